@@ -1,0 +1,298 @@
+"""The configuration: one YAML file, overridden by `CLIPPING_SECTION__KEY` variables, checked as a whole.
+
+An unknown key, a wrong type or an impossible combination raises `ConfigurationError` with every problem by
+its path. Secrets are never here in the clear: keys are hashes, credentials are files or the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from clipping.errors import ConfigurationError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("must be an absolute path")
+    return os.path.normpath(path)
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class NasRoot(_Section):
+    """A folder that clips may be cut from."""
+
+    path: AbsolutePath
+    marker: str | None = None
+    """A file in the root that is there only while the NAS is mounted. Without it, an empty folder counts as
+    "not mounted"."""
+
+
+class Slots(_Section):
+    """How many clips each lane works on at once."""
+
+    interactive: Annotated[int, Field(ge=1, le=64)] = 4
+    """Copies: bound by the NAS and the uplink, hardly by the CPU."""
+    batch: Annotated[int, Field(ge=0, le=64)] = 1
+    """Encodes: one x264 fills two cores. 0 leaves this lane to other agents."""
+
+
+class Agent(_Section):
+    """The daemon on the NAS."""
+
+    id: Name = Field(
+        default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:63] or "agent"
+    )
+    """Unique in the cluster. Default: the host's name."""
+    cluster: Name = "default"
+    """Agents of one cluster serve the same requests."""
+    state_dir: AbsolutePath = "/var/lib/clipping-agent"
+    """The spool, where clips are cut before they are uploaded. A local disk, not the NAS."""
+    nas_roots: list[NasRoot] = Field(default_factory=list)
+    """Recordings outside these folders are refused, whatever a path or a link says."""
+    slots: Slots = Slots()
+    ffmpeg: AbsolutePath | None = None
+    """The ffmpeg to run. Default: the one on PATH, else the one of the imageio-ffmpeg package."""
+    min_free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
+    """Keep this much of the spool's disk free: a clip that would leave less waits."""
+    drain_seconds: Positive = 300
+    """How long a stop waits for the clips in hand before it gives them back."""
+
+
+class PubSub(_Section):
+    """Topics and subscriptions. `clipping-agent provision` creates them."""
+
+    project: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] = "clipping-local"
+    requests_topic: Name = "clipping-requests"
+    complete_topic: Name = "clipping-complete"
+    progress_topic: Name = "clipping-progress"
+    dead_letter_topic: Name = "clipping-dead-letter"
+    worker_subscription: Name = "clipping-worker"
+    batch_subscription: Name = "clipping-worker-batch"
+    api_subscription_prefix: Name = "clipping-api"
+    """The API's subscriptions: this and `-complete`, `-progress`, `-dead-letter`."""
+    publish_timeout_seconds: Positive = 20
+    """How long one publish may take, retries included, before it counts as failed."""
+
+
+class Storage(_Section):
+    """Where clips go."""
+
+    backend: Literal["gcs", "s3", "local"] = "local"
+    bucket: str | None = None
+    prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9._-]+/)*$")] = ""
+    """Put before every key; ends with a slash."""
+    path: AbsolutePath | None = None
+    """The folder of the local backend."""
+    signed_url_days: Annotated[float, Field(gt=0, le=7)] = 7
+    """V4 signatures allow at most 7."""
+    retention_days: Annotated[int, Field(ge=1)] = 30
+    """`provision` sets the bucket's lifecycle rule to this."""
+    coordination_bucket: str | None = None
+    """Leases and agents' heartbeats, if not in `bucket`."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.backend == "local" and self.bucket is not None:
+            raise ValueError("bucket is for the gcs and s3 backends; the local one has a path")
+        if self.backend != "local" and self.bucket is None:
+            raise ValueError(f"bucket is required by the {self.backend} backend")
+        return self
+
+
+class Health(_Section):
+    """The agent's own HTTP: `/health`, `/metrics`."""
+
+    host: str = "0.0.0.0"
+    port: Port = 8005
+    """0 picks a free one."""
+
+
+class Ha(_Section):
+    """How several agents share the work."""
+
+    mode: Literal["single", "pool"] = "single"
+    """`single`: one agent. `pool`: any number, all of them pulling; there is no leader."""
+
+
+class Cutting(_Section):
+    """The engine."""
+
+    stall_seconds: Positive = 30
+    """A cut whose output and input have both stood still for so long is ended and tried again."""
+    time_limit_seconds: Positive = 7200
+    """The longest that one cut may take."""
+
+
+class ApiKey(_Section):
+    """One bearer key, as the hash of it: `printf %s KEY | sha256sum`."""
+
+    name: Name
+    """Who calls; the owner of the clips."""
+    role: Literal["client", "admin"]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Push(_Section):
+    """Pub/Sub push to `/v1/internal/pubsub`."""
+
+    audience: str
+    """The `aud` of the token, as configured on the subscription."""
+    service_account: str
+    """The `email` of the token: whom Pub/Sub signs as."""
+    certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
+    """Where the signers' certificates are. The local broker signs with its own key and serves its own."""
+
+
+class Api(_Section):
+    """The HTTP service."""
+
+    host: str = "127.0.0.1"
+    """Without keys the API starts on loopback only."""
+    port: Port = 8000
+    public_url: str = "http://127.0.0.1:8000"
+    """How callers reach it: in `status_url` and in the local store's download links."""
+    database_url: str = "sqlite:///clipping.db"
+    """SQLAlchemy's form. PostgreSQL for more than one instance."""
+    keys: list[ApiKey] = Field(default_factory=list)
+    push: Push | None = None
+    """Set: completions come by push (Cloud Run). Unset: the API pulls them."""
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
+    threads: Annotated[int, Field(ge=1, le=256)] = 16
+    """Requests served at once."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if not self.keys and self.host not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("keys are required when host is not a loopback address")
+        return self
+
+
+class Limits(_Section):
+    """What callers may ask for."""
+
+    max_clip_seconds: Positive = 600
+
+
+class Log(_Section):
+    """Where and how to log."""
+
+    format: Literal["auto", "journal", "json", "text"] = "auto"
+    """`auto`: journal under systemd, text on a terminal, else JSON lines."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(_Section):
+    """Everything. Every key is documented in `config.example.yaml`."""
+
+    agent: Agent = Field(default_factory=Agent)
+    pubsub: PubSub = PubSub()
+    storage: Storage = Storage()
+    health: Health = Health()
+    ha: Ha = Ha()
+    cutting: Cutting = Cutting()
+    api: Api = Field(default_factory=Api)
+    limits: Limits = Limits()
+    log: Log = Log()
+
+
+ENV_PREFIX = "CLIPPING_"
+
+
+def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration of `path` (none: the defaults), overridden by `environ`.
+
+    Raises `ConfigurationError` with all problems.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigurationError([f"{path}: {error.strerror}"]) from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigurationError([f"{path}: not valid YAML: {_one_line(error)}"]) from None
+        if loaded is not None and not isinstance(loaded, dict):
+            raise ConfigurationError([f"{path}: must be a mapping of sections"])
+        tree = loaded or {}
+    return validate(_overridden(tree, environ))
+
+
+def validate(tree: Mapping[str, Any]) -> Config:
+    """A mapping as a `Config`. Raises `ConfigurationError` with all problems."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigurationError([_problem(finding) for finding in error.errors(include_url=False)]) from None
+
+
+def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the keys of `over` laid on it, section by section; lists are replaced whole."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _overridden(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    problems: list[str] = []
+    over: dict[str, Any] = {}
+    for name in sorted(environ):
+        if not name.startswith(ENV_PREFIX) or "__" not in name:
+            continue
+        parts = name.removeprefix(ENV_PREFIX).lower().split("__")
+        try:
+            value: Any = yaml.safe_load(environ[name])
+        except yaml.YAMLError as error:
+            problems.append(f"{name}: not valid YAML: {_one_line(error)}")
+            continue
+        for part in reversed(parts):
+            value = {part: value}
+        over = overlay(over, value)
+    if problems:
+        raise ConfigurationError(problems)
+    return overlay(tree, over)
+
+
+def _problem(finding: Any) -> str:
+    path = ".".join(str(part) for part in finding["loc"]) or "configuration"
+    match finding["type"]:
+        case "extra_forbidden":
+            return f"{path}: unknown key"
+        case "missing":
+            return f"{path}: is required"
+        case "value_error":
+            return f"{path}: {finding['ctx']['error']}"
+        case _:
+            # pydantic's sentence never repeats the value, so a secret put in the wrong place stays unseen.
+            return f"{path}: {finding['msg']}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

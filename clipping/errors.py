@@ -1,0 +1,231 @@
+"""The one exception tree. Each class has a stable `code`, used in the API, the completion and the log alike.
+
+ClippingError
+├── RequestError                     the caller can mend it
+│   ├── InvalidRequest               INVALID_REQUEST
+│   ├── Unauthorized                 UNAUTHORIZED
+│   ├── Forbidden                    FORBIDDEN
+│   ├── NotFound                     NOT_FOUND
+│   ├── NotReady                     NOT_READY
+│   ├── Expired                      EXPIRED
+│   ├── PayloadTooLarge              PAYLOAD_TOO_LARGE
+│   ├── UnsupportedMediaType         UNSUPPORTED_MEDIA_TYPE
+│   └── QueueUnavailable             QUEUE_UNAVAILABLE
+├── PermanentError                   trying again gives the same: publish `failed`, acknowledge
+│   ├── SourceNotFound               SOURCE_NOT_FOUND
+│   ├── SourceNotAllowed             SOURCE_NOT_ALLOWED
+│   ├── SourceCorrupt                SOURCE_CORRUPT
+│   ├── SourceHasNoVideo             SOURCE_HAS_NO_VIDEO
+│   ├── RangeBeyondEnd               RANGE_BEYOND_END
+│   ├── UnsupportedCodec             UNSUPPORTED_CODEC
+│   ├── CutVerificationFailed        CUT_VERIFICATION_FAILED
+│   ├── TimeLimit                    TIME_LIMIT
+│   └── Cancelled                    CANCELLED
+├── TransientError                   trying again may help: retry with backoff, the last attempt fails visibly
+│   ├── SourceUnavailable            SOURCE_UNAVAILABLE
+│   ├── NoSpace                      NO_SPACE
+│   ├── StoreUnavailable             STORE_UNAVAILABLE
+│   ├── EncoderFailed                ENCODER_FAILED
+│   └── BusUnavailable               BUS_UNAVAILABLE
+├── ConfigurationError               CONFIGURATION (exit 78)
+└── ObjectExists, VersionMismatch    a store precondition did not hold
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ClippingError(Exception):
+    """Base of all our errors. `str(e)` is a sentence for the user that says what to do."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class RequestError(ClippingError):
+    """The caller's request can't be served as it is; `field` names the one to blame, if one is."""
+
+    status: ClassVar[int] = 400
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InvalidRequest(RequestError):
+    """A field is missing, unknown, of the wrong type or out of range."""
+
+    code = "INVALID_REQUEST"
+
+
+class Unauthorized(RequestError):
+    """No credential, or one that nobody issued."""
+
+    code, status = "UNAUTHORIZED", 401
+
+
+class Forbidden(RequestError):
+    """A good credential whose role may not do this."""
+
+    code, status = "FORBIDDEN", 403
+
+
+class NotFound(RequestError):
+    """No such thing, or not the caller's."""
+
+    code, status = "NOT_FOUND", 404
+
+
+class NotReady(RequestError):
+    """The clip is not finished, or failed."""
+
+    code, status = "NOT_READY", 409
+
+
+class Expired(RequestError):
+    """The clip was there and its retention has passed, or a signed URL's time is over."""
+
+    code, status = "EXPIRED", 410
+
+
+class PayloadTooLarge(RequestError):
+    """The body is above the limit."""
+
+    code, status = "PAYLOAD_TOO_LARGE", 413
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is not application/json."""
+
+    code, status = "UNSUPPORTED_MEDIA_TYPE", 415
+
+
+class QueueUnavailable(RequestError):
+    """The request can't be taken now: the database or the queue is away."""
+
+    code, status = "QUEUE_UNAVAILABLE", 503
+
+
+class PermanentError(ClippingError):
+    """Trying again gives the same answer: the completion says `failed` and the message is acknowledged."""
+
+
+class SourceNotFound(PermanentError):
+    """No file at that path, on a NAS that is there."""
+
+    code = "SOURCE_NOT_FOUND"
+
+
+class SourceNotAllowed(PermanentError):
+    """Outside the configured roots, or not a regular file."""
+
+    code = "SOURCE_NOT_ALLOWED"
+
+
+class SourceCorrupt(PermanentError):
+    """The file can't be read as a recording."""
+
+    code = "SOURCE_CORRUPT"
+
+
+class SourceHasNoVideo(PermanentError):
+    """A readable file without a video stream."""
+
+    code = "SOURCE_HAS_NO_VIDEO"
+
+
+class RangeBeyondEnd(PermanentError):
+    """The in-point, or more than a second of the clip, lies behind the recording's end."""
+
+    code = "RANGE_BEYOND_END"
+
+
+class UnsupportedCodec(PermanentError):
+    """No way to write this codec in the asked mode."""
+
+    code = "UNSUPPORTED_CODEC"
+
+
+class CutVerificationFailed(PermanentError):
+    """The clip that was cut is not what was asked; it was thrown away."""
+
+    code = "CUT_VERIFICATION_FAILED"
+
+
+class TimeLimit(PermanentError):
+    """The cut took longer than `cutting.time_limit_seconds`."""
+
+    code = "TIME_LIMIT"
+
+
+class Cancelled(PermanentError):
+    """The caller cancelled."""
+
+    code = "CANCELLED"
+
+
+class TransientError(ClippingError):
+    """Trying again may help."""
+
+
+class SourceUnavailable(TransientError):
+    """The NAS is away or hangs: not the same as a missing file."""
+
+    code = "SOURCE_UNAVAILABLE"
+
+
+class NoSpace(TransientError):
+    """The spool's disk is full."""
+
+    code = "NO_SPACE"
+
+
+class StoreUnavailable(TransientError):
+    """The object store can't be reached, or refuses us."""
+
+    code = "STORE_UNAVAILABLE"
+
+
+class EncoderFailed(TransientError):
+    """ffmpeg ended with an error that is not the source's fault."""
+
+    code = "ENCODER_FAILED"
+
+
+class BusUnavailable(TransientError):
+    """Pub/Sub can't be reached, or refuses us."""
+
+    code = "BUS_UNAVAILABLE"
+
+
+class ConfigurationError(ClippingError):
+    """Every problem of the configuration at once, each with its path. Commands exit with 78."""
+
+    code = "CONFIGURATION"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ObjectExists(ClippingError):
+    """A create-only put found an object under that key."""
+
+    code = "OBJECT_EXISTS"
+
+
+class VersionMismatch(ClippingError):
+    """A conditional write or delete found another version than the expected one."""
+
+    code = "VERSION_MISMATCH"
+
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_CONFIGURATION = 78
+"""As `EX_CONFIG` in sysexits.h; the unit file's RestartPreventExitStatus names it."""

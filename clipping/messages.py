@@ -1,0 +1,331 @@
+"""What travels: the clip request, and the three Pub/Sub messages. The written contract is `openapi.yaml`.
+
+Messages are UTF-8 JSON with `"schema": 1`. Readers ignore fields they don't know (a newer sender may add
+some); a caller's request does not (a misspelt option must not be ignored in silence).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
+
+from clipping.clock import rfc3339
+from clipping.errors import InvalidRequest
+from clipping.timecode import parse_seconds
+
+SCHEMA = 1
+
+Mode = Literal["copy", "encode"]
+Quality = Literal["high", "medium"]
+Priority = Literal["high", "normal", "low"]
+Lane = Literal["interactive", "batch"]
+Stage = Literal["waiting", "probing", "cutting", "verifying", "uploading"]
+Status = Literal["queued", "processing", "completed", "failed", "cancelled"]
+TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
+
+HAND_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+REQUEST_ID = r"^clip-\d{8}-[0-9a-hjkmnp-tv-z]{12,32}$"
+MAX_PATH_BYTES = 4096
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("must be an absolute path")
+    if any(ord(c) < 32 for c in path):
+        raise ValueError("must not contain control characters")
+    if ".." in path.split("/"):
+        raise ValueError("must not contain '..'")
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode") from None
+    if size > MAX_PATH_BYTES:
+        raise ValueError(f"must be at most {MAX_PATH_BYTES} bytes long")
+    return path
+
+
+def _metadata(pairs: dict[str, str]) -> dict[str, str]:
+    if len(pairs) > 16:
+        raise ValueError("must have at most 16 pairs")
+    for key, value in pairs.items():
+        if not 1 <= len(key) <= 128 or len(value) > 1024:
+            raise ValueError("must have keys of 1 to 128 and values of at most 1024 characters")
+    return pairs
+
+
+Seconds = Annotated[float, BeforeValidator(parse_seconds)]
+HandId = Annotated[str, StringConstraints(pattern=HAND_ID)]
+SourcePath = Annotated[str, AfterValidator(_absolute)]
+Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
+
+
+class _Message(BaseModel):
+    """Frozen; unknown fields are ignored; times are written as RFC 3339 with `Z`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, use_attribute_docstrings=True)
+
+    @field_serializer("*", when_used="json-unless-none", check_fields=False)
+    def _times(self, value: Any) -> Any:
+        return rfc3339(value) if hasattr(value, "isoformat") else value
+
+    def to_json(self) -> bytes:
+        """UTF-8 JSON; absent values are left out."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Parse; raises `InvalidRequest` naming the field."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise first_problem(error) from None
+
+
+class ClipRequest(_Message):
+    """What a caller asks for. Times are seconds of the recording, as a player shows them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hand_id: HandId
+    nas_video_path: SourcePath
+    start_seconds: Seconds
+    end_seconds: Seconds
+    output_quality: Quality = "high"
+    mode: Mode = None  # type: ignore[assignment]  # filled below: it follows the quality
+    """`copy` for high and `encode` for medium, unless the caller says."""
+    priority: Priority = "normal"
+    pre_roll_seconds: Seconds = 0.0
+    post_roll_seconds: Seconds = 0.0
+    metadata: Metadata = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_mode(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "mode" not in data:
+            return {**data, "mode": "encode" if data.get("output_quality") == "medium" else "copy"}
+        return data
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end_seconds <= self.start_seconds:
+            raise InvalidRequest("end_seconds must be greater than start_seconds", field="end_seconds")
+        return self
+
+    @property
+    def in_seconds(self) -> float:
+        """Where the clip begins: `start_seconds` less the pre-roll, at the earliest 0."""
+        return max(0.0, _subtract(self.start_seconds, self.pre_roll_seconds))
+
+    @property
+    def out_seconds(self) -> float:
+        """Where the clip ends: `end_seconds` and the post-roll."""
+        return _subtract(self.end_seconds, -self.post_roll_seconds)
+
+    @property
+    def lane(self) -> Lane:
+        """Encodes and low priority are the batch lane's, so that a viewer's clip never waits behind them."""
+        if self.priority == "high":
+            return "interactive"
+        if self.priority == "low" or self.mode == "encode":
+            return "batch"
+        return "interactive"
+
+    def spec_hash(self) -> str:
+        """SHA-256 (hex) of everything that decides how the clip looks: two equal hashes, two equal clips."""
+        spec = self.model_dump(include={"nas_video_path", "output_quality", "mode"})
+        spec |= {"in": repr(self.in_seconds), "out": repr(self.out_seconds)}
+        return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
+def _subtract(a: float, b: float) -> float:
+    # Nanoseconds are far below a frame, and keep 0.3 - 0.1 from becoming 0.19999999999999998.
+    return round(a - b, 9)
+
+
+class RequestMessage(ClipRequest):
+    """On `clipping-requests`, API to agents: the caller's request, and whose it is."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    model_config = ConfigDict(
+        extra="ignore", serialize_by_alias=True, validate_by_name=True, validate_by_alias=True
+    )
+
+    request_id: Annotated[str, StringConstraints(pattern=REQUEST_ID)]
+    owner: str
+    requested_at: AwareDatetime
+
+    @classmethod
+    def of(cls, request: ClipRequest, *, request_id: str, owner: str, requested_at: datetime) -> Self:
+        """The message that carries `request`."""
+        return cls(request_id=request_id, owner=owner, requested_at=requested_at, **request.model_dump())
+
+
+class Range(_Message):
+    """Seconds of the recording, half-open."""
+
+    start: float
+    end: float
+
+
+class VideoReport(_Message):
+    """The clip's picture."""
+
+    codec: str
+    width: int
+    height: int
+    fps: float
+
+
+class AudioReport(_Message):
+    """One sound track of the clip."""
+
+    codec: str
+    language: str | None = None
+
+
+class DroppedStream(_Message):
+    """A stream of the recording that is not in the clip, and why."""
+
+    index: int
+    codec: str
+    reason: str
+
+
+class Report(_Message):
+    """Where the cut really fell, and what it took."""
+
+    mode: Mode
+    requested: Range
+    actual: Range
+    keyframe_lead_seconds: float
+    """How much earlier than asked the clip begins, because a copied clip must start on a keyframe."""
+    frames: int
+    reencoded_seconds: float
+    video: VideoReport
+    audio: list[AudioReport]
+    dropped_streams: list[DroppedStream]
+    encoder: str | None = None
+    """The encoder that wrote the re-encoded frames; absent when nothing was re-encoded."""
+    warnings: list[str] = Field(default_factory=list)
+
+
+class ErrorInfo(_Message):
+    """A stable code and a sentence for the user."""
+
+    code: str
+    message: str
+
+
+class CompletionMessage(_Message):
+    """On `clipping-complete`, agents to API and whoever else listens."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    request_id: str
+    hand_id: str
+    status: Literal["completed", "failed", "cancelled"]
+    agent_id: str
+    epoch: int
+    """The lease's epoch under which the agent worked; 0 where there is no election (`single`, `pool`)."""
+    attempt: int
+    completed_at: AwareDatetime
+    output_gcs_path: str | None = None
+    """`gs://bucket/key` in Google Cloud Storage; in other stores the object's key."""
+    output_uri: str | None = None
+    """The object's address in whichever store: `gs://…`, `s3://…` or `file:///…`."""
+    download_url: str | None = None
+    download_url_expires_at: AwareDatetime | None = None
+    file_size_bytes: int | None = None
+    sha256: str | None = None
+    duration_seconds: float | None = None
+    processing_time_seconds: float | None = None
+    report: Report | None = None
+    error: ErrorInfo | None = None
+    error_message: str | None = None
+
+
+class ProgressMessage(_Message):
+    """On `clipping-progress`, at most one a second and clip, and one at each change of stage."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    request_id: str
+    status: Literal["processing"] = "processing"
+    stage: Stage
+    progress_percent: float
+    agent_id: str
+    epoch: int
+    attempt: int
+    seq: int
+    """Grows within one attempt; a reader drops what is older than what it has."""
+
+
+def first_problem(error: ValidationError) -> InvalidRequest:
+    """The first of pydantic's findings, as a sentence that names the field and says what to do."""
+    finding = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in finding["loc"]) or None
+    return InvalidRequest(_sentence(field, finding), field=field)
+
+
+def _sentence(field: str | None, finding: Any) -> str:
+    name, context = field or "the message", finding.get("ctx", {})
+    match finding["type"]:
+        case "missing":
+            return f"{name} is required"
+        case "extra_forbidden":
+            return f"{name} is not a known field"
+        case "value_error":
+            return f"{name} {context['error']}"
+        case "literal_error":
+            return f"{name} must be {context['expected']}"
+        case "string_type":
+            return f"{name} must be a string"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return f"{name} must be an object"
+        case "string_pattern_mismatch" if field == "hand_id":
+            return (
+                "hand_id must be 1 to 128 characters of A-Z, a-z, 0-9, '.', '_' and '-', "
+                "and start with a letter or a digit"
+            )
+        case "json_invalid":
+            return f"the message is not valid JSON: {context['error']}"
+        case _:
+            return f"{name}: {finding['msg']}"
+
+
+def parse_clip_request(body: object, *, max_clip_seconds: float) -> ClipRequest:
+    """A caller's decoded JSON body as a request.
+
+    Raises `InvalidRequest` naming the first field that is wrong.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    try:
+        request = ClipRequest.model_validate(body)
+    except ValidationError as error:
+        raise first_problem(error) from None
+    length = request.out_seconds - request.in_seconds
+    if length > max_clip_seconds:
+        raise InvalidRequest(
+            f"the clip would be {length:g} s long; the longest allowed is {max_clip_seconds:g} s: "
+            "choose a later start_seconds or an earlier end_seconds",
+            field="end_seconds",
+        )
+    return request
