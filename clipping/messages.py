@@ -71,6 +71,8 @@ def _metadata(pairs: dict[str, str]) -> dict[str, str]:
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 HandId = Annotated[str, StringConstraints(pattern=HAND_ID)]
 SourcePath = Annotated[str, AfterValidator(_absolute)]
+Moment = Annotated[AwareDatetime, Field(strict=False)]
+"""RFC 3339. Not strict: behind a `before` validator pydantic no longer sees that its input was JSON."""
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 
 
@@ -167,7 +169,7 @@ class RequestMessage(ClipRequest):
 
     request_id: Annotated[str, StringConstraints(pattern=REQUEST_ID)]
     owner: str
-    requested_at: AwareDatetime
+    requested_at: Moment
 
     @classmethod
     def of(cls, request: ClipRequest, *, request_id: str, owner: str, requested_at: datetime) -> Self:
@@ -244,13 +246,13 @@ class CompletionMessage(_Message):
     epoch: int
     """The lease's epoch under which the agent worked; 0 where there is no election (`single`, `pool`)."""
     attempt: int
-    completed_at: AwareDatetime
+    completed_at: Moment
     output_gcs_path: str | None = None
     """`gs://bucket/key` in Google Cloud Storage; in other stores the object's key."""
     output_uri: str | None = None
     """The object's address in whichever store: `gs://…`, `s3://…` or `file:///…`."""
     download_url: str | None = None
-    download_url_expires_at: AwareDatetime | None = None
+    download_url_expires_at: Moment | None = None
     file_size_bytes: int | None = None
     sha256: str | None = None
     duration_seconds: float | None = None

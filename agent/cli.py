@@ -1,0 +1,137 @@
+"""`clipping-agent`: the daemon, and the tools an administrator needs beside it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from clipping import __version__, config, log
+from clipping.errors import (
+    EXIT_CONFIGURATION,
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_USAGE,
+    ClippingError,
+    ConfigurationError,
+)
+
+DEFAULT_CONFIG = Path("/etc/clipping-agent/config.yaml")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 the operation failed, 2 usage, 78 configuration."""
+    # grpc's fork handlers cost us nothing but warnings: we never fork from this process.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except ConfigurationError as error:
+        for _problem in error.problems:
+            pass
+        return EXIT_CONFIGURATION
+    except ClippingError:
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="clipping-agent", description="Cuts clips on the NAS.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, help: str, *, configured: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=run)
+        if configured:
+            sub.add_argument(
+                "--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG} if it is there"
+            )
+        return sub
+
+    run = command("run", _run, "serve requests until SIGTERM")
+    run.add_argument("--json", action="store_true", help="print one line of JSON when ready")
+    command("check-config", _check_config, "say what is wrong with the configuration, exit 78 if anything is")
+    doctor = command("doctor", _doctor, "check ffmpeg, encoders, NAS, Pub/Sub, store and clock")
+    doctor.add_argument("--json", action="store_true")
+    provision = command("provision", _provision, "create or mend topics and subscriptions")
+    provision.add_argument("--dry-run", action="store_true", help="only say what would change")
+    provision.add_argument("--json", action="store_true")
+    cut = command("cut", _cut, "cut one clip here, with no cloud", configured=False)
+    cut.add_argument("source", type=Path, metavar="SRC")
+    cut.add_argument("start", metavar="START", help="seconds, or 3:24:15.5")
+    cut.add_argument("end", metavar="END")
+    cut.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
+    cut.add_argument("--mode", choices=["copy", "encode"], default="copy")
+    cut.add_argument("--quality", choices=["high", "medium"], default="high")
+    cut.add_argument(
+        "--ffmpeg", type=Path, metavar="FILE", help="default: the one on PATH, else the bundled one"
+    )
+    cut.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def _load(arguments: argparse.Namespace) -> config.Config:
+    path = arguments.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    return config.load(path)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from agent import daemon
+
+    loaded = _load(arguments)
+    log.set_up(loaded.log.format, loaded.log.level, identifier="clipping-agent")
+    return daemon.run(loaded, announce=_print_line if arguments.json else lambda line: None)
+
+
+def _print_line(line: str) -> None:
+    pass
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    _load(arguments)
+    return EXIT_OK
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from agent import doctor
+
+    findings = doctor.examine(_load(arguments))
+    if arguments.json:
+        pass
+    else:
+        for _finding in findings:
+            pass
+    return EXIT_OK if all(finding.ok for finding in findings) else EXIT_FAILED
+
+
+def _provision(arguments: argparse.Namespace) -> int:
+    from clipping.bus.provision import provision
+    from clipping.bus.topology import topology
+
+    loaded = _load(arguments)
+    changes = provision(loaded.pubsub.project, topology(loaded), dry_run=arguments.dry_run)
+    if arguments.json:
+        pass
+    else:
+        for _change in changes:
+            pass
+        if not changes:
+            pass
+    return EXIT_OK
+
+
+def _cut(arguments: argparse.Namespace) -> int:
+    from agent import cut_command
+
+    try:
+        return cut_command.run(arguments)
+    except ValueError:
+        return EXIT_USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""`clipping-agent cut`: the engine alone. No cloud, no configuration."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+from agent.cutting import Clip, CutSpec, Engine, EngineSettings
+from clipping.errors import EXIT_OK, NoSpace, SourceNotFound
+from clipping.messages import Stage
+from clipping.timecode import exact, format_seconds, parse_seconds
+
+BAR = 30
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Cut, put the clip where it was asked for, print the report. `ValueError` on a wrong START or END."""
+    start, end = _point("START", arguments.start), _point("END", arguments.end)
+    if end <= start:
+        raise ValueError("END must be greater than START")
+    source, output = arguments.source, arguments.output
+    if not source.exists():
+        raise SourceNotFound(f"there is no file {source}")
+    if not output.parent.is_dir():
+        raise ValueError(f"the folder {output.parent} does not exist")
+    spec = CutSpec(source.resolve(), start, end, arguments.mode, arguments.quality)
+    engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg))
+    engine.start()
+    try:
+        # Beside the output, so that the last step is a rename within one file system.
+        with tempfile.TemporaryDirectory(prefix=".clipping-", dir=output.parent) as folder:
+            clip = engine.cut(spec, Path(folder), progress=_bar, cancelled=threading.Event())
+            _place(clip.path, output)
+    except OSError as error:
+        raise NoSpace(f"{output} can't be written: {error.strerror}") from None
+    finally:
+        engine.close()
+    return EXIT_OK
+
+
+def _point(name: str, text: str) -> Fraction:
+    try:
+        return exact(parse_seconds(text))
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+def _place(clip: Path, output: Path) -> None:
+    os.chmod(clip, 0o644)
+    shutil.move(clip, output)
+
+
+def _bar(stage: Stage, percent: float) -> None:
+    if sys.stderr.isatty():
+        int(percent / 100 * BAR)
+
+
+def _told(clip: Clip, output: Path) -> str:
+    report = clip.report
+    lines = [
+        f"{output}: {clip.duration:.3f} s, {clip.size / 1e6:.1f} MB, {report.frames} frames, {report.mode}",
+        f"from {format_seconds(report.actual.start)} to {format_seconds(report.actual.end)}"
+        f" ({report.keyframe_lead_seconds:.3f} s before the in-point)",
+        f"video {report.video.codec} {report.video.width}x{report.video.height} {report.video.fps:.3f} fps",
+        *(f"audio {track.codec} {track.language or ''}".rstrip() for track in report.audio),
+        *(f"left out: stream {s.index} ({s.codec}): {s.reason}" for s in report.dropped_streams),
+        *(f"note: {warning}" for warning in report.warnings),
+    ]
+    return "\n".join(lines)

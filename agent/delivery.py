@@ -1,0 +1,111 @@
+"""A finished clip into the store, and out of it again: create-only upload, adoption, signed link.
+
+An object says of itself what a completion needs (checksum, duration, report), so that an agent which finds
+it after a crash can publish the same completion without cutting again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import BaseModel, ValidationError
+
+from agent.cutting import Clip
+from clipping.errors import ObjectExists, StoreUnavailable
+from clipping.messages import Report, RequestMessage
+from clipping.store.port import ObjectInfo, Store, clip_key
+
+MAX_FACTS = 6_000
+"""GCS allows 8 KiB of metadata an object; our other fields stay well below 2 KiB."""
+
+
+class Facts(BaseModel):
+    """What the object's metadata says of the clip."""
+
+    sha256: str
+    duration: float
+    report: Report
+
+    def to_metadata(self) -> str:
+        """JSON, shortened where a long list of warnings would not fit."""
+        facts = self
+        while len(text := facts.model_dump_json(exclude_none=True)) > MAX_FACTS and facts.report.warnings:
+            fewer = facts.report.warnings[: len(facts.report.warnings) // 2]
+            facts = facts.model_copy(update={"report": facts.report.model_copy(update={"warnings": fewer})})
+        return text
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A clip in the store, with a link to it."""
+
+    path_name: str
+    uri: str
+    size: int
+    facts: Facts
+    download_url: str
+    expires_at: datetime
+
+
+class Courier:
+    """Brings clips to the store. `epoch` and `agent_id` go into the object's metadata."""
+
+    def __init__(self, store: Store, *, agent_id: str, signed_url_seconds: float) -> None:
+        self._store = store
+        self._agent_id = agent_id
+        self._seconds = signed_url_seconds
+
+    def find(self, message: RequestMessage) -> Delivered | None:
+        """The clip of this very request, when an earlier attempt brought it. Raises `StoreUnavailable`."""
+        page = self._store.list(clip_key(message.hand_id, message.request_id, ""), limit=10)
+        for info in page.objects:
+            if self._is_of(info, message):
+                return self._delivered(info, message)
+        return None
+
+    def deliver(self, clip: Clip, message: RequestMessage, *, epoch: int) -> Delivered:
+        """Upload, whole or not at all; adopt what an earlier attempt has uploaded meanwhile.
+
+        Raises `StoreUnavailable`.
+        """
+        key = clip_key(message.hand_id, message.request_id, clip.extension)
+        facts = Facts(sha256=clip.sha256, duration=clip.duration, report=clip.report)
+        metadata = {
+            "request_id": message.request_id,
+            "spec_hash": message.spec_hash(),
+            "agent_id": self._agent_id,
+            "epoch": str(epoch),
+            "clip": facts.to_metadata(),
+        }
+        try:
+            info = self._store.create(key, clip.path, content_type=clip.content_type, metadata=metadata)
+        except ObjectExists:
+            # Also the answer to a retried upload whose first answer was lost.
+            existing = self._store.stat(key)
+            if existing is None or not self._is_of(existing, message):
+                raise StoreUnavailable(
+                    f"{self._store.uri(key)} exists and is another clip's; remove it or ask again"
+                ) from None
+            info = existing
+        return self._delivered(info, message)
+
+    def _is_of(self, info: ObjectInfo, message: RequestMessage) -> bool:
+        mine = (message.request_id, message.spec_hash())
+        return (info.metadata.get("request_id"), info.metadata.get("spec_hash")) == mine
+
+    def _delivered(self, info: ObjectInfo, message: RequestMessage) -> Delivered:
+        try:
+            facts = Facts.model_validate_json(info.metadata.get("clip", ""))
+        except ValidationError:
+            raise StoreUnavailable(f"{self._store.uri(info.key)} has lost its metadata") from None
+        extension = info.key.rpartition(".")[2]
+        link = self._store.sign(info.key, filename=f"{message.hand_id}.{extension}", seconds=self._seconds)
+        return Delivered(
+            path_name=self._store.path_name(info.key),
+            uri=self._store.uri(info.key),
+            size=info.size,
+            facts=facts,
+            download_url=link.url,
+            expires_at=link.expires_at,
+        )

@@ -1,0 +1,212 @@
+"""One clip, step by step. The order is what makes a crash at any point harmless.
+
+already delivered? adopt it → resolve the source → probe, plan, cut, verify (the engine) → upload,
+create-only → sign → publish the completion, confirmed → acknowledge → remove the spool folder.
+
+Nothing is acknowledged before its completion is published.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from agent.cutting import CutSpec, Engine
+from agent.delivery import Courier, Delivered
+from agent.inflight import Work
+from agent.progress import ProgressReporter
+from agent.sources import resolve
+from agent.spool import Spool
+from clipping.bus.publisher import Publisher
+from clipping.clock import Clock
+from clipping.config import Config
+from clipping.errors import BusUnavailable, Cancelled, PermanentError, StoreUnavailable, TransientError
+from clipping.log import get_logger
+from clipping.messages import CompletionMessage, ErrorInfo, ProgressMessage, RequestMessage, Stage
+from clipping.timecode import exact
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+
+RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Waits between the tries of an upload or a publish, before the message is given back for a later attempt.
+Giving it back at once would use up its attempts during an outage of minutes."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who works, and under which lease."""
+
+    agent_id: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a clip's steps need. One for the process; `run` may be called from many threads."""
+
+    config: Config
+    clock: Clock
+    engine: Engine
+    spool: Spool
+    courier: Courier
+    publisher: Publisher
+    progress: ProgressReporter
+    identity: Callable[[], Identity]
+
+    def run(self, message: RequestMessage, work: Work, *, attempt: int) -> CompletionMessage:
+        """Do all steps up to the published completion.
+
+        Raises `TransientError` when a later attempt may do better, and `Cancelled` when the work was stopped;
+        nothing is published then. Everything else ends in a published completion.
+        """
+        started, begun = self.clock.now(), self.clock.monotonic()
+        try:
+            delivered = self._deliver(message, work, attempt)
+        except Cancelled:
+            raise
+        except PermanentError as error:
+            completion = self._failure(message, attempt, error)
+        except TransientError as error:
+            if attempt < attempts_allowed(error, self.config.pubsub.max_delivery_attempts):
+                raise
+            completion = self._failure(message, attempt, error)
+        else:
+            completion = self._success(message, attempt, delivered, self.clock.monotonic() - begun)
+        self._publish(completion, work)
+        log.info(
+            "clip." + completion.status,
+            request_id=message.request_id,
+            hand_id=message.hand_id,
+            attempt=attempt,
+            waited=(started - message.requested_at).total_seconds(),
+            seconds=self.clock.monotonic() - begun,
+            bytes=completion.file_size_bytes,
+            code=completion.error.code if completion.error else None,
+            error=completion.error_message,
+        )
+        return completion
+
+    def _deliver(self, message: RequestMessage, work: Work, attempt: int) -> Delivered:
+        delivered = self._retried(lambda: self.courier.find(message), work.stop)
+        if delivered is not None:
+            log.info("clip.adopted", request_id=message.request_id, uri=delivered.uri)
+            return delivered
+        report = self._reporter(message, work, attempt)
+        report("probing", 0.0)
+        source = resolve(message.nas_video_path, self.config.agent.nas_roots)
+        with self.spool.folder(message.request_id) as folder:
+            clip = self.engine.cut(cut_spec(message, source), folder, progress=report, cancelled=work.stop)
+            report("uploading", 100.0)
+            epoch = self.identity().epoch
+            return self._retried(lambda: self.courier.deliver(clip, message, epoch=epoch), work.stop)
+
+    def _reporter(self, message: RequestMessage, work: Work, attempt: int) -> Callable[[Stage, float], None]:
+        seq = 0
+
+        def report(stage: Stage, percent: float) -> None:
+            nonlocal seq
+            seq += 1
+            work.stage, work.progress_percent = stage, percent
+            identity = self.identity()
+            self.progress.report(
+                ProgressMessage(
+                    request_id=message.request_id,
+                    stage=stage,
+                    progress_percent=round(percent, 1),
+                    agent_id=identity.agent_id,
+                    epoch=identity.epoch,
+                    attempt=attempt,
+                    seq=seq,
+                )
+            )
+
+        return report
+
+    def _publish(self, completion: CompletionMessage, work: Work) -> None:
+        # A late "cutting 80 %" behind the completion would be ignored, but it need not be sent at all.
+        self.progress.forget(completion.request_id)
+        attributes = {"request_id": completion.request_id, "status": completion.status}
+        topic = self.config.pubsub.complete_topic
+        self._retried(lambda: self.publisher.publish(topic, completion.to_json(), attributes), work.stop)
+
+    def _retried(self, call: Callable[[], T], stop: threading.Event) -> T:
+        for wait in RETRY_SECONDS:
+            try:
+                return call()
+            except (StoreUnavailable, BusUnavailable) as error:
+                log.warning("clip.retry", code=error.code, error=error.message, wait=wait)
+                if stop.wait(wait):
+                    raise
+        return call()
+
+    def _success(
+        self, message: RequestMessage, attempt: int, delivered: Delivered, seconds: float
+    ) -> CompletionMessage:
+        identity = self.identity()
+        return CompletionMessage(
+            request_id=message.request_id,
+            hand_id=message.hand_id,
+            status="completed",
+            agent_id=identity.agent_id,
+            epoch=identity.epoch,
+            attempt=attempt,
+            completed_at=self.clock.now(),
+            output_gcs_path=delivered.path_name,
+            output_uri=delivered.uri,
+            download_url=delivered.download_url,
+            download_url_expires_at=delivered.expires_at,
+            file_size_bytes=delivered.size,
+            sha256=delivered.facts.sha256,
+            duration_seconds=delivered.facts.duration,
+            processing_time_seconds=round(seconds, 3),
+            report=delivered.facts.report,
+        )
+
+    def _failure(
+        self, message: RequestMessage, attempt: int, error: PermanentError | TransientError
+    ) -> CompletionMessage:
+        identity = self.identity()
+        return failure(message, identity, attempt, self.clock.now(), code=error.code, text=error.message)
+
+
+def failure(
+    message: RequestMessage, identity: Identity, attempt: int, now: datetime, *, code: str, text: str
+) -> CompletionMessage:
+    """The completion that says why there is no clip."""
+    return CompletionMessage(
+        request_id=message.request_id,
+        hand_id=message.hand_id,
+        status="failed",
+        agent_id=identity.agent_id,
+        epoch=identity.epoch,
+        attempt=attempt,
+        completed_at=now,
+        error=ErrorInfo(code=code, message=text),
+        error_message=text,
+    )
+
+
+def cut_spec(message: RequestMessage, source: Path) -> CutSpec:
+    """What the engine is to do for this request."""
+    return CutSpec(
+        source=source,
+        in_point=exact(message.in_seconds),
+        out_point=exact(message.out_seconds),
+        mode=message.mode,
+        quality=message.output_quality,
+    )
+
+
+def attempts_allowed(error: TransientError, deliveries: int) -> int:
+    """How many deliveries of a message may end in `error` before the request fails.
+
+    An encoder that fails three times will fail for ever; a NAS, a disk or a cloud that is away may come back
+    any time before the dead letter, which takes the message after `deliveries`.
+    """
+    return 3 if error.code == "ENCODER_FAILED" else deliveries

@@ -1,0 +1,103 @@
+"""From the path in a request to a file that may be read: inside the roots, really a file, really there.
+
+The path is resolved before it is judged (`..`, links and mounts included), and the resolved one is what the
+engine opens. A root that is not mounted is SOURCE_UNAVAILABLE, never "not found".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from clipping.config import NasRoot
+from clipping.errors import ClippingError, SourceNotAllowed, SourceNotFound, SourceUnavailable
+
+LOOK_SECONDS = 10.0
+"""A NAS that has not answered a `stat` by then is away. The call itself can't be interrupted."""
+
+T = TypeVar("T")
+
+
+def resolve(path: str, roots: Sequence[NasRoot], *, timeout: float = LOOK_SECONDS) -> Path:
+    """The real path of a recording.
+
+    Raises `SourceNotAllowed` (outside every root, or not a regular file), `SourceNotFound`, and
+    `SourceUnavailable` (its root is not mounted, hangs, or the file can't be read).
+    """
+    return _in_time(
+        lambda: _resolve(path, roots), timeout, f"the NAS did not answer within {timeout:g} s: {path}"
+    )
+
+
+def look_at_root(root: NasRoot, *, timeout: float = LOOK_SECONDS) -> None:
+    """Raises `SourceUnavailable` when the root is missing, not mounted or hangs."""
+    _in_time(lambda: _mounted(root), timeout, f"{root.path} did not answer within {timeout:g} s")
+
+
+def _resolve(path: str, roots: Sequence[NasRoot]) -> Path:
+    real = Path(os.path.realpath(path))
+    for root in roots:
+        if real.is_relative_to(os.path.realpath(root.path)):
+            break
+    else:
+        raise SourceNotAllowed(f"{path} is not in one of the folders that clips may be cut from")
+    try:
+        info = os.stat(real)
+    except OSError as error:
+        _mounted(root)
+        raise _unreadable(path, error) from None
+    if not stat.S_ISREG(info.st_mode):
+        raise SourceNotAllowed(f"{path} is not a regular file")
+    try:
+        os.close(os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW))
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return real
+
+
+def _unreadable(path: str, error: OSError) -> ClippingError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+        return SourceNotFound(f"there is no file {path}")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return SourceUnavailable(f"the agent may not read {path}: {error.strerror}")
+    return SourceUnavailable(f"{path} can't be read now: {error.strerror}")
+
+
+def _mounted(root: NasRoot) -> None:
+    try:
+        if root.marker is not None:
+            os.stat(os.path.join(root.path, root.marker))
+        else:
+            with os.scandir(root.path) as entries:
+                if next(entries, None) is None:
+                    raise SourceUnavailable(f"{root.path} is empty: is the NAS mounted there?")
+    except OSError as error:
+        what = f"its marker {root.marker}" if root.marker is not None else "it"
+        raise SourceUnavailable(
+            f"{root.path} is not usable: {what} can't be read ({error.strerror}); is the NAS mounted?"
+        ) from None
+
+
+def _in_time(look: Callable[[], T], timeout: float, complaint: str) -> T:
+    """Run `look` in a thread of its own: a hung mount blocks whoever looks at it, and must not block us."""
+    outcome: list[T | ClippingError] = []
+
+    def run() -> None:
+        try:
+            outcome.append(look())
+        except ClippingError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, name="nas-look", daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if not outcome:
+        raise SourceUnavailable(complaint)
+    if isinstance(outcome[0], ClippingError):
+        raise outcome[0]
+    return outcome[0]

@@ -1,0 +1,72 @@
+"""The spool: a folder for each clip being worked on, on a local disk, empty when nothing is in hand."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clipping.errors import ConfigurationError, NoSpace
+from clipping.log import get_logger
+
+log = get_logger(__name__)
+
+
+class Spool:
+    """Owns `state_dir`: only one agent process may. Folders that a crash left are removed at the start."""
+
+    def __init__(self, state_dir: Path, *, min_free_bytes: int) -> None:
+        self.state_dir = state_dir
+        self._root = state_dir / "spool"
+        self._min_free = min_free_bytes
+        try:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigurationError(
+                [f"agent.state_dir: {state_dir} can't be used: {error.strerror}"]
+            ) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise ConfigurationError(
+                [f"agent.state_dir: {state_dir} is in use by another agent; each needs one of its own"]
+            ) from None
+        for left in self._root.iterdir():
+            log.info("spool.cleaned", folder=left.name)
+            shutil.rmtree(left, ignore_errors=True)
+
+    @contextmanager
+    def folder(self, request_id: str) -> Iterator[Path]:
+        """An empty folder for one clip, removed with all in it at the end.
+
+        Raises `NoSpace` when the disk is nearly full.
+        """
+        free = self.free_bytes()
+        if free < self._min_free:
+            raise NoSpace(
+                f"only {free // 1_000_000} MB are free in {self._root}; "
+                f"the agent keeps {self._min_free // 1_000_000} MB: make room on that disk"
+            )
+        path = self._root / request_id
+        shutil.rmtree(path, ignore_errors=True)
+        try:
+            path.mkdir(mode=0o700)
+        except OSError as error:
+            raise NoSpace(f"the spool {self._root} can't be written: {error.strerror}") from None
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def free_bytes(self) -> int:
+        """Free space on the spool's disk."""
+        return shutil.disk_usage(self._root).free
+
+    def close(self) -> None:
+        """Give the lock back."""
+        os.close(self._lock)

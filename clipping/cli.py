@@ -1,0 +1,55 @@
+"""`clipping`: the client's command line. Other packages add commands through the entry point group
+`clipping.commands` (the local stack's `up`), as this package imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from clipping import __version__
+from clipping.errors import EXIT_CONFIGURATION, EXIT_FAILED, ClippingError, ConfigurationError
+
+GROUP = "clipping.commands"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its help, its arguments, and what it does (the exit code is returned)."""
+
+    help: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 the operation failed, 2 usage, 78 configuration."""
+    parser = argparse.ArgumentParser(prog="clipping", description="Clips out of long recordings.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            command: Command = entry.load()
+        except ImportError:  # installed without the extra that this command needs
+            continue
+        sub = commands.add_parser(entry.name, help=command.help, description=command.help)
+        command.configure(sub)
+        sub.set_defaults(run=command.run)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except ConfigurationError as error:
+        for _problem in error.problems:
+            pass
+        return EXIT_CONFIGURATION
+    except ClippingError:
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""`scripts/demo`: a recording becomes a clip with a working download link, with nothing but this machine.
+
+Makes a recording of ten minutes with a running clock and a beep each second, starts the real stack
+(`clipping up`), asks for a clip over HTTP, watches it, downloads it by its signed link, and checks what came.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import select
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import requests
+
+from agent.cutting import find_ffmpeg
+from clipping.errors import EXIT_FAILED, EXIT_OK
+from clipping.timecode import format_seconds
+
+RECORDING_SECONDS = 600
+IN_POINT, OUT_POINT = "4:15.2", "5:05.2"
+HTTP_SECONDS = 10.0
+START_SECONDS = 120.0
+CLIP_SECONDS = 120.0
+
+
+class DemoFailed(Exception):
+    """What went wrong, for the user."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--started", type=float, default=time.time(), help="unix time that the total counts from"
+    )
+    parser.add_argument("--data", type=Path, default=Path("demo-data"), metavar="DIR")
+    arguments = parser.parse_args()
+    try:
+        _demo(arguments.data.resolve(), arguments.started)
+    except DemoFailed:
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def _demo(data: Path, started: float) -> None:
+    recordings = data / "recordings"
+    recordings.mkdir(parents=True, exist_ok=True)
+    recording = recordings / "poker-night.mp4"
+    if not recording.exists():
+        _record(recording)
+    stack = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "clipping.cli",
+            "up",
+            "--json",
+            "--port",
+            "0",
+            "--data",
+            str(data / "stack"),
+            "--nas-root",
+            str(recordings),
+        ],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        where = _ready(stack)
+        status, _seconds = _clip(where, recording)
+        clip = _download(status, data)
+        _check(clip, status)
+    finally:
+        stack.send_signal(signal.SIGTERM)
+        stack.wait(60)
+    status["report"]
+
+
+def _span(span: dict[str, float]) -> str:
+    return f"{format_seconds(span['start'])} to {format_seconds(span['end'])}"
+
+
+def _record(path: Path) -> None:
+    part = path.with_suffix(".part.mp4")
+    picture = f"testsrc2=size=640x360:rate=25:duration={RECORDING_SECONDS}"
+    sound = f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={RECORDING_SECONDS}"
+    command = [str(find_ffmpeg(None)), "-nostdin", "-v", "error", "-y"]
+    command += ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound]
+    command += ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "26", "-g", "50"]
+    command += ["-c:a", "aac", "-b:a", "96k", "-movflags", "+faststart", str(part)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=600, check=False)
+    if done.returncode != 0:
+        raise DemoFailed(f"ffmpeg could not make the recording: {done.stderr.strip()}")
+    part.rename(path)
+
+
+def _ready(stack: subprocess.Popen[bytes]) -> dict[str, Any]:
+    assert stack.stdout is not None
+    readable, _, _ = select.select([stack.stdout], [], [], START_SECONDS)
+    line = stack.stdout.readline() if readable else b""
+    if not line:
+        raise DemoFailed("the service did not start; what it said stands above")
+    where: dict[str, Any] = json.loads(line)
+    return where
+
+
+def _clip(where: dict[str, Any], recording: Path) -> tuple[dict[str, Any], float]:
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {where['api_key']}"
+    body = {
+        "hand_id": "hand-154",
+        "nas_video_path": str(recording),
+        "start_seconds": IN_POINT,
+        "end_seconds": OUT_POINT,
+    }
+    begun = time.monotonic()
+    answer = session.post(f"{where['api_url']}/v1/clip/request", json=body, timeout=HTTP_SECONDS)
+    if answer.status_code != 202:
+        raise DemoFailed(f"the API answered {answer.status_code}: {answer.text}")
+    accepted = answer.json()
+    last = ""
+    while time.monotonic() - begun < CLIP_SECONDS:
+        status: dict[str, Any] = session.get(accepted["status_url"], timeout=HTTP_SECONDS).json()
+        line = f"{status['status']} {status.get('stage', '')} {status.get('progress_percent', 0):.0f} %"
+        if line != last:
+            last = line
+        if status["status"] == "completed":
+            return status, time.monotonic() - begun
+        if status["status"] in ("failed", "cancelled"):
+            raise DemoFailed(f"the clip {status['status']}: {status.get('error_message')}")
+        time.sleep(0.02)
+    raise DemoFailed(f"the clip was not done after {CLIP_SECONDS:.0f} s")
+
+
+def _download(status: dict[str, Any], data: Path) -> Path:
+    # The link is all that is needed: no key.
+    answer = requests.get(status["download_url"], timeout=HTTP_SECONDS)
+    if answer.status_code != 200:
+        raise DemoFailed(f"the download link answered {answer.status_code}: {answer.text}")
+    name = answer.headers["Content-Disposition"].partition("filename=")[2].strip('"')
+    path = data / name
+    path.write_bytes(answer.content)
+    return path
+
+
+def _check(clip: Path, status: dict[str, Any]) -> None:
+    data = clip.read_bytes()
+    if len(data) != status["file_size_bytes"] or hashlib.sha256(data).hexdigest() != status["sha256"]:
+        raise DemoFailed("the downloaded file is not the one that the status speaks of")
+    with av.open(str(clip)) as container:
+        video = container.streams.video[0]
+        times = [frame.pts * video.time_base for frame in container.decode(video) if frame.pts is not None]
+        sounds = len(container.streams.audio)
+    length = (times[-1] - times[0]) + 1 / Fraction(video.average_rate or 25)
+    wanted = status["report"]["actual"]["end"] - status["report"]["actual"]["start"]
+    if times[0] != 0 or abs(length - Fraction(wanted)) > Fraction(1, 20) or sounds != 1:
+        raise DemoFailed(
+            f"the clip is {float(length):.3f} s long with {sounds} sound tracks; wanted {wanted:.3f} s"
+        )
+    if len(times) != status["report"]["frames"]:
+        raise DemoFailed(f"the clip has {len(times)} frames; the report says {status['report']['frames']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The one folder that a local stack keeps its data in, and the configuration it writes for its processes.
+
+DATA/
+  lock             held while a stack runs on the folder
+  keys.json        the client's and the admin's key (0600)
+  broker/          the Pub/Sub server's database
+  api/             the API's database
+  store/           clips
+  agents/NAME/     each agent's spool
+  run/             generated configuration, one file a process
+  logs/            one file a process
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clipping.config import overlay, validate
+from clipping.errors import ConfigurationError
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The two bearer keys of a local stack."""
+
+    client: str
+    admin: str
+
+
+class Layout:
+    """The data folder, locked."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data.resolve()
+        for name in ("broker", "api", "store", "agents", "run", "logs"):
+            (self.data / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError([f"--data: another stack runs on {self.data}"]) from None
+
+    def keys(self) -> Keys:
+        """The keys, made at the first start."""
+        path = self.data / "keys.json"
+        if not path.exists():
+            made = {"client": secrets.token_urlsafe(24), "admin": secrets.token_urlsafe(24)}
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(made, file)
+        return Keys(**json.loads(path.read_text()))
+
+    def tree(
+        self, *, nas_roots: list[Path], port: int, over: dict[str, Any], keys: Keys, pool: bool
+    ) -> dict[str, Any]:
+        """The configuration that all processes share. Raises `ConfigurationError` when `over` spoils it."""
+        base: dict[str, Any] = {
+            "agent": {"cluster": "local", "nas_roots": [{"path": str(root)} for root in nas_roots]},
+            "storage": {"backend": "local", "path": str(self.data / "store")},
+            "health": {"host": HOST, "port": 0},
+            "ha": {"mode": "pool" if pool else "single"},
+            "api": {
+                "host": HOST,
+                "port": port,
+                "public_url": f"http://{HOST}:{port}",
+                "database_url": f"sqlite:///{self.data}/api/clipping.db",
+                "keys": [
+                    {"name": name, "role": name, "sha256": hashlib.sha256(key.encode()).hexdigest()}
+                    for name, key in (("client", keys.client), ("admin", keys.admin))
+                ],
+            },
+            "log": {"format": "json"},
+        }
+        tree = overlay(base, over)
+        validate(tree)
+        return tree
+
+    def agent_tree(self, tree: dict[str, Any], name: str) -> dict[str, Any]:
+        """`tree` with the keys of one agent."""
+        own = {"id": name, "state_dir": str(self.data / "agents" / name)}
+        return overlay(tree, {"agent": own})
+
+    def write(self, name: str, tree: dict[str, Any]) -> Path:
+        """Keep a process's configuration in `run/`."""
+        path = self.data / "run" / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(tree, sort_keys=False))
+        return path
+
+    def log_file(self, name: str) -> Path:
+        return self.data / "logs" / f"{name}.log"
+
+
+def free_port() -> int:
+    """A port that is free now. (A server that binds it a second later may still find it taken.)"""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

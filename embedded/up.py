@@ -1,0 +1,124 @@
+"""`clipping up`: the whole service on this machine, with no cloud account."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clipping.cli import Command
+from clipping.errors import EXIT_OK, ConfigurationError
+from embedded.layout import Layout
+from embedded.stack import Stack
+
+DEFAULT_DATA = Path("clipping-data")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping up`."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=DEFAULT_DATA,
+        metavar="DIR",
+        help="everything is kept here (default: ./%(default)s); started again, it goes on where it was",
+    )
+    parser.add_argument(
+        "--nas-root",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        dest="nas_roots",
+        help="a folder that clips may be cut from; may be repeated (default: DATA/recordings)",
+    )
+    parser.add_argument("--port", type=int, default=8000, help="the API's port; 0 picks a free one")
+    parser.add_argument("--agents", type=int, default=1, help="how many agents share the work (default: 1)")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="YAML laid over the generated configuration"
+    )
+    parser.add_argument("--json", action="store_true", help="say where things are as one line of JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start, say where things are, stay until SIGINT or SIGTERM, stop."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    layout = Layout(arguments.data)
+    stack = Stack(
+        layout,
+        nas_roots=_roots(arguments.nas_roots, layout),
+        port=arguments.port,
+        agents=_at_least_one(arguments.agents),
+        over=_overlay(arguments.config),
+        told=lambda sentence: print(sentence, file=sys.stderr, flush=True),
+    )
+    stack.start()
+    try:
+        stop.wait()
+    finally:
+        stack.stop()
+    return EXIT_OK
+
+
+def _roots(given: list[Path] | None, layout: Layout) -> list[Path]:
+    if not given:
+        own = layout.data / "recordings"
+        own.mkdir(exist_ok=True)
+        return [own]
+    missing = [f"--nas-root: {root} is not a folder" for root in given if not root.is_dir()]
+    if missing:
+        raise ConfigurationError(missing)
+    return [root.resolve() for root in given]
+
+
+def _at_least_one(agents: int) -> int:
+    if not 1 <= agents <= 16:
+        raise ConfigurationError(["--agents: must be 1 to 16"])
+    return agents
+
+
+def _overlay(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        loaded = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError([f"{path}: {error}"]) from None
+    if not isinstance(loaded, dict):
+        raise ConfigurationError([f"{path}: must be a mapping of sections"])
+    return loaded
+
+
+def _told(where: dict[str, Any]) -> str:
+    api, key, root = where["api_url"], where["api_key"], where["nas_roots"][0]
+    body = {
+        "hand_id": "hand-1",
+        "nas_video_path": f"{root}/FILE",
+        "start_seconds": "0:10",
+        "end_seconds": "0:20",
+    }
+    return "\n".join(
+        [
+            "Clipping is up. Ctrl-C stops it.",
+            "",
+            f"  API         {api}   (try it out: {where['docs_url']})",
+            f"  key         {key}",
+            f"  recordings  {', '.join(where['nas_roots'])}",
+            *(f"  {agent['agent_id']:11} {agent['health_url']}" for agent in where["agents"]),
+            f"  data, logs  {where['data']}",
+            "",
+            "Ask for a clip:",
+            f"  curl -s {api}/v1/clip/request -H 'Authorization: Bearer {key}' \\",
+            f"    -H 'Content-Type: application/json' -d '{json.dumps(body)}'",
+        ]
+    )
+
+
+COMMAND = Command("run the whole service on this machine: no cloud account, no root", configure, run)

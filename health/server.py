@@ -1,0 +1,77 @@
+"""The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/metrics`. It reads the newest snapshot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from flask import Flask, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from waitress.server import create_server
+
+from clipping.clock import Clock
+from clipping.errors import ConfigurationError
+from health.snapshot import MAX_AGE_SECONDS, Snapshot
+
+THREADS = 2
+CONNECTIONS = 50
+"""A flood waits in the kernel's queue; it never costs the agent more than this."""
+IDLE_SECONDS = 10
+"""A client that says nothing for so long is disconnected."""
+
+
+class HealthServer:
+    """Owns the thread `health-http` and waitress's own. `latest` must not block."""
+
+    def __init__(self, host: str, port: int, latest: Callable[[], Snapshot], clock: Clock) -> None:
+        try:
+            self._server = create_server(
+                _app(latest, clock),
+                host=host,
+                port=port,
+                threads=THREADS,
+                connection_limit=CONNECTIONS,
+                channel_timeout=IDLE_SECONDS,
+                ident=None,
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                [f"health.port: {host}:{port} can't be listened on: {error.strerror}"]
+            ) from None
+        self.port: int = self._server.effective_port
+        self._thread = threading.Thread(target=self._server.run, name="health-http", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.close()
+
+
+def _app(latest: Callable[[], Snapshot], clock: Clock) -> Flask:
+    app = Flask("health")
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+
+    def fresh() -> bool:
+        return clock.monotonic() - latest().at <= MAX_AGE_SECONDS
+
+    @app.get("/health")
+    @app.get("/health/ready")
+    def health() -> tuple[Response, int]:
+        snapshot = latest()
+        body = snapshot.body(clock.monotonic())
+        if not fresh():
+            body["status"] = "failing"
+            body["reasons"] = [f"the last snapshot is {body['snapshot_age_seconds']} s old", *body["reasons"]]
+        return jsonify(body), 200 if body["status"] == "ok" else 503
+
+    @app.get("/health/live")
+    def live() -> tuple[Response, int]:
+        alive = fresh()
+        return jsonify({"status": "ok" if alive else "failing"}), 200 if alive else 503
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+    return app

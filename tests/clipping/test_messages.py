@@ -1,0 +1,159 @@
+"""The clip request and the messages: what is taken, what is refused and with which words."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipping.errors import InvalidRequest
+from clipping.ids import new_request_id
+from clipping.messages import (
+    REQUEST_ID,
+    CompletionMessage,
+    ProgressMessage,
+    RequestMessage,
+    parse_clip_request,
+)
+
+GOOD: dict[str, Any] = {
+    "hand_id": "hand-154",
+    "nas_video_path": "/nas/night.mp4",
+    "start_seconds": "3:24:15",
+    "end_seconds": 12405,
+}
+NOW = datetime(2026, 11, 20, 8, 0, 0, 123456, tzinfo=UTC)
+
+
+def parse(**changes: Any) -> Any:
+    return parse_clip_request({**GOOD, **changes}, max_clip_seconds=600)
+
+
+def test_defaults() -> None:
+    request = parse()
+    assert (request.mode, request.priority, request.output_quality) == ("copy", "normal", "high")
+    assert (request.in_seconds, request.out_seconds, request.lane) == (12255.0, 12405.0, "interactive")
+
+
+@pytest.mark.parametrize(
+    ("changes", "mode", "lane"),
+    [
+        ({"output_quality": "medium"}, "encode", "batch"),
+        ({"output_quality": "medium", "mode": "copy"}, "copy", "interactive"),
+        ({"mode": "encode"}, "encode", "batch"),
+        ({"mode": "encode", "priority": "high"}, "encode", "interactive"),
+        ({"priority": "low"}, "copy", "batch"),
+    ],
+)
+def test_mode_and_lane_follow_from_the_request(changes: dict[str, str], mode: str, lane: str) -> None:
+    request = parse(**changes)
+    assert (request.mode, request.lane) == (mode, lane)
+
+
+def test_rolls_widen_the_clip_and_stop_at_zero() -> None:
+    request = parse(start_seconds=0.3, end_seconds=2, pre_roll_seconds=0.1, post_roll_seconds=0.1)
+    assert (request.in_seconds, request.out_seconds) == (0.2, 2.1)
+    assert parse(start_seconds=1, end_seconds=2, pre_roll_seconds=5).in_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"hand_id": "a/b"}, "hand_id", "1 to 128 characters"),
+        ({"hand_id": ""}, "hand_id", "1 to 128"),
+        ({"hand_id": ".hidden"}, "hand_id", "start with a letter"),
+        ({"hand_id": "x" * 129}, "hand_id", "1 to 128"),
+        ({"hand_id": "a\n"}, "hand_id", "1 to 128"),
+        ({"hand_id": 154}, "hand_id", "must be a string"),
+        ({"nas_video_path": "night.mp4"}, "nas_video_path", "absolute"),
+        ({"nas_video_path": "/nas/../etc/passwd"}, "nas_video_path", "'..'"),
+        ({"nas_video_path": "/nas/a\0b"}, "nas_video_path", "control characters"),
+        ({"nas_video_path": "/" + "a" * 5000}, "nas_video_path", "4096 bytes"),
+        ({"nas_video_path": "/nas/\ud800"}, "nas_video_path", ""),
+        ({"start_seconds": True}, "start_seconds", "boolean"),
+        ({"start_seconds": float("nan")}, "start_seconds", "finite"),
+        ({"end_seconds": float("inf")}, "end_seconds", "finite"),
+        ({"start_seconds": -1}, "start_seconds", "negative"),
+        ({"start_seconds": None}, "start_seconds", "must be"),
+        ({"start_seconds": 12405}, "end_seconds", "greater than start_seconds"),
+        ({"start_seconds": 0}, "end_seconds", "longest allowed is 600 s"),
+        ({"post_roll_seconds": 500}, "end_seconds", "longest allowed"),
+        ({"output_quality": "best"}, "output_quality", "'high' or 'medium'"),
+        ({"mode": "smart"}, "mode", "'copy' or 'encode'"),
+        ({"mode": None}, "mode", "'copy' or 'encode'"),
+        ({"priority": "urgent"}, "priority", "'high', 'normal' or 'low'"),
+        ({"metadata": {"a": 1}}, "metadata.a", "string"),
+        ({"metadata": {str(n): "x" for n in range(17)}}, "metadata", "at most 16"),
+        ({"metadata": []}, "metadata", "object"),
+        ({"qualty": "high"}, "qualty", "not a known field"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(**changes)
+    assert caught.value.field == field
+    assert words in caught.value.message
+    assert caught.value.message.startswith(field) or "clip would be" in caught.value.message
+
+
+@pytest.mark.parametrize("missing", sorted(GOOD))
+def test_required_fields(missing: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{missing} is required") as caught:
+        parse_clip_request({key: GOOD[key] for key in GOOD if key != missing}, max_clip_seconds=600)
+    assert caught.value.field == missing
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 5])
+def test_a_body_that_is_no_object(body: object) -> None:
+    with pytest.raises(InvalidRequest, match="JSON object"):
+        parse_clip_request(body, max_clip_seconds=600)
+
+
+def test_a_request_travels_unchanged() -> None:
+    request = parse(metadata={"table": "7", "город": "Москва"}, pre_roll_seconds=1.25)
+    sent = RequestMessage.of(request, request_id=new_request_id(NOW), owner="web", requested_at=NOW)
+    body = json.loads(sent.to_json())
+    assert body["schema"] == 1
+    assert body["requested_at"] == "2026-11-20T08:00:00.123Z"
+    received = RequestMessage.from_json(sent.to_json())
+    assert received.spec_hash() == request.spec_hash()
+    assert received.model_dump(exclude={"requested_at"}) == sent.model_dump(exclude={"requested_at"})
+
+
+def test_a_newer_sender_may_add_fields() -> None:
+    request = RequestMessage.of(parse(), request_id=new_request_id(NOW), owner="web", requested_at=NOW)
+    body = json.loads(request.to_json()) | {"invented_later": True}
+    assert RequestMessage.from_json(json.dumps(body).encode()).hand_id == "hand-154"
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"schema":1}', b"\xff", b'{"schema":2}'])
+def test_what_is_no_message_is_refused(data: bytes) -> None:
+    for kind in (RequestMessage, CompletionMessage, ProgressMessage):
+        with pytest.raises(InvalidRequest):
+            kind.from_json(data)
+
+
+def test_the_spec_hash_is_of_the_picture_alone() -> None:
+    one = parse()
+    assert parse(hand_id="other", priority="low", metadata={"a": "b"}).spec_hash() == one.spec_hash()
+    assert parse(start_seconds=12256, pre_roll_seconds=1).spec_hash() == one.spec_hash()
+    for changes in ({"end_seconds": 12404.9}, {"mode": "encode"}, {"nas_video_path": "/nas/b.mp4"}):
+        assert parse(**changes).spec_hash() != one.spec_hash()
+
+
+def test_ids_are_not_counters() -> None:
+    ids = {new_request_id(NOW) for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(re.fullmatch(REQUEST_ID, one) and one.startswith("clip-20261120-") for one in ids)
+
+
+@given(st.dictionaries(st.text(), st.one_of(st.none(), st.booleans(), st.floats(), st.text(), st.integers())))
+def test_nothing_but_an_invalid_request_comes_out_of_bad_bodies(body: dict[str, Any]) -> None:
+    # Text alone can't make the four required fields right: every such body is refused, and only so.
+    with pytest.raises(InvalidRequest):
+        parse_clip_request(body, max_clip_seconds=600)
