@@ -29,14 +29,14 @@ def resolve(path: str, roots: Sequence[NasRoot], *, timeout: float = LOOK_SECOND
     Raises `SourceNotAllowed` (outside every root, or not a regular file), `SourceNotFound`, and
     `SourceUnavailable` (its root is not mounted, hangs, or the file can't be read).
     """
-    return _in_time(
+    return answer_within(
         lambda: _resolve(path, roots), timeout, f"the NAS did not answer within {timeout:g} s: {path}"
     )
 
 
 def look_at_root(root: NasRoot, *, timeout: float = LOOK_SECONDS) -> None:
     """Raises `SourceUnavailable` when the root is missing, not mounted or hangs."""
-    _in_time(lambda: _mounted(root), timeout, f"{root.path} did not answer within {timeout:g} s")
+    answer_within(lambda: _mounted(root), timeout, f"{root.path} did not answer within {timeout:g} s")
 
 
 def _resolve(path: str, roots: Sequence[NasRoot]) -> Path:
@@ -83,8 +83,11 @@ def _mounted(root: NasRoot) -> None:
         ) from None
 
 
-def _in_time(look: Callable[[], T], timeout: float, complaint: str) -> T:
-    """Run `look` in a thread of its own: a hung mount blocks whoever looks at it, and must not block us."""
+def answer_within(look: Callable[[], T], timeout: float, complaint: str) -> T:
+    """What `look` returns or raises, or `SourceUnavailable(complaint)` after `timeout` seconds.
+
+    It runs in a thread of its own: a hung mount blocks whoever looks at it, and must not block us.
+    """
     outcome: list[T | ClippingError] = []
 
     def run() -> None:

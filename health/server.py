@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from flask import Flask, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from waitress import wasyncore
 from waitress.server import create_server
 
 from clipping.clock import Clock
@@ -18,15 +19,22 @@ CONNECTIONS = 50
 """A flood waits in the kernel's queue; it never costs the agent more than this."""
 IDLE_SECONDS = 10
 """A client that says nothing for so long is disconnected."""
+LOOP_SECONDS = 0.5
+THREAD_END_SECONDS = 2.0
 
 
 class HealthServer:
     """Owns the thread `health-http` and waitress's own. `latest` must not block."""
 
     def __init__(self, host: str, port: int, latest: Callable[[], Snapshot], clock: Clock) -> None:
+        # The loop below is waitress's own `run`, with a way out: closing its sockets under a running loop
+        # is a race that ends in "bad file descriptor".
+        self._sockets: dict[int, object] = {}
+        self._stop = threading.Event()
         try:
             self._server = create_server(
                 _app(latest, clock),
+                map=self._sockets,
                 host=host,
                 port=port,
                 threads=THREADS,
@@ -39,12 +47,19 @@ class HealthServer:
                 [f"health.port: {host}:{port} can't be listened on: {error.strerror}"]
             ) from None
         self.port: int = self._server.effective_port
-        self._thread = threading.Thread(target=self._server.run, name="health-http", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="health-http", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
+        self._stop.set()
+        self._thread.join(LOOP_SECONDS + THREAD_END_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            wasyncore.loop(timeout=LOOP_SECONDS, map=self._sockets, count=1)
+        self._server.task_dispatcher.shutdown(timeout=THREAD_END_SECONDS)
         self._server.close()
 
 

@@ -1,0 +1,118 @@
+"""Where clips may be cut from."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from agent.sources import answer_within, look_at_root, resolve
+from clipping.config import NasRoot
+from clipping.errors import SourceNotAllowed, SourceNotFound, SourceUnavailable
+
+
+@pytest.fixture
+def nas(tmp_path: Path) -> Path:
+    root = tmp_path / "nas"
+    (root / "2024").mkdir(parents=True)
+    (root / "2024" / "night.mp4").write_bytes(b"video")
+    (tmp_path / "secret.mp4").write_bytes(b"secret")
+    return root
+
+
+def roots(*paths: Path, marker: str | None = None) -> list[NasRoot]:
+    return [NasRoot(path=str(path), marker=marker) for path in paths]
+
+
+def test_a_file_in_a_root(nas: Path) -> None:
+    assert resolve(str(nas / "2024/night.mp4"), roots(nas)) == nas.resolve() / "2024/night.mp4"
+
+
+def test_a_link_within_the_roots_is_followed(nas: Path) -> None:
+    (nas / "latest.mp4").symlink_to("2024/night.mp4")
+    assert resolve(str(nas / "latest.mp4"), roots(nas)) == nas.resolve() / "2024/night.mp4"
+
+
+def test_a_root_may_itself_be_a_link(nas: Path, tmp_path: Path) -> None:
+    (tmp_path / "volume").symlink_to(nas)
+    found = resolve(str(tmp_path / "volume/2024/night.mp4"), roots(tmp_path / "volume"))
+    assert found == nas.resolve() / "2024/night.mp4"
+
+
+@pytest.mark.parametrize(
+    "path", ["{nas}/../secret.mp4", "{nas}/2024/../../secret.mp4", "/etc/passwd", "{nas}-other/x"]
+)
+def test_what_lies_outside_is_refused(nas: Path, path: str) -> None:
+    with pytest.raises(SourceNotAllowed, match="not in one of the folders"):
+        resolve(path.format(nas=nas), roots(nas))
+
+
+@pytest.mark.parametrize("target", ["../secret.mp4", "/etc/passwd", "/proc/self/environ"])
+def test_a_link_that_leads_out_is_refused(nas: Path, target: str) -> None:
+    (nas / "trap.mp4").symlink_to(target)
+    with pytest.raises(SourceNotAllowed):
+        resolve(str(nas / "trap.mp4"), roots(nas))
+
+
+def test_no_roots_means_no_sources(nas: Path) -> None:
+    with pytest.raises(SourceNotAllowed):
+        resolve(str(nas / "2024/night.mp4"), [])
+
+
+def test_only_regular_files(nas: Path) -> None:
+    os.mkfifo(nas / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        here = Path.cwd()
+        os.chdir(nas)  # a socket's path may have 108 bytes at most
+        server.bind("socket")
+        os.chdir(here)
+    for name in ("2024", "pipe", "socket"):
+        with pytest.raises(SourceNotAllowed, match="not a regular file"):
+            resolve(str(nas / name), roots(nas))
+
+
+@pytest.mark.parametrize("name", ["none.mp4", "none/night.mp4", "2024/night.mp4/x", "x" * 300])
+def test_a_missing_file_on_a_mounted_nas_is_not_found(nas: Path, name: str) -> None:
+    with pytest.raises(SourceNotFound):
+        resolve(str(nas / name), roots(nas))
+
+
+def test_a_link_in_a_circle_is_not_found(nas: Path) -> None:
+    (nas / "a").symlink_to("b")
+    (nas / "b").symlink_to("a")
+    with pytest.raises((SourceNotFound, SourceNotAllowed)):
+        resolve(str(nas / "a"), roots(nas))
+
+
+def test_an_empty_root_is_unavailable_and_not_missing_files(tmp_path: Path) -> None:
+    empty = tmp_path / "nas"
+    empty.mkdir()
+    with pytest.raises(SourceUnavailable, match="is the NAS mounted"):
+        resolve(str(empty / "night.mp4"), roots(empty))
+
+
+def test_a_root_without_its_marker_is_unavailable(nas: Path) -> None:
+    marked = roots(nas, marker=".mounted")
+    with pytest.raises(SourceUnavailable, match=r"\.mounted"):
+        resolve(str(nas / "none.mp4"), marked)
+    with pytest.raises(SourceUnavailable):
+        look_at_root(marked[0])
+    (nas / ".mounted").touch()
+    look_at_root(marked[0])
+    with pytest.raises(SourceNotFound):
+        resolve(str(nas / "none.mp4"), marked)
+
+
+def test_a_missing_root_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable):
+        look_at_root(roots(tmp_path / "gone")[0])
+
+
+def test_a_nas_that_does_not_answer_is_unavailable() -> None:
+    never = threading.Event()
+    with pytest.raises(SourceUnavailable, match="no answer"):
+        answer_within(never.wait, 0.05, "no answer")
+    never.set()
