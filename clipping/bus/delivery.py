@@ -1,0 +1,44 @@
+"""A message on its way through a handler."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from clipping.bus.leases import Leases
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message in a handler's hands. It has to be acknowledged or released there."""
+
+    message_id: str
+    data: bytes
+    attributes: Mapping[str, str]
+    attempt: int
+    """1 at the first delivery. Counted by subscriptions with a dead-letter policy only, else always 1."""
+    published_at: datetime
+    _ack_id: str = field(repr=False)
+    _leases: Leases = field(repr=False)
+    _settled: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    def acknowledge(self, timeout: float = 10.0) -> None:
+        """Done with it: return when the broker has confirmed.
+
+        Raises `BusUnavailable`; the message will then come again.
+        """
+        self._leases.acknowledge(self._ack_id, timeout)
+        self._settled.set()
+
+    def release(self) -> None:
+        """Give it back: the broker delivers it again, after the subscription's backoff."""
+        if not self._settled.is_set():
+            self._settled.set()
+            self._leases.release(self._ack_id)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it was acknowledged or released."""
+        return self._settled.is_set()

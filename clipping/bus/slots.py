@@ -1,0 +1,63 @@
+"""How many handlers run at once, over all streams of a subscription."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from clipping.clock import Clock
+
+
+class Slots:
+    """A counting gate. Several streams share it: one that broke may have left handlers that still run."""
+
+    def __init__(self, size: int, clock: Clock) -> None:
+        if size < 1:
+            raise ValueError("a subscription needs at least one slot")
+        self.size = size
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._taken = 0
+        self._last_work = clock.monotonic()
+
+    @property
+    def taken(self) -> int:
+        """Slots in use."""
+        return self._taken
+
+    def enter(self, give_up: Callable[[], bool]) -> bool:
+        """Take a slot, waiting for a free one; False once `give_up()` is true (looked at after `wake`)."""
+        with self._changed:
+            while not give_up():
+                if self._taken < self.size:
+                    self._taken += 1
+                    return True
+                self._changed.wait(1.0)
+            return False
+
+    def leave(self) -> None:
+        """Give the slot back."""
+        with self._changed:
+            self._taken -= 1
+            self._last_work = self._clock.monotonic()
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Let those who wait look at their `give_up`."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def touch(self) -> None:
+        """Count idleness from now."""
+        with self._changed:
+            self._last_work = self._clock.monotonic()
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until no slot is taken; False after `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._taken == 0, timeout)
+
+    def idle_seconds(self) -> float:
+        """For how long there has been nothing to do; 0 while there is."""
+        with self._changed:
+            return 0.0 if self._taken else self._clock.monotonic() - self._last_work

@@ -1,0 +1,257 @@
+"""Pull a subscription: so many handlers at once, no more; stop and drain without losing anything."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from google.cloud.pubsub_v1.subscriber.message import Message
+
+from clipping.bus.delivery import Delivery
+from clipping.bus.leases import Leases
+from clipping.bus.slots import Slots
+from clipping.bus.stream import Stream
+from clipping.clock import Clock, SystemClock
+from clipping.errors import BusUnavailable, ClippingError
+from clipping.log import get_logger
+
+__all__ = ["Delivery", "StreamState", "Subscription"]
+
+log = get_logger(__name__)
+
+_LEASE_SECONDS = 60
+"""How long a message of a dead process stays away from the others, at most."""
+_IDLE_SECONDS = (600.0, 900.0)
+"""A stream without work is opened anew after a time between these: some firewalls forget quiet ones."""
+_LONGEST_BACKOFF = 30.0
+_CLOSE_SECONDS = 5.0
+_LOOK_SECONDS = 0.25
+"""How often the state is looked at."""
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """Whether messages can arrive, since when (monotonic seconds of the clock given), and why not."""
+
+    ok: bool
+    detail: str
+    since: float
+
+
+class Subscription:
+    """Runs `handler` for every message, in `slots` threads.
+
+    A handler that raises, or returns without settling its delivery, gives the message back. `start`,
+    `stop_pulling` and `drain` may be called in turns; `close` is the end. A handler keeps its message for
+    `max_lease_seconds` at most, whatever happens to the stream meanwhile.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        name: str,
+        *,
+        slots: int,
+        handler: Callable[[Delivery], None],
+        max_lease_seconds: float,
+        thread_name: str,
+        lease_seconds: int = _LEASE_SECONDS,
+        idle_seconds: tuple[float, float] = _IDLE_SECONDS,
+        clock: Clock | None = None,
+    ) -> None:
+        self._path = f"projects/{project}/subscriptions/{name}"
+        self._name = name
+        self._handler = handler
+        self._max_lease_seconds = max_lease_seconds
+        self._thread_name = thread_name
+        self._lease_seconds = lease_seconds
+        self._idle_seconds = idle_seconds
+        self._clock = clock or SystemClock()
+        self._slots = Slots(slots, self._clock)
+        self._leases = Leases(
+            self._path,
+            lease_seconds=lease_seconds,
+            max_seconds=max_lease_seconds,
+            thread_name=f"{thread_name}-leases",
+            clock=self._clock,
+        )
+        self._lock = threading.Lock()
+        self._stop: threading.Event | None = None
+        self._stream: Stream | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._state_lock = threading.Lock()
+        self._state = StreamState(False, "not started", self._clock.monotonic())
+
+    @property
+    def state(self) -> StreamState:
+        """Whether messages can arrive."""
+        return self._state
+
+    @property
+    def running(self) -> int:
+        """How many handlers are at work."""
+        return self._slots.taken
+
+    def start(self) -> None:
+        """Begin, or begin again, to pull. Does not wait for the connection."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the subscription is closed")
+            if self._stop is not None:
+                return
+            if self._thread is None:
+                self._leases.start()
+            self._stop = threading.Event()
+            self._thread = threading.Thread(
+                target=self._pull, args=(self._stop,), name=self._thread_name, daemon=True
+            )
+            self._thread.start()
+
+    def stop_pulling(self) -> None:
+        """No new messages from now on; those that no handler has begun go back. Handlers run on."""
+        with self._lock:
+            if self._stop is None:
+                return
+            self._stop.set()
+            self._stop = None
+            if self._stream is not None:
+                self._stream.cancel()
+        self._slots.wake()
+        self._set_state(False, "not pulling")
+
+    def drain(self, timeout: float) -> bool:
+        """Stop pulling, and wait at most `timeout` seconds until every handler has returned.
+
+        True when they have. What they acknowledged is confirmed then, as `Delivery.acknowledge` waits for it.
+        """
+        self.stop_pulling()
+        give_up = self._clock.monotonic() + timeout
+        idle = self._slots.wait_idle(timeout)
+        thread = self._thread
+        if idle and thread is not None:
+            thread.join(max(0.0, min(give_up - self._clock.monotonic(), _CLOSE_SECONDS)))
+        return idle
+
+    def close(self) -> None:
+        """The end. Handlers that still run lose their messages to others when the leases run out."""
+        self.stop_pulling()
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+        if thread is not None:
+            thread.join(_CLOSE_SECONDS)
+        self._leases.close(_CLOSE_SECONDS)
+
+    def _pull(self, stop: threading.Event) -> None:
+        backoff = _backoff()
+        while not stop.is_set():
+            self._set_state(False, f"connecting to {self._name}", stop)
+            worked, failure = self._one_stream(stop)
+            if worked:
+                backoff = _backoff()
+            if failure is not None and not stop.is_set():
+                self._set_state(False, failure, stop)
+                stop.wait(next(backoff))
+
+    def _one_stream(self, stop: threading.Event) -> tuple[bool, str | None]:
+        """Pull until told to stop, or the stream ends; whether it ever connected, and why it failed."""
+        stream = Stream(
+            self._path,
+            slots=self._slots.size,
+            lease_seconds=self._lease_seconds,
+            max_wait_seconds=self._max_lease_seconds,
+            on_message=self._on_message,
+            thread_name=self._thread_name,
+            clock=self._clock,
+        )
+        with self._lock:
+            if stop.is_set():
+                return False, None
+            try:
+                stream.open()
+            except BusUnavailable as error:
+                return False, error.message
+            self._stream = stream
+        worked = self._watch(stream, stop)
+        if not stream.cancelled:
+            return worked, stream.failure() or "the stream ended"
+        if not stream.ended(_CLOSE_SECONDS):
+            log.warning("bus.stream_close_hangs", subscription=self._name)
+        return worked, None
+
+    def _watch(self, stream: Stream, stop: threading.Event) -> bool:
+        """Keep the state until the stream has ended, or was cancelled because of a stop or idleness."""
+        worked = False
+        idle_limit = random.uniform(*self._idle_seconds)
+        while not stream.ended(_LOOK_SECONDS) and not stream.cancelled:
+            if not stream.connected():
+                self._set_state(False, stream.trouble(), stop)
+            elif self._leases.failure:
+                self._set_state(False, self._leases.failure, stop)
+            else:
+                worked = True
+                self._set_state(True, f"pulling {self._name}", stop)
+            if self._slots.idle_seconds() > idle_limit:
+                log.debug("bus.stream_recycled", subscription=self._name)
+                self._slots.touch()
+                stream.cancel()
+        return worked
+
+    def _on_message(self, stream: Stream, message: Message) -> None:
+        if not self._slots.enter(lambda: stream.cancelled):
+            self._leases.release(message.ack_id)
+            return
+        try:
+            self._leases.take(message.ack_id)
+            message.drop()
+            self._handle(
+                Delivery(
+                    message_id=message.message_id,
+                    data=message.data,
+                    attributes=dict(message.attributes),
+                    attempt=message.delivery_attempt or 1,
+                    published_at=message.publish_time,
+                    _ack_id=message.ack_id,
+                    _leases=self._leases,
+                )
+            )
+        finally:
+            self._slots.leave()
+
+    def _handle(self, delivery: Delivery) -> None:
+        try:
+            self._handler(delivery)
+        except ClippingError as error:
+            log.warning(
+                "bus.handler_failed",
+                subscription=self._name,
+                message_id=delivery.message_id,
+                code=error.code,
+                error=error.message,
+            )
+        except Exception:  # a thread's root: one bad message must not stop the others
+            log.exception("bus.handler_failed", subscription=self._name, message_id=delivery.message_id)
+        else:
+            if not delivery.settled:
+                log.error("bus.not_settled", subscription=self._name, message_id=delivery.message_id)
+        delivery.release()
+
+    def _set_state(self, ok: bool, detail: str, stop: threading.Event | None = None) -> None:
+        with self._state_lock:
+            old = self._state
+            if (old.ok, old.detail) == (ok, detail) or (stop is not None and stop.is_set()):
+                return
+            since = old.since if old.ok == ok else self._clock.monotonic()
+            self._state = StreamState(ok, detail, since)
+        if old.ok != ok:
+            (log.info if ok else log.warning)("bus.stream", subscription=self._name, ok=ok, detail=detail)
+
+
+def _backoff() -> Iterator[float]:
+    seconds = 1.0
+    while True:
+        yield seconds * random.uniform(0.8, 1.2)
+        seconds = min(seconds * 2, _LONGEST_BACKOFF)
