@@ -43,6 +43,7 @@ class HealthServer:
                 ident=None,
             )
         except OSError as error:
+            wasyncore.close_all(self._sockets, ignore_all=True)
             raise ConfigurationError(
                 [f"health.port: {host}:{port} can't be listened on: {error.strerror}"]
             ) from None
@@ -60,7 +61,7 @@ class HealthServer:
         while not self._stop.is_set():
             wasyncore.loop(timeout=LOOP_SECONDS, map=self._sockets, count=1)
         self._server.task_dispatcher.shutdown(timeout=THREAD_END_SECONDS)
-        self._server.close()
+        wasyncore.close_all(self._sockets, ignore_all=True)
 
 
 def _app(latest: Callable[[], Snapshot], clock: Clock) -> Flask:
