@@ -1,11 +1,10 @@
-"""What this agent is working on. A message that comes twice joins the work in hand, and starts no second."""
+"""What this agent is working on. A message that comes twice waits for the work in hand, and starts no second."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 
-from clipping.bus.subscriber import Delivery
 from clipping.messages import Stage
 
 
@@ -14,11 +13,14 @@ class Work:
     """One clip in hand."""
 
     request_id: str
-    deliveries: list[Delivery]
     stage: Stage = "waiting"
     progress_percent: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
     """Set: give the clip up, quickly."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when the work has ended, in whichever way."""
+    done: bool = False
+    """Its completion is published: every message that asked for it may be acknowledged."""
 
 
 class InFlight:
@@ -28,21 +30,21 @@ class InFlight:
         self._lock = threading.Lock()
         self._works: dict[str, Work] = {}
 
-    def join(self, request_id: str, delivery: Delivery) -> Work | None:
-        """The new work to do; None when it is in hand already: its end settles this delivery too."""
+    def enter(self, request_id: str) -> tuple[Work, bool]:
+        """The work on this request, and whether it is new, the caller's to do."""
         with self._lock:
             work = self._works.get(request_id)
             if work is not None:
-                work.deliveries.append(delivery)
-                return None
-            work = self._works[request_id] = Work(request_id, [delivery])
-            return work
+                return work, False
+            work = self._works[request_id] = Work(request_id)
+            return work, True
 
-    def leave(self, work: Work) -> list[Delivery]:
-        """The work is over: every delivery that has to be settled. Nobody can join any more."""
+    def leave(self, work: Work, *, done: bool) -> None:
+        """The work has ended."""
         with self._lock:
             del self._works[work.request_id]
-            return work.deliveries
+        work.done = done
+        work.over.set()
 
     def stop_all(self) -> int:
         """Ask every work to give up; how many there were."""

@@ -35,6 +35,7 @@ class Lanes:
         self._publisher = publisher
         self._stopping = threading.Event()
         self.in_flight = InFlight()
+        self._longest = config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS
         slots, names = config.agent.slots, config.pubsub
         self._subscriptions = {
             lane: Subscription(
@@ -42,7 +43,8 @@ class Lanes:
                 name,
                 slots=count,
                 handler=self._handle,
-                max_lease_seconds=config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS,
+                max_lease_seconds=self._longest,
+                lease_seconds=names.lease_seconds,
                 thread_name=f"lane-{lane}",
             )
             for lane, name, count in (
@@ -92,36 +94,37 @@ class Lanes:
         except InvalidRequest as error:
             self._refuse(delivery, error)
             return
-        work = self.in_flight.join(message.request_id, delivery)
-        if work is None:
+        work, mine = self.in_flight.enter(message.request_id)
+        if mine:
+            self._work(message, work, delivery.attempt)
+        else:
             log.info("clip.joined", request_id=message.request_id)
+            work.over.wait(self._longest)
+        if not work.done:
+            delivery.release()
             return
+        try:
+            delivery.acknowledge(ACKNOWLEDGE_SECONDS)
+        except BusUnavailable as error:
+            # It will come again, be adopted, and be completed a second time: harmless.
+            log.warning("clip.not_acknowledged", request_id=message.request_id, error=error.message)
+
+    def _work(self, message: RequestMessage, work: Work, attempt: int) -> None:
         done = False
         try:
-            completion = self._job.run(message, work, attempt=delivery.attempt)
+            completion = self._job.run(message, work, attempt=attempt)
             _count(completion)
             done = True
         except (TransientError, Cancelled) as error:
             log.warning(
                 "clip.released",
                 request_id=message.request_id,
-                attempt=delivery.attempt,
+                attempt=attempt,
                 code=error.code,
                 error=error.message,
             )
         finally:
-            self._settle(work, done=done)
-
-    def _settle(self, work: Work, *, done: bool) -> None:
-        for delivery in self.in_flight.leave(work):
-            if not done:
-                delivery.release()
-                continue
-            try:
-                delivery.acknowledge(ACKNOWLEDGE_SECONDS)
-            except BusUnavailable as error:
-                # It will come again, be adopted, and be completed a second time: harmless.
-                log.warning("clip.not_acknowledged", request_id=work.request_id, error=error.message)
+            self.in_flight.leave(work, done=done)
 
     def _refuse(self, delivery: Delivery, error: InvalidRequest) -> None:
         log.error("message.refused", message_id=delivery.message_id, error=error.message)

@@ -96,8 +96,22 @@ class PubSub(_Section):
     batch_subscription: Name = "clipping-worker-batch"
     api_subscription_prefix: Name = "clipping-api"
     """The API's subscriptions: this and `-complete`, `-progress`, `-dead-letter`."""
+    retry_min_seconds: Annotated[float, Field(ge=0, le=600)] = 10
+    """How long Pub/Sub waits before it delivers a message again that was given back; doubles each time."""
+    retry_max_seconds: Annotated[float, Field(ge=0, le=600)] = 600
+    """The longest such wait. Pub/Sub allows at most 600."""
+    max_delivery_attempts: Annotated[int, Field(ge=5, le=100)] = 20
+    """After so many deliveries a request goes to the dead-letter topic, and fails visibly. At least 5."""
+    lease_seconds: Annotated[int, Field(ge=10, le=600)] = 60
+    """How long the clip of an agent that died stays away from the others, at most."""
     publish_timeout_seconds: Positive = 20
     """How long one publish may take, retries included, before it counts as failed."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.retry_min_seconds > self.retry_max_seconds:
+            raise ValueError("retry_min_seconds must not be above retry_max_seconds")
+        return self
 
 
 class Storage(_Section):

@@ -1,0 +1,1 @@
+"""Measurements as ratios against rivals, each a command: `python -m bench.NAME`."""
