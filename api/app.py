@@ -1,0 +1,54 @@
+"""The composition root: what the service is made of."""
+
+from __future__ import annotations
+
+from clipping.store.open import open_store
+from flask import Flask
+
+from api import headers, problems
+from api.consumers import SLOTS, Consumers
+from api.db.engine import Database
+from api.dispatch import Dispatcher
+from api.estimates import Estimator
+from api.intake import KINDS, Intake
+from api.oidc import PushVerifier
+from api.routes import clips, docs, files, health, internal
+from api.services import Services
+from clipping.bus.publisher import Publisher
+from clipping.clock import SystemClock
+from clipping.config import Config
+
+
+def create_app(config: Config) -> Flask:
+    """The app, with its parts not yet at work: whoever serves it calls `services.start` and `stop`.
+
+    Opens no connection, so that a server may fork afterwards. Raises `ConfigurationError`.
+    """
+    app = Flask("api", static_folder=None)
+    app.extensions["clipping"] = build_services(config)
+    headers.install(app)
+    problems.install(app)
+    for blueprint in (clips.blueprint, files.blueprint, health.blueprint, docs.blueprint, internal.blueprint):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def build_services(config: Config) -> Services:
+    """The parts of one process. Raises `ConfigurationError`."""
+    clock = SystemClock()
+    database = Database(config.api.database_url, connections=config.api.threads + SLOTS * len(KINDS) + 2)
+    publisher = Publisher(config.pubsub.project, timeout_seconds=config.pubsub.publish_timeout_seconds)
+    intake = Intake(database, clock)
+    push = config.api.push
+    return Services(
+        config=config,
+        clock=clock,
+        database=database,
+        store=open_store(config),
+        publisher=publisher,
+        dispatcher=Dispatcher(database, publisher, config.pubsub.requests_topic, clock),
+        intake=intake,
+        estimator=Estimator(database, clock),
+        consumers=None if push else Consumers(config.pubsub, intake),
+        push_verifier=PushVerifier(push, clock) if push else None,
+    )

@@ -1,0 +1,127 @@
+"""Connections and transactions. SQLite and PostgreSQL behave alike behind `Database`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from clipping.errors import ConfigurationError, QueueUnavailable
+
+WAIT_SECONDS = 3.0
+"""How long a request waits for a connection, a lock or a busy SQLite file before it gives up."""
+STATEMENT_SECONDS = 5
+"""The longest statement that PostgreSQL runs for us."""
+
+
+class Database:
+    """Short transactions. Every method raises `QueueUnavailable` when the database does not take part."""
+
+    def __init__(self, url: str, *, connections: int) -> None:
+        """`connections` is the most that are open at once. Raises `ConfigurationError` for a bad URL."""
+        self.engine = _engine(url, connections)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._writer = self.engine.execution_options(writes=True)
+        # SQLite has one writer at a time and lets the others poll; our own threads queue up here instead.
+        self._turn = threading.Lock() if self.is_sqlite else None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one moment of the database."""
+        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session whose changes are committed at the end of the block, or not at all."""
+        with _translated(), self._my_turn(), Session(self._writer, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[Connection]:
+        """A transaction that no other one of these overlaps, in this process or another. For migrations."""
+        with _translated(), self._my_turn(), self._writer.begin() as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7366251640)")
+            yield connection
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=WAIT_SECONDS):
+            raise QueueUnavailable("the database is too busy to take the request: try again in a moment")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (IntegrityError, ProgrammingError, DataError):
+        raise  # a bug of ours, not the database's state
+    except (DBAPIError, PoolTimeout) as error:
+        raise QueueUnavailable("the database can't be reached: try again in a moment") from error
+
+
+def _engine(url: str, connections: int) -> Engine:
+    try:
+        parsed = make_url(url)
+        options: dict[str, Any] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": WAIT_SECONDS}
+        if parsed.get_backend_name() == "sqlite":
+            if not parsed.database or parsed.database == ":memory:":
+                raise ConfigurationError(["api.database_url: SQLite needs a file"])
+            engine = create_engine(parsed, connect_args={"timeout": WAIT_SECONDS}, **options)
+            event.listen(engine, "connect", _on_sqlite_connect)
+            event.listen(engine, "begin", _on_sqlite_begin)
+            return engine
+        # libpq's names; the pool checks a connection before use, as the server may have restarted.
+        arguments = {
+            "connect_timeout": int(WAIT_SECONDS),
+            "options": f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={int(WAIT_SECONDS)}s",
+        }
+        return create_engine(parsed, connect_args=arguments, pool_pre_ping=True, **options)
+    except (ArgumentError, NoSuchModuleError):
+        # The URL may hold a password: it is not repeated.
+        problem = "must look like sqlite:///FILE or postgresql+psycopg://…"
+    except ModuleNotFoundError as error:
+        problem = f"needs the Python package {error.name}"
+    raise ConfigurationError([f"api.database_url: {problem}"])
+
+
+def _on_sqlite_connect(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is below
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # An accepted request must survive a power cut, so each commit reaches the disk.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    # A transaction that reads first and writes then would fail at the write when another came between.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

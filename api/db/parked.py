@@ -1,0 +1,40 @@
+"""Messages that could not be read, kept for an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from api.db.tables import ParkedMessage
+
+KEPT = 10_000
+"""How many are kept; the oldest go first, so that a sender gone mad does not fill the disk."""
+MAX_BYTES = 65_536
+"""How much of a message is kept. Ours are far smaller."""
+
+
+def park(
+    session: Session,
+    *,
+    source: str,
+    message_id: str,
+    data: bytes,
+    attributes: Mapping[str, str],
+    reason: str,
+    now: datetime,
+) -> None:
+    """Store the message aside."""
+    row = ParkedMessage(
+        source=source[:256],
+        message_id=message_id[:256],
+        data=data[:MAX_BYTES],
+        attributes=dict(attributes),
+        reason=reason,
+        received_at=now,
+    )
+    session.add(row)
+    session.flush()
+    session.execute(delete(ParkedMessage).where(ParkedMessage.id <= row.id - KEPT))

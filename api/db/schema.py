@@ -1,0 +1,63 @@
+"""Bringing a database to the schema that this version needs, and checking that it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+from api.db.engine import Database
+from clipping.errors import ConfigurationError, QueueUnavailable
+
+_FOLDER = Path(__file__).parent.parent / "migrations"
+
+
+def alembic_config() -> AlembicConfig:
+    """Alembic's settings, which live in the package and not in a file beside it."""
+    config = AlembicConfig()
+    # Alembic reads the value as a configuration file's, where a percent sign has a meaning.
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    return config
+
+
+def migrate(database: Database) -> None:
+    """Bring the schema up to date: whole or not at all, and harmless when done twice or side by side.
+
+    Raises `QueueUnavailable` when the database can't be reached.
+    """
+    if database.is_sqlite:
+        _use_wal(database)
+    config = alembic_config()
+    with database.exclusive() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def check(database: Database) -> None:
+    """Raises `ConfigurationError` when the schema is not the one this version was written for."""
+    wanted = set(ScriptDirectory.from_config(alembic_config()).get_heads())
+    with database.read() as session:
+        found = set(MigrationContext.configure(session.connection()).get_current_heads())
+    if found != wanted:
+        raise ConfigurationError(
+            [
+                f"api.database_url: the database is at schema {', '.join(sorted(found)) or 'none'}, "
+                f"this version needs {', '.join(sorted(wanted))}: run `clipping-api migrate`"
+            ]
+        )
+
+
+def _use_wal(database: Database) -> None:
+    # Written into the file once; it can't be changed inside a transaction.
+    try:
+        connection = database.engine.raw_connection()
+    except DBAPIError as error:
+        raise QueueUnavailable(f"the database can't be opened: {error.orig}") from error
+    try:
+        connection.cursor().execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()

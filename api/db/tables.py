@@ -1,0 +1,121 @@
+"""The tables. Every change of them is a file in `api/migrations/versions`; a test holds the two together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, always UTC and aware in Python. SQLite has no zones: there it is stored as plain UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables; constraints have names of one pattern, so that a migration can drop them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Clip(Base):
+    """One accepted request and what is known of it."""
+
+    __tablename__ = "requests"
+
+    request_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64))
+    """The name of the key that asked for it."""
+    hand_id: Mapped[str] = mapped_column(String(128))
+    mode: Mapped[str] = mapped_column(String(16))
+    lane: Mapped[str] = mapped_column(String(16))
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """The caller's request, defaults filled in."""
+
+    status: Mapped[str] = mapped_column(String(16), default="queued")
+    stage: Mapped[str | None] = mapped_column(String(16), default="waiting")
+    progress_percent: Mapped[float | None] = mapped_column(default=0.0)
+    attempt: Mapped[int] = mapped_column(BigInteger, default=0)
+    epoch: Mapped[int] = mapped_column(BigInteger, default=0)
+    seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    agent_id: Mapped[str | None] = mapped_column(String(64), default=None)
+
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime)
+    """The last sign of life."""
+    started_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    completed_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+
+    completion: Mapped[str | None] = mapped_column(Text, default=None)
+    """The completion message that ended it, as it came: JSON."""
+    duration_seconds: Mapped[float | None] = mapped_column(default=None)
+    processing_time_seconds: Mapped[float | None] = mapped_column(default=None)
+
+    __table_args__ = (
+        Index(None, "lane", "status"),
+        Index(None, "mode", "status", "completed_at"),
+    )
+
+
+class Unsent(Base):
+    """A request that is not yet known to be in Pub/Sub: written with its row, removed once published."""
+
+    __tablename__ = "outbox"
+
+    request_id: Mapped[str] = mapped_column(
+        String(64), ForeignKey(Clip.request_id, ondelete="CASCADE"), primary_key=True
+    )
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    attributes: Mapped[dict[str, str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    """Nobody else publishes it before: whoever works on it moves this into the future."""
+
+
+class ParkedMessage(Base):
+    """A message that could not be read, kept for an operator to look at."""
+
+    __tablename__ = "parked_messages"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    source: Mapped[str] = mapped_column(String(256))
+    message_id: Mapped[str] = mapped_column(String(256))
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    attributes: Mapped[dict[str, str]] = mapped_column(JSON)
+    reason: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(UtcTime)

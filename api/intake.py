@@ -1,0 +1,112 @@
+"""What the agents tell, into the database: the same for messages that are pulled and that are pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeVar
+
+from api import rules
+from api.db import clips
+from api.db.engine import Database
+from api.db.parked import park
+from clipping.clock import Clock
+from clipping.errors import InvalidRequest
+from clipping.log import get_logger
+from clipping.messages import CompletionMessage, ProgressMessage, RequestMessage
+
+Kind = Literal["complete", "progress", "dead-letter"]
+KINDS: tuple[Kind, ...] = ("complete", "progress", "dead-letter")
+
+_ATTEMPTS = "CloudPubSubDeadLetterSourceDeliveryCount"
+"""The attribute in which Pub/Sub says how often it had delivered a dead letter."""
+_MAX_COUNT = 2**31
+_MAX_NAME = 64
+_Told = TypeVar("_Told", CompletionMessage, ProgressMessage)
+
+log = get_logger(__name__)
+
+
+class Intake:
+    """Applies messages. Safe to share between threads."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def take(self, kind: Kind, message_id: str, data: bytes, attributes: Mapping[str, str]) -> None:
+        """Apply one message; when this returns, it may be acknowledged.
+
+        A message that can't be read is stored aside, one of an unknown request is logged. Raises
+        `QueueUnavailable` when the database is away: the message has to come again.
+        """
+        try:
+            message = self._parse(kind, data, attributes)
+        except InvalidRequest as error:
+            self.park(kind, message_id, data, attributes, error.message)
+            return
+        now = self._clock.now()
+        with self._database.write() as session:
+            clip = clips.find(session, message.request_id, for_update=True)
+            if clip is None:
+                log.warning("intake.unknown_request", kind=kind, request_id=message.request_id)
+                return
+            before = clips.state_of(clip)
+            after = rules.merge(before, message)
+            if after is not before:
+                clips.store_state(clip, after, now=now)
+        if after.status != before.status:
+            reason = message.error.code if isinstance(message, CompletionMessage) and message.error else kind
+            log.info(
+                "request.status",
+                request_id=message.request_id,
+                old=before.status,
+                new=after.status,
+                reason=reason,
+            )
+
+    def park(
+        self, source: str, message_id: str, data: bytes, attributes: Mapping[str, str], reason: str
+    ) -> None:
+        """Store a message aside that can't be read. Raises `QueueUnavailable`."""
+        with self._database.write() as session:
+            park(
+                session,
+                source=source,
+                message_id=message_id,
+                data=data,
+                attributes=attributes,
+                reason=reason,
+                now=self._clock.now(),
+            )
+        log.error("intake.parked", source=source, message_id=message_id, reason=reason, bytes=len(data))
+
+    def _parse(
+        self, kind: Kind, data: bytes, attributes: Mapping[str, str]
+    ) -> CompletionMessage | ProgressMessage:
+        match kind:
+            case "complete":
+                return _bounded(CompletionMessage.from_json(data))
+            case "progress":
+                return _bounded(ProgressMessage.from_json(data))
+            case "dead-letter":
+                dead = RequestMessage.from_json(data)
+                count = attributes.get(_ATTEMPTS, "")
+                return rules.given_up(
+                    request_id=dead.request_id,
+                    hand_id=dead.hand_id,
+                    attempts=int(count) if count.isascii() and count.isdecimal() and len(count) < 8 else 0,
+                    now=self._clock.now(),
+                )
+
+
+def _bounded(message: _Told) -> _Told:
+    """The message; `InvalidRequest` when one of its values would not fit into the database."""
+    counts = {"attempt": message.attempt, "epoch": message.epoch}
+    if isinstance(message, ProgressMessage):
+        counts["seq"] = message.seq
+    for name, count in counts.items():
+        if not 0 <= count < _MAX_COUNT:
+            raise InvalidRequest(f"{name} must be between 0 and {_MAX_COUNT - 1}", field=name)
+    if len(message.agent_id) > _MAX_NAME or "\0" in message.agent_id:
+        raise InvalidRequest(f"agent_id must be at most {_MAX_NAME} characters long", field="agent_id")
+    return message

@@ -1,0 +1,83 @@
+"""Errors as answers: one shape for all of them, and never a stack trace."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from api.views import ErrorBody, ErrorDetail
+from clipping.clock import SystemClock
+from clipping.errors import QueueUnavailable, RequestError, TransientError, Unauthorized
+from clipping.log import get_logger
+
+RETRY_AFTER_SECONDS = 5
+"""What a 503 asks the caller to wait."""
+_CODES = {
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+}
+
+log = get_logger(__name__)
+
+
+def error_response(status: int, code: str, message: str, *, field: str | None = None) -> Response:
+    """An answer in the error shape."""
+    return Response(error_json(code, message, field=field), status=status, mimetype="application/json")
+
+
+def error_json(code: str, message: str, *, field: str | None = None) -> bytes:
+    """The error shape's body."""
+    detail = ErrorDetail(code=code, message=message, field=field)
+    return ErrorBody(error=detail, timestamp=SystemClock().now()).to_json()
+
+
+def install(app: Flask) -> None:
+    """Answer every exception of the app in the error shape."""
+    app.register_error_handler(RequestError, _request_error)
+    app.register_error_handler(TransientError, _transient_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _request_error(error: RequestError) -> Response:
+    response = error_response(error.status, error.code, error.message, field=error.field)
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, QueueUnavailable):
+        log.error("http.unavailable", reason=error.message, cause=str(error.__cause__ or ""))
+    if error.status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _transient_error(error: TransientError) -> Response:
+    log.error("http.unavailable", reason=error.message, code=error.code)
+    response = error_response(503, error.code, error.message)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _http_error(error: HTTPException) -> Response | HTTPException:
+    status = error.code or 500
+    if status < 400:
+        return error  # a redirect
+    if isinstance(error, RequestEntityTooLarge):
+        return error_response(413, "PAYLOAD_TOO_LARGE", "the body is too large")
+    if status == 404:
+        return error_response(404, "NOT_FOUND", f"there is no {request.path}: see /docs")
+    if status >= 500:
+        return _unexpected(error)
+    response = error_response(status, _CODES.get(status, "INVALID_REQUEST"), error.description or error.name)
+    for name, value in error.get_headers(request.environ):
+        if name in ("Allow", "Content-Range"):
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    # The handler of the exceptions that nobody foresaw: the caller gets the number of the log's line.
+    log.exception("http.internal_error", id=g.request_id, method=request.method, path=request.path)
+    message = f"something went wrong on our side; when you report it, name the id {g.request_id}"
+    return error_response(500, "INTERNAL_ERROR", message)

@@ -1,0 +1,70 @@
+"""Where Pub/Sub pushes what the agents tell, on hosts that can't pull."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, Field, ValidationError
+
+from api.body import read_bytes
+from api.intake import KINDS, Kind
+from api.services import services
+from clipping.errors import NotFound
+from clipping.messages import first_problem
+
+blueprint = Blueprint("internal", __name__, url_prefix="/v1/internal")
+
+MAX_PUSH_BYTES = 15_000_000
+"""Pub/Sub's largest message is 10 MB, and base64 adds a third."""
+
+
+class PushedMessage(BaseModel):
+    """The message in a push."""
+
+    data: str = ""
+    """Base64."""
+    attributes: dict[str, str] = Field(default_factory=dict)
+    message_id: Annotated[str, Field(alias="messageId")] = ""
+
+
+class Envelope(BaseModel):
+    """The body of a push."""
+
+    message: PushedMessage
+    subscription: str
+
+
+@blueprint.post("/pubsub")
+def push() -> Response:
+    """Apply one message. Anything but a 204 makes Pub/Sub send it again."""
+    parts = services()
+    if parts.push_verifier is None:
+        raise NotFound("this service pulls its messages: api.push is not configured")
+    parts.push_verifier.verify(request.headers.get("Authorization", ""))
+    body = read_bytes(MAX_PUSH_BYTES)
+    try:
+        envelope = Envelope.model_validate_json(body)
+        data = base64.b64decode(envelope.message.data, validate=True)
+    except ValidationError as error:
+        parts.intake.park("push", "", body, {}, first_problem(error).message)
+        return Response(status=204)
+    except binascii.Error as error:
+        parts.intake.park("push", envelope.message.message_id, body, {}, f"data is not base64: {error}")
+        return Response(status=204)
+    kind = _kind(envelope.subscription)
+    message = envelope.message
+    if kind is None:
+        reason = f"no subscription of ours: {envelope.subscription[:200]}"
+        parts.intake.park("push", message.message_id, data, message.attributes, reason)
+    else:
+        parts.intake.take(kind, message.message_id, data, message.attributes)
+    return Response(status=204)
+
+
+def _kind(subscription: str) -> Kind | None:
+    prefix = services().config.pubsub.api_subscription_prefix
+    name = subscription.rpartition("/")[2]
+    return next((kind for kind in KINDS if name == f"{prefix}-{kind}"), None)

@@ -1,0 +1,57 @@
+"""What the routes work with, and the threads beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from api.consumers import Consumers
+from api.db.engine import Database
+from api.dispatch import Dispatcher
+from api.estimates import Estimator
+from api.intake import Intake
+from api.oidc import PushVerifier
+from clipping.bus.publisher import Publisher
+from clipping.clock import Clock
+from clipping.config import Config
+from clipping.store.port import Store
+
+_EXTENSION = "clipping"
+
+
+@dataclass(frozen=True)
+class Services:
+    """One process's parts. `start` and `stop` are for whoever serves the app, once each."""
+
+    config: Config
+    clock: Clock
+    database: Database
+    store: Store
+    publisher: Publisher
+    dispatcher: Dispatcher
+    intake: Intake
+    estimator: Estimator
+    consumers: Consumers | None
+    """Pulls the agents' messages; None when Pub/Sub pushes them."""
+    push_verifier: PushVerifier | None
+
+    def start(self) -> None:
+        """Begin to publish what is left in the outbox, and to pull what the agents tell."""
+        self.dispatcher.start()
+        if self.consumers is not None:
+            self.consumers.start()
+
+    def stop(self, timeout: float) -> None:
+        """Finish what is in hand within about `timeout` seconds; the rest waits in the database or Pub/Sub."""
+        if self.consumers is not None:
+            self.consumers.stop(timeout / 2)
+        self.dispatcher.stop(timeout / 2)
+        self.publisher.close(1.0)
+        self.database.close()
+
+
+def services() -> Services:
+    """The parts behind the app that serves the current request."""
+    return cast(Services, current_app.extensions[_EXTENSION])

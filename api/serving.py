@@ -1,0 +1,120 @@
+"""The app under waitress: threads for requests, none for slow readers, and a stop that loses no answer."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+
+from flask import Flask
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer, create_server
+from waitress.task import ErrorTask
+
+from api.problems import error_json
+from clipping.errors import ClippingError
+
+MAX_BODY_BYTES = 16 << 20
+"""What is taken in (into a temporary file) before the app refuses it in its own words. Beyond it, waitress
+closes the connection at once."""
+MAX_CONNECTIONS = 1000
+DRAIN_SECONDS = 5.0
+"""How long a stop waits for the answers that are under way; long downloads are cut off after it."""
+_LOOP_SECONDS = 1.0
+
+_CODES = {413: "PAYLOAD_TOO_LARGE", 431: "HEADERS_TOO_LARGE", 500: "INTERNAL_ERROR", 501: "NOT_IMPLEMENTED"}
+
+
+class CannotListen(ClippingError):
+    """The address can't be bound."""
+
+    code = "CANNOT_LISTEN"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one. Raises `CannotListen`."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+        except OSError:
+            bound.close()
+            raise
+    except OSError as error:
+        raise CannotListen(f"can't listen on {host} port {port}: {error.strerror or error}") from None
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """`http://host:port` of a bound socket."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server:
+    """Serves one app until `stop`. `run` belongs to one thread, `stop` to any, signal handlers included."""
+
+    def __init__(self, app: Flask, bound: socket.socket, *, threads: int) -> None:
+        # A full queue is seen in the latency; a warning for every request that waits would drown the rest.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._stopping = threading.Event()
+        self._server: TcpWSGIServer = create_server(
+            app,
+            sockets=[bound],
+            threads=threads,
+            connection_limit=MAX_CONNECTIONS,
+            max_request_body_size=MAX_BODY_BYTES,
+            recv_bytes=65_536,
+            asyncore_use_poll=True,  # select() ends at file descriptor 1023
+            asyncore_loop_timeout=1,
+            log_socket_errors=False,
+            ident=None,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._server.channel_class = _Channel
+
+    def run(self) -> None:
+        """Serve until `stop`, then finish the answers that are under way."""
+        while not self._stopping.is_set():
+            self._turn()
+        wasyncore.dispatcher.close(self._server)  # no new connections; the open ones stay
+        give_up = time.monotonic() + DRAIN_SECONDS
+        while self._busy() and time.monotonic() < give_up:
+            self._turn()
+        self._server.task_dispatcher.shutdown(timeout=1)
+        wasyncore.close_all(self._server._map)
+
+    def stop(self) -> None:
+        """Make `run` return soon."""
+        self._stopping.set()
+        self._server.pull_trigger()
+
+    def _turn(self) -> None:
+        wasyncore.loop(timeout=_LOOP_SECONDS, use_poll=True, map=self._server._map, count=1)
+
+    def _busy(self) -> bool:
+        return any(
+            channel.requests or channel.total_outbufs_len for channel in self._server.active_channels.values()
+        )
+
+
+class _ErrorTask(ErrorTask):  # type: ignore[misc]
+    """waitress's own refusals (a broken request line, headers or a body beyond all limits) in our shape."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        self.status = f"{error.code} {error.reason}"
+        body = error_json(_CODES.get(error.code, "INVALID_REQUEST"), f"{error.reason}: {error.body}")
+        self.response_headers.append(("Content-Type", "application/json"))
+        self.response_headers.append(("X-Content-Type-Options", "nosniff"))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    error_task_class = _ErrorTask

@@ -1,0 +1,135 @@
+"""What the API answers: the shapes of `openapi.yaml`, which a test holds these models against."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+
+from api.db.tables import Clip
+from clipping.clock import rfc3339
+from clipping.messages import CompletionMessage, ErrorInfo, Metadata, Mode, Report, Stage, Status
+
+Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]
+
+
+class View(BaseModel):
+    """A body of ours. Absent values are left out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> bytes:
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class ErrorDetail(View):
+    """What is wrong, and with which field."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+class ErrorBody(View):
+    """The body of every error."""
+
+    error: ErrorDetail
+    timestamp: Time
+
+
+class ClipAccepted(View):
+    """The answer to a request that will be worked on."""
+
+    request_id: str
+    hand_id: str
+    status: Literal["queued"] = "queued"
+    mode: Mode
+    estimated_duration_sec: float
+    queue_position: int
+    created_at: Time
+    status_url: str
+
+
+class ClipStatus(View):
+    """Everything that is known of a request."""
+
+    request_id: str
+    hand_id: str
+    status: Status
+    stage: Stage | None = None
+    progress_percent: float | None = None
+    attempt: int | None = None
+    output_gcs_path: str | None = None
+    output_uri: str | None = None
+    download_url: str | None = None
+    download_url_expires_at: Time | None = None
+    file_size_bytes: int | None = None
+    sha256: str | None = None
+    duration_seconds: float | None = None
+    processing_time_seconds: float | None = None
+    report: Report | None = None
+    agent_id: str | None = None
+    error: ErrorInfo | None = None
+    error_message: str | None = None
+    metadata: Metadata
+    created_at: Time
+    started_at: Time | None = None
+    completed_at: Time | None = None
+
+    @classmethod
+    def of(cls, clip: Clip) -> Self:
+        """The status of a stored request."""
+        end = CompletionMessage.model_validate_json(clip.completion) if clip.completion else None
+        common = {name: getattr(end, name) for name in _FROM_COMPLETION} if end else {}
+        return cls.model_validate(
+            {
+                **common,
+                "request_id": clip.request_id,
+                "hand_id": clip.hand_id,
+                "status": clip.status,
+                "stage": clip.stage,
+                "progress_percent": clip.progress_percent,
+                "attempt": clip.attempt or None,
+                "agent_id": clip.agent_id,
+                "metadata": clip.spec["metadata"],
+                "created_at": clip.created_at,
+                "started_at": clip.started_at,
+                "completed_at": clip.completed_at,
+            }
+        )
+
+
+_FROM_COMPLETION = (
+    "output_gcs_path",
+    "output_uri",
+    "download_url",
+    "download_url_expires_at",
+    "file_size_bytes",
+    "sha256",
+    "duration_seconds",
+    "processing_time_seconds",
+    "report",
+    "error",
+    "error_message",
+)
+
+
+class Download(View):
+    """A link that works until it expires."""
+
+    request_id: str
+    hand_id: str
+    download_url: str
+    expires_at: Time
+    file_size_bytes: int
+
+
+class Health(View):
+    """How the service is."""
+
+    status: Literal["healthy", "degraded"]
+    api_status: Literal["healthy", "degraded", "unavailable"]
+    queue_depth: int | None = None
+    reasons: list[str]
+    version: str
