@@ -98,7 +98,7 @@ class Connection(Generic[Client]):
 
     def _close_if_unused(self) -> None:
         if self._closed and self._users == 0 and self._client is not None:
-            self._client.transport.close()  # type: ignore[no-untyped-call]
+            self._client.transport.close()
             self._client = None
 
 
