@@ -1,0 +1,11 @@
+"""The cutting engine: a recording, an in-point and an out-point in; a verified clip and a report out.
+
+It knows nothing of clouds and can be used by itself: see `Engine`.
+"""
+
+from agent.cutting.engine import Engine
+from agent.cutting.ffmpeg import find_ffmpeg
+from agent.cutting.media import MediaInfo
+from agent.cutting.spec import Clip, CutSpec, EngineSettings
+
+__all__ = ["Clip", "CutSpec", "Engine", "EngineSettings", "MediaInfo", "find_ffmpeg"]

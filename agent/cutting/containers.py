@@ -1,0 +1,62 @@
+"""Which container holds a copied picture, and which sound is copied into it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Container:
+    """A kind of output file."""
+
+    muxer: str
+    extension: str
+    content_type: str
+
+    @property
+    def boxed(self) -> bool:
+        """Whether it consists of ISO boxes, with an index that belongs in front."""
+        return self.muxer in ("mp4", "mov")
+
+
+MP4 = Container("mp4", "mp4", "video/mp4")
+MOV = Container("mov", "mov", "video/quicktime")
+MATROSKA = Container("matroska", "mkv", "video/x-matroska")
+WEBM = Container("webm", "webm", "video/webm")
+
+_WEB_SOUND = frozenset({"vorbis", "opus"})
+_STUDIO = frozenset({"prores", "dvvideo", "dnxhd", "mjpeg", "qtrle", "rawvideo", "v210", "cfhd"})
+"""Every frame is a keyframe: these come out of a copy exact to the frame, and editing programs want MOV."""
+_STUDIO_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
+_PLAYS_EVERYWHERE = frozenset({"LC", "HE-AAC", "HE-AACv2"})
+
+
+def container_for(video: str, sound: Sequence[str]) -> Container:
+    """Where a copy of a `video` stream goes, with the recording's `sound` codecs beside it."""
+    if video in ("h264", "hevc", "mpeg4"):
+        return MP4
+    if video in _STUDIO:
+        return MOV
+    if video in ("vp8", "vp9", "av1"):
+        if all(codec in _WEB_SOUND for codec in sound):
+            return WEBM
+        return MATROSKA if video == "vp8" else MP4
+    return MATROSKA
+
+
+def copies_audio(container: Container, codec: str, profile: str | None) -> bool:
+    """Whether a sound track goes over as it is. If not it is encoded as AAC.
+
+    MP4 is for browsers and phones: AAC and MP3 play there, while AC-3, DTS, MP2 and PCM fit in and stay
+    silent.
+    """
+    match container.muxer:
+        case "mp4":
+            return codec == "mp3" or (codec == "aac" and profile in _PLAYS_EVERYWHERE)
+        case "mov":
+            return codec in _STUDIO_SOUND or codec.startswith(("pcm_s16", "pcm_s24", "pcm_s32"))
+        case "webm":
+            return codec in _WEB_SOUND
+        case _:
+            return True

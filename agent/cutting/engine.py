@@ -1,0 +1,189 @@
+"""The engine as the rest of the agent uses it: cuts and probes, each in a process of its own."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from agent.cutting.ffmpeg import find_ffmpeg
+from agent.cutting.job import run_cut, run_probe
+from agent.cutting.media import MediaInfo
+from agent.cutting.process.client import ForkServer, Job
+from agent.cutting.process.job import JobCrashed
+from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
+from agent.cutting.process.watch import StallWatch, bytes_moved
+from agent.cutting.spec import Clip, CutSpec, EngineSettings, Order
+from clipping.errors import Cancelled, EncoderFailed, SourceUnavailable, TimeLimit
+from clipping.log import get_logger
+from clipping.messages import Stage
+
+log = get_logger(__name__)
+
+_LOOK_SECONDS = 0.1
+"""Between two looks at a cancellation."""
+_TERM_SECONDS = 3
+"""From SIGTERM to SIGKILL for a job that stands still."""
+_KILL_SECONDS = 5
+"""How long to wait for a killed process: one that hangs in the kernel is left behind."""
+_PROBE_SECONDS = 120
+
+
+class Engine:
+    """Cuts clips. One for a process; safe to use from many threads, each cut with a child of its own."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._server = ForkServer(preload="agent.cutting.job")
+
+    def start(self) -> None:
+        """Start the fork server. Raises `EncoderFailed` when there is no ffmpeg or the server can't start."""
+        find_ffmpeg(self._settings.ffmpeg)
+        self._server.start()
+
+    def close(self) -> None:
+        """End the server, and with it every job that still runs."""
+        self._server.close()
+
+    def probe(self, source: Path) -> MediaInfo:
+        """What a recording holds. Raises as `agent.cutting.probe.probe`, and `TimeLimit`."""
+        run = _Supervised(
+            self._server.run(run_probe, source), self._settings, lambda *_: None, threading.Event()
+        )
+        return cast(MediaInfo, run.result(min(_PROBE_SECONDS, self._settings.time_limit_seconds)))
+
+    def cut(
+        self,
+        spec: CutSpec,
+        folder: Path,
+        *,
+        progress: Callable[[Stage, float], None],
+        cancelled: threading.Event,
+    ) -> Clip:
+        """Cut, verify and describe one clip; its file is in `folder`, under a name of its own.
+
+        `progress(stage, percent)` is called in this thread, at most about five times a second, with percent
+        of the whole. When this raises, nothing is left in `folder`:
+        `SourceNotFound`, `SourceNotAllowed` (not a regular file), `SourceCorrupt`, `SourceHasNoVideo`,
+        `RangeBeyondEnd`, `UnsupportedCodec`, `CutVerificationFailed`, `TimeLimit`, `Cancelled`,
+        `SourceUnavailable`, `NoSpace`, `EncoderFailed`.
+        """
+        stem = f"clip-{secrets.token_hex(6)}"
+        order = Order(spec, folder, stem, find_ffmpeg(self._settings.ffmpeg))
+        try:
+            run = _Supervised(self._server.run(run_cut, order), self._settings, progress, cancelled)
+            clip = cast(Clip, run.result(self._settings.time_limit_seconds))
+        except BaseException:
+            for leftover in folder.glob(f"{stem}.*"):
+                leftover.unlink(missing_ok=True)
+            raise
+        return clip
+
+
+class _Supervised:
+    """One job, watched until it ends or has to be ended."""
+
+    def __init__(
+        self,
+        job: Job,
+        settings: EngineSettings,
+        progress: Callable[[Stage, float], None],
+        cancelled: threading.Event,
+    ) -> None:
+        self._job = job
+        self._settings = settings
+        self._progress = progress
+        self._cancelled = cancelled
+        self._watch = StallWatch()
+        self._helper: int | None = None
+        self._answer: Done | Failed | None = None
+        self._exit_code: int | None = None
+
+    def result(self, limit_seconds: float) -> Any:
+        """The job's value. Raises what it raised, or why it was ended."""
+        deadline = time.monotonic() + limit_seconds
+        try:
+            while True:
+                if self._listen(_LOOK_SECONDS):
+                    return self._conclude()
+                if self._cancelled.is_set():
+                    self._end(grace=0)
+                    raise Cancelled("The clip was cancelled.")
+                if time.monotonic() > deadline:
+                    self._end(grace=0)
+                    raise TimeLimit(f"The cut took longer than {limit_seconds:g} s and was ended.")
+                if self._watch.still_for(self._state()) > self._settings.stall_seconds:
+                    raise self._stalled()
+        finally:
+            self._job.close()
+
+    def _listen(self, timeout: float) -> bool:
+        """Take in what the job says; True when it has ended."""
+        for message in self._job.messages(timeout):
+            self._watch.moved()
+            match message:
+                case Progress(stage, percent):
+                    self._progress(stage, percent)
+                case Helper(pid):
+                    self._helper = pid
+                case Done() | Failed():
+                    self._answer = message
+                    return True
+                case Exited(code):
+                    self._exit_code = code
+                    return True
+                case None:
+                    return True
+        return False
+
+    def _conclude(self) -> Any:
+        match self._answer:
+            case Done(value):
+                return value
+            case Failed(JobCrashed() as crash):
+                log.error("cutting.job_crashed", traceback=str(crash))
+                raise EncoderFailed("The cut failed by a fault of the program: see the agent's log.")
+            case Failed(error):
+                raise error
+        code = self._exit_code
+        how = (
+            "without a word" if code is None else f"by signal {-code}" if code < 0 else f"with status {code}"
+        )
+        log.error("cutting.process_died", code=code)
+        hint = " (out of memory, perhaps)" if code == -signal.SIGKILL else ""
+        raise EncoderFailed(f"The cutting process ended {how}{hint}; the clip is tried again.")
+
+    def _state(self) -> object:
+        pids = [pid for pid in (self._job.pid, self._helper) if pid is not None]
+        return tuple(bytes_moved(pid) for pid in pids)
+
+    def _stalled(self) -> Exception:
+        helper = self._helper
+        self._end(grace=_TERM_SECONDS)
+        seconds = self._settings.stall_seconds
+        log.error("cutting.stalled", pid=self._job.pid, helper=helper, seconds=seconds)
+        if helper is not None:
+            return EncoderFailed(f"ffmpeg stood still for {seconds:g} s and was ended.")
+        return SourceUnavailable(f"The recording could not be read for {seconds:g} s: is the NAS there?")
+
+    def _end(self, *, grace: float) -> None:
+        """Stop the whole process group, and wait until it is gone, though not for ever."""
+        if grace:
+            self._job.signal(signal.SIGTERM)
+            if self._gone(grace):
+                return
+        self._job.signal(signal.SIGKILL)
+        if not self._gone(_KILL_SECONDS):
+            log.error("cutting.process_unkillable", pid=self._job.pid)
+
+    def _gone(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            for message in self._job.messages(left):
+                if message is None or isinstance(message, Exited):
+                    return True
+        return False

@@ -1,0 +1,125 @@
+"""What a recording holds: plain, frozen data without I/O, so that decisions about it can be tested alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["video", "audio", "subtitle", "data", "attachment", "unknown"]
+
+HDR_TRANSFERS = frozenset({16, 18})
+"""PQ (SMPTE 2084) and HLG, as ITU-T H.273 numbers them."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which file this is, and which state of it: changes when it is replaced, shortened or appended to."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Identity:
+        """From `os.stat`."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def still_holds(self, later: Identity) -> bool:
+        """Whether what was read before is still there: the same file, which may have grown."""
+        return (self.device, self.inode) == (later.device, later.inode) and later.size >= self.size
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """How the picture is coded. Colour fields are ITU-T H.273 code points; 2 is "unspecified"."""
+
+    width: int
+    height: int
+    pix_fmt: str | None
+    sample_aspect: Fraction
+    """Width of a pixel by its height; 1 for square ones and where the file says nothing."""
+    rate: Fraction | None
+    """Frames a second, averaged; None when unknown."""
+    interlaced: bool
+    rotation: int
+    """Degrees anticlockwise that a player turns the picture by: 0, 90, 180 or 270."""
+    full_range: bool
+    color_space: int
+    color_primaries: int
+    color_transfer: int
+    reorder_frames: int
+    """How many frames a decoder holds back: 0 means pictures are stored in the order they are shown."""
+
+    @property
+    def hdr(self) -> bool:
+        """Whether it must be tone mapped to look right on an ordinary screen."""
+        return self.color_transfer in HDR_TRANSFERS
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """How a sound track is coded."""
+
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One stream of the recording."""
+
+    index: int
+    kind: Kind
+    codec: str
+    """libavcodec's name, or `none` where there is no decoder."""
+    profile: str | None
+    time_base: Fraction
+    """Seconds a tick."""
+    start: Fraction | None
+    """Seconds, on the container's own time line."""
+    language: str | None
+    title: str | None
+    default: bool
+    attached_picture: bool
+    """Cover art and thumbnails: a picture, not a video."""
+    video: VideoInfo | None = None
+    audio: AudioInfo | None = None
+
+    @property
+    def movie(self) -> bool:
+        """A video in the usual sense."""
+        return self.kind == "video" and not self.attached_picture
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """A recording as the probe found it. Times in seconds."""
+
+    path: Path
+    container: str
+    """libavformat's names for it, comma-separated: `mov,mp4,m4a,3gp,3g2,mj2`."""
+    zero: Fraction
+    """Where a player's 0:00 lies on the container's own time line."""
+    duration: Fraction | None
+    """From `zero` to the end of the longest stream; None when the file does not say."""
+    identity: Identity
+    streams: tuple[StreamInfo, ...]
+
+    @property
+    def demuxer(self) -> str:
+        """The container's first name: `mov`, `matroska`, `mpegts` …"""
+        return self.container.split(",")[0]
+
+    @property
+    def movie(self) -> StreamInfo | None:
+        """The first video that is no cover art."""
+        return next((s for s in self.streams if s.movie), None)
+
+    @property
+    def sound(self) -> tuple[StreamInfo, ...]:
+        """The audio tracks, in the file's order."""
+        return tuple(s for s in self.streams if s.kind == "audio")

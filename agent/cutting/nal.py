@@ -1,0 +1,47 @@
+"""H.264 and HEVC packets: whether a decoder may begin with this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+_START_CODE = b"\x00\x00\x01"
+
+
+def nal_headers(payload: memoryview, length_size: int | None) -> Iterator[int]:
+    """The first byte of each NAL unit.
+
+    `length_size`: bytes of the length before each unit (MP4, Matroska); None for Annex B start codes.
+    """
+    if length_size is None:
+        data = bytes(payload)
+        at = data.find(_START_CODE)
+        while 0 <= at < len(data) - 3:
+            yield data[at + 3]
+            at = data.find(_START_CODE, at + 3)
+        return
+    at = 0
+    while at + length_size < len(payload):
+        yield payload[at + length_size]
+        at += length_size + int.from_bytes(payload[at : at + length_size], "big")
+
+
+def length_size(codec: str, extradata: bytes | None) -> int | None:
+    """How the packets of a stream delimit NAL units, by its extradata: see `nal_headers`."""
+    if not extradata or extradata[0] != 1:
+        return None  # Annex B, or nothing known
+    if codec == "h264" and len(extradata) > 4:
+        return (extradata[4] & 3) + 1
+    if codec == "hevc" and len(extradata) > 21:
+        return (extradata[21] & 3) + 1
+    return None
+
+
+def starts_clean(codec: str, payload: memoryview, length_size: int | None) -> bool:
+    """Whether decoding can begin here and every later picture is right.
+
+    H.264: an IDR picture. A recovery point of an open GOP is not enough: Chromium refuses a file that begins
+    with one. HEVC: any IRAP picture (IDR, BLA, CRA); what leads it is dropped.
+    """
+    if codec == "h264":
+        return any(header & 0x1F == 5 for header in nal_headers(payload, length_size))
+    return any(16 <= (header >> 1) & 0x3F <= 21 for header in nal_headers(payload, length_size))

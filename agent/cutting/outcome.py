@@ -1,0 +1,43 @@
+"""What a way of cutting made, as far as it knows before anybody has looked into the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from agent.cutting.plan import Plan
+
+
+class Unsuited(Exception):
+    """This way can't make this clip; a safer one can. The text completes "… because"."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound track that was written."""
+
+    codec: str
+    language: str | None
+    start: Fraction | None
+    """Seconds of the clip at which it begins; negative where players are told to skip to 0. None: unknown."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A file that was written, not yet verified. Times in seconds on the recording's own time line."""
+
+    plan: Plan
+    path: Path
+    start: Fraction
+    """Of the first frame."""
+    end: Fraction
+    """Where the last frame's time is over."""
+    frames: int
+    frame_seconds: Fraction
+    """The longest time between two frames: as far as a length may be off."""
+    reencoded: Fraction
+    """Seconds of picture that were encoded anew."""
+    sound: tuple[Sound, ...]
+    encoder: str | None = None
+    warnings: tuple[str, ...] = field(default=())

@@ -1,0 +1,126 @@
+"""What a cut will do, and why: pure decisions from what the recording holds and what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from agent.cutting.containers import MP4, Container, container_for, copies_audio
+from agent.cutting.media import MediaInfo, StreamInfo
+from agent.cutting.spec import CutSpec
+from clipping.errors import RangeBeyondEnd, SourceHasNoVideo, UnsupportedCodec
+from clipping.messages import DroppedStream, Mode
+from clipping.timecode import format_seconds
+
+END_TOLERANCE = Fraction(1)
+"""Seconds that the out-point may lie behind the recording's end: the clip then ends with it, and says so."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One sound track of the clip."""
+
+    source: StreamInfo
+    position: int
+    """Among the recording's audio streams, from 0."""
+    action: Literal["copy", "encode"]
+    codec: str
+    """In the clip."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything decided before a byte is written. Times in seconds on the container's own time line."""
+
+    mode: Mode
+    start: Fraction
+    stop: Fraction
+    """Half-open: frames with start <= pts < stop."""
+    container: Container
+    movie: StreamInfo
+    tracks: tuple[Track, ...]
+    dropped: tuple[DroppedStream, ...]
+    warnings: tuple[str, ...]
+
+
+def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
+    """The plan of one way (`mode`) to make the clip.
+
+    Raises `RangeBeyondEnd`, `SourceHasNoVideo`, and `UnsupportedCodec` when the picture can't be decoded
+    though it must.
+    """
+    movie = info.movie
+    if movie is None:
+        raise SourceHasNoVideo(f"{info.path.name} holds no video.")
+    if mode == "encode" and movie.codec == "none":
+        raise UnsupportedCodec(f"There is no decoder for the video in {info.path.name}.")
+    start, stop, warnings = _range(info, spec)
+    container = container_for(movie.codec, [s.codec for s in info.sound]) if mode == "copy" else MP4
+    tracks: list[Track] = []
+    dropped: list[DroppedStream] = []
+    for position, stream in enumerate(info.sound):
+        reason = _unusable(stream)
+        if reason:
+            dropped.append(_dropped(stream, reason))
+        elif mode == "copy" and copies_audio(container, stream.codec, stream.profile):
+            tracks.append(Track(stream, position, "copy", stream.codec))
+        else:
+            tracks.append(Track(stream, position, "encode", "aac"))
+    dropped += [_dropped(s, _why_dropped(s)) for s in info.streams if s is not movie and s.kind != "audio"]
+    return Plan(
+        mode=mode,
+        start=start,
+        stop=stop,
+        container=container,
+        movie=movie,
+        tracks=tuple(tracks),
+        dropped=tuple(sorted(dropped, key=lambda d: d.index)),
+        warnings=tuple(warnings),
+    )
+
+
+def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction, list[str]]:
+    out = spec.out_point
+    warnings: list[str] = []
+    if info.duration is not None:
+        length = format_seconds(float(info.duration))
+        if spec.in_point >= info.duration:
+            raise RangeBeyondEnd(
+                f"The clip would start at {format_seconds(float(spec.in_point))}, but {info.path.name} is "
+                f"only {length} long."
+            )
+        if out > info.duration + END_TOLERANCE:
+            raise RangeBeyondEnd(
+                f"The clip would end at {format_seconds(float(out))}, but {info.path.name} is only {length} "
+                "long: choose an earlier end."
+            )
+        if out > info.duration:
+            warnings.append(
+                f"The recording ends at {length}, {float(out - info.duration):.3f} s before the end that was "
+                "asked for: the clip ends there."
+            )
+            out = info.duration
+    return info.zero + spec.in_point, info.zero + out, warnings
+
+
+def _unusable(stream: StreamInfo) -> str | None:
+    if stream.codec == "none":
+        return "there is no decoder for it"
+    if stream.audio is None or not stream.audio.sample_rate or not stream.audio.channels:
+        return "it holds no sound that can be recognised"
+    return None
+
+
+def _why_dropped(stream: StreamInfo) -> str:
+    if stream.kind == "video":
+        return "cover art, not part of the film" if stream.attached_picture else "a clip holds one video"
+    if stream.kind == "subtitle":
+        return "subtitles are not kept"
+    if stream.kind == "attachment":
+        return "attachments are not kept"
+    return "not picture or sound"
+
+
+def _dropped(stream: StreamInfo, reason: str) -> DroppedStream:
+    return DroppedStream(index=stream.index, codec=stream.codec, reason=reason)

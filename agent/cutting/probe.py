@@ -1,0 +1,137 @@
+"""Looks into a recording: which streams, how long, where its time begins."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+import av.stream
+from av.stream import Disposition
+
+from agent.cutting.media import AudioInfo, Kind, MediaInfo, StreamInfo, VideoInfo
+from agent.cutting.mp4 import rotations
+from agent.cutting.source import identify, open_source, reading
+from clipping.errors import SourceCorrupt, SourceHasNoVideo
+
+_MICROSECOND = Fraction(1, 1_000_000)
+_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+_INTERLACED = frozenset({2, 3, 4, 5})
+"""AV_FIELD_TT, BB, TB and BT."""
+_FULL_RANGE = 2
+_TAIL_SECONDS = 30
+
+
+def probe(path: Path) -> MediaInfo:
+    """What the recording holds.
+
+    Raises `SourceNotFound`, `SourceNotAllowed`, `SourceUnavailable`, `SourceCorrupt`, `SourceHasNoVideo`.
+    """
+    identity = identify(path)
+    with open_source(path) as container:
+        turned = rotations(path) if "mp4" in container.format.name.split(",") else {}
+        streams = tuple(_stream(s, turned.get(s.id, 0)) for s in container.streams)
+        zero = _zero(container, streams)
+        info = MediaInfo(
+            path=path,
+            container=container.format.name,
+            zero=zero,
+            duration=_duration(container, zero, streams),
+            identity=identity,
+            streams=streams,
+        )
+    movie = info.movie
+    if movie is None:
+        raise SourceHasNoVideo(f"{path.name} holds no video" + (", only sound." if info.sound else "."))
+    if movie.codec == "none" or movie.video is None or movie.video.width == 0:
+        raise SourceCorrupt(
+            f"The video in {path.name} can't be recognised: the file is damaged or incomplete."
+        )
+    return info
+
+
+def _zero(container: av.container.InputContainer, streams: tuple[StreamInfo, ...]) -> Fraction:
+    if container.format.name.startswith("mov,"):
+        return Fraction(0)  # the movie's own time line, edit lists included
+    started: int | None = container.start_time  # None in files without times, whatever its type says
+    if started is None:
+        return Fraction(0)
+    start = started * _MICROSECOND
+    # libavformat rounds to microseconds; the stream that begins there knows the exact time, and without it
+    # the very first frame could fall before the start.
+    exact = [s.start for s in streams if s.start is not None and abs(s.start - start) <= _MICROSECOND]
+    return min(exact, default=start)
+
+
+def _duration(
+    container: av.container.InputContainer, zero: Fraction, streams: tuple[StreamInfo, ...]
+) -> Fraction | None:
+    if container.duration is not None and container.duration > 0:
+        if container.format.name.startswith("mov,") and container.start_time is not None:
+            return (container.start_time + container.duration) * _MICROSECOND
+        return container.duration * _MICROSECOND
+    movie = next((s for s in streams if s.movie), None)
+    return None if movie is None else _last_seen(container, container.streams[movie.index], zero)
+
+
+def _last_seen(container: av.container.InputContainer, stream: Any, zero: Fraction) -> Fraction | None:
+    """The end by the last packets, for files whose header names no duration (a recording cut off)."""
+    try:
+        container.seek(2**62, backward=True)
+    except av.error.FFmpegError:
+        return None
+    last = None
+    with reading(Path(container.name)):
+        for packet in container.demux(stream):
+            if packet.pts is not None:
+                end = packet.pts + (packet.duration or 0)
+                last = end if last is None else max(last, end)
+    return None if last is None else last * stream.time_base - zero
+
+
+def _stream(stream: Any, rotation: int) -> StreamInfo:
+    context = stream.codec_context
+    time_base = stream.time_base or _MICROSECOND
+    kind: Kind = stream.type
+    return StreamInfo(
+        index=stream.index,
+        kind=kind,
+        codec=context.codec.canonical_name if context is not None else "none",
+        profile=stream.profile if kind in ("video", "audio") and context is not None else None,
+        time_base=time_base,
+        start=None if stream.start_time is None else stream.start_time * time_base,
+        language=_language(stream.metadata.get("language")),
+        title=stream.metadata.get("title"),
+        default=bool(stream.disposition & Disposition.default),
+        attached_picture=bool(stream.disposition & _PICTURES),
+        video=_video(stream, rotation) if kind == "video" and context is not None else None,
+        audio=_audio(context) if kind == "audio" and context is not None else None,
+    )
+
+
+def _video(stream: Any, rotation: int) -> VideoInfo:
+    context = stream.codec_context
+    return VideoInfo(
+        width=context.width,
+        height=context.height,
+        pix_fmt=context.pix_fmt,
+        sample_aspect=stream.sample_aspect_ratio or Fraction(1),
+        rate=stream.average_rate or stream.guessed_rate,
+        interlaced=int(context.field_order) in _INTERLACED,
+        rotation=rotation,
+        full_range=int(context.color_range) == _FULL_RANGE,
+        color_space=int(context.colorspace),
+        color_primaries=int(context.color_primaries),
+        color_transfer=int(context.color_trc),
+        reorder_frames=context.reorder_depth or 0,
+    )
+
+
+def _audio(context: Any) -> AudioInfo:
+    return AudioInfo(sample_rate=context.sample_rate or 0, channels=context.channels or 0)
+
+
+def _language(code: str | None) -> str | None:
+    return None if code in (None, "", "und") else code

@@ -1,0 +1,143 @@
+"""The daemon's side of the fork server: start it, give it jobs, hear from them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from agent.cutting.process.protocol import Ready, Run, Signal, Started, receive, send
+from clipping.errors import EncoderFailed
+from clipping.log import get_logger
+
+log = get_logger(__name__)
+
+_START_SECONDS = 60
+_STOP_SECONDS = 5
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); import {preload}; "
+    "from agent.cutting.process.server import main; main(int(sys.argv[1]))"
+)
+
+
+class Job:
+    """One running job. Close it when done with it: a process that is still there is then killed."""
+
+    def __init__(self, number: int, channel: socket.socket, server: ForkServer) -> None:
+        self._number = number
+        self._channel = channel
+        self._server = server
+        self.pid: int | None = None
+        """None until it has started."""
+
+    def messages(self, timeout: float) -> Iterator[Any]:
+        """What the job has said, waiting at most `timeout` seconds for the first; None as its last word."""
+        while select.select([self._channel], [], [], timeout)[0]:
+            message = receive(self._channel)
+            if isinstance(message, Started):
+                self.pid = message.pid
+            else:
+                yield message
+                if message is None:
+                    return
+            timeout = 0
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the job's whole process group."""
+        self._server.signal(self._number, number)
+
+    def close(self) -> None:
+        """Let go. The process, if there still is one, ends at once."""
+        self.signal(signal.SIGKILL)
+        self._channel.close()
+
+
+class ForkServer:
+    """The server's process. Safe to use from many threads; started again when it is found dead."""
+
+    def __init__(self, preload: str) -> None:
+        self._preload = preload
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it has loaded everything. Raises `EncoderFailed`."""
+        with self._lock:
+            self._ensure()
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Job:
+        """Start `function(channel, *arguments)` in a process of its own."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, self._lock:
+            control = self._ensure()
+            number = next(self._numbers)
+            send(control, Run(number, function, arguments), (theirs.fileno(),))
+        return Job(number, ours, self)
+
+    def signal(self, job: int, number: int) -> None:
+        """Send a signal to a job's process group; nothing if it is gone."""
+        with self._lock:
+            if self._control is not None:
+                try:
+                    send(self._control, Signal(job, number))
+                except OSError:
+                    pass  # the server is dead, and its jobs lose their sockets with it
+
+    def close(self) -> None:
+        """End the server and every job."""
+        with self._lock:
+            self._discard()
+
+    def _ensure(self) -> socket.socket:
+        if self._process is not None and self._control is not None and self._process.poll() is None:
+            return self._control
+        if self._process is not None:
+            log.error("cutting.server_died", code=self._process.returncode)
+            self._discard()
+        self._launch()
+        assert self._control is not None
+        return self._control
+
+    def _launch(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        code = _BOOT.format(preload=self._preload)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, str(theirs.fileno()), json.dumps(sys.path)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                cwd=os.path.sep,
+            )
+        self._control = ours
+        ours.settimeout(_START_SECONDS)
+        try:
+            ready = receive(ours)
+        except TimeoutError:
+            ready = None
+        ours.settimeout(None)
+        if not isinstance(ready, Ready):
+            self._discard()
+            raise EncoderFailed("The cutting process could not be started: see the agent's log.")
+
+    def _discard(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None

@@ -1,0 +1,101 @@
+"""What the daemon, the fork server and a job's process tell each other: pickled, one datagram a message.
+
+The sockets are SOCK_SEQPACKET: a message arrives whole or not at all, also from a process that is killed.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clipping.messages import Stage
+
+MAX_MESSAGE = 128 << 10
+"""Bytes; below the kernel's default limit of a datagram."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """To the server, with the job's socket: call `function(channel, *arguments)` in a new process."""
+
+    job: int
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """To the server: send a signal to a job's whole process group, if it is still there."""
+
+    job: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From the server, once."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """From the server, on the job's socket."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class Exited:
+    """From the server, on the job's socket, as the last message: how the process ended."""
+
+    code: int
+    """The exit status, or minus the signal's number."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """From the job. `percent` is of the whole job and never falls."""
+
+    stage: Stage
+    percent: float
+
+
+@dataclass(frozen=True)
+class Helper:
+    """From the job: the process that now works for it (an ffmpeg); None when it is over."""
+
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """From the job: its result."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """From the job: the exception that ended it."""
+
+    error: Exception
+
+
+def send(channel: socket.socket, message: object, fds: tuple[int, ...] = (), flags: int = 0) -> None:
+    """One message. Raises `OSError` when the other side is gone."""
+    data = pickle.dumps(message)
+    if fds:
+        socket.send_fds(channel, [data], list(fds), flags)
+    else:
+        channel.send(data, flags)
+
+
+def receive(channel: socket.socket) -> Any:
+    """The next message; None when the other side is gone."""
+    try:
+        data = channel.recv(MAX_MESSAGE)
+    except (ConnectionResetError, BrokenPipeError):
+        return None
+    return pickle.loads(data) if data else None

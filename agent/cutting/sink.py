@@ -1,0 +1,103 @@
+"""Writing a clip with libavformat: the index in front, one pass, the recording's languages and rotation."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import av.container
+from av.stream import Disposition
+
+from agent.cutting.containers import Container
+from agent.cutting.media import StreamInfo
+from agent.cutting.outcome import Unsuited
+from agent.cutting.plan import Plan
+from agent.cutting.source import out_of_space
+from clipping.errors import NoSpace
+
+_SPACE_FLOOR = 64 << 10
+_BYTES_A_FRAME = 24
+"""In the index: size, decoding time, display offset, keyframe, chunk; half as much is usual."""
+_BYTES_A_SOUND_PACKET = 12
+
+
+def index_space(plan: Plan, seconds: Fraction) -> int:
+    """Bytes to leave in front of the data for the index of a clip of `seconds`, generously."""
+    assert plan.movie.video is not None
+    frames = float(plan.movie.video.rate or 60) * float(seconds)
+    packets = sum(t.source.audio.sample_rate / 1024 for t in plan.tracks if t.source.audio) * float(seconds)
+    return _SPACE_FLOOR + int(1.3 * (frames * _BYTES_A_FRAME + packets * _BYTES_A_SOUND_PACKET))
+
+
+class Sink:
+    """The clip's file while it is written. Use as a context manager: leaving it completes the file."""
+
+    def __init__(self, target: Path, container: Container, index_bytes: int) -> None:
+        if container.boxed:
+            # Without room in front the index would be moved there in a second pass over the whole file.
+            options = {"moov_size": str(index_bytes), "write_tmcd": "0"}
+        else:
+            # The muxer would move everything, so that the first frame's decoding time is not below 0.
+            options = {"avoid_negative_ts": "disabled"}
+        self.forward_only = not container.boxed
+        """Whether nothing may begin before the picture: Matroska has no negative times."""
+        self._boxed = container.boxed
+        self._target = target
+        self._file: av.container.OutputContainer = av.open(
+            f"file:{target}", "w", format=container.muxer, options=options
+        )
+        self._complete = False
+
+    def __enter__(self) -> Sink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._file.close()
+        except av.error.FFmpegError as closing:
+            if error is None:
+                raise self._problem(closing) from closing
+
+    def copied(self, source: Any, info: StreamInfo) -> Any:
+        """A stream that takes `source`'s packets as they are."""
+        try:
+            stream = self._file.add_stream_from_template(source, opaque=True)
+        except ValueError as error:
+            raise Unsuited(f"{info.codec} does not go into this container") from error
+        if info.codec == "hevc" and self._boxed:
+            stream.codec_context.codec_tag = "hvc1"  # the name that Apple's players know
+        self._describe(stream, info)
+        return stream
+
+    def encoded(self, codec: str, info: StreamInfo, *, rate: int, layout: str, bit_rate: int) -> Any:
+        """A sound stream that is encoded anew."""
+        stream: Any = self._file.add_stream(codec, rate=rate, layout=layout)
+        stream.bit_rate = bit_rate
+        self._describe(stream, info)
+        return stream
+
+    def write(self, packet: Any, stream: Any) -> None:
+        """Append a packet; its times are in its own timebase."""
+        packet.stream = stream
+        try:
+            self._file.mux_one(packet)
+        except av.error.FFmpegError as error:
+            raise self._problem(error) from error
+
+    def _problem(self, error: av.error.FFmpegError) -> Exception:
+        if out_of_space(error):
+            return NoSpace("The spool's disk is full: free some space, then the clip can be cut.")
+        return Unsuited(f"its packets can't be written as they are ({error.strerror})")
+
+    @staticmethod
+    def _describe(stream: Any, info: StreamInfo) -> None:
+        if info.language:
+            stream.metadata["language"] = info.language
+        if info.title:
+            stream.metadata["title"] = info.title
+        stream.disposition = Disposition.default if info.default else Disposition(0)

@@ -1,0 +1,64 @@
+"""What the engine is asked for and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from clipping.messages import Mode, Quality, Report
+
+
+@dataclass(frozen=True)
+class CutSpec:
+    """One clip of one recording: the frames with `in_point` <= pts < `out_point`.
+
+    Points are seconds as a player shows them: 0 is the start of an MP4's movie time, and the first picture or
+    sound of everything else.
+    """
+
+    source: Path
+    in_point: Fraction
+    out_point: Fraction
+    mode: Mode
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A finished, verified clip."""
+
+    path: Path
+    extension: str
+    """Without the dot."""
+    content_type: str
+    size: int
+    """Bytes."""
+    sha256: str
+    """Hexadecimal."""
+    duration: float
+    """Seconds of picture."""
+    report: Report
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How the engine works, whatever it cuts."""
+
+    ffmpeg: Path | None = None
+    """The ffmpeg to run. None: the one on PATH, else the one of the imageio-ffmpeg package."""
+    stall_seconds: float = 30
+    """A cut whose progress, input and output have all stood still for so long is ended."""
+    time_limit_seconds: float = 7200
+    """The longest that one cut may take."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A cut as the child process gets it: the spec, where to write, and with what."""
+
+    spec: CutSpec
+    folder: Path
+    stem: str
+    """The clip's file name without extension; every file of this cut begins with it."""
+    ffmpeg: Path

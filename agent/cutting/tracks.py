@@ -1,0 +1,159 @@
+"""The sound of a copied clip: packets taken over whole, or a track encoded anew; in time to the sample."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.filter
+
+from agent.cutting.media import StreamInfo
+from agent.cutting.seek import tick_from, tick_upto
+from agent.cutting.sink import Sink
+
+_SMALLEST_PACKET = 8
+"""Bytes. The first sound of an MPEG-TS read from its middle may be the torn end of a packet."""
+_AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
+
+
+class CopiedTrack:
+    """Packets that are heard within the clip, and one before them, which AAC and MP3 decode from.
+
+    The muxer tells players, by an edit of the track, to play from the sample at which the picture begins.
+    """
+
+    def __init__(
+        self, sink: Sink, source: Any, info: StreamInfo, start: Fraction, stop: Fraction, bit_rate: int
+    ) -> None:
+        self._sink = sink
+        self._out = sink.copied(source, info)
+        self._start = tick_upto(start, source.time_base)
+        self._stop = tick_from(stop, source.time_base)
+        self._time_base: Fraction = source.time_base
+        self._last: int | None = None
+        self.codec = info.codec
+        self.language = info.language
+        self.start: Fraction | None = None
+        """Of its first packet, in seconds of the clip; None while there is none."""
+        self.warnings: list[str] = []
+
+    def take(self, packet: Any) -> bool:
+        """The next packet; False once the track is complete."""
+        pts = packet.pts
+        if pts is None or packet.size < _SMALLEST_PACKET:
+            return True
+        if pts >= self._stop:
+            return False
+        duration = packet.duration or 0
+        earliest = self._start if self._sink.forward_only else self._start - 2 * duration + 1
+        if pts < earliest or (self._last is not None and pts <= self._last):
+            return True
+        if self._last is None:
+            self.start = (pts - self._start) * self._time_base
+        self._last = pts
+        packet.pts = packet.dts = pts - self._start
+        self._sink.write(packet, self._out)
+        return True
+
+    def finish(self) -> None:
+        """Nothing waits here."""
+
+
+class EncodedTrack:
+    """A track that is decoded, cut to the sample and encoded as AAC."""
+
+    def __init__(
+        self, sink: Sink, source: Any, info: StreamInfo, start: Fraction, stop: Fraction, bit_rate: int
+    ) -> None:
+        assert info.audio is not None
+        rate = info.audio.sample_rate if info.audio.sample_rate in _AAC_RATES else 48000
+        layout = _LAYOUTS.get(info.audio.channels, "stereo")
+        self._sink = sink
+        self._source = source
+        self._info = info
+        self._start = start
+        self._length = stop - start
+        self._out = sink.encoded("aac", info, rate=rate, layout=layout, bit_rate=bit_rate)
+        self._rate, self._layout = rate, layout
+        self._graph: av.filter.Graph | None = None
+        self._damaged = 0
+        self.codec = "aac"
+        self.language = info.language
+        self.start: Fraction | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to tell about this track."""
+        if not self._damaged:
+            return []
+        return [f"{self._damaged} damaged pieces of sound track {self._info.index} were left out."]
+
+    def take(self, packet: Any) -> bool:
+        """The next packet; False once the track is complete."""
+        at = None if packet.pts is None else packet.pts * packet.time_base - self._start
+        if at is not None and at >= self._length:
+            return False
+        try:
+            frames = self._source.codec_context.decode(packet)
+        except av.error.InvalidDataError:
+            self._damaged += 1
+            return True
+        for frame in frames:
+            self._filter(frame)
+        return True
+
+    def finish(self) -> None:
+        """Encode the rest."""
+        for frame in self._source.codec_context.decode(None):
+            self._filter(frame)
+        if self._graph is not None:
+            self._graph.push(None)
+            self._drain()
+        for packet in self._out.encode(None):
+            self._sink.write(packet, self._out)
+
+    def _filter(self, frame: Any) -> None:
+        if frame.pts is None:
+            return
+        begin = frame.pts * frame.time_base - self._start
+        if begin + Fraction(frame.samples, frame.sample_rate) <= 0:
+            return
+        # Times by the clip's own start, in samples: the filters then trim and pad exactly.
+        frame.pts = round(begin * frame.sample_rate)
+        frame.time_base = Fraction(1, frame.sample_rate)
+        if self._graph is None:
+            self.start = Fraction(0)  # silence is put before a later beginning
+            self._graph = self._build(frame)
+        self._graph.push(frame)
+        self._drain()
+
+    def _build(self, frame: Any) -> av.filter.Graph:
+        graph = av.filter.Graph()
+        chain = [
+            graph.add_abuffer(
+                sample_rate=frame.sample_rate,
+                format=frame.format.name,
+                layout=frame.layout.name,
+                time_base=frame.time_base,
+            ),
+            graph.add("atrim", f"start_pts=0:end_pts={round(self._length * frame.sample_rate)}"),
+            graph.add("aresample", f"{self._rate}:async=1:first_pts=0"),
+            graph.add(
+                "aformat", f"sample_fmts=fltp:sample_rates={self._rate}:channel_layouts={self._layout}"
+            ),
+            graph.add("abuffersink"),
+        ]
+        graph.link_nodes(*chain).configure()
+        return graph
+
+    def _drain(self) -> None:
+        assert self._graph is not None
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            for packet in self._out.encode(frame):
+                self._sink.write(packet, self._out)
