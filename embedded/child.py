@@ -76,7 +76,7 @@ class Child:
         self._stopping.set()
         with self._lock:
             process = self._process
-        if process is None or process.poll() is not None:
+        if process is None:
             return
         process.send_signal(signal.SIGTERM)
         try:
@@ -84,6 +84,9 @@ class Child:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._watcher.is_alive():
+            self._watcher.join(timeout)
+        _close(process)
 
     def log_tail(self, lines: int = 5) -> str:
         """The end of its log."""
@@ -128,6 +131,7 @@ class Child:
                     process.wait()
             if self._stopping.is_set():
                 return
+            _close(process)
             deaths = 0 if time.monotonic() - began > STEADY_SECONDS else deaths
             wait = RESTART_SECONDS[min(deaths, len(RESTART_SECONDS) - 1)]
             deaths += 1
@@ -137,6 +141,11 @@ class Child:
                 if self._stopping.is_set():
                     return
                 self._spawn()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def _end(code: int) -> str:

@@ -1,0 +1,28 @@
+"""One stack for the tests that leave it as it was; those that break something start their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.media import Recordings
+from tests.support.stack import RunningStack
+
+
+@pytest.fixture(scope="session")
+def nas(recordings: Recordings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A NAS root with recordings in several containers."""
+    root = tmp_path_factory.mktemp("nas")
+    for name in ("mp4", "mkv", "ts"):
+        (root / f"night.{name}").hardlink_to(recordings.get(name))
+    (root / "notes.mp4").write_text("this is a text file that somebody renamed\n")
+    (root / "empty.mp4").touch()
+    return root
+
+
+@pytest.fixture(scope="session")
+def stack(nas: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    with RunningStack(tmp_path_factory.mktemp("shared") / "data", nas) as stack:
+        yield stack

@@ -1,0 +1,131 @@
+"""From the request to the downloaded file, through real processes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import av
+import pytest
+import requests
+
+from tests.support.stack import RunningStack, wait_for
+
+
+def download(stack: RunningStack, request_id: str) -> requests.Response:
+    url = f"{stack.where['api_url']}/v1/clip/{request_id}/download"
+    link = stack.session.get(url, timeout=10).json()["download_url"]
+    return requests.get(link, timeout=30)
+
+
+@pytest.mark.parametrize("name", ["mp4", "mkv", "ts"])
+def test_a_clip_is_what_its_status_says(stack: RunningStack, nas: Path, tmp_path: Path, name: str) -> None:
+    path = str(nas / f"night.{name}")
+    request_id = stack.ask(
+        hand_id=f"hand-{name}",
+        nas_video_path=path,
+        start_seconds=5.3,
+        end_seconds="0:12.3",
+        metadata={"table": "7"},
+    )
+    status = stack.wait(request_id)
+    assert status["status"] == "completed", status
+    assert status["metadata"] == {"table": "7"}
+    assert status["progress_percent"] == 100
+    report = status["report"]
+    assert report["requested"] == {"start": 5.3, "end": 12.3}
+    assert report["actual"]["start"] <= 5.3
+    assert report["keyframe_lead_seconds"] == pytest.approx(5.3 - report["actual"]["start"], abs=0.001)
+
+    answer = download(stack, request_id)
+    clip = tmp_path / "clip"
+    clip.write_bytes(answer.content)
+    assert len(answer.content) == status["file_size_bytes"]
+    assert hashlib.sha256(answer.content).hexdigest() == status["sha256"]
+    assert f'filename="hand-{name}.' in answer.headers["Content-Disposition"] or (
+        f"filename=hand-{name}." in answer.headers["Content-Disposition"]
+    )
+    with av.open(str(clip)) as container:
+        video = container.streams.video[0]
+        times = [frame.time for frame in container.decode(video)]
+        assert len(container.streams.audio) == len(report["audio"]) == 1
+    assert len(times) == report["frames"]
+    assert times[0] == 0
+    length = report["actual"]["end"] - report["actual"]["start"]
+    assert status["duration_seconds"] == pytest.approx(length, abs=0.1)
+    assert times[-1] == pytest.approx(length, abs=0.15)
+
+
+def test_a_link_serves_ranges_and_heads(stack: RunningStack, nas: Path) -> None:
+    request_id = stack.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=3)
+    status = stack.wait(request_id)
+    whole = requests.get(status["download_url"], timeout=10).content
+    head = requests.head(status["download_url"], timeout=10)
+    assert (head.status_code, int(head.headers["Content-Length"])) == (200, len(whole))
+    part = requests.get(status["download_url"], headers={"Range": "bytes=100-199"}, timeout=10)
+    assert (part.status_code, part.content) == (206, whole[100:200])
+    spoiled = status["download_url"].replace(request_id, request_id[:-1] + "0")
+    if spoiled != status["download_url"]:
+        assert requests.get(spoiled, timeout=10).status_code == 403
+
+
+def test_nothing_is_left_in_the_spool(stack: RunningStack, nas: Path) -> None:
+    request_id = stack.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=2)
+    stack.wait(request_id)
+    wait_for(lambda: not stack.spool(), "an empty spool", timeout=5)
+
+
+def test_an_encode_is_exact(stack: RunningStack, nas: Path) -> None:
+    request_id = stack.ask(
+        nas_video_path=str(nas / "night.mp4"), start_seconds=5.3, end_seconds=6.3, output_quality="medium"
+    )
+    status = stack.wait(request_id)
+    assert status["status"] == "completed", status
+    assert status["report"]["mode"] == "encode"
+    assert status["report"]["keyframe_lead_seconds"] == 0
+    assert status["report"]["reencoded_seconds"] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("path", "end", "code", "words"),
+    [
+        ("none.mp4", 2, "SOURCE_NOT_FOUND", "there is no file"),
+        ("notes.mp4", 2, "SOURCE_CORRUPT", ""),
+        ("empty.mp4", 2, "SOURCE_CORRUPT", ""),
+        ("night.mp4", 500, "RANGE_BEYOND_END", ""),
+    ],
+)
+def test_a_source_that_can_not_be_cut_fails_with_a_reason(
+    stack: RunningStack, nas: Path, path: str, end: float, code: str, words: str
+) -> None:
+    request_id = stack.ask(nas_video_path=str(nas / path), start_seconds=1, end_seconds=end)
+    status = stack.wait(request_id)
+    assert (status["status"], status["error"]["code"]) == ("failed", code)
+    assert words in status["error_message"]
+    assert status["error_message"] == status["error"]["message"]
+    assert len(status["error_message"]) > 20
+    assert stack.objects(request_id) == []
+    url = f"{stack.where['api_url']}/v1/clip/{request_id}/download"
+    assert stack.session.get(url, timeout=10).status_code == 409
+
+
+def test_a_link_out_of_the_roots_is_not_followed(stack: RunningStack, nas: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside.mp4").hardlink_to(nas / "night.mp4")
+    (nas / "trap.mp4").symlink_to(tmp_path / "outside.mp4")
+    request_id = stack.ask(nas_video_path=str(nas / "trap.mp4"), start_seconds=1, end_seconds=2)
+    assert stack.wait(request_id)["error"]["code"] == "SOURCE_NOT_ALLOWED"
+
+
+def test_a_path_outside_the_roots_is_refused_at_once(stack: RunningStack) -> None:
+    answer = stack.post(nas_video_path="/etc/passwd", start_seconds=1, end_seconds=2)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["field"] == "nas_video_path"
+
+
+def test_the_pages_a_person_looks_at(stack: RunningStack) -> None:
+    health = requests.get(f"{stack.where['api_url']}/health", timeout=10).json()
+    assert health["status"] == "healthy"
+    assert "/v1/clip/request" in requests.get(f"{stack.where['api_url']}/openapi.yaml", timeout=10).text
+    assert requests.get(f"{stack.where['api_url']}/docs", timeout=10).status_code == 200
+    agent = requests.get(stack.where["agents"][0]["health_url"], timeout=10)
+    assert (agent.status_code, agent.json()["role"]) == (200, "active")

@@ -1,0 +1,150 @@
+"""kill -9 at the worst moments: every accepted request still completes, once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from google.cloud import pubsub_v1
+
+from clipping.messages import CompletionMessage
+from tests.support.stack import RunningStack, children_of, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def own(nas: Path, tmp_path: Path) -> Iterator[RunningStack]:
+    with RunningStack(tmp_path / "data", nas) as stack:
+        yield stack
+
+
+class Witness:
+    """A subscription of its own on `clipping-complete`: sees every completion that any agent publishes."""
+
+    def __init__(self, stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.where["pubsub_emulator_host"])
+        self._client = pubsub_v1.SubscriberClient()
+        project = stack.where["project"]
+        self._path = f"projects/{project}/subscriptions/witness"
+        topic = f"projects/{project}/topics/clipping-complete"
+        self._client.create_subscription(name=self._path, topic=topic, timeout=10)
+
+    def completions(self) -> Counter[str]:
+        """How many *completed* each request has got so far."""
+        seen: Counter[str] = Counter()
+        while True:
+            answer = self._client.pull(
+                subscription=self._path, max_messages=1000, return_immediately=True, timeout=10
+            )
+            for received in answer.received_messages:
+                completion = CompletionMessage.from_json(received.message.data)
+                assert completion.status == "completed", completion
+                seen[completion.request_id] += 1
+            if not answer.received_messages:
+                self._client.close()
+                return seen
+            self._client.acknowledge(
+                subscription=self._path, ack_ids=[one.ack_id for one in answer.received_messages], timeout=10
+            )
+
+
+def in_hand(stack: RunningStack, request_id: str) -> bool:
+    return stack.status(request_id).get("stage") == "cutting" and bool(stack.spool())
+
+
+def test_agent_killed_in_mid_cut(own: RunningStack, nas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    witness = Witness(own, monkeypatch)
+    long_encode = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
+    request_id = own.ask(nas_video_path=str(nas / "night.mp4"), **long_encode)
+    wait_for(lambda: in_hand(own, request_id), "the cut to be under way", logs=own.logs)
+    before = own.pid("agent-1")
+    helpers = _descendants(before)
+    assert helpers, "the cut runs in processes of its own"
+    os.kill(before, signal.SIGKILL)
+    wait_for(
+        lambda: not any(_alive(pid) for pid in helpers),
+        "the cut's processes to end with the agent",
+        timeout=5,
+    )
+    status = own.wait(request_id, timeout=120)
+    assert status["status"] == "completed", status
+    assert status["attempt"] >= 2
+    assert own.pid("agent-1") != before
+    assert witness.completions() == {request_id: 1}
+    assert own.objects(request_id)
+    wait_for(lambda: not own.spool(), "an empty spool", timeout=5)
+
+
+def test_broker_killed_with_requests_in_hand(
+    own: RunningStack, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witness = Witness(own, monkeypatch)
+    ask = {"nas_video_path": str(nas / "night.mp4"), "start_seconds": 2, "end_seconds": 30, "mode": "encode"}
+    accepted = [own.ask(**ask) for _ in range(4)]
+    before = own.signal("broker", signal.SIGKILL)
+    accepted += [own.ask(**ask) for _ in range(2)]  # taken while the queue is away
+    assert own.pid("broker") != before
+    states = Counter(own.wait(request_id, timeout=150)["status"] for request_id in accepted)
+    assert states == {"completed": 6}
+    assert witness.completions() == dict.fromkeys(accepted, 1)
+
+
+def test_api_killed_between_commit_and_publish(
+    own: RunningStack, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witness = Witness(own, monkeypatch)
+    own.signal("broker", signal.SIGSTOP)  # it takes connections, and never answers: the publish hangs
+    ask = {"nas_video_path": str(nas / "night.mp4"), "start_seconds": 2, "end_seconds": 4}
+    accepted = [own.ask(**ask) for _ in range(3)]
+    own.signal("api", signal.SIGKILL)
+    own.signal("broker", signal.SIGCONT)
+    states = Counter(own.wait(request_id, timeout=150)["status"] for request_id in accepted)
+    assert states == {"completed": 3}
+    seen = witness.completions()
+    # A publish that hung may have arrived beside the sweeper's: the second message adopts the first's clip.
+    assert set(seen) == set(accepted)
+    assert all(len(own.objects(request_id)) >= 1 for request_id in accepted)
+
+
+def test_sigterm_finishes_the_clip_in_hand(own: RunningStack, nas: Path) -> None:
+    ask = {"nas_video_path": str(nas / "night.mp4"), "start_seconds": 0, "end_seconds": 20, "mode": "encode"}
+    request_id = own.ask(**ask)
+    wait_for(lambda: in_hand(own, request_id), "the cut to be under way", logs=own.logs)
+    assert own.stop() == 0
+    own.start()
+    status = own.wait(request_id, timeout=10)
+    assert (status["status"], status["attempt"]) == ("completed", 1)
+
+
+def test_a_killed_stack_leaves_no_process_and_goes_on_where_it_was(own: RunningStack, nas: Path) -> None:
+    done = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=3)
+    own.wait(done)
+    waiting = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=0, end_seconds=55, mode="encode")
+    wait_for(lambda: in_hand(own, waiting), "the cut to be under way", logs=own.logs)
+    everything = _descendants(own.process.pid)
+    own.kill()
+    wait_for(lambda: not any(_alive(pid) for pid in everything), "all its processes to end", timeout=90)
+    own.start()
+    assert own.status(done)["status"] == "completed"
+    assert own.wait(waiting, timeout=120)["status"] == "completed"
+
+
+def _descendants(pid: int) -> list[int]:
+    found, todo = [], [pid]
+    while todo:
+        children = children_of(todo.pop())
+        found += children
+        todo += children
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

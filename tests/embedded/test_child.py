@@ -1,0 +1,135 @@
+"""A process of the stack: what it prints first, how its death is noticed, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from embedded.child import Child, StartFailed
+from tests.support.stack import wait_for
+
+READY = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(1, flush=True)
+time.sleep(600)
+"""
+CHATTY = "print('ready', flush=True)\nwhile True: print('x' * 1000)"
+FAILS = "import sys; print('no database', file=sys.stderr); sys.exit(3)"
+SILENT = "import time; time.sleep(600)"
+
+Make = Callable[[str], Child]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def make(tmp_path: Path, said: list[str]) -> Iterator[Make]:
+    made: list[Child] = []
+
+    def make(program: str) -> Child:
+        (tmp_path / "program.py").write_text(program)
+        child = Child(
+            "worker",
+            "program",
+            [],
+            environ={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])},
+            log_file=tmp_path / "worker.log",
+            told=said.append,
+        )
+        made.append(child)
+        return child
+
+    yield make
+    for child in made:
+        child.stop(5)
+
+
+def test_its_first_line_says_that_it_is_ready(make: Make) -> None:
+    child = make(READY)
+    assert int(child.start(timeout=20)) == child.pid
+
+
+def test_a_child_that_fails_at_the_start_is_told_with_its_last_words(make: Make) -> None:
+    with pytest.raises(StartFailed, match=r"(?s)exit 3.*no database"):
+        make(FAILS).start(timeout=20)
+
+
+def test_a_child_that_is_never_ready_is_ended(make: Make) -> None:
+    child = make(SILENT)
+    with pytest.raises(StartFailed, match="not ready within"):
+        child.start(timeout=1)
+    assert not _alive(child.pid)
+
+
+def test_a_killed_child_is_started_again(make: Make, said: list[str]) -> None:
+    child = make(READY)
+    child.start(timeout=20)
+    first = child.pid
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: child.pid != first, "another process")
+    assert "was ended by SIGKILL" in said[0]
+    child.stop(10)
+    wait_for(lambda: not _alive(child.pid), "its end")
+    assert len(said) == 1  # a stop is no death
+
+
+def test_a_child_that_ignores_sigterm_is_killed(make: Make) -> None:
+    child = make(STUBBORN)
+    child.start(timeout=20)
+    child.stop(0.5)
+    assert not _alive(child.pid)
+
+
+def test_a_chatty_child_is_not_blocked_by_its_pipe(make: Make) -> None:
+    child = make(CHATTY)
+    child.start(timeout=20)
+
+    def written() -> int:
+        return int(Path(f"/proc/{child.pid}/io").read_text().split("wchar: ")[1].split()[0])
+
+    wait_for(lambda: written() > 1_000_000, "a megabyte to be taken")
+
+
+def test_children_end_with_a_stack_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(READY)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])},
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert _alive(child)
+    parent.kill()
+    parent.communicate()
+    wait_for(lambda: not _alive(child), "the child to end with its parent", timeout=10)
+
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+from embedded.child import Child
+log = Path(sys.argv[1]) / "worker.log"
+child = Child("worker", "program", [], environ=os.environ, log_file=log, told=print)
+child.start(timeout=20)
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

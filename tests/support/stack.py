@@ -1,0 +1,176 @@
+"""The whole local stack as a test drives it: real processes, HTTP, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+import yaml
+
+START_SECONDS = 90.0
+HTTP_SECONDS = 10.0
+QUICK = {"pubsub": {"lease_seconds": 10, "retry_min_seconds": 0, "retry_max_seconds": 1}}
+"""Redelivery within seconds, so that a test of a killed agent need not wait a minute."""
+
+
+class RunningStack:
+    """`clipping up` on a data folder, until `stop`."""
+
+    def __init__(self, data: Path, nas_root: Path, **over: Any) -> None:
+        self.data, self.nas_root = data, nas_root
+        self._overlay = data.with_suffix(".overlay.yaml")
+        self._overlay.write_text(yaml.safe_dump({**QUICK, **over}))
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "clipping.cli", "up", "--json", "--port", "0"]
+        command += [
+            "--data",
+            str(self.data),
+            "--nas-root",
+            str(self.nas_root),
+            "--config",
+            str(self._overlay),
+        ]
+        with self.data.with_suffix(".log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        assert self.process.stdout is not None
+        readable, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
+        line = self.process.stdout.readline() if readable else b""
+        if not line:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("the stack did not start: " + self.logs())
+        self.where: dict[str, Any] = json.loads(line)
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {self.where['api_key']}"
+
+    def stop(self, timeout: float = 60.0) -> int:
+        """Orderly; the exit code."""
+        self.session.close()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout)
+        finally:
+            self._end()
+
+    def kill(self) -> None:
+        """As if the machine's owner had used kill -9 on it."""
+        self.session.close()
+        self.process.kill()
+        self.process.wait()
+        self._end()
+
+    def _end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+
+    def pid(self, name: str) -> int:
+        """The process `api`, `broker` or `agent-1` as it is now: the stack starts again what dies."""
+        needle = {
+            "api": f"{self.data}/run/api.yaml",
+            "broker": f"{self.data}/broker",
+            "agent-1": f"{self.data}/run/agent-1.yaml",
+        }[name]
+        return wait_for(lambda: _pid_of(needle, self.process.pid), f"the process {name}")
+
+    def signal(self, name: str, number: signal.Signals) -> int:
+        """Send a signal to one of its processes; the pid it had."""
+        pid = self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def post(self, **fields: Any) -> requests.Response:
+        body = {"hand_id": "hand-1", **fields}
+        return self.session.post(f"{self.where['api_url']}/v1/clip/request", json=body, timeout=HTTP_SECONDS)
+
+    def ask(self, **fields: Any) -> str:
+        """Post a request that has to be taken; its id."""
+        answer = self.post(**fields)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["request_id"])
+
+    def status(self, request_id: str) -> dict[str, Any]:
+        url = f"{self.where['api_url']}/v1/clip/{request_id}/status"
+        answer = self.session.get(url, timeout=HTTP_SECONDS)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def wait(self, request_id: str, *wanted: str, timeout: float = 60.0) -> dict[str, Any]:
+        """The status when it is one of `wanted` (default: any end). The API may be away meanwhile."""
+        states = wanted or ("completed", "failed", "cancelled")
+
+        def look() -> dict[str, Any] | None:
+            try:
+                status = self.status(request_id)
+            except requests.ConnectionError:
+                return None
+            return status if status["status"] in states else None
+
+        return wait_for(look, f"{request_id} to be {' or '.join(states)}", timeout=timeout, logs=self.logs)
+
+    def spool(self) -> list[Path]:
+        return list((self.data / "agents" / "agent-1" / "spool").iterdir())
+
+    def objects(self, request_id: str) -> list[Path]:
+        """The clip's files in the store's folder."""
+        return [path for path in (self.data / "store").rglob(f"{request_id}.*") if path.is_file()]
+
+    def logs(self) -> str:
+        """The end of every process's log, for a failing test's message."""
+        files = [self.data.with_suffix(".log"), *sorted((self.data / "logs").glob("*.log"))]
+        return "".join(
+            f"\n--- {f.name}\n{f.read_text(errors='replace')[-3000:]}" for f in files if f.exists()
+        )
+
+
+def wait_for(look: Any, what: str, *, timeout: float = 30.0, logs: Any = None) -> Any:
+    """What `look` returns, as soon as it is truthy."""
+    until = time.monotonic() + timeout
+    while time.monotonic() < until:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {timeout:g} s for {what}" + (logs() if logs else ""))
+
+
+def _pid_of(needle: str, parent: int) -> int | None:
+    for pid in children_of(parent):
+        try:
+            if needle.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return pid
+        except OSError:
+            continue
+    return None
+
+
+def children_of(parent: int) -> list[int]:
+    """The processes that `parent` started, in any of its threads."""
+    children: list[int] = []
+    for file in Path(f"/proc/{parent}/task").glob("*/children"):
+        try:
+            children += [int(pid) for pid in file.read_text().split()]
+        except OSError:
+            continue
+    return children
