@@ -1,4 +1,4 @@
-"""What this agent is working on. A message that comes twice waits for the work in hand, and starts no second."""
+"""What this agent works on. A message that comes twice waits for the work in hand, and starts no second."""
 
 from __future__ import annotations
 
