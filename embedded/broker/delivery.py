@@ -1,0 +1,275 @@
+"""A subscription at work: its backlog joined to the disk, the clock and those who wait for messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clipping.clock import Clock
+from clipping.log import get_logger
+from embedded.broker.ackid import ack_id, parse_ack_id
+from embedded.broker.backlog import WINDOW_BYTES, WINDOW_MESSAGES, Backlog, Entry, State
+from embedded.broker.holder import Holder
+from embedded.broker.policy import Policy
+from embedded.broker.refusals import Refusal
+from embedded.broker.storage import DeliveryState, Storage, StoredMessage
+
+log = get_logger(__name__)
+
+MAX_BATCH_MESSAGES = 1000
+MAX_BATCH_BYTES = 1 << 20
+"""What is sent at once. The client's channel to an emulator takes 4 MiB in one response, no more."""
+
+_MAX_TIMER_SECONDS = 30.0
+"""The loop's clock stands still while the machine sleeps and ours does not: look again at least so often."""
+
+_LOAD_RETRY_SECONDS = 1.0
+
+Forward = Callable[[Entry, bytes], Awaitable[bool]]
+"""Stores a dead letter in its topic and takes it out of this backlog; False if there is no such topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A message in somebody's hands. `body` is a serialised PubsubMessage."""
+
+    ack_id: str
+    attempt: int
+    body: bytes
+
+
+class Delivery:
+    """Used on the loop's thread only."""
+
+    def __init__(
+        self,
+        subscription: int,
+        policy: Policy,
+        *,
+        storage: Storage,
+        clock: Clock,
+        forward: Forward,
+        stored_up_to: int,
+    ) -> None:
+        self.subscription = subscription
+        self._backlog = Backlog(policy, stored_up_to)
+        self._storage = storage
+        self._clock = clock
+        self._forward = forward
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closed = False
+        self._react()
+
+    @property
+    def policy(self) -> Policy:
+        """How messages are delivered at present."""
+        return self._backlog.policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._backlog.policy = policy
+
+    def oldest(self) -> int:
+        """The seq before which messages have expired."""
+        return self._wall_us() - int(self.policy.retention * 1e6)
+
+    def offer(self, seq: int, body: bytes) -> None:
+        """A message for this subscription is on disk."""
+        self._backlog.offer(seq, body)
+
+    def react(self) -> None:
+        """To be called after offers: wakes those who wait."""
+        self._react()
+
+    async def take(
+        self, holder: Holder, *, limit: int = MAX_BATCH_MESSAGES, lease: float | None = None
+    ) -> list[Delivered]:
+        """Lease what is ready to `holder`, which may be nothing; `lease` in seconds, else the policy's."""
+        # An even share while others wait, so that a burst is not all one stream's.
+        share = -(-self._backlog.ready // (len(self._waiting) + 1))
+        entries = self._backlog.take(
+            holder,
+            now=self._clock.monotonic(),
+            lease=self.policy.ack_deadline if lease is None else lease,
+            limit=max(1, min(limit, share, MAX_BATCH_MESSAGES)),
+            max_bytes=MAX_BATCH_BYTES,
+            oldest=self.oldest(),
+        )
+        self._react()
+        fetched: dict[int, bytes] = {}
+        missing = [entry.seq for entry in entries if entry.body is None]
+        if missing:
+            fetched = await self._storage.bodies(missing)
+        delivered: list[Delivered] = []
+        for entry in entries:
+            body = entry.body or fetched.get(entry.seq)
+            entry.body = None
+            if body is None:  # expired between the lease and the fetch
+                self._backlog.acknowledge([entry.seq])
+            else:
+                delivered.append(
+                    Delivered(ack_id(self.subscription, entry.seq, entry.attempts), entry.attempts, body)
+                )
+        return delivered
+
+    async def wait_ready(self) -> None:
+        """Return when there may be something to take. Cancel it to stop waiting."""
+        if self._backlog.ready or self.closed:
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self._react()  # woken and cancelled at once: another one takes the turn
+            raise
+
+    async def acknowledge(self, ack_ids: Sequence[str]) -> None:
+        """Settle messages; on disk when this returns. Raises InvalidArgument for a malformed id."""
+        seqs = [
+            seq for subscription, seq, _ in map(parse_ack_id, ack_ids) if subscription == self.subscription
+        ]
+        settled = self._backlog.acknowledge(seqs)
+        self._react()
+        if settled:
+            retain = self.policy.retain_acknowledged
+            await self._storage.acknowledge(self.subscription, settled, retain=retain)
+
+    def modify(self, changes: Sequence[tuple[str, float]]) -> None:
+        """Move the ends of leases: ack ids with the seconds from now, 0 to give the message back."""
+        now = self._clock.monotonic()
+        parsed = [(parse_ack_id(text), lease) for text, lease in changes]
+        for (subscription, seq, attempt), lease in parsed:
+            if subscription == self.subscription:
+                dead = self._backlog.modify(seq, attempt, lease, now=now)
+                if dead is not None:
+                    self._start(self._forward_dead(dead))
+        self._react()
+
+    async def flush(self) -> None:
+        """Put leases, attempts and backoffs that changed since the last call on disk."""
+        entries = self._backlog.changes()
+        if entries:
+            await self._storage.remember(self.subscription, self._states(entries))
+
+    async def seek(self, seq: int) -> None:
+        """Acknowledge what was published before `seq`; deliver again what is retained from then on.
+
+        What is taken while the disk is busy with this may be delivered twice.
+        """
+        await self.flush()
+        await self._storage.seek(self.subscription, seq, retain=self.policy.retain_acknowledged)
+        self._backlog = Backlog(self.policy, self._backlog.close())
+        self._react()
+
+    def drop_expired(self) -> None:
+        """Forget messages that the store has dropped for their age."""
+        self._backlog.drop_before(self.oldest())
+        self._react()
+
+    def close(self) -> None:
+        """Deliver nothing any more; all who wait return."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def _react(self) -> None:
+        """Do what the backlog's state asks for: wake one who waits, load, set the timer."""
+        if self.closed:
+            return
+        backlog = self._backlog
+        if backlog.wants_load():
+            self._start(self._load(backlog, *backlog.begin_load()))
+        while backlog.ready and self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+                break
+        next_timer = backlog.next_timer()
+        if next_timer is None:
+            return
+        wait = min(max(next_timer - self._clock.monotonic(), 0.0), _MAX_TIMER_SECONDS)
+        due = self._loop.time() + wait
+        if self._timer is None or self._timer.cancelled() or self._timer.when() > due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        for entry in self._backlog.tick(self._clock.monotonic()):
+            self._start(self._forward_dead(entry))
+        self._react()
+
+    async def _forward_dead(self, entry: Entry) -> None:
+        backlog = self._backlog
+        forwarded = False
+        try:
+            body = (await self._storage.bodies([entry.seq])).get(entry.seq)
+            forwarded = body is None or await self._forward(entry, body)
+        except Refusal as error:
+            log.warning("broker.dead_letter_failed", subscription=self.subscription, error=str(error))
+        finally:
+            backlog.forwarded(entry, success=forwarded, now=self._clock.monotonic())
+        self._react()
+
+    async def _load(self, backlog: Backlog, after: int, stored_to: int) -> None:
+        try:
+            rows, complete = await self._storage.load(
+                self.subscription, after, max_messages=WINDOW_MESSAGES, max_bytes=WINDOW_BYTES
+            )
+        except Refusal as error:
+            log.error("broker.load_failed", subscription=self.subscription, error=str(error))
+            backlog.abort_load()
+            await asyncio.sleep(_LOAD_RETRY_SECONDS)
+        else:
+            wall = self._wall_us()
+            backlog.end_load(
+                [(_entry(row), (row.available_at - wall) / 1e6) for row in rows],
+                loaded_to=None if complete else rows[-1].seq,
+                stored_to=stored_to,
+                now=self._clock.monotonic(),
+            )
+        self._react()
+
+    def _states(self, entries: list[Entry]) -> list[DeliveryState]:
+        now, wall = self._clock.monotonic(), self._wall_us()
+        return [
+            DeliveryState(
+                seq=entry.seq,
+                leased=entry.state is State.LEASED,
+                attempts=entry.attempts,
+                available_at=0 if entry.state is State.READY else wall + int((entry.until - now) * 1e6),
+            )
+            for entry in entries
+        ]
+
+    def _wall_us(self) -> int:
+        return int(self._clock.now().timestamp() * 1e6)
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _entry(row: StoredMessage) -> Entry:
+    return Entry(
+        seq=row.seq,
+        size=len(row.body),
+        body=row.body,
+        state=State.LEASED if row.leased else State.READY,
+        attempts=row.attempts,
+    )

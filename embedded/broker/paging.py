@@ -1,0 +1,34 @@
+"""Pages of a sorted list of names; a token stands for the last name of the page before."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from bisect import bisect_right
+
+from embedded.broker.refusals import InvalidArgument
+
+MAX_PAGE = 1000
+_DEFAULT_PAGE = 100
+
+
+def page(names: list[str], size: int, token: str) -> tuple[list[str], str]:
+    """The next `size` of the sorted `names` (0: a default) and the token of the page after, "" for none.
+
+    As tokens name a place and no number, names that come and go between pages are neither missed nor
+    repeated. Raises InvalidArgument for a foreign token or a negative size.
+    """
+    if size < 0:
+        raise InvalidArgument("page_size must not be negative.")
+    start = bisect_right(names, _decode(token)) if token else 0
+    size = min(size or _DEFAULT_PAGE, MAX_PAGE)
+    found = names[start : start + size]
+    more = start + size < len(names)
+    return found, base64.urlsafe_b64encode(found[-1].encode()).decode() if more else ""
+
+
+def _decode(token: str) -> str:
+    try:
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise InvalidArgument("Invalid page_token: it is none that this service gave out.") from None

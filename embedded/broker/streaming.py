@@ -1,0 +1,103 @@
+"""One StreamingPull: messages go out as flow control allows, acknowledgements come in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+
+from embedded.broker import pb
+from embedded.broker.holder import Holder
+from embedded.broker.received import received
+from embedded.broker.refusals import FailedPrecondition, InvalidArgument, NotFound
+from embedded.broker.registry import SubscriptionRecord
+from embedded.broker.settings import check_ack_deadline, check_stream_ack_deadline
+
+
+class StreamingPull:
+    """A stream ends when its client closes it, vanishes, or breaks the rules, or the subscription ends.
+
+    Messages that it holds then stay leased until their deadline, as with Google: the client may be in the
+    middle of its work on them, and acknowledge by another stream.
+    """
+
+    def __init__(self, subscription: SubscriptionRecord, first: Any, context: Any) -> None:
+        check_stream_ack_deadline(first.stream_ack_deadline_seconds)
+        self._subscription = subscription
+        self._delivery = subscription.delivery
+        self._context = context
+        self._lease = float(first.stream_ack_deadline_seconds)
+        self._room = asyncio.Event()
+        self._holder = Holder(first.max_outstanding_messages, first.max_outstanding_bytes, self._room.set)
+        self._first = first
+
+    async def run(self) -> None:
+        """Serve the stream to its end; raises a Refusal if it ends for a fault."""
+        await self._settle(self._first)
+        sender = asyncio.create_task(self._send())
+        receiver = asyncio.create_task(self._receive())
+        try:
+            done, _ = await asyncio.wait((sender, receiver), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _end(sender, receiver)
+        for task in done:
+            task.result()
+
+    async def _receive(self) -> None:
+        while True:
+            request = await self._context.read()
+            if request is grpc.aio.EOF:
+                return
+            if request.subscription:
+                raise InvalidArgument("Only a stream's first request may name a subscription.")
+            if request.stream_ack_deadline_seconds:
+                check_stream_ack_deadline(request.stream_ack_deadline_seconds)
+                self._lease = float(request.stream_ack_deadline_seconds)
+            await self._settle(request)
+
+    async def _settle(self, request: Any) -> None:
+        if request.modify_deadline_ack_ids or request.modify_deadline_seconds:
+            if len(request.modify_deadline_ack_ids) != len(request.modify_deadline_seconds):
+                raise InvalidArgument("modify_deadline_ack_ids and modify_deadline_seconds differ in length.")
+            for seconds in request.modify_deadline_seconds:
+                check_ack_deadline(seconds)
+            pairs = zip(request.modify_deadline_ack_ids, request.modify_deadline_seconds, strict=True)
+            self._delivery.modify([(text, float(seconds)) for text, seconds in pairs])
+        if request.ack_ids:
+            await self._delivery.acknowledge(request.ack_ids)
+
+    async def _send(self) -> None:
+        # The first response says what kind of subscription this is, before there is a message.
+        await self._context.write(self._response([]))
+        while True:
+            while not self._holder.has_room():
+                self._room.clear()
+                await self._room.wait()
+            await self._delivery.wait_ready()
+            self._check_alive()
+            delivered = await self._delivery.take(self._holder, lease=self._lease)
+            if delivered:
+                await self._context.write(self._response(received(self._subscription, delivered)))
+
+    def _response(self, messages: list[Any]) -> Any:
+        # Presence of the properties is what tells the client that neither feature is on.
+        return pb.StreamingPullResponse(
+            received_messages=messages,
+            subscription_properties={
+                "exactly_once_delivery_enabled": False,
+                "message_ordering_enabled": False,
+            },
+        )
+
+    def _check_alive(self) -> None:
+        if self._subscription.config.detached:
+            raise FailedPrecondition(f"Subscription is detached (resource={self._subscription.name}).")
+        if self._delivery.closed:
+            raise NotFound(f"Subscription does not exist (resource={self._subscription.name}).")
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

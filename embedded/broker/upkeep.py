@@ -1,0 +1,56 @@
+"""What is done in the background: leases put on disk, expired messages and what nobody holds deleted."""
+
+from __future__ import annotations
+
+import asyncio
+
+from clipping.log import get_logger
+from embedded.broker.refusals import Refusal
+from embedded.broker.registry import Registry
+from embedded.broker.storage import Storage
+
+log = get_logger(__name__)
+
+FLUSH_SECONDS = 0.1
+"""How old a lease may be before it is on disk. Most messages are acknowledged sooner, and their leases are
+never written; a lease that a kill takes is one redelivery, which at-least-once allows."""
+
+SWEEP_SECONDS = 60.0
+
+
+async def flush_forever(registry: Registry) -> None:
+    """Write changed leases every FLUSH_SECONDS."""
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
+        await flush(registry)
+
+
+async def flush(registry: Registry) -> None:
+    """Write changed leases now."""
+    for subscription in list(registry.subscriptions.values()):
+        try:
+            await subscription.delivery.flush()
+        except Refusal as error:
+            log.error("broker.leases_not_written", subscription=subscription.name, error=str(error))
+
+
+async def sweep_forever(registry: Registry, storage: Storage) -> None:
+    """Clean up every SWEEP_SECONDS."""
+    while True:
+        try:
+            await sweep(registry, storage)
+        except Refusal as error:
+            log.error("broker.sweep_failed", error=str(error))
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def sweep(registry: Registry, storage: Storage) -> None:
+    """Delete what has outlived its retention, then the messages that no subscription holds."""
+    for subscription in list(registry.subscriptions.values()):
+        before = subscription.delivery.oldest()
+        while await storage.expire(subscription.id, before):
+            pass
+        subscription.delivery.drop_expired()
+    dropped = await storage.drop_orphans()
+    if dropped:
+        log.debug("broker.swept", messages=dropped)
