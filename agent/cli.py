@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from clipping import __version__, config, log
@@ -29,10 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except ConfigurationError as error:
-        for _problem in error.problems:
-            pass
+        for problem in error.problems:
+            print(f"configuration: {problem}", file=sys.stderr)
         return EXIT_CONFIGURATION
-    except ClippingError:
+    except ClippingError as error:
+        print(f"{error.code}: {error.message}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_FAILED
@@ -88,11 +91,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _print_line(line: str) -> None:
-    pass
+    print(line, flush=True)
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
     _load(arguments)
+    print("the configuration is good")
     return EXIT_OK
 
 
@@ -101,10 +105,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
     findings = doctor.examine(_load(arguments))
     if arguments.json:
-        pass
+        print(json.dumps([asdict(finding) for finding in findings]))
     else:
-        for _finding in findings:
-            pass
+        for finding in findings:
+            print(f"{'ok ' if finding.ok else 'BAD'}  {finding.name:24} {finding.detail}")
     return EXIT_OK if all(finding.ok for finding in findings) else EXIT_FAILED
 
 
@@ -115,12 +119,12 @@ def _provision(arguments: argparse.Namespace) -> int:
     loaded = _load(arguments)
     changes = provision(loaded.pubsub.project, topology(loaded), dry_run=arguments.dry_run)
     if arguments.json:
-        pass
+        print(json.dumps([str(change) for change in changes]))
     else:
-        for _change in changes:
-            pass
+        for change in changes:
+            print(("would " if arguments.dry_run else "") + str(change))
         if not changes:
-            pass
+            print("everything is as it should be")
     return EXIT_OK
 
 
@@ -129,7 +133,8 @@ def _cut(arguments: argparse.Namespace) -> int:
 
     try:
         return cut_command.run(arguments)
-    except ValueError:
+    except ValueError as error:
+        print(f"usage: {error}", file=sys.stderr)
         return EXIT_USAGE
 
 

@@ -41,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise NoSpace(f"{output} can't be written: {error.strerror}") from None
     finally:
         engine.close()
+    told = clip.report.model_dump_json(exclude_none=True, indent=2) if arguments.json else _told(clip, output)
+    print(told)
     return EXIT_OK
 
 
@@ -58,7 +60,9 @@ def _place(clip: Path, output: Path) -> None:
 
 def _bar(stage: Stage, percent: float) -> None:
     if sys.stderr.isatty():
-        int(percent / 100 * BAR)
+        filled = int(percent / 100 * BAR)
+        end = "\n" if percent >= 100 else ""
+        print(f"\r{stage:10} [{'#' * filled:{BAR}}] {percent:5.1f} %", end=end, file=sys.stderr, flush=True)
 
 
 def _told(clip: Clip, output: Path) -> str:

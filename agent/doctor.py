@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from clipping.bus.provision import provision
-from clipping.bus.topology import topology
 from clipping.store.open import open_store
 
 from agent.cutting import find_ffmpeg
 from agent.sources import look_at_root
 from agent.spool import Spool
+from clipping.bus.provision import provision
+from clipping.bus.topology import topology
 from clipping.clock import SystemClock
 from clipping.config import Config, NasRoot
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable

@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             command: Command = entry.load()
-        except ImportError:  # installed without the extra that this command needs
+        except ImportError as error:  # installed without the extra that this command needs
+            print(f"clipping: `{entry.name}` is not available: {error}", file=sys.stderr)
             continue
         sub = commands.add_parser(entry.name, help=command.help, description=command.help)
         command.configure(sub)
@@ -42,10 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except ConfigurationError as error:
-        for _problem in error.problems:
-            pass
+        for problem in error.problems:
+            print(f"configuration: {problem}", file=sys.stderr)
         return EXIT_CONFIGURATION
-    except ClippingError:
+    except ClippingError as error:
+        print(f"{error.code}: {error.message}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_FAILED

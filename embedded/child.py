@@ -127,7 +127,7 @@ class Child:
             began = time.monotonic()
             while process.poll() is None:
                 # The pipe must be emptied, or a process that prints would block.
-                if process.stdout is None or not process.stdout.read1(65536):
+                if process.stdout is None or not os.read(process.stdout.fileno(), 65536):
                     process.wait()
             if self._stopping.is_set():
                 return

@@ -45,7 +45,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         _demo(arguments.data.resolve(), arguments.started)
-    except DemoFailed:
+    except DemoFailed as error:
+        print(f"The demo failed: {error}", file=sys.stderr)
         return EXIT_FAILED
     return EXIT_OK
 
@@ -55,33 +56,47 @@ def _demo(data: Path, started: float) -> None:
     recordings.mkdir(parents=True, exist_ok=True)
     recording = recordings / "poker-night.mp4"
     if not recording.exists():
+        minutes = RECORDING_SECONDS // 60
+        _say(f"Making a recording of {minutes} minutes, with a clock and a beep each second…")
         _record(recording)
-    stack = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "clipping.cli",
-            "up",
-            "--json",
-            "--port",
-            "0",
-            "--data",
-            str(data / "stack"),
-            "--nas-root",
-            str(recordings),
-        ],
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    _say("Starting the service: Pub/Sub server, API, agent…")
+    command = [sys.executable, "-m", "clipping.cli", "up", "--json", "--port", "0"]
+    command += ["--data", str(data / "stack"), "--nas-root", str(recordings)]
+    stack = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     try:
         where = _ready(stack)
-        status, _seconds = _clip(where, recording)
+        _say(
+            f"  API at {where['api_url']}, {where['agents'][0]['agent_id']} at {where['agents'][0]['health_url']}"
+        )
+        status, seconds = _clip(where, recording)
         clip = _download(status, data)
         _check(clip, status)
     finally:
+        _say("Stopping the service…")
         stack.send_signal(signal.SIGTERM)
         stack.wait(60)
-    status["report"]
+    _say(_summary(clip, status))
+    _say(
+        f"From POST to completed: {seconds:.2f} s. Everything, set-up included: {time.time() - started:.0f} s."
+    )
+
+
+def _summary(clip: Path, status: dict[str, Any]) -> str:
+    report, minutes = status["report"], RECORDING_SECONDS // 60
+    lead, codecs = report["keyframe_lead_seconds"], (report["video"]["codec"], report["audio"][0]["codec"])
+    size = status["file_size_bytes"] / 1e6
+    return f"""
+A clip of {status["duration_seconds"]:.2f} s out of a recording of {minutes} minutes:
+  {clip}
+  asked for {_span(report["requested"])}, cut at {_span(report["actual"])}, without re-encoding
+  (a copied clip starts on a keyframe: {lead:.2f} s earlier than asked)
+  {report["frames"]} frames of {codecs[0]} with {codecs[1]} sound, {size:.1f} MB
+  checked: size, SHA-256, length, number of frames, first frame at 0, every frame decodes
+"""
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _span(span: dict[str, float]) -> str:
@@ -121,16 +136,19 @@ def _clip(where: dict[str, Any], recording: Path) -> tuple[dict[str, Any], float
         "start_seconds": IN_POINT,
         "end_seconds": OUT_POINT,
     }
+    _say(f"POST /v1/clip/request  {json.dumps(body)}")
     begun = time.monotonic()
     answer = session.post(f"{where['api_url']}/v1/clip/request", json=body, timeout=HTTP_SECONDS)
     if answer.status_code != 202:
         raise DemoFailed(f"the API answered {answer.status_code}: {answer.text}")
     accepted = answer.json()
+    _say(f"  202 {accepted['request_id']}")
     last = ""
     while time.monotonic() - begun < CLIP_SECONDS:
         status: dict[str, Any] = session.get(accepted["status_url"], timeout=HTTP_SECONDS).json()
         line = f"{status['status']} {status.get('stage', '')} {status.get('progress_percent', 0):.0f} %"
         if line != last:
+            _say(f"  {time.monotonic() - begun:5.2f} s  {line}")
             last = line
         if status["status"] == "completed":
             return status, time.monotonic() - begun
@@ -148,6 +166,7 @@ def _download(status: dict[str, Any], data: Path) -> Path:
     name = answer.headers["Content-Disposition"].partition("filename=")[2].strip('"')
     path = data / name
     path.write_bytes(answer.content)
+    _say(f"Downloaded {len(answer.content)} bytes as {name}")
     return path
 
 
@@ -157,7 +176,8 @@ def _check(clip: Path, status: dict[str, Any]) -> None:
         raise DemoFailed("the downloaded file is not the one that the status speaks of")
     with av.open(str(clip)) as container:
         video = container.streams.video[0]
-        times = [frame.pts * video.time_base for frame in container.decode(video) if frame.pts is not None]
+        frames = [frame for frame in container.decode(video) if frame.pts is not None]
+        times = [Fraction(frame.pts or 0) * (frame.time_base or 0) for frame in frames]
         sounds = len(container.streams.audio)
     length = (times[-1] - times[0]) + 1 / Fraction(video.average_rate or 25)
     wanted = status["report"]["actual"]["end"] - status["report"]["actual"]["start"]

@@ -10,7 +10,6 @@ from typing import Any
 
 from clipping.bus.provision import provision
 from clipping.bus.topology import topology
-
 from clipping.config import validate
 from embedded.child import Child
 from embedded.layout import HOST, Layout, free_port

@@ -61,7 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     stack.start()
     try:
+        print(json.dumps(stack.describe()) if arguments.json else _told(stack.describe()), flush=True)
         stop.wait()
+        print("stopping: agents finish the clips in hand", file=sys.stderr, flush=True)
     finally:
         stack.stop()
     return EXIT_OK
