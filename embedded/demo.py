@@ -65,9 +65,8 @@ def _demo(data: Path, started: float) -> None:
     stack = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     try:
         where = _ready(stack)
-        _say(
-            f"  API at {where['api_url']}, {where['agents'][0]['agent_id']} at {where['agents'][0]['health_url']}"
-        )
+        agent = where["agents"][0]
+        _say(f"  API at {where['api_url']}, {agent['agent_id']} at {agent['health_url']}")
         status, seconds = _clip(where, recording)
         clip = _download(status, data)
         _check(clip, status)
@@ -76,9 +75,8 @@ def _demo(data: Path, started: float) -> None:
         stack.send_signal(signal.SIGTERM)
         stack.wait(60)
     _say(_summary(clip, status))
-    _say(
-        f"From POST to completed: {seconds:.2f} s. Everything, set-up included: {time.time() - started:.0f} s."
-    )
+    total = time.time() - started
+    _say(f"From POST to completed: {seconds:.2f} s. Everything, set-up included: {total:.0f} s.")
 
 
 def _summary(clip: Path, status: dict[str, Any]) -> str:
