@@ -24,7 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     start, end = _point("START", arguments.start), _point("END", arguments.end)
     if end <= start:
         raise ValueError("END must be greater than START")
-    source, output = arguments.source, arguments.output
+    # The engine's processes have a working directory of their own.
+    source, output = arguments.source.absolute(), arguments.output.absolute()
     if not source.exists():
         raise SourceNotFound(f"there is no file {source}")
     if not output.parent.is_dir():
