@@ -6,8 +6,10 @@ import hashlib
 import socket
 import threading
 from pathlib import Path
+from typing import Literal
 
 from agent.cutting.copy import copy
+from agent.cutting.encode import encode
 from agent.cutting.media import MediaInfo
 from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.plan import Plan, plan_cut
@@ -21,8 +23,15 @@ from clipping.errors import CutVerificationFailed, SourceUnavailable
 from clipping.messages import Mode, Quality
 
 SOUND_BIT_RATE: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
-_SAFER: dict[Mode, tuple[Mode, ...]] = {"copy": ("copy", "encode"), "encode": ("encode",)}
-"""Each way, and what is tried when it can't make the clip: slower, never wrong."""
+
+Way = Literal["copy", "encode", "encode from the start"]
+_WAYS: dict[Mode, tuple[Way, ...]] = {
+    "copy": ("copy", "encode", "encode from the start"),
+    "encode": ("encode", "encode from the start"),
+}
+"""What is tried in turn when a way can't make the clip: slower, never wrong."""
+_FROM_START_SECONDS = 600
+"""How far into a recording a clip may lie to be worth decoding everything before it."""
 _PROBED, _CUT = 3.0, 92.0
 """Percent of the whole at the end of the stages."""
 
@@ -38,17 +47,19 @@ def run_cut(channel: socket.socket, order: Order) -> Clip:
     tell("probing", 0)
     info = probe(order.spec.source)
     reasons: list[str] = []
-    for mode in _SAFER[order.spec.mode]:
-        plan = plan_cut(info, order.spec, mode)
+    for way in _WAYS[order.spec.mode]:
+        plan = plan_cut(info, order.spec, "copy" if way == "copy" else "encode")
+        if way == "encode from the start" and plan.start - info.zero > _FROM_START_SECONDS:
+            continue
         part = order.folder / f"{order.stem}.part"
         try:
             tell("cutting", _PROBED)
-            outcome = _make(order, info, plan, part, tell)
+            outcome = _make(way, order, info, plan, part, tell)
             tell("verifying", _CUT)
             facts, digest = _check(outcome)
         except (Unsuited, Rejected) as reason:
             part.unlink(missing_ok=True)
-            reasons.append(f"{mode}: {reason}")
+            reasons.append(f"{way}: {reason}")
             continue
         if not info.identity.still_holds(identify(order.spec.source)):
             raise SourceUnavailable(f"{order.spec.source.name} was changed while it was being read.")
@@ -58,11 +69,23 @@ def run_cut(channel: socket.socket, order: Order) -> Clip:
     )
 
 
-def _make(order: Order, info: MediaInfo, plan: Plan, part: Path, tell: Teller) -> Outcome:
+def _make(way: Way, order: Order, info: MediaInfo, plan: Plan, part: Path, tell: Teller) -> Outcome:
     def progress(share: float) -> None:
         tell("cutting", _PROBED + share * (_CUT - _PROBED))
 
-    return copy(info, plan, part, bit_rate=SOUND_BIT_RATE[order.spec.quality], progress=progress)
+    quality = order.spec.quality
+    if way == "copy":
+        return copy(info, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
+    return encode(
+        info,
+        plan,
+        part,
+        quality,
+        order.ffmpeg,
+        from_start=way == "encode from the start",
+        progress=progress,
+        started=tell.helper,
+    )
 
 
 def _check(outcome: Outcome) -> tuple[Facts, str]:

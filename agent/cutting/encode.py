@@ -1,0 +1,76 @@
+"""The full encode: every frame made anew, exact to the frame, playable everywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from agent.cutting import ffmpeg
+from agent.cutting.frames import Frames, frames_in
+from agent.cutting.media import MediaInfo
+from agent.cutting.outcome import Outcome, Sound
+from agent.cutting.plan import Plan
+from agent.cutting.recipe import encode_arguments
+from agent.cutting.source import open_source
+from clipping.messages import DroppedStream, Quality
+
+_NICENESS = 5
+"""Encodes give way to copies, which somebody waits for."""
+
+
+def encode(
+    info: MediaInfo,
+    plan: Plan,
+    target: Path,
+    quality: Quality,
+    program: Path,
+    *,
+    from_start: bool,
+    progress: Callable[[float], None],
+    started: Callable[[int | None], None],
+) -> Outcome:
+    """Write the clip to `target`. `progress` gets 0 to 1, `started` ffmpeg's process id.
+
+    Raises `Unsuited` when there are no frames in the range, and the errors of `ffmpeg.run` and of `source`.
+    """
+    with open_source(info.path) as container:
+        frames = frames_in(container, plan)
+    plan = _without_silent_tracks(plan, frames)
+    hdr = plan.movie.video is not None and plan.movie.video.hdr
+    tone_map = hdr and "zscale" in ffmpeg.filters(program)
+    command = encode_arguments(
+        program, info, plan, frames, target, quality, tone_map=tone_map, from_start=from_start
+    )
+    os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    length = frames.end - frames.start
+    ffmpeg.run(command, seconds=float(length), progress=progress, started=started)
+    warnings = (
+        () if tone_map or not hdr else ("This ffmpeg has no zscale: HDR colours were not tone mapped.",)
+    )
+    return Outcome(
+        plan=plan,
+        path=target,
+        start=frames.start,
+        end=frames.end,
+        frames=frames.count,
+        frame_seconds=frames.longest,
+        reencoded=length,
+        sound=tuple(Sound("aac", track.source.language, None) for track in plan.tracks),
+        encoder="libx264",
+        warnings=warnings,
+    )
+
+
+def _without_silent_tracks(plan: Plan, frames: Frames) -> Plan:
+    silent = [t.source for t in plan.tracks if t.source.index not in frames.sounding]
+    if not silent:
+        return plan
+    reason = "it has no sound in this range"
+    dropped = [DroppedStream(index=s.index, codec=s.codec, reason=reason) for s in silent]
+    return replace(
+        plan,
+        tracks=tuple(t for t in plan.tracks if t.source.index in frames.sounding),
+        dropped=tuple(sorted([*plan.dropped, *dropped], key=lambda d: d.index)),
+    )
