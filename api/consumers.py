@@ -8,7 +8,7 @@ from clipping.config import PubSub
 from clipping.errors import BusUnavailable, QueueUnavailable
 from clipping.log import get_logger
 
-LEASE_SECONDS = 60.0
+MAX_LEASE_SECONDS = 60.0
 """A message is applied in milliseconds; a database that takes longer is away."""
 SLOTS = 2
 """Messages of one kind that are applied at once. They meet at the database anyway."""
@@ -26,7 +26,8 @@ class Consumers:
                 f"{config.api_subscription_prefix}-{kind}",
                 slots=SLOTS,
                 handler=_Handler(intake, kind),
-                max_lease_seconds=LEASE_SECONDS,
+                max_lease_seconds=MAX_LEASE_SECONDS,
+                lease_seconds=config.lease_seconds,
                 thread_name=f"pull-{kind}",
             )
             for kind in KINDS

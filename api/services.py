@@ -44,7 +44,7 @@ class Services:
             self.consumers.start()
 
     def stop(self, timeout: float) -> None:
-        """Finish what is in hand within about `timeout` seconds; the rest waits in the database or Pub/Sub."""
+        """Finish what is in hand within about `timeout` seconds; the rest waits in the database."""
         if self.consumers is not None:
             self.consumers.stop(timeout / 2)
         self.dispatcher.stop(timeout / 2)

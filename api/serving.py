@@ -19,7 +19,8 @@ from clipping.errors import ClippingError
 MAX_BODY_BYTES = 16 << 20
 """What is taken in (into a temporary file) before the app refuses it in its own words. Beyond it, waitress
 closes the connection at once."""
-MAX_CONNECTIONS = 1000
+MAX_CONNECTIONS = 400
+"""Each may need two file descriptors, and many systems allow 1024."""
 DRAIN_SECONDS = 5.0
 """How long a stop waits for the answers that are under way; long downloads are cut off after it."""
 _LOOP_SECONDS = 1.0

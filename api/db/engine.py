@@ -49,6 +49,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session whose changes are committed at the end of the block, or not at all."""
         with _translated(), self._my_turn(), Session(self._writer, expire_on_commit=False) as session:
+            session.connection()  # begins now, so that the block's first read is of its own transaction
             yield session
             session.commit()
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -68,7 +69,7 @@ class Clip(Base):
 
     status: Mapped[str] = mapped_column(String(16), default="queued")
     stage: Mapped[str | None] = mapped_column(String(16), default="waiting")
-    progress_percent: Mapped[float | None] = mapped_column(default=0.0)
+    progress_percent: Mapped[float | None] = mapped_column(Double, default=0.0)
     attempt: Mapped[int] = mapped_column(BigInteger, default=0)
     epoch: Mapped[int] = mapped_column(BigInteger, default=0)
     seq: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -82,8 +83,8 @@ class Clip(Base):
 
     completion: Mapped[str | None] = mapped_column(Text, default=None)
     """The completion message that ended it, as it came: JSON."""
-    duration_seconds: Mapped[float | None] = mapped_column(default=None)
-    processing_time_seconds: Mapped[float | None] = mapped_column(default=None)
+    duration_seconds: Mapped[float | None] = mapped_column(Double, default=None)
+    processing_time_seconds: Mapped[float | None] = mapped_column(Double, default=None)
 
     __table_args__ = (
         Index(None, "lane", "status"),

@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("stage", sa.String(16)),
-        sa.Column("progress_percent", sa.Float()),
+        sa.Column("progress_percent", sa.Double()),
         sa.Column("attempt", sa.BigInteger(), nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -30,8 +30,8 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True)),
         sa.Column("completed_at", sa.DateTime(timezone=True)),
         sa.Column("completion", sa.Text()),
-        sa.Column("duration_seconds", sa.Float()),
-        sa.Column("processing_time_seconds", sa.Float()),
+        sa.Column("duration_seconds", sa.Double()),
+        sa.Column("processing_time_seconds", sa.Double()),
         sa.PrimaryKeyConstraint("request_id", name="pk_requests"),
     )
     op.create_index("ix_requests_lane_status", "requests", ["lane", "status"])

@@ -1,0 +1,49 @@
+"""One broker for all tests; an API for each file that only reads, or for each test that wants its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.process import ApiProcess
+from tests.support.broker import BrokerProcess
+
+MakeApi = Callable[..., ApiProcess]
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    with BrokerProcess(tmp_path_factory.mktemp("broker")) as running:
+        before = os.environ.get("PUBSUB_EMULATOR_HOST")
+        os.environ["PUBSUB_EMULATOR_HOST"] = running.host_port
+        yield running
+        if before is None:
+            del os.environ["PUBSUB_EMULATOR_HOST"]
+        else:
+            os.environ["PUBSUB_EMULATOR_HOST"] = before
+
+
+@pytest.fixture(scope="module")
+def api(broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    """Shared by the tests of one file."""
+    running = ApiProcess(tmp_path_factory.mktemp("api") / "api", emulator=broker.host_port)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def make_api(broker: BrokerProcess, tmp_path: Path) -> Iterator[MakeApi]:
+    """Makes APIs that end with the test; keyword arguments are sections of the configuration."""
+    made: list[ApiProcess] = []
+
+    def make(**over: Any) -> ApiProcess:
+        made.append(ApiProcess(tmp_path / f"api-{len(made)}", emulator=broker.host_port, over=over))
+        return made[-1]
+
+    yield make
+    for running in made:
+        running.close()

@@ -1,0 +1,199 @@
+"""The API as a process of its own, to be called, killed and restarted by tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+import yaml
+from sqlalchemy import func
+from sqlalchemy import select as sql_select
+
+from api.db.engine import Database
+from api.db.tables import Base
+from clipping.bus.provision import provision
+from clipping.bus.publisher import Publisher
+from clipping.bus.topology import topology
+from clipping.config import Config, overlay, validate
+from clipping.messages import CompletionMessage, ProgressMessage
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+WAIT_SECONDS = 60.0
+HTTP_SECONDS = 30.0
+
+CLIENT, STRANGER, ADMIN = "client-key", "stranger-key", "admin-key"
+T = TypeVar("T")
+
+
+def key(name: str, role: str, secret: str) -> dict[str, str]:
+    return {"name": name, "role": role, "sha256": hashlib.sha256(secret.encode()).hexdigest()}
+
+
+def wait_for(what: Callable[[], T | None], *, seconds: float = WAIT_SECONDS) -> T:
+    """The first answer that is something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = what()
+        if answer:
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"did not happen within {seconds:g} s: {what}")
+
+
+class ApiProcess:
+    """`clipping-api serve` in a folder, with a Pub/Sub project of its own. Starts on construction."""
+
+    def __init__(self, folder: Path, *, emulator: str, over: dict[str, Any] | None = None) -> None:
+        self.folder = folder
+        self.emulator = emulator
+        self.root = folder / "nas"
+        self.root.mkdir(parents=True)
+        base: dict[str, Any] = {
+            "agent": {"nas_roots": [{"path": str(self.root)}]},
+            "pubsub": {
+                "project": f"test-{secrets.token_hex(6)}",
+                "retry_min_seconds": 0,
+                "retry_max_seconds": 1,
+            },
+            "storage": {"backend": "local", "path": str(folder / "store")},
+            "api": {
+                "port": 0,
+                "database_url": f"sqlite:///{folder}/clips.db",
+                "keys": [
+                    key("web", "client", CLIENT),
+                    key("other", "client", STRANGER),
+                    key("ops", "admin", ADMIN),
+                ],
+            },
+        }
+        self.tree = overlay(base, over or {})
+        self.config: Config = validate(self.tree)
+        self.log = folder / "api.log"
+        self.url = ""
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {CLIENT}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._publisher = Publisher(self.config.pubsub.project, timeout_seconds=10)
+        provision(self.config.pubsub.project, topology(self.config))
+        self.start()
+
+    def start(self) -> None:
+        """Run it, and wait until it listens."""
+        path = self.folder / "api.yaml"
+        path.write_text(yaml.safe_dump(self.tree))
+        command = [sys.executable, "-m", "api.cli", "serve", "--config", str(path), "--json"]
+        environ = {**os.environ, "PUBSUB_EMULATOR_HOST": self.emulator, "GRPC_ENABLE_FORK_SUPPORT": "0"}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environ)
+        assert self._process.stdout is not None
+        readable, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
+        line = self._process.stdout.readline() if readable else b""
+        if not line:
+            self.kill()
+            raise AssertionError(f"the API did not start: {self.log.read_text()[-2000:]}")
+        self.url = json.loads(line)["url"]
+        # The port is picked once; a restarted API is found under the same address.
+        self.tree["api"] |= {"port": int(self.url.rpartition(":")[2]), "public_url": self.url}
+        self.config = validate(self.tree)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the API is not running"
+        return self._process.pid
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Stop it if it runs, and let go of everything."""
+        if self._process is not None:
+            self.stop()
+        self.session.close()
+        self._publisher.close()
+
+    def _end(self, number: int) -> int:
+        process, self._process = self._process, None
+        assert process is not None, "the API is not running"
+        assert process.stdout is not None
+        process.send_signal(number)
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+            raise
+        finally:
+            process.stdout.close()
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.session.get(self.url + path, timeout=HTTP_SECONDS, **options)
+
+    def post(self, path: str, **options: Any) -> requests.Response:
+        return self.session.post(self.url + path, timeout=HTTP_SECONDS, **options)
+
+    def request(self, **over: Any) -> requests.Response:
+        """A good clip request, or one made bad by `over` (a field of None is left out)."""
+        body = {
+            "hand_id": "hand-1",
+            "nas_video_path": f"{self.root}/table.mp4",
+            "start_seconds": 1,
+            "end_seconds": 31,
+            **over,
+        }
+        return self.post("/v1/clip/request", json={name: v for name, v in body.items() if v is not None})
+
+    def status(self, request_id: str) -> dict[str, Any]:
+        answer = self.get(f"/v1/clip/{request_id}/status")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def wait_for_status(self, request_id: str, status: str) -> dict[str, Any]:
+        def reached() -> dict[str, Any] | None:
+            found = self.status(request_id)
+            return found if found["status"] == status else None
+
+        return wait_for(reached)
+
+    def send(self, message: CompletionMessage | ProgressMessage) -> None:
+        """Publish what an agent would."""
+        bus = self.config.pubsub
+        topic = bus.complete_topic if isinstance(message, CompletionMessage) else bus.progress_topic
+        self.publish(topic, message.to_json())
+
+    def publish(self, topic: str, data: bytes, **attributes: str) -> None:
+        self._publisher.publish(topic, data, attributes)
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        database = Database(self.config.api.database_url, connections=2)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table has."""
+        with self.database() as database, database.read() as session:
+            return {
+                name: session.scalar(sql_select(func.count()).select_from(table)) or 0
+                for name, table in Base.metadata.tables.items()
+            }

@@ -1,0 +1,181 @@
+"""Transactions, and the schema's history."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from api.db import clips, schema
+from api.db.engine import Database
+from api.db.tables import Base
+from clipping.errors import ConfigurationError, QueueUnavailable
+from clipping.messages import ClipRequest, RequestMessage
+from tests.api.messages import NOW, REQUEST_ID
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path}/clips.db", connections=8)
+    schema.migrate(made)
+    yield made
+    made.close()
+
+
+def row(request_id: str = REQUEST_ID) -> RequestMessage:
+    wanted = ClipRequest(hand_id="h", nas_video_path="/nas/a.mp4", start_seconds=1, end_seconds=2)
+    return RequestMessage.of(wanted, request_id=request_id, owner="web", requested_at=NOW)
+
+
+def test_migrations_lead_to_the_tables_of_the_models(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    with database.write() as session:
+        session.add(clips.row_of(row()))
+    schema.migrate(database)
+    schema.check(database)
+    with database.read() as session:
+        assert clips.find(session, REQUEST_ID) is not None
+
+
+def test_processes_may_migrate_side_by_side(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/clips.db"
+    failures: list[Exception] = []
+
+    def migrate() -> None:
+        database = Database(url, connections=2)
+        try:
+            schema.migrate(database)
+            schema.check(database)
+        except QueueUnavailable as error:
+            failures.append(error)
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=migrate, name=f"migrate-{n}") for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+
+
+def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
+    with database.write() as session:
+        session.execute(text("CREATE TABLE parked_messages (x INTEGER)"))
+    with pytest.raises(QueueUnavailable):
+        schema.migrate(database)
+    assert inspect(database.engine).get_table_names() == ["parked_messages"]
+    database.close()
+
+
+def test_migrations_can_be_undone(database: Database) -> None:
+    config = schema.alembic_config()
+    with database.exclusive() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    assert inspect(database.engine).get_table_names() == ["alembic_version"]
+    schema.migrate(database)
+    schema.check(database)
+
+
+def test_an_old_schema_is_named(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
+    with pytest.raises(ConfigurationError, match=r"at schema none.*clipping-api migrate"):
+        schema.check(database)
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///:memory:",
+        "nonsense",
+        "nodb://user:hunter2@host/db",
+        "postgresql+nodriver://user:hunter2@host/db",
+        "mysql+mysqldb://user:hunter2@host/db",
+    ],
+)
+def test_a_bad_url_is_a_configuration_error_that_keeps_the_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"api\.database_url") as refused:
+        Database(url, connections=1)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_sqlite_is_durable_and_lets_readers_read(database: Database) -> None:
+    with database.write() as session:
+        session.add(clips.row_of(row()))
+        session.flush()
+        with database.read() as reader:
+            assert clips.find(reader, REQUEST_ID) is None
+        pragmas = [session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous")]
+    assert pragmas == ["wal", 2]
+    with database.read() as reader:
+        assert clips.find(reader, REQUEST_ID) is not None
+
+
+def test_a_block_that_raises_writes_nothing(database: Database) -> None:
+    def fail() -> None:
+        with database.write() as session:
+            session.add(clips.row_of(row()))
+            session.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    with database.read() as session:
+        assert clips.find(session, REQUEST_ID) is None
+
+
+def test_writers_of_many_threads_take_turns(database: Database) -> None:
+    def work(number: int) -> None:
+        for step in range(10):
+            with database.write() as session:
+                session.add(clips.row_of(row(f"clip-20261120-{number:06d}{step:06d}")))
+
+    threads = [threading.Thread(target=work, args=(n,), name=f"writer-{n}") for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    with database.read() as session:
+        assert clips.count_queued(session) == 80
+
+
+def test_a_writer_of_another_process_makes_us_wait_and_then_say_so(
+    database: Database, tmp_path: Path
+) -> None:
+    other = Database(f"sqlite:///{tmp_path}/clips.db", connections=1)
+    with other.write(), pytest.raises(QueueUnavailable), database.write():
+        pass
+    other.close()
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "clips.db").write_bytes(b"not a database" * 100)
+    database = Database(f"sqlite:///{tmp_path}/clips.db", connections=1)
+    with pytest.raises(QueueUnavailable), database.read() as session:
+        clips.count_queued(session)
+    database.close()
+
+
+def test_times_come_back_in_utc(database: Database) -> None:
+    with database.write() as session:
+        session.add(clips.row_of(row()))
+    with database.read() as session:
+        found = clips.find(session, REQUEST_ID)
+    assert found is not None
+    assert found.created_at == NOW
+    assert found.created_at.tzinfo is NOW.tzinfo
