@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise NoSpace(f"{output} can't be written: {error.strerror}") from None
     finally:
         engine.close()
-    told = clip.report.model_dump_json(exclude_none=True, indent=2) if arguments.json else _told(clip, output)
+    told = clip.report.model_dump_json(exclude_none=True, indent=2) if arguments.json else _told(clip, arguments.output)
     print(told)
     return EXIT_OK
 
