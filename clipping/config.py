@@ -117,7 +117,7 @@ class PubSub(_Section):
 class Storage(_Section):
     """Where clips go."""
 
-    backend: Literal["gcs", "s3", "local"] = "local"
+    backend: Literal["gcs", "local"] = "local"
     bucket: str | None = None
     prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9._-]+/)*$")] = ""
     """Put before every key; ends with a slash."""
@@ -133,7 +133,7 @@ class Storage(_Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.backend == "local" and self.bucket is not None:
-            raise ValueError("bucket is for the gcs and s3 backends; the local one has a path")
+            raise ValueError("bucket is for the gcs backend; the local one has a path")
         if self.backend != "local" and self.bucket is None:
             raise ValueError(f"bucket is required by the {self.backend} backend")
         return self

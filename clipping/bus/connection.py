@@ -106,7 +106,7 @@ def _transport(kind: Any, interceptors: Sequence[grpc.StreamStreamClientIntercep
     emulator = os.environ.get(EMULATOR)
     if emulator:
         channel = grpc.intercept_channel(grpc.insecure_channel(emulator, options=_OPTIONS), *interceptors)
-        return kind(channel=channel, credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+        return kind(channel=channel, credentials=AnonymousCredentials())
 
     def create(host: str, **arguments: Any) -> grpc.Channel:
         arguments["options"] = [*_OPTIONS, *_KEEPALIVE]

@@ -54,15 +54,17 @@ class Store(Protocol):
     def create(self, key: str, source: Path, *, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
         """Upload the file `source` under a key that has no object yet; whole or not at all.
 
-        The adapter may take `source` over (the file may be gone afterwards). Raises `ObjectExists` when
-        there is one already: it is unchanged.
+        The adapter may take `source` over: the file may be gone afterwards, and must not be written to.
+
+        Raises `ObjectExists` when there is one already: it is unchanged. It may be this very upload, whose
+        answer got lost on the way and which was tried again: compare the metadata, and adopt it if it is.
         """
         ...
 
     def replace(self, key: str, data: bytes, *, expected: str | None) -> ObjectInfo:
         """Compare-and-set: write `data` if the object's version is `expected` (None: if there is none).
 
-        Raises `VersionMismatch` otherwise.
+        Raises `VersionMismatch` otherwise. For small objects: JSON, without metadata.
         """
         ...
 

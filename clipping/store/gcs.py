@@ -1,0 +1,218 @@
+"""Google Cloud Storage, or the emulator that `STORAGE_EMULATOR_HOST` names. A version is a generation.
+
+Coordination calls (everything but `create` and `list`) have short limits and are not retried: the library's
+defaults, a minute for a call and two for its retries, would outlast a lease. Whoever coordinates decides.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud.storage import Blob, Bucket, Client
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
+from clipping.store.disposition import attachment
+from clipping.store.gcs_credentials import Identity, identity
+from clipping.store.gcs_failures import GCS_ERRORS, bucket_is_missing, unavailable
+from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
+
+_CALL_SECONDS = 4.0
+_LIST_SECONDS = 10.0
+_UPLOAD_SECONDS = 60.0
+"""How long an upload may stand still."""
+_UPLOAD_RETRY_SECONDS = 120.0
+_READ_TRIES = 5
+MAX_SIGNED_SECONDS = 7 * 24 * 3600
+"""What V4 signatures allow."""
+
+
+class GcsStore:
+    """A bucket. Connects at the first call; without credentials every call says so.
+
+    `chunk_bytes` is how much of a clip above 8 MiB goes in one request, and so how much an interruption
+    repeats; a multiple of 256 KiB. Smaller clips go in one.
+    """
+
+    def __init__(self, bucket: str, *, prefix: str = "", chunk_bytes: int = 16 << 20) -> None:
+        self._name = bucket
+        self._prefix = prefix
+        self._chunk_bytes = chunk_bytes
+        self._lock = threading.Lock()
+        self._connected: tuple[Bucket, Identity, AuthorizedSession] | None = None
+
+    def create(self, key: str, source: Path, *, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
+        blob = self._blob(key, chunk_size=self._chunk_bytes)
+        blob.metadata = dict(metadata)
+        with source.open("rb") as file, self._failing_as(f"create {key}"):
+            # The precondition decides; looking first spares the upload of a clip that is there already.
+            if self.stat(key) is not None:
+                raise ObjectExists(f"{key} exists already.")
+            try:
+                blob.upload_from_file(
+                    file,
+                    size=source.stat().st_size,
+                    content_type=content_type,
+                    if_generation_match=0,
+                    timeout=_UPLOAD_SECONDS,
+                    retry=DEFAULT_RETRY.with_timeout(_UPLOAD_RETRY_SECONDS),
+                )
+            except PreconditionFailed:
+                raise ObjectExists(f"{key} exists already.") from None
+        return self._info(blob)
+
+    def replace(self, key: str, data: bytes, *, expected: str | None) -> ObjectInfo:
+        if len(data) > MAX_SMALL_OBJECT:
+            raise ValueError(f"{key}: {len(data)} bytes are too many for a small object")
+        blob = self._blob(key)
+        blob.cache_control = "no-store"
+        with self._failing_as(f"write {key}"):
+            try:
+                blob.upload_from_string(
+                    data,
+                    content_type="application/json",
+                    if_generation_match=0 if expected is None else int(expected),
+                    timeout=_CALL_SECONDS,
+                    retry=None,
+                )
+            except (PreconditionFailed, NotFound) as error:
+                if bucket_is_missing(error):
+                    raise
+                raise VersionMismatch(f"{key} has another version than the expected one.") from None
+        return self._info(blob)
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        with self._failing_as(f"look up {key}"):
+            blob = self._found(key)
+        return self._info(blob) if blob else None
+
+    def get(self, key: str) -> tuple[bytes, ObjectInfo] | None:
+        with self._failing_as(f"read {key}"):
+            for _ in range(_READ_TRIES):
+                found = self._found(key)
+                if found is None:
+                    return None
+                if found.size > MAX_SMALL_OBJECT:
+                    raise ValueError(f"{key}: {found.size} bytes are too many for a small object")
+                pinned = self._blob(key, generation=found.generation)
+                try:
+                    return pinned.download_as_bytes(timeout=_CALL_SECONDS, retry=None), self._info(found)
+                except NotFound:
+                    continue  # replaced or deleted in between
+        raise StoreUnavailable(f"Could not read {key}: it changes faster than it can be read.")
+
+    def list(self, prefix: str, *, limit: int = 1000, cursor: str | None = None) -> Page:
+        with self._failing_as(f"list {prefix}"):
+            bucket, _, _ = self._connect()
+            blobs = bucket.client.list_blobs(
+                bucket,
+                prefix=self._prefix + prefix,
+                page_size=limit,
+                page_token=cursor,
+                timeout=_LIST_SECONDS,
+                retry=DEFAULT_RETRY.with_timeout(_LIST_SECONDS),
+            )
+            objects = tuple(self._info(blob) for blob in next(blobs.pages, ()))
+        return Page(objects, blobs.next_page_token)
+
+    def delete(self, key: str, *, expected: str | None = None) -> bool:
+        with self._failing_as(f"delete {key}"):
+            try:
+                self._blob(key).delete(
+                    if_generation_match=None if expected is None else int(expected),
+                    timeout=_CALL_SECONDS,
+                    retry=None,
+                )
+            except NotFound as error:
+                if bucket_is_missing(error):
+                    raise
+                return False
+            except PreconditionFailed:
+                if self._found(key) is None:
+                    return False
+                raise VersionMismatch(f"{key} has another version than the expected one.") from None
+        return True
+
+    def sign(self, key: str, *, filename: str, seconds: float) -> SignedUrl:
+        with self._failing_as(f"sign a link to {key}"):
+            blob = self._blob(key)
+            url = blob.generate_signed_url(
+                version="v4",
+                method="GET",
+                expiration=timedelta(seconds=min(seconds, MAX_SIGNED_SECONDS)),
+                response_disposition=attachment(filename),
+                credentials=self._connect()[1].signing(),
+            )
+        return SignedUrl(url, _expiry(url))
+
+    def server_time(self) -> datetime:
+        with self._failing_as("ask for the store's time"):
+            bucket, _, session = self._connect()
+            url = f"{bucket.client.api_endpoint}/storage/v1/b/{quote(self._name)}/o"
+            answer = session.get(url, params={"maxResults": "1", "fields": "kind"}, timeout=_CALL_SECONDS)
+        try:
+            return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
+        except (KeyError, ValueError):
+            raise StoreUnavailable("The store's answer has no time in it.") from None
+
+    def uri(self, key: str) -> str:
+        return f"gs://{self._name}/{self._prefix}{check_key(key)}"
+
+    def path_name(self, key: str) -> str:
+        return self.uri(key)
+
+    def _connect(self) -> tuple[Bucket, Identity, AuthorizedSession]:
+        with self._lock:
+            if self._connected is None:
+                who = identity()
+                client = Client(project=None, credentials=who.transport)
+                self._connected = client.bucket(self._name), who, AuthorizedSession(who.transport)
+            return self._connected
+
+    def _blob(self, key: str, **arguments: Any) -> Blob:
+        name = self._prefix + check_key(key)
+        with self._failing_as("connect to the store"):
+            return self._connect()[0].blob(name, **arguments)
+
+    def _found(self, key: str) -> Blob | None:
+        blob = self._blob(key)
+        try:
+            blob.reload(timeout=_CALL_SECONDS, retry=None)
+        except NotFound as error:
+            if bucket_is_missing(error):
+                raise
+            return None
+        return blob
+
+    def _info(self, blob: Blob) -> ObjectInfo:
+        return ObjectInfo(
+            key=blob.name.removeprefix(self._prefix),
+            size=int(blob.size),
+            version=str(blob.generation),
+            content_type=blob.content_type or "application/octet-stream",
+            created_at=blob.time_created,
+            metadata=dict(blob.metadata or {}),
+        )
+
+    @contextmanager
+    def _failing_as(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except GCS_ERRORS as error:
+            raise unavailable(action, self._name, error) from error
+
+
+def _expiry(url: str) -> datetime:
+    """When a V4 link ends: what is signed, and not what some other clock makes of it."""
+    query = parse_qs(urlsplit(url).query)
+    begin = datetime.strptime(query["X-Goog-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return begin + timedelta(seconds=int(query["X-Goog-Expires"][0]))

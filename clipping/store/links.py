@@ -1,0 +1,83 @@
+"""Download links of the local store: signed with a key of its own, served by the API."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from clipping.errors import Expired, Forbidden, StoreUnavailable
+from clipping.store.filesystem import sync_folder
+
+_KEY_BYTES = 32
+
+
+class LinkSigner:
+    """HMAC-SHA256 over the object's key, the time of expiry and the name to save as."""
+
+    def __init__(self, secret: bytes, public_url: str) -> None:
+        self._secret = secret
+        self._base = public_url.rstrip("/") + "/v1/files/"
+
+    def url(self, key: str, *, filename: str, expires: int) -> str:
+        """`{public_url}/v1/files/{key}?expires=<unix seconds>&filename=<name>&signature=<hex>`."""
+        query = {"expires": expires, "filename": filename, "signature": self._sign(key, expires, filename)}
+        return f"{self._base}{quote(key)}?{urlencode(query, quote_via=quote)}"
+
+    def verify(self, key: str, expires: int, filename: str, signature: str, now: datetime) -> None:
+        """Raises `Forbidden` when the signature is not of these words, `Expired` when its time is over."""
+        expected = self._sign(key, expires, filename)
+        if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape")):
+            raise Forbidden("This download link is not valid. Ask for a new one.")
+        if now.timestamp() >= expires:
+            until = datetime.fromtimestamp(expires, UTC)
+            raise Expired(
+                f"This download link was valid until {until:%Y-%m-%d %H:%M} UTC. Ask for a new one."
+            )
+
+    def _sign(self, key: str, expires: int, filename: str) -> str:
+        # Each word is quoted: no two requests are the same text, whatever characters a name has.
+        words = "\n".join(
+            quote(word, safe="", errors="surrogateescape") for word in (key, str(expires), filename)
+        )
+        return hmac.new(self._secret, words.encode(), hashlib.sha256).hexdigest()
+
+
+def load_or_create_secret(path: Path) -> bytes:
+    """The key in the file `path`; made at first use. All who create it at the same time get the same one."""
+    try:
+        return _read_secret(path)
+    except FileNotFoundError:
+        pass
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+    finally:
+        temporary.unlink()
+    sync_folder(path.parent)
+    return _read_secret(path)
+
+
+def _read_secret(path: Path) -> bytes:
+    try:
+        secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != _KEY_BYTES:
+        raise StoreUnavailable(
+            f"{path} is damaged: it should hold {2 * _KEY_BYTES} hexadecimal digits. "
+            "Delete it, and links given out so far stop working."
+        )
+    return secret
