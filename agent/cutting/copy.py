@@ -87,6 +87,7 @@ def _write(
         plan=plan,
         path=target,
         start=key,
+        last=key + picture.last,
         end=key + picture.end,
         frames=picture.frames,
         frame_seconds=picture.longest,
@@ -109,6 +110,8 @@ class _Picture:
         rate = plan.movie.video.rate
         self._frame = max(1, round(1 / rate / self._time_base)) if rate else 1
         self._reorder = plan.movie.video.reorder_frames
+        self._settled = self._frame if self._reorder else 0
+        """So far behind the last frame's time the one that follows it has been read."""
         self._held: list[Any] = []
         """Frames from after the end that a frame before the end may need."""
         self._pending: list[Any] = []
@@ -131,16 +134,27 @@ class _Picture:
         return (self._dts - self._stop) * self._time_base
 
     @property
+    def last(self) -> Fraction:
+        """Seconds from the first frame to the last."""
+        return self._last_pts * self._time_base
+
+    @property
     def end(self) -> Fraction:
         """Seconds from the first frame to where the last one's time is over."""
-        return (self._last_pts + self._last_duration) * self._time_base
+        return self._end * self._time_base
+
+    @property
+    def _end(self) -> int:
+        # A packet's own duration is that of decoding, which says nothing when frames are reordered.
+        following = min((p.pts for p in self._held), default=self._last_pts + self._last_duration)
+        return max(following, self._last_pts + 1)
 
     @property
     def longest(self) -> Fraction:
         """The longest time between two frames, in seconds."""
         shown = sorted(self._shown)
         gaps = [b - a for a, b in pairwise(shown)]
-        return max([*gaps, self._last_duration], default=0) * self._time_base
+        return max([*gaps, self._end - shown[-1]]) * self._time_base if shown else Fraction(0)
 
     def take(self, packet: Any) -> None:
         """The next packet of the recording."""
@@ -154,7 +168,7 @@ class _Picture:
         packet.pts = pts
         if pts >= self._stop and pts > self._last_pts:
             self._held.append(packet)
-            self.done = self._dts >= self._stop and self._dts >= self._last_pts
+            self.done = self._dts >= self._stop and self._dts > self._last_pts + self._settled
             return
         for before in self._held:
             self._put(before)
@@ -174,7 +188,7 @@ class _Picture:
         self._shown.append(packet.pts)
         if packet.pts > self._last_pts:
             self._last_pts = packet.pts
-            self._last_duration = packet.duration or self._frame
+            self._last_duration = self._frame if self._reorder else packet.duration or self._frame
         self._pending.append(packet)
         if self._times is None:
             if len(self._pending) > WINDOW:

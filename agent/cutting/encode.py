@@ -53,6 +53,7 @@ def encode(
         plan=plan,
         path=target,
         start=frames.start,
+        last=frames.last,
         end=frames.end,
         frames=frames.count,
         frame_seconds=frames.longest,

@@ -25,6 +25,8 @@ class Frames:
 
     start: Fraction
     """Of the first frame in the range."""
+    last: Fraction
+    """Of the last frame in it."""
     end: Fraction
     """Of the first frame behind it, or where the last one's time is over."""
     count: int
@@ -104,6 +106,7 @@ class _Scan:
         gaps = [b - a for a, b in pairwise([*shown, end])] or [tail]
         return Frames(
             start=shown[0] * self._time_base,
+            last=shown[-1] * self._time_base,
             end=end * self._time_base,
             count=len(shown),
             shortest=min(gaps) * self._time_base,

@@ -31,6 +31,8 @@ class Outcome:
     path: Path
     start: Fraction
     """Of the first frame."""
+    last: Fraction
+    """Of the last frame."""
     end: Fraction
     """Where the last frame's time is over."""
     frames: int

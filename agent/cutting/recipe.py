@@ -60,13 +60,15 @@ def encode_arguments(
     source = ffmpeg.input(url(info.path), **_input_options(info, frames, from_start=from_start))
     picture = _picture(source["V:0"], plan.movie.video, frames, tone_map=tone_map)
     sound = [_sound(source[f"a:{track.position}"], frames) for track in plan.tracks]
+    time_base = plan.movie.time_base
     options: dict[str, Any] = {
         "c:v": "libx264",
         "preset": "veryfast",
         "crf": CRF[quality],
         "profile:v": "high",
         "fps_mode": "passthrough",
-        "enc_time_base": "-1",
+        # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9.
+        "enc_time_base": f"{time_base.numerator}:{time_base.denominator}",
         "color_primaries": "bt709",
         "color_trc": "bt709",
         "colorspace": "bt709",

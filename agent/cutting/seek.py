@@ -100,8 +100,11 @@ def _scan(
     source = container.demux([video, *sound])
     kept: list[Any] = []
     key: int | None = None
+    # After a seek into the middle of MPEG-TS, the first sound may be the end of a packet torn in two.
+    torn = container.format.name in ("mpegts", "mpeg")
+    begins = {s.index: s.start_time for s in sound} if torn else {}
     for packet in source:
-        if packet.pts is None:
+        if packet.pts is None or packet.pts != begins.pop(packet.stream_index, packet.pts):
             continue
         kept.append(packet)
         if packet.stream_index != video.index:

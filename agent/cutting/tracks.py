@@ -12,8 +12,6 @@ from agent.cutting.media import StreamInfo
 from agent.cutting.seek import tick_from, tick_upto
 from agent.cutting.sink import Sink
 
-_SMALLEST_PACKET = 8
-"""Bytes. The first sound of an MPEG-TS read from its middle may be the torn end of a packet."""
 _AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 
@@ -42,7 +40,7 @@ class CopiedTrack:
     def take(self, packet: Any) -> bool:
         """The next packet; False once the track is complete."""
         pts = packet.pts
-        if pts is None or packet.size < _SMALLEST_PACKET:
+        if pts is None or packet.size == 0:
             return True
         if pts >= self._stop:
             return False

@@ -1,0 +1,175 @@
+"""Small recordings for tests, made with the ffmpeg that the engine finds, and what a clip of them shows.
+
+Every frame carries its number twice: as a clock for people, and as a strip of 16 black and white blocks for
+`shown_frames`. Every second of sound begins with a tick.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+
+from agent.cutting import find_ffmpeg
+
+WIDTH, HEIGHT = 320, 200
+_STRIP_HEIGHT = 20
+_BITS = 16
+_TICK_LEVEL = 0.2
+_SECONDS_TO_MAKE = 60
+LANGUAGES = ("eng", "deu", "fra", "spa")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What to make. Frames are numbered from 0; every `gop` frames there is a keyframe."""
+
+    extension: str = "mp4"
+    """`mp4`, `mkv`, `ts`, `mov`, `avi` …"""
+    seconds: int = 12
+    rate: Fraction = Fraction(25)
+    gop: int = 50
+    reordered: int = 2
+    """B-frames between two others."""
+    open_gop: bool = False
+    video: tuple[str, ...] | None = None
+    """ffmpeg's arguments for the video's codec. None: H.264."""
+    sound: tuple[str, ...] = ("aac",)
+    """One codec a track; tracks get the languages of `LANGUAGES` in turn."""
+    picture: str = "format=yuv420p"
+    """Filters that the picture passes last."""
+
+    @property
+    def frames(self) -> int:
+        """How many there are."""
+        return int(self.seconds * self.rate)
+
+    def keyframe_before(self, second: Fraction) -> int:
+        """The number of the last keyframe shown at or before `second`."""
+        return int(second * self.rate) // self.gop * self.gop
+
+
+@cache
+def make(recording: Recording = Recording()) -> Path:
+    """The recording as a file; made once in a process. Tests must not change it."""
+    folder = _folder()
+    path = folder / f"recording-{len(list(folder.iterdir()))}.{recording.extension}"
+    subprocess.run(
+        [*_arguments(recording), str(path)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        timeout=_SECONDS_TO_MAKE,
+    )
+    return path
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="clipping-test-media-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _arguments(recording: Recording) -> list[str]:
+    rate = str(recording.rate)
+    clock = f"testsrc2=size={WIDTH}x{HEIGHT - _STRIP_HEIGHT}:rate={rate}"
+    number = (
+        f"nullsrc=size={_BITS}x2:rate={rate},geq=lum='16+219*mod(floor(N/pow(2,X)),2)':cb=128:cr=128,"
+        f"scale={WIDTH}:{_STRIP_HEIGHT}:flags=neighbor"
+    )
+    ticks = "aevalsrc=0.8*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.01):sample_rate=48000"
+    arguments = [str(find_ffmpeg(None)), "-v", "error", "-nostdin", "-y"]
+    for source in (clock, number, ticks):
+        arguments += ["-f", "lavfi", "-i", source]
+    arguments += ["-filter_complex", f"[0:v][1:v]vstack,{recording.picture}[v]", "-map", "[v]"]
+    for _ in recording.sound:
+        arguments += ["-map", "2:a"]
+    arguments += recording.video or _h264(recording)
+    for position, codec in enumerate(recording.sound):
+        arguments += [f"-c:a:{position}", codec, f"-metadata:s:a:{position}"]
+        arguments += [f"language={LANGUAGES[position % len(LANGUAGES)]}"]
+    return [*arguments, "-t", str(recording.seconds)]
+
+
+def _h264(recording: Recording) -> list[str]:
+    gop = str(recording.gop)
+    arguments = ["-c:v", "libx264", "-preset", "ultrafast", "-g", gop, "-keyint_min", gop]
+    arguments += ["-sc_threshold", "0", "-bf", str(recording.reordered)]
+    if recording.open_gop:
+        arguments += ["-x264-params", "open-gop=1"]
+    return arguments
+
+
+def shown_frames(path: Path) -> list[tuple[Fraction, int]]:
+    """When each frame of a recording or a clip is shown (seconds of the file), and its number."""
+    shown = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            assert frame.pts is not None
+            assert frame.time_base is not None
+            shown.append((frame.pts * frame.time_base, _number(frame)))
+    return shown
+
+
+def numbers(path: Path) -> list[int]:
+    """The numbers of the frames, in the order shown."""
+    return [number for _, number in shown_frames(path)]
+
+
+def _number(frame: av.VideoFrame) -> int:
+    plane = frame.to_ndarray(format="gray")
+    block = frame.width // _BITS
+    top = frame.height * (HEIGHT - _STRIP_HEIGHT // 2) // HEIGHT
+    row = plane[top - 2 : top + 2].mean(axis=0)
+    bits = [row[n * block + block // 4 : (n + 1) * block - block // 4].mean() > 126 for n in range(_BITS)]
+    return sum(1 << n for n, bit in enumerate(bits) if bit)
+
+
+def tick_times(path: Path, track: int = 0) -> list[float]:
+    """When the ticks of a sound track begin, in seconds of the file."""
+    found: list[float] = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=track):
+            assert frame.pts is not None
+            assert frame.time_base is not None
+            samples = _samples(frame)
+            start = float(frame.pts * frame.time_base)
+            for index in np.flatnonzero(np.abs(samples) > _TICK_LEVEL):
+                at = start + float(index) / frame.sample_rate
+                if not found or at - found[-1] > 0.5:
+                    found.append(at)
+    return found
+
+
+def _samples(frame: av.AudioFrame) -> np.ndarray:
+    data = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    mono = data[0] if frame.format.is_planar else data.reshape(-1, channels)[:, 0]
+    if mono.dtype.kind == "i":
+        return mono.astype(np.float32) / np.iinfo(mono.dtype).max
+    return mono.astype(np.float32)
+
+
+def tick_offsets(path: Path, rate: Fraction, track: int = 0) -> list[float]:
+    """How far each tick is from the frame it belongs to, in seconds: the clip's error between sound and picture.
+
+    Each tick begins a whole second of the recording, where frame `n * rate` is shown.
+    """
+    frames = shown_frames(path)
+    at_zero = float(frames[0][0]) - frames[0][1] / float(rate)
+    return [(t - at_zero) - round(t - at_zero) for t in tick_times(path, track)]
+
+
+def sound_languages(path: Path) -> Sequence[str | None]:
+    """The languages of the sound tracks, in the file's order."""
+    with av.open(str(path)) as container:
+        return [stream.language for stream in container.streams.audio]
