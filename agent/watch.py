@@ -23,7 +23,7 @@ ROOT_SECONDS = 3.0
 
 
 class Watch:
-    """Owns the thread `watch`. `snapshot()` returns at once: checks as last looked at, work as of now."""
+    """Owns the thread `watch`. `snapshot()` returns at once: streams and work as of now, the rest as last looked at."""
 
     def __init__(
         self, config: Config, clock: Clock, lanes: Lanes, spool: Spool, changed: Callable[[Snapshot], None]
@@ -56,7 +56,7 @@ class Watch:
                 ClipInHand(work.request_id, work.stage, work.progress_percent)
                 for work in self._lanes.in_flight.works()
             ),
-            checks=self._checks,
+            checks={**self._lanes_now(), **self._checks},
         )
 
     def _run(self) -> None:
@@ -66,8 +66,7 @@ class Watch:
 
     def _look(self) -> None:
         now = self._clock.monotonic()
-        checks = {f"lane_{lane}": Check(s.ok, s.detail, now) for lane, s in self._lanes.states().items()}
-        checks["spool"] = self._spool_check(now)
+        checks = {"spool": self._spool_check(now)}
         for root in self._config.agent.nas_roots:
             try:
                 look_at_root(root, timeout=ROOT_SECONDS)
@@ -80,6 +79,11 @@ class Watch:
                 level = log.info if check.ok else log.warning
                 level("check.changed", check=name, ok=check.ok, detail=check.detail)
         self._checks, self._at = checks, now
+
+    def _lanes_now(self) -> dict[str, Check]:
+        # They cost nothing to look at, and say in their own logs when they change.
+        now = self._clock.monotonic()
+        return {f"lane_{lane}": Check(s.ok, s.detail, now) for lane, s in self._lanes.states().items()}
 
     def _spool_check(self, now: float) -> Check:
         free, least = self._spool.free_bytes(), self._config.agent.min_free_bytes

@@ -29,6 +29,7 @@ from clipping.config import overlay, validate
 from clipping.errors import ConfigurationError
 
 HOST = "127.0.0.1"
+MARKER = ".mounted"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Layout:
     ) -> dict[str, Any]:
         """The configuration that all processes share. Raises `ConfigurationError` when `over` spoils it."""
         base: dict[str, Any] = {
-            "agent": {"cluster": "local", "nas_roots": [{"path": str(root)} for root in nas_roots]},
+            "agent": {"cluster": "local", "nas_roots": [_root(path) for path in nas_roots]},
             "storage": {"backend": "local", "path": str(self.data / "store")},
             "health": {"host": HOST, "port": 0},
             "ha": {"mode": "pool" if pool else "single"},
@@ -87,6 +88,13 @@ class Layout:
         validate(tree)
         return tree
 
+    def recordings(self) -> Path:
+        """A root for recordings of its own. Empty at first: a marker tells it from a NAS that is not mounted."""
+        own = self.data / "recordings"
+        own.mkdir(exist_ok=True)
+        (own / MARKER).touch()
+        return own
+
     def agent_tree(self, tree: dict[str, Any], name: str) -> dict[str, Any]:
         """`tree` with the keys of one agent."""
         own = {"id": name, "state_dir": str(self.data / "agents" / name)}
@@ -100,6 +108,10 @@ class Layout:
 
     def log_file(self, name: str) -> Path:
         return self.data / "logs" / f"{name}.log"
+
+
+def _root(path: Path) -> dict[str, str]:
+    return {"path": str(path), "marker": MARKER} if (path / MARKER).exists() else {"path": str(path)}
 
 
 def free_port() -> int:

@@ -71,9 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _roots(given: list[Path] | None, layout: Layout) -> list[Path]:
     if not given:
-        own = layout.data / "recordings"
-        own.mkdir(exist_ok=True)
-        return [own]
+        return [layout.recordings()]
     missing = [f"--nas-root: {root} is not a folder" for root in given if not root.is_dir()]
     if missing:
         raise ConfigurationError(missing)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.media import Recordings
+from tests.support.media import Recording, make
 from tests.support.stack import RunningStack
 
 
 @pytest.fixture(scope="session")
-def nas(recordings: Recordings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A NAS root with recordings in several containers."""
+def nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A NAS root with a recording of a minute in several containers, and files that are none."""
     root = tmp_path_factory.mktemp("nas")
-    for name in ("mp4", "mkv", "ts"):
-        (root / f"night.{name}").hardlink_to(recordings.get(name))
+    for extension in ("mp4", "mkv", "ts"):
+        shutil.copy(make(Recording(extension=extension, seconds=60)), root / f"night.{extension}")
     (root / "notes.mp4").write_text("this is a text file that somebody renamed\n")
     (root / "empty.mp4").touch()
     return root

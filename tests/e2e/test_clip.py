@@ -128,4 +128,4 @@ def test_the_pages_a_person_looks_at(stack: RunningStack) -> None:
     assert "/v1/clip/request" in requests.get(f"{stack.where['api_url']}/openapi.yaml", timeout=10).text
     assert requests.get(f"{stack.where['api_url']}/docs", timeout=10).status_code == 200
     agent = requests.get(stack.where["agents"][0]["health_url"], timeout=10)
-    assert (agent.status_code, agent.json()["role"]) == (200, "active")
+    assert (agent.status_code, agent.json()["role"]) == (200, "active"), agent.text
