@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,13 +32,15 @@ from health.snapshot import Snapshot
 log = get_logger(__name__)
 
 NO_ELECTION_EPOCH = 0
+ANNOUNCE_SECONDS = 20.0
+LOOK_SECONDS = 0.05
 
 
 def run(config: Config, *, announce: Callable[[str], None]) -> int:
     """Serve until SIGTERM or SIGINT; then finish the clips in hand (a second signal gives them back at once).
 
-    `announce` gets one line of JSON when the agent is ready: agent_id, pid, health_url. Raises
-    `ConfigurationError` when it can't start.
+    `announce` gets one line of JSON when the agent is well, or has tried to be for `ANNOUNCE_SECONDS`:
+    agent_id, pid, health_url. Raises `ConfigurationError` when it can't start.
     """
     signals = _Signals()
     clock, systemd = SystemClock(), Systemd()
@@ -89,6 +92,7 @@ def run(config: Config, *, announce: Callable[[str], None]) -> int:
         roots=[root.path for root in config.agent.nas_roots],
     )
     url = f"http://{config.health.host}:{server.port}/health"
+    signals.wait_for(lambda: not watch.snapshot().reasons, ANNOUNCE_SECONDS)
     announce(json.dumps({"agent_id": config.agent.id, "pid": os.getpid(), "health_url": url}))
 
     name = signals.wait()
@@ -131,6 +135,12 @@ class _Signals:
         """Block until the first signal; its name."""
         self._arrived.wait()
         return self._name
+
+    def wait_for(self, well: Callable[[], bool], timeout: float) -> None:
+        """Block until `well()`, until a signal, or for `timeout` seconds."""
+        give_up = time.monotonic() + timeout
+        while not well() and time.monotonic() < give_up and not self._arrived.wait(LOOK_SECONDS):
+            pass
 
     def on_next(self, call: Callable[[], None]) -> None:
         """What a further signal does. Called in the main thread, between two of its bytecodes: be brief."""

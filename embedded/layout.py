@@ -89,7 +89,7 @@ class Layout:
         return tree
 
     def recordings(self) -> Path:
-        """A root for recordings of its own. Empty at first: a marker tells it from a NAS that is not mounted."""
+        """A root of its own. It is empty at first; a marker tells it from a NAS that is not mounted."""
         own = self.data / "recordings"
         own.mkdir(exist_ok=True)
         (own / MARKER).touch()
