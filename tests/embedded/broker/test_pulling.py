@@ -1,0 +1,190 @@
+"""Pull, acknowledge and modify the deadline."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from google.api_core.exceptions import InvalidArgument
+
+from tests.embedded.broker.bus import PATIENCE_SECONDS, RPC_SECONDS, Bus, eventually
+
+
+def test_an_acknowledged_message_does_not_come_again(bus: Bus) -> None:
+    topic, subscription = bus.pair()
+    bus.publish(topic, b"once")
+    (received,) = bus.pull(subscription)
+    bus.modify(subscription, 1, received)
+    bus.ack(subscription, received)
+    bus.assert_quiet(subscription, 2.5)
+
+
+def test_a_leased_message_does_not_come_to_another(bus: Bus) -> None:
+    topic, subscription = bus.pair()
+    bus.publish(topic, b"leased")
+    bus.pull(subscription)
+    bus.assert_quiet(subscription)
+
+
+@pytest.mark.slow
+def test_a_message_comes_again_after_the_subscriptions_deadline_and_not_before(bus: Bus) -> None:
+    topic, subscription = bus.pair(ack_deadline_seconds=10)
+    bus.publish(topic, b"again")
+    (first,) = bus.pull(subscription)
+    pulled = time.monotonic()
+    (second,) = bus.pull(subscription)
+    assert time.monotonic() - pulled > 9
+    assert second.message.message_id == first.message.message_id
+    assert second.ack_id != first.ack_id
+
+
+def test_a_shortened_lease_ends_sooner(bus: Bus) -> None:
+    topic, subscription = bus.pair(ack_deadline_seconds=600)
+    bus.publish(topic, b"again")
+    (received,) = bus.pull(subscription)
+    bus.modify(subscription, 1, received)
+    assert bus.pull(subscription)[0].message.data == b"again"
+
+
+def test_an_extended_lease_lasts_longer(bus: Bus) -> None:
+    topic, subscription = bus.pair()
+    bus.publish(topic, b"mine")
+    (received,) = bus.pull(subscription)
+    bus.modify(subscription, 2, received)
+    bus.modify(subscription, 60, received)
+    bus.assert_quiet(subscription, 4)
+    bus.ack(subscription, received)
+
+
+def test_a_deadline_of_zero_gives_the_message_back_at_once(bus: Bus) -> None:
+    topic, subscription = bus.pair(ack_deadline_seconds=600)
+    bus.publish(topic, b"back")
+    (first,) = bus.pull(subscription)
+    bus.modify(subscription, 0, first)
+    (second,) = bus.pull(subscription, within=5)
+    assert second.message.message_id == first.message.message_id
+
+
+def test_an_old_delivery_can_not_end_the_lease_of_a_new_one(bus: Bus) -> None:
+    topic, subscription = bus.pair(ack_deadline_seconds=600)
+    bus.publish(topic, b"contested")
+    (first,) = bus.pull(subscription)
+    bus.modify(subscription, 0, first)
+    bus.pull(subscription)
+    bus.modify(subscription, 0, first)
+    bus.assert_quiet(subscription)
+
+
+def test_a_message_acknowledged_after_its_deadline_is_done_if_nobody_has_it(bus: Bus) -> None:
+    topic, subscription = bus.pair(retry_policy={"minimum_backoff": {"seconds": 2}})
+    bus.publish(topic, b"late")
+    (received,) = bus.pull(subscription)
+    bus.modify(subscription, 0, received)
+    bus.ack(subscription, received)
+    bus.assert_quiet(subscription, 4)
+
+
+def test_acknowledging_twice_does_no_harm(bus: Bus) -> None:
+    topic, subscription = bus.pair()
+    bus.publish(topic, b"one", b"two")
+    first, second = bus.pull(subscription, 2)
+    bus.ack(subscription, first)
+    bus.ack(subscription, first, second)
+    bus.assert_quiet(subscription)
+
+
+@pytest.mark.parametrize("ack_id", ["never given out", "1-2", "1-zz-1", "1-fffffffffffffffffffff-1"])
+def test_an_ack_id_that_nobody_gave_out_is_refused(bus: Bus, ack_id: str) -> None:
+    _, subscription = bus.pair()
+    with pytest.raises(InvalidArgument):
+        bus.subscriber.acknowledge(subscription=subscription, ack_ids=[ack_id], timeout=RPC_SECONDS)
+
+
+def test_an_ack_id_of_another_subscription_settles_nothing(bus: Bus) -> None:
+    topic = bus.topic()
+    mine, other = bus.subscription(topic), bus.subscription(topic)
+    bus.publish(topic, b"for both")
+    (received,) = bus.pull(mine)
+    bus.ack(other, received)
+    assert bus.pull(other)[0].message.data == b"for both"
+
+
+def test_a_lease_beyond_ten_minutes_is_refused(bus: Bus) -> None:
+    topic, subscription = bus.pair()
+    bus.publish(topic, b"x")
+    (received,) = bus.pull(subscription)
+    for seconds in (601, -1):
+        with pytest.raises(InvalidArgument):
+            bus.modify(subscription, seconds, received)
+
+
+def test_a_pull_must_ask_for_a_message(bus: Bus) -> None:
+    _, subscription = bus.pair()
+    with pytest.raises(InvalidArgument):
+        bus.pull_now(subscription, 0)
+
+
+def test_a_pull_takes_no_more_than_it_asked_for(bus: Bus) -> None:
+    topic, subscription = bus.pair()
+    bus.publish(topic, *[b"x"] * 10)
+    assert len(bus.pull_now(subscription, 3)) <= 3
+
+
+def test_a_pull_that_must_not_wait_answers_at_once(bus: Bus) -> None:
+    _, subscription = bus.pair()
+    begin = time.monotonic()
+    assert bus.pull_now(subscription) == []
+    assert time.monotonic() - begin < 10
+
+
+def test_a_waiting_pull_answers_when_a_message_comes(bus: Bus) -> None:
+    topic, subscription = bus.pair()
+    answers: list[bytes] = []
+
+    def pull() -> None:
+        response = bus.subscriber.pull(subscription=subscription, max_messages=1, timeout=PATIENCE_SECONDS)
+        answers.extend(received.message.data for received in response.received_messages)
+
+    waiting = threading.Thread(target=pull, name="waiting-pull")
+    waiting.start()
+    time.sleep(0.5)
+    assert answers == []
+    bus.publish(topic, b"worth the wait")
+    waiting.join(PATIENCE_SECONDS)
+    assert answers == [b"worth the wait"]
+
+
+def test_a_waiting_pull_answers_within_its_callers_deadline(bus: Bus) -> None:
+    _, subscription = bus.pair()
+    response = bus.subscriber.pull(subscription=subscription, max_messages=1, timeout=5, retry=None)
+    assert not response.received_messages
+
+
+def test_a_pull_whose_caller_went_away_takes_nothing(bus: Bus) -> None:
+    topic, subscription = bus.pair(ack_deadline_seconds=600)
+    call = bus.subscriber.transport.grpc_channel.unary_unary("/google.pubsub.v1.Subscriber/Pull").future(
+        b"\x0a" + bytes([len(subscription)]) + subscription.encode() + b"\x18\x01", timeout=RPC_SECONDS
+    )
+    time.sleep(0.5)
+    call.cancel()
+    time.sleep(0.5)
+    bus.publish(topic, b"for the next one")
+    assert bus.pull(subscription)[0].message.data == b"for the next one"
+
+
+def test_a_long_backlog_comes_completely(bus: Bus) -> None:
+    topic, subscription = bus.pair()
+    for start in range(0, 6000, 1000):
+        bus.publish(topic, *[str(start + offset).encode() for offset in range(1000)])
+    seen: set[bytes] = set()
+
+    def drained() -> bool:
+        received = bus.pull_now(subscription, 1000)
+        seen.update(message.message.data for message in received)
+        if received:
+            bus.ack(subscription, *received)
+        return len(seen) == 6000
+
+    eventually(drained)
+    bus.assert_quiet(subscription)

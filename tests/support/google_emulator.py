@@ -1,0 +1,96 @@
+"""Google's own Pub/Sub emulator (Java), where the machine has it: a second target for tests, a rival in benches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+VARIABLE = "CLIPPING_GOOGLE_PUBSUB_EMULATOR"
+"""Names the emulator's program, where it is not found by itself."""
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+_PROGRAM = "cloud-pubsub-emulator"
+_INSIDE_SDK = Path("platform/pubsub-emulator/bin") / _PROGRAM
+_SDKS = ("/usr/lib/google-cloud-sdk", "/usr/share/google-cloud-sdk", "/opt/google-cloud-sdk")
+
+
+def find_google_emulator() -> Path | None:
+    """The program: by the environment, on PATH, or within the SDK that gcloud belongs to; None if not there."""
+    if shutil.which("java") is None:
+        return None
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    on_path = shutil.which(_PROGRAM)
+    if on_path:
+        return Path(on_path)
+    gcloud = shutil.which("gcloud")
+    sdks = [Path(gcloud).resolve().parent.parent] if gcloud else []
+    for sdk in [*sdks, *map(Path, _SDKS), Path.home() / "google-cloud-sdk"]:
+        if (sdk / _INSIDE_SDK).is_file():
+            return sdk / _INSIDE_SDK
+    return None
+
+
+class GoogleEmulator:
+    """The emulator on a free port. Starts on construction; `with` stops it."""
+
+    def __init__(self, program: Path) -> None:
+        port = _free_port()
+        self.host_port = f"127.0.0.1:{port}"
+        # A session of its own: the program is a shell script, and the JVM its child.
+        self._process = subprocess.Popen(
+            [str(program), "--host=127.0.0.1", f"--port={port}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._wait_until_it_listens(port)
+
+    @property
+    def pid(self) -> int:
+        """The process group of the script and its JVM."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it. It keeps nothing."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(STOP_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _wait_until_it_listens(self, port: int) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self._process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        self.stop()
+        raise RuntimeError("Google's emulator did not start")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
