@@ -42,8 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise NoSpace(f"{output} can't be written: {error.strerror}") from None
     finally:
         engine.close()
-    told = clip.report.model_dump_json(exclude_none=True, indent=2) if arguments.json else _told(clip, arguments.output)
-    print(told)
+    if arguments.json:
+        print(clip.report.model_dump_json(exclude_none=True, indent=2))
+    else:
+        print(_told(clip, arguments.output))
     return EXIT_OK
 
 

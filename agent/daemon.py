@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from clipping.store.open import open_store
-
 from agent.cutting import Engine, EngineSettings
 from agent.delivery import Courier
 from agent.job import Identity, Job
@@ -26,6 +24,7 @@ from clipping.clock import SystemClock
 from clipping.config import Config
 from clipping.errors import EXIT_OK
 from clipping.log import get_logger
+from clipping.store.open import open_store
 from health.server import HealthServer
 from health.snapshot import Snapshot
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from clipping.store.open import open_store
-
 from agent.cutting import find_ffmpeg
 from agent.sources import look_at_root
 from agent.spool import Spool
@@ -19,6 +17,7 @@ from clipping.bus.topology import topology
 from clipping.clock import SystemClock
 from clipping.config import Config, NasRoot
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
+from clipping.store.open import open_store
 
 MAX_CLOCK_ERROR_SECONDS = 60.0
 """Signed links and tokens carry times; Google refuses them when they are minutes off."""

@@ -23,7 +23,8 @@ ROOT_SECONDS = 3.0
 
 
 class Watch:
-    """Owns the thread `watch`. `snapshot()` returns at once: streams and work as of now, the rest as last seen."""
+    """Owns the thread `watch`. `snapshot()` returns at once: streams and work as of now, the rest as last
+    seen."""
 
     def __init__(
         self, config: Config, clock: Clock, lanes: Lanes, spool: Spool, changed: Callable[[Snapshot], None]

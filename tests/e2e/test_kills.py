@@ -7,8 +7,10 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
 from clipping.messages import CompletionMessage
@@ -37,20 +39,22 @@ class Witness:
     def completions(self) -> Counter[str]:
         """How many *completed* each request has got so far."""
         seen: Counter[str] = Counter()
-        while True:
-            answer = self._client.pull(
-                subscription=self._path, max_messages=1000, return_immediately=True, timeout=10
-            )
-            for received in answer.received_messages:
-                completion = CompletionMessage.from_json(received.message.data)
-                assert completion.status == "completed", completion
-                seen[completion.request_id] += 1
-            if not answer.received_messages:
-                self._client.close()
-                return seen
-            self._client.acknowledge(
-                subscription=self._path, ack_ids=[one.ack_id for one in answer.received_messages], timeout=10
-            )
+        with self._client:
+            while received := self._pull():
+                for one in received:
+                    completion = CompletionMessage.from_json(one.message.data)
+                    assert completion.status == "completed", completion
+                    seen[completion.request_id] += 1
+                ids = [one.ack_id for one in received]
+                self._client.acknowledge(subscription=self._path, ack_ids=ids, timeout=10)
+        return seen
+
+    def _pull(self) -> list[Any]:
+        try:
+            answer = self._client.pull(subscription=self._path, max_messages=1000, timeout=3, retry=None)
+        except DeadlineExceeded:
+            return []
+        return list(answer.received_messages)
 
 
 def in_hand(stack: RunningStack, request_id: str) -> bool:
