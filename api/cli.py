@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say(f"configuration: {problem}")
         return EXIT_CONFIGURATION
     except ClippingError as error:
-        _say(f"{error.code}: {error.message}")
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        _say(f"{error.code}: {error.message}{cause}")
         return EXIT_FAILED
 
 

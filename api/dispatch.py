@@ -72,7 +72,8 @@ class Dispatcher:
         return True
 
     def start(self) -> None:
-        """Begin to sweep."""
+        """Begin to sweep, with what an earlier process left."""
+        self._wake.set()
         self._thread.start()
 
     def stop(self, timeout: float) -> None:

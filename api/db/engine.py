@@ -35,7 +35,7 @@ class Database:
         """`connections` is the most that are open at once. Raises `ConfigurationError` for a bad URL."""
         self.engine = _engine(url, connections)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._writer = self.engine.execution_options(writes=True)
+        self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
         # SQLite has one writer at a time and lets the others poll; our own threads queue up here instead.
         self._turn = threading.Lock() if self.is_sqlite else None
 
@@ -61,6 +61,11 @@ class Database:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7366251640)")
             yield connection
 
+    def use_wal(self) -> None:
+        """Let an SQLite file's readers read while one writes. The file keeps it."""
+        with _translated(), self.engine.connect().execution_options(begin="") as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+
     def close(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
@@ -85,7 +90,7 @@ def _translated() -> Iterator[None]:
     except (IntegrityError, ProgrammingError, DataError):
         raise  # a bug of ours, not the database's state
     except (DBAPIError, PoolTimeout) as error:
-        raise QueueUnavailable("the database can't be reached: try again in a moment") from error
+        raise QueueUnavailable("the database does not answer: try again in a moment") from error
 
 
 def _engine(url: str, connections: int) -> Engine:
@@ -123,6 +128,7 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
 
 
 def _on_sqlite_begin(connection: Connection) -> None:
-    # A transaction that reads first and writes then would fail at the write when another came between.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # A transaction that reads first and writes then would fail at the write when another came between, so
+    # writers say so at once.
+    if statement := connection.get_execution_options().get("begin", "BEGIN"):
+        connection.exec_driver_sql(statement)

@@ -8,10 +8,9 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import DBAPIError
 
 from api.db.engine import Database
-from clipping.errors import ConfigurationError, QueueUnavailable
+from clipping.errors import ConfigurationError
 
 _FOLDER = Path(__file__).parent.parent / "migrations"
 
@@ -30,7 +29,7 @@ def migrate(database: Database) -> None:
     Raises `QueueUnavailable` when the database can't be reached.
     """
     if database.is_sqlite:
-        _use_wal(database)
+        database.use_wal()
     config = alembic_config()
     with database.exclusive() as connection:
         config.attributes["connection"] = connection
@@ -49,15 +48,3 @@ def check(database: Database) -> None:
                 f"this version needs {', '.join(sorted(wanted))}: run `clipping-api migrate`"
             ]
         )
-
-
-def _use_wal(database: Database) -> None:
-    # Written into the file once; it can't be changed inside a transaction.
-    try:
-        connection = database.engine.raw_connection()
-    except DBAPIError as error:
-        raise QueueUnavailable(f"the database can't be opened: {error.orig}") from error
-    try:
-        connection.cursor().execute("PRAGMA journal_mode = WAL")
-    finally:
-        connection.close()

@@ -79,6 +79,9 @@ def _wanted(info: ObjectInfo) -> range | None:
         request.environ, etag=info.version, last_modified=info.created_at, ignore_if_range=False
     ):
         return whole
+    first, _ = asked.ranges[0]
+    if first is not None and first <= -info.size:
+        return whole  # the last so many bytes, of which there are not so many
     part = asked.range_for_length(info.size)
     return range(*part) if part else None
 

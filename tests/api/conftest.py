@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.api.process import ApiProcess
+from tests.api.process import ApiProcess, emulator_host
 from tests.support.broker import BrokerProcess
 
 MakeApi = Callable[..., ApiProcess]
@@ -17,14 +16,8 @@ MakeApi = Callable[..., ApiProcess]
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    with BrokerProcess(tmp_path_factory.mktemp("broker")) as running:
-        before = os.environ.get("PUBSUB_EMULATOR_HOST")
-        os.environ["PUBSUB_EMULATOR_HOST"] = running.host_port
+    with BrokerProcess(tmp_path_factory.mktemp("broker")) as running, emulator_host(running.host_port):
         yield running
-        if before is None:
-            del os.environ["PUBSUB_EMULATOR_HOST"]
-        else:
-            os.environ["PUBSUB_EMULATOR_HOST"] = before
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +33,8 @@ def make_api(broker: BrokerProcess, tmp_path: Path) -> Iterator[MakeApi]:
     """Makes APIs that end with the test; keyword arguments are sections of the configuration."""
     made: list[ApiProcess] = []
 
-    def make(**over: Any) -> ApiProcess:
-        made.append(ApiProcess(tmp_path / f"api-{len(made)}", emulator=broker.host_port, over=over))
+    def make(at: BrokerProcess = broker, **over: Any) -> ApiProcess:
+        made.append(ApiProcess(tmp_path / f"api-{len(made)}", emulator=at.host_port, over=over))
         return made[-1]
 
     yield make

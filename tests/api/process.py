@@ -53,6 +53,19 @@ def wait_for(what: Callable[[], T | None], *, seconds: float = WAIT_SECONDS) -> 
     raise AssertionError(f"did not happen within {seconds:g} s: {what}")
 
 
+@contextmanager
+def emulator_host(host_port: str) -> Iterator[None]:
+    """What this process connects to anew goes to this broker."""
+    before = os.environ.get("PUBSUB_EMULATOR_HOST")
+    os.environ["PUBSUB_EMULATOR_HOST"] = host_port
+    try:
+        yield
+    finally:
+        del os.environ["PUBSUB_EMULATOR_HOST"]
+        if before is not None:
+            os.environ["PUBSUB_EMULATOR_HOST"] = before
+
+
 class ApiProcess:
     """`clipping-api serve` in a folder, with a Pub/Sub project of its own. Starts on construction."""
 
@@ -87,7 +100,8 @@ class ApiProcess:
         self.session.headers["Authorization"] = f"Bearer {CLIENT}"
         self._process: subprocess.Popen[bytes] | None = None
         self._publisher = Publisher(self.config.pubsub.project, timeout_seconds=10)
-        provision(self.config.pubsub.project, topology(self.config))
+        with emulator_host(emulator):
+            provision(self.config.pubsub.project, topology(self.config))
         self.start()
 
     def start(self) -> None:
@@ -130,10 +144,15 @@ class ApiProcess:
         self._publisher.close()
 
     def _end(self, number: int) -> int:
+        assert self._process is not None, "the API is not running"
+        self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Until it has ended; the exit code."""
         process, self._process = self._process, None
         assert process is not None, "the API is not running"
         assert process.stdout is not None
-        process.send_signal(number)
         try:
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -180,7 +199,8 @@ class ApiProcess:
         self.publish(topic, message.to_json())
 
     def publish(self, topic: str, data: bytes, **attributes: str) -> None:
-        self._publisher.publish(topic, data, attributes)
+        with emulator_host(self.emulator):
+            self._publisher.publish(topic, data, attributes)
 
     @contextmanager
     def database(self) -> Iterator[Database]:

@@ -135,7 +135,8 @@ def test_the_first_failure_stands() -> None:
 
 def test_a_clip_that_is_there_overrides_a_failure() -> None:
     lost = given_up(request_id="r", hand_id="h", attempts=20, now=NOW)
-    for order in permutations([lost, completed(), progress()]):
+    messages: list[Message] = [lost, completed(), progress()]
+    for order in permutations(messages):
         assert after(*order) == after(completed())
 
 

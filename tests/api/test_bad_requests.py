@@ -1,0 +1,233 @@
+"""What callers get wrong: the code, the field, and nothing left behind."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from sqlalchemy import delete
+
+from api.db.tables import Clip
+from clipping.bus.subscriber import Delivery, Subscription
+from tests.api.process import CLIENT, HTTP_SECONDS, ApiProcess, wait_for
+
+INVALID = (400, "INVALID_REQUEST")
+
+# What is changed in a good request (None: left out), and the field that is to blame.
+FIELDS: list[tuple[str, dict[str, Any], str]] = [
+    ("no hand_id", {"hand_id": None}, "hand_id"),
+    ("no path", {"nas_video_path": None}, "nas_video_path"),
+    ("no start", {"start_seconds": None}, "start_seconds"),
+    ("no end", {"end_seconds": None}, "end_seconds"),
+    ("hand_id with slash", {"hand_id": "a/b"}, "hand_id"),
+    ("hand_id going up", {"hand_id": "../x"}, "hand_id"),
+    ("hand_id with dot first", {"hand_id": ".hidden"}, "hand_id"),
+    ("hand_id empty", {"hand_id": ""}, "hand_id"),
+    ("hand_id too long", {"hand_id": "h" * 129}, "hand_id"),
+    ("hand_id with newline", {"hand_id": "hand\n"}, "hand_id"),
+    ("hand_id with quote", {"hand_id": 'h";rm'}, "hand_id"),
+    ("hand_id not ASCII", {"hand_id": "händ"}, "hand_id"),
+    ("hand_id a number", {"hand_id": 7}, "hand_id"),
+    ("hand_id a list", {"hand_id": ["h"]}, "hand_id"),
+    ("path relative", {"nas_video_path": "table.mp4"}, "nas_video_path"),
+    ("path outside", {"nas_video_path": "/etc/passwd"}, "nas_video_path"),
+    ("path beside the root", {"nas_video_path": "ROOT-2/a.mp4"}, "nas_video_path"),
+    ("path the root itself", {"nas_video_path": "ROOT"}, "nas_video_path"),
+    ("path the root with slashes", {"nas_video_path": "ROOT///."}, "nas_video_path"),
+    ("path going up", {"nas_video_path": "ROOT/../../etc/passwd"}, "nas_video_path"),
+    ("path with NUL", {"nas_video_path": "ROOT/a\0.mp4"}, "nas_video_path"),
+    ("path with newline", {"nas_video_path": "ROOT/a\n.mp4"}, "nas_video_path"),
+    ("path with half a character", {"nas_video_path": "ROOT/\ud800.mp4"}, "nas_video_path"),
+    ("path too long", {"nas_video_path": "ROOT/" + "a" * 5000}, "nas_video_path"),
+    ("path a URL", {"nas_video_path": "http://example.com/a.mp4"}, "nas_video_path"),
+    ("path empty", {"nas_video_path": ""}, "nas_video_path"),
+    ("path a number", {"nas_video_path": 1}, "nas_video_path"),
+    ("start negative", {"start_seconds": -1}, "start_seconds"),
+    ("start a boolean", {"start_seconds": True}, "start_seconds"),
+    ("start an object", {"start_seconds": {}}, "start_seconds"),
+    ("start words", {"start_seconds": "soon"}, "start_seconds"),
+    ("start 61 seconds", {"start_seconds": "1:61"}, "start_seconds"),
+    ("start empty", {"start_seconds": ""}, "start_seconds"),
+    ("start a huge integer", {"start_seconds": 10**400}, "start_seconds"),
+    ("end not after start", {"start_seconds": 31}, "end_seconds"),
+    ("end before start", {"start_seconds": "0:40"}, "end_seconds"),
+    ("end a boolean", {"end_seconds": False}, "end_seconds"),
+    ("too long", {"end_seconds": 602}, "end_seconds"),
+    ("too long by rolls", {"end_seconds": 600, "post_roll_seconds": 5}, "end_seconds"),
+    ("pre-roll negative", {"pre_roll_seconds": -0.5}, "pre_roll_seconds"),
+    ("post-roll a word", {"post_roll_seconds": "x"}, "post_roll_seconds"),
+    ("quality unknown", {"output_quality": "ultra"}, "output_quality"),
+    ("quality of other case", {"output_quality": "HIGH"}, "output_quality"),
+    ("mode unknown", {"mode": "turbo"}, "mode"),
+    ("mode a number", {"mode": 1}, "mode"),
+    ("priority unknown", {"priority": "urgent"}, "priority"),
+    ("metadata a list", {"metadata": ["a"]}, "metadata"),
+    ("metadata of numbers", {"metadata": {"a": 1}}, "metadata.a"),
+    ("metadata of 17 pairs", {"metadata": {str(n): "" for n in range(17)}}, "metadata"),
+    ("metadata with long value", {"metadata": {"a": "x" * 1025}}, "metadata"),
+    ("metadata with empty key", {"metadata": {"": "x"}}, "metadata"),
+    ("unknown field", {"end_second": 3}, "end_second"),
+    ("field of the message", {"request_id": "clip-20261120-000000000000"}, "request_id"),
+    ("owner", {"owner": "ops"}, "owner"),
+]
+
+# A whole body, and the field where one is to blame.
+BODIES: list[tuple[str, bytes, str | None]] = [
+    ("empty", b"", None),
+    ("broken", b'{"hand_id": "h",', None),
+    ("words", b"please", None),
+    ("a list", b"[]", None),
+    ("a string", b'"x"', None),
+    ("null", b"null", None),
+    ("NaN alone", b"NaN", None),
+    ("no fields", b"{}", "hand_id"),
+    ("NaN", b'{"hand_id": "h", "start_seconds": NaN}', "start_seconds"),
+    ("Infinity", b'{"hand_id": "h", "end_seconds": Infinity}', "end_seconds"),
+    ("overflow", b'{"hand_id": "h", "end_seconds": 1e999}', "end_seconds"),
+    ("twice", b'{"hand_id": "h", "hand_id": "h2"}', "hand_id"),
+    ("deep", b'{"metadata":' * 50_000, None),
+    ("not UTF-8", b'{"hand_id": "\xff"}', None),
+    ("digits", b'{"start_seconds": ' + b"9" * 5000 + b"}", None),
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(api: ApiProcess) -> Iterator[None]:
+    yield
+    assert api.counts() == {"requests": 0, "outbox": 0, "parked_messages": 0}
+
+
+def check(answer: requests.Response, expected: tuple[int, str], field: str | None = None) -> str:
+    body = answer.json()
+    assert (answer.status_code, body["error"]["code"]) == expected, answer.text
+    assert body["error"].get("field") == field, answer.text
+    assert set(body) == {"error", "timestamp"}
+    assert body["timestamp"].endswith("Z")
+    assert answer.headers["X-Request-Id"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    message: str = body["error"]["message"]
+    assert message
+    assert "Traceback" not in message
+    return message
+
+
+@pytest.mark.parametrize(("over", "field"), [row[1:] for row in FIELDS], ids=[row[0] for row in FIELDS])
+def test_a_bad_field_is_named(api: ApiProcess, over: dict[str, Any], field: str) -> None:
+    root = str(api.root)
+    over = {name: v.replace("ROOT", root) if isinstance(v, str) else v for name, v in over.items()}
+    message = check(api.request(**over), INVALID, field)
+    assert field.partition(".")[0] in message
+    assert root not in message
+
+
+@pytest.mark.parametrize(("body", "field"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES])
+def test_a_bad_body_is_refused(api: ApiProcess, body: bytes, field: str | None) -> None:
+    answer = api.post("/v1/clip/request", data=body, headers={"Content-Type": "application/json"})
+    check(answer, INVALID, field)
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer wrong", "Basic Y2xpZW50LWtleTo=", f"Token {CLIENT}"]
+)
+def test_a_wrong_key_is_told_nothing(api: ApiProcess, authorization: str) -> None:
+    # The body is bad too: who has no key does not learn that.
+    answer = api.post("/v1/clip/request", data=b"{", headers={"Authorization": authorization})
+    check(answer, (401, "UNAUTHORIZED"))
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"],
+)
+def test_a_body_of_another_type_is_refused(api: ApiProcess, content_type: str) -> None:
+    answer = api.post("/v1/clip/request", data=b"{}", headers={"Content-Type": content_type})
+    check(answer, (415, "UNSUPPORTED_MEDIA_TYPE"))
+
+
+@pytest.mark.parametrize("size", [1_000_001, 10_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_body_is_refused(api: ApiProcess, size: int, *, chunked: bool) -> None:
+    body = b'{"hand_id": "' + b"h" * size + b'"}'
+    data = iter([body[:100_000], body[100_000:]]) if chunked else body
+    answer = api.post("/v1/clip/request", data=data, headers={"Content-Type": "application/json"})
+    check(answer, (413, "PAYLOAD_TOO_LARGE"))
+
+
+def test_large_bodies_do_not_stay_in_memory(api: ApiProcess) -> None:
+    def resident() -> int:
+        with open(f"/proc/{api.pid}/statm") as statm:
+            return int(statm.read().split()[1]) * 4096
+
+    headers = {"Content-Type": "application/json"}
+    body = b"x" * 15_000_000
+    api.post("/v1/clip/request", data=body, headers=headers)
+    before = resident()
+    for _ in range(10):
+        api.post("/v1/clip/request", data=body, headers=headers)
+    assert resident() - before < 30_000_000
+
+
+def test_a_body_shorter_than_it_says_stores_nothing(api: ApiProcess) -> None:
+    where = urlsplit(api.url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=HTTP_SECONDS)
+    connection.putrequest("POST", "/v1/clip/request")
+    connection.putheader("Authorization", f"Bearer {CLIENT}")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", "1000")
+    connection.endheaders(b'{"hand_id": "h"}')
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/nothing", (404, "NOT_FOUND")),
+        ("GET", "/v1/clip/request", (405, "METHOD_NOT_ALLOWED")),
+        ("DELETE", "/v1/clip/clip-20261120-000000000000/status", (405, "METHOD_NOT_ALLOWED")),
+        ("GET", "/v1/clip/1/status", (404, "NOT_FOUND")),
+        ("GET", "/v1/clip/clip-20261120-000000000000%0a/status", (404, "NOT_FOUND")),
+        ("GET", "/v1/clip/..%2f..%2fetc/status", (404, "NOT_FOUND")),
+        ("GET", "/docs/assets/..%2f..%2fapp.py", (404, "NOT_FOUND")),
+        ("GET", "/docs/assets/other.js", (404, "NOT_FOUND")),
+        ("POST", "/v1/internal/pubsub", (404, "NOT_FOUND")),
+    ],
+)
+def test_what_is_not_there_is_said_in_the_same_shape(
+    api: ApiProcess, method: str, path: str, expected: tuple[int, str]
+) -> None:
+    answer = api.session.request(method, api.url + path, timeout=HTTP_SECONDS)
+    check(answer, expected)
+
+
+def test_none_of_it_was_published(api: ApiProcess) -> None:
+    """Last in this file: after all the bad ones, the first message of the topic is a good one's."""
+    check(api.request(end_seconds=0), INVALID, "end_seconds")
+    seen: list[str] = []
+
+    def keep(delivery: Delivery) -> None:
+        delivery.acknowledge()
+        seen.append(json.loads(delivery.data)["request_id"])
+
+    bus = api.config.pubsub
+    subscriptions = [
+        Subscription(
+            bus.project, name, slots=1, handler=keep, max_lease_seconds=60, thread_name=f"test-{name}"
+        )
+        for name in (bus.worker_subscription, bus.batch_subscription)
+    ]
+    good = [api.request().json()["request_id"], api.request(priority="low").json()["request_id"]]
+    for subscription in subscriptions:
+        subscription.start()
+    wait_for(lambda: len(seen) >= 2)
+    for subscription in subscriptions:
+        subscription.drain(10)
+        subscription.close()
+    assert sorted(seen) == sorted(good)
+    with api.database() as database, database.write() as session:
+        session.execute(delete(Clip))

@@ -1,0 +1,144 @@
+"""`openapi.yaml` against the app and its models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate as validate_contract
+from pydantic import BaseModel
+
+import api as package
+from api import views
+from api.app import create_app
+from clipping import __version__, messages
+from clipping.config import validate
+
+CONTRACT: dict[str, Any] = yaml.safe_load(
+    (Path(package.__path__[0]).parent / "openapi.yaml").read_text(encoding="utf-8")
+)
+SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
+
+MODELS: dict[str, type[BaseModel]] = {
+    "ClipRequest": messages.ClipRequest,
+    "ClipAccepted": views.ClipAccepted,
+    "ClipStatus": views.ClipStatus,
+    "Download": views.Download,
+    "Health": views.Health,
+    "Error": views.ErrorBody,
+    "ErrorDetail": views.ErrorDetail,
+    "ErrorInfo": messages.ErrorInfo,
+    "Report": messages.Report,
+    "Range": messages.Range,
+    "VideoReport": messages.VideoReport,
+    "AudioReport": messages.AudioReport,
+    "DroppedStream": messages.DroppedStream,
+}
+
+
+def test_the_contract_is_openapi() -> None:
+    validate_contract(CONTRACT)
+    assert CONTRACT["openapi"].startswith("3.1")
+    assert CONTRACT["info"]["version"] == __version__
+
+
+def test_every_route_is_written_down_and_every_written_route_is_there(tmp_path: Path) -> None:
+    app = create_app(
+        validate({"storage": {"path": str(tmp_path)}, "api": {"database_url": f"sqlite:///{tmp_path}/x.db"}})
+    )
+    served = set()
+    for rule in app.url_map.iter_rules():
+        path = rule.rule.replace("<path:", "<").replace("<", "{").replace(">", "}")
+        served |= {(path, method.lower()) for method in (rule.methods or set()) - {"OPTIONS"}}
+    written = {
+        (path, method)
+        for path, item in CONTRACT["paths"].items()
+        for method in item
+        if method in ("get", "head", "post", "put", "delete", "patch")
+    }
+    # Flask answers HEAD wherever it answers GET; it is written down where somebody would use it.
+    unwritten = {(path, method) for path, method in served - written if method != "head"}
+    assert unwritten == set()
+    assert written - served == set()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_has_the_fields_that_are_written(name: str) -> None:
+    schema, fields = SCHEMAS[name], MODELS[name].model_fields
+    assert set(schema["properties"]) == set(fields)
+    if name == "ClipRequest":
+        required = {key for key, field in fields.items() if field.is_required()}
+    else:  # an answer leaves out what is absent, and nothing else
+        required = {
+            key
+            for key, field in fields.items()
+            if field.is_required() or field.get_default(call_default_factory=True) is not None
+        }
+    assert set(schema["required"]) == required
+    forbids = MODELS[name].model_config.get("extra") == "forbid"
+    assert (schema.get("additionalProperties") is False) == forbids
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (SCHEMAS["Mode"]["enum"], messages.Mode),
+        (SCHEMAS["ClipRequest"]["properties"]["output_quality"]["enum"], messages.Quality),
+        (SCHEMAS["ClipRequest"]["properties"]["priority"]["enum"], messages.Priority),
+        (SCHEMAS["ClipStatus"]["properties"]["status"]["enum"], messages.Status),
+        (SCHEMAS["ClipStatus"]["properties"]["stage"]["enum"], messages.Stage),
+    ],
+)
+def test_the_words_are_the_same(written: list[str], meant: Any) -> None:
+    assert written == list(get_args(meant))
+
+
+def test_patterns_and_defaults_are_the_same() -> None:
+    assert SCHEMAS["RequestId"]["pattern"] == messages.REQUEST_ID
+    assert SCHEMAS["ClipRequest"]["properties"]["hand_id"]["pattern"] == messages.HAND_ID
+    for name, field in messages.ClipRequest.model_fields.items():
+        written = SCHEMAS["ClipRequest"]["properties"][name]
+        if "default" in written:
+            assert written["default"] == field.default
+
+
+def _examples(node: Any) -> list[tuple[Any, Any]]:
+    """Every (schema, example) below a media type."""
+    found: list[tuple[Any, Any]] = []
+    if isinstance(node, dict):
+        if "schema" in node:
+            if "example" in node:
+                found.append((node["schema"], node["example"]))
+            found += [(node["schema"], each["value"]) for each in node.get("examples", {}).values()]
+        for value in node.values():
+            found += _examples(value)
+    elif isinstance(node, list):
+        for value in node:
+            found += _examples(value)
+    return found
+
+
+def test_every_example_is_valid() -> None:
+    examples = _examples({"paths": CONTRACT["paths"], "components": CONTRACT["components"]["responses"]})
+    assert len(examples) >= 20
+    for schema, example in examples:
+        complete = {**schema, "components": CONTRACT["components"]}
+        errors = list(OAS31Validator(complete).iter_errors(example))
+        assert errors == [], f"{example}: {errors[0].message}"
+
+
+def test_every_error_has_the_one_shape() -> None:
+    for path, item in CONTRACT["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            for status, response in operation["responses"].items():
+                if int(status) < 400 or (path, status) == ("/health", "503"):
+                    continue
+                if "$ref" in response:
+                    response = CONTRACT["components"]["responses"][response["$ref"].rpartition("/")[2]]
+                schema = response["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Error"}, (path, method, status)

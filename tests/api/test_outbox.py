@@ -1,0 +1,154 @@
+"""Nothing that was accepted is lost between the database and Pub/Sub."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from api.db import clips, outbox, schema
+from api.db.engine import Database
+from api.db.outbox import Entry
+from clipping.bus.subscriber import Delivery, Subscription
+from clipping.messages import ClipRequest, RequestMessage
+from tests.api.conftest import MakeApi
+from tests.api.messages import NOW, completed
+from tests.api.process import ApiProcess, emulator_host, wait_for
+from tests.support.broker import BrokerProcess
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path}/clips.db", connections=8)
+    schema.migrate(made)
+    yield made
+    made.close()
+
+
+@contextmanager
+def arrivals(api: ApiProcess) -> Iterator[list[str]]:
+    """The request ids that agents of the interactive lane get, in order."""
+    seen: list[str] = []
+
+    def keep(delivery: Delivery) -> None:
+        delivery.acknowledge()
+        seen.append(delivery.attributes["request_id"])
+
+    bus = api.config.pubsub
+    subscription = Subscription(
+        bus.project,
+        bus.worker_subscription,
+        slots=4,
+        handler=keep,
+        max_lease_seconds=60,
+        thread_name="test-worker",
+    )
+    with emulator_host(api.emulator):
+        subscription.start()
+        yield seen
+        subscription.drain(10)
+        subscription.close()
+
+
+def fill(database: Database, count: int) -> list[str]:
+    ids = [f"clip-20261120-{number:012d}" for number in range(count)]
+    wanted = ClipRequest(hand_id="h", nas_video_path="/nas/a.mp4", start_seconds=1, end_seconds=2)
+    with database.write() as session:
+        for request_id in ids:
+            message = RequestMessage.of(wanted, request_id=request_id, owner="web", requested_at=NOW)
+            session.add(clips.row_of(message))
+            session.flush()
+            outbox.add(session, Entry(request_id, b"x", {}), now=NOW, next_attempt_at=NOW)
+    return ids
+
+
+def test_two_instances_never_claim_the_same(database: Database) -> None:
+    ids = fill(database, 60)
+    claimed: list[str] = []
+
+    def claim() -> None:
+        until = NOW + timedelta(seconds=30)
+        while True:
+            with database.write() as session:
+                entries = outbox.claim(session, now=NOW, until=until, limit=7)
+            if not entries:
+                return
+            claimed.extend(entry.request_id for entry in entries)
+
+    threads = [threading.Thread(target=claim, name=f"claim-{n}") for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(claimed) == ids
+
+
+def test_a_claim_that_nobody_finished_is_due_again(database: Database) -> None:
+    fill(database, 3)
+    until = NOW + timedelta(seconds=30)
+    with database.write() as session:
+        assert len(outbox.claim(session, now=NOW, until=until, limit=10)) == 3
+        assert not outbox.any_due(session, NOW)
+    with database.write() as session:
+        assert outbox.any_due(session, until)
+        again = outbox.claim(session, now=until, until=until + timedelta(seconds=30), limit=10)
+        outbox.postpone(session, again[:1], until=until, failed=True)
+        outbox.remove(session, [again[2].request_id])
+    with database.read() as session:
+        assert outbox.oldest(session) == NOW
+    with database.write() as session:
+        found = outbox.claim(session, now=until, until=until, limit=10)
+    assert [(entry.request_id, entry.attempts) for entry in found] == [(again[0].request_id, 1)]
+
+
+def test_a_published_request_leaves_the_outbox(make_api: MakeApi) -> None:
+    api = make_api()
+    with arrivals(api) as seen:
+        wanted = [api.request().json()["request_id"] for _ in range(20)]
+        wait_for(lambda: api.counts()["outbox"] == 0)
+        wait_for(lambda: len(seen) >= 20)
+    assert sorted(seen) == sorted(wanted)
+
+
+@pytest.mark.slow
+def test_a_request_survives_a_frozen_broker_and_the_death_of_the_api(
+    make_api: MakeApi, tmp_path: Path
+) -> None:
+    with BrokerProcess(tmp_path / "broker") as broker:
+        api = make_api(broker)
+        api.request()  # the connection is up
+        broker.freeze()
+        began = time.monotonic()
+        answers = [api.request() for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [202] * 3
+        assert time.monotonic() - began < 10  # the first waits about a second, the others know
+        api.kill()
+        broker.thaw()
+        api.start()
+        wanted = {answer.json()["request_id"] for answer in answers}
+        with arrivals(api) as seen:
+            wait_for(lambda: wanted <= set(seen))
+        assert wait_for(lambda: api.counts()["outbox"] == 0)
+        for request_id in wanted:
+            api.send(completed(request_id=request_id))
+            api.wait_for_status(request_id, "completed")
+
+
+@pytest.mark.slow
+def test_what_waits_for_a_broker_that_is_away_is_sent_when_it_is_back(
+    make_api: MakeApi, tmp_path: Path
+) -> None:
+    with BrokerProcess(tmp_path / "broker") as broker:
+        api = make_api(broker)
+        broker.kill()
+        wanted = {api.request().json()["request_id"] for _ in range(30)}
+        assert api.counts()["outbox"] == 30
+        broker.start()
+        with arrivals(api) as seen:
+            wait_for(lambda: wanted <= set(seen))
+        assert wait_for(lambda: api.counts()["outbox"] == 0)

@@ -1,0 +1,293 @@
+"""Messages that Pub/Sub pushes, and who may push."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+from google.auth import crypt, jwt
+
+from api.oidc import Certificates, PushVerifier
+from clipping.clock import ManualClock
+from clipping.config import Push
+from clipping.errors import Forbidden, QueueUnavailable, Unauthorized
+from clipping.messages import CompletionMessage
+from tests.api.conftest import MakeApi
+from tests.api.messages import completed, progress
+from tests.api.process import ApiProcess, wait_for
+from tests.support.broker import BrokerProcess
+
+AUDIENCE = "https://clips.example.com/v1/internal/pubsub"
+ACCOUNT = "push@clips.iam.gserviceaccount.com"
+
+
+class Signer:
+    """A key like Google's, and its certificate."""
+
+    def __init__(self, key_id: str) -> None:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .sign(key, hashes.SHA256())
+        )
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        self.key_id = key_id
+        self.certificate = certificate.public_bytes(serialization.Encoding.PEM).decode()
+        self._signer: Any = crypt.RSASigner.from_string(pem, key_id=key_id)
+
+    def token(self, **over: Any) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": "https://accounts.google.com",
+            "aud": AUDIENCE,
+            "email": ACCOUNT,
+            "email_verified": True,
+            "iat": now,
+            "exp": now + 3600,
+            **over,
+        }
+        present = {name: value for name, value in claims.items() if value is not None}
+        return str(jwt.encode(self._signer, present).decode())
+
+
+class CertificateServer:
+    """Serves certificates, and counts how often it is asked."""
+
+    def __init__(self, signers: list[Signer]) -> None:
+        outer = self
+        self.signers, self.asked, self.broken = signers, 0, False
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked += 1
+                body = json.dumps({signer.key_id: signer.certificate for signer in outer.signers}).encode()
+                self.send_response(500 if outer.broken else 200)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", "public, max-age=600")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/certs"
+        self._thread = threading.Thread(target=self._server.serve_forever, name="certificates", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return Signer("key-1")
+
+
+@pytest.fixture(scope="module")
+def foreign() -> Signer:
+    return Signer("key-1")
+
+
+@pytest.fixture
+def certificates(signer: Signer) -> Iterator[CertificateServer]:
+    server = CertificateServer([signer])
+    yield server
+    server.close()
+
+
+def verifier(certificates: CertificateServer) -> PushVerifier:
+    config = Push(audience=AUDIENCE, service_account=ACCOUNT, certs_url=certificates.url)
+    return PushVerifier(config, ManualClock())
+
+
+def test_a_token_of_the_account_is_let_in(certificates: CertificateServer, signer: Signer) -> None:
+    check = verifier(certificates)
+    for _ in range(5):
+        check.verify(f"Bearer {signer.token()}")
+    check.verify(f"bearer {signer.token(iss='accounts.google.com')}")
+    assert certificates.asked == 1
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"aud": "https://other.example.com"},
+        {"aud": None},
+        {"aud": ""},
+        {"iss": "https://evil.example.com"},
+        {"iss": None},
+        {"iss": ["https://accounts.google.com"]},
+        {"exp": 1},
+        {"exp": None},
+        {"iat": 9999999999},
+        {"iat": "x"},
+    ],
+    ids=str,
+)
+def test_a_token_for_something_else_is_refused(
+    certificates: CertificateServer, signer: Signer, over: dict[str, Any]
+) -> None:
+    with pytest.raises(Unauthorized):
+        verifier(certificates).verify(f"Bearer {signer.token(**over)}")
+
+
+@pytest.mark.parametrize(
+    "over",
+    [{"email": "other@clips.iam.gserviceaccount.com"}, {"email": None}, {"email_verified": False}],
+    ids=str,
+)
+def test_a_token_of_somebody_else_is_forbidden(
+    certificates: CertificateServer, signer: Signer, over: dict[str, Any]
+) -> None:
+    with pytest.raises(Forbidden):
+        verifier(certificates).verify(f"Bearer {signer.token(**over)}")
+
+
+def test_a_forged_token_is_refused(certificates: CertificateServer, signer: Signer, foreign: Signer) -> None:
+    head, body, signature = signer.token().split(".")
+    other_body = signer.token(email="x").split(".")[1]
+    none = base64.urlsafe_b64encode(b'{"alg": "none", "kid": "key-1"}').decode().rstrip("=")
+    hmac = base64.urlsafe_b64encode(b'{"alg": "HS256", "kid": "key-1"}').decode().rstrip("=")
+    forged = [
+        foreign.token(),
+        f"{head}.{other_body}.{signature}",
+        f"{head}.{body}.",
+        f"{none}.{body}.",
+        f"{hmac}.{body}.{signature}",
+        "a.b.c",
+        "...",
+        "",
+        "ü",
+    ]
+    check = verifier(certificates)
+    for token in forged:
+        with pytest.raises(Unauthorized):
+            check.verify(f"Bearer {token}")
+    for authorization in ("", "Bearer", f"Basic {signer.token()}", signer.token()):
+        with pytest.raises(Unauthorized):
+            check.verify(authorization)
+
+
+def test_a_new_key_is_fetched_once_in_a_while(certificates: CertificateServer, signer: Signer) -> None:
+    clock = ManualClock()
+    keys = Certificates(certificates.url, clock)
+    assert set(keys.get("key-1")) == {"key-1"}
+    certificates.signers = [signer, Signer("key-2")]
+    for _ in range(10):
+        assert set(keys.get("key-2")) == {"key-1"}
+    assert certificates.asked == 1
+    clock.advance(31)
+    assert set(keys.get("key-2")) == {"key-1", "key-2"}
+    clock.advance(500)
+    keys.get("key-1")
+    assert certificates.asked == 2
+    clock.advance(200)
+    keys.get("key-1")
+    assert certificates.asked == 3
+
+
+def test_old_certificates_are_better_than_none(certificates: CertificateServer) -> None:
+    clock = ManualClock()
+    keys = Certificates(certificates.url, clock)
+    keys.get("key-1")
+    certificates.broken = True
+    clock.advance(100_000)
+    assert set(keys.get("key-1")) == {"key-1"}
+    with pytest.raises(QueueUnavailable):
+        Certificates(certificates.url, clock).get("key-1")
+
+
+@pytest.fixture
+def pushed(make_api: MakeApi, certificates: CertificateServer) -> ApiProcess:
+    push = {"audience": AUDIENCE, "service_account": ACCOUNT, "certs_url": certificates.url}
+    # The endpoint of the subscriptions is this address, where nothing listens: the test pushes by itself.
+    return make_api(api={"push": push, "public_url": "http://127.0.0.1:9"})
+
+
+def push(api: ApiProcess, signer: Signer, body: bytes) -> requests.Response:
+    headers = {"Authorization": f"Bearer {signer.token()}", "Content-Type": "application/json"}
+    return api.post("/v1/internal/pubsub", data=body, headers=headers)
+
+
+def envelope(api: ApiProcess, kind: str, data: bytes, **attributes: str) -> bytes:
+    name = f"projects/{api.config.pubsub.project}/subscriptions/clipping-api-{kind}"
+    message = {"data": base64.b64encode(data).decode(), "attributes": attributes, "messageId": "17"}
+    return json.dumps({"message": message, "subscription": name, "deliveryAttempt": 1}).encode()
+
+
+def test_pushed_messages_move_the_request(pushed: ApiProcess, signer: Signer) -> None:
+    request_id = pushed.request().json()["request_id"]
+    moving = progress(request_id=request_id).to_json()
+    assert push(pushed, signer, envelope(pushed, "progress", moving)).status_code == 204
+    assert pushed.status(request_id)["status"] == "processing"
+    done: CompletionMessage = completed(request_id=request_id)
+    for _ in range(2):
+        answer = push(pushed, signer, envelope(pushed, "complete", done.to_json()))
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert pushed.status(request_id)["status"] == "completed"
+    assert pushed.get("/health").json()["status"] == "healthy"
+
+
+def test_what_cannot_be_read_is_stored_aside(pushed: ApiProcess, signer: Signer) -> None:
+    other = envelope(pushed, "complete", b"{}").replace(b"clipping-api-complete", b"somebody-elses")
+    not_base64 = envelope(pushed, "complete", b"{}").replace(base64.b64encode(b"{}"), b"***")
+    bodies = [b"", b"{", b"[]", b"\xff", b'{"message": 1}', other, not_base64]
+    bodies += [envelope(pushed, kind, b"no JSON") for kind in ("complete", "progress", "dead-letter")]
+    for body in bodies:
+        assert push(pushed, signer, body).status_code == 204
+    assert pushed.counts()["parked_messages"] == len(bodies)
+
+
+def test_nobody_else_may_push(pushed: ApiProcess, signer: Signer, foreign: Signer) -> None:
+    body = envelope(pushed, "complete", completed().to_json())
+    for token, expected in [
+        ("client-key", (401, "UNAUTHORIZED")),
+        (foreign.token(), (401, "UNAUTHORIZED")),
+        (signer.token(email="x@example.com"), (403, "FORBIDDEN")),
+    ]:
+        answer = pushed.post("/v1/internal/pubsub", data=body, headers={"Authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == expected
+    assert pushed.counts()["parked_messages"] == 0
+
+
+def test_the_broker_pushes_with_a_token_we_accept(make_api: MakeApi, broker: BrokerProcess) -> None:
+    push = {"audience": AUDIENCE, "service_account": ACCOUNT, "certs_url": broker.certs_url}
+    port = _free_port()
+    api = make_api(api={"push": push, "port": port, "public_url": f"http://127.0.0.1:{port}"})
+    request_id = api.request().json()["request_id"]
+    api.send(completed(request_id=request_id))
+    api.wait_for_status(request_id, "completed")
+    assert wait_for(lambda: api.get("/health").json()["status"] == "healthy")
+
+
+def _free_port() -> int:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.server_close()
+    return server.server_port

@@ -1,0 +1,151 @@
+"""Health, the contract and its page, and what every answer carries."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+from flask import Flask
+from sqlalchemy import text
+
+import api as package
+from api.app import create_app
+from api.serving import Server, bind, url_of
+from clipping.config import validate
+from tests.api.conftest import MakeApi
+from tests.api.process import ApiProcess, wait_for
+from tests.support.broker import BrokerProcess
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The app, without its own threads, under waitress in this process."""
+    bound = bind("127.0.0.1", 0)
+    server = Server(app, bound, threads=2)
+    thread = threading.Thread(target=server.run, name="server", daemon=True)
+    thread.start()
+    yield url_of(bound)
+    server.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def anonymous(api: ApiProcess, path: str, **headers: str) -> requests.Response:
+    return requests.get(api.url + path, headers=headers, timeout=30)
+
+
+def test_health_needs_no_key_and_counts_the_queue(api: ApiProcess) -> None:
+    def healthy() -> dict[str, object] | None:
+        answer = anonymous(api, "/health")
+        assert answer.status_code == 200
+        found: dict[str, object] = answer.json()
+        return found if found["status"] == "healthy" else None
+
+    before = wait_for(healthy)
+    assert before["api_status"] == "healthy"
+    assert before["reasons"] == []
+    assert before["version"]
+    api.request()
+    assert wait_for(healthy)["queue_depth"] == before["queue_depth"] + 1  # type: ignore[operator]
+
+
+@pytest.mark.slow
+def test_health_is_degraded_without_pubsub_and_recovers(tmp_path: Path, make_api: MakeApi) -> None:
+    with BrokerProcess(tmp_path / "broker") as own:
+        api = make_api(own)
+        wait_for(lambda: anonymous(api, "/health").json()["status"] == "healthy")
+        own.kill()
+        wait_for(lambda: anonymous(api, "/health").json()["status"] == "degraded")
+        assert api.request().status_code == 202
+        reasons = anonymous(api, "/health").json()["reasons"]
+        assert any("outbox" in reason for reason in reasons)
+        own.start()
+        wait_for(lambda: anonymous(api, "/health").json()["status"] == "healthy")
+        assert wait_for(lambda: api.counts()["outbox"] == 0)
+
+
+def test_without_its_database_it_takes_nothing_and_says_so(broker: BrokerProcess, tmp_path: Path) -> None:
+    (tmp_path / "clips.db").mkdir()  # where the database should be
+    config = validate(
+        {
+            "storage": {"path": str(tmp_path / "store")},
+            "api": {"database_url": f"sqlite:///{tmp_path}/clips.db"},
+        }
+    )
+    body = {"hand_id": "h", "nas_video_path": "/nas/a.mp4", "start_seconds": 1, "end_seconds": 2}
+    with served(create_app(config)) as url:
+        health = requests.get(f"{url}/health", timeout=30)
+        refused = requests.post(f"{url}/v1/clip/request", json=body, timeout=30)
+    assert health.status_code == 503
+    assert (health.json()["status"], health.json()["api_status"]) == ("degraded", "unavailable")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "QUEUE_UNAVAILABLE")
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_a_database_that_is_busy_for_too_long_is_unavailable(make_api: MakeApi) -> None:
+    api = make_api()
+    with api.database() as database, database.write():
+        refused = api.request()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "QUEUE_UNAVAILABLE")
+    assert api.request().status_code == 202
+    assert api.counts()["requests"] == 1
+
+
+def test_the_contract_is_the_repositorys(api: ApiProcess) -> None:
+    answer = anonymous(api, "/openapi.yaml")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("application/yaml")
+    written = Path(package.__path__[0]).parent / "openapi.yaml"
+    assert yaml.safe_load(answer.content) == yaml.safe_load(written.read_bytes())
+
+
+def test_the_page_loads_nothing_from_elsewhere(api: ApiProcess) -> None:
+    page = anonymous(api, "/docs")
+    assert page.status_code == 200
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(links) >= 4
+    for link in links:
+        assert link.startswith("/")
+        assert anonymous(api, link).status_code == 200
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=", page.text)
+    assert "SwaggerUIBundle" in anonymous(api, "/docs/assets/docs.js").text
+
+
+@pytest.mark.parametrize("path", ["/health", "/docs", "/openapi.yaml", "/nothing", "/v1/clip/x/status"])
+def test_every_answer_carries_the_headers(api: ApiProcess, path: str) -> None:
+    headers = anonymous(api, path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Request-Id"]
+    assert headers["Cache-Control"]
+    assert "waitress" not in headers.get("Server", "").lower()
+
+
+def test_a_callers_request_id_is_kept_when_it_is_one(api: ApiProcess) -> None:
+    assert anonymous(api, "/health", **{"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"
+    for bad in ("a b", "x" * 65, "<script>", ""):
+        assert anonymous(api, "/health", **{"X-Request-Id": bad}).headers["X-Request-Id"] != bad
+
+
+def test_the_unforeseen_is_answered_with_an_id_that_is_in_the_log(make_api: MakeApi) -> None:
+    api = make_api()
+    request_id = api.request().json()["request_id"]
+    with api.database() as database, database.write() as session:
+        session.execute(text("UPDATE requests SET spec = '[]'"))  # nothing of ours writes such a row
+    answer = api.get(f"/v1/clip/{request_id}/status", headers={"X-Request-Id": "look-for-me"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    assert "look-for-me" in answer.json()["error"]["message"]
+    assert "Traceback" not in answer.text
+    lines = [line for line in api.log.read_text().splitlines() if "look-for-me" in line]
+    assert any("Traceback" in line for line in lines)
