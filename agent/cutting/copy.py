@@ -17,8 +17,8 @@ import av.container
 
 from agent.cutting.dts import WINDOW, DecodeTimes, Unsortable
 from agent.cutting.media import MediaInfo
-from agent.cutting.outcome import Outcome, Sound, Unsuited
-from agent.cutting.plan import Plan
+from agent.cutting.outcome import Outcome, Unsuited
+from agent.cutting.plan import Plan, no_picture
 from agent.cutting.seek import Entry, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
 from agent.cutting.source import open_source
@@ -79,10 +79,9 @@ def _write(
             if count % _TELL_EVERY == 0:
                 progress(min(1.0, float(picture.reached) / length) if length else 1.0)
         picture.finish()
-        for sounding in tracks.values():
-            sounding.finish()
-    if picture.frames == 0:
-        raise Unsuited("it has no frames there")
+        written = [track.finish() for track in tracks.values()]
+    if key + picture.end <= plan.start:
+        raise no_picture(plan, key + picture.end)
     return Outcome(
         plan=plan,
         path=target,
@@ -92,7 +91,7 @@ def _write(
         frames=picture.frames,
         frame_seconds=picture.longest,
         reencoded=Fraction(0),
-        sound=tuple(Sound(t.codec, t.language, t.start) for t in tracks.values()),
+        sound=tuple(heard for heard in written if heard is not None),
         warnings=tuple(w for t in tracks.values() for w in t.warnings),
     )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from agent.cutting import ffmpeg
 from agent.cutting.frames import Frames, frames_in
-from agent.cutting.media import MediaInfo
+from agent.cutting.media import MediaInfo, StreamInfo
 from agent.cutting.outcome import Outcome, Sound
 from agent.cutting.plan import Plan
 from agent.cutting.recipe import encode_arguments
@@ -33,7 +34,7 @@ def encode(
 ) -> Outcome:
     """Write the clip to `target`. `progress` gets 0 to 1, `started` ffmpeg's process id.
 
-    Raises `Unsuited` when there are no frames in the range, and the errors of `ffmpeg.run` and of `source`.
+    Raises `RangeBeyondEnd` when the picture is over by then, and the errors of `ffmpeg.run` and of `source`.
     """
     with open_source(info.path) as container:
         frames = frames_in(container, plan)
@@ -58,10 +59,15 @@ def encode(
         frames=frames.count,
         frame_seconds=frames.longest,
         reencoded=length,
-        sound=tuple(Sound("aac", track.source.language, None) for track in plan.tracks),
+        sound=tuple(_sound(track.source, frames) for track in plan.tracks),
         encoder="libx264",
         warnings=warnings,
     )
+
+
+def _sound(source: StreamInfo, frames: Frames) -> Sound:
+    end = min(frames.sounding[source.index], frames.end) - frames.start
+    return Sound("aac", source.language, Fraction(0), end)
 
 
 def _without_silent_tracks(plan: Plan, frames: Frames) -> Plan:

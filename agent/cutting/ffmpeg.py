@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -107,7 +108,8 @@ def failure(code: int, said: Sequence[str]) -> Exception:
     """What a failed run means to the user, by its exit code and its last lines."""
     text = "\n".join(said)
     last = said[-1].strip() if said else f"exit code {code}"
-    if any(words in text for words in ("No space left on device", "File too large", "Disk quota exceeded")):
+    full = any(words in text for words in ("No space left on device", "File too large", "quota exceeded"))
+    if full or code == -signal.SIGXFSZ:
         return NoSpace("The spool's disk is full: free some space, then the clip can be cut.")
     if any(words in text for words in ("Input/output error", "Stale file handle", "not connected")):
         return SourceUnavailable(f"The recording can't be read now: {last}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -10,8 +11,7 @@ from typing import Any
 import av
 import av.container
 
-from agent.cutting.outcome import Unsuited
-from agent.cutting.plan import Plan
+from agent.cutting.plan import Plan, no_picture
 from agent.cutting.seek import KeyTest, tick_from
 
 _STEPS = (Fraction(0), Fraction(2), Fraction(10), Fraction(30), Fraction(120))
@@ -35,12 +35,12 @@ class Frames:
     """Between two frames."""
     entry: Fraction | None
     """The last clean keyframe at or before the first frame; None when none was found near."""
-    sounding: frozenset[int]
-    """Indexes of the sound tracks that are heard in the range."""
+    sounding: Mapping[int, Fraction]
+    """By the index of each sound track that is heard in the range: where its last packet in it ends."""
 
 
 def frames_in(container: av.container.InputContainer, plan: Plan) -> Frames:
-    """Count the range's frames. Raises `Unsuited` when it has none."""
+    """The range's frames. Raises `RangeBeyondEnd` when the picture is over before it."""
     video: Any = container.streams[plan.movie.index]
     sound = [container.streams[track.source.index] for track in plan.tracks]
     for back in _STEPS:
@@ -65,8 +65,9 @@ class _Scan:
         self._video = video
         self._is_clean = KeyTest(video)
         self._shown: dict[int, int] = {}
+        self._before = (-(2**62), 0)
         self._after: int | None = None
-        self._sounding: set[int] = set()
+        self._sounding: dict[int, Fraction] = {}
         self.entry: int | None = None
 
     def read(self, packets: Any) -> None:
@@ -78,7 +79,7 @@ class _Scan:
                 continue
             if packet.stream_index != self._video.index:
                 if self._plan.start <= at * packet.time_base < self._plan.stop:
-                    self._sounding.add(packet.stream_index)
+                    self._sounding[packet.stream_index] = (at + (packet.duration or 0)) * packet.time_base
                 continue
             self._see(packet, at)
             if (packet.dts if packet.dts is not None else at) > enough:
@@ -89,15 +90,24 @@ class _Scan:
             self.entry = at if self.entry is None else max(at, self.entry)
         if packet.is_discard:
             return  # an edit list hides it
-        if self._start <= at < self._stop:
+        if at < self._start:
+            self._before = max(self._before, (at, packet.duration or 0))
+        elif at < self._stop:
             self._shown[at] = packet.duration or 0
-        elif at >= self._stop:
+        else:
             self._after = at if self._after is None else min(at, self._after)
+
+    def _standing(self) -> tuple[int, int]:
+        """The frame that is shown while none begins: a clip is at least one frame long."""
+        at, duration = self._before
+        if self._after is None and at + duration <= self._start:
+            raise no_picture(self._plan, max(at + duration, 0) * self._time_base)
+        return at, duration
 
     def frames(self) -> Frames:
         """What was found."""
         if not self._shown:
-            raise Unsuited("it has no frames there")
+            self._shown = dict([self._standing()])
         shown = sorted(self._shown)
         average = 1 / (self._plan.movie.video.rate or 25) if self._plan.movie.video else Fraction(1, 25)
         usual = max(1, round(average / self._time_base))
@@ -112,5 +122,5 @@ class _Scan:
             shortest=min(gaps) * self._time_base,
             longest=max(gaps) * self._time_base,
             entry=None if self.entry is None else self.entry * self._time_base,
-            sounding=frozenset(self._sounding),
+            sounding=dict(self._sounding),
         )

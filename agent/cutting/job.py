@@ -47,7 +47,7 @@ def run_cut(channel: socket.socket, order: Order) -> Clip:
     tell("probing", 0)
     info = probe(order.spec.source)
     reasons: list[str] = []
-    for way in _WAYS[order.spec.mode]:
+    for way in _ways(info, order.spec.mode):
         plan = plan_cut(info, order.spec, "copy" if way == "copy" else "encode")
         if way == "encode from the start" and plan.start - info.zero > _FROM_START_SECONDS:
             continue
@@ -67,6 +67,15 @@ def run_cut(channel: socket.socket, order: Order) -> Clip:
     raise CutVerificationFailed(
         f"{order.spec.source.name} can't be cut there without damage ({'; '.join(reasons)})."
     )
+
+
+def _ways(info: MediaInfo, mode: Mode) -> tuple[Way, ...]:
+    movie = info.movie
+    if movie is not None and movie.codec == "h264" and (movie.profile or "").startswith("High 4:4:4"):
+        # x264 says in the first frame only how these are to be decoded; from the middle they decode without
+        # an error, and wrong.
+        return ("encode from the start",)
+    return _WAYS[mode]
 
 
 def _make(way: Way, order: Order, info: MediaInfo, plan: Plan, part: Path, tell: Teller) -> Outcome:

@@ -19,8 +19,10 @@ class Sound:
 
     codec: str
     language: str | None
-    start: Fraction | None
-    """Seconds of the clip at which it begins; negative where players are told to skip to 0. None: unknown."""
+    start: Fraction
+    """Seconds of the clip at which it begins; negative where players are told to skip to 0."""
+    end: Fraction
+    """Seconds of the clip at which it is over."""
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,14 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
     )
 
 
+def no_picture(plan: Plan, end: Fraction) -> RangeBeyondEnd:
+    """The error for a range that begins when there still is sound, perhaps, but no picture any more."""
+    behind = float(plan.start - end)
+    return RangeBeyondEnd(
+        f"The recording's picture ends {behind:.3f} s before the start: choose an earlier one."
+    )
+
+
 def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction, list[str]]:
     out = spec.out_point
     warnings: list[str] = []

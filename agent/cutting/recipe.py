@@ -73,7 +73,7 @@ def encode_arguments(
         "color_trc": "bt709",
         "colorspace": "bt709",
         "color_range": "tv",
-        "t": _seconds(frames.end - frames.start),
+        # No "t": ffmpeg 5.1 then ends the sound as soon as the picture is complete.
         "map_chapters": -1,
         "map_metadata": -1,
         "movflags": "+faststart",

@@ -9,6 +9,7 @@ import av
 import av.filter
 
 from agent.cutting.media import StreamInfo
+from agent.cutting.outcome import Sound
 from agent.cutting.seek import tick_from, tick_upto
 from agent.cutting.sink import Sink
 
@@ -31,10 +32,9 @@ class CopiedTrack:
         self._stop = tick_from(stop, source.time_base)
         self._time_base: Fraction = source.time_base
         self._last: int | None = None
-        self.codec = info.codec
-        self.language = info.language
-        self.start: Fraction | None = None
-        """Of its first packet, in seconds of the clip; None while there is none."""
+        self._first = 0
+        self._duration = 0
+        self._info = info
         self.warnings: list[str] = []
 
     def take(self, packet: Any) -> bool:
@@ -49,14 +49,19 @@ class CopiedTrack:
         if pts < earliest or (self._last is not None and pts <= self._last):
             return True
         if self._last is None:
-            self.start = (pts - self._start) * self._time_base
-        self._last = pts
+            self._first = pts
+        self._last, self._duration = pts, duration
         packet.pts = packet.dts = pts - self._start
         self._sink.write(packet, self._out)
         return True
 
-    def finish(self) -> None:
-        """Nothing waits here."""
+    def finish(self) -> Sound | None:
+        """What was written; None when nothing was."""
+        if self._last is None:
+            return None
+        start, end = self._first - self._start, self._last + self._duration - self._start
+        tick = self._time_base
+        return Sound(self._info.codec, self._info.language, start * tick, end * tick)
 
 
 class EncodedTrack:
@@ -77,9 +82,7 @@ class EncodedTrack:
         self._rate, self._layout = rate, layout
         self._graph: av.filter.Graph | None = None
         self._damaged = 0
-        self.codec = "aac"
-        self.language = info.language
-        self.start: Fraction | None = None
+        self._end = Fraction(0)
 
     @property
     def warnings(self) -> list[str]:
@@ -102,8 +105,8 @@ class EncodedTrack:
             self._filter(frame)
         return True
 
-    def finish(self) -> None:
-        """Encode the rest."""
+    def finish(self) -> Sound | None:
+        """Encode the rest; what was written, None when nothing was."""
         for frame in self._source.codec_context.decode(None):
             self._filter(frame)
         if self._graph is not None:
@@ -111,6 +114,8 @@ class EncodedTrack:
             self._drain()
         for packet in self._out.encode(None):
             self._sink.write(packet, self._out)
+        # A later beginning has silence before it.
+        return Sound("aac", self._info.language, Fraction(0), self._end) if self._graph else None
 
     def _filter(self, frame: Any) -> None:
         if frame.pts is None:
@@ -119,10 +124,10 @@ class EncodedTrack:
         if begin + Fraction(frame.samples, frame.sample_rate) <= 0:
             return
         # Times by the clip's own start, in samples: the filters then trim and pad exactly.
+        self._end = min(self._length, begin + Fraction(frame.samples, frame.sample_rate))
         frame.pts = round(begin * frame.sample_rate)
         frame.time_base = Fraction(1, frame.sample_rate)
         if self._graph is None:
-            self.start = Fraction(0)  # silence is put before a later beginning
             self._graph = self._build(frame)
         self._graph.push(frame)
         self._drain()

@@ -21,6 +21,8 @@ EDGE_SECONDS = Fraction(1)
 """How much of both ends is decoded."""
 SYNC_SECONDS = Fraction(20, 1000)
 """How far sound and picture may be apart from what was planned."""
+SOUND_END_SECONDS = Fraction(100, 1000)
+"""How far the end of a sound track may be from what was planned."""
 START_SECONDS = Fraction(1, 1000)
 
 
@@ -81,7 +83,7 @@ def _codec(stream: Any) -> str:
 def _check_packets(clip: av.container.InputContainer, outcome: Outcome) -> Facts:
     shown: list[int] = []
     last_dts: dict[int, int] = {}
-    sound_start: dict[int, Fraction] = {}
+    sound: dict[int, list[Fraction]] = {}
     video: Any = clip.streams.video[0]
     ordered = outcome.plan.container.boxed
     for packet in clip.demux():
@@ -95,11 +97,15 @@ def _check_packets(clip: av.container.InputContainer, outcome: Outcome) -> Facts
             raise Rejected(f"a picture of stream {index} is shown before it is decoded")
         if index == video.index:
             shown.append(packet.pts)
-        elif index not in sound_start:
-            sound_start[index] = packet.pts * packet.time_base
+        else:
+            start, end = (
+                packet.pts * packet.time_base,
+                (packet.pts + (packet.duration or 0)) * packet.time_base,
+            )
+            sound.setdefault(index, [start, end])[1] = end
     shown.sort()
     _check_picture(shown, outcome, video.time_base)
-    _check_sync(sound_start, outcome)
+    _check_sound(sound, outcome)
     duration = outcome.end - outcome.start
     fps = float(len(shown) / duration) if duration else 0.0
     return Facts(duration, video.codec_context.width, video.codec_context.height, fps)
@@ -117,16 +123,17 @@ def _check_picture(shown: list[int], outcome: Outcome, time_base: Fraction) -> N
         raise Rejected(f"its last frame is shown at {float(last):.3f} s, not at {float(planned):.3f} s")
 
 
-def _check_sync(sound_start: dict[int, Fraction], outcome: Outcome) -> None:
-    for index, sound in enumerate(outcome.sound, start=1):
-        if sound.start is None:
-            continue
-        found = sound_start.get(index)
-        if found is None:
+def _check_sound(found: dict[int, list[Fraction]], outcome: Outcome) -> None:
+    for index, planned in enumerate(outcome.sound, start=1):
+        if index not in found:
             raise Rejected(f"sound track {index} is empty")
-        off = max(found, Fraction(0)) - max(sound.start, Fraction(0))
+        start, end = found[index]
+        # What players skip, before 0, is no part of the clip.
+        off = max(start, Fraction(0)) - max(planned.start, Fraction(0))
         if abs(off) > SYNC_SECONDS:
-            raise Rejected(f"sound track {index} is off by {float(off) * 1000:.0f} ms")
+            raise Rejected(f"sound track {index} begins {float(off) * 1000:.0f} ms off")
+        if abs(end - planned.end) > SOUND_END_SECONDS:
+            raise Rejected(f"sound track {index} ends at {float(end):.3f} s, not {float(planned.end):.3f} s")
 
 
 def _decode_edges(clip: av.container.InputContainer, duration: Fraction) -> None:

@@ -42,7 +42,7 @@ class Recording:
     """B-frames between two others."""
     open_gop: bool = False
     video: tuple[str, ...] | None = None
-    """ffmpeg's arguments for the video's codec. None: H.264."""
+    """ffmpeg's arguments for the video's codec. None: H.264; empty: no video at all."""
     sound: tuple[str, ...] = ("aac",)
     """One codec a track; tracks get the languages of `LANGUAGES` in turn."""
     picture: str = "format=yuv420p"
@@ -90,10 +90,11 @@ def _arguments(recording: Recording) -> list[str]:
     arguments = [str(find_ffmpeg(None)), "-v", "error", "-nostdin", "-y"]
     for source in (clock, number, ticks):
         arguments += ["-f", "lavfi", "-i", source]
-    arguments += ["-filter_complex", f"[0:v][1:v]vstack,{recording.picture}[v]", "-map", "[v]"]
+    if recording.video != ():
+        arguments += ["-filter_complex", f"[0:v][1:v]vstack,{recording.picture}[v]", "-map", "[v]"]
     for _ in recording.sound:
         arguments += ["-map", "2:a"]
-    arguments += recording.video or _h264(recording)
+    arguments += _h264(recording) if recording.video is None else recording.video
     for position, codec in enumerate(recording.sound):
         arguments += [f"-c:a:{position}", codec, f"-metadata:s:a:{position}"]
         arguments += [f"language={LANGUAGES[position % len(LANGUAGES)]}"]
@@ -160,7 +161,7 @@ def _samples(frame: av.AudioFrame) -> np.ndarray:
 
 
 def tick_offsets(path: Path, rate: Fraction, track: int = 0) -> list[float]:
-    """How far each tick is from the frame it belongs to, in seconds: the clip's error between sound and picture.
+    """How far each tick is from the frame it belongs to, in seconds: as the clip has it.
 
     Each tick begins a whole second of the recording, where frame `n * rate` is shown.
     """

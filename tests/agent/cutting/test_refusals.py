@@ -1,0 +1,128 @@
+"""What can't be cut is refused with the right class, a sentence for the user, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from agent.cutting import CutSpec, Engine
+from clipping.errors import (
+    ClippingError,
+    RangeBeyondEnd,
+    SourceCorrupt,
+    SourceHasNoVideo,
+    SourceNotAllowed,
+    SourceNotFound,
+)
+from clipping.messages import Mode
+from tests.support.media import Recording, make
+
+
+def refusal(
+    engine: Engine, source: Path, folder: Path, start: str = "1", end: str = "2", mode: Mode = "copy"
+) -> ClippingError:
+    """The error that a cut ends with; nothing may be left."""
+    folder.mkdir()
+    spec = CutSpec(source, Fraction(start), Fraction(end), mode, "high")
+    with pytest.raises(ClippingError) as caught:
+        engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+    assert list(folder.iterdir()) == []
+    return caught.value
+
+
+def test_a_missing_file(engine: Engine, tmp_path: Path) -> None:
+    error = refusal(engine, tmp_path / "nothing.mp4", tmp_path / "spool")
+    assert isinstance(error, SourceNotFound)
+
+
+def test_a_folder(engine: Engine, tmp_path: Path) -> None:
+    error = refusal(engine, tmp_path, tmp_path / "spool")
+    assert isinstance(error, SourceNotAllowed)
+
+
+def test_a_fifo_does_not_block(engine: Engine, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.mp4")
+    error = refusal(engine, tmp_path / "fifo.mp4", tmp_path / "spool")
+    assert isinstance(error, SourceNotAllowed)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("text.mp4", b"This is not a film.\n" * 500),
+        ("empty.mp4", b""),
+        ("noise.ts", bytes(range(256)) * 4000),
+        ("zeros.mkv", bytes(100_000)),
+    ],
+)
+def test_files_that_are_no_recordings(engine: Engine, tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    error = refusal(engine, tmp_path / name, tmp_path / "spool")
+    assert isinstance(error, SourceCorrupt)
+    assert name in error.message
+
+
+def test_an_mp4_without_its_index(engine: Engine, tmp_path: Path) -> None:
+    whole = make().read_bytes()  # the index is at the end
+    (tmp_path / "cut off.mp4").write_bytes(whole[: len(whole) // 2])
+    error = refusal(engine, tmp_path / "cut off.mp4", tmp_path / "spool")
+    assert isinstance(error, SourceCorrupt)
+    assert "incomplete" in error.message
+
+
+def test_a_recording_that_breaks_off_before_the_range(engine: Engine, tmp_path: Path) -> None:
+    whole = make(Recording("ts")).read_bytes()
+    (tmp_path / "broken off.ts").write_bytes(whole[: len(whole) // 3])
+    error = refusal(engine, tmp_path / "broken off.ts", tmp_path / "spool", "8", "10")
+    assert isinstance(error, RangeBeyondEnd)
+
+
+def test_sound_without_picture(engine: Engine, tmp_path: Path) -> None:
+    source = make(Recording("m4a", video=()))
+    error = refusal(engine, source, tmp_path / "spool")
+    assert isinstance(error, SourceHasNoVideo)
+
+
+@pytest.mark.parametrize("mode", ["copy", "encode"])
+@pytest.mark.parametrize(("start", "end"), [("12", "13"), ("500", "501"), ("8", "13.5")])
+def test_ranges_beyond_the_end_name_the_length(
+    engine: Engine, tmp_path: Path, mode: Mode, start: str, end: str
+) -> None:
+    error = refusal(engine, make(), tmp_path / "spool", start, end, mode)
+    assert isinstance(error, RangeBeyondEnd)
+    assert "0:00:12.000" in error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:12\n#EXTINF:12,\n{secret}\n#EXT-X-ENDLIST\n"),
+        ("list.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:12\n#EXTINF:12,\n{secret}\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile '{secret}'\n"),
+        ("list.mpd", '<?xml version="1.0"?><MPD><BaseURL>{secret}</BaseURL></MPD>'),
+        ("session.sdp", "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["copy", "encode"])
+def test_playlists_make_it_open_nothing_else(
+    engine: Engine, tmp_path: Path, name: str, text: str, mode: Mode
+) -> None:
+    secret = make(Recording("ts"))
+    (tmp_path / name).write_text(text.format(secret=secret))
+    error = refusal(engine, tmp_path / name, tmp_path / "spool", mode=mode)
+    assert isinstance(error, SourceCorrupt)
+
+
+def test_a_name_that_looks_like_a_protocol_is_a_file(engine: Engine, tmp_path: Path) -> None:
+    odd = tmp_path / "concat:a|b%03d -i 'x'.mp4"
+    odd.write_bytes(make().read_bytes())
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    for mode in ("copy", "encode"):
+        spec = CutSpec(odd, Fraction(1), Fraction(2), mode, "high")
+        clip = engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+        assert clip.report.frames >= 25
