@@ -107,6 +107,10 @@ class Stream:
         """Whether the broker is there and has not refused the stream."""
         return self._watch.connected()
 
+    def stuck(self) -> bool:
+        """Whether the broker is back while the library, which reopens five times in ten seconds, waits."""
+        return self._watch.stuck()
+
     def trouble(self) -> str:
         """What is in the way while it is not connected."""
         return self._watch.trouble
@@ -128,6 +132,7 @@ class _Watch(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
     def intercept_stream_stream(
         self, continuation: Callable[..., Any], details: Any, requests: Iterator[Any]
     ) -> Any:
+        """What gRPC calls for each call of the stream."""
         call = continuation(details, requests)
         with self._lock:
             self._call, self._opened_at = call, self._clock.monotonic()
@@ -141,13 +146,23 @@ class _Watch(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
 
     def connected(self) -> bool:
         with self._lock:
-            if self._closed or self._call is None or self.channel is None:
-                return False
-            if self._ready is None:
-                # Watches the channel's state with a thread of its own, until it is ready and no longer.
-                self._ready = grpc.channel_ready_future(self.channel)
             stands = self._clock.monotonic() - self._opened_at >= _SETTLED_SECONDS
-            return bool(self._ready.done() and stands and self._call.is_active())
+            return self._channel_is_ready() and stands and self._is_open()
+
+    def stuck(self) -> bool:
+        with self._lock:
+            return self._channel_is_ready() and not self._is_open()
+
+    def _is_open(self) -> bool:
+        return self._call is not None and bool(self._call.is_active())
+
+    def _channel_is_ready(self) -> bool:
+        if self._closed or self._call is None or self.channel is None:
+            return False
+        if self._ready is None:
+            # Watches the channel's state with a thread of its own, until it is ready and no longer.
+            self._ready = grpc.channel_ready_future(self.channel)
+        return bool(self._ready.done())
 
     def close(self) -> None:
         with self._lock:

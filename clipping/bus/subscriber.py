@@ -176,17 +176,23 @@ class Subscription:
                 return False, error.message
             self._stream = stream
         worked = self._watch(stream, stop)
-        if not stream.cancelled:
+        if stream.ended(0) and not stream.cancelled:
             return worked, stream.failure() or "the stream ended"
+        if not stream.cancelled:
+            stream.cancel()
+            return worked, stream.trouble()
         if not stream.ended(_CLOSE_SECONDS):
             log.warning("bus.stream_close_hangs", subscription=self._name)
         return worked, None
 
     def _watch(self, stream: Stream, stop: threading.Event) -> bool:
-        """Keep the state until the stream has ended, or was cancelled because of a stop or idleness."""
+        """Keep the state until the stream has ended or is stuck, or a stop or idleness cancelled it."""
         worked = False
         idle_limit = random.uniform(*self._idle_seconds)
         while not stream.ended(_LOOK_SECONDS) and not stream.cancelled:
+            if stream.stuck():
+                self._set_state(False, stream.trouble(), stop)
+                break
             if not stream.connected():
                 self._set_state(False, stream.trouble(), stop)
             elif self._leases.failure:

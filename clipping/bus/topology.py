@@ -34,8 +34,8 @@ class SubscriptionSpec:
     topic: str
     retry_min_seconds: float
     retry_max_seconds: float
+    ack_deadline_seconds: int
     filter: str = ""
-    ack_deadline_seconds: int = 60
     retention_seconds: int = _WEEK
     dead_letter_topic: str | None = None
     max_delivery_attempts: int = 0
@@ -80,6 +80,7 @@ def _lane(bus: PubSub, name: str, lane: Lane) -> SubscriptionSpec:
         name=name,
         topic=bus.requests_topic,
         filter=f'attributes.lane = "{lane}"',
+        ack_deadline_seconds=bus.lease_seconds,
         retry_min_seconds=bus.retry_min_seconds,
         retry_max_seconds=bus.retry_max_seconds,
         dead_letter_topic=bus.dead_letter_topic,
@@ -94,6 +95,7 @@ def _api(
     return SubscriptionSpec(
         name=name,
         topic=topic,
+        ack_deadline_seconds=bus.lease_seconds,
         retry_min_seconds=bus.retry_min_seconds,
         retry_max_seconds=bus.retry_max_seconds,
         retention_seconds=retention_seconds,

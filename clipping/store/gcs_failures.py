@@ -47,6 +47,7 @@ def _explain(bucket: str, error: Exception) -> str:
         case requests.Timeout():
             return "Cloud Storage did not answer in time"
         case requests.ConnectionError() | auth.TransportError():
-            return f"Cloud Storage can't be reached ({text})"
+            # urllib3's reason is at the end of a long chain of wrappings.
+            return f"Cloud Storage can't be reached ({text.rpartition(': ')[2].rstrip(')') or text})"
         case _:
             return text or type(cause).__name__

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import pytest
+
+from clipping.bus.provision import provision
+from clipping.bus.publisher import Publisher
+from clipping.bus.subscriber import Delivery, Subscription
+from clipping.bus.topology import SubscriptionSpec, Topology
+from tests.clipping.bus.conftest import LEASE_SECONDS, PROJECT, Start
+from tests.support.broker import BrokerProcess
+from tests.support.proxy import TcpProxy
+from tests.support.waiting import eventually
+
+
+class Log:
+    """Acknowledges and remembers."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.got: list[bytes] = []
+        self.attempts: list[int] = []
+
+    def __call__(self, delivery: Delivery) -> None:
+        time.sleep(self.seconds)
+        delivery.acknowledge()
+        self.got.append(delivery.data)
+        self.attempts.append(delivery.attempt)
+
+
+def test_a_killed_broker_is_found_again_and_no_message_is_lost(
+    broker: BrokerProcess, topic: str, publisher: Publisher, start: Start
+) -> None:
+    log = Log(0.02)
+    subscription = start(log)
+    expected = {b"%d" % number for number in range(60)}
+    for number in range(40):
+        publisher.publish(topic, b"%d" % number, {})
+    eventually(lambda: len(log.got) >= 5 and subscription.state.ok)
+    broker.kill()
+    state = eventually(lambda: None if subscription.state.ok else subscription.state)
+    assert broker.host_port in state.detail
+    broker.start()
+    for number in range(40, 60):
+        publisher.publish(topic, b"%d" % number, {}, timeout_seconds=60)
+    eventually(lambda: set(log.got) == expected, within=90)
+    assert eventually(lambda: subscription.state.ok)
+
+
+def test_a_subscriber_may_be_there_before_the_broker(
+    broker: BrokerProcess, topic: str, publisher: Publisher, start: Start
+) -> None:
+    broker.kill()
+    log = Log()
+    subscription = start(log)
+    time.sleep(2)
+    assert not subscription.state.ok
+    broker.start()
+    publisher.publish(topic, b"x", {}, timeout_seconds=60)
+    eventually(lambda: log.got == [b"x"])
+
+
+def test_a_subscription_that_is_missing_is_waited_for(
+    broker: BrokerProcess, topic: str, publisher: Publisher
+) -> None:
+    log = Log()
+    subscription = Subscription(
+        PROJECT, "later", slots=1, handler=log, max_lease_seconds=60, thread_name="later"
+    )
+    subscription.start()
+    try:
+        eventually(lambda: "clipping-agent provision" in subscription.state.detail)
+        assert not subscription.state.ok
+        provision(
+            PROJECT,
+            Topology(
+                (),
+                (
+                    SubscriptionSpec(
+                        "later", topic, retry_min_seconds=0, retry_max_seconds=0, ack_deadline_seconds=10
+                    ),
+                ),
+            ),
+        )
+        publisher.publish(topic, b"x", {})
+        eventually(lambda: log.got == [b"x"])
+        eventually(lambda: subscription.state.ok)
+    finally:
+        subscription.close()
+
+
+def test_a_stop_during_an_outage_leaves_nothing_that_swallows_messages(
+    broker: BrokerProcess, topic: str, publisher: Publisher, start: Start
+) -> None:
+    """A stream that is cancelled while it reconnects must not come back and take what nobody handles."""
+    stopped = start(Log())
+    eventually(lambda: stopped.state.ok)
+    broker.kill()
+    eventually(lambda: not stopped.state.ok)
+    stopped.stop_pulling()
+    broker.start()
+    time.sleep(3)
+    for number in range(10):
+        publisher.publish(topic, b"%d" % number, {}, timeout_seconds=60)
+    log = Log()
+    begin = time.monotonic()
+    start(log)
+    eventually(lambda: len(set(log.got)) == 10)
+    assert log.attempts == [1] * 10
+    assert time.monotonic() - begin < 30
+
+
+@pytest.mark.slow
+def test_a_handler_that_outlives_its_stream_acknowledges_once(
+    proxy: TcpProxy, topic: str, publisher: Publisher, start: Start
+) -> None:
+    go, taken = threading.Event(), threading.Event()
+    attempts: list[int] = []
+
+    def handler(delivery: Delivery) -> None:
+        attempts.append(delivery.attempt)
+        taken.set()
+        assert go.wait(100)
+        delivery.acknowledge()
+
+    subscription = start(handler)
+    publisher.publish(topic, b"x", {})
+    assert taken.wait(60)
+    eventually(lambda: subscription.state.ok)
+    proxy.cut()
+    time.sleep(1.5 * LEASE_SECONDS)
+    assert subscription.state.ok
+    go.set()
+    assert subscription.drain(60)
+    assert attempts == [1]
+
+
+def test_an_idle_stream_is_opened_anew(
+    topic: str, publisher: Publisher, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "clipping.bus.subscriber")
+    log = Log()
+    start(log, idle_seconds=(1.0, 1.5))
+    eventually(lambda: caplog.messages.count("bus.stream_recycled") >= 2)
+    publisher.publish(topic, b"x", {})
+    eventually(lambda: log.got == [b"x"])
+
+
+def test_a_stream_with_work_is_not_opened_anew(
+    topic: str, publisher: Publisher, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "clipping.bus.subscriber")
+    log = Log(4)
+    publisher.publish(topic, b"x", {})
+    subscription = start(log, idle_seconds=(2.0, 2.0))
+    eventually(lambda: subscription.running == 1)
+    caplog.clear()
+    eventually(lambda: log.got == [b"x"])
+    assert "bus.stream_recycled" not in caplog.messages
