@@ -1,0 +1,169 @@
+"""One agent beside a broker, driven through Pub/Sub as the API drives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from google.api_core.exceptions import DeadlineExceeded
+from google.cloud import pubsub_v1
+
+from clipping.bus.connection import subscriber_client
+from clipping.ids import new_request_id
+from clipping.messages import CompletionMessage, RequestMessage, parse_clip_request
+from tests.support.broker import BrokerProcess
+from tests.support.stack import wait_for
+
+PROJECT = "clipping-local"
+START_SECONDS = 60.0
+
+
+class AgentProcess:
+    """`clipping-agent run` with a broker, a store and a NAS folder of its own. `with` stops it."""
+
+    def __init__(self, folder: Path, **over: Any) -> None:
+        self.folder, self.nas = folder, folder / "nas"
+        self.nas.mkdir(exist_ok=True)
+        self.broker = BrokerProcess(folder / "broker")
+        os.environ["PUBSUB_EMULATOR_HOST"] = self.broker.host_port
+        self.config = folder / "config.yaml"
+        self.config.write_text(yaml.safe_dump(self._tree() | over))
+        assert self.command("provision").returncode == 0
+        self._publisher = pubsub_v1.PublisherClient()
+        self._subscriber = subscriber_client()
+        self._watch("complete", "clipping-complete")
+        self._watch("dead", "clipping-dead-letter")
+        self.completions: list[CompletionMessage] = []
+        self.start()
+
+    def _tree(self) -> dict[str, Any]:
+        return {
+            "agent": {
+                "id": "nas-1",
+                "state_dir": str(self.folder / "state"),
+                "nas_roots": [{"path": str(self.nas)}],
+            },
+            "pubsub": {"lease_seconds": 10, "retry_min_seconds": 1, "retry_max_seconds": 2},
+            "storage": {"path": str(self.folder / "store")},
+            "health": {"host": "127.0.0.1", "port": 0},
+            "log": {"format": "json"},
+        }
+
+    def command(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """`clipping-agent ARGUMENTS --config …`, to its end."""
+        command = [sys.executable, "-m", "agent.cli", *arguments, "--config", str(self.config)]
+        return subprocess.run(
+            command, env={**os.environ, **environ}, capture_output=True, text=True, timeout=90, check=False
+        )
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "agent.cli", "run", "--json", "--config", str(self.config)]
+        with (self.folder / "agent.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        assert self.process.stdout is not None
+        readable, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
+        line = self.process.stdout.readline() if readable else b""
+        assert line, self.log()
+        self.health_url = json.loads(line)["health_url"]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(60)
+        finally:
+            self.process.kill()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        self._publisher.transport.close()
+        self._subscriber.transport.close()
+        self.broker.stop()
+        del os.environ["PUBSUB_EMULATOR_HOST"]
+
+    def log(self) -> str:
+        return (self.folder / "agent.log").read_text()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log's lines of one event."""
+        lines = (json.loads(line) for line in self.log().splitlines() if line.startswith("{"))
+        return [line for line in lines if line["message"] == name]
+
+    def send(self, **fields: Any) -> RequestMessage:
+        """Publish a request for a clip of the NAS file `name` (default: night.mp4)."""
+        path = str(self.nas / fields.pop("name", "night.mp4"))
+        body = {"hand_id": "h", "nas_video_path": path, "start_seconds": 1, "end_seconds": 3, **fields}
+        now = datetime.now(UTC)
+        message = RequestMessage.of(
+            parse_clip_request(body, max_clip_seconds=600),
+            request_id=new_request_id(now),
+            owner="test",
+            requested_at=now,
+        )
+        self.publish(message)
+        return message
+
+    def publish(self, message: RequestMessage | bytes) -> None:
+        data = message if isinstance(message, bytes) else message.to_json()
+        topic = f"projects/{PROJECT}/topics/clipping-requests"
+        self._publisher.publish(topic, data, lane="interactive").result(10)
+
+    def completed(self, request_id: str, count: int = 1, timeout: float = 60.0) -> list[CompletionMessage]:
+        """The completions of a request, when there are `count` of them."""
+
+        def look() -> list[CompletionMessage] | None:
+            self.completions += [CompletionMessage.from_json(data) for data in self._pull("complete")]
+            found = [one for one in self.completions if one.request_id == request_id]
+            return found if len(found) >= count else None
+
+        found: list[CompletionMessage] = wait_for(
+            look, f"{count} completions of {request_id}", timeout=timeout, logs=self.log
+        )
+        return found
+
+    def dead_letters(self) -> list[bytes]:
+        found: list[bytes] = wait_for(lambda: self._pull("dead"), "a dead letter", logs=self.log)
+        return found
+
+    def objects(self, request_id: str) -> list[Path]:
+        store = self.folder / "store" / "objects"
+        return [path for path in store.rglob(f"{request_id}.mp4") if path.is_file()]
+
+    def undelivered(self) -> Callable[[], bool]:
+        """Whether the lane still has a message that is not acknowledged (looked at after the agent's end)."""
+        return lambda: bool(self._pull_path("clipping-worker"))
+
+    def _watch(self, name: str, topic: str) -> None:
+        self._subscriber.create_subscription(
+            name=f"projects/{PROJECT}/subscriptions/{name}",
+            topic=f"projects/{PROJECT}/topics/{topic}",
+            timeout=10,
+        )
+
+    def _pull(self, name: str) -> list[bytes]:
+        return [bytes(one.message.data) for one in self._pull_path(name)]
+
+    def _pull_path(self, name: str) -> list[Any]:
+        path = f"projects/{PROJECT}/subscriptions/{name}"
+        try:
+            answer = self._subscriber.pull(subscription=path, max_messages=100, timeout=2, retry=None)
+        except DeadlineExceeded:
+            return []
+        if answer.received_messages:
+            ids = [one.ack_id for one in answer.received_messages]
+            self._subscriber.acknowledge(subscription=path, ack_ids=ids, timeout=10)
+        return list(answer.received_messages)

@@ -1,0 +1,137 @@
+"""What one agent does with its messages."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.agent.agent_process import AgentProcess
+from tests.support.media import Recording, make
+from tests.support.stack import wait_for
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[AgentProcess]:
+    (tmp_path / "nas").mkdir()
+    shutil.copy(make(Recording(seconds=12)), tmp_path / "nas" / "night.mp4")
+    with AgentProcess(tmp_path) as agent:
+        yield agent
+
+
+def test_a_message_that_comes_again_adopts_the_clip(agent: AgentProcess) -> None:
+    message = agent.send()
+    (first,) = agent.completed(message.request_id)
+    (clip,) = agent.objects(message.request_id)
+    before = clip.stat()
+
+    agent.publish(message)  # as after a death between the upload and the acknowledgement
+    _, second = agent.completed(message.request_id, count=2)
+    assert agent.events("clip.adopted")
+    assert clip.stat() == before
+    same = {"output_uri", "sha256", "file_size_bytes", "duration_seconds", "report"}
+    assert second.model_dump(include=same) == first.model_dump(include=same)
+    assert second.sha256
+
+
+def test_a_message_that_comes_twice_at_once_is_cut_once(agent: AgentProcess) -> None:
+    message = agent.send(start_seconds=0, end_seconds=11, mode="encode")
+    agent.publish(message)
+    agent.completed(message.request_id)
+    wait_for(lambda: agent.events("clip.joined") or agent.events("clip.adopted"), "the second message")
+    assert len(agent.events("clip.joined")) + len(agent.events("clip.adopted")) == 1
+    agent.stop()
+    assert not agent.undelivered()()
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        pytest.param(b"{", id="broken"),
+        pytest.param(b"\xff\xfe", id="binary"),
+        pytest.param(b"[]", id="no object"),
+        pytest.param(b'{"schema": 1, "request_id": "../../etc"}', id="hostile"),
+        pytest.param(b"x" * 9_900_000, id="huge"),
+    ],
+)
+def test_a_message_that_nobody_can_read_is_put_aside_at_once(agent: AgentProcess, poison: bytes) -> None:
+    agent.publish(poison)
+    message = agent.send()
+    agent.completed(message.request_id)
+    assert agent.dead_letters() == [poison]
+    agent.stop()
+    assert not agent.undelivered()()
+
+
+def test_a_nas_that_is_away_is_waited_for(agent: AgentProcess) -> None:
+    (agent.nas / "night.mp4").rename(agent.folder / "unplugged.mp4")  # an empty folder: nothing is mounted
+    message = agent.send()
+    wait_for(lambda: len(agent.events("clip.released")) >= 2, "two attempts", logs=agent.log)
+    assert {event["code"] for event in agent.events("clip.released")} == {"SOURCE_UNAVAILABLE"}
+    unwell = wait_for(lambda: _unwell(agent), "the health page to tell")
+    assert "is the NAS mounted" in unwell
+    (agent.folder / "unplugged.mp4").rename(agent.nas / "night.mp4")
+    (completion,) = agent.completed(message.request_id)
+    assert (completion.status, completion.attempt > 2) == ("completed", True)
+
+
+def _unwell(agent: AgentProcess) -> str | None:
+    answer = requests.get(agent.health_url, timeout=5)
+    return answer.text if answer.status_code == 503 else None
+
+
+def test_a_drain_that_is_too_short_gives_the_clip_back(tmp_path: Path) -> None:
+    (tmp_path / "nas").mkdir()
+    shutil.copy(make(Recording(seconds=60)), tmp_path / "nas" / "night.mp4")
+    with AgentProcess(tmp_path) as agent:
+        text = agent.config.read_text().replace("id: nas-1", "id: nas-1\n  drain_seconds: 0.1")
+        agent.config.write_text(text)
+        agent.stop()
+        agent.start()
+        message = agent.send(start_seconds=0, end_seconds=55, mode="encode")
+        wait_for(lambda: list((agent.folder / "state/spool").rglob("*.part*")), "the cut", logs=agent.log)
+        begun = time.monotonic()
+        assert agent.stop() == 0
+        assert time.monotonic() - begun < 20
+        assert agent.events("agent.gave_back")
+        assert list((agent.folder / "state/spool").iterdir()) == []
+        assert agent.objects(message.request_id) == []
+        agent.start()
+        (completion,) = agent.completed(message.request_id, timeout=90)
+        assert completion.status == "completed"
+        assert completion.attempt >= 2
+
+
+def test_a_second_agent_on_the_same_folder_does_not_start(agent: AgentProcess) -> None:
+    done = agent.command("run")
+    assert done.returncode == 78
+    assert "in use by another agent" in done.stderr
+
+
+def test_the_commands_of_an_administrator(agent: AgentProcess) -> None:
+    good = agent.command("doctor")
+    assert good.returncode == 0, good.stdout
+    assert "BAD" not in good.stdout
+    for name in ("ffmpeg", "encoder libx264", f"nas {agent.nas}", "pubsub", "store", "clock"):
+        assert name in good.stdout
+    assert agent.command("provision").stdout == "everything is as it should be\n"
+    assert agent.command("check-config").returncode == 0
+
+    bad = agent.command(
+        "doctor", CLIPPING_AGENT__FFMPEG="/usr/bin/false", CLIPPING_PUBSUB__WORKER_SUBSCRIPTION="other"
+    )
+    assert bad.returncode == 1
+    told = {line.split()[1]: line for line in bad.stdout.splitlines() if line.startswith("BAD")}
+    assert "clipping-agent provision" in told["pubsub"]
+    assert "ffmpeg" in told or "encoder" in told
+
+    wrong = agent.command(
+        "check-config", CLIPPING_AGENT__SLOTS__INTERACTIVE="none", CLIPPING_LOG__LEVEL="loud"
+    )
+    assert wrong.returncode == 78
+    assert "agent.slots.interactive" in wrong.stderr
+    assert "log.level" in wrong.stderr
