@@ -84,7 +84,7 @@ def _serve(config: Config, *, as_json: bool) -> int:
     prepare(config)
     bound = bind(config.api.host, config.api.port)
     url = url_of(bound)
-    if config.api.port == 0:
+    if config.api.port == 0 and "public_url" not in config.api.model_fields_set:
         # Nobody could have written the port into the configuration.
         config = config.model_copy(update={"api": config.api.model_copy(update={"public_url": url})})
     app = create_app(config)

@@ -85,7 +85,8 @@ class Intake:
     ) -> CompletionMessage | ProgressMessage:
         match kind:
             case "complete":
-                return _bounded(CompletionMessage.from_json(data))
+                # As it will be read from the database: a NaN, say, would not come back as a number.
+                return CompletionMessage.from_json(_bounded(CompletionMessage.from_json(data)).to_json())
             case "progress":
                 return _bounded(ProgressMessage.from_json(data))
             case "dead-letter":

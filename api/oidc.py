@@ -88,11 +88,11 @@ class PushVerifier:
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         try:
-            key_id = str(jwt.decode_header(token).get("kid", ""))  # type: ignore[no-untyped-call]
+            key_id = str(jwt.decode_header(token).get("kid", ""))
             certificates = self._certificates.get(key_id)
             if key_id not in certificates:
                 raise Unauthorized("the token is signed with an unknown key")
-            claims: Mapping[str, Any] = jwt.decode(  # type: ignore[no-untyped-call]
+            claims: Mapping[str, Any] = jwt.decode(
                 token,
                 certs=certificates,
                 audience=self._config.audience,

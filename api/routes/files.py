@@ -80,7 +80,7 @@ def _wanted(info: ObjectInfo) -> range | None:
     ):
         return whole
     first, _ = asked.ranges[0]
-    if first is not None and first <= -info.size:
+    if first <= -info.size:
         return whole  # the last so many bytes, of which there are not so many
     part = asked.range_for_length(info.size)
     return range(*part) if part else None

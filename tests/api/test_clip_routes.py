@@ -159,11 +159,12 @@ def test_what_cannot_be_read_is_stored_aside_and_the_next_is_served(api: ApiProc
         api.publish(topic, b"\xff not JSON", some="attribute")
     huge = progress(attempt=1).model_copy(update={"attempt": 2**70})
     api.publish(bus.progress_topic, huge.to_json())
+    api.publish(bus.complete_topic, completed().to_json().replace(b'"fps":25.0', b'"fps":NaN'))
     api.send(completed(request_id="clip-20261120-000000000000"))  # nobody's: logged, not kept
     request_id = accepted(api)["request_id"]
     api.send(completed(request_id=request_id))
     api.wait_for_status(request_id, "completed")
-    assert wait_for(lambda: api.counts()["parked_messages"] == before + 4)
+    assert wait_for(lambda: api.counts()["parked_messages"] == before + 5)
 
 
 def test_a_download_is_signed_afresh_and_expires_in_days(api: ApiProcess, tmp_path: Path) -> None:

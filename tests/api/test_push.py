@@ -227,7 +227,7 @@ def test_old_certificates_are_better_than_none(certificates: CertificateServer) 
 @pytest.fixture
 def pushed(make_api: MakeApi, certificates: CertificateServer) -> ApiProcess:
     push = {"audience": AUDIENCE, "service_account": ACCOUNT, "certs_url": certificates.url}
-    # The endpoint of the subscriptions is this address, where nothing listens: the test pushes by itself.
+    # The subscriptions' endpoint is an address where nothing listens: the tests push by themselves.
     return make_api(api={"push": push, "public_url": "http://127.0.0.1:9"})
 
 

@@ -193,7 +193,7 @@ def test_gunicorn_serves_it_too(api: ApiProcess, tmp_path: Path) -> None:
 
     def healthy() -> bool:
         try:
-            return requests.get(f"http://{address}/health", timeout=30).json()["status"] == "healthy"
+            return bool(requests.get(f"http://{address}/health", timeout=30).json()["status"] == "healthy")
         except requests.ConnectionError:
             return False
 
