@@ -79,7 +79,9 @@ Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 class _Message(BaseModel):
     """Frozen; unknown fields are ignored; times are written as RFC 3339 with `Z`."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @field_serializer("*", when_used="json-unless-none", check_fields=False)
     def _times(self, value: Any) -> Any:
