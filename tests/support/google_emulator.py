@@ -1,4 +1,4 @@
-"""Google's own Pub/Sub emulator (Java), where the machine has it: a second target for tests, a rival in benches."""
+"""Google's own Pub/Sub emulator (Java), where it is installed: a second target, and a rival in benches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SDKS = ("/usr/lib/google-cloud-sdk", "/usr/share/google-cloud-sdk", "/opt/googl
 
 
 def find_google_emulator() -> Path | None:
-    """The program: by the environment, on PATH, or within the SDK that gcloud belongs to; None if not there."""
+    """The program: named by the environment, on PATH, or within the SDK of gcloud; None if not there."""
     if shutil.which("java") is None:
         return None
     named = os.environ.get(VARIABLE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from google.api_core.exceptions import InvalidArgument, NotFound
+from google.api_core.exceptions import BadRequest, NotFound
 
 from tests.embedded.broker.bus import PROJECT, RPC_SECONDS, Bus
 
@@ -93,7 +93,7 @@ def test_without_its_dead_letter_topic_a_message_is_delivered_on(own_bus: Bus) -
 
 @pytest.mark.parametrize("attempts", [4, 101])
 def test_a_number_of_attempts_out_of_range_is_refused(bus: Bus, attempts: int) -> None:
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(BadRequest):
         with_dead_letters(bus, attempts)
 
 

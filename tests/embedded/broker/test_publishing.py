@@ -86,7 +86,7 @@ def test_attributes_above_the_limits_are_refused(bus: Bus, attributes: dict[str,
 
 
 def test_a_message_of_nine_megabytes_arrives_whole(bus: Bus, host_port: str) -> None:
-    # The client's own channel to an emulator takes 4 MiB; a channel of one's own takes what the service allows.
+    # The client's own channel to an emulator takes 4 MiB; one made by hand takes what the service allows.
     topic, subscription = bus.pair()
     body = bytes(range(256)) * 36_000
     bus.publish(topic, body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from google.api_core.exceptions import InvalidArgument
@@ -106,7 +107,8 @@ def test_an_ack_id_of_another_subscription_settles_nothing(bus: Bus) -> None:
     mine, other = bus.subscription(topic), bus.subscription(topic)
     bus.publish(topic, b"for both")
     (received,) = bus.pull(mine)
-    bus.ack(other, received)
+    with suppress(InvalidArgument):  # refused or ignored: Google documents neither
+        bus.ack(other, received)
     assert bus.pull(other)[0].message.data == b"for both"
 
 
