@@ -31,7 +31,7 @@ _LIST_SECONDS = 10.0
 _UPLOAD_SECONDS = 60.0
 """How long an upload may stand still."""
 _UPLOAD_RETRY_SECONDS = 120.0
-_READ_TRIES = 5
+_READ_TRIES = 10
 MAX_SIGNED_SECONDS = 7 * 24 * 3600
 """What V4 signatures allow."""
 
@@ -87,7 +87,7 @@ class GcsStore:
             except (PreconditionFailed, NotFound) as error:
                 if bucket_is_missing(error):
                     raise
-                raise VersionMismatch(f"{key} has another version than the expected one.") from None
+                raise _mismatch(key) from None
         return self._info(blob)
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -126,20 +126,23 @@ class GcsStore:
 
     def delete(self, key: str, *, expected: str | None = None) -> bool:
         with self._failing_as(f"delete {key}"):
+            generation = None
+            if expected is not None:
+                # Looked at first, as a failed precondition does not say whether there is anything.
+                found = self._found(key)
+                if found is None:
+                    return False
+                if str(found.generation) != expected:
+                    raise _mismatch(key)
+                generation = found.generation
             try:
-                self._blob(key).delete(
-                    if_generation_match=None if expected is None else int(expected),
-                    timeout=_CALL_SECONDS,
-                    retry=None,
-                )
+                self._blob(key).delete(if_generation_match=generation, timeout=_CALL_SECONDS, retry=None)
+            except PreconditionFailed:
+                raise _mismatch(key) from None
             except NotFound as error:
                 if bucket_is_missing(error):
                     raise
                 return False
-            except PreconditionFailed:
-                if self._found(key) is None:
-                    return False
-                raise VersionMismatch(f"{key} has another version than the expected one.") from None
         return True
 
     def sign(self, key: str, *, filename: str, seconds: float) -> SignedUrl:
@@ -169,6 +172,14 @@ class GcsStore:
 
     def path_name(self, key: str) -> str:
         return self.uri(key)
+
+    def close(self) -> None:
+        """Drop the connections; the next call makes new ones."""
+        with self._lock:
+            connected, self._connected = self._connected, None
+        if connected is not None:
+            connected[0].client.close()
+            connected[2].close()
 
     def _connect(self) -> tuple[Bucket, Identity, AuthorizedSession]:
         with self._lock:
@@ -209,6 +220,10 @@ class GcsStore:
             yield
         except GCS_ERRORS as error:
             raise unavailable(action, self._name, error) from error
+
+
+def _mismatch(key: str) -> VersionMismatch:
+    return VersionMismatch(f"{key} has another version than the expected one.")
 
 
 def _expiry(url: str) -> datetime:

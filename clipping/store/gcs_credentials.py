@@ -13,7 +13,8 @@ from typing import Any
 import google.auth
 from google.auth import exceptions, iam
 from google.auth.credentials import AnonymousCredentials, Credentials, Signing
-from google.auth.transport.requests import Request
+from google.auth.transport import Request
+from google.auth.transport.requests import Request as HttpRequest
 from google.oauth2 import service_account
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
@@ -29,15 +30,18 @@ class Identity:
     transport: Credentials
     account: Credentials | None
 
-    def signing(self) -> Any:
-        """Credentials that can sign. Raises google.auth's errors, with what to do."""
+    def signing(self, request: Request | None = None) -> Any:
+        """Credentials that can sign. Raises google.auth's errors, with what to do.
+
+        `request` is how the metadata server and IAM are asked.
+        """
         if self.account is None:
             raise exceptions.DefaultCredentialsError(
                 f"there is nobody to sign links as; set {_KEY_FILE} to a service account's key"
             )
         if isinstance(self.account, Signing):
             return self.account
-        request = _BoundedRequest()
+        request = request or _BoundedRequest()
         if not self.account.valid:
             self.account.refresh(request)  # the metadata server says who we are only then
         email = getattr(self.account, "service_account_email", None)
@@ -60,7 +64,7 @@ def identity() -> Identity:
     return Identity(account, account)
 
 
-class _BoundedRequest(Request):
+class _BoundedRequest(HttpRequest):
     """The default would wait for two minutes."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:

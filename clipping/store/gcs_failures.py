@@ -21,7 +21,7 @@ GCS_ERRORS: tuple[type[Exception], ...] = (
 
 def bucket_is_missing(error: Exception) -> bool:
     """Whether a "not found" is about the bucket, and not about an object in it."""
-    return isinstance(error, exceptions.NotFound) and "bucket" in str(error.message).lower()
+    return isinstance(error, exceptions.NotFound) and "bucket does not exist" in str(error.message)
 
 
 def unavailable(action: str, bucket: str, error: Exception) -> StoreUnavailable:

@@ -49,7 +49,15 @@ class LocalStore:
     user, or a group: files keep the owner and the mode that they come with.
     """
 
-    def __init__(self, path: Path, *, public_url: str, prefix: str = "", clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        public_url: str,
+        prefix: str = "",
+        clock: Clock | None = None,
+        mounts: Path = Path("/proc/self/mountinfo"),
+    ) -> None:
         self._clock = clock or SystemClock()
         self._prefix = prefix
         with _failing_as(f"open the folder {path}"):
@@ -59,7 +67,7 @@ class LocalStore:
             make_folders(self._objects, root)
             make_folders(self._temporary, root)
             self._remove_leftovers()
-            self._network = network_type(root, Path("/proc/self/mountinfo").read_text(errors="replace"))
+            self._network = network_type(root, mounts.read_text(errors="replace"))
             self._signer = LinkSigner(load_or_create_secret(root / "signing.key"), public_url)
 
     def create(self, key: str, source: Path, *, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
@@ -86,7 +94,7 @@ class LocalStore:
             make_folders(place.parent, self._objects)
             self._write(place, record)
             sync_folder(place.parent)
-            place.unlink(missing_ok=True)  # a clip's data, if it was one
+            _remove_data(place)  # if it was a clip
         return record.info(key)
 
     def stat(self, key: str) -> ObjectInfo | None:
@@ -130,7 +138,7 @@ class LocalStore:
                 return False
             if expected is not None:
                 self._expect(key, record, expected)
-            place.unlink(missing_ok=True)
+            _remove_data(place)
             sync_folder(place.parent)
             _record_of(place).unlink()
             sync_folder(place.parent)
@@ -236,6 +244,11 @@ class LocalStore:
         for path in self._temporary.iterdir():
             if path.lstat().st_mtime < time.time() - _LEFTOVER_SECONDS:
                 path.unlink(missing_ok=True)
+
+
+def _remove_data(place: Path) -> None:
+    if place.is_file():  # it may be the folder of other objects
+        place.unlink()
 
 
 def _bytes_of(place: Path) -> bytes | None:

