@@ -16,12 +16,10 @@ import av
 import av.container
 
 from agent.cutting.dts import WINDOW, DecodeTimes, Unsortable
-from agent.cutting.media import MediaInfo
 from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.plan import Plan, no_picture
 from agent.cutting.seek import Entry, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
-from agent.cutting.source import open_source
 from agent.cutting.tracks import CopiedTrack, EncodedTrack
 
 _TELL_EVERY = 256
@@ -31,22 +29,26 @@ _TRAILING_SECONDS = 3
 
 
 def copy(
-    info: MediaInfo, plan: Plan, target: Path, *, bit_rate: int, progress: Callable[[float], None]
+    container: av.container.InputContainer,
+    plan: Plan,
+    target: Path,
+    *,
+    bit_rate: int,
+    progress: Callable[[float], None],
 ) -> Outcome:
-    """Write the clip to `target`. `progress` gets 0 to 1.
+    """Write the clip of the opened recording to `target`. `progress` gets 0 to 1.
 
     Raises `Unsuited` when this recording can't be cut by copying, and the errors of `source`.
     """
-    with open_source(info.path) as container:
-        video = container.streams[plan.movie.index]
-        sound = [container.streams[track.source.index] for track in plan.tracks]
-        try:
-            entry = enter(container, video, sound, plan.start)
-            return _write(container, entry, plan, target, bit_rate, progress)
-        except NoCleanStart as reason:
-            raise Unsuited(str(reason)) from None
-        except Unsortable:
-            raise Unsuited("the order of its frames is damaged") from None
+    video = container.streams[plan.movie.index]
+    sound = [container.streams[track.source.index] for track in plan.tracks]
+    try:
+        entry = enter(container, video, sound, plan.start)
+        return _write(container, entry, plan, target, bit_rate, progress)
+    except NoCleanStart as reason:
+        raise Unsuited(str(reason)) from None
+    except Unsortable:
+        raise Unsuited("the order of its frames is damaged") from None
 
 
 def _write(

@@ -8,13 +8,14 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av.container
+
 from agent.cutting import ffmpeg
 from agent.cutting.frames import Frames, frames_in
 from agent.cutting.media import MediaInfo, StreamInfo
 from agent.cutting.outcome import Outcome, Sound
 from agent.cutting.plan import Plan
 from agent.cutting.recipe import encode_arguments
-from agent.cutting.source import open_source
 from clipping.messages import DroppedStream, Quality
 
 _NICENESS = 5
@@ -22,6 +23,7 @@ _NICENESS = 5
 
 
 def encode(
+    container: av.container.InputContainer,
     info: MediaInfo,
     plan: Plan,
     target: Path,
@@ -32,12 +34,12 @@ def encode(
     progress: Callable[[float], None],
     started: Callable[[int | None], None],
 ) -> Outcome:
-    """Write the clip to `target`. `progress` gets 0 to 1, `started` ffmpeg's process id.
+    """Write the clip of the opened recording to `target`.
 
+    `progress` gets 0 to 1, `started` ffmpeg's process id, and None when it has ended.
     Raises `RangeBeyondEnd` when the picture is over by then, and the errors of `ffmpeg.run` and of `source`.
     """
-    with open_source(info.path) as container:
-        frames = frames_in(container, plan)
+    frames = frames_in(container, plan)
     plan = _without_silent_tracks(plan, frames)
     hdr = plan.movie.video is not None and plan.movie.video.hdr
     tone_map = hdr and "zscale" in ffmpeg.filters(program)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import av.container
 
 from agent.cutting.copy import copy
 from agent.cutting.encode import encode
 from agent.cutting.media import MediaInfo
 from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.plan import Plan, plan_cut
-from agent.cutting.probe import probe
+from agent.cutting.probe import describe, probe
 from agent.cutting.report import report
-from agent.cutting.source import identify
+from agent.cutting.source import identify, open_source
 from agent.cutting.spec import Clip, Order
 from agent.cutting.tell import Teller
 from agent.cutting.verify import Facts, Rejected, verify
@@ -45,47 +48,76 @@ def run_cut(channel: socket.socket, order: Order) -> Clip:
     """The cut as a job. Raises the errors that `Engine.cut` names."""
     tell = Teller(channel)
     tell("probing", 0)
-    info = probe(order.spec.source)
-    reasons: list[str] = []
-    for way in _ways(info, order.spec.mode):
+    source = order.spec.source
+    identity = identify(source)
+    with open_source(source) as container:
+        info = describe(container, source, identity)
+        made = _first_good(container, order, info, tell)
+    if not identity.still_holds(identify(source)):
+        raise SourceUnavailable(f"{source.name} was changed while it was being read.")
+    return _finish(order, info, made)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A clip that passed, and what was found out on the way."""
+
+    outcome: Outcome
+    facts: Facts
+    sha256: str
+    failures: tuple[str, ...]
+    """Why the ways tried before it did not do."""
+
+
+def _first_good(container: av.container.InputContainer, order: Order, info: MediaInfo, tell: Teller) -> _Made:
+    """The clip by the first way that can make it. Raises `CutVerificationFailed` when none can."""
+    ways, failures = _ways(info, order.spec.mode)
+    part = order.folder / f"{order.stem}.part"
+    for way in ways:
         plan = plan_cut(info, order.spec, "copy" if way == "copy" else "encode")
         if way == "encode from the start" and plan.start - info.zero > _FROM_START_SECONDS:
             continue
-        part = order.folder / f"{order.stem}.part"
         try:
             tell("cutting", _PROBED)
-            outcome = _make(way, order, info, plan, part, tell)
+            outcome = _make(way, container, order, info, plan, part, tell)
             tell("verifying", _CUT)
             facts, digest = _check(outcome)
         except (Unsuited, Rejected) as reason:
             part.unlink(missing_ok=True)
-            reasons.append(f"{way}: {reason}")
+            failures.append(f"{way}: {reason}")
             continue
-        if not info.identity.still_holds(identify(order.spec.source)):
-            raise SourceUnavailable(f"{order.spec.source.name} was changed while it was being read.")
-        return _finish(order, info, outcome, facts, digest, tuple(reasons))
-    raise CutVerificationFailed(
-        f"{order.spec.source.name} can't be cut there without damage ({'; '.join(reasons)})."
-    )
+        return _Made(outcome, facts, digest, tuple(failures))
+    name = order.spec.source.name
+    raise CutVerificationFailed(f"{name} can't be cut there without damage ({'; '.join(failures)}).")
 
 
-def _ways(info: MediaInfo, mode: Mode) -> tuple[Way, ...]:
+def _ways(info: MediaInfo, mode: Mode) -> tuple[tuple[Way, ...], list[str]]:
+    """What to try, and why what was asked for is not tried at all."""
     movie = info.movie
     if movie is not None and movie.codec == "h264" and (movie.profile or "").startswith("High 4:4:4"):
         # x264 says in the first frame only how these are to be decoded; from the middle they decode without
         # an error, and wrong.
-        return ("encode from the start",)
-    return _WAYS[mode]
+        return ("encode from the start",), [f"{mode}: 4:4:4 H.264 can't be entered in its middle"]
+    return _WAYS[mode], []
 
 
-def _make(way: Way, order: Order, info: MediaInfo, plan: Plan, part: Path, tell: Teller) -> Outcome:
+def _make(
+    way: Way,
+    container: av.container.InputContainer,
+    order: Order,
+    info: MediaInfo,
+    plan: Plan,
+    part: Path,
+    tell: Teller,
+) -> Outcome:
     def progress(share: float) -> None:
         tell("cutting", _PROBED + share * (_CUT - _PROBED))
 
     quality = order.spec.quality
     if way == "copy":
-        return copy(info, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
+        return copy(container, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
     return encode(
+        container,
         info,
         plan,
         part,
@@ -114,19 +146,17 @@ def _check(outcome: Outcome) -> tuple[Facts, str]:
     return facts, digest[0]
 
 
-def _finish(
-    order: Order, info: MediaInfo, outcome: Outcome, facts: Facts, digest: str, reasons: tuple[str, ...]
-) -> Clip:
-    container = outcome.plan.container
+def _finish(order: Order, info: MediaInfo, made: _Made) -> Clip:
+    container = made.outcome.plan.container
     target = order.folder / f"{order.stem}.{container.extension}"
-    outcome.path.rename(target)
-    warnings = tuple(f"Not cut as asked, {reason}." for reason in reasons)
+    made.outcome.path.rename(target)
+    warnings = tuple(f"Not cut as asked, {failure}." for failure in made.failures)
     return Clip(
         path=target,
         extension=container.extension,
         content_type=container.content_type,
         size=target.stat().st_size,
-        sha256=digest,
-        duration=round(float(facts.duration), 6),
-        report=report(order.spec, info, outcome, facts, warnings),
+        sha256=made.sha256,
+        duration=round(float(made.facts.duration), 6),
+        report=report(order.spec, info, made.outcome, made.facts, warnings),
     )

@@ -11,7 +11,7 @@ import av.container
 import av.stream
 from av.stream import Disposition
 
-from agent.cutting.media import AudioInfo, Kind, MediaInfo, StreamInfo, VideoInfo
+from agent.cutting.media import AudioInfo, Identity, Kind, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.mp4 import rotations
 from agent.cutting.source import identify, open_source, reading
 from clipping.errors import SourceCorrupt, SourceHasNoVideo
@@ -31,17 +31,22 @@ def probe(path: Path) -> MediaInfo:
     """
     identity = identify(path)
     with open_source(path) as container:
-        turned = rotations(path) if "mp4" in container.format.name.split(",") else {}
-        streams = tuple(_stream(s, turned.get(s.id, 0)) for s in container.streams)
-        zero = _zero(container, streams)
-        info = MediaInfo(
-            path=path,
-            container=container.format.name,
-            zero=zero,
-            duration=_duration(container, zero, streams),
-            identity=identity,
-            streams=streams,
-        )
+        return describe(container, path, identity)
+
+
+def describe(container: av.container.InputContainer, path: Path, identity: Identity) -> MediaInfo:
+    """What an opened recording holds. Raises `SourceCorrupt`, `SourceHasNoVideo`."""
+    turned = rotations(path) if "mp4" in container.format.name.split(",") else {}
+    streams = tuple(_stream(s, turned.get(s.id, 0)) for s in container.streams)
+    zero = _zero(container, streams)
+    info = MediaInfo(
+        path=path,
+        container=container.format.name,
+        zero=zero,
+        duration=_duration(container, zero, streams),
+        identity=identity,
+        streams=streams,
+    )
     movie = info.movie
     if movie is None:
         raise SourceHasNoVideo(f"{path.name} holds no video" + (", only sound." if info.sound else "."))

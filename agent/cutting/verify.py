@@ -13,12 +13,15 @@ from typing import Any
 import av
 import av.container
 
-from agent.cutting.mp4 import top_level
 from agent.cutting.outcome import Outcome
-from agent.cutting.source import DEMUXERS
+from agent.cutting.source import OPEN_OPTIONS
+from agent.cutting.timing import Malformed, Timing, timings_of_boxes, timings_of_packets
 
 EDGE_SECONDS = Fraction(1)
 """How much of both ends is decoded."""
+EDGE_PIXELS = 20_000_000
+"""How much of both ends of a copy is decoded at most: ten pictures of 1920x1080, a second of 1024x576. What
+was copied is the recording's own; what cutting can do to it shows in the first picture that lacks another."""
 SYNC_SECONDS = Fraction(20, 1000)
 """How far sound and picture may be apart from what was planned."""
 SOUND_END_SECONDS = Fraction(100, 1000)
@@ -43,29 +46,30 @@ class Facts:
 
 def verify(outcome: Outcome) -> Facts:
     """Check the file against the plan and decode its edges. Raises `Rejected`."""
-    if outcome.plan.container.boxed:
-        _check_boxes(outcome.path)
-    options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+    boxed = outcome.plan.container.boxed
     try:
-        with av.open(f"file:{outcome.path}", options=options) as clip:
+        timings = timings_of_boxes(outcome.path) if boxed else []
+        with _open(outcome.path) as clip:
             _check_streams(clip, outcome)
-            facts = _check_packets(clip, outcome)
-        with av.open(f"file:{outcome.path}", options=options) as clip:
-            _decode_edges(clip, facts.duration)
+            video: Any = clip.streams.video[0]
+            size = (video.codec_context.width, video.codec_context.height)
+            if not boxed:
+                timings = timings_of_packets(clip)
+                clip.seek(0)
+            _check_picture(timings[0], outcome)
+            _check_sound(timings[1:], outcome)
+            duration = outcome.end - outcome.start
+            pictures = None if outcome.encoder else max(1, EDGE_PIXELS // (size[0] * size[1] or 1))
+            _decode_edges(clip, duration, pictures)
+    except Malformed as error:
+        raise Rejected(str(error)) from error
     except av.error.FFmpegError as error:
         raise Rejected(f"it can't be read back: {error.strerror}") from error
-    return facts
+    return Facts(duration, *size, fps=float(outcome.frames / duration))
 
 
-def _check_boxes(path: Path) -> None:
-    try:
-        order = [box.type for box in top_level(path)]
-    except ValueError as error:
-        raise Rejected(str(error)) from error
-    if "moov" not in order or "mdat" not in order or order[0] != "ftyp":
-        raise Rejected(f"its boxes are {', '.join(order)}")
-    if order.index("moov") > order.index("mdat"):
-        raise Rejected("its index is behind the data")
+def _open(path: Path) -> av.container.InputContainer:
+    return av.open(f"file:{path}", options=OPEN_OPTIONS)
 
 
 def _check_streams(clip: av.container.InputContainer, outcome: Outcome) -> None:
@@ -80,85 +84,64 @@ def _codec(stream: Any) -> str:
     return str(stream.codec_context.codec.canonical_name) if stream.codec_context is not None else "none"
 
 
-def _check_packets(clip: av.container.InputContainer, outcome: Outcome) -> Facts:
-    shown: list[int] = []
-    last_dts: dict[int, int] = {}
-    sound: dict[int, list[Fraction]] = {}
-    video: Any = clip.streams.video[0]
-    ordered = outcome.plan.container.boxed
-    for packet in clip.demux():
-        if packet.dts is None:
-            continue
-        index = packet.stream_index
-        if ordered and packet.dts <= last_dts.get(index, packet.dts - 1):
-            raise Rejected(f"the decoding times of stream {index} don't grow")
-        last_dts[index] = packet.dts
-        if packet.pts is None or (ordered and packet.pts < packet.dts):
-            raise Rejected(f"a picture of stream {index} is shown before it is decoded")
-        if index == video.index:
-            shown.append(packet.pts)
-        else:
-            start, end = (
-                packet.pts * packet.time_base,
-                (packet.pts + (packet.duration or 0)) * packet.time_base,
-            )
-            sound.setdefault(index, [start, end])[1] = end
-    shown.sort()
-    _check_picture(shown, outcome, video.time_base)
-    _check_sound(sound, outcome)
-    duration = outcome.end - outcome.start
-    fps = float(len(shown) / duration) if duration else 0.0
-    return Facts(duration, video.codec_context.width, video.codec_context.height, fps)
-
-
-def _check_picture(shown: list[int], outcome: Outcome, time_base: Fraction) -> None:
-    if len(shown) != outcome.frames:
-        raise Rejected(f"it has {len(shown)} frames and should have {outcome.frames}")
+def _check_picture(picture: Timing, outcome: Outcome) -> None:
+    if len(picture.shown) != outcome.frames:
+        raise Rejected(f"it has {len(picture.shown)} frames and should have {outcome.frames}")
+    if not picture.ordered:
+        raise Rejected("its decoding times don't grow, or lie behind its frames")
+    shown = sorted(picture.shown)
     if any(a == b for a, b in pairwise(shown)):
         raise Rejected("two frames are shown at one time")
-    if abs(shown[0] * time_base) > START_SECONDS:
-        raise Rejected(f"its first frame is shown at {float(shown[0] * time_base):.3f} s")
-    last, planned = shown[-1] * time_base, outcome.last - outcome.start
+    first = shown[0] * picture.tick
+    if abs(first) > START_SECONDS:
+        raise Rejected(f"its first frame is shown at {float(first):.3f} s")
+    last, planned = shown[-1] * picture.tick, outcome.last - outcome.start
     if abs(last - planned) > outcome.frame_seconds:
         raise Rejected(f"its last frame is shown at {float(last):.3f} s, not at {float(planned):.3f} s")
 
 
-def _check_sound(found: dict[int, list[Fraction]], outcome: Outcome) -> None:
-    for index, planned in enumerate(outcome.sound, start=1):
-        if index not in found:
+def _check_sound(found: list[Timing], outcome: Outcome) -> None:
+    for index, (timing, planned) in enumerate(zip(found, outcome.sound, strict=True), start=1):
+        if not timing.shown:
             raise Rejected(f"sound track {index} is empty")
-        start, end = found[index]
         # What players skip, before 0, is no part of the clip.
-        off = max(start, Fraction(0)) - max(planned.start, Fraction(0))
+        begin = max(timing.shown[0] * timing.tick, Fraction(0))
+        off = begin - max(planned.start, Fraction(0))
         if abs(off) > SYNC_SECONDS:
             raise Rejected(f"sound track {index} begins {float(off) * 1000:.0f} ms off")
+        end = timing.end * timing.tick
         if abs(end - planned.end) > SOUND_END_SECONDS:
             raise Rejected(f"sound track {index} ends at {float(end):.3f} s, not {float(planned.end):.3f} s")
 
 
-def _decode_edges(clip: av.container.InputContainer, duration: Fraction) -> None:
+def _decode_edges(clip: av.container.InputContainer, duration: Fraction, pictures: int | None) -> None:
+    """Decode a second of both ends, or `pictures` of each if that is less."""
     video: Any = clip.streams.video[0]
-    for stream in clip.streams.video:
-        # As strict as Chromium, for which every decoding error is fatal.
-        stream.codec_context.options = {"err_detect": "explode"}
-        stream.thread_type = "AUTO"
-    frames = _decode(clip, EDGE_SECONDS)
+    # As strict as Chromium, for which every decoding error is fatal.
+    video.codec_context.options = {"err_detect": "explode"}
+    video.thread_type = "AUTO"
+    decoded = _decode(clip, EDGE_SECONDS, pictures)
     if duration > EDGE_SECONDS:
-        clip.seek(int((duration - EDGE_SECONDS) / video.time_base), stream=video, backward=True)
-        frames = min(frames, _decode(clip, None))
-    if frames == 0:
+        # The last keyframe if it suffices, else the one before the last second.
+        back = EDGE_SECONDS if pictures is None else Fraction(0)
+        clip.seek(int((duration - back) / video.time_base), stream=video, backward=True)
+        decoded = min(decoded, _decode(clip, None, pictures))
+    if decoded == 0:
         raise Rejected("none of its pictures can be decoded")
 
 
-def _decode(clip: av.container.InputContainer, upto: Fraction | None) -> int:
-    """Decode from here to `upto` seconds or to the end; the number of pictures."""
-    frames = 0
+def _decode(clip: av.container.InputContainer, upto: Fraction | None, most: int | None) -> int:
+    """Decode from here to `upto` seconds, or to the end, or `most` pictures; how many came."""
+    video: Any = clip.streams.video[0]
+    fed = decoded = 0
     for packet in clip.demux():
         if packet.size == 0:
-            continue  # the end: what the decoders hold back comes below
-        frames += sum(isinstance(frame, av.VideoFrame) for frame in packet.decode())
-        if upto is not None and packet.dts is not None and packet.dts * packet.time_base > upto:
-            break
-    for stream in clip.streams.video:
-        frames += len(stream.codec_context.decode(None))
-    return frames
+            continue  # the end: what the decoder holds back comes below
+        frames = packet.decode()
+        if packet.stream_index == video.index:
+            fed += 1
+            decoded += len(frames)
+            at = packet.dts * packet.time_base if packet.dts is not None else Fraction(0)
+            if fed == most or (upto is not None and at > upto):
+                break
+    return decoded + len(video.codec_context.decode(None))
