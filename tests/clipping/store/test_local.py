@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from clipping.errors import ObjectExists, StoreUnavailable
+from clipping.store.local import LocalStore
+
+KEY = "clips/h/r.mp4"
+
+
+def _store(folder: Path) -> LocalStore:
+    return LocalStore(folder / "store", public_url="http://127.0.0.1:8000")
+
+
+def _create(store: LocalStore, folder: Path, data: bytes = b"clip", key: str = KEY) -> None:
+    source = folder / "source"
+    source.write_bytes(data)
+    store.create(key, source, content_type="video/mp4", metadata={"a": "b"})
+
+
+def test_the_source_is_taken_over_and_not_copied(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"clip")
+    inode = source.stat().st_ino
+    store = _store(tmp_path)
+    store.create(KEY, source, content_type="video/mp4", metadata={})
+    found = store.open_object(KEY)
+    assert found is not None
+    path, info = found
+    assert path.stat().st_ino == inode
+    assert path.read_bytes() == b"clip"
+    assert not source.exists()
+    assert store.uri(KEY) == path.as_uri()
+    assert info.size == 4
+
+
+def test_a_source_on_another_file_system_is_copied(tmp_path: Path) -> None:
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system to copy from")
+    source = shared / f"clipping-test-{os.getpid()}"
+    source.write_bytes(b"x" * 3_000_000)
+    try:
+        store = _store(tmp_path)
+        store.create(KEY, source, content_type="video/mp4", metadata={})
+    finally:
+        source.unlink(missing_ok=True)
+    found = store.open_object(KEY)
+    assert found is not None
+    assert found[0].read_bytes() == b"x" * 3_000_000
+    assert list((tmp_path / "store" / "tmp").iterdir()) == []
+
+
+def test_only_files_are_served(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    assert store.open_object(KEY) is None
+    store.replace("ha/lease.json", b"{}", expected=None)
+    assert store.open_object("ha/lease.json") is None
+
+
+def test_a_store_opened_again_has_everything(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    _create(store, tmp_path)
+    written = store.replace("ha/lease.json", b"{}", expected=None)
+    again = _store(tmp_path)
+    assert again.stat(KEY) == store.stat(KEY)
+    assert again.get("ha/lease.json") == (b"{}", written)
+
+
+@pytest.mark.parametrize("left", ["record only", "data only", "shorter data", "longer data"])
+def test_what_a_crash_left_is_no_object_and_in_nobodys_way(tmp_path: Path, left: str) -> None:
+    store = _store(tmp_path)
+    _create(store, tmp_path)
+    data = tmp_path / "store" / "objects" / KEY
+    record = data.with_name("r.mp4@.json")
+    if left == "record only":
+        data.unlink()
+    elif left == "data only":
+        record.unlink()
+    else:
+        data.write_bytes(b"cl" if left == "shorter data" else b"clip and more")
+    assert store.stat(KEY) is None
+    assert store.get(KEY) is None
+    assert store.open_object(KEY) is None
+    assert store.list("").objects == ()
+    assert store.delete(KEY) is False
+    _create(store, tmp_path, b"again")
+    found = store.get(KEY)
+    assert found is not None
+    assert found[0] == b"again"
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    _create(store, tmp_path)
+    record = tmp_path / "store" / "objects" / "clips" / "h" / "r.mp4@.json"
+    for damage in (b"", b"{", b"[]", b'{"version": 1}'):
+        record.write_bytes(damage)
+        with pytest.raises(StoreUnavailable, match=r"r\.mp4@\.json is damaged"):
+            store.stat(KEY)
+
+
+def test_leftovers_of_long_ago_are_removed_and_young_ones_are_not(tmp_path: Path) -> None:
+    _store(tmp_path)
+    old, young = (tmp_path / "store" / "tmp" / name for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"half a clip")
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(old, (two_days_ago, two_days_ago))
+    _store(tmp_path)
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    outside = tmp_path / "outside"
+    (outside / "h").mkdir(parents=True)
+    (outside / "h" / "secret.mp4").write_bytes(b"secret")
+    (outside / "h" / "secret.mp4@.json").write_text("{}")
+    (tmp_path / "store" / "objects" / "clips").symlink_to(outside)
+    for call in (store.stat, store.get, store.open_object, store.delete):
+        with pytest.raises(StoreUnavailable, match="symbolic link"):
+            call("clips/h/secret.mp4")
+    with pytest.raises(StoreUnavailable, match="symbolic link"):
+        _create(store, tmp_path, key="clips/h/new.mp4")
+    assert store.list("").objects == ()
+    assert {path.name for path in (outside / "h").iterdir()} == {"secret.mp4", "secret.mp4@.json"}
+
+
+def test_a_data_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    _create(store, tmp_path)
+    data = tmp_path / "store" / "objects" / KEY
+    (tmp_path / "secret").write_bytes(b"clip")
+    data.unlink()
+    data.symlink_to(tmp_path / "secret")
+    with pytest.raises(StoreUnavailable, match="symbolic link"):
+        store.open_object(KEY)
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "store").symlink_to(tmp_path / "disk")
+    store = _store(tmp_path)
+    _create(store, tmp_path)
+    assert store.stat(KEY) is not None
+    assert (tmp_path / "disk" / "objects" / KEY).exists()
+
+
+def test_a_key_can_not_be_another_ones_folder(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    _create(store, tmp_path, key="clips/h/r")
+    with pytest.raises(StoreUnavailable, match="clips/h/r/x"):
+        _create(store, tmp_path, key="clips/h/r/x")
+    with pytest.raises(StoreUnavailable, match="it is a folder"):
+        _create(store, tmp_path, key="clips/h")
+    assert store.stat("clips/h") is None
+    assert store.stat("clips/h/r") is not None
+
+
+def test_a_folder_that_can_not_be_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(StoreUnavailable, match=f"{tmp_path}/store"):
+        _store(tmp_path)
+
+
+def test_a_lock_that_is_held_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    version = store.replace("ha/lease.json", b"1", expected=None).version
+    with (tmp_path / "store" / "lock").open() as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="locked"):
+            store.replace("ha/lease.json", b"2", expected=version)
+        assert time.monotonic() - begin < 30
+        assert store.get("ha/lease.json"), "readers take no lock"
+    assert store.replace("ha/lease.json", b"2", expected=version).size == 1
+
+
+def test_a_network_file_system_is_refused_for_coordination_only(tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        f"2 1 0:50 / {tmp_path}/store rw,relatime shared:1 - nfs4 nas:/clips rw,vers=4.2\n"
+    )
+    store = LocalStore(tmp_path / "store", public_url="http://x", mounts=mounts)
+    _create(store, tmp_path)
+    with pytest.raises(ObjectExists):
+        _create(store, tmp_path)
+    assert store.stat(KEY) is not None
+    for call in (
+        lambda: store.replace("ha/lease.json", b"{}", expected=None),
+        lambda: store.delete(KEY, expected="1"),
+    ):
+        with pytest.raises(StoreUnavailable, match=r"network file system \(nfs4\).*local disk"):
+            call()

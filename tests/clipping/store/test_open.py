@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipping.config import Config, validate
+from clipping.errors import ConfigurationError
+from clipping.store.gcs import GcsStore
+from clipping.store.local import LocalStore
+from clipping.store.open import open_coordination_store, open_store
+
+
+def _config(**storage: Any) -> Config:
+    return validate({"storage": storage, "api": {"public_url": "https://clips.example"}})
+
+
+def test_a_folder_is_opened(tmp_path: Path) -> None:
+    store = open_store(_config(backend="local", path=str(tmp_path / "clips"), prefix="team/"))
+    assert isinstance(store, LocalStore)
+    assert store.path_name("a.mp4") == "team/a.mp4"
+    assert store.sign("a.mp4", filename="a.mp4", seconds=1).url.startswith(
+        "https://clips.example/v1/files/a.mp4?"
+    )
+
+
+def test_a_bucket_is_opened_without_asking_it(tmp_path: Path) -> None:
+    store = open_store(_config(backend="gcs", bucket="clips", prefix="team/"))
+    assert isinstance(store, GcsStore)
+    assert store.uri("a.mp4") == "gs://clips/team/a.mp4"
+
+
+def test_coordination_may_have_a_bucket_of_its_own() -> None:
+    config = _config(backend="gcs", bucket="clips", coordination_bucket="leases")
+    assert open_coordination_store(config).uri("ha/x") == "gs://leases/ha/x"
+    assert open_store(config).uri("ha/x") == "gs://clips/ha/x"
+    assert open_coordination_store(_config(backend="gcs", bucket="clips")).uri("ha/x") == "gs://clips/ha/x"
+
+
+def test_a_folder_has_to_be_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"storage\.path: is required"):
+        open_store(_config(backend="local"))
+
+
+@pytest.mark.parametrize("prefix", ["../", "a/../", "./", "a/.b/"])
+def test_a_prefix_can_not_lead_out_of_the_store(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"storage\.prefix"):
+        open_store(_config(backend="local", path=str(tmp_path), prefix=prefix))
+
+
+def test_a_backend_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"storage\.backend"):
+        _config(backend="s3", bucket="clips")
