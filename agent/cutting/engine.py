@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from agent.cutting.ffmpeg import find_ffmpeg
-from agent.cutting.job import run_cut, run_probe
+from agent.cutting.job import run_cut, run_look, run_probe
 from agent.cutting.media import MediaInfo
-from agent.cutting.process.client import ForkServer, Job
+from agent.cutting.process.client import ForkServer
 from agent.cutting.process.job import JobCrashed
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
 from agent.cutting.process.watch import StallWatch, bytes_moved
@@ -30,6 +30,8 @@ _TERM_SECONDS = 3
 """From SIGTERM to SIGKILL for a job that stands still."""
 _KILL_SECONDS = 5
 """How long to wait for a killed process: one that hangs in the kernel is left behind."""
+_ANSWER_SECONDS = 5
+"""A NAS that does not give a few bytes in this time is taken to be away."""
 _PROBE_SECONDS = 120
 
 
@@ -51,10 +53,9 @@ class Engine:
 
     def probe(self, source: Path) -> MediaInfo:
         """What a recording holds. Raises as `agent.cutting.probe.probe`, and `TimeLimit`."""
-        run = _Supervised(
-            self._server.run(run_probe, source), self._settings, lambda *_: None, threading.Event()
-        )
-        return cast(MediaInfo, run.result(min(_PROBE_SECONDS, self._settings.time_limit_seconds)))
+        run = _Supervised(self._server, self._settings, source, lambda *_: None, threading.Event())
+        limit = min(_PROBE_SECONDS, self._settings.time_limit_seconds)
+        return cast(MediaInfo, run.result(limit, run_probe, source))
 
     def cut(
         self,
@@ -75,8 +76,8 @@ class Engine:
         stem = f"clip-{secrets.token_hex(6)}"
         order = Order(spec, folder, stem, find_ffmpeg(self._settings.ffmpeg))
         try:
-            run = _Supervised(self._server.run(run_cut, order), self._settings, progress, cancelled)
-            clip = cast(Clip, run.result(self._settings.time_limit_seconds))
+            run = _Supervised(self._server, self._settings, spec.source, progress, cancelled)
+            clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
                 leftover.unlink(missing_ok=True)
@@ -89,13 +90,15 @@ class _Supervised:
 
     def __init__(
         self,
-        job: Job,
+        server: ForkServer,
         settings: EngineSettings,
+        source: Path,
         progress: Callable[[Stage, float], None],
         cancelled: threading.Event,
     ) -> None:
-        self._job = job
+        self._server = server
         self._settings = settings
+        self._source = source
         self._progress = progress
         self._cancelled = cancelled
         self._watch = StallWatch()
@@ -103,8 +106,9 @@ class _Supervised:
         self._answer: Done | Failed | None = None
         self._exit_code: int | None = None
 
-    def result(self, limit_seconds: float) -> Any:
-        """The job's value. Raises what it raised, or why it was ended."""
+    def result(self, limit_seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run the job; its value. Raises what it raised, or why it was ended."""
+        self._job = self._server.run(function, *arguments)
         deadline = time.monotonic() + limit_seconds
         try:
             while True:
@@ -163,12 +167,28 @@ class _Supervised:
 
     def _stalled(self) -> Exception:
         helper = self._helper
+        readable = self._source_answers()
         self._end(grace=_TERM_SECONDS)
         seconds = self._settings.stall_seconds
-        log.error("cutting.stalled", pid=self._job.pid, helper=helper, seconds=seconds)
-        if helper is not None:
-            return EncoderFailed(f"ffmpeg stood still for {seconds:g} s and was ended.")
+        log.error(
+            "cutting.stalled", pid=self._job.pid, helper=helper, seconds=seconds, source_readable=readable
+        )
+        if readable:
+            who = "The cutting process" if helper is None else "ffmpeg"
+            return EncoderFailed(f"{who} stood still for {seconds:g} s and was ended.")
         return SourceUnavailable(f"The recording could not be read for {seconds:g} s: is the NAS there?")
+
+    def _source_answers(self) -> bool:
+        """Whether the recording can be read just now, tried in yet another process as this may hang too."""
+        job = self._server.run(run_look, self._source)
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                for message in job.messages(left):
+                    return isinstance(message, Done)
+            return False
+        finally:
+            job.close()
 
     def _end(self, *, grace: float) -> None:
         """Stop the whole process group, and wait until it is gone, though not for ever."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
 import socket
 import threading
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ _WAYS: dict[Mode, tuple[Way, ...]] = {
 """What is tried in turn when a way can't make the clip: slower, never wrong."""
 _FROM_START_SECONDS = 600
 """How far into a recording a clip may lie to be worth decoding everything before it."""
+_LOOK_BYTES = 64 << 10
 _PROBED, _CUT = 3.0, 92.0
 """Percent of the whole at the end of the stages."""
 
@@ -42,6 +45,16 @@ _PROBED, _CUT = 3.0, 92.0
 def run_probe(channel: socket.socket, path: Path) -> MediaInfo:
     """The probe as a job."""
     return probe(path)
+
+
+def run_look(channel: socket.socket, path: Path) -> int:
+    """Whether the recording can be read at all, as a job; the bytes that were. May hang as the NAS does."""
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        at = secrets.randbelow(max(1, size - _LOOK_BYTES))
+        # What is in this machine's memory says nothing of the NAS.
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return len(os.pread(file.fileno(), _LOOK_BYTES, at))
 
 
 def run_cut(channel: socket.socket, order: Order) -> Clip:

@@ -22,6 +22,8 @@ EDGE_SECONDS = Fraction(1)
 EDGE_PIXELS = 20_000_000
 """How much of both ends of a copy is decoded at most: ten pictures of 1920x1080, a second of 1024x576. What
 was copied is the recording's own; what cutting can do to it shows in the first picture that lacks another."""
+WHOLE_PIXELS = 5 * EDGE_PIXELS
+"""A clip of so few is decoded as a whole."""
 SYNC_SECONDS = Fraction(20, 1000)
 """How far sound and picture may be apart from what was planned."""
 SOUND_END_SECONDS = Fraction(100, 1000)
@@ -59,8 +61,7 @@ def verify(outcome: Outcome) -> Facts:
             _check_picture(timings[0], outcome)
             _check_sound(timings[1:], outcome)
             duration = outcome.end - outcome.start
-            pictures = None if outcome.encoder else max(1, EDGE_PIXELS // (size[0] * size[1] or 1))
-            _decode_edges(clip, duration, pictures)
+            _decode_edges(clip, duration, *_extent(outcome, size[0] * size[1]))
     except Malformed as error:
         raise Rejected(str(error)) from error
     except av.error.FFmpegError as error:
@@ -114,16 +115,25 @@ def _check_sound(found: list[Timing], outcome: Outcome) -> None:
             raise Rejected(f"sound track {index} ends at {float(end):.3f} s, not {float(planned.end):.3f} s")
 
 
-def _decode_edges(clip: av.container.InputContainer, duration: Fraction, pictures: int | None) -> None:
-    """Decode a second of both ends, or `pictures` of each if that is less."""
+def _extent(outcome: Outcome, pixels: int) -> tuple[Fraction, int | None]:
+    """How many seconds, and at most how many pictures, to decode of both ends."""
+    if outcome.frames * pixels <= WHOLE_PIXELS:
+        return outcome.end - outcome.start, None
+    return EDGE_SECONDS, None if outcome.encoder else max(1, EDGE_PIXELS // (pixels or 1))
+
+
+def _decode_edges(
+    clip: av.container.InputContainer, duration: Fraction, edge: Fraction, pictures: int | None
+) -> None:
+    """Decode `edge` seconds of both ends, or `pictures` of each if that is less."""
     video: Any = clip.streams.video[0]
     # As strict as Chromium, for which every decoding error is fatal.
     video.codec_context.options = {"err_detect": "explode"}
     video.thread_type = "AUTO"
-    decoded = _decode(clip, EDGE_SECONDS, pictures)
-    if duration > EDGE_SECONDS:
+    decoded = _decode(clip, edge, pictures)
+    if duration > edge:
         # The last keyframe if it suffices, else the one before the last second.
-        back = EDGE_SECONDS if pictures is None else Fraction(0)
+        back = edge if pictures is None else Fraction(0)
         clip.seek(int((duration - back) / video.time_base), stream=video, backward=True)
         decoded = min(decoded, _decode(clip, None, pictures))
     if decoded == 0:

@@ -35,8 +35,8 @@ def test_it_holds_exactly_the_frames_asked_for(
     source = make(RECORDINGS[kind])
     times = player_times(source, engine)
     wanted = [n for n, at in times.items() if Fraction(start) <= at < Fraction(end)]
-    if not wanted:
-        pytest.skip("no frame begins in this range of this recording")
+    if not wanted:  # shorter than a frame: the picture that is shown at that moment
+        wanted = [max(n for n, at in times.items() if at < Fraction(start))]
     clip = cut(source, start, end, "encode")
     assert numbers(clip.path) == wanted
     assert clip.report.frames == len(wanted)
