@@ -17,7 +17,7 @@ import av.container
 
 from agent.cutting.dts import WINDOW, DecodeTimes, Unsortable
 from agent.cutting.outcome import Outcome, Unsuited
-from agent.cutting.plan import Plan, no_picture
+from agent.cutting.plan import Plan, no_picture, without_silent
 from agent.cutting.seek import Entry, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
 from agent.cutting.tracks import CopiedTrack, EncodedTrack
@@ -81,11 +81,11 @@ def _write(
             if count % _TELL_EVERY == 0:
                 progress(min(1.0, float(picture.reached) / length) if length else 1.0)
         picture.finish()
-        written = [track.finish() for track in tracks.values()]
+        written = {index: track.finish() for index, track in tracks.items()}
     if key + picture.end <= plan.start:
         raise no_picture(plan, key + picture.end)
     return Outcome(
-        plan=plan,
+        plan=without_silent(plan, {index for index, heard in written.items() if heard is None}),
         path=target,
         start=key,
         last=key + picture.last,
@@ -93,7 +93,7 @@ def _write(
         frames=picture.frames,
         frame_seconds=picture.longest,
         reencoded=Fraction(0),
-        sound=tuple(heard for heard in written if heard is not None),
+        sound=tuple(heard for heard in written.values() if heard is not None),
         warnings=tuple(w for t in tracks.values() for w in t.warnings),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from agent.cutting import ffmpeg
 from agent.cutting.frames import Frames, frames_in
 from agent.cutting.media import MediaInfo, StreamInfo
 from agent.cutting.outcome import Outcome, Sound
-from agent.cutting.plan import Plan
+from agent.cutting.plan import Plan, without_silent
 from agent.cutting.recipe import encode_arguments
-from clipping.messages import DroppedStream, Quality
+from clipping.messages import Quality
 
 _NICENESS = 5
 """Encodes give way to copies, which somebody waits for."""
@@ -40,7 +39,7 @@ def encode(
     Raises `RangeBeyondEnd` when the picture is over by then, and the errors of `ffmpeg.run` and of `source`.
     """
     frames = frames_in(container, plan)
-    plan = _without_silent_tracks(plan, frames)
+    plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.sounding))
     hdr = plan.movie.video is not None and plan.movie.video.hdr
     tone_map = hdr and "zscale" in ffmpeg.filters(program)
     command = encode_arguments(
@@ -70,16 +69,3 @@ def encode(
 def _sound(source: StreamInfo, frames: Frames) -> Sound:
     end = min(frames.sounding[source.index], frames.end) - frames.start
     return Sound("aac", source.language, Fraction(0), end)
-
-
-def _without_silent_tracks(plan: Plan, frames: Frames) -> Plan:
-    silent = [t.source for t in plan.tracks if t.source.index not in frames.sounding]
-    if not silent:
-        return plan
-    reason = "it has no sound in this range"
-    dropped = [DroppedStream(index=s.index, codec=s.codec, reason=reason) for s in silent]
-    return replace(
-        plan,
-        tracks=tuple(t for t in plan.tracks if t.source.index in frames.sounding),
-        dropped=tuple(sorted([*plan.dropped, *dropped], key=lambda d: d.index)),
-    )

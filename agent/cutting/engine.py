@@ -152,6 +152,8 @@ class _Supervised:
                 log.error("cutting.job_crashed", traceback=str(crash))
                 raise EncoderFailed("The cut failed by a fault of the program: see the agent's log.")
             case Failed(error):
+                for note in getattr(error, "__notes__", ()):
+                    log.warning("ffmpeg.failed", source=str(self._source), stderr=note)
                 raise error
         code = self._exit_code
         how = (

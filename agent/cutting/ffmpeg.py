@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import IO
 
 from clipping.errors import EncoderFailed, NoSpace, SourceUnavailable
-from clipping.log import get_logger
-
-log = get_logger(__name__)
 
 _KEPT_LINES = 20
 _QUERY_SECONDS = 30
@@ -72,7 +69,7 @@ def run(
     """Run ffmpeg to its end, in the caller's process group.
 
     `progress` gets 0 to 1 of `seconds` of output; `started` its process id, and None at the end. Raises
-    `NoSpace`, `SourceUnavailable` or `EncoderFailed` with the last thing it said.
+    `NoSpace`, `SourceUnavailable` or `EncoderFailed` with the last thing it said; a note holds the last 20.
     """
     try:
         process = subprocess.Popen(
@@ -100,8 +97,9 @@ def run(
         process.stderr.close()
         started(None)
     if code != 0:
-        log.warning("ffmpeg.failed", code=code, stderr="\n".join(said))
-        raise failure(code, list(said))
+        error = failure(code, list(said))
+        error.add_note("\n".join(said))
+        raise error
 
 
 def failure(code: int, said: Sequence[str]) -> Exception:

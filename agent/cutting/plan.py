@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -110,6 +111,20 @@ def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction, list[str
             )
             out = info.duration
     return info.zero + spec.in_point, info.zero + out, warnings
+
+
+def without_silent(plan: Plan, silent: Set[int]) -> Plan:
+    """The plan less the sound tracks (by index) that turned out to hold nothing in its range."""
+    if not silent:
+        return plan
+    gone = [
+        _dropped(t.source, "it has no sound in this range") for t in plan.tracks if t.source.index in silent
+    ]
+    return replace(
+        plan,
+        tracks=tuple(t for t in plan.tracks if t.source.index not in silent),
+        dropped=tuple(sorted([*plan.dropped, *gone], key=lambda d: d.index)),
+    )
 
 
 def _unusable(stream: StreamInfo) -> str | None:

@@ -16,7 +16,7 @@ from agent.cutting.media import StreamInfo
 from agent.cutting.outcome import Unsuited
 from agent.cutting.plan import Plan
 from agent.cutting.source import out_of_space
-from clipping.errors import NoSpace
+from clipping.errors import EncoderFailed, NoSpace
 
 _SPACE_FLOOR = 64 << 10
 _BYTES_A_FRAME = 24
@@ -46,9 +46,12 @@ class Sink:
         """Whether nothing may begin before the picture: Matroska has no negative times."""
         self._boxed = container.boxed
         self._target = target
-        self._file: av.container.OutputContainer = av.open(
-            f"file:{target}", "w", format=container.muxer, options=options
-        )
+        try:
+            self._file: av.container.OutputContainer = av.open(
+                f"file:{target}", "w", format=container.muxer, options=options
+            )
+        except av.error.FFmpegError as error:
+            raise EncoderFailed(f"No clip can be written in {target.parent}: {error.strerror}.") from error
         self._complete = False
 
     def __enter__(self) -> Sink:

@@ -111,7 +111,8 @@ def _check_sound(found: list[Timing], outcome: Outcome) -> None:
         if abs(off) > SYNC_SECONDS:
             raise Rejected(f"sound track {index} begins {float(off) * 1000:.0f} ms off")
         end = timing.end * timing.tick
-        if abs(end - planned.end) > SOUND_END_SECONDS:
+        latest = max(planned.end, outcome.end - outcome.start)
+        if not planned.end - SOUND_END_SECONDS <= end <= latest + SOUND_END_SECONDS:
             raise Rejected(f"sound track {index} ends at {float(end):.3f} s, not {float(planned.end):.3f} s")
 
 

@@ -45,6 +45,8 @@ class Recording:
     """ffmpeg's arguments for the video's codec. None: H.264; empty: no video at all."""
     sound: tuple[str, ...] = ("aac",)
     """One codec a track; tracks get the languages of `LANGUAGES` in turn."""
+    sound_seconds: tuple[int, ...] | None = None
+    """How long each track is. None: as long as the picture."""
     picture: str = "format=yuv420p"
     """Filters that the picture passes last."""
 
@@ -88,12 +90,15 @@ def _arguments(recording: Recording) -> list[str]:
     )
     ticks = "aevalsrc=0.8*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.01):sample_rate=48000"
     arguments = [str(find_ffmpeg(None)), "-v", "error", "-nostdin", "-y"]
-    for source in (clock, number, ticks):
+    for source in (clock, number):
         arguments += ["-f", "lavfi", "-i", source]
+    for position, _ in enumerate(recording.sound):
+        length = recording.sound_seconds[position] if recording.sound_seconds else recording.seconds
+        arguments += ["-f", "lavfi", "-t", str(length), "-i", ticks]
     if recording.video != ():
         arguments += ["-filter_complex", f"[0:v][1:v]vstack,{recording.picture}[v]", "-map", "[v]"]
-    for _ in recording.sound:
-        arguments += ["-map", "2:a"]
+    for position, _ in enumerate(recording.sound):
+        arguments += ["-map", f"{2 + position}:a"]
     arguments += _h264(recording) if recording.video is None else recording.video
     for position, codec in enumerate(recording.sound):
         arguments += [f"-c:a:{position}", codec, f"-metadata:s:a:{position}"]

@@ -12,6 +12,7 @@ import pytest
 
 from agent.cutting import Engine
 from agent.cutting.mp4 import top_level
+from clipping.messages import Mode
 from tests.agent.cutting.conftest import Cut
 from tests.support.media import (
     Recording,
@@ -170,3 +171,16 @@ def test_without_a_clean_keyframe_in_reach_it_encodes_and_says_why(cut: Cut) -> 
     assert clip.report.encoder == "libx264"
     assert "keyframe" in clip.report.warnings[0]
     assert len(numbers(clip.path)) == 45
+
+
+@pytest.mark.parametrize("mode", ["copy", "encode"])
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_track_that_is_silent_in_the_range_is_left_out_and_named(
+    cut: Cut, container: str, mode: Mode
+) -> None:
+    source = make(Recording(container, sound=("aac", "aac"), sound_seconds=(3, 12)))
+    clip = cut(source, "6", "9", mode)
+    assert [a.language for a in clip.report.audio] == ["deu"]
+    (dropped,) = clip.report.dropped_streams
+    assert (dropped.index, dropped.codec) == (1, "aac")
+    assert sound_languages(clip.path) == ["deu"]
