@@ -29,9 +29,13 @@ _STOP_GRACE_SECONDS = 1.0
 _OPTIONS = [
     ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", -1),
-    # A client that is frozen or unreachable is found out, so that it no longer takes messages.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # A frozen client's stream must be gone before the shortest lease (10 s) ends, or it would be given its
+    # own message again, for as long as its stream's deadline says. All three bound the wait for a ping's answer.
+    ("grpc.keepalive_time_ms", 3_000),
+    ("grpc.keepalive_timeout_ms", 4_000),
+    ("grpc.http2.ping_timeout_ms", 4_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.max_ping_strikes", 0),
     # Two brokers on one port would share its connections at random.
     ("grpc.so_reuseport", 0),

@@ -101,6 +101,7 @@ def test_everything_survives_an_orderly_stop(broker: BrokerProcess, own_bus: Bus
     own_bus.assert_quiet(subscription)
 
 
+@pytest.mark.slow
 def test_a_streaming_client_goes_on_by_itself(broker: BrokerProcess, own_bus: Bus) -> None:
     topic, subscription = own_bus.pair()
     inbox = Inbox()
