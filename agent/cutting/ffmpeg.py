@@ -97,9 +97,9 @@ def run(
         process.stderr.close()
         started(None)
     if code != 0:
-        error = failure(code, list(said))
-        error.add_note("\n".join(said))
-        raise error
+        failed = failure(code, list(said))
+        failed.add_note("\n".join(said))
+        raise failed
 
 
 def failure(code: int, said: Sequence[str]) -> Exception:
