@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -23,7 +24,8 @@ class CertificateServer:
         class Handler(_Handler):
             certificates = body
 
-        self._server = _Server((host, port), Handler)
+        server = _Server6 if ":" in host else _Server
+        self._server = server((host, port), Handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="broker-certificates", daemon=True
         )
@@ -44,6 +46,10 @@ class CertificateServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(BaseHTTPRequestHandler):

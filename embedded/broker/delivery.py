@@ -16,6 +16,7 @@ from embedded.broker.holder import Holder
 from embedded.broker.policy import Policy
 from embedded.broker.refusals import Refusal
 from embedded.broker.storage import DeliveryState, Storage, StoredMessage
+from embedded.broker.tasks import spawn
 
 log = get_logger(__name__)
 
@@ -260,7 +261,7 @@ class Delivery:
         return int(self._clock.now().timestamp() * 1e6)
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(coroutine)
+        task = spawn(coroutine, f"delivery-{self.subscription}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

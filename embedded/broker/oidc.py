@@ -39,7 +39,7 @@ class TokenSigner:
         self._tokens: dict[tuple[str, str], tuple[str, float]] = {}
         fingerprint = x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256())
         self._key_id = fingerprint.hex()[:40]
-        self._signer: Any = crypt.RSASigner.from_string(key, key_id=self._key_id)  # type: ignore[no-untyped-call]
+        self._signer: Any = crypt.RSASigner.from_string(key, key_id=self._key_id)
         self.certificates = {self._key_id: certificate.decode()}
         """Key id to PEM certificate, as google.auth fetches them."""
 
@@ -65,7 +65,7 @@ class TokenSigner:
             "iat": now,
             "exp": now + _TOKEN_SECONDS,
         }
-        encoded: bytes = jwt.encode(self._signer, claims)  # type: ignore[no-untyped-call]
+        encoded: bytes = jwt.encode(self._signer, claims)
         return encoded.decode()
 
 

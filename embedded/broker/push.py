@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
@@ -18,12 +18,13 @@ from embedded.broker.holder import Holder
 from embedded.broker.oidc import TokenSigner
 from embedded.broker.refusals import Refusal
 from embedded.broker.registry import SubscriptionRecord
+from embedded.broker.tasks import spawn
 
 log = get_logger(__name__)
 
 _MAX_IN_FLIGHT = 16
 """Requests of one subscription at once."""
-_THREADS = 32
+_MAX_THREADS = 32
 """Requests of all subscriptions at once."""
 _CONNECT_SECONDS = 5.0
 _LEASE_MARGIN_SECONDS = 10.0
@@ -31,21 +32,24 @@ _LEASE_MARGIN_SECONDS = 10.0
 
 
 class PushSender:
-    """One task for each push subscription takes its messages; a pool of threads posts them."""
+    """One task for each push subscription takes its messages; each request is made on a thread of its own.
+
+    Daemon threads, and no executor: Python waits for an executor's threads at its exit, and an endpoint may
+    take minutes to answer.
+    """
 
     def __init__(self, signer: TokenSigner) -> None:
         self._signer = signer
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="broker-push")
-        self._sessions = threading.local()
+        self._turns = asyncio.Semaphore(_MAX_THREADS)
+        self._sessions: queue.SimpleQueue[requests.Session] = queue.SimpleQueue()
 
     def refresh(self, subscription: SubscriptionRecord) -> None:
         """Begin or end pushing, as the subscription's configuration says now."""
         wanted = bool(subscription.config.push_config.push_endpoint)
         running = subscription.id in self._tasks
         if wanted and not running:
-            name = f"push {subscription.name}"
-            self._tasks[subscription.id] = asyncio.create_task(self._run(subscription), name=name)
+            self._tasks[subscription.id] = spawn(self._run(subscription), f"push {subscription.name}")
         elif running and not wanted:
             self.stop(subscription)
 
@@ -56,10 +60,9 @@ class PushSender:
             task.cancel()
 
     def close(self) -> None:
-        """End all pushing. Requests under way are left to their timeouts."""
+        """End all pushing. Requests under way are abandoned; their messages come again after their leases."""
         for task in self._tasks.values():
             task.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, subscription: SubscriptionRecord) -> None:
         delivery = subscription.delivery
@@ -73,13 +76,13 @@ class PushSender:
             await delivery.wait_ready()
             lease = delivery.policy.ack_deadline + _LEASE_MARGIN_SECONDS
             for delivered in await delivery.take(holder, limit=_MAX_IN_FLIGHT, lease=lease):
-                task = asyncio.create_task(self._deliver(subscription, delivered))
+                task = spawn(self._deliver(subscription, delivered), "push")
                 sending.add(task)
                 task.add_done_callback(sending.discard)
 
     async def _deliver(self, subscription: SubscriptionRecord, delivered: Delivered) -> None:
-        loop = asyncio.get_running_loop()
-        accepted = await loop.run_in_executor(self._pool, self._post, subscription, delivered)
+        async with self._turns:
+            accepted = await self._posted(subscription, delivered)
         try:
             if accepted:
                 await subscription.delivery.acknowledge([delivered.ack_id])
@@ -88,16 +91,31 @@ class PushSender:
         except Refusal as error:  # the disk; the message comes again after its lease
             log.error("broker.push_not_settled", subscription=subscription.name, error=str(error))
 
+    async def _posted(self, subscription: SubscriptionRecord, delivered: Delivered) -> bool:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+
+        def post() -> None:
+            accepted = self._post(subscription, delivered)
+            try:
+                loop.call_soon_threadsafe(_settle, answer, accepted)
+            except RuntimeError:  # the loop is closed: the broker has stopped
+                log.info("broker.push_abandoned", subscription=subscription.name)
+
+        threading.Thread(target=post, name="broker-push", daemon=True).start()
+        return await answer
+
     def _post(self, subscription: SubscriptionRecord, delivered: Delivered) -> bool:
-        """On a thread of the pool."""
+        """On a thread; blocks."""
         config = subscription.config.push_config
         headers = {"Content-Type": "application/json"}
         if config.HasField("oidc_token"):
             audience = config.oidc_token.audience or config.push_endpoint
             token = self._signer.token(config.oidc_token.service_account_email, audience)
             headers["Authorization"] = f"Bearer {token}"
+        session = self._session()
         try:
-            with self._session().post(
+            with session.post(
                 config.push_endpoint,
                 data=envelope(subscription, delivered),
                 headers=headers,
@@ -109,17 +127,23 @@ class PushSender:
                 status: int | str = response.status_code
         except requests.RequestException as error:
             accepted, status = False, type(error).__name__
+        self._sessions.put(session)
         if not accepted:
             log.info("broker.push_failed", subscription=subscription.name, answer=status)
         return accepted
 
     def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._sessions, "session", None)
-        if session is None:
+        try:
+            return self._sessions.get_nowait()
+        except queue.Empty:
             session = requests.Session()
             session.trust_env = False  # a proxy of the environment is for the outside, not for loopback
-            self._sessions.session = session
-        return session
+            return session
+
+
+def _settle(answer: asyncio.Future[bool], accepted: bool) -> None:
+    if not answer.done():
+        answer.set_result(accepted)
 
 
 def envelope(subscription: SubscriptionRecord, delivered: Delivered) -> bytes:

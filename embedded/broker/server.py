@@ -19,6 +19,7 @@ from embedded.broker.registry import Registry
 from embedded.broker.storage import Storage
 from embedded.broker.subscriber import Subscriber
 from embedded.broker.subscriptions import Subscriptions
+from embedded.broker.tasks import spawn
 from embedded.broker.upkeep import flush, flush_forever, sweep_forever
 
 _MAX_REQUEST_BYTES = 16 << 20
@@ -30,7 +31,7 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", -1),
     # A frozen client's stream must be gone before the shortest lease (10 s) ends, or it would be given its
-    # own message again, for as long as its stream's deadline says. All three bound the wait for a ping's answer.
+    # own message again, for as long as its stream's deadline says.
     ("grpc.keepalive_time_ms", 3_000),
     ("grpc.keepalive_timeout_ms", 4_000),
     ("grpc.http2.ping_timeout_ms", 4_000),
@@ -61,8 +62,8 @@ class Broker:
         subscriber = Subscriber(self._registry, subscriptions)
         self._server.add_generic_rpc_handlers((publisher.handler(), subscriber.handler()))
         self._tasks = [
-            asyncio.create_task(flush_forever(self._registry), name="broker-flush"),
-            asyncio.create_task(sweep_forever(self._registry, self._storage), name="broker-sweep"),
+            spawn(flush_forever(self._registry), "broker-flush"),
+            spawn(sweep_forever(self._registry, self._storage), "broker-sweep"),
         ]
         self.host_port = ""
         self.certs_url = ""

@@ -83,9 +83,9 @@ class Writer:
             connection.execute("BEGIN IMMEDIATE")
             results = [change(connection) for change, _ in batch]
             connection.execute("COMMIT")
-        except (sqlite3.Error, OverflowError) as error:
-            # A full or failing disk: nothing of this batch happened, and every caller is told so.
-            log.error("broker.commit_failed", error=str(error), changes=len(batch))
+        except Exception as error:
+            # Most likely a full or failing disk: nothing of this batch happened, and every caller is told so.
+            log.exception("broker.commit_failed", error=str(error), changes=len(batch))
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             failure = Unavailable(f"the broker's database can't be written: {error}")

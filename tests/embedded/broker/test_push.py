@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import stat
 import time
 from typing import Any
@@ -13,7 +14,7 @@ import requests
 from google.auth.exceptions import GoogleAuthError
 from google.oauth2 import id_token
 
-from tests.embedded.broker.bus import RPC_SECONDS, Bus
+from tests.embedded.broker.bus import PATIENCE_SECONDS, RPC_SECONDS, Bus
 from tests.embedded.broker.receiver import Receiver
 from tests.support.broker import BrokerProcess
 
@@ -116,6 +117,19 @@ def test_the_signing_key_stays_the_same_and_is_the_owners_alone(broker: BrokerPr
     assert requests.get(broker.certs_url, timeout=RPC_SECONDS).json() == certificates
     key = broker.data / "push-signing-key.pem"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_an_endpoint_that_does_not_answer_does_not_keep_the_broker_from_stopping(
+    broker: BrokerProcess, own_bus: Bus
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        topic, _ = own_bus.pair(push_config={"push_endpoint": endpoint}, ack_deadline_seconds=600)
+        own_bus.publish(topic, b"unanswered")
+        silent.settimeout(PATIENCE_SECONDS)
+        connection, _ = silent.accept()
+        with connection:
+            assert broker.stop() == 0
 
 
 def test_only_certificates_are_served_over_http(broker: BrokerProcess) -> None:

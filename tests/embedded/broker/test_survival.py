@@ -115,6 +115,20 @@ def test_a_streaming_client_goes_on_by_itself(broker: BrokerProcess, own_bus: Bu
 
 
 @pytest.mark.slow
+def test_a_streaming_client_goes_on_over_an_orderly_stop(broker: BrokerProcess, own_bus: Bus) -> None:
+    topic, subscription = own_bus.pair()
+    inbox = Inbox()
+    with own_bus.receiving(subscription, inbox):
+        own_bus.publish(topic, b"before")
+        inbox.wait(1)
+        assert broker.stop() == 0
+        broker.start()
+        own_bus.publish(topic, b"after")
+        inbox.wait(2)
+    assert b"after" in inbox.bodies
+
+
+@pytest.mark.slow
 def test_every_confirmed_publish_survives_kills_under_load(broker: BrokerProcess, own_bus: Bus) -> None:
     topic, subscription = own_bus.pair(ack_deadline_seconds=600)
     confirmed: list[bytes] = []
