@@ -1,8 +1,8 @@
 """`python -m bench.pipeline`: what the service adds to a bare `ffmpeg -c copy`.
 
 Requests for stream copies of two minutes out of a recording of one hour go through the whole local stack
-(POST, database, Pub/Sub, cut, verification, store, completion); the same cuts are made by ffmpeg alone, turn by
-turn in the same run. Then clips a second at 1, 4 and 8 slots, beside as many ffmpegs at once.
+(POST, database, Pub/Sub, cut, verification, store, completion); in turns with them the same cuts are made by
+ffmpeg alone. Then clips a second at 1, 4 and 8 slots, beside as many ffmpegs at once.
 """
 
 from __future__ import annotations
@@ -110,9 +110,8 @@ def one_at_a_time(recording: Path, count: int) -> None:
     _row("POST to completed", ours)
     _row("  of that in the agent", processing)
     _row("what we add", added)
-    print(
-        f"  ratio of the medians                      {statistics.median(ours) / statistics.median(rival):5.2f}x"
-    )
+    ratio = statistics.median(ours) / statistics.median(rival)
+    print(f"  ratio of the medians                      {ratio:5.2f}x")
 
 
 def many_at_once(recording: Path, count: int) -> None:
