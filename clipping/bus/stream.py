@@ -7,22 +7,18 @@ Pub/Sub is away, the stream's calls are watched by an interceptor: they are open
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import grpc
 from google.cloud.pubsub_v1.subscriber.futures import StreamingPullFuture
 from google.cloud.pubsub_v1.subscriber.message import Message
 from google.cloud.pubsub_v1.subscriber.scheduler import ThreadScheduler
 from google.cloud.pubsub_v1.types import FlowControl
 
 from clipping.bus.connection import subscriber_client
-from clipping.bus.failures import BUS_ERRORS, explain, unavailable, where
+from clipping.bus.failures import BUS_ERRORS, explain, unavailable
+from clipping.bus.watch import StreamWatch
 from clipping.clock import Clock
-
-_SETTLED_SECONDS = 0.5
-"""A call that has stood for so long on a connected channel was not refused."""
 
 
 class Stream:
@@ -45,7 +41,7 @@ class Stream:
         self._max_wait_seconds = max_wait_seconds
         self._on_message = on_message
         self._thread_name = thread_name
-        self._watch = _Watch(clock)
+        self._watch = StreamWatch(clock)
         self._future: StreamingPullFuture | None = None
         self._cancelled = threading.Event()
 
@@ -87,6 +83,11 @@ class Stream:
         """Whether `cancel` was called."""
         return self._cancelled.is_set()
 
+    @property
+    def over(self) -> bool:
+        """Whether it was cancelled or has ended by itself: what waits for a slot has no lease any more."""
+        return self.cancelled or (self._future is not None and bool(self._future.done()))
+
     def ended(self, timeout: float) -> bool:
         """Whether the stream has ended, after waiting for it at most so many seconds."""
         if self._future is None:
@@ -108,73 +109,9 @@ class Stream:
         return self._watch.connected()
 
     def stuck(self) -> bool:
-        """Whether the broker is back while the library, which reopens five times in ten seconds, waits."""
+        """Whether the broker is back and the library makes no use of it yet."""
         return self._watch.stuck()
 
     def trouble(self) -> str:
         """What is in the way while it is not connected."""
         return self._watch.trouble
-
-
-class _Watch(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
-    """Sees every call of the stream begin and break."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.channel: grpc.Channel | None = None
-        self.trouble = f"connecting to {where()}"
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._call: Any = None
-        self._opened_at = 0.0
-        self._ready: grpc.Future | None = None
-        self._closed = False
-
-    def intercept_stream_stream(
-        self, continuation: Callable[..., Any], details: Any, requests: Iterator[Any]
-    ) -> Any:
-        """What gRPC calls for each call of the stream."""
-        call = continuation(details, requests)
-        with self._lock:
-            self._call, self._opened_at = call, self._clock.monotonic()
-            closed = self._closed
-        if closed:
-            # A stream that was cancelled during an outage is reopened by the library for ever, and swallows
-            # messages once the broker is back. A cancelled call is what ends that.
-            call.cancel()
-        call.add_done_callback(self._broken)
-        return call
-
-    def connected(self) -> bool:
-        with self._lock:
-            stands = self._clock.monotonic() - self._opened_at >= _SETTLED_SECONDS
-            return self._channel_is_ready() and stands and self._is_open()
-
-    def stuck(self) -> bool:
-        with self._lock:
-            return self._channel_is_ready() and not self._is_open()
-
-    def _is_open(self) -> bool:
-        return self._call is not None and bool(self._call.is_active())
-
-    def _channel_is_ready(self) -> bool:
-        if self._closed or self._call is None or self.channel is None:
-            return False
-        if self._ready is None:
-            # Watches the channel's state with a thread of its own, until it is ready and no longer.
-            self._ready = grpc.channel_ready_future(self.channel)
-        return bool(self._ready.done())
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            if self._ready is not None:
-                self._ready.cancel()
-
-    def _broken(self, call: Any) -> None:
-        with self._lock:
-            if self._closed:
-                return
-            self.trouble = f"the stream from {where()} broke: {call.code().name}: {call.details()}"
-            if self._ready is not None:
-                self._ready.cancel()
-                self._ready = None

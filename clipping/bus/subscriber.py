@@ -207,7 +207,7 @@ class Subscription:
         return worked
 
     def _on_message(self, stream: Stream, message: Message) -> None:
-        if not self._slots.enter(lambda: stream.cancelled):
+        if not self._slots.enter(lambda: stream.over):
             self._leases.release(message.ack_id)
             return
         try:

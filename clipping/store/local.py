@@ -213,7 +213,7 @@ class LocalStore:
     @contextmanager
     def _brought_here(self, source: Path) -> Iterator[Path]:
         """The source itself when a rename can take it, else a copy of it; on the disk, not in a cache."""
-        if source.stat().st_dev == self._temporary.stat().st_dev:
+        if self._can_take(source):
             sync_file(source)
             yield source
             return
@@ -224,6 +224,20 @@ class LocalStore:
             yield copy
         finally:
             copy.unlink(missing_ok=True)
+
+    def _can_take(self, source: Path) -> bool:
+        """Whether a rename can bring the file here.
+
+        Tried with a link, as device numbers do not tell: two bind mounts of one file system, such as systemd
+        makes for the paths that a service may write, have the same and refuse all the same.
+        """
+        probe = self._temporary / secrets.token_hex(12)
+        try:
+            os.link(source, probe)
+        except OSError:
+            return False
+        probe.unlink()
+        return True
 
     @contextmanager
     def _coordinated(self) -> Iterator[None]:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -54,6 +57,28 @@ def test_a_source_on_another_file_system_is_copied(tmp_path: Path) -> None:
     assert found is not None
     assert found[0].read_bytes() == b"x" * 3_000_000
     assert list((tmp_path / "store" / "tmp").iterdir()) == []
+
+
+def test_a_source_behind_another_mount_of_the_same_file_system_is_copied(tmp_path: Path) -> None:
+    """As under systemd: ReadWritePaths are bind mounts, and a rename between them is refused."""
+    for name in ("spool", "spool-mount", "disk", "store"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "spool" / "source").write_bytes(b"clip")
+    program = (
+        "import sys; from pathlib import Path; from clipping.store.local import LocalStore\n"
+        "folder = Path(sys.argv[1])\n"
+        "store = LocalStore(folder / 'store', public_url='http://x')\n"
+        f"store.create({KEY!r}, folder / 'spool-mount' / 'source', content_type='video/mp4', metadata={{}})"
+    )
+    mount = 'mount --bind "$1/spool" "$1/spool-mount" && mount --bind "$1/disk" "$1/store" && '
+    run = mount + '"$2" -c "$3" "$1"'
+    own_mounts = ["unshare", "--user", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*own_mounts, "true"], timeout=60).returncode:
+        pytest.skip("this user may not make mounts of its own")
+    command = [*own_mounts, "sh", "-c", run, "sh", str(tmp_path), sys.executable, program]
+    assert subprocess.run(command, timeout=60).returncode == 0
+    store = LocalStore(tmp_path / "disk", public_url="http://x")
+    assert store.get(KEY) is not None
 
 
 def test_only_files_are_served(tmp_path: Path) -> None:
