@@ -128,7 +128,9 @@ class Delivery:
         try:
             await future
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
+            if future in self._waiting:
+                self._waiting.remove(future)
+            else:
                 self._react()  # woken and cancelled at once: another one takes the turn
             raise
 

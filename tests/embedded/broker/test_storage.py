@@ -192,6 +192,23 @@ def test_a_lease_that_was_flushed_is_there_after_a_restart(tmp_path: Path) -> No
     with_parts(tmp_path, restarted)
 
 
+def test_those_who_stop_waiting_leave_no_trace_and_take_nobodys_turn(tmp_path: Path) -> None:
+    async def act(parts: Parts) -> None:
+        delivery = (await parts.subscription()).delivery
+        for _ in range(100):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(delivery.wait_ready(), 0.001)
+        assert len(delivery._waiting) == 0
+        quitter = asyncio.create_task(delivery.wait_ready())
+        patient = asyncio.create_task(delivery.wait_ready())
+        await asyncio.sleep(0)
+        await parts.publish(b"x")
+        quitter.cancel()
+        await asyncio.wait_for(patient, 60)
+
+    with_parts(tmp_path, act)
+
+
 def test_ids_never_repeat_even_if_the_clock_was_set_back(tmp_path: Path) -> None:
     seen: list[int] = []
 
