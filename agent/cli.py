@@ -115,14 +115,17 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _provision(arguments: argparse.Namespace) -> int:
     from clipping.bus.provision import provision
     from clipping.bus.topology import topology
+    from clipping.store.retention import keep_clips
 
     loaded = _load(arguments)
-    changes = provision(loaded.pubsub.project, topology(loaded), dry_run=arguments.dry_run)
+    dry_run = arguments.dry_run
+    changes = [str(change) for change in provision(loaded.pubsub.project, topology(loaded), dry_run=dry_run)]
+    changes += keep_clips(loaded, dry_run=dry_run)
     if arguments.json:
-        print(json.dumps([str(change) for change in changes]))
+        print(json.dumps(changes))
     else:
         for change in changes:
-            print(("would " if arguments.dry_run else "") + str(change))
+            print(("would " if dry_run else "") + change)
         if not changes:
             print("everything is as it should be")
     return EXIT_OK

@@ -108,6 +108,9 @@ def run(config: Config, *, announce: Callable[[str], None]) -> int:
     engine.close()
     spool.close()
     log.info("agent.stopped", finished=finished)
+    if not finished:
+        # A handler that hangs (in an upload, say) is no daemon thread: the interpreter would wait for it.
+        os._exit(EXIT_OK)
     return EXIT_OK
 
 

@@ -17,7 +17,7 @@ from clipping.bus.topology import topology
 from clipping.clock import SystemClock
 from clipping.config import Config, NasRoot
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
-from clipping.store.open import open_store
+from clipping.store.open import open_coordination_store, open_store
 
 MAX_CLOCK_ERROR_SECONDS = 60.0
 """Signed links and tokens carry times; Google refuses them when they are minutes off."""
@@ -112,7 +112,7 @@ def _pubsub(config: Config) -> str:
 
 
 def _store(config: Config) -> str:
-    store = open_store(config)
+    store = open_coordination_store(config)
     key = f"ha/{config.agent.cluster}/doctor/{config.agent.id}-{secrets.token_hex(4)}.json"
     info = store.replace(key, b"{}", expected=None)
     read = store.get(key)

@@ -84,17 +84,21 @@ class Agent(_Section):
     """How long a stop waits for the clips in hand before it gives them back."""
 
 
+TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9._~%+-]{2,254}$")]
+"""What Pub/Sub takes as the name of a topic or a subscription."""
+
+
 class PubSub(_Section):
     """Topics and subscriptions. `clipping-agent provision` creates them."""
 
     project: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] = "clipping-local"
-    requests_topic: Name = "clipping-requests"
-    complete_topic: Name = "clipping-complete"
-    progress_topic: Name = "clipping-progress"
-    dead_letter_topic: Name = "clipping-dead-letter"
-    worker_subscription: Name = "clipping-worker"
-    batch_subscription: Name = "clipping-worker-batch"
-    api_subscription_prefix: Name = "clipping-api"
+    requests_topic: TopicName = "clipping-requests"
+    complete_topic: TopicName = "clipping-complete"
+    progress_topic: TopicName = "clipping-progress"
+    dead_letter_topic: TopicName = "clipping-dead-letter"
+    worker_subscription: TopicName = "clipping-worker"
+    batch_subscription: TopicName = "clipping-worker-batch"
+    api_subscription_prefix: TopicName = "clipping-api"
     """The API's subscriptions: this and `-complete`, `-progress`, `-dead-letter`."""
     retry_min_seconds: Annotated[float, Field(ge=0, le=600)] = 10
     """How long Pub/Sub waits before it delivers a message again that was given back; doubles each time."""

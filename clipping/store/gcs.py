@@ -25,6 +25,7 @@ from clipping.store.disposition import attachment
 from clipping.store.gcs_credentials import Identity, identity
 from clipping.store.gcs_failures import GCS_ERRORS, bucket_is_missing, unavailable
 from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
+from clipping.store.retention import with_rule
 
 _CALL_SECONDS = 4.0
 _LIST_SECONDS = 10.0
@@ -172,6 +173,17 @@ class GcsStore:
 
     def path_name(self, key: str) -> str:
         return self.uri(key)
+
+    def keep_for(self, prefix: str, days: int, *, dry_run: bool) -> bool:
+        """Have the bucket delete objects under `prefix` after `days`. False when it does so already."""
+        with self._failing_as("set how long clips are kept"):
+            bucket, _, _ = self._connect()
+            bucket.reload(timeout=_LIST_SECONDS, retry=None)
+            rules = with_rule(list(bucket.lifecycle_rules), self._prefix + prefix, days)
+            if rules is not None and not dry_run:
+                bucket.lifecycle_rules = rules
+                bucket.patch(timeout=_LIST_SECONDS, retry=None)
+        return rules is not None
 
     def close(self) -> None:
         """Drop the connections; the next call makes new ones."""

@@ -31,6 +31,7 @@ def _calls(store: GcsStore, source: Path) -> Iterator[Callable[[], object]]:
     yield lambda: store.delete(KEY)
     yield lambda: store.delete(KEY, expected="1")
     yield lambda: store.list("")
+    yield lambda: store.keep_for("clips/", 30, dry_run=False)
     yield store.server_time
 
 
@@ -48,6 +49,12 @@ def test_a_large_clip_goes_in_chunks_and_arrives_whole(gcs_server: FakeGcs, tmp_
     with pytest.raises(ObjectExists):
         store.create(KEY, source, content_type="video/mp4", metadata={})
     store.close()
+
+
+def test_how_long_clips_are_kept_can_be_asked_of_a_bucket(gcs: GcsStore) -> None:
+    # The emulator takes the rule and forgets it: what is asked for is tested in test_retention.
+    assert gcs.keep_for("clips/", 30, dry_run=True)
+    assert gcs.keep_for("clips/", 30, dry_run=False)
 
 
 def test_a_server_that_is_gone_is_reported_in_time_by_every_call(
