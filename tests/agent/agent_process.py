@@ -21,7 +21,7 @@ from clipping.bus.connection import subscriber_client
 from clipping.ids import new_request_id
 from clipping.messages import CompletionMessage, RequestMessage, parse_clip_request
 from tests.support.broker import BrokerProcess
-from tests.support.stack import wait_for
+from tests.support.waiting import eventually
 
 PROJECT = "clipping-local"
 START_SECONDS = 60.0
@@ -130,13 +130,13 @@ class AgentProcess:
             found = [one for one in self.completions if one.request_id == request_id]
             return found if len(found) >= count else None
 
-        found: list[CompletionMessage] = wait_for(
-            look, f"{count} completions of {request_id}", timeout=timeout, logs=self.log
+        found: list[CompletionMessage] = eventually(
+            look, f"{count} completions of {request_id}", within=timeout, logs=self.log
         )
         return found
 
     def dead_letters(self) -> list[bytes]:
-        found: list[bytes] = wait_for(lambda: self._pull("dead"), "a dead letter", logs=self.log)
+        found: list[bytes] = eventually(lambda: self._pull("dead"), "a dead letter", logs=self.log)
         return found
 
     def objects(self, request_id: str) -> list[Path]:

@@ -12,7 +12,7 @@ import requests
 
 from tests.agent.agent_process import AgentProcess
 from tests.support.media import Recording, make
-from tests.support.stack import wait_for
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_message_that_comes_twice_at_once_is_cut_once(agent: AgentProcess) -> 
     message = agent.send(start_seconds=0, end_seconds=11, mode="encode")
     agent.publish(message)
     agent.completed(message.request_id)
-    wait_for(lambda: agent.events("clip.joined") or agent.events("clip.adopted"), "the second message")
+    eventually(lambda: agent.events("clip.joined") or agent.events("clip.adopted"), "the second message")
     assert len(agent.events("clip.joined")) + len(agent.events("clip.adopted")) == 1
     agent.stop()
     assert not agent.undelivered()()
@@ -70,9 +70,9 @@ def test_a_message_that_nobody_can_read_is_put_aside_at_once(agent: AgentProcess
 def test_a_nas_that_is_away_is_waited_for(agent: AgentProcess) -> None:
     (agent.nas / "night.mp4").rename(agent.folder / "unplugged.mp4")  # an empty folder: nothing is mounted
     message = agent.send()
-    wait_for(lambda: len(agent.events("clip.released")) >= 2, "two attempts", logs=agent.log)
+    eventually(lambda: len(agent.events("clip.released")) >= 2, "two attempts", logs=agent.log)
     assert {event["code"] for event in agent.events("clip.released")} == {"SOURCE_UNAVAILABLE"}
-    unwell = wait_for(lambda: _unwell(agent), "the health page to tell")
+    unwell = eventually(lambda: _unwell(agent), "the health page to tell")
     assert "is the NAS mounted" in unwell
     (agent.folder / "unplugged.mp4").rename(agent.nas / "night.mp4")
     (completion,) = agent.completed(message.request_id)
@@ -93,7 +93,7 @@ def test_a_drain_that_is_too_short_gives_the_clip_back(tmp_path: Path) -> None:
         agent.stop()
         agent.start()
         message = agent.send(start_seconds=0, end_seconds=55, mode="encode")
-        wait_for(lambda: list((agent.folder / "state/spool").rglob("*.part*")), "the cut", logs=agent.log)
+        eventually(lambda: list((agent.folder / "state/spool").rglob("*.part*")), "the cut", logs=agent.log)
         begun = time.monotonic()
         assert agent.stop() == 0
         assert time.monotonic() - begun < 20

@@ -10,8 +10,7 @@ import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +27,7 @@ from clipping.bus.publisher import Publisher
 from clipping.bus.topology import topology
 from clipping.config import Config, overlay, validate
 from clipping.messages import CompletionMessage, ProgressMessage
+from tests.support.waiting import eventually
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -40,17 +40,6 @@ T = TypeVar("T")
 
 def key(name: str, role: str, secret: str) -> dict[str, str]:
     return {"name": name, "role": role, "sha256": hashlib.sha256(secret.encode()).hexdigest()}
-
-
-def wait_for(what: Callable[[], T | None], *, seconds: float = WAIT_SECONDS) -> T:
-    """The first answer that is something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        answer = what()
-        if answer:
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"did not happen within {seconds:g} s: {what}")
 
 
 @contextmanager
@@ -190,7 +179,7 @@ class ApiProcess:
             found = self.status(request_id)
             return found if found["status"] == status else None
 
-        return wait_for(reached)
+        return eventually(reached)
 
     def send(self, message: CompletionMessage | ProgressMessage) -> None:
         """Publish what an agent would."""

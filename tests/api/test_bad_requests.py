@@ -14,7 +14,8 @@ from sqlalchemy import delete
 
 from api.db.tables import Clip
 from clipping.bus.subscriber import Delivery, Subscription
-from tests.api.process import CLIENT, HTTP_SECONDS, ApiProcess, wait_for
+from tests.api.process import CLIENT, HTTP_SECONDS, ApiProcess
+from tests.support.waiting import eventually
 
 INVALID = (400, "INVALID_REQUEST")
 
@@ -224,7 +225,7 @@ def test_none_of_it_was_published(api: ApiProcess) -> None:
     good = [api.request().json()["request_id"], api.request(priority="low").json()["request_id"]]
     for subscription in subscriptions:
         subscription.start()
-    wait_for(lambda: len(seen) >= 2)
+    eventually(lambda: len(seen) >= 2)
     for subscription in subscriptions:
         subscription.drain(10)
         subscription.close()

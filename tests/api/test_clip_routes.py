@@ -14,7 +14,8 @@ from clipping.messages import RequestMessage
 from clipping.store.local import LocalStore
 from clipping.store.port import clip_key
 from tests.api.messages import completed, failed, progress
-from tests.api.process import ADMIN, STRANGER, ApiProcess, wait_for
+from tests.api.process import ADMIN, STRANGER, ApiProcess
+from tests.support.waiting import eventually
 
 Z_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -87,7 +88,7 @@ def test_a_request_goes_to_its_lane_with_its_trace(api: ApiProcess) -> None:
     body = accepted(api, output_quality="medium", priority="normal", metadata={"a": "ä"})
     del api.session.headers["traceparent"]
     subscription.start()
-    delivery = wait_for(lambda: found.get(body["request_id"]))
+    delivery = eventually(lambda: found.get(body["request_id"]))
     subscription.drain(10)
     subscription.close()
     assert dict(delivery.attributes) == {
@@ -99,7 +100,7 @@ def test_a_request_goes_to_its_lane_with_its_trace(api: ApiProcess) -> None:
     message = RequestMessage.from_json(delivery.data)
     assert (message.owner, message.hand_id, message.metadata) == ("web", "hand-1", {"a": "ä"})
     assert (message.in_seconds, message.out_seconds, message.mode) == (1.0, 31.0, "encode")
-    assert wait_for(lambda: api.counts()["outbox"] == 0)
+    assert eventually(lambda: api.counts()["outbox"] == 0)
 
 
 def test_progress_and_completion_reach_the_caller(api: ApiProcess) -> None:
@@ -119,7 +120,7 @@ def test_progress_and_completion_reach_the_caller(api: ApiProcess) -> None:
     assert after["report"]["video"] == {"codec": "h264", "width": 1920, "height": 1080, "fps": 25.0}
     assert after["completed_at"] == "2026-11-20T08:15:30.000Z"
     assert after["started_at"] == during["started_at"]
-    assert wait_for(lambda: api.get("/health").json()["status"] == "healthy")
+    assert eventually(lambda: api.get("/health").json()["status"] == "healthy")
 
 
 def test_a_failure_says_why(api: ApiProcess) -> None:
@@ -164,7 +165,7 @@ def test_what_cannot_be_read_is_stored_aside_and_the_next_is_served(api: ApiProc
     request_id = accepted(api)["request_id"]
     api.send(completed(request_id=request_id))
     api.wait_for_status(request_id, "completed")
-    assert wait_for(lambda: api.counts()["parked_messages"] == before + 5)
+    assert eventually(lambda: api.counts()["parked_messages"] == before + 5)
 
 
 def test_a_download_is_signed_afresh_and_expires_in_days(api: ApiProcess, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from clipping.bus.subscriber import Delivery, Subscription
 from clipping.messages import ClipRequest, RequestMessage
 from tests.api.conftest import MakeApi
 from tests.api.messages import NOW, completed
-from tests.api.process import ApiProcess, emulator_host, wait_for
+from tests.api.process import ApiProcess, emulator_host
 from tests.support.broker import BrokerProcess
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -110,8 +111,8 @@ def test_a_published_request_leaves_the_outbox(make_api: MakeApi) -> None:
     api = make_api()
     with arrivals(api) as seen:
         wanted = [api.request().json()["request_id"] for _ in range(20)]
-        wait_for(lambda: api.counts()["outbox"] == 0)
-        wait_for(lambda: len(seen) >= 20)
+        eventually(lambda: api.counts()["outbox"] == 0)
+        eventually(lambda: len(seen) >= 20)
     assert sorted(seen) == sorted(wanted)
 
 
@@ -132,8 +133,8 @@ def test_a_request_survives_a_frozen_broker_and_the_death_of_the_api(
         api.start()
         wanted = {answer.json()["request_id"] for answer in answers}
         with arrivals(api) as seen:
-            wait_for(lambda: wanted <= set(seen))
-        assert wait_for(lambda: api.counts()["outbox"] == 0)
+            eventually(lambda: wanted <= set(seen))
+        assert eventually(lambda: api.counts()["outbox"] == 0)
         for request_id in wanted:
             api.send(completed(request_id=request_id))
             api.wait_for_status(request_id, "completed")
@@ -150,5 +151,5 @@ def test_what_waits_for_a_broker_that_is_away_is_sent_when_it_is_back(
         assert api.counts()["outbox"] == 30
         broker.start()
         with arrivals(api) as seen:
-            wait_for(lambda: wanted <= set(seen))
-        assert wait_for(lambda: api.counts()["outbox"] == 0)
+            eventually(lambda: wanted <= set(seen))
+        assert eventually(lambda: api.counts()["outbox"] == 0)

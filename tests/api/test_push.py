@@ -26,8 +26,9 @@ from clipping.errors import Forbidden, QueueUnavailable, Unauthorized
 from clipping.messages import CompletionMessage
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, progress
-from tests.api.process import ApiProcess, wait_for
+from tests.api.process import ApiProcess
 from tests.support.broker import BrokerProcess
+from tests.support.waiting import eventually
 
 AUDIENCE = "https://clips.example.com/v1/internal/pubsub"
 ACCOUNT = "push@clips.iam.gserviceaccount.com"
@@ -284,7 +285,7 @@ def test_the_broker_pushes_with_a_token_we_accept(make_api: MakeApi, broker: Bro
     request_id = api.request().json()["request_id"]
     api.send(completed(request_id=request_id))
     api.wait_for_status(request_id, "completed")
-    assert wait_for(lambda: api.get("/health").json()["status"] == "healthy")
+    assert eventually(lambda: api.get("/health").json()["status"] == "healthy")
 
 
 def _free_port() -> int:

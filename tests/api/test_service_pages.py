@@ -19,8 +19,9 @@ from api.app import create_app
 from api.serving import Server, bind, url_of
 from clipping.config import validate
 from tests.api.conftest import MakeApi
-from tests.api.process import ApiProcess, wait_for
+from tests.api.process import ApiProcess
 from tests.support.broker import BrokerProcess
+from tests.support.waiting import eventually
 
 
 @contextmanager
@@ -47,27 +48,27 @@ def test_health_needs_no_key_and_counts_the_queue(api: ApiProcess) -> None:
         found: dict[str, object] = answer.json()
         return found if found["status"] == "healthy" else None
 
-    before = wait_for(healthy)
+    before = eventually(healthy)
     assert before["api_status"] == "healthy"
     assert before["reasons"] == []
     assert before["version"]
     api.request()
-    assert wait_for(healthy)["queue_depth"] == before["queue_depth"] + 1  # type: ignore[operator]
+    assert eventually(healthy)["queue_depth"] == before["queue_depth"] + 1  # type: ignore[operator]
 
 
 @pytest.mark.slow
 def test_health_is_degraded_without_pubsub_and_recovers(tmp_path: Path, make_api: MakeApi) -> None:
     with BrokerProcess(tmp_path / "broker") as own:
         api = make_api(own)
-        wait_for(lambda: anonymous(api, "/health").json()["status"] == "healthy")
+        eventually(lambda: anonymous(api, "/health").json()["status"] == "healthy")
         own.kill()
-        wait_for(lambda: anonymous(api, "/health").json()["status"] == "degraded")
+        eventually(lambda: anonymous(api, "/health").json()["status"] == "degraded")
         assert api.request().status_code == 202
         reasons = anonymous(api, "/health").json()["reasons"]
         assert any("outbox" in reason for reason in reasons)
         own.start()
-        wait_for(lambda: anonymous(api, "/health").json()["status"] == "healthy")
-        assert wait_for(lambda: api.counts()["outbox"] == 0)
+        eventually(lambda: anonymous(api, "/health").json()["status"] == "healthy")
+        assert eventually(lambda: api.counts()["outbox"] == 0)
 
 
 def test_without_its_database_it_takes_nothing_and_says_so(broker: BrokerProcess, tmp_path: Path) -> None:

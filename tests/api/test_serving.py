@@ -19,7 +19,8 @@ import yaml
 
 from clipping.store.local import LocalStore
 from tests.api.conftest import MakeApi
-from tests.api.process import CLIENT, ApiProcess, wait_for
+from tests.api.process import CLIENT, ApiProcess
+from tests.support.waiting import eventually
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -198,7 +199,7 @@ def test_gunicorn_serves_it_too(api: ApiProcess, tmp_path: Path) -> None:
             return False
 
     try:
-        wait_for(healthy)
+        eventually(healthy)
         for _ in range(10):
             answer = requests.post(
                 f"http://{address}/v1/clip/request", json=body, headers=headers, timeout=30

@@ -9,7 +9,8 @@ import av
 import pytest
 import requests
 
-from tests.support.stack import RunningStack, wait_for
+from tests.support.stack import RunningStack
+from tests.support.waiting import eventually
 
 
 def download(stack: RunningStack, request_id: str) -> requests.Response:
@@ -72,7 +73,7 @@ def test_a_link_serves_ranges_and_heads(stack: RunningStack, nas: Path) -> None:
 def test_nothing_is_left_in_the_spool(stack: RunningStack, nas: Path) -> None:
     request_id = stack.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=2)
     stack.wait(request_id)
-    wait_for(lambda: not stack.spool(), "an empty spool", timeout=5)
+    eventually(lambda: not stack.spool(), "an empty spool", within=5)
 
 
 def test_an_encode_is_exact(stack: RunningStack, nas: Path) -> None:

@@ -14,7 +14,8 @@ from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
 from clipping.messages import CompletionMessage
-from tests.support.stack import RunningStack, children_of, wait_for
+from tests.support.stack import RunningStack, children_of
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -65,12 +66,12 @@ def test_agent_killed_in_mid_cut(own: RunningStack, nas: Path, monkeypatch: pyte
     witness = Witness(own, monkeypatch)
     long_encode = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
     request_id = own.ask(nas_video_path=str(nas / "night.mp4"), **long_encode)
-    wait_for(lambda: in_hand(own, request_id), "the cut to be under way", logs=own.logs)
+    eventually(lambda: in_hand(own, request_id), "the cut to be under way", logs=own.logs)
     before = own.pid("agent-1")
     helpers = _descendants(before)
     assert helpers, "the cut runs in processes of its own"
     os.kill(before, signal.SIGKILL)
-    wait_for(
+    eventually(
         lambda: not any(_alive(pid) for pid in helpers),
         "the cut's processes to end with the agent",
         timeout=5,
@@ -81,7 +82,7 @@ def test_agent_killed_in_mid_cut(own: RunningStack, nas: Path, monkeypatch: pyte
     assert own.pid("agent-1") != before
     assert witness.completions() == {request_id: 1}
     assert own.objects(request_id)
-    wait_for(lambda: not own.spool(), "an empty spool", timeout=5)
+    eventually(lambda: not own.spool(), "an empty spool", within=5)
 
 
 def test_broker_killed_with_requests_in_hand(
@@ -118,7 +119,7 @@ def test_api_killed_between_commit_and_publish(
 def test_sigterm_finishes_the_clip_in_hand(own: RunningStack, nas: Path) -> None:
     ask = {"nas_video_path": str(nas / "night.mp4"), "start_seconds": 0, "end_seconds": 20, "mode": "encode"}
     request_id = own.ask(**ask)
-    wait_for(lambda: in_hand(own, request_id), "the cut to be under way", logs=own.logs)
+    eventually(lambda: in_hand(own, request_id), "the cut to be under way", logs=own.logs)
     assert own.stop() == 0
     own.start()
     status = own.wait(request_id, timeout=10)
@@ -129,10 +130,10 @@ def test_a_killed_stack_leaves_no_process_and_goes_on_where_it_was(own: RunningS
     done = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=3)
     own.wait(done)
     waiting = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=0, end_seconds=55, mode="encode")
-    wait_for(lambda: in_hand(own, waiting), "the cut to be under way", logs=own.logs)
+    eventually(lambda: in_hand(own, waiting), "the cut to be under way", logs=own.logs)
     everything = _descendants(own.process.pid)
     own.kill()
-    wait_for(lambda: not any(_alive(pid) for pid in everything), "all its processes to end", timeout=90)
+    eventually(lambda: not any(_alive(pid) for pid in everything), "all its processes to end", within=90)
     own.start()
     assert own.status(done)["status"] == "completed"
     assert own.wait(waiting, timeout=120)["status"] == "completed"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from embedded.child import Child, StartFailed
-from tests.support.stack import wait_for
+from tests.support.waiting import eventually
 
 READY = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 STUBBORN = """
@@ -77,10 +77,10 @@ def test_a_killed_child_is_started_again(make: Make, said: list[str]) -> None:
     child.start(timeout=20)
     first = child.pid
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: child.pid != first, "another process")
+    eventually(lambda: child.pid != first, "another process")
     assert "was ended by SIGKILL" in said[0]
     child.stop(10)
-    wait_for(lambda: not _alive(child.pid), "its end")
+    eventually(lambda: not _alive(child.pid), "its end")
     assert len(said) == 1  # a stop is no death
 
 
@@ -98,7 +98,7 @@ def test_a_chatty_child_is_not_blocked_by_its_pipe(make: Make) -> None:
     def written() -> int:
         return int(Path(f"/proc/{child.pid}/io").read_text().split("wchar: ")[1].split()[0])
 
-    wait_for(lambda: written() > 1_000_000, "a megabyte to be taken")
+    eventually(lambda: written() > 1_000_000, "a megabyte to be taken")
 
 
 def test_children_end_with_a_stack_that_is_killed(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_children_end_with_a_stack_that_is_killed(tmp_path: Path) -> None:
     assert _alive(child)
     parent.kill()
     parent.communicate()
-    wait_for(lambda: not _alive(child), "the child to end with its parent", timeout=10)
+    eventually(lambda: not _alive(child), "the child to end with its parent", within=10)
 
 
 PARENT = """

@@ -8,12 +8,13 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Self
 
 import requests
 import yaml
+
+from tests.support.waiting import eventually
 
 START_SECONDS = 90.0
 HTTP_SECONDS = 10.0
@@ -91,7 +92,7 @@ class RunningStack:
             "broker": f"{self.data}/broker",
             "agent-1": f"{self.data}/run/agent-1.yaml",
         }[name]
-        return wait_for(lambda: _pid_of(needle, self.process.pid), f"the process {name}")
+        return eventually(lambda: _pid_of(needle, self.process.pid), f"the process {name}")
 
     def signal(self, name: str, number: signal.Signals) -> int:
         """Send a signal to one of its processes; the pid it had."""
@@ -127,7 +128,7 @@ class RunningStack:
                 return None
             return status if status["status"] in states else None
 
-        return wait_for(look, f"{request_id} to be {' or '.join(states)}", timeout=timeout, logs=self.logs)
+        return eventually(look, f"{request_id} to be {' or '.join(states)}", within=timeout, logs=self.logs)
 
     def spool(self) -> list[Path]:
         return list((self.data / "agents" / "agent-1" / "spool").iterdir())
@@ -142,17 +143,6 @@ class RunningStack:
         return "".join(
             f"\n--- {f.name}\n{f.read_text(errors='replace')[-3000:]}" for f in files if f.exists()
         )
-
-
-def wait_for(look: Any, what: str, *, timeout: float = 30.0, logs: Any = None) -> Any:
-    """What `look` returns, as soon as it is truthy."""
-    until = time.monotonic() + timeout
-    while time.monotonic() < until:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"waited {timeout:g} s for {what}" + (logs() if logs else ""))
 
 
 def _pid_of(needle: str, parent: int) -> int | None:

@@ -9,11 +9,19 @@ from typing import TypeVar
 Seen = TypeVar("Seen")
 
 
-def eventually(look: Callable[[], Seen | None], *, within: float = 60.0, every: float = 0.02) -> Seen:
-    """What `look` returns once that is true; fails after `within` seconds, with the last it returned."""
+def eventually(
+    look: Callable[[], Seen | None],
+    what: str = "it",
+    *,
+    within: float = 60.0,
+    every: float = 0.02,
+    logs: Callable[[], str] | None = None,
+) -> Seen:
+    """What `look` returns once that is true. Fails after `within` seconds, with what it returned last."""
     give_up = time.monotonic() + within
     while not (seen := look()):
         if time.monotonic() >= give_up:
-            raise AssertionError(f"did not come true within {within:g} s; last: {seen!r}")
+            told = logs() if logs else ""
+            raise AssertionError(f"waited {within:g} s for {what}; last: {seen!r}{told}")
         time.sleep(every)
     return seen

@@ -161,11 +161,3 @@ class Inbox:
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.messages) >= count, within)
             assert arrived, f"{len(self.messages)} of {count} messages within {within:g} s"
-
-
-def eventually(condition: Callable[[], bool], within: float = PATIENCE_SECONDS) -> None:
-    """Wait until the condition holds; fails if it doesn't."""
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, f"not so within {within:g} s"
-        time.sleep(0.05)

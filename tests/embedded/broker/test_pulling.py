@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 from google.api_core.exceptions import InvalidArgument
 
-from tests.embedded.broker.bus import PATIENCE_SECONDS, RPC_SECONDS, Bus, eventually
+from tests.embedded.broker.bus import PATIENCE_SECONDS, RPC_SECONDS, Bus
+from tests.support.waiting import eventually
 
 
 def test_an_acknowledged_message_does_not_come_again(bus: Bus) -> None:

@@ -12,7 +12,8 @@ import pytest
 from google.api_core.exceptions import FailedPrecondition, GoogleAPICallError, InvalidArgument
 from google.pubsub_v1 import types
 
-from tests.embedded.broker.bus import PATIENCE_SECONDS, Bus, Inbox, eventually
+from tests.embedded.broker.bus import PATIENCE_SECONDS, Bus, Inbox
+from tests.support.waiting import eventually
 
 
 class RawStream:
