@@ -1,0 +1,87 @@
+"""`python -m bench.accuracy`: do clips hold what was asked for, and say what they hold?
+
+Three cuts of every recording of a folder (CLIPPING_MEDIA, or --media) and of recordings made here, whose
+frames carry their number and whose sound ticks: by each of our modes, by a plain `ffmpeg -ss -to -c copy`,
+and by the package smartcut. The table is printed and written as Markdown. Fails when a clip of ours is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.measure.judge import Row
+from bench.measure.made import RECIPES, made
+from bench.measure.methods import OURS, RIVALS, SMARTCUT, smartcut
+from bench.measure.table import document
+
+_NO_RECORDINGS = frozenset({".md", ".tsv", ".txt", ".json"})
+_SECONDS = 1500
+"""The longest that one recording may take."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--media", type=Path, default=os.environ.get("CLIPPING_MEDIA"), metavar="DIR")
+    parser.add_argument("--only", help="recordings whose name holds this")
+    parser.add_argument("--method", action="append", choices=[*OURS, *RIVALS], help="default: all")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="where the table goes")
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="where every row goes, as JSON lines")
+    arguments = parser.parse_args()
+    methods = arguments.method or [*OURS, *RIVALS]
+    if SMARTCUT in methods:
+        smartcut()
+    begun = time.monotonic()
+    rows = _measured(_recordings(arguments.media, arguments.only or ""), methods, arguments.workers)
+    text = document(rows, methods, minutes=(time.monotonic() - begun) / 60)
+    print(text)
+    if arguments.write:
+        arguments.write.write_text(text)
+    if arguments.rows:
+        arguments.rows.write_text("".join(json.dumps(row.as_json()) + "\n" for row in rows))
+    return 1 if any(row.verdict == "wrong" and row.method in OURS for row in rows) else 0
+
+
+def _recordings(media: Path | None, only: str) -> list[tuple[Path, bool]]:
+    """Paths, and whether we made them; the large ones first, so that no worker is left alone with one."""
+    chosen = [(made(recipe), True) for recipe in RECIPES if only in recipe.name]
+    if media is not None:
+        files = [p for p in sorted(media.iterdir()) if p.is_file() and p.suffix not in _NO_RECORDINGS]
+        chosen += [(path, False) for path in files if only in path.name]
+    return sorted(chosen, key=lambda pair: -pair[0].stat().st_size)
+
+
+def _measured(recordings: list[tuple[Path, bool]], methods: list[str], workers: int) -> list[Row]:
+    with ThreadPoolExecutor(workers, thread_name_prefix="recording") as pool:
+        done = pool.map(lambda pair: _one(pair[0], pair[1], methods), recordings)
+        return [row for rows in done for row in rows]
+
+
+def _one(path: Path, is_made: bool, methods: list[str]) -> list[Row]:
+    """All rows of one recording, measured in a process of its own."""
+    command = [sys.executable, "-m", "bench.measure.one", str(path), *(["--made"] if is_made else [])]
+    command += [part for method in methods for part in ("--method", method)]
+    begun = time.monotonic()
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=_SECONDS)
+    rows = [Row.from_json(json.loads(line)) for line in process.stdout.splitlines()]
+    for row in rows:
+        if row.verdict == "wrong" and row.method in OURS:
+            print(
+                f"WRONG {row.source} {row.cut} [{row.begin}, {row.end}) {row.method}: {row.why}",
+                file=sys.stderr,
+            )
+    if process.returncode != 0:
+        raise SystemExit(f"{path.name} could not be measured")
+    print(f"{path.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
