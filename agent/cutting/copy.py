@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
 import av.container
 
-from agent.cutting.dts import WINDOW, DecodeTimes, Unsortable
+from agent.cutting.dts import Unsortable
 from agent.cutting.outcome import Outcome, Unsuited
+from agent.cutting.picture import PictureWriter
 from agent.cutting.plan import Plan, no_picture, without_silent
 from agent.cutting.seek import Entry, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
@@ -62,7 +62,9 @@ def _write(
     video: Any = container.streams[plan.movie.index]
     key: Fraction = entry.key_pts * video.time_base
     with Sink(target, plan.container, index_space(plan, plan.stop - key)) as sink:
-        picture = _Picture(sink, sink.copied(video, plan.movie), entry.key_pts, plan, video)
+        assert plan.movie.video is not None
+        writer = PictureWriter(sink, sink.copied(video, plan.movie), video.time_base, plan.movie.video)
+        picture = _Picture(writer, entry.key_pts, plan, video)
         tracks: dict[int, CopiedTrack | EncodedTrack] = {}
         for track in plan.tracks:
             kind = CopiedTrack if track.action == "copy" else EncodedTrack
@@ -80,18 +82,19 @@ def _write(
                 break
             if count % _TELL_EVERY == 0:
                 progress(min(1.0, float(picture.reached) / length) if length else 1.0)
-        picture.finish()
+        writer.finish()
         written = {index: track.finish() for index, track in tracks.items()}
-    if key + picture.end <= plan.start:
-        raise no_picture(plan, key + picture.end)
+    end = key + picture.end * video.time_base
+    if end <= plan.start:
+        raise no_picture(plan, end)
     return Outcome(
         plan=without_silent(plan, {index for index, heard in written.items() if heard is None}),
         path=target,
         start=key,
-        last=key + picture.last,
-        end=key + picture.end,
-        frames=picture.frames,
-        frame_seconds=picture.longest,
+        last=key + writer.last * video.time_base,
+        end=end,
+        frames=len(writer.shown),
+        frame_seconds=writer.longest(picture.end),
         reencoded=Fraction(0),
         sound=tuple(heard for heard in written.values() if heard is not None),
         warnings=tuple(w for t in tracks.values() for w in t.warnings),
@@ -101,27 +104,17 @@ def _write(
 class _Picture:
     """The video's packets: which go over, and with which times."""
 
-    def __init__(self, sink: Sink, out: Any, key_pts: int, plan: Plan, source: Any) -> None:
-        self._sink = sink
-        self._out = out
+    def __init__(self, writer: PictureWriter, key_pts: int, plan: Plan, source: Any) -> None:
+        self._writer = writer
         self._key = key_pts
         self._time_base: Fraction = source.time_base
         self._stop = tick_from(plan.stop, self._time_base) - key_pts
         assert plan.movie.video is not None
-        rate = plan.movie.video.rate
-        self._frame = max(1, round(1 / rate / self._time_base)) if rate else 1
-        self._reorder = plan.movie.video.reorder_frames
-        self._settled = self._frame if self._reorder else 0
+        self._settled = writer.usual if plan.movie.video.reorder_frames else 0
         """So far behind the last frame's time the one that follows it has been read."""
         self._held: list[Any] = []
         """Frames from after the end that a frame before the end may need."""
-        self._pending: list[Any] = []
-        self._times: DecodeTimes | None = None
-        self._last_pts = -1
         self._dts = 0
-        self._shown: list[int] = []
-        self._last_duration = 0
-        self.frames = 0
         self.done = False
 
     @property
@@ -135,27 +128,10 @@ class _Picture:
         return (self._dts - self._stop) * self._time_base
 
     @property
-    def last(self) -> Fraction:
-        """Seconds from the first frame to the last."""
-        return self._last_pts * self._time_base
-
-    @property
-    def end(self) -> Fraction:
-        """Seconds from the first frame to where the last one's time is over."""
-        return self._end * self._time_base
-
-    @property
-    def _end(self) -> int:
-        # A packet's own duration is that of decoding, which says nothing when frames are reordered.
-        following = min((p.pts for p in self._held), default=self._last_pts + self._last_duration)
-        return max(following, self._last_pts + 1)
-
-    @property
-    def longest(self) -> Fraction:
-        """The longest time between two frames, in seconds."""
-        shown = sorted(self._shown)
-        gaps = [b - a for a, b in pairwise(shown)]
-        return max([*gaps, self._end - shown[-1]]) * self._time_base if shown else Fraction(0)
+    def end(self) -> int:
+        """Ticks from the first frame to where the last one's time is over."""
+        following = min((p.pts for p in self._held), default=self._writer.end)
+        return max(following, self._writer.last + 1)
 
     def take(self, packet: Any) -> None:
         """The next packet of the recording."""
@@ -167,51 +143,11 @@ class _Picture:
         if pts < 0 or self.done:
             return  # a leading picture: it needs frames from before the clip
         packet.pts = pts
-        if pts >= self._stop and pts > self._last_pts:
+        if pts >= self._stop and pts > self._writer.last:
             self._held.append(packet)
-            self.done = self._dts >= self._stop and self._dts > self._last_pts + self._settled
+            self.done = self._dts >= self._stop and self._dts > self._writer.last + self._settled
             return
         for before in self._held:
-            self._put(before)
+            self._writer.put(before, before.pts)
         self._held.clear()
-        self._put(packet)
-
-    def finish(self) -> None:
-        """Write what is still waiting for its decoding time."""
-        if self._times is None:
-            self._begin()
-        assert self._times is not None
-        for packet, dts in zip(self._pending, self._times.flush(), strict=True):
-            self._send(packet, dts)
-        self._pending.clear()
-
-    def _put(self, packet: Any) -> None:
-        self._shown.append(packet.pts)
-        if packet.pts > self._last_pts:
-            self._last_pts = packet.pts
-            self._last_duration = self._frame if self._reorder else packet.duration or self._frame
-        self._pending.append(packet)
-        if self._times is None:
-            if len(self._pending) > WINDOW:
-                self._begin()
-            return
-        dts = self._times.push(packet.pts)
-        if dts is not None:
-            self._send(self._pending.pop(0), dts)
-
-    def _begin(self) -> None:
-        """Choose the delay from the first pictures and start to number them."""
-        first = [p.pts for p in self._pending]
-        delay = DecodeTimes.delay_for(first)
-        if delay:
-            delay = max(delay, self._reorder * self._frame)
-        self._times = DecodeTimes(delay)
-        for pts in first:
-            dts = self._times.push(pts)
-            if dts is not None:
-                self._send(self._pending.pop(0), dts)
-
-    def _send(self, packet: Any, dts: int) -> None:
-        packet.dts = dts
-        self.frames += 1
-        self._sink.write(packet, self._out)
+        self._writer.put(packet, pts)
