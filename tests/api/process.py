@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 import yaml
@@ -31,11 +31,9 @@ from tests.support.waiting import eventually
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-WAIT_SECONDS = 60.0
 HTTP_SECONDS = 30.0
 
 CLIENT, STRANGER, ADMIN = "client-key", "stranger-key", "admin-key"
-T = TypeVar("T")
 
 
 def key(name: str, role: str, secret: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 import api as package
 from api import views
 from api.app import create_app
-from clipping import __version__, messages
+from clipping import __version__, messages, output
 from clipping.config import validate
 
 CONTRACT: dict[str, Any] = yaml.safe_load(
@@ -24,6 +24,7 @@ SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 
 MODELS: dict[str, type[BaseModel]] = {
     "ClipRequest": messages.ClipRequest,
+    "Output": output.Output,
     "ClipAccepted": views.ClipAccepted,
     "ClipStatus": views.ClipStatus,
     "Download": views.Download,
@@ -69,7 +70,7 @@ def test_every_route_is_written_down_and_every_written_route_is_there(tmp_path: 
 def test_a_model_has_the_fields_that_are_written(name: str) -> None:
     schema, fields = SCHEMAS[name], MODELS[name].model_fields
     assert set(schema["properties"]) == set(fields)
-    if name == "ClipRequest":
+    if name in ("ClipRequest", "Output"):
         required = {key for key, field in fields.items() if field.is_required()}
     else:  # an answer leaves out what is absent, and nothing else
         required = {
@@ -88,6 +89,11 @@ def test_a_model_has_the_fields_that_are_written(name: str) -> None:
         (SCHEMAS["Mode"]["enum"], messages.Mode),
         (SCHEMAS["ClipRequest"]["properties"]["output_quality"]["enum"], messages.Quality),
         (SCHEMAS["ClipRequest"]["properties"]["priority"]["enum"], messages.Priority),
+        (SCHEMAS["Output"]["properties"]["aspect"]["enum"], output.Aspect),
+        (SCHEMAS["Output"]["properties"]["fit"]["enum"], output.Fit),
+        (SCHEMAS["Output"]["properties"]["quality"]["enum"], output.Quality),
+        (SCHEMAS["Output"]["properties"]["video_codec"]["enum"], output.VideoCodec),
+        (SCHEMAS["Output"]["properties"]["container"]["enum"], output.ContainerName),
         (SCHEMAS["ClipStatus"]["properties"]["status"]["enum"], messages.Status),
         (SCHEMAS["ClipStatus"]["properties"]["stage"]["enum"], messages.Stage),
     ],
@@ -103,6 +109,14 @@ def test_patterns_and_defaults_are_the_same() -> None:
         written = SCHEMAS["ClipRequest"]["properties"][name]
         if "default" in written:
             assert written["default"] == field.default
+
+
+def test_the_limits_of_an_output_are_the_same() -> None:
+    written = SCHEMAS["Output"]["properties"]
+    for side in ("width", "height"):
+        assert (written[side]["minimum"], written[side]["maximum"]) == (output.MIN_SIDE, output.MAX_SIDE)
+    assert written["max_bytes"]["minimum"] == output.MIN_BYTES
+    assert written["aspect"]["default"] == output.Output().aspect
 
 
 def _examples(node: Any) -> list[tuple[Any, Any]]:

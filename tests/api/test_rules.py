@@ -116,7 +116,7 @@ def test_an_older_message_does_not_bring_back_its_stage() -> None:
     assert (state.stage, state.seq) == ("uploading", 5)
 
 
-@pytest.mark.parametrize(("sent", "shown"), [(float("nan"), 0.0), (-5.0, 0.0), (180.0, 100.0)])
+@pytest.mark.parametrize(("sent", "shown"), [(-5.0, 0.0), (180.0, 100.0)])
 def test_an_impossible_percentage_is_bounded(sent: float, shown: float) -> None:
     assert after(progress(progress_percent=sent)).progress_percent == shown
 

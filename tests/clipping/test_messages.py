@@ -48,6 +48,15 @@ def test_defaults() -> None:
         ({"mode": "encode"}, "encode", "batch"),
         ({"mode": "encode", "priority": "high"}, "encode", "interactive"),
         ({"priority": "low"}, "copy", "batch"),
+        ({"output": {}}, "copy", "interactive"),
+        ({"output": {"aspect": "source", "container": "mkv"}}, "copy", "interactive"),
+        ({"output": {"aspect": "9:16"}}, "encode", "batch"),
+        ({"output": {"fps": 25}, "priority": "high"}, "encode", "interactive"),
+        ({"output": {"height": 720}}, "encode", "batch"),
+        ({"output": {"max_bytes": 10**6}}, "encode", "batch"),
+        ({"output": {"video_codec": "hevc"}}, "encode", "batch"),
+        ({"output": {"quality": "medium"}}, "encode", "batch"),
+        ({"output_quality": "medium", "output": {"video_codec": "copy"}}, "copy", "interactive"),
     ],
 )
 def test_mode_and_lane_follow_from_the_request(changes: dict[str, str], mode: str, lane: str) -> None:
@@ -115,7 +124,9 @@ def test_a_body_that_is_no_object(body: object) -> None:
 
 
 def test_a_request_travels_unchanged() -> None:
-    request = parse(metadata={"table": "7", "город": "Москва"}, pre_roll_seconds=1.25)
+    request = parse(
+        metadata={"table": "7", "город": "Москва"}, pre_roll_seconds=1.25, output={"aspect": "1:1", "fps": 25}
+    )
     sent = RequestMessage.of(request, request_id=new_request_id(NOW), owner="web", requested_at=NOW)
     body = json.loads(sent.to_json())
     assert body["schema"] == 1
@@ -142,8 +153,16 @@ def test_the_spec_hash_is_of_the_picture_alone() -> None:
     one = parse()
     assert parse(hand_id="other", priority="low", metadata={"a": "b"}).spec_hash() == one.spec_hash()
     assert parse(start_seconds=12256, pre_roll_seconds=1).spec_hash() == one.spec_hash()
-    for changes in ({"end_seconds": 12404.9}, {"mode": "encode"}, {"nas_video_path": "/nas/b.mp4"}):
-        assert parse(**changes).spec_hash() != one.spec_hash()
+    assert parse(output={"aspect": "source"}).spec_hash() == one.spec_hash()
+    changed: list[dict[str, Any]] = [
+        {"end_seconds": 12404.9},
+        {"mode": "encode"},
+        {"nas_video_path": "/nas/b.mp4"},
+        {"mode": "encode", "output": {"max_bytes": 10**6}},
+        {"mode": "encode", "output": {"quality": "medium"}},
+        {"output": {"container": "mkv"}},
+    ]
+    assert len({one.spec_hash(), *(parse(**changes).spec_hash() for changes in changed)}) == 7
 
 
 def test_ids_are_not_counters() -> None:

@@ -74,7 +74,7 @@ def test_agent_killed_in_mid_cut(own: RunningStack, nas: Path, monkeypatch: pyte
     eventually(
         lambda: not any(_alive(pid) for pid in helpers),
         "the cut's processes to end with the agent",
-        timeout=5,
+        within=5,
     )
     status = own.wait(request_id, timeout=120)
     assert status["status"] == "completed", status
