@@ -12,7 +12,6 @@ outbox may publish a request twice. So:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -93,7 +92,7 @@ def _rank(of: State | ProgressMessage) -> tuple[int, int, int, str, int]:
 
 
 def _clamped(percent: float) -> float:
-    return 0.0 if math.isnan(percent) else max(0.0, min(100.0, percent))
+    return max(0.0, min(100.0, percent))
 
 
 def given_up(*, request_id: str, hand_id: str, attempts: int, now: datetime) -> CompletionMessage:

@@ -22,6 +22,7 @@ from embedded.broker.tasks import spawn
 
 log = get_logger(__name__)
 
+_REFUSED_SECONDS = 0.5
 _MAX_IN_FLIGHT = 16
 """Requests of one subscription at once."""
 _MAX_THREADS = 32
@@ -83,6 +84,9 @@ class PushSender:
     async def _deliver(self, subscription: SubscriptionRecord, delivered: Delivered) -> None:
         async with self._turns:
             accepted = await self._posted(subscription, delivered)
+        if not accepted:
+            # On top of the retry policy, which may be none: an endpoint that refuses is not hammered.
+            await asyncio.sleep(_REFUSED_SECONDS)
         try:
             if accepted:
                 await subscription.delivery.acknowledge([delivered.ack_id])
