@@ -19,6 +19,8 @@ from bench.measure.strip import read as read_strip
 THUMB = 72
 """Pixels of a thumbnail's sides; square, so that it can be turned."""
 _MICROSECOND = Fraction(1, 1_000_000)
+_ROUNDING = 0.002
+"""Seconds."""
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 Mark = Callable[[Any], Any]
@@ -94,20 +96,19 @@ def film(
     begin: Fraction | None = None,
     end: Fraction | None = None,
     strict: bool = False,
-    edited: bool = True,
+    unhidden: bool = False,
     zero: Fraction = Fraction(0),
 ) -> Film:
     """Decode the pictures with `begin` <= time < `end`, times counted from `zero`.
 
-    With `begin`, decoding starts at a keyframe well before it. `strict` refuses what Chromium refuses;
-    `edited` False shows what an edit list hides.
+    With `begin`, decoding starts at a keyframe before it. `strict` refuses what Chromium refuses; `unhidden`
+    gives the pictures as well that an edit list hides, each at the time it would have.
     """
     times: list[Fraction] = []
     marks: list[Any] = []
     bad: list[Fraction] = []
     rotation = 0
-    options = {} if edited else {"ignore_editlist": "1"}
-    with av.open(f"file:{path}", options=options) as container:
+    with av.open(f"file:{path}") as container:
         stream = movie_of(container)
         if stream is None:
             return Film((), (), (), 0)
@@ -117,7 +118,7 @@ def film(
             stream.codec_context.options = {"err_detect": "explode"}
         if begin is not None:
             container.seek(int((begin + zero) / stream.time_base), stream=stream, backward=True)
-        for frame, failed in _decoded(container, stream):
+        for frame, failed in _decoded(container, stream, unhidden=unhidden):
             if failed is not None:
                 bad.append(failed - zero)
                 continue
@@ -133,7 +134,9 @@ def film(
     return Film(tuple(times), tuple(marks), tuple(bad), rotation)
 
 
-def _decoded(container: av.container.InputContainer, stream: Any) -> Iterator[tuple[Any, Fraction | None]]:
+def _decoded(
+    container: av.container.InputContainer, stream: Any, *, unhidden: bool = False
+) -> Iterator[tuple[Any, Fraction | None]]:
     """Frames, and the times of packets that could not be decoded."""
     last = Fraction(0)
     packets = container.demux(stream)
@@ -148,12 +151,21 @@ def _decoded(container: av.container.InputContainer, stream: Any) -> Iterator[tu
         if packet.dts is not None or packet.pts is not None:
             last = (packet.pts if packet.pts is not None else packet.dts) * packet.time_base
         try:
-            for frame in packet.decode():
+            for frame in (_unhidden(packet, stream) if unhidden else packet).decode():
                 yield frame, None
         except av.error.EOFError:
             return
         except av.error.FFmpegError:
             yield None, last
+
+
+def _unhidden(packet: Any, stream: Any) -> Any:
+    """The packet without the mark that makes decoders drop its picture."""
+    if not packet.is_discard:
+        return packet
+    plain = av.Packet(bytes(packet))
+    plain.pts, plain.dts, plain.time_base, plain.stream = packet.pts, packet.dts, packet.time_base, stream
+    return plain
 
 
 def sound(
@@ -189,11 +201,13 @@ def _mono(frame: Any) -> NDArray[np.float32]:
 
 def _on_a_line(pieces: list[tuple[float, NDArray[np.float32]]], rate: int) -> Sound:
     start = pieces[0][0]
-    length = max(int((at - start) * rate) + len(piece) for at, piece in pieces) + 1
+    length = max(int((at - start + _ROUNDING) * rate) + len(piece) for at, piece in pieces) + 1
     line = np.zeros(length, np.float32)
     hole, reached = 0.0, start
     for at, piece in pieces:
         hole = max(hole, at - reached)
+        # Matroska rounds times to milliseconds: what follows without a real gap follows directly.
+        at = reached if abs(at - reached) < _ROUNDING else at
         reached = at + len(piece) / rate
         place = round((at - start) * rate)
         if place >= 0:

@@ -64,6 +64,19 @@ class Source:
             return Fraction(container.duration or 0, 1_000_000)
 
     @cached_property
+    def hides(self) -> bool:
+        """Whether an edit list hides pictures."""
+        with av.open(f"file:{self.path}") as container:
+            return any(p.is_discard for p in container.demux(movie_of(container)))
+
+    @cached_property
+    def unhidden(self) -> Film:
+        """Every picture, and those that a copy may begin or end with though the recording hides them."""
+        return (
+            _in_order(film(self.path, self.mark, zero=self.zero, unhidden=True)) if self.hides else self.whole
+        )
+
+    @cached_property
     def whole(self) -> Film:
         """Every picture."""
         return _in_order(film(self.path, self.mark, zero=self.zero))
@@ -121,7 +134,8 @@ def promised(report: Report | None, cut: Cut, source: Source, dropped: int) -> P
 def look_at(source: Source, cut: Cut, made: Try) -> tuple[Seen, list[str]]:
     """The clip as it is, and what is wrong with it."""
     assert made.clip is not None
-    around = source.around(cut)
+    copied = made.report is not None and made.report.mode == "copy"
+    around = source.unhidden if copied and source.hides else source.around(cut)
     clip = film(made.clip, source.mark, strict=True)
     dropped = [d.index for d in made.report.dropped_streams] if made.report else []
     with av.open(f"file:{source.path}") as container:

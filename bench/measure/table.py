@@ -106,7 +106,7 @@ def _details(rows: Sequence[Row]) -> str:
     lines = [
         "## Every recording",
         "",
-        "Of the three cuts in turn: frames shown / asked for, and by how many the first and the last are off.",
+        "Of the three cuts in turn: frames shown / asked for, by how many the first and the last are off.",
         "Sums: frames skipped, doubled, backward and damaged, decoding errors, frames that an edit list",
         "hides. Sound against picture is the worst of the three. ~ marks recordings too still to be sure.",
         "",
