@@ -161,6 +161,11 @@ class Ha(_Section):
 class Cutting(_Section):
     """The engine."""
 
+    encoder: Literal["auto", "nvenc", "cpu"] = "auto"
+    """`auto`: an NVIDIA card where one truly encodes, else the CPU. `nvenc`: the same, and `doctor` calls it
+    bad when no card does. `cpu`: never a card."""
+    nvenc_sessions: Annotated[int, Field(ge=1, le=64)] = 3
+    """Encodes at once on the card; consumer cards refuse more. Further ones go to the CPU."""
     stall_seconds: Positive = 30
     """A cut whose output and input have both stood still for so long is ended and tried again."""
     time_limit_seconds: Positive = 7200
@@ -215,6 +220,8 @@ class Limits(_Section):
     """What callers may ask for."""
 
     max_clip_seconds: Positive = 600
+    max_short_seconds: Positive = 180
+    """The longest upright clip (9:16)."""
 
 
 class Log(_Section):

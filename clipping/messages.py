@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -26,12 +27,12 @@ from pydantic import (
 
 from clipping.clock import rfc3339
 from clipping.errors import InvalidRequest
+from clipping.output import Output, Quality, default_mode
 from clipping.timecode import parse_seconds
 
 SCHEMA = 1
 
-Mode = Literal["copy", "encode"]
-Quality = Literal["high", "medium"]
+Mode = Literal["copy", "smart", "encode"]
 Priority = Literal["high", "normal", "low"]
 Lane = Literal["interactive", "batch"]
 Stage = Literal["waiting", "probing", "cutting", "verifying", "uploading"]
@@ -111,17 +112,18 @@ class ClipRequest(_Message):
     end_seconds: Seconds
     output_quality: Quality = "high"
     mode: Mode = None  # type: ignore[assignment]  # filled below: it follows the quality
-    """`copy` for high and `encode` for medium, unless the caller says."""
+    """`copy`, unless the quality is medium or the output needs an `encode`."""
     priority: Priority = "normal"
     pre_roll_seconds: Seconds = 0.0
     post_roll_seconds: Seconds = 0.0
+    output: Output = Output()
     metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
     def _default_mode(cls, data: Any) -> Any:
         if isinstance(data, dict) and "mode" not in data:
-            return {**data, "mode": "encode" if data.get("output_quality") == "medium" else "copy"}
+            return {**data, "mode": default_mode(data)}
         return data
 
     @model_validator(mode="after")
@@ -129,6 +131,25 @@ class ClipRequest(_Message):
         if self.end_seconds <= self.start_seconds:
             raise InvalidRequest("end_seconds must be greater than start_seconds", field="end_seconds")
         return self
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.mode != "encode" and self.output.encoding:
+            asked = ", ".join(f"output.{name}" for name in self.output.encoding)
+            raise InvalidRequest(
+                f"mode must be encode, or left out, with {asked}: copied frames stay as they are",
+                field="mode",
+            )
+        if self.mode == "encode" and self.output.video_codec == "copy":
+            raise InvalidRequest(
+                "output.video_codec must not be copy when mode is encode", field="output.video_codec"
+            )
+        return self
+
+    @property
+    def quality(self) -> Quality:
+        """The output's, if it names one."""
+        return self.output.quality or self.output_quality
 
     @property
     def in_seconds(self) -> float:
@@ -153,6 +174,8 @@ class ClipRequest(_Message):
         """SHA-256 (hex) of everything that decides how the clip looks: two equal hashes, two equal clips."""
         spec = self.model_dump(include={"nas_video_path", "output_quality", "mode"})
         spec |= {"in": repr(self.in_seconds), "out": repr(self.out_seconds)}
+        if self.output.asked():
+            spec["output"] = self.output.asked()
         return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
 
@@ -176,7 +199,12 @@ class RequestMessage(ClipRequest):
     @classmethod
     def of(cls, request: ClipRequest, *, request_id: str, owner: str, requested_at: datetime) -> Self:
         """The message that carries `request`."""
-        return cls(request_id=request_id, owner=owner, requested_at=requested_at, **request.model_dump())
+        return cls(
+            request_id=request_id,
+            owner=owner,
+            requested_at=requested_at,
+            **request.model_dump(exclude_none=True),
+        )
 
 
 class Range(_Message):
@@ -299,6 +327,10 @@ def _sentence(field: str | None, finding: Any) -> str:
             return f"{name} {context['error']}"
         case "literal_error":
             return f"{name} must be {context['expected']}"
+        case "int_type" | "int_from_float":
+            return f"{name} must be a whole number"
+        case "float_type":
+            return f"{name} must be a number"
         case "string_type":
             return f"{name} must be a string"
         case "dict_type" | "model_type" | "model_attributes_type":
@@ -314,7 +346,9 @@ def _sentence(field: str | None, finding: Any) -> str:
             return f"{name}: {finding['msg']}"
 
 
-def parse_clip_request(body: object, *, max_clip_seconds: float) -> ClipRequest:
+def parse_clip_request(
+    body: object, *, max_clip_seconds: float, max_short_seconds: float = math.inf
+) -> ClipRequest:
     """A caller's decoded JSON body as a request.
 
     Raises `InvalidRequest` naming the first field that is wrong.
@@ -326,9 +360,12 @@ def parse_clip_request(body: object, *, max_clip_seconds: float) -> ClipRequest:
     except ValidationError as error:
         raise first_problem(error) from None
     length = request.out_seconds - request.in_seconds
-    if length > max_clip_seconds:
+    longest, kind = max_clip_seconds, "allowed"
+    if request.output.short and max_short_seconds < longest:
+        longest, kind = max_short_seconds, "9:16"
+    if length > longest:
         raise InvalidRequest(
-            f"the clip would be {length:g} s long; the longest allowed is {max_clip_seconds:g} s: "
+            f"the clip would be {length:g} s long; the longest {kind} is {longest:g} s: "
             "choose a later start_seconds or an earlier end_seconds",
             field="end_seconds",
         )

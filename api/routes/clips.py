@@ -37,7 +37,10 @@ def request_clip() -> Response:
     """Accept a request: 202 means that it is in the database and will be worked on."""
     parts = services()
     body = read_json(parts.config.api.max_body_bytes)
-    wanted = parse_clip_request(body, max_clip_seconds=parts.config.limits.max_clip_seconds)
+    limits = parts.config.limits
+    wanted = parse_clip_request(
+        body, max_clip_seconds=limits.max_clip_seconds, max_short_seconds=limits.max_short_seconds
+    )
     check_inside_roots(wanted.nas_video_path, parts.config.agent.nas_roots)
     message = _message(wanted, parts)
     accepted = _accepted(message, parts)

@@ -1,0 +1,190 @@
+"""How a clip is to look: its shape, quality, codec, size and container. The `output` of a clip request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from clipping.errors import InvalidRequest
+
+Aspect = Literal["source", "9:16", "16:9", "1:1", "4:5"]
+Fit = Literal["center_crop", "letterbox", "blur"]
+Quality = Literal["high", "medium"]
+VideoCodec = Literal["h264", "hevc", "copy"]
+ContainerName = Literal["mp4", "mov", "mkv"]
+
+SIZES: dict[Aspect, tuple[int, int]] = {
+    "9:16": (1080, 1920),
+    "16:9": (1920, 1080),
+    "1:1": (1080, 1080),
+    "4:5": (1080, 1350),
+}
+"""The size of an aspect, in pixels, where the caller names none."""
+MIN_SIDE, MAX_SIDE = 16, 7680
+MAX_PIXELS = 7680 * 4320
+"""No level of H.264 or HEVC that anything plays goes beyond."""
+MIN_BYTES = 100_000
+_ASPECT_TOLERANCE = Fraction(1, 50)
+"""Even sizes can't meet every aspect exactly: 854x480 is taken for 16:9."""
+_NTSC_TOLERANCE = Fraction(1, 100)
+
+
+def _given(value: Any) -> Any:
+    if value is None:
+        raise ValueError("must not be null: leave it out")
+    return value
+
+
+def _side(pixels: int) -> int:
+    if not MIN_SIDE <= pixels <= MAX_SIDE or pixels % 2:
+        raise ValueError(f"must be an even number from {MIN_SIDE} to {MAX_SIDE}")
+    return pixels
+
+
+def _fps(rate: float) -> float:
+    if not 1 <= rate <= 120:
+        raise ValueError("must be from 1 to 120")
+    return rate
+
+
+def _bytes(size: int) -> int:
+    if size < MIN_BYTES:
+        raise ValueError(f"must be at least {MIN_BYTES}")
+    return size
+
+
+_Given = BeforeValidator(_given)
+_Side = Annotated[int | None, _Given, AfterValidator(_side)]
+
+
+class Output(BaseModel):
+    """What the caller wants other than the recording has it; absent means as it is.
+
+    An unknown option is an error in a message too: an agent must not make a clip without what it does not
+    know.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    aspect: Aspect = "source"
+    """9:16 is 1080x1920, 16:9 1920x1080, 1:1 1080x1080 and 4:5 1080x1350, unless a size is given."""
+    fit: Annotated[Fit | None, _Given] = None
+    """How the picture comes into another shape; `center_crop` unless the caller says."""
+    width: _Side = None
+    """Pixels. Alone, the height follows from the aspect."""
+    height: _Side = None
+    quality: Annotated[Quality | None, _Given] = None
+    """In place of the request's `output_quality`."""
+    video_codec: Annotated[VideoCodec | None, _Given] = None
+    fps: Annotated[float | None, _Given, AfterValidator(_fps)] = None
+    """Frames a second. 23.976, 29.97, 59.94 and 119.88 mean the NTSC rates (30000/1001 …)."""
+    max_bytes: Annotated[int | None, _Given, AfterValidator(_bytes)] = None
+    """The clip's file is at most so large."""
+    container: Annotated[ContainerName | None, _Given] = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.width is not None and self.height is not None:
+            aspect = _ratio(self.aspect)
+            if aspect and abs(Fraction(self.width, self.height) / aspect - 1) > _ASPECT_TOLERANCE:
+                raise _wrong(
+                    "height", f"and width are not {self.aspect}: leave out one of them, or the aspect"
+                )
+        if self.size is not None:
+            self._bounded(*self.size)
+        if self.fit is not None and self.size is None:
+            raise _wrong("fit", "needs an aspect, or both width and height")
+        if self.video_codec == "copy":
+            for name in (*self.reshaping, *(["max_bytes"] if self.max_bytes else [])):
+                raise _wrong("video_codec", f"must not be copy with {name}: frames are made anew for that")
+        return self
+
+    def _bounded(self, width: int, height: int) -> None:
+        named = "width" if self.height is None else "height"
+        if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+            raise _wrong(
+                named, f"makes a picture of {width}x{height}: {MAX_PIXELS} pixels, 7680 a side, are the most"
+            )
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The picture's exact width and height, where both follow from what was asked."""
+        if self.width is not None and self.height is not None:
+            return self.width, self.height
+        aspect = _ratio(self.aspect)
+        if aspect is None:
+            return None
+        if self.width is not None:
+            return self.width, _even(self.width / aspect)
+        if self.height is not None:
+            return _even(self.height * aspect), self.height
+        return SIZES[self.aspect]
+
+    @property
+    def short(self) -> bool:
+        """Whether it is upright, for phones: such clips have limits of their own."""
+        return self.size is not None and abs(Fraction(*self.size) / Fraction(9, 16) - 1) <= _ASPECT_TOLERANCE
+
+    @property
+    def rate(self) -> Fraction | None:
+        """`fps`, exactly."""
+        if self.fps is None:
+            return None
+        ntsc = Fraction(round(self.fps) * 1000, 1001)
+        wanted = Fraction(str(self.fps))
+        return ntsc if wanted.denominator != 1 and abs(wanted - ntsc) < _NTSC_TOLERANCE else wanted
+
+    @property
+    def reshaping(self) -> tuple[str, ...]:
+        """The names of the fields that no copied frame can satisfy."""
+        names = ("width", "height", "fps")
+        changed = ["aspect"] if self.aspect != "source" else []
+        return (*changed, *(name for name in names if getattr(self, name) is not None))
+
+    @property
+    def encoding(self) -> tuple[str, ...]:
+        """The names of the fields that only a full encode satisfies."""
+        names = [*self.reshaping]
+        if self.max_bytes is not None:
+            names.append("max_bytes")
+        if self.video_codec in ("h264", "hevc"):
+            names.append("video_codec")
+        return tuple(names)
+
+    def asked(self) -> dict[str, Any]:
+        """What differs from the default, for the hash of the clip's looks."""
+        return self.model_dump(exclude_defaults=True)
+
+
+_ENCODED = frozenset({"width", "height", "fps", "max_bytes"})
+
+
+def default_mode(request: Mapping[str, Any]) -> Literal["copy", "encode"]:
+    """The mode of a request (still unchecked) that names none."""
+    given = request.get("output")
+    output: Mapping[str, Any] = given if isinstance(given, dict) else {}
+    if output.get("video_codec") == "copy":
+        return "copy"
+    shaped = output.get("aspect", "source") != "source" or not _ENCODED.isdisjoint(output)
+    quality = output.get("quality", request.get("output_quality"))
+    return "encode" if shaped or "video_codec" in output or quality == "medium" else "copy"
+
+
+def _ratio(aspect: Aspect) -> Fraction | None:
+    if aspect == "source":
+        return None
+    wide, high = aspect.split(":")
+    return Fraction(int(wide), int(high))
+
+
+def _even(pixels: Fraction) -> int:
+    return max(MIN_SIDE, 2 * round(pixels / 2))
+
+
+def _wrong(field: str, words: str) -> InvalidRequest:
+    return InvalidRequest(f"output.{field} {words}", field=f"output.{field}")
