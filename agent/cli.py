@@ -11,14 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from clipping import __version__, config, log
-from clipping.errors import (
-    EXIT_CONFIGURATION,
-    EXIT_FAILED,
-    EXIT_OK,
-    EXIT_USAGE,
-    ClippingError,
-    ConfigurationError,
-)
+from clipping.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE, exit_code
 
 DEFAULT_CONFIG = Path("/etc/clipping-agent/config.yaml")
 
@@ -28,17 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # grpc's fork handlers cost us nothing but warnings: we never fork from this process.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     arguments = _parser().parse_args(argv)
-    try:
-        return int(arguments.run(arguments))
-    except ConfigurationError as error:
-        for problem in error.problems:
-            print(f"configuration: {problem}", file=sys.stderr)
-        return EXIT_CONFIGURATION
-    except ClippingError as error:
-        print(f"{error.code}: {error.message}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        return EXIT_FAILED
+    return exit_code(lambda: int(arguments.run(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
-from clipping.errors import EXIT_OK, NoSpace, SourceNotFound
+from clipping.errors import NoSpace, SourceNotFound
+from clipping.exits import EXIT_OK
 from clipping.messages import Stage
 from clipping.timecode import exact, format_seconds, parse_seconds
 

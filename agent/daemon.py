@@ -22,7 +22,7 @@ from clipping import __version__
 from clipping.bus.publisher import Publisher
 from clipping.clock import SystemClock
 from clipping.config import Config
-from clipping.errors import EXIT_OK
+from clipping.exits import EXIT_OK
 from clipping.log import get_logger
 from clipping.store.open import open_store
 from health.server import HealthServer

@@ -16,7 +16,7 @@ from api.db.engine import Database
 from api.serving import Server, bind, url_of
 from clipping import __version__
 from clipping.config import Config, load
-from clipping.errors import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_OK, ClippingError, ConfigurationError
+from clipping.exits import EXIT_OK, exit_code
 from clipping.log import get_logger, set_up
 
 STOP_SECONDS = 5.0
@@ -28,20 +28,15 @@ log = get_logger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 the operation failed, 2 usage, 78 configuration."""
     arguments = _parser().parse_args(argv)
-    try:
-        config = load(arguments.config)
-        set_up(config.log.format, config.log.level, identifier="clipping-api")
-        if arguments.command == "migrate":
-            return _migrate(config)
-        return _serve(config, as_json=arguments.json)
-    except ConfigurationError as error:
-        for problem in error.problems:
-            _say(f"configuration: {problem}")
-        return EXIT_CONFIGURATION
-    except ClippingError as error:
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
-        _say(f"{error.code}: {error.message}{cause}")
-        return EXIT_FAILED
+    return exit_code(lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = load(arguments.config)
+    set_up(config.log.format, config.log.level, identifier="clipping-api")
+    if arguments.command == "migrate":
+        return _migrate(config)
+    return _serve(config, as_json=arguments.json)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from clipping import __version__
-from clipping.errors import EXIT_CONFIGURATION, EXIT_FAILED, ClippingError, ConfigurationError
+from clipping.exits import exit_code
 
 GROUP = "clipping.commands"
 
@@ -40,17 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.configure(sub)
         sub.set_defaults(run=command.run)
     arguments = parser.parse_args(argv)
-    try:
-        return int(arguments.run(arguments))
-    except ConfigurationError as error:
-        for problem in error.problems:
-            print(f"configuration: {problem}", file=sys.stderr)
-        return EXIT_CONFIGURATION
-    except ClippingError as error:
-        print(f"{error.code}: {error.message}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        return EXIT_FAILED
+    return exit_code(lambda: int(arguments.run(arguments)))
 
 
 if __name__ == "__main__":

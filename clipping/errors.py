@@ -222,10 +222,3 @@ class VersionMismatch(ClippingError):
     """A conditional write or delete found another version than the expected one."""
 
     code = "VERSION_MISMATCH"
-
-
-EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_CONFIGURATION = 78
-"""As `EX_CONFIG` in sysexits.h; the unit file's RestartPreventExitStatus names it."""

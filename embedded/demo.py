@@ -22,7 +22,7 @@ import av
 import requests
 
 from agent.cutting import find_ffmpeg
-from clipping.errors import EXIT_FAILED, EXIT_OK
+from clipping.exits import EXIT_FAILED, EXIT_OK
 from clipping.timecode import format_seconds
 
 RECORDING_SECONDS = 600

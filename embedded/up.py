@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from clipping.cli import Command
-from clipping.errors import EXIT_OK, ConfigurationError
+from clipping.errors import ConfigurationError
+from clipping.exits import EXIT_OK
 from embedded.layout import Layout
 from embedded.stack import Stack
 

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from clipping.clock import SystemClock
-from clipping.errors import EXIT_FAILED, EXIT_OK
+from clipping.exits import EXIT_FAILED, EXIT_OK
 from clipping.log import get_logger, set_up
 from embedded.broker.lock import FolderInUse
 from embedded.broker.schema import SchemaTooNew

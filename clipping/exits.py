@@ -1,0 +1,30 @@
+"""Exit codes of our commands: 0 done, 1 the operation failed, 2 usage, 78 configuration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from clipping.errors import ClippingError, ConfigurationError
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_CONFIGURATION = 78
+"""As `EX_CONFIG` in sysexits.h; the unit file's RestartPreventExitStatus names it."""
+
+
+def exit_code(run: Callable[[], int]) -> int:
+    """What `run` returns; for one of our errors, its code after a line (or several) on stderr."""
+    try:
+        return run()
+    except ConfigurationError as error:
+        for problem in error.problems:
+            print(f"configuration: {problem}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    except ClippingError as error:
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        print(f"{error.code}: {error.message}{cause}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_FAILED
