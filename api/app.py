@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from clipping.store.open import open_store
 from flask import Flask
 
 from api import headers, problems
@@ -17,6 +16,7 @@ from api.services import Services
 from clipping.bus.publisher import Publisher
 from clipping.clock import SystemClock
 from clipping.config import Config
+from clipping.store.open import open_store
 
 
 def create_app(config: Config) -> Flask:
