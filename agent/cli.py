@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("start", metavar="START", help="seconds, or 3:24:15.5")
     cut.add_argument("end", metavar="END")
     cut.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
-    cut.add_argument("--mode", choices=["copy", "encode"], default="copy")
+    cut.add_argument("--mode", choices=["copy", "smart", "encode"], default="copy")
     cut.add_argument("--quality", choices=["high", "medium"], default="high")
     cut.add_argument(
         "--ffmpeg", type=Path, metavar="FILE", help="default: the one on PATH, else the bundled one"

@@ -11,7 +11,7 @@ from api.db.engine import Database
 from clipping.clock import Clock
 from clipping.messages import Mode
 
-_GUESSED_RATIO: dict[Mode, float] = {"copy": 0.02, "encode": 0.5}
+_GUESSED_RATIO: dict[Mode, float] = {"copy": 0.02, "smart": 0.03, "encode": 0.5}
 """Seconds of work for a second of clip, before there is any history."""
 _FEWEST = 3
 """Fewer clips than that say nothing."""

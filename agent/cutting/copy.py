@@ -20,12 +20,10 @@ from agent.cutting.picture import PictureWriter
 from agent.cutting.plan import Plan, no_picture, without_silent
 from agent.cutting.seek import Entry, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
-from agent.cutting.tracks import CopiedTrack, EncodedTrack
+from agent.cutting.tracks import Soundtrack
 
 _TELL_EVERY = 256
 """Packets between two looks at the progress."""
-_TRAILING_SECONDS = 3
-"""How far behind its picture the sound may lie in the file."""
 
 
 def copy(
@@ -65,30 +63,25 @@ def _write(
         assert plan.movie.video is not None
         writer = PictureWriter(sink, sink.copied(video, plan.movie), video.time_base, plan.movie.video)
         picture = _Picture(writer, entry.key_pts, plan, video)
-        tracks: dict[int, CopiedTrack | EncodedTrack] = {}
-        for track in plan.tracks:
-            kind = CopiedTrack if track.action == "copy" else EncodedTrack
-            source = container.streams[track.source.index]
-            tracks[source.index] = kind(sink, source, track.source, key, plan.stop, bit_rate)
-        waiting = set(tracks)
+        sound = Soundtrack(container, sink, plan, key, bit_rate)
         index = video.index
         length = float(plan.stop - key)
         for count, packet in enumerate(entry.packets):
             if packet.stream_index == index:
                 picture.take(packet)
-            elif packet.stream_index in waiting and not tracks[packet.stream_index].take(packet):
-                waiting.discard(packet.stream_index)
-            if picture.done and (not waiting or picture.beyond > _TRAILING_SECONDS):
+            else:
+                sound.take(packet)
+            if picture.done and sound.complete(picture.beyond):
                 break
             if count % _TELL_EVERY == 0:
                 progress(min(1.0, float(picture.reached) / length) if length else 1.0)
         writer.finish()
-        written = {index: track.finish() for index, track in tracks.items()}
+        heard, silent, warnings = sound.finish()
     end = key + picture.end * video.time_base
     if end <= plan.start:
         raise no_picture(plan, end)
     return Outcome(
-        plan=without_silent(plan, {index for index, heard in written.items() if heard is None}),
+        plan=without_silent(plan, silent),
         path=target,
         start=key,
         last=key + writer.last * video.time_base,
@@ -96,8 +89,8 @@ def _write(
         frames=len(writer.shown),
         frame_seconds=writer.longest(picture.end),
         reencoded=Fraction(0),
-        sound=tuple(heard for heard in written.values() if heard is not None),
-        warnings=tuple(w for t in tracks.values() for w in t.warnings),
+        sound=heard,
+        warnings=warnings,
     )
 
 

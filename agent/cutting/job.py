@@ -20,6 +20,7 @@ from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.plan import Plan, plan_cut
 from agent.cutting.probe import describe, probe
 from agent.cutting.report import report
+from agent.cutting.smart import smart
 from agent.cutting.source import identify, open_source
 from agent.cutting.spec import Clip, Order
 from agent.cutting.tell import Teller
@@ -29,9 +30,10 @@ from clipping.messages import Mode, Quality
 
 SOUND_BIT_RATE: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
 
-Way = Literal["copy", "encode", "encode from the start"]
+Way = Literal["copy", "smart", "encode", "encode from the start"]
 _WAYS: dict[Mode, tuple[Way, ...]] = {
-    "copy": ("copy", "encode", "encode from the start"),
+    "copy": ("copy", "smart", "encode", "encode from the start"),
+    "smart": ("smart", "encode", "encode from the start"),
     "encode": ("encode", "encode from the start"),
 }
 """What is tried in turn when a way can't make the clip: slower, never wrong."""
@@ -87,7 +89,7 @@ def _first_good(container: av.container.InputContainer, order: Order, info: Medi
     ways, failures = _ways(info, order.spec.mode)
     part = order.folder / f"{order.stem}.part"
     for way in ways:
-        plan = plan_cut(info, order.spec, "copy" if way == "copy" else "encode")
+        plan = plan_cut(info, order.spec, "encode" if way == "encode from the start" else way)
         if way == "encode from the start" and plan.start - info.zero > _FROM_START_SECONDS:
             continue
         try:
@@ -127,15 +129,15 @@ def _make(
         tell("cutting", _PROBED + share * (_CUT - _PROBED))
 
     quality = order.spec.quality
-    if way == "copy":
-        return copy(container, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
+    if way in ("copy", "smart"):
+        cut = copy if way == "copy" else smart
+        return cut(container, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
     return encode(
         container,
         info,
         plan,
         part,
-        quality,
-        order.ffmpeg,
+        order,
         from_start=way == "encode from the start",
         progress=progress,
         started=tell.helper,

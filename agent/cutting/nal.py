@@ -1,10 +1,11 @@
-"""H.264 and HEVC packets: whether a decoder may begin with this one."""
+"""NAL units of H.264 and HEVC: packets taken apart and put together, and what a decoder may begin with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _START_CODE = b"\x00\x00\x01"
+_MARKER = b"\x00\x00\x00\x01"
 
 
 def nal_headers(payload: memoryview, length_size: int | None) -> Iterator[int]:
@@ -23,6 +24,27 @@ def nal_headers(payload: memoryview, length_size: int | None) -> Iterator[int]:
     while at + length_size < len(payload):
         yield payload[at + length_size]
         at += length_size + int.from_bytes(payload[at : at + length_size], "big")
+
+
+def units(payload: bytes, length_size: int | None) -> list[bytes]:
+    """The NAL units without what delimits them; see `nal_headers`."""
+    if length_size is None:
+        parts = payload.split(_START_CODE)[1:]
+        # A zero before a start code belongs to it; no unit ends with one.
+        return [unit for part in parts if (unit := part.rstrip(b"\x00"))]
+    found, at = [], 0
+    while at + length_size < len(payload):
+        start = at + length_size
+        at = start + int.from_bytes(payload[at:start], "big")
+        found.append(payload[start:at])
+    return found
+
+
+def joined(parts: Iterable[bytes], length_size: int | None) -> bytes:
+    """A packet's payload out of NAL units."""
+    if length_size is None:
+        return b"".join(_MARKER + part for part in parts)
+    return b"".join(len(part).to_bytes(length_size, "big") + part for part in parts)
 
 
 def length_size(codec: str, extradata: bytes | None) -> int | None:

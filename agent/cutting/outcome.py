@@ -45,3 +45,4 @@ class Outcome:
     sound: tuple[Sound, ...]
     encoder: str | None = None
     warnings: tuple[str, ...] = field(default=())
+    """That of the re-encoded frames; None when there are none."""

@@ -57,14 +57,14 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
     if mode == "encode" and movie.codec == "none":
         raise UnsupportedCodec(f"There is no decoder for the video in {info.path.name}.")
     start, stop, warnings = _range(info, spec)
-    container = container_for(movie.codec, [s.codec for s in info.sound]) if mode == "copy" else MP4
+    container = MP4 if mode == "encode" else container_for(movie.codec, [s.codec for s in info.sound])
     tracks: list[Track] = []
     dropped: list[DroppedStream] = []
     for position, stream in enumerate(info.sound):
         reason = _unusable(stream)
         if reason:
             dropped.append(_dropped(stream, reason))
-        elif mode == "copy" and copies_audio(container, stream.codec, stream.profile):
+        elif mode != "encode" and copies_audio(container, stream.codec, stream.profile):
             tracks.append(Track(stream, position, "copy", stream.codec))
         else:
             tracks.append(Track(stream, position, "encode", "aac"))

@@ -54,6 +54,8 @@ def enter(container: av.container.InputContainer, video: Any, sound: list[Any], 
     Raises `NoCleanStart`.
     """
     at = tick_upto(point, video.time_base)
+    if video.start_time is not None:
+        at = max(at, video.start_time)  # there may be sound before the first picture
     best: Entry | None = None
     for back in _STEPS:
         try:

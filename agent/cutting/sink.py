@@ -66,14 +66,22 @@ class Sink:
             if error is None:
                 raise self._problem(closing) from closing
 
-    def copied(self, source: Any, info: StreamInfo) -> Any:
-        """A stream that takes `source`'s packets as they are."""
+    def copied(
+        self, source: Any, info: StreamInfo, extradata: bytes | None = None, tag: str | None = None
+    ) -> Any:
+        """A stream that takes `source`'s packets as they are.
+
+        `extradata` and `tag`, the codec's name in the file, replace the recording's own.
+        """
         try:
             stream = self._file.add_stream_from_template(source, opaque=True)
         except ValueError as error:
             raise Unsuited(f"{info.codec} does not go into this container") from error
         if info.codec == "hevc" and self._boxed:
-            stream.codec_context.codec_tag = "hvc1"  # the name that Apple's players know
+            # hvc1 is the name that Apple's players know.
+            stream.codec_context.codec_tag = tag or "hvc1"
+        if extradata is not None:
+            stream.codec_context.extradata = extradata
         self._describe(stream, info)
         return stream
 

@@ -6,15 +6,50 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import av.container
 import av.filter
 
 from agent.cutting.media import StreamInfo
 from agent.cutting.outcome import Sound
+from agent.cutting.plan import Plan
 from agent.cutting.seek import tick_from, tick_upto
 from agent.cutting.sink import Sink
 
+_TRAILING_SECONDS = 3
+"""How far behind its picture the sound may lie in the file."""
 _AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
+
+
+class Soundtrack:
+    """All sound tracks of a clip whose picture begins at `start` (seconds on the container's time line)."""
+
+    def __init__(
+        self, container: av.container.InputContainer, sink: Sink, plan: Plan, start: Fraction, bit_rate: int
+    ) -> None:
+        self._tracks: dict[int, CopiedTrack | EncodedTrack] = {}
+        for track in plan.tracks:
+            kind = CopiedTrack if track.action == "copy" else EncodedTrack
+            source = container.streams[track.source.index]
+            self._tracks[source.index] = kind(sink, source, track.source, start, plan.stop, bit_rate)
+        self._waiting = set(self._tracks)
+
+    def take(self, packet: Any) -> None:
+        """The next packet of the recording that is not picture."""
+        index = packet.stream_index
+        if index in self._waiting and not self._tracks[index].take(packet):
+            self._waiting.discard(index)
+
+    def complete(self, beyond: Fraction) -> bool:
+        """Whether no more is to be expected, when reading is `beyond` the clip's end by so many seconds."""
+        return not self._waiting or beyond > _TRAILING_SECONDS
+
+    def finish(self) -> tuple[tuple[Sound, ...], set[int], tuple[str, ...]]:
+        """What was written, the indexes of the recording's tracks that were silent, and warnings."""
+        written = {index: track.finish() for index, track in self._tracks.items()}
+        heard = tuple(sound for sound in written.values() if sound is not None)
+        silent = {index for index, sound in written.items() if sound is None}
+        return heard, silent, tuple(w for t in self._tracks.values() for w in t.warnings)
 
 
 class CopiedTrack:
