@@ -39,14 +39,14 @@ def main() -> int:
     if SMARTCUT in methods:
         smartcut()
     begun = time.monotonic()
-    rows = _measured(_recordings(arguments.media, arguments.only or ""), methods, arguments.workers)
-    text = document(rows, methods, minutes=(time.monotonic() - begun) / 60)
+    rows, missing = _measured(_recordings(arguments.media, arguments.only or ""), methods, arguments.workers)
+    text = document(rows, methods, missing, minutes=(time.monotonic() - begun) / 60)
     print(text)
     if arguments.write:
         arguments.write.write_text(text)
     if arguments.rows:
         arguments.rows.write_text("".join(json.dumps(row.as_json()) + "\n" for row in rows))
-    return 1 if any(row.verdict == "wrong" and row.method in OURS for row in rows) else 0
+    return 1 if missing or any(row.verdict == "wrong" and row.method in OURS for row in rows) else 0
 
 
 def _recordings(media: Path | None, only: str) -> list[tuple[Path, bool]]:
@@ -58,14 +58,18 @@ def _recordings(media: Path | None, only: str) -> list[tuple[Path, bool]]:
     return sorted(chosen, key=lambda pair: -pair[0].stat().st_size)
 
 
-def _measured(recordings: list[tuple[Path, bool]], methods: list[str], workers: int) -> list[Row]:
+def _measured(
+    recordings: list[tuple[Path, bool]], methods: list[str], workers: int
+) -> tuple[list[Row], list[str]]:
+    """All rows, and the recordings that the measuring itself failed over."""
     with ThreadPoolExecutor(workers, thread_name_prefix="recording") as pool:
-        done = pool.map(lambda pair: _one(pair[0], pair[1], methods), recordings)
-        return [row for rows in done for row in rows]
+        done = list(pool.map(lambda pair: _one(pair[0], pair[1], methods), recordings))
+    missing = [path.name for (path, _), (_, good) in zip(recordings, done, strict=True) if not good]
+    return [row for rows, _ in done for row in rows], missing
 
 
-def _one(path: Path, is_made: bool, methods: list[str]) -> list[Row]:
-    """All rows of one recording, measured in a process of its own."""
+def _one(path: Path, is_made: bool, methods: list[str]) -> tuple[list[Row], bool]:
+    """All rows of one recording, measured in a process of its own, and whether that went well."""
     command = [sys.executable, "-m", "bench.measure.one", str(path), *(["--made"] if is_made else [])]
     command += [part for method in methods for part in ("--method", method)]
     begun = time.monotonic()
@@ -77,10 +81,8 @@ def _one(path: Path, is_made: bool, methods: list[str]) -> list[Row]:
                 f"WRONG {row.source} {row.cut} [{row.begin}, {row.end}) {row.method}: {row.why}",
                 file=sys.stderr,
             )
-    if process.returncode != 0:
-        raise SystemExit(f"{path.name} could not be measured")
     print(f"{path.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return rows
+    return rows, process.returncode == 0
 
 
 if __name__ == "__main__":

@@ -6,35 +6,70 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Literal, get_args
 
 from agent.cutting import find_ffmpeg
 
 UNIT_SECONDS = 60
 CACHE = Path(os.environ.get("CLIPPING_BENCH_CACHE", Path(tempfile.gettempdir()) / "clipping-bench"))
 
+Kind = Literal["mp4", "fragmented mp4", "mkv", "mkv without cues", "ts"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_SUFFIXES: dict[Kind, str] = {"mkv": ".mkv", "mkv without cues": ".mkv", "ts": ".ts"}
+_BYTES_A_MINUTE = 64 << 20
+_TO_SPARE = 8 << 30
+
 
 def hour_of_1080p() -> Path:
-    """One hour of 1080p30 H.264 at 8 Mbit/s with a keyframe every 2 s, and AAC, in MP4: 3.6 GB."""
-    path = CACHE / "hour-1080p.mp4"
+    """One hour of 1080p30 H.264 at 8 Mbit/s with a keyframe every 2 s, and AAC, in MP4: 3.7 GB."""
+    return long_recording("mp4", 60)
+
+
+def long_recording(kind: Kind, minutes: int) -> Path:
+    """The same minute of 1080p30 at 8 Mbit/s over and over; made when it is not there yet."""
+    path = CACHE / f"1080p-{minutes}min-{kind.replace(' ', '-')}{_SUFFIXES.get(kind, '.mp4')}"
     if path.exists():
         return path
     CACHE.mkdir(parents=True, exist_ok=True)
-    unit, part = CACHE / "unit-1080p.mp4", path.with_suffix(".part.mp4")
+    status = os.statvfs(CACHE)
+    if status.f_bavail * status.f_frsize < minutes * _BYTES_A_MINUTE + _TO_SPARE:
+        raise SystemExit(f"{path} would not leave room on the disk")
     print(f"making {path} (once, some minutes)…", flush=True)
+    loops = minutes * 60 // UNIT_SECONDS - 1
+    arguments = ["-stream_loop", str(loops), "-i", str(_unit()), "-c", "copy"]
+    part = path.with_suffix(f".part{path.suffix}")
+    if kind == "mkv without cues":
+        # What can't go back in its output writes no index, as a recorder whose plug is pulled.
+        with part.open("wb") as output:
+            _ffmpeg(*arguments, "-f", "matroska", "pipe:1", output=output.fileno())
+    elif kind == "fragmented mp4":
+        _ffmpeg(*arguments, "-movflags", "frag_keyframe+empty_moov+default_base_moof", str(part))
+    else:
+        _ffmpeg(*arguments, str(part))
+    descriptor = os.open(part, os.O_RDONLY)
+    os.fsync(descriptor)  # only what is on the disk can be dropped from memory
+    os.close(descriptor)
+    part.rename(path)
+    return path
+
+
+def _unit() -> Path:
+    unit = CACHE / "unit-1080p.mp4"
+    if unit.exists():
+        return unit
+    part = unit.with_suffix(".part.mp4")
     picture = f"testsrc2=size=1920x1080:rate=30:duration={UNIT_SECONDS},noise=alls=12:allf=t"
     sound = f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={UNIT_SECONDS}"
     _ffmpeg(
         *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound),
         *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "60", "-sc_threshold", "0"),
         *("-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "8M", "-nal-hrd", "cbr"),
-        *("-c:a", "aac", "-b:a", "160k", str(unit)),
+        *("-c:a", "aac", "-b:a", "160k", str(part)),
     )
-    loops = 3600 // UNIT_SECONDS - 1
-    _ffmpeg("-stream_loop", str(loops), "-i", str(unit), "-c", "copy", "-movflags", "+faststart", str(part))
-    part.rename(path)
-    return path
+    part.rename(unit)
+    return unit
 
 
-def _ffmpeg(*arguments: str) -> None:
+def _ffmpeg(*arguments: str, output: int | None = None) -> None:
     command = [str(find_ffmpeg(None)), "-nostdin", "-v", "error", "-y", *arguments]
-    subprocess.run(command, check=True, timeout=1800)
+    subprocess.run(command, stdout=output, check=True, timeout=3600)

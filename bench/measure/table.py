@@ -37,8 +37,8 @@ _SHORT = {
 }
 
 
-def document(rows: Sequence[Row], methods: Sequence[str], *, minutes: float) -> str:
-    """The whole page."""
+def document(rows: Sequence[Row], methods: Sequence[str], missing: Sequence[str], *, minutes: float) -> str:
+    """The whole page. `missing`: recordings that could not be measured to the end."""
     versions = f"{_ffmpeg_version()}, PyAV {av.__version__}, smartcut {SMARTCUT_VERSION}"
     parts = [_HEAD.format(minutes=minutes, versions=versions)]
     for title, chosen in (
@@ -47,6 +47,8 @@ def document(rows: Sequence[Row], methods: Sequence[str], *, minutes: float) -> 
     ):
         if chosen:
             parts.append(_summary(title, chosen, methods))
+    if missing:
+        parts.append(f"**Not measured to the end:** {', '.join(missing)}\n")
     parts.append(_notes(rows))
     parts.append(_details(rows))
     return "\n".join(parts)
