@@ -122,7 +122,7 @@ def shown_frames(path: Path) -> list[tuple[Fraction, int]]:
         for frame in container.decode(video=0):
             assert frame.pts is not None
             assert frame.time_base is not None
-            shown.append((frame.pts * frame.time_base, _number(frame)))
+            shown.append((frame.pts * frame.time_base, number_of(frame)))
     return shown
 
 
@@ -131,7 +131,8 @@ def numbers(path: Path) -> list[int]:
     return [number for _, number in shown_frames(path)]
 
 
-def _number(frame: av.VideoFrame) -> int:
+def number_of(frame: av.VideoFrame) -> int:
+    """The number that a frame carries."""
     plane = frame.to_ndarray(format="gray")
     block = frame.width // _BITS
     top = frame.height * (HEIGHT - _STRIP_HEIGHT // 2) // HEIGHT
