@@ -19,6 +19,7 @@ ClippingError
 │   ├── RangeBeyondEnd               RANGE_BEYOND_END
 │   ├── UnsupportedCodec             UNSUPPORTED_CODEC
 │   ├── CutVerificationFailed        CUT_VERIFICATION_FAILED
+│   ├── OutputTooLarge               OUTPUT_TOO_LARGE
 │   ├── TimeLimit                    TIME_LIMIT
 │   └── Cancelled                    CANCELLED
 ├── TransientError                   trying again may help: retry with backoff, the last attempt fails visibly
@@ -154,6 +155,12 @@ class CutVerificationFailed(PermanentError):
     """The clip that was cut is not what was asked; it was thrown away."""
 
     code = "CUT_VERIFICATION_FAILED"
+
+
+class OutputTooLarge(PermanentError):
+    """The clip does not fit into the `output.max_bytes` that was asked for."""
+
+    code = "OUTPUT_TOO_LARGE"
 
 
 class TimeLimit(PermanentError):

@@ -27,7 +27,8 @@ from pydantic import (
 
 from clipping.clock import rfc3339
 from clipping.errors import InvalidRequest
-from clipping.output import Output, Quality, default_mode
+from clipping.output import AS_IS, Output, default_mode
+from clipping.output import Quality as Quality
 from clipping.timecode import parse_seconds
 
 SCHEMA = 1
@@ -116,7 +117,7 @@ class ClipRequest(_Message):
     priority: Priority = "normal"
     pre_roll_seconds: Seconds = 0.0
     post_roll_seconds: Seconds = 0.0
-    output: Output = Output()
+    output: Output = AS_IS
     metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="before")

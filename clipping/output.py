@@ -188,3 +188,7 @@ def _even(pixels: Fraction) -> int:
 
 def _wrong(field: str, words: str) -> InvalidRequest:
     return InvalidRequest(f"output.{field} {words}", field=f"output.{field}")
+
+
+AS_IS = Output()
+"""As the recording has it."""

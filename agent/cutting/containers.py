@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clipping.output import ContainerName
+
 
 @dataclass(frozen=True)
 class Container:
@@ -24,6 +26,8 @@ MP4 = Container("mp4", "mp4", "video/mp4")
 MOV = Container("mov", "mov", "video/quicktime")
 MATROSKA = Container("matroska", "mkv", "video/x-matroska")
 WEBM = Container("webm", "webm", "video/webm")
+NAMED: dict[ContainerName, Container] = {"mp4": MP4, "mov": MOV, "mkv": MATROSKA}
+"""By the names that callers use."""
 
 _WEB_SOUND = frozenset({"vorbis", "opus"})
 _STUDIO = frozenset({"prores", "dvvideo", "dnxhd", "mjpeg", "qtrle", "rawvideo", "v210", "cfhd"})

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av.container
 
 from agent.cutting import ffmpeg
+from agent.cutting.containers import MP4, NAMED
+from agent.cutting.encoders import CARD, CODECS, CPU, refusal
 from agent.cutting.frames import Frames, frames_in
 from agent.cutting.media import MediaInfo, StreamInfo
 from agent.cutting.outcome import Outcome, Sound
+from agent.cutting.output_rates import FIRST_SHARE, Rates, rates, second_share
 from agent.cutting.plan import Plan, without_silent
-from agent.cutting.recipe import encode_arguments
-from clipping.messages import Quality
+from agent.cutting.recipe import Means, encode_arguments, frames_of_rate
+from agent.cutting.spec import Order
+from clipping.errors import EncoderFailed, OutputTooLarge
 
-_NICENESS = 5
+_NICENESS = 10
 """Encodes give way to copies, which somebody waits for."""
+_FIRST_TRY = 0.6
+"""How much of the work the first of possibly two tries is said to be."""
+_MOST_BYTES_A_SECOND = 64 << 20
+_MOST_BYTES_AT_LEAST = 1 << 30
+"""No clip is larger; ffmpeg is ended before it fills the disk."""
 
 
 def encode(
@@ -26,8 +36,7 @@ def encode(
     info: MediaInfo,
     plan: Plan,
     target: Path,
-    quality: Quality,
-    program: Path,
+    order: Order,
     *,
     from_start: bool,
     progress: Callable[[float], None],
@@ -35,35 +44,144 @@ def encode(
 ) -> Outcome:
     """Write the clip of the opened recording to `target`.
 
-    `progress` gets 0 to 1, `started` ffmpeg's process id, and None when it has ended.
-    Raises `RangeBeyondEnd` when the picture is over by then, and the errors of `ffmpeg.run` and of `source`.
+    `progress` gets 0 to 1, `started` ffmpeg's process id, and None when it has ended. Raises `RangeBeyondEnd`
+    when the picture is over by then, `OutputTooLarge`, and the errors of `ffmpeg.run` and of `source`.
     """
     frames = frames_in(container, plan)
     plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.sounding))
-    hdr = plan.movie.video is not None and plan.movie.video.hdr
-    tone_map = hdr and "zscale" in ffmpeg.filters(program)
-    command = encode_arguments(
-        program, info, plan, frames, target, quality, tone_map=tone_map, from_start=from_start
-    )
+    wanted = order.spec.output.container
+    plan = replace(plan, container=MP4 if wanted is None else NAMED[wanted])
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
-    length = frames.end - frames.start
-    ffmpeg.run(command, seconds=float(length), progress=progress, started=started)
-    warnings = (
-        () if tone_map or not hdr else ("This ffmpeg has no zscale: HDR colours were not tone mapped.",)
-    )
-    return Outcome(
-        plan=plan,
-        path=target,
-        start=frames.start,
-        last=frames.last,
-        end=frames.end,
-        frames=frames.count,
-        frame_seconds=frames.longest,
-        reencoded=length,
-        sound=tuple(_sound(track.source, frames) for track in plan.tracks),
-        encoder="libx264",
-        warnings=warnings,
-    )
+    work = _Encode(info, plan, frames, target, order, from_start, progress, started)
+    work.write()
+    return work.outcome()
+
+
+class _Encode:
+    """The runs of ffmpeg for one clip: one, unless the card gives up or the file comes out too large."""
+
+    def __init__(
+        self,
+        info: MediaInfo,
+        plan: Plan,
+        frames: Frames,
+        target: Path,
+        order: Order,
+        from_start: bool,
+        progress: Callable[[float], None],
+        started: Callable[[int | None], None],
+    ) -> None:
+        self._info = info
+        self._plan = plan
+        self._frames = frames
+        self._target = target
+        self._order = order
+        self._from_start = from_start
+        self._progress = progress
+        self._started = started
+        self._encoder = order.choice.encoder
+        self._warnings = list(order.choice.warnings)
+        self._filters = ffmpeg.filters(order.ffmpeg)
+        self._reached = 0.0
+
+    def write(self) -> None:
+        """Make the file. Raises as `encode`."""
+        limit = self._order.spec.output.max_bytes
+        self._run(self._rates(FIRST_SHARE), upto=1.0 if limit is None else _FIRST_TRY)
+        if limit is None or self._size() <= limit:
+            return
+        first = self._size()
+        self._run(self._rates(second_share(limit, first)), upto=1.0)
+        if self._size() > limit:
+            raise OutputTooLarge(
+                f"The clip could not be made smaller than {min(first, self._size())} bytes: choose a larger "
+                "output.max_bytes, a smaller picture, or a shorter clip."
+            )
+
+    def _rates(self, share: float) -> Rates:
+        spec, frames = self._order.spec, self._frames
+        rate = spec.output.rate
+        return rates(
+            spec.output,
+            spec.quality,
+            seconds=frames.end - frames.start,
+            frames=frames.count if rate is None else frames_of_rate(frames, rate),
+            tracks=len(self._plan.tracks),
+            share=share,
+        )
+
+    def _size(self) -> int:
+        return self._target.stat().st_size
+
+    def _run(self, rates: Rates, *, upto: float) -> None:
+        try:
+            self._ffmpeg(rates, upto)
+        except EncoderFailed as error:
+            if self._encoder not in CARD.values():
+                raise
+            said = [line for note in getattr(error, "__notes__", ()) for line in note.splitlines()]
+            reason = refusal(said).reason
+            self._encoder, failed = CPU[CODECS[self._encoder]], self._encoder
+            self._warnings.append(f"{failed} gave up, because {reason}. {self._encoder} made the clip.")
+            self._ffmpeg(rates, upto)
+
+    def _ffmpeg(self, rates: Rates, upto: float) -> None:
+        command = encode_arguments(
+            self._means(),
+            self._info,
+            self._plan,
+            self._frames,
+            self._target,
+            self._order.spec,
+            rates,
+            from_start=self._from_start,
+        )
+        seconds = float(self._frames.end - self._frames.start)
+        begun = self._reached
+
+        def climbed(share: float) -> None:
+            self._reached = begun + share * (upto - begun)
+            self._progress(self._reached)
+
+        ffmpeg.run(
+            command,
+            seconds=seconds,
+            limits=ffmpeg.Limits(
+                file_bytes=max(_MOST_BYTES_AT_LEAST, int(_MOST_BYTES_A_SECOND * seconds)),
+                # A card's driver maps far more than it ever uses.
+                memory_bytes=None if self._encoder in CARD.values() else ffmpeg.most_memory(),
+            ),
+            progress=climbed,
+            started=self._started,
+        )
+
+    def _means(self) -> Means:
+        return Means(self._order.ffmpeg, self._encoder, self._filters)
+
+    def outcome(self) -> Outcome:
+        """What was made."""
+        frames, rate = self._frames, self._order.spec.output.rate
+        video = self._plan.movie.video
+        if video is not None and video.hdr and not self._means().tone_maps(video):
+            self._warnings.append(
+                "This ffmpeg has no zscale: HDR colours were not tone mapped, and look pale."
+            )
+        count = frames.count if rate is None else frames_of_rate(frames, rate)
+        end = frames.end if rate is None else frames.start + count / rate
+        return Outcome(
+            plan=self._plan,
+            path=self._target,
+            start=frames.start,
+            last=frames.last if rate is None else end - 1 / rate,
+            end=end,
+            frames=count,
+            frame_seconds=frames.longest if rate is None else 1 / rate,
+            reencoded=frames.end - frames.start,
+            sound=tuple(_sound(track.source, frames) for track in self._plan.tracks),
+            encoder=self._encoder,
+            size=self._order.spec.output.size,
+            warnings=tuple(self._warnings),
+        )
 
 
 def _sound(source: StreamInfo, frames: Frames) -> Sound:

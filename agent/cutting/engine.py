@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from agent.cutting.encoders_here import Encoders
 from agent.cutting.ffmpeg import find_ffmpeg
 from agent.cutting.job import run_cut, run_look, run_probe
 from agent.cutting.media import MediaInfo
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.job import JobCrashed
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
-from agent.cutting.process.watch import StallWatch, bytes_moved
+from agent.cutting.process.watch import StallWatch, bytes_moved, bytes_read
 from agent.cutting.spec import Clip, CutSpec, EngineSettings, Order
 from clipping.errors import Cancelled, EncoderFailed, SourceUnavailable, TimeLimit
 from clipping.log import get_logger
@@ -41,15 +42,22 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._server = ForkServer(preload="agent.cutting.job")
+        self._encoders = Encoders(settings)
 
     def start(self) -> None:
         """Start the fork server. Raises `EncoderFailed` when there is no ffmpeg or the server can't start."""
         find_ffmpeg(self._settings.ffmpeg)
+        self._encoders.start()
         self._server.start()
 
     def close(self) -> None:
         """End the server, and with it every job that still runs."""
         self._server.close()
+
+    @property
+    def encoders(self) -> list[str]:
+        """The encoders that truly encode here; empty until they have been tried, soon after the start."""
+        return self._encoders.working()
 
     def probe(self, source: Path) -> MediaInfo:
         """What a recording holds. Raises as `agent.cutting.probe.probe`, and `TimeLimit`."""
@@ -71,13 +79,15 @@ class Engine:
         of the whole. When this raises, nothing is left in `folder`:
         `SourceNotFound`, `SourceNotAllowed` (not a regular file), `SourceCorrupt`, `SourceHasNoVideo`,
         `RangeBeyondEnd`, `UnsupportedCodec`, `CutVerificationFailed`, `TimeLimit`, `Cancelled`,
-        `SourceUnavailable`, `NoSpace`, `EncoderFailed`.
+        `SourceUnavailable`, `NoSpace`, `EncoderFailed`, `OutputTooLarge`.
         """
         stem = f"clip-{secrets.token_hex(6)}"
-        order = Order(spec, folder, stem, find_ffmpeg(self._settings.ffmpeg))
+        program = find_ffmpeg(self._settings.ffmpeg)
         try:
-            run = _Supervised(self._server, self._settings, spec.source, progress, cancelled)
-            clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))
+            with self._encoders.chosen(spec) as choice:
+                order = Order(spec, folder, stem, program, choice)
+                run = _Supervised(self._server, self._settings, spec.source, progress, cancelled)
+                clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
                 leftover.unlink(missing_ok=True)
@@ -164,8 +174,10 @@ class _Supervised:
         raise EncoderFailed(f"The cutting process ended {how}{hint}; the clip is tried again.")
 
     def _state(self) -> object:
-        pids = [pid for pid in (self._job.pid, self._helper) if pid is not None]
-        return tuple(bytes_moved(pid) for pid in pids)
+        # While ffmpeg works, the job does nothing but listen to it, which moves bytes too.
+        if self._helper is not None:
+            return bytes_read(self._helper)
+        return None if self._job.pid is None else bytes_moved(self._job.pid)
 
     def _stalled(self) -> Exception:
         helper = self._helper

@@ -1,22 +1,52 @@
-"""ffmpeg as a command: finding it, running it, understanding how it ended."""
+"""ffmpeg as a command: finding it, asking it, running it, understanding how it ended."""
 
 from __future__ import annotations
 
 import os
+import resource
+import select
 import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
+from agent.cutting.climb import Climb
+from agent.cutting.process.watch import bytes_read
 from clipping.errors import EncoderFailed, NoSpace, SourceUnavailable
 
 _KEPT_LINES = 20
 _QUERY_SECONDS = 30
+_LOOK_SECONDS = 0.5
+"""Between two looks at a run that says nothing."""
+_MEMORY_SHARE = 0.75
+_KILLED_FIRST = "700"
+"""When memory runs out the kernel ends the encode, not the daemon (proc(5), oom_score_adj)."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may use. Time is its caller's to limit."""
+
+    file_bytes: int
+    """The largest file that it may write."""
+    memory_bytes: int | None
+    """Its own data in memory; None where that can't be told beforehand."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a short run ended."""
+
+    code: int
+    said: str
+    complained: str
 
 
 def find_ffmpeg(configured: Path | None) -> Path:
@@ -41,39 +71,57 @@ def find_ffmpeg(configured: Path | None) -> Path:
         ) from None
 
 
-@lru_cache(maxsize=8)
-def filters(program: Path) -> frozenset[str]:
-    """The filters this ffmpeg has. Raises `EncoderFailed` when it can't be asked."""
+def ask(command: Sequence[str | Path], timeout: float = _QUERY_SECONDS) -> Answer:
+    """Run something short. Raises `EncoderFailed` when it can't be run, or takes longer than `timeout` s."""
     try:
-        answer = subprocess.run(
-            [program, "-hide_banner", "-filters"],
+        done = subprocess.run(
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_QUERY_SECONDS,
-            check=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
         )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise EncoderFailed(f"{program} can't be run: {error}.") from error
-    lines = (line.split() for line in answer.stdout.splitlines())
+    except subprocess.TimeoutExpired:
+        raise EncoderFailed(f"{command[0]} gave no answer in {timeout:g} s.") from None
+    except OSError as error:
+        raise EncoderFailed(f"{command[0]} can't be run: {error.strerror}.") from error
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@lru_cache(maxsize=8)
+def filters(program: Path) -> frozenset[str]:
+    """The filters this ffmpeg has. Raises `EncoderFailed` when it can't be asked."""
+    answer = ask([program, "-hide_banner", "-filters"])
+    if answer.code != 0:
+        raise EncoderFailed(f"{program} does not tell its filters: is it ffmpeg?")
+    lines = (line.split() for line in answer.said.splitlines())
     return frozenset(words[1] for words in lines if len(words) >= 3 and "->" in words[2])
+
+
+def most_memory() -> int:
+    """How much of this machine's memory one run may have, in bytes."""
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE)
 
 
 def run(
     command: Sequence[str],
     *,
     seconds: float,
+    limits: Limits,
     progress: Callable[[float], None],
     started: Callable[[int | None], None],
 ) -> None:
     """Run ffmpeg to its end, in the caller's process group.
 
-    `progress` gets 0 to 1 of `seconds` of output; `started` its process id, and None at the end. Raises
-    `NoSpace`, `SourceUnavailable` or `EncoderFailed` with the last thing it said; a note holds the last 20.
+    `progress` gets 0 to 1 of `seconds` of output, at least once a second as long as ffmpeg moves at all, and
+    never while it stands still; `started` its process id, and None at the end. Raises `NoSpace`,
+    `SourceUnavailable` or `EncoderFailed` with the last thing it said; a note holds the last 20.
     """
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
     except OSError as error:
         raise EncoderFailed(f"{command[0]} can't be run: {error.strerror}.") from error
@@ -84,10 +132,8 @@ def run(
     listener = threading.Thread(target=_listen, args=(process.stderr, said), name="ffmpeg-stderr")
     listener.start()
     try:
-        for line in process.stdout:
-            key, _, value = line.strip().partition("=")
-            if key == "out_time_us" and value.lstrip("-").isdigit():  # it may say N/A
-                progress(min(1.0, max(0.0, int(value) / 1e6 / seconds)) if seconds else 1.0)
+        own_limit = _limit(process.pid, limits)
+        _follow(process.pid, process.stdout, Climb(seconds), progress)
         code = process.wait()
     finally:
         process.kill()
@@ -96,10 +142,62 @@ def run(
         process.stdout.close()
         process.stderr.close()
         started(None)
+    if code == -signal.SIGXFSZ and own_limit:
+        raise EncoderFailed(f"ffmpeg wrote more than {limits.file_bytes} bytes and was ended.")
     if code != 0:
         failed = failure(code, list(said))
         failed.add_note("\n".join(said))
         raise failed
+    progress(1.0)
+
+
+def _limit(pid: int, limits: Limits) -> bool:
+    """Set the limits; whether that of the file's size is ours, not a lower one that was there before."""
+    before, _ = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    lower = before != resource.RLIM_INFINITY and before <= limits.file_bytes
+    if not lower:
+        _set_limit(pid, resource.RLIMIT_FSIZE, limits.file_bytes)
+    if limits.memory_bytes is not None:
+        _set_limit(pid, resource.RLIMIT_DATA, limits.memory_bytes)
+    try:
+        Path(f"/proc/{pid}/oom_score_adj").write_text(_KILLED_FIRST)
+    except OSError:
+        pass  # it has ended already, or this kernel does not let us
+    return not lower
+
+
+def _set_limit(pid: int, kind: int, most: int) -> None:
+    try:
+        _, hard = resource.prlimit(pid, kind)
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.prlimit(pid, kind, (allowed, hard))
+    except ProcessLookupError:
+        pass  # it has ended already
+
+
+def _follow(pid: int, stdout: IO[bytes], climb: Climb, progress: Callable[[float], None]) -> None:
+    """Pass on how far it is until it closes its output."""
+    rest = b""
+    told, moved = time.monotonic(), bytes_read(pid)
+    while True:
+        news = False
+        if select.select([stdout], [], [], _LOOK_SECONDS)[0]:
+            data = os.read(stdout.fileno(), 1 << 16)
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                news = climb.read(line.decode(errors="replace")) or news
+        now = time.monotonic()
+        if not news and now - told >= _LOOK_SECONDS:
+            # ffmpeg says the same again and again while it waits, or nothing while it moves an index.
+            before, moved = moved, bytes_read(pid)
+            news = moved != before
+            if news:
+                climb.creep()
+        if news:
+            told = now
+            progress(climb.share)
 
 
 def failure(code: int, said: Sequence[str]) -> Exception:
@@ -116,6 +214,6 @@ def failure(code: int, said: Sequence[str]) -> Exception:
     return EncoderFailed(f"ffmpeg failed: {last}")
 
 
-def _listen(stderr: IO[str], said: deque[str]) -> None:
+def _listen(stderr: IO[bytes], said: deque[str]) -> None:
     for line in stderr:
-        said.append(line.rstrip())
+        said.append(line.decode(errors="replace").rstrip())

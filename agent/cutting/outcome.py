@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from agent.cutting.encoders import CODECS
 from agent.cutting.plan import Plan
 
 
@@ -43,6 +44,17 @@ class Outcome:
     reencoded: Fraction
     """Seconds of picture that were encoded anew."""
     sound: tuple[Sound, ...]
+    joints: tuple[Fraction, ...] = ()
+    """Seconds of the clip at which frames of another encoder begin."""
+    size: tuple[int, int] | None = None
+    """Width and height that the picture must have; None where they follow from the recording's."""
     encoder: str | None = None
-    warnings: tuple[str, ...] = field(default=())
     """That of the re-encoded frames; None when there are none."""
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def video_codec(self) -> str:
+        """The codec that the clip's picture must have."""
+        if self.plan.mode == "encode" and self.encoder is not None:
+            return CODECS[self.encoder]
+        return self.plan.movie.codec

@@ -9,6 +9,7 @@ before them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 from pathlib import Path
@@ -16,14 +17,15 @@ from typing import Any
 
 import ffmpeg
 
+from agent.cutting.encoders import EncoderName, video_arguments
 from agent.cutting.frames import Frames
-from agent.cutting.media import MediaInfo, VideoInfo
+from agent.cutting.media import AudioInfo, MediaInfo, StreamInfo, VideoInfo
+from agent.cutting.output import shaped
+from agent.cutting.output_rates import Rates, refined
 from agent.cutting.plan import Plan
 from agent.cutting.source import DEMUXERS, url
-from clipping.messages import Quality
+from agent.cutting.spec import CutSpec
 
-CRF: dict[Quality, int] = {"high": 18, "medium": 23}
-SOUND_BIT_RATE: dict[Quality, str] = {"high": "192k", "medium": "128k"}
 _MARGIN = Fraction(15)
 """Seconds before the range to read from where no keyframe is known."""
 _IMPRECISE = frozenset({"mpegts", "mpeg"})
@@ -31,41 +33,49 @@ _IMPRECISE_SECONDS = Fraction(2)
 """Seeking in these lands behind the keyframe asked for."""
 _BT709, _UNSPECIFIED, _RGB = 1, 2, 0
 _HD_LINES = 720
-_TONE_MAP = (
-    ("zscale", {"t": "linear", "npl": 100}),
-    ("format", {"pix_fmts": "gbrpf32le"}),
-    ("zscale", {"p": "bt709"}),
-    ("tonemap", {"tonemap": "hable"}),
-    ("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
-)
+_PRIMARIES_BT2020, _MATRIX_BT2020 = "2020", "2020_ncl"
+_SOUND_RATES = frozenset({44_100, 48_000})
+_SOUND_RATE = 48_000
+_AAC_CHANNELS = frozenset({1, 2, 3, 4, 5, 6, 8})
+
+
+@dataclass(frozen=True)
+class Means:
+    """What an encode is made with."""
+
+    program: Path
+    encoder: EncoderName
+    filters: frozenset[str]
+    """Those that this ffmpeg has."""
+
+    def tone_maps(self, video: VideoInfo) -> bool:
+        """Whether HDR colours become ordinary ones, not just pale."""
+        return video.hdr and {"zscale", "tonemap"} <= self.filters
 
 
 def encode_arguments(
-    program: Path,
+    means: Means,
     info: MediaInfo,
     plan: Plan,
     frames: Frames,
     target: Path,
-    quality: Quality,
+    spec: CutSpec,
+    rates: Rates,
     *,
-    tone_map: bool,
     from_start: bool,
 ) -> list[str]:
     """The whole command line.
 
-    `tone_map`: this ffmpeg has `zscale`. `from_start`: decode the recording from its beginning, for streams
-    that can't be entered in their middle.
+    `from_start`: decode the recording from its beginning, for streams that can't be entered in their middle.
     """
     assert plan.movie.video is not None
     source = ffmpeg.input(url(info.path), **_input_options(info, frames, from_start=from_start))
-    picture = _picture(source["V:0"], plan.movie.video, frames, tone_map=tone_map)
-    sound = [_sound(source[f"a:{track.position}"], frames) for track in plan.tracks]
-    time_base = plan.movie.time_base
+    picture = _picture(source["V:0"], plan.movie.video, frames, spec, means)
+    sound = [_sound(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
+    rate = spec.output.rate
+    time_base = plan.movie.time_base if rate is None else 1 / rate
     options: dict[str, Any] = {
-        "c:v": "libx264",
-        "preset": "veryfast",
-        "crf": CRF[quality],
-        "profile:v": "high",
+        **video_arguments(means.encoder, spec.quality, refined=refined(spec.output), cap=rates.cap),
         "fps_mode": "passthrough",
         # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9.
         "enc_time_base": f"{time_base.numerator}:{time_base.denominator}",
@@ -76,16 +86,27 @@ def encode_arguments(
         # No "t": ffmpeg 5.1 then ends the sound as soon as the picture is complete.
         "map_chapters": -1,
         "map_metadata": -1,
-        "movflags": "+faststart",
-        "f": "mp4",
+        "f": plan.container.muxer,
     }
+    if plan.container.boxed:
+        options["movflags"] = "+faststart"
+        if means.encoder == "libx265":
+            options["tag:v"] = "hvc1"  # the name that Apple's players want
+    else:
+        # ffmpeg 5.1 would show the first frame later, by the 21 ms that AAC begins before 0.
+        options["avoid_negative_ts"] = "disabled"
     if sound:
-        options |= {"c:a": "aac", "b:a": SOUND_BIT_RATE[quality]}
+        options |= {"c:a": "aac", "b:a": rates.sound}
     options |= _descriptions(plan)
     output = ffmpeg.output(picture, *sound, url(target), **options)
     output = output.global_args("-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
-    command: list[str] = ffmpeg.compile(output, cmd=str(program), overwrite_output=True)
+    command: list[str] = ffmpeg.compile(output, cmd=str(means.program), overwrite_output=True)
     return command
+
+
+def frames_of_rate(frames: Frames, rate: Fraction) -> int:
+    """How many frames the range has at another rate."""
+    return max(1, round((frames.end - frames.start) * rate))
 
 
 def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> dict[str, Any]:
@@ -109,34 +130,50 @@ def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> dict
     }
 
 
-def _picture(stream: Any, video: VideoInfo, frames: Frames, *, tone_map: bool) -> Any:
+def _picture(stream: Any, video: VideoInfo, frames: Frames, spec: CutSpec, means: Means) -> Any:
     quarter = frames.shortest / 4
     stream = stream.filter("trim", start=_seconds(frames.start - quarter), end=_seconds(frames.end - quarter))
     stream = stream.filter("setpts", "PTS-STARTPTS")
     if video.interlaced:
         stream = stream.filter("bwdif", mode="send_frame")
-    if video.hdr and tone_map:
-        for name, options in _TONE_MAP:
+    rate = spec.output.rate
+    if rate is not None:
+        # What ffmpeg makes of the end differs by version: the last frame stays, and the count decides.
+        stream = stream.filter("fps", fps=f"{rate.numerator}/{rate.denominator}")
+        stream = stream.filter("tpad", stop=-1, stop_mode="clone")
+        stream = stream.filter("trim", end_frame=frames_of_rate(frames, rate))
+    if means.tone_maps(video):
+        for name, options in _tone_map(video):
             stream = stream.filter(name, **options)
-    stream = stream.filter("scale", **_scale(video, converted=video.hdr and tone_map))
-    return stream.filter("setsar", 1).filter("format", "yuv420p")
+        return shaped(stream, spec.output, {})
+    return shaped(stream, spec.output, _colours(video))
 
 
-def _scale(video: VideoInfo, *, converted: bool) -> dict[str, Any]:
-    """Square pixels, even sizes, limited range, and BT.709 colours."""
-    aspect = video.sample_aspect
-    wide = "iw" if aspect == 1 else f"iw*{aspect.numerator}/{aspect.denominator}"
-    if video.rotation % 180 == 90 and aspect != 1:
-        wide = f"iw*{aspect.denominator}/{aspect.numerator}"
-    options: dict[str, Any] = {"w": f"trunc({wide}/2)*2", "h": "trunc(ih/2)*2", "flags": "bicubic"}
-    if not converted:
-        options["out_range"] = "tv"
-        if not _is_bt709(video):
-            options["out_color_matrix"] = "bt709"
-            if video.color_space == _UNSPECIFIED:
-                options["in_color_matrix"] = "bt601"
-        elif video.color_space == _UNSPECIFIED:
-            options |= {"in_color_matrix": "bt709", "out_color_matrix": "bt709"}
+def _tone_map(video: VideoInfo) -> list[tuple[str, dict[str, Any]]]:
+    linear: dict[str, Any] = {"t": "linear", "npl": 100}
+    # zscale refuses to guess what is not tagged, while HDR has only one kind of primaries.
+    if video.color_primaries == _UNSPECIFIED:
+        linear["pin"] = _PRIMARIES_BT2020
+    if video.color_space == _UNSPECIFIED:
+        linear["min"] = _MATRIX_BT2020
+    return [
+        ("zscale", linear),
+        ("format", {"pix_fmts": "gbrpf32le"}),
+        ("zscale", {"p": "bt709"}),
+        ("tonemap", {"tonemap": "hable"}),
+        ("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
+    ]
+
+
+def _colours(video: VideoInfo) -> dict[str, Any]:
+    """What `scale` has to be told to give BT.709 colours of limited range."""
+    options: dict[str, Any] = {"out_range": "tv"}
+    if not _is_bt709(video):
+        options["out_color_matrix"] = "bt709"
+        if video.color_space == _UNSPECIFIED:
+            options["in_color_matrix"] = "bt601"
+    elif video.color_space == _UNSPECIFIED:
+        options |= {"in_color_matrix": "bt709", "out_color_matrix": "bt709"}
     return options
 
 
@@ -147,13 +184,16 @@ def _is_bt709(video: VideoInfo) -> bool:
     return video.color_space == _BT709
 
 
-def _sound(stream: Any, frames: Frames) -> Any:
+def _sound(stream: Any, source: StreamInfo, frames: Frames) -> Any:
     start, end = _seconds(frames.start), _seconds(frames.end)
-    return (
-        stream.filter("atrim", start=start, end=end)
-        .filter("asetpts", f"round(PTS-{start}/TB)")
-        .filter("aresample", **{"async": 1, "first_pts": 0})
-    )
+    stream = stream.filter("atrim", start=start, end=end).filter("asetpts", f"round(PTS-{start}/TB)")
+    options = {"async": 1, "first_pts": 0}
+    known = source.audio or AudioInfo(_SOUND_RATE, 2)
+    rate = known.sample_rate if known.sample_rate in _SOUND_RATES else _SOUND_RATE
+    stream = stream.filter("aresample", rate, **options)
+    if known.channels not in _AAC_CHANNELS:
+        stream = stream.filter("aformat", channel_layouts="stereo")
+    return stream
 
 
 def _descriptions(plan: Plan) -> dict[str, Any]:

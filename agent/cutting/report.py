@@ -23,7 +23,7 @@ def report(
         frames=outcome.frames,
         reencoded_seconds=_rounded(float(outcome.reencoded)),
         video=VideoReport(
-            codec=plan.movie.codec if outcome.encoder is None else "h264",
+            codec=outcome.video_codec,
             width=facts.width,
             height=facts.height,
             fps=round(facts.fps, 3),

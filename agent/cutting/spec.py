@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
-from clipping.messages import Mode, Quality, Report
+from agent.cutting.encoders import Choice
+from clipping.messages import Mode, Report
+from clipping.output import AS_IS, Output, Quality
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class CutSpec:
     out_point: Fraction
     mode: Mode
     quality: Quality
+    output: Output = AS_IS
+    """How an encoded clip is to look; of a copied one, the container alone."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,10 @@ class EngineSettings:
     """A cut whose progress, input and output have all stood still for so long is ended."""
     time_limit_seconds: float = 7200
     """The longest that one cut may take."""
+    encoder: Literal["auto", "nvenc", "cpu"] = "auto"
+    """`cpu`: never the graphics card, even where it works."""
+    nvenc_sessions: int = 3
+    """Encodes at once on the graphics card; further ones go to the CPU."""
 
 
 @dataclass(frozen=True)
@@ -62,3 +71,5 @@ class Order:
     stem: str
     """The clip's file name without extension; every file of this cut begins with it."""
     ffmpeg: Path
+    choice: Choice
+    """Which encoder makes the frames of an encode."""

@@ -59,6 +59,8 @@ def verify(outcome: Outcome) -> Facts:
             video.codec_context.options = {"err_detect": "explode", "skip_loop_filter": "all"}
             video.thread_type = "AUTO"
             size = (video.codec_context.width, video.codec_context.height)
+            if outcome.size not in (None, size):
+                raise Rejected(f"its picture is {size[0]}x{size[1]}")
             if not boxed:
                 timings = timings_of_packets(clip)
                 clip.seek(0)
@@ -81,8 +83,7 @@ def _open(path: Path) -> av.container.InputContainer:
 
 def _check_streams(clip: av.container.InputContainer, outcome: Outcome) -> None:
     found = [(s.type, _codec(s)) for s in clip.streams]
-    video = outcome.plan.movie.codec if outcome.encoder is None else "h264"
-    planned = [("video", video), *(("audio", s.codec) for s in outcome.sound)]
+    planned = [("video", outcome.video_codec), *(("audio", s.codec) for s in outcome.sound)]
     if found != planned:
         raise Rejected(f"it holds {found} and should hold {planned}")
 
@@ -149,8 +150,8 @@ def parts(duration: Fraction, joints: Iterable[Fraction]) -> list[Part]:
 def _decode(clip: av.container.InputContainer, part: Part) -> None:
     """Decode a part, from the keyframe before it, and the sound beside it."""
     video: Any = clip.streams.video[0]
-    decoded = 0
     clip.seek(int(part.start / video.time_base), stream=video, backward=True)
+    decoded = 0
     for packet in clip.demux():
         if packet.size == 0:
             continue  # the end: what the decoder holds back comes below

@@ -6,7 +6,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-_MOVING = ("rchar", "wchar", "read_bytes", "write_bytes")
+_READING = ("rchar", "read_bytes")
+_MOVING = (*_READING, "wchar", "write_bytes")
+
+
+def bytes_read(pid: int) -> int | None:
+    """All bytes that a process has read so far; None when it is gone or can't be looked into.
+
+    ffmpeg reads while it works, the index that it moves included. From version 7 on it also writes its
+    progress when it stands still, so that what it writes says nothing.
+    """
+    return _counted(pid, _READING)
 
 
 def bytes_moved(pid: int) -> int | None:
@@ -15,11 +25,15 @@ def bytes_moved(pid: int) -> int | None:
     ffmpeg prints no progress while it moves an index, and none while it scans for one: only this shows that
     it works (proc(5), /proc/PID/io).
     """
+    return _counted(pid, _MOVING)
+
+
+def _counted(pid: int, kinds: tuple[str, ...]) -> int | None:
     try:
         lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     except OSError:
         return None
-    return sum(int(value) for key, value in (line.split(": ") for line in lines) if key in _MOVING)
+    return sum(int(value) for key, value in (line.split(": ") for line in lines) if key in kinds)
 
 
 class StallWatch:
