@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +22,7 @@ from clipping.clock import SystemClock
 from clipping.config import Config
 from clipping.exits import EXIT_OK
 from clipping.log import get_logger
+from clipping.signals import StopSignals
 from clipping.store.open import open_store
 from health.server import HealthServer
 from health.snapshot import Snapshot
@@ -41,7 +40,7 @@ def run(config: Config, *, announce: Callable[[str], None]) -> int:
     `announce` gets one line of JSON when the agent is well, or has tried to be for `ANNOUNCE_SECONDS`:
     agent_id, pid, health_url. Raises `ConfigurationError` when it can't start.
     """
-    signals = _Signals()
+    signals = StopSignals()
     clock, systemd = SystemClock(), Systemd()
     spool = Spool(Path(config.agent.state_dir), min_free_bytes=config.agent.min_free_bytes)
     ffmpeg = Path(config.agent.ffmpeg) if config.agent.ffmpeg else None
@@ -91,15 +90,14 @@ def run(config: Config, *, announce: Callable[[str], None]) -> int:
         roots=[root.path for root in config.agent.nas_roots],
     )
     url = f"http://{config.health.host}:{server.port}/health"
-    signals.wait_for(lambda: not watch.snapshot().reasons, ANNOUNCE_SECONDS)
+    name = _until_well(watch, signals)
     announce(json.dumps({"agent_id": config.agent.id, "pid": os.getpid(), "health_url": url}))
 
-    name = signals.wait()
+    name = name or signals.wait()
     log.info("agent.stopping", signal=name, in_flight=len(lanes.in_flight.works()))
     watch.role = "draining"
     systemd.stopping()
-    signals.on_next(lanes.hurry)
-    finished = lanes.drain(config.agent.drain_seconds)
+    finished = lanes.drain(config.agent.drain_seconds, hurry=lambda: signals.wait(0) is not None)
     lanes.close()
     progress.close()
     publisher.close(5.0)
@@ -114,36 +112,15 @@ def run(config: Config, *, announce: Callable[[str], None]) -> int:
     return EXIT_OK
 
 
+def _until_well(watch: Watch, signals: StopSignals) -> str | None:
+    """Wait until all is well, for `ANNOUNCE_SECONDS` at most; the signal that came meanwhile, if any."""
+    give_up = time.monotonic() + ANNOUNCE_SECONDS
+    name = None
+    while name is None and watch.snapshot().reasons and time.monotonic() < give_up:
+        name = signals.wait(LOOK_SECONDS)
+    return name
+
+
 def _status_line(snapshot: Snapshot) -> str:
     work = f"{len(snapshot.in_flight)} clips in hand"
     return f"{snapshot.role}, {work}" + (f"; {snapshot.reasons[0]}" if snapshot.reasons else "")
-
-
-class _Signals:
-    """SIGTERM and SIGINT as something to wait for."""
-
-    def __init__(self) -> None:
-        self._arrived = threading.Event()
-        self._name = ""
-        self._next: Callable[[], None] = self._arrived.set
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        self._name = signal.Signals(number).name
-        self._next()
-
-    def wait(self) -> str:
-        """Block until the first signal; its name."""
-        self._arrived.wait()
-        return self._name
-
-    def wait_for(self, well: Callable[[], bool], timeout: float) -> None:
-        """Block until `well()`, until a signal, or for `timeout` seconds."""
-        give_up = time.monotonic() + timeout
-        while not well() and time.monotonic() < give_up and not self._arrived.wait(LOOK_SECONDS):
-            pass
-
-    def on_next(self, call: Callable[[], None]) -> None:
-        """What a further signal does. Called in the main thread, between two of its bytecodes: be brief."""
-        self._next = call

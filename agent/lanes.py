@@ -7,7 +7,7 @@ dead letter at once instead of twenty times.
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 
 from agent.inflight import InFlight, Work
 from agent.job import Job
@@ -22,6 +22,7 @@ from clipping.messages import CompletionMessage, RequestMessage
 log = get_logger(__name__)
 
 ACKNOWLEDGE_SECONDS = 10.0
+DRAIN_LOOK_SECONDS = 0.2
 LEASE_MARGIN_SECONDS = 900.0
 """On top of the longest cut: probing, verifying, uploading, and waiting out an outage."""
 
@@ -33,7 +34,6 @@ class Lanes:
         self._config = config
         self._job = job
         self._publisher = publisher
-        self._stopping = threading.Event()
         self.in_flight = InFlight()
         self._longest = config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS
         slots, names = config.agent.slots, config.pubsub
@@ -62,27 +62,23 @@ class Lanes:
         """How each lane's stream is."""
         return {lane: subscription.state for lane, subscription in self._subscriptions.items()}
 
-    def drain(self, timeout: float, clock_step: float = 0.2) -> bool:
-        """Take nothing new; finish what is in hand within `timeout` seconds, else give it back.
+    def drain(self, timeout: float, *, hurry: Callable[[], bool]) -> bool:
+        """Take nothing new; finish what is in hand, and give back what is not done after `timeout` seconds or
+        when `hurry()`.
 
         True when everything was finished.
         """
         for subscription in self._subscriptions.values():
             subscription.stop_pulling()
-        deadline = self._job.clock.monotonic() + timeout
-        while (
-            self.in_flight.works() and self._job.clock.monotonic() < deadline and not self._stopping.is_set()
-        ):
-            self._job.clock.sleep(clock_step)
+        clock = self._job.clock
+        deadline = clock.monotonic() + timeout
+        while self.in_flight.works() and clock.monotonic() < deadline and not hurry():
+            clock.sleep(DRAIN_LOOK_SECONDS)
         unfinished = self.in_flight.stop_all()
         if unfinished:
             log.warning("agent.gave_back", clips=unfinished)
         drained = [subscription.drain(ACKNOWLEDGE_SECONDS) for subscription in self._subscriptions.values()]
         return all(drained) and not unfinished
-
-    def hurry(self) -> None:
-        """Cut a running `drain` short."""
-        self._stopping.set()
 
     def close(self) -> None:
         for subscription in self._subscriptions.values():

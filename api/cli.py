@@ -98,9 +98,5 @@ def _serve(config: Config, *, as_json: bool) -> int:
     return EXIT_OK
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-
-
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import yaml
 from clipping.cli import Command
 from clipping.errors import ConfigurationError
 from clipping.exits import EXIT_OK
+from clipping.signals import StopSignals
 from embedded.layout import Layout
 from embedded.stack import Stack
 
@@ -48,9 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Start, say where things are, stay until SIGINT or SIGTERM, stop."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    signals = StopSignals()
     layout = Layout(arguments.data)
     stack = Stack(
         layout,
@@ -63,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     stack.start()
     try:
         print(json.dumps(stack.describe()) if arguments.json else _told(stack.describe()), flush=True)
-        stop.wait()
+        signals.wait()
         print("stopping: agents finish the clips in hand", file=sys.stderr, flush=True)
     finally:
         stack.stop()
