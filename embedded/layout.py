@@ -96,9 +96,9 @@ class Layout:
         return own
 
     def agent_tree(self, tree: dict[str, Any], name: str) -> dict[str, Any]:
-        """`tree` with the keys of one agent."""
+        """`tree` with the keys of one agent. Its port is chosen here, so that a restart keeps it."""
         own = {"id": name, "state_dir": str(self.data / "agents" / name)}
-        return overlay(tree, {"agent": own})
+        return overlay(tree, {"agent": own, "health": {"port": tree["health"]["port"] or free_port()}})
 
     def write(self, name: str, tree: dict[str, Any]) -> Path:
         """Keep a process's configuration in `run/`."""

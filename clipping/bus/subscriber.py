@@ -253,7 +253,8 @@ class Subscription:
             since = old.since if old.ok == ok else self._clock.monotonic()
             self._state = StreamState(ok, detail, since)
         if old.ok != ok:
-            (log.info if ok else log.warning)("bus.stream", subscription=self._name, ok=ok, detail=detail)
+            # Without `stop` it is our own doing: nothing to warn of.
+            (log.info if ok or stop is None else log.warning)("bus.stream", subscription=self._name, ok=ok, detail=detail)
 
 
 def _backoff() -> Iterator[float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
@@ -80,6 +81,7 @@ def test_agent_killed_in_mid_cut(own: RunningStack, nas: Path, monkeypatch: pyte
     assert status["status"] == "completed", status
     assert status["attempt"] >= 2
     assert own.pid("agent-1") != before
+    assert requests.get(own.where["agents"][0]["health_url"], timeout=10).status_code == 200
     assert witness.completions() == {request_id: 1}
     assert own.objects(request_id)
     eventually(lambda: not own.spool(), "an empty spool", within=5)
