@@ -254,7 +254,8 @@ class Subscription:
             self._state = StreamState(ok, detail, since)
         if old.ok != ok:
             # Without `stop` it is our own doing: nothing to warn of.
-            (log.info if ok or stop is None else log.warning)("bus.stream", subscription=self._name, ok=ok, detail=detail)
+            tell = log.info if ok or stop is None else log.warning
+            tell("bus.stream", subscription=self._name, ok=ok, detail=detail)
 
 
 def _backoff() -> Iterator[float]:
