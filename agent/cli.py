@@ -9,9 +9,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from clipping import __version__, config, log
 from clipping.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE, exit_code
+from clipping.messages import Mode
+from clipping.output import Aspect, ContainerName, Fit, Quality, VideoCodec
 
 DEFAULT_CONFIG = Path("/etc/clipping-agent/config.yaml")
 
@@ -51,8 +54,21 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("start", metavar="START", help="seconds, or 3:24:15.5")
     cut.add_argument("end", metavar="END")
     cut.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
-    cut.add_argument("--mode", choices=["copy", "smart", "encode"], default="copy")
-    cut.add_argument("--quality", choices=["high", "medium"], default="high")
+    cut.add_argument(
+        "--mode",
+        choices=get_args(Mode),
+        help="default: copy, or encode where the quality is medium or an option below needs new frames",
+    )
+    cut.add_argument("--quality", choices=get_args(Quality), default="high")
+    cut.add_argument("--aspect", choices=get_args(Aspect), help="9:16 is 1080x1920; default: the source's")
+    cut.add_argument("--fit", choices=get_args(Fit), help="into another shape; default: center_crop")
+    cut.add_argument("--width", type=int, metavar="PIXELS")
+    cut.add_argument("--height", type=int, metavar="PIXELS")
+    cut.add_argument("--fps", type=float, metavar="RATE")
+    cut.add_argument("--max-bytes", type=int, metavar="BYTES", help="the largest that the file may be")
+    cut.add_argument("--codec", choices=get_args(VideoCodec), help="default of an encode: h264")
+    cut.add_argument("--container", choices=get_args(ContainerName), help="default: as OUT's name says")
+    cut.add_argument("--encoder", choices=["auto", "nvenc", "cpu"], default="auto")
     cut.add_argument(
         "--ffmpeg", type=Path, metavar="FILE", help="default: the one on PATH, else the bundled one"
     )

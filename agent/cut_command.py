@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import tempfile
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
+
+from pydantic import ValidationError
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
-from clipping.errors import NoSpace, SourceNotFound
+from clipping.errors import InvalidRequest, NoSpace, SourceNotFound
 from clipping.exits import EXIT_OK
-from clipping.messages import Stage
+from clipping.messages import Mode, Stage, first_problem
+from clipping.output import ContainerName, Output, check_mode, default_mode
 from clipping.timecode import exact, format_seconds, parse_seconds
 
 BAR = 30
+_OPTIONS = {
+    "aspect": "aspect",
+    "fit": "fit",
+    "width": "width",
+    "height": "height",
+    "fps": "fps",
+    "max_bytes": "max_bytes",
+    "video_codec": "codec",
+    "container": "container",
+}
+"""Our command's option for each field of an output."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Cut, put the clip where it was asked for, print the report. `ValueError` on a wrong START or END."""
+    """Cut, put the clip where it was asked for, print the report. `ValueError` on wrong arguments."""
     start, end = _point("START", arguments.start), _point("END", arguments.end)
     if end <= start:
         raise ValueError("END must be greater than START")
@@ -31,8 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise SourceNotFound(f"there is no file {source}")
     if not output.parent.is_dir():
         raise ValueError(f"the folder {output.parent} does not exist")
-    spec = CutSpec(source.resolve(), start, end, arguments.mode, arguments.quality)
-    engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg))
+    mode, wanted = wishes(arguments, output)
+    spec = CutSpec(source.resolve(), start, end, mode, arguments.quality, wanted)
+    engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg, encoder=arguments.encoder))
     engine.start()
     try:
         # Beside the output, so that the last step is a rename within one file system.
@@ -48,6 +65,30 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_told(clip, arguments.output))
     return EXIT_OK
+
+
+def wishes(arguments: argparse.Namespace, target: Path) -> tuple[Mode, Output]:
+    """The mode and the output that the options ask for. `ValueError` where they contradict each other."""
+    given = {name: getattr(arguments, option) for name, option in _OPTIONS.items()}
+    given = {name: value for name, value in given.items() if value is not None}
+    try:
+        mode: Mode = arguments.mode or default_mode({"output_quality": arguments.quality, "output": given})
+        extension = target.suffix.removeprefix(".")
+        if mode == "encode" and extension in get_args(ContainerName):
+            given.setdefault("container", extension)
+        output = Output(**given)
+        check_mode(mode, output)
+    except ValidationError as error:
+        problem = first_problem(error)
+        raise ValueError(f"--{_OPTIONS[problem.field or ''].replace('_', '-')}: {problem.message}") from None
+    except InvalidRequest as error:
+        told = re.sub(r"\boutput\.(\w+)", _flag, error.message)
+        raise ValueError(f"--{told}" if error.field == "mode" else told) from None
+    return mode, output
+
+
+def _flag(found: re.Match[str]) -> str:
+    return f"--{_OPTIONS[found[1]].replace('_', '-')}"
 
 
 def _point(name: str, text: str) -> Fraction:
@@ -78,6 +119,9 @@ def _told(clip: Clip, output: Path) -> str:
         f"video {report.video.codec} {report.video.width}x{report.video.height} {report.video.fps:.3f} fps",
         *(f"audio {track.codec} {track.language or ''}".rstrip() for track in report.audio),
         *(f"left out: stream {s.index} ({s.codec}): {s.reason}" for s in report.dropped_streams),
+        *([f"encoder {report.encoder}"] if report.encoder else []),
         *(f"note: {warning}" for warning in report.warnings),
     ]
+    if output.suffix != f".{clip.extension}":
+        lines.append(f"note: this is a .{clip.extension} file, whatever its name says")
     return "\n".join(lines)

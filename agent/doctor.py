@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from agent.cutting import find_ffmpeg
+from agent.cutting.encoders import CANDIDATES, CARD, CODECS, EncoderName, Refused
+from agent.cutting.encoders_here import TRIAL_FRAMES, try_encoder
+from agent.cutting.ffmpeg import ask
 from agent.sources import look_at_root
 from agent.spool import Spool
 from clipping.bus.provision import provision
@@ -21,7 +24,6 @@ from clipping.store.open import open_coordination_store, open_store
 
 MAX_CLOCK_ERROR_SECONDS = 60.0
 """Signed links and tokens carry times; Google refuses them when they are minutes off."""
-TEST_ENCODE_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def examine(config: Config) -> list[Finding]:
     findings = [_finding("state_dir", lambda: _state_dir(config))]
     ffmpeg = Path(config.agent.ffmpeg) if config.agent.ffmpeg else None
     findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg))))
-    findings.append(_finding("encoder libx264", lambda: _test_encode(find_ffmpeg(ffmpeg), "libx264")))
+    findings += encoder_findings(config.cutting.encoder, _tried(ffmpeg, config.cutting.encoder))
     if not config.agent.nas_roots:
         findings.append(
             Finding("nas_roots", False, "agent.nas_roots is empty: every recording would be refused")
@@ -79,27 +81,49 @@ def _root(root: NasRoot) -> str:
 
 
 def _version(ffmpeg: Path) -> str:
-    output = _run([str(ffmpeg), "-hide_banner", "-version"])
-    return f"{ffmpeg}: {output.splitlines()[0]}"
+    answer = ask([ffmpeg, "-hide_banner", "-version"])
+    first = answer.said.partition("\n")[0]
+    if answer.code != 0 or not first.startswith("ffmpeg version"):
+        raise EncoderFailed(f"{ffmpeg} is not ffmpeg: it ended with code {answer.code}, saying {first!r}")
+    return f"{ffmpeg}: {first}"
 
 
-def _test_encode(ffmpeg: Path, encoder: str) -> str:
-    # The name in ffmpeg's list means nothing; a few encoded frames do.
-    source = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=0.4"]
-    _run([str(ffmpeg), "-nostdin", "-v", "error", *source, "-c:v", encoder, "-f", "null", "-"])
-    return "encoded 10 frames"
+Wanted = Literal["auto", "nvenc", "cpu"]
 
 
-def _run(command: list[str]) -> str:
+def _tried(ffmpeg: Path | None, wanted: Wanted) -> Mapping[EncoderName, Refused | None]:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TEST_ENCODE_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EncoderFailed(f"{command[0]} can't be run: {error}") from None
-    if done.returncode != 0:
-        raise EncoderFailed(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "ffmpeg failed")
-    return done.stdout
+        program = find_ffmpeg(ffmpeg)
+    except EncoderFailed:
+        none = Refused("absent", "there is no ffmpeg")
+        return dict.fromkeys(CANDIDATES, none)
+    names = [name for name in CANDIDATES if wanted != "cpu" or name not in CARD.values()]
+    return {name: try_encoder(program, name) for name in names}
+
+
+def encoder_findings(wanted: Wanted, tried: Mapping[EncoderName, Refused | None]) -> list[Finding]:
+    """What the trials of the encoders mean: why one is not used, and what is used instead. Pure."""
+    return [_encoder_finding(name, wanted, tried) for name in CANDIDATES]
+
+
+def _encoder_finding(
+    name: EncoderName, wanted: Wanted, tried: Mapping[EncoderName, Refused | None]
+) -> Finding:
+    label, card = f"encoder {name}", name in CARD.values()
+    if name not in tried:
+        return Finding(label, True, "not tried: cutting.encoder is cpu")
+    refused = tried[name]
+    if refused is None:
+        return Finding(label, True, f"encoded {TRIAL_FRAMES} frames")
+    codec = CODECS[name]
+    others = [n for n in CANDIDATES if n != name and CODECS[n] == codec and n in tried and tried[n] is None]
+    if others:
+        instead, ok = f"{others[0]} is used instead", not (card and wanted == "nvenc")
+    elif codec == "hevc":
+        instead, ok = "clips in HEVC are refused", True
+    else:
+        instead, ok = "nothing can be encoded", False
+    return Finding(label, ok, f"not used, because {refused.reason}; {instead}")
 
 
 def _pubsub(config: Config) -> str:

@@ -199,7 +199,8 @@ def cut_spec(message: RequestMessage, source: Path) -> CutSpec:
         in_point=exact(message.in_seconds),
         out_point=exact(message.out_seconds),
         mode=message.mode,
-        quality=message.output_quality,
+        quality=message.quality,
+        output=message.output,
     )
 
 

@@ -27,7 +27,7 @@ from pydantic import (
 
 from clipping.clock import rfc3339
 from clipping.errors import InvalidRequest
-from clipping.output import AS_IS, Output, default_mode
+from clipping.output import AS_IS, Output, check_mode, default_mode
 from clipping.output import Quality as Quality
 from clipping.timecode import parse_seconds
 
@@ -135,16 +135,7 @@ class ClipRequest(_Message):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.mode != "encode" and self.output.encoding:
-            asked = ", ".join(f"output.{name}" for name in self.output.encoding)
-            raise InvalidRequest(
-                f"mode must be encode, or left out, with {asked}: copied frames stay as they are",
-                field="mode",
-            )
-        if self.mode == "encode" and self.output.video_codec == "copy":
-            raise InvalidRequest(
-                "output.video_codec must not be copy when mode is encode", field="output.video_codec"
-            )
+        check_mode(self.mode, self.output)
         return self
 
     @property

@@ -175,6 +175,17 @@ def default_mode(request: Mapping[str, Any]) -> Literal["copy", "encode"]:
     return "encode" if shaped or "video_codec" in output or quality == "medium" else "copy"
 
 
+def check_mode(mode: Literal["copy", "smart", "encode"], output: Output) -> None:
+    """Raises `InvalidRequest` when the mode can't give this output."""
+    if mode != "encode" and output.encoding:
+        asked = ", ".join(f"output.{name}" for name in output.encoding)
+        raise InvalidRequest(
+            f"mode must be encode, or left out, with {asked}: copied frames stay as they are", field="mode"
+        )
+    if mode == "encode" and output.video_codec == "copy":
+        raise _wrong("video_codec", "must not be copy when mode is encode")
+
+
 def _ratio(aspect: Aspect) -> Fraction | None:
     if aspect == "source":
         return None

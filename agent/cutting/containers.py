@@ -49,6 +49,15 @@ def container_for(video: str, sound: Sequence[str]) -> Container:
     return MATROSKA
 
 
+def holds(container: Container, video: str) -> bool:
+    """Whether a `video` stream can be copied into the container that was asked for."""
+    if container.muxer == "mp4":
+        return video in ("h264", "hevc", "mpeg4", "vp9", "av1")
+    if container.muxer == "mov":
+        return video in ("h264", "hevc", "mpeg4", "mpeg2video") or video in _STUDIO
+    return True
+
+
 def copies_audio(container: Container, codec: str, profile: str | None) -> bool:
     """Whether a sound track goes over as it is. If not it is encoded as AAC.
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av.container
 
 from agent.cutting import ffmpeg
-from agent.cutting.containers import MP4, NAMED
 from agent.cutting.encoders import CARD, CODECS, CPU, refusal
 from agent.cutting.frames import Frames, frames_in
 from agent.cutting.media import MediaInfo, StreamInfo
@@ -49,8 +47,6 @@ def encode(
     """
     frames = frames_in(container, plan)
     plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.sounding))
-    wanted = order.spec.output.container
-    plan = replace(plan, container=MP4 if wanted is None else NAMED[wanted])
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     work = _Encode(info, plan, frames, target, order, from_start, progress, started)
     work.write()

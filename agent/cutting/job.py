@@ -13,6 +13,7 @@ from typing import Literal
 
 import av.container
 
+from agent.cutting.containers import holds
 from agent.cutting.copy import copy
 from agent.cutting.encode import encode
 from agent.cutting.media import MediaInfo
@@ -130,6 +131,8 @@ def _make(
 
     quality = order.spec.quality
     if way in ("copy", "smart"):
+        if not holds(plan.container, plan.movie.codec):
+            raise Unsuited(f"{plan.movie.codec} does not go into {plan.container.extension}")
         cut = copy if way == "copy" else smart
         return cut(container, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
     return encode(

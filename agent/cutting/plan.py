@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from agent.cutting.containers import MP4, Container, container_for, copies_audio
+from agent.cutting.containers import MP4, NAMED, Container, container_for, copies_audio
 from agent.cutting.media import MediaInfo, StreamInfo
 from agent.cutting.spec import CutSpec
 from clipping.errors import RangeBeyondEnd, SourceHasNoVideo, UnsupportedCodec
@@ -57,7 +57,7 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
     if mode == "encode" and movie.codec == "none":
         raise UnsupportedCodec(f"There is no decoder for the video in {info.path.name}.")
     start, stop, warnings = _range(info, spec)
-    container = MP4 if mode == "encode" else container_for(movie.codec, [s.codec for s in info.sound])
+    container = _container(info, movie, spec, mode)
     tracks: list[Track] = []
     dropped: list[DroppedStream] = []
     for position, stream in enumerate(info.sound):
@@ -87,6 +87,12 @@ def no_picture(plan: Plan, end: Fraction) -> RangeBeyondEnd:
     return RangeBeyondEnd(
         f"The recording's picture ends {behind:.3f} s before the start: choose an earlier one."
     )
+
+
+def _container(info: MediaInfo, movie: StreamInfo, spec: CutSpec, mode: Mode) -> Container:
+    if spec.output.container is not None:
+        return NAMED[spec.output.container]
+    return MP4 if mode == "encode" else container_for(movie.codec, [s.codec for s in info.sound])
 
 
 def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction, list[str]]:
