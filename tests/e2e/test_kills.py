@@ -141,6 +141,23 @@ def test_a_killed_stack_leaves_no_process_and_goes_on_where_it_was(own: RunningS
     assert own.wait(waiting, timeout=120)["status"] == "completed"
 
 
+def test_two_agents_share_the_work_and_one_can_die(nas: Path, tmp_path: Path) -> None:
+    slots = {"agent": {"slots": {"interactive": 1, "batch": 1}}}
+    with RunningStack(tmp_path / "data", nas, agents=2, **slots) as stack:
+        ask = {
+            "nas_video_path": str(nas / "night.mp4"),
+            "start_seconds": 2,
+            "end_seconds": 22,
+            "mode": "encode",
+        }
+        accepted = [stack.ask(**ask) for _ in range(6)]
+        eventually(lambda: stack.spool(), "work in the first agent's hand", logs=stack.logs)
+        stack.signal("agent-1", signal.SIGKILL)
+        done = [stack.wait(request_id, timeout=120) for request_id in accepted]
+    assert {status["status"] for status in done} == {"completed"}
+    assert {status["agent_id"] for status in done} == {"agent-1", "agent-2"}
+
+
 def _descendants(pid: int) -> list[int]:
     found, todo = [], [pid]
     while todo:

@@ -25,14 +25,15 @@ QUICK = {"pubsub": {"lease_seconds": 10, "retry_min_seconds": 0, "retry_max_seco
 class RunningStack:
     """`clipping up` on a data folder, until `stop`."""
 
-    def __init__(self, data: Path, nas_root: Path, **over: Any) -> None:
-        self.data, self.nas_root = data, nas_root
+    def __init__(self, data: Path, nas_root: Path, *, agents: int = 1, **over: Any) -> None:
+        self.data, self.nas_root, self._agents = data, nas_root, agents
         self._overlay = data.with_suffix(".overlay.yaml")
         self._overlay.write_text(yaml.safe_dump({**QUICK, **over}))
         self.start()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "clipping.cli", "up", "--json", "--port", "0"]
+        command += ["--agents", str(self._agents)]
         command += [
             "--data",
             str(self.data),
@@ -87,11 +88,7 @@ class RunningStack:
 
     def pid(self, name: str) -> int:
         """The process `api`, `broker` or `agent-1` as it is now: the stack starts again what dies."""
-        needle = {
-            "api": f"{self.data}/run/api.yaml",
-            "broker": f"{self.data}/broker",
-            "agent-1": f"{self.data}/run/agent-1.yaml",
-        }[name]
+        needle = f"{self.data}/broker" if name == "broker" else f"{self.data}/run/{name}.yaml"
         return eventually(lambda: _pid_of(needle, self.process.pid), f"the process {name}")
 
     def signal(self, name: str, number: signal.Signals) -> int:
