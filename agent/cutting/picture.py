@@ -74,7 +74,7 @@ class PictureWriter:
 
     def _numbering(self, order: list[int]) -> DecodeTimes:
         delay = DecodeTimes.delay_for(order)
-        return DecodeTimes(max(delay, self._reorder * self.usual) if delay else 0)
+        return DecodeTimes(max(delay, self._reorder * self.usual))
 
     def _number(self, pts: int) -> None:
         assert self._times is not None
