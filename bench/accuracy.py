@@ -76,11 +76,9 @@ def _one(path: Path, is_made: bool, methods: list[str]) -> tuple[list[Row], bool
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=_SECONDS)
     rows = [Row.from_json(json.loads(line)) for line in process.stdout.splitlines()]
     for row in rows:
-        if row.verdict == "wrong" and row.method in OURS:
-            print(
-                f"WRONG {row.source} {row.cut} [{row.begin}, {row.end}) {row.method}: {row.why}",
-                file=sys.stderr,
-            )
+        if row.verdict in ("wrong", "no clip") and row.method in OURS:
+            place = f"{row.source} {row.cut} [{row.begin}, {row.end}) {row.method}"
+            print(f"{row.verdict.upper()} {place}: {row.why}", file=sys.stderr)
     print(f"{path.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     return rows, process.returncode == 0
 

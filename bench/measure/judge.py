@@ -52,6 +52,17 @@ class Seen:
     """Pictures in the file that an edit list hides from players that honour it, and from no other."""
     sure: bool
     """False where the recording stands so still that another cut would look the same."""
+    leeway: int
+    """Pictures by which players differ about this recording: 0 but for scrambled times."""
+
+    @property
+    def exact(self) -> bool:
+        """The pictures asked for, from the first to the last."""
+        return (
+            self.first is not None
+            and self.last is not None
+            and max(abs(self.first), abs(self.last)) <= self.leeway
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,7 @@ def order_faults(shown: Sequence[int | None]) -> tuple[int, int, int]:
     return max(0, skipped - lost), sum(s == 0 for s in steps), sum(s < 0 for s in steps)
 
 
-def faults(seen: Seen, dropped_tracks: int = 0) -> list[str]:
+def faults(seen: Seen, *, dropped_tracks: int = 0, sync_ms: float = SYNC_MS) -> list[str]:
     """Everything that is not as it was promised; empty for a good clip."""
     found = {
         f"{seen.shown} frames for {seen.promised}": seen.shown != seen.promised,
@@ -102,7 +113,7 @@ def faults(seen: Seen, dropped_tracks: int = 0) -> list[str]:
         f"{seen.backward} backward": seen.backward,
         f"{seen.unreadable} damaged or misplaced frames": seen.unreadable,
         f"frame times {seen.uneven_ms:.0f} ms uneven": seen.uneven_ms > _UNEVEN_MS,
-        f"sound {seen.av_ms or 0:+.0f} ms": abs(seen.av_ms or 0) > SYNC_MS,
+        f"sound {seen.av_ms or 0:+.0f} ms": abs(seen.av_ms or 0) > sync_ms,
         f"{seen.missing_ms:.0f} ms of sound missing": seen.missing_ms > _MISSING_MS,
         f"sound {seen.over_ms:.0f} ms longer": seen.over_ms > _OVER_MS,
         f"{seen.tracks} of {seen.source_tracks} sound tracks": seen.tracks + dropped_tracks

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ class Film:
     """The pictures of a file, in the order they come out of the decoder."""
 
     times: tuple[Fraction, ...]
-    """Seconds."""
+    """Seconds, sorted: in files whose frames carry scrambled times, pictures are shown in their order."""
     marks: tuple[Any, ...]
     bad_at: tuple[Fraction, ...]
     """Times of the packets that a strict decoder refused."""
+    backward: int
+    """Pictures whose own time is not after that of the one before."""
     rotation: int
     """Degrees that a player turns the picture by."""
 
@@ -123,7 +126,7 @@ def film(
     with av.open(f"file:{path}") as container:
         stream = movie_of(container)
         if stream is None:
-            return Film((), (), (), 0)
+            return Film((), (), (), 0, 0)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 2
         if strict:
@@ -143,7 +146,8 @@ def film(
                 rotation = int(frame.rotation)
                 times.append(at)
                 marks.append(mark(frame))
-    return Film(tuple(times), tuple(marks), tuple(bad), rotation)
+    backward = sum(b <= a for a, b in pairwise(times))
+    return Film(tuple(sorted(times)), tuple(marks), tuple(bad), backward, rotation)
 
 
 def _decoded(

@@ -15,7 +15,7 @@ from typing import get_args
 from agent.cutting import CutSpec, Engine, find_ffmpeg
 from bench.measure.points import Cut
 from bench.recording import CACHE
-from clipping.errors import ClippingError
+from clipping.errors import ClippingError, PermanentError
 from clipping.messages import Mode, Report
 
 OURS: tuple[Mode, ...] = get_args(Mode)
@@ -35,6 +35,8 @@ class Try:
     refused: str = ""
     """Our error code, or the last words of a rival."""
     report: Report | None = None
+    clearly: bool = False
+    """Refused for what the request or the recording is; not for a fault of ours that may pass."""
 
 
 def ours(engine: Engine, mode: Mode, source: Path, cut: Cut, folder: Path) -> Try:
@@ -43,7 +45,7 @@ def ours(engine: Engine, mode: Mode, source: Path, cut: Cut, folder: Path) -> Tr
     try:
         clip = engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
     except ClippingError as error:
-        return Try(None, error.code)
+        return Try(None, error.code, clearly=isinstance(error, PermanentError))
     return Try(clip.path, report=clip.report)
 
 

@@ -93,6 +93,9 @@ def _notes(rows: Sequence[Row]) -> str:
         codes.setdefault((row.source, row.why), []).append(f"{row.method}, {row.cut}")
     lines += ["", "## Refused", ""]
     lines += [f"- {source}: `{code}` ({_joined(cases)})" for (source, code), cases in sorted(codes.items())]
+    failed = [r for r in ours if r.verdict == "no clip"]
+    lines += ["", "## Failed by a fault of ours", "", *(f"- {_place(r)}: `{r.why}`" for r in failed)]
+    lines += [] if failed else ["None."]
     lines += ["", "## Made by another mode than asked for", ""]
     others: dict[tuple[str, str], list[Row]] = {}
     for row in ours:
