@@ -66,7 +66,7 @@ def look_at(source: Source, cut: Cut, made: Try) -> tuple[Seen, list[str]]:
     leeway = _SCRAMBLED_FRAMES if around.backward else 0
     with av.open(f"file:{made.clip}") as container:
         tracks = len(container.streams.audio)
-    heard = list(_heard(source, made.clip, around, align, tracks, kept)) if shown else []
+    heard = list(_heard(source, cut, made.clip, around, align, tracks, kept)) if shown else []
     seen = Seen(
         asked=len(wanted),
         promised=len(due),
@@ -129,15 +129,17 @@ def _lies(seen: Seen, report: Report, cut: Cut, promise: Promise, leeway: int) -
 
 
 def _heard(
-    source: Source, clip: Path, around: Film, align: Alignment, tracks: int, kept: list[int]
+    source: Source, cut: Cut, clip: Path, around: Film, align: Alignment, tracks: int, kept: list[int]
 ) -> Iterator[Hearing]:
     places = [s for s in align.shown if s is not None]
     begin, end = float(around.times[min(places)]), float(around.times[max(places)] + source.frame)
+    # What a copy shows behind the out-point, as other frames need it, may be silent.
+    due = min(end, float(cut.end))
     pairs = zip(kept, range(tracks), strict=False) if len(kept) == tracks else [(0, 0)] * min(1, tracks)
     for theirs, mine in pairs:
         original = sound(source.path, theirs, begin=begin - 2, end=end + 2, zero=float(source.zero))
         if original is not None:
-            yield hear(original, sound(clip, mine), align.offset, begin, end, ticking=source.made)
+            yield hear(original, sound(clip, mine), align.offset, (begin, due, end), ticking=source.made)
 
 
 def _errors(source: Source, cut: Cut, clip: Film) -> int:

@@ -33,10 +33,12 @@ class Hearing:
 
 
 def hear(
-    source: Sound, clip: Sound | None, offset: float, begin: float, end: float, *, ticking: bool
+    source: Sound, clip: Sound | None, offset: float, span: tuple[float, float, float], *, ticking: bool
 ) -> Hearing:
-    """`offset`: the recording's time at the clip's 0, by its pictures, shown from `begin` to `end` there."""
-    first, last = max(begin, source.start), min(end, source.end)
+    """`offset`: the recording's time at the clip's 0, by its pictures. `span`: the times there of the first
+    picture shown, of the last sound that must be heard, and of the end of the last picture."""
+    begin, due, end = span
+    first, last = max(begin, source.start), min(due, source.end)
     if clip is None:
         return Hearing(None, max(0.0, last - first) * 1000, 0.0)
     starts, ends = clip.start + offset, clip.end + offset

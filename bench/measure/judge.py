@@ -107,7 +107,7 @@ def faults(seen: Seen, *, dropped_tracks: int = 0, sync_ms: float = SYNC_MS) -> 
     """Everything that is not as it was promised; empty for a good clip."""
     found = {
         f"{seen.shown} frames for {seen.promised}": seen.shown != seen.promised,
-        f"first {seen.first:+d}" if seen.first else "other frames": seen.misplaced,
+        f"from {seen.first} to {seen.last} of those asked for, which was not promised": seen.misplaced,
         f"{seen.skipped} skipped": seen.skipped,
         f"{seen.doubled} doubled": seen.doubled,
         f"{seen.backward} backward": seen.backward,
