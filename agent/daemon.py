@@ -50,6 +50,8 @@ def run(config: Config, *, announce: Callable[[str], None]) -> int:
             ffmpeg=ffmpeg,
             stall_seconds=cutting.stall_seconds,
             time_limit_seconds=cutting.time_limit_seconds,
+            encoder=cutting.encoder,
+            nvenc_sessions=cutting.nvenc_sessions,
         )
     )
     # Before anything of gRPC exists in this process: the engine's children must not inherit it.
