@@ -1,0 +1,124 @@
+"""Shows clips to a headless Chromium and takes down what it says of them."""
+
+from __future__ import annotations
+
+import json
+import queue
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request, send_file
+from werkzeug.serving import make_server
+
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
+_CLIP_SECONDS = 240
+"""The longest that the page may take over one clip; more than all of its own limits."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the browser is to play."""
+
+    path: Path
+    late: float
+    """A time at which the last frame is shown."""
+
+
+@dataclass(frozen=True)
+class Playback:
+    """What it said."""
+
+    version: str
+    types: dict[str, str]
+    """By MIME type: `probably`, `maybe` or `no`."""
+    seen: list[dict[str, Any]]
+    """For each clip in turn, the page's own words."""
+
+
+def find_chromium() -> str:
+    """The browser. Raises `SystemExit` when there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    raise SystemExit("there is no chromium on the PATH")
+
+
+def play(clips: Sequence[Shown]) -> Playback:
+    """Play all of them, one after the other. Raises `SystemExit` when the browser falls silent."""
+    told: queue.Queue[tuple[str, Any]] = queue.Queue()
+    server = make_server("127.0.0.1", 0, _pages(clips, told), threaded=True)
+    threading.Thread(target=server.serve_forever, name="clips", daemon=True).start()
+    browser = find_chromium()
+    version = subprocess.run(
+        [browser, "--version"], capture_output=True, text=True, timeout=60
+    ).stdout.strip()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [browser, *_FLAGS, f"--user-data-dir={profile}", f"http://127.0.0.1:{server.port}/"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            types, seen = _listen(told)
+        finally:
+            process.terminate()
+            process.wait(30)
+            server.shutdown()
+    return Playback(version.split(" built")[0], types, seen)
+
+
+def _listen(told: queue.Queue[tuple[str, Any]]) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    types: dict[str, str] = {}
+    seen: list[dict[str, Any]] = []
+    while True:
+        try:
+            kind, value = told.get(timeout=_CLIP_SECONDS)
+        except queue.Empty:
+            raise SystemExit(
+                f"the browser said nothing for {_CLIP_SECONDS} s after {len(seen)} clips"
+            ) from None
+        if kind == "done":
+            return types, seen
+        if kind == "types":
+            types = value
+        else:
+            seen.append(value)
+
+
+def _pages(clips: Sequence[Shown], told: queue.Queue[tuple[str, Any]]) -> Flask:
+    app = Flask(__name__)
+
+    @app.get("/")
+    def page() -> Response:
+        return send_file(Path(__file__).with_name("player.html"))
+
+    @app.get("/clips")
+    def listed() -> list[dict[str, Any]]:
+        return [
+            {"name": clip.path.name, "url": f"/clip/{number}", "late": clip.late}
+            for number, clip in enumerate(clips)
+        ]
+
+    @app.get("/clip/<int:number>")
+    def clip(number: int) -> Response:
+        return send_file(clips[number].path, conditional=True)
+
+    @app.post("/<any(types, seen, done):kind>")
+    def tell(kind: str) -> str:
+        told.put((kind, json.loads(request.data) if request.data else None))
+        return ""
+
+    return app
