@@ -136,9 +136,11 @@ class _Picture:
         if pts < 0 or self.done:
             return  # a leading picture: it needs frames from before the clip
         packet.pts = pts
+        settled = self._writer.last + self._settled
         if pts >= self._stop and pts > self._writer.last:
             self._held.append(packet)
-            self.done = self._dts >= self._stop and self._dts > self._writer.last + self._settled
+            # From here on every frame is shown later than the first one behind the clip.
+            self.done = self._dts >= min(p.pts for p in self._held) and self._dts > settled
             return
         for before in self._held:
             self._writer.put(before, before.pts)

@@ -15,6 +15,7 @@ import av.container
 
 from agent.cutting.containers import holds
 from agent.cutting.copy import copy
+from agent.cutting.disorder import refuse_disorder
 from agent.cutting.encode import encode
 from agent.cutting.media import MediaInfo
 from agent.cutting.outcome import Outcome, Unsuited
@@ -135,6 +136,7 @@ def _make(
             raise Unsuited(f"{plan.movie.codec} does not go into {plan.container.extension}")
         cut = copy if way == "copy" else smart
         return cut(container, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
+    refuse_disorder(container, plan)
     return encode(
         container,
         info,

@@ -29,6 +29,8 @@ SYNC_SECONDS = Fraction(20, 1000)
 SOUND_END_SECONDS = Fraction(100, 1000)
 """How far the end of a sound track may be from what was planned."""
 START_SECONDS = Fraction(1, 1000)
+_WITH_HIDDEN_FRAMES = frozenset({"vp8", "libvpx"})
+"""In these a packet may hold a frame that is only there for others to build on."""
 
 
 class Rejected(Exception):
@@ -151,15 +153,29 @@ def _decode(clip: av.container.InputContainer, part: Part) -> None:
     """Decode a part, from the keyframe before it, and the sound beside it."""
     video: Any = clip.streams.video[0]
     clip.seek(int(part.start / video.time_base), stream=video, backward=True)
-    decoded = 0
+    fed: list[int] = []
+    shown: list[Any] = []
     for packet in clip.demux():
         if packet.size == 0:
             continue  # the end: what the decoder holds back comes below
-        frames = packet.decode()
+        frames: list[Any] = list(packet.decode())
         if packet.stream_index == video.index:
-            decoded += len(frames)
+            if packet.pts is None:
+                raise Rejected("one of its frames has no time")
+            fed.append(packet.pts)
+            shown += [frame.pts for frame in frames]
             if packet.dts is not None and packet.dts * packet.time_base > part.end:
                 break
-    decoded += len(video.codec_context.decode(None))
-    if decoded == 0:
+    shown += [frame.pts for frame in video.codec_context.decode(None)]
+    _check_decoded(fed, shown, part, hidden=video.codec_context.name in _WITH_HIDDEN_FRAMES)
+
+
+def _check_decoded(fed: list[int], shown: list[Any], part: Part, *, hidden: bool) -> None:
+    """Every packet must give its frame, in order. Files exist whose times are in another order than that in
+    which their frames are shown, and some decoders keep the last frame of a stream to themselves."""
+    if not shown or not fed:
         raise Rejected(f"no picture at {float(part.start):.1f} s of it can be decoded")
+    # Pictures before the keyframe need others from before it.
+    expected = sorted(pts for pts in fed if pts >= fed[0])
+    if not hidden and [pts for pts in shown if pts is None or pts >= fed[0]] != expected:
+        raise Rejected(f"its pictures at {float(part.start):.1f} s come out in another order, or not all")
