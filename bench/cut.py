@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import tempfile
@@ -34,6 +35,7 @@ _OURS: tuple[Mode, ...] = tuple(m for m in get_args(Mode) if m != "encode")
 _SLOW_RIVALS_UPTO = 60
 """Minutes: what reads or encodes much is tried on recordings up to this long."""
 _LIMIT_SECONDS = 900
+_SERVER = b"agent.cutting.process.server"
 
 
 class Bench:
@@ -124,9 +126,7 @@ class Bench:
             made.append(cutter.cut(spec, self._folder, progress=progress, cancelled=threading.Event()))
 
         begun = time.perf_counter()
-        # The engine's fork server is the only child that lives between two runs.
-        (server,) = children_of_this_process()
-        cost = of_children(server, work)
+        cost = of_children(fork_server(), work)
         made[0].path.unlink()
         if made[0].report.mode != mode:
             raise SystemExit(f"{self._source.name} at {float(begin)}: {mode} became {made[0].report.mode}")
@@ -144,9 +144,12 @@ def engine() -> Iterator[Engine]:
         new.close()
 
 
-def children_of_this_process() -> list[int]:
-    """Process ids."""
-    return children_of(int(Path("/proc/self").readlink().name))
+def fork_server() -> int:
+    """The process whose children do the engine's work."""
+    (found,) = (
+        pid for pid in children_of(os.getpid()) if _SERVER in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    return found
 
 
 def main() -> None:

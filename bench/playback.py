@@ -2,8 +2,8 @@
 
 Clips of every container and codec that the engine writes, in every mode, opened in a headless Chromium: the
 first and the last frame shown, by the number in them, and the duration, held against the report; then played
-to the end. Beside that each is decoded as a whole by ffmpeg, as strictly as Chromium does. With --media, clips
-of a folder of real recordings as well.
+to the end. Beside that each is decoded as a whole by ffmpeg, as strictly as Chromium does. With --media, also
+clips of a folder of real recordings.
 """
 
 from __future__ import annotations
