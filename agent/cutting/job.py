@@ -135,7 +135,11 @@ def _make(
         if not holds(plan.container, plan.movie.codec):
             raise Unsuited(f"{plan.movie.codec} does not go into {plan.container.extension}")
         cut = copy if way == "copy" else smart
-        return cut(container, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
+        outcome = cut(container, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
+        if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
+            # A silent track is known too late: Matroska has announced it by then.
+            outcome = cut(container, outcome.plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
+        return outcome
     refuse_disorder(container, plan)
     return encode(
         container,

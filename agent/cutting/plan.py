@@ -15,7 +15,9 @@ from clipping.messages import DroppedStream, Mode
 from clipping.timecode import format_seconds
 
 END_TOLERANCE = Fraction(1)
-"""Seconds that the out-point may lie behind the recording's end: the clip then ends with it, and says so."""
+"""Seconds that the out-point may lie behind the recording's end: the clip then ends with it, and says so.
+
+The length that a file names is not cut to: some count to where the last frame begins."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,6 @@ class Plan:
     movie: StreamInfo
     tracks: tuple[Track, ...]
     dropped: tuple[DroppedStream, ...]
-    warnings: tuple[str, ...]
 
 
 def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
@@ -56,7 +57,7 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
         raise SourceHasNoVideo(f"{info.path.name} holds no video.")
     if mode == "encode" and movie.codec == "none":
         raise UnsupportedCodec(f"There is no decoder for the video in {info.path.name}.")
-    start, stop, warnings = _range(info, spec)
+    start, stop = _range(info, spec)
     container = _container(info, movie, spec, mode)
     tracks: list[Track] = []
     dropped: list[DroppedStream] = []
@@ -77,7 +78,6 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
         movie=movie,
         tracks=tuple(tracks),
         dropped=tuple(sorted(dropped, key=lambda d: d.index)),
-        warnings=tuple(warnings),
     )
 
 
@@ -95,9 +95,7 @@ def _container(info: MediaInfo, movie: StreamInfo, spec: CutSpec, mode: Mode) ->
     return MP4 if mode == "encode" else container_for(movie.codec, [s.codec for s in info.sound])
 
 
-def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction, list[str]]:
-    out = spec.out_point
-    warnings: list[str] = []
+def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction]:
     if info.duration is not None:
         length = format_seconds(float(info.duration))
         if spec.in_point >= info.duration:
@@ -105,18 +103,12 @@ def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction, list[str
                 f"The clip would start at {format_seconds(float(spec.in_point))}, but {info.path.name} is "
                 f"only {length} long."
             )
-        if out > info.duration + END_TOLERANCE:
+        if spec.out_point > info.duration + END_TOLERANCE:
             raise RangeBeyondEnd(
-                f"The clip would end at {format_seconds(float(out))}, but {info.path.name} is only {length} "
-                "long: choose an earlier end."
+                f"The clip would end at {format_seconds(float(spec.out_point))}, but {info.path.name} is only "
+                f"{length} long: choose an earlier end."
             )
-        if out > info.duration:
-            warnings.append(
-                f"The recording ends at {length}, {float(out - info.duration):.3f} s before the end that was "
-                "asked for: the clip ends there."
-            )
-            out = info.duration
-    return info.zero + spec.in_point, info.zero + out, warnings
+    return info.zero + spec.in_point, info.zero + spec.out_point
 
 
 def without_silent(plan: Plan, silent: Set[int]) -> Plan:

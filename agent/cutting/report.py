@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from agent.cutting.media import MediaInfo
 from agent.cutting.outcome import Outcome
 from agent.cutting.spec import CutSpec
 from agent.cutting.verify import Facts
 from clipping.messages import AudioReport, Range, Report, VideoReport
+from clipping.timecode import format_seconds
 
 
 def report(
@@ -31,8 +34,18 @@ def report(
         audio=[AudioReport(codec=s.codec, language=s.language) for s in outcome.sound],
         dropped_streams=list(plan.dropped),
         encoder=outcome.encoder,
-        warnings=[*warnings, *plan.warnings, *outcome.warnings],
+        warnings=[*warnings, *_early_end(spec, info, end), *outcome.warnings],
     )
+
+
+def _early_end(spec: CutSpec, info: MediaInfo, end: Fraction) -> list[str]:
+    missing = spec.out_point - end
+    if info.duration is None or spec.out_point <= info.duration or missing <= 0:
+        return []
+    return [
+        f"The recording ends at {format_seconds(float(end))}, {float(missing):.3f} s before the end that was "
+        "asked for: the clip ends there."
+    ]
 
 
 def _rounded(seconds: float) -> float:

@@ -47,7 +47,8 @@ def smart(
     Raises `Unsuited` when this recording can't be cut so, and the errors of `source`.
     """
     video: Any = container.streams[plan.movie.index]
-    video.thread_type = "AUTO"
+    if not video.codec_context.is_open:
+        video.thread_type = "AUTO"
     sound = [container.streams[track.source.index] for track in plan.tracks]
     try:
         entry = enter(container, video, sound, plan.start)

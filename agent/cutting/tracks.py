@@ -128,6 +128,8 @@ class EncodedTrack:
 
     def take(self, packet: Any) -> bool:
         """The next packet; False once the track is complete."""
+        if packet.size == 0:
+            return True  # the file's end: what the decoder holds back comes in `finish`
         at = None if packet.pts is None else packet.pts * packet.time_base - self._start
         if at is not None and at >= self._length:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -184,3 +185,31 @@ def test_a_track_that_is_silent_in_the_range_is_left_out_and_named(
     (dropped,) = clip.report.dropped_streams
     assert (dropped.index, dropped.codec) == (1, "aac")
     assert sound_languages(clip.path) == ["deu"]
+
+
+@pytest.mark.parametrize("mode", ["copy", "smart"])
+def test_matroska_announces_no_track_that_is_silent_in_the_range(cut: Cut, mode: Mode) -> None:
+    mpeg2 = ("-c:v", "mpeg2video", "-g", "15", "-bf", "2", "-q:v", "3")
+    source = make(Recording("ts", video=mpeg2, sound=("mp2", "mp2"), sound_seconds=(3, 12)))
+    clip = cut(source, "6", "9", mode)
+    assert (clip.extension, clip.report.mode, clip.report.warnings) == ("mkv", mode, [])
+    assert sound_languages(clip.path) == ["deu"]
+
+
+@pytest.mark.parametrize("mode", ["copy", "smart"])
+def test_sound_that_is_encoded_anew_may_end_with_the_recording(cut: Cut, mode: Mode) -> None:
+    clip = cut(make(Recording("mkv", sound=("ac3",))), "8.3", "12", mode)
+    assert (clip.report.mode, clip.report.warnings) == (mode, [])
+    assert clip.report.audio[0].codec == "aac"
+    assert numbers(clip.path)[-1] == make_last()
+
+
+def test_a_file_that_understates_its_length_loses_no_frame(cut: Cut) -> None:
+    short = make(Recording("mkv", sound=())).with_name("understated.mkv")
+    data = make(Recording("mkv", sound=())).read_bytes()
+    at = data.index(b"\x44\x89\x88") + 3  # Duration, a double of 8 bytes
+    length = struct.unpack(">d", data[at : at + 8])[0]
+    short.write_bytes(data[:at] + struct.pack(">d", length - 40) + data[at + 8 :])
+    clip = cut(short, "8.5", "12")
+    assert numbers(clip.path)[-1] == make_last()
+    assert clip.report.warnings == []

@@ -152,10 +152,8 @@ def test_a_range_behind_the_end_is_refused(start: str, end: str) -> None:
         plan_cut(recording(), spec(start, end), "copy")
 
 
-def test_an_end_up_to_a_second_late_is_moved_to_the_end_with_a_warning() -> None:
-    plan = plan_cut(recording(), spec("59", "61"), "copy")
-    assert plan.stop == 70
-    assert "1.000 s" in plan.warnings[0]
+def test_an_end_up_to_a_second_late_is_not_cut_to_the_length_that_the_file_names() -> None:
+    assert plan_cut(recording(), spec("59", "61"), "copy").stop == 71
 
 
 def test_sound_alone_is_refused() -> None:

@@ -7,6 +7,7 @@ import threading
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from agent.cutting import CutSpec, Engine
@@ -64,6 +65,20 @@ def test_files_that_are_no_recordings(engine: Engine, tmp_path: Path, name: str,
     error = refusal(engine, tmp_path / name, tmp_path / "spool")
     assert isinstance(error, SourceCorrupt)
     assert name in error.message
+
+
+@pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
+def test_times_that_contradict_the_order_of_the_frames(engine: Engine, tmp_path: Path, mode: Mode) -> None:
+    scrambled = tmp_path / "scrambled.mp4"
+    with av.open(str(make(Recording(sound=())))) as whole, av.open(str(scrambled), "w") as copy:
+        out = copy.add_stream_from_template(whole.streams.video[0], opaque=True)
+        for number, packet in enumerate(p for p in whole.demux(video=0) if p.size):
+            packet.pts = packet.dts = number * 512
+            packet.stream = out
+            copy.mux_one(packet)
+    error = refusal(engine, scrambled, tmp_path / "spool", "3", "5", mode)
+    assert isinstance(error, SourceCorrupt)
+    assert "order" in error.message
 
 
 def test_an_mp4_without_its_index(engine: Engine, tmp_path: Path) -> None:
