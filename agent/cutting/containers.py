@@ -35,6 +35,24 @@ _STUDIO = frozenset({"prores", "dvvideo", "dnxhd", "mjpeg", "qtrle", "rawvideo",
 _STUDIO_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 _PLAYS_EVERYWHERE = frozenset({"LC", "HE-AAC", "HE-AACv2"})
 
+_QUICKTIME_LANGUAGES = {
+    "deu": "ger",
+    "ell": "gre",
+    "hye": "arm",
+    "isl": "ice",
+    "kat": "geo",
+    "mkd": "mac",
+    "nld": "dut",
+    "sqi": "alb",
+    "zho": "chi",
+}
+"""libavformat knows QuickTime's languages by their bibliographic codes, and drops what it does not know."""
+
+
+def language_for(container: Container, code: str) -> str:
+    """The code by which the container's muxer knows a language (ISO 639-2)."""
+    return _QUICKTIME_LANGUAGES.get(code, code) if container.muxer == "mov" else code
+
 
 def container_for(video: str, sound: Sequence[str]) -> Container:
     """Where a copy of a `video` stream goes, with the recording's `sound` codecs beside it."""

@@ -17,7 +17,7 @@ from agent.cutting.media import MediaInfo
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.job import JobCrashed
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
-from agent.cutting.process.watch import StallWatch, bytes_moved, bytes_read
+from agent.cutting.process.watch import StallWatch, bytes_moved, work_done
 from agent.cutting.spec import Clip, CutSpec, EngineSettings, Order
 from clipping.errors import Cancelled, EncoderFailed, SourceUnavailable, TimeLimit
 from clipping.log import get_logger
@@ -176,7 +176,7 @@ class _Supervised:
     def _state(self) -> object:
         # While ffmpeg works, the job does nothing but listen to it, which moves bytes too.
         if self._helper is not None:
-            return bytes_read(self._helper)
+            return work_done(self._helper)
         return None if self._job.pid is None else bytes_moved(self._job.pid)
 
     def _stalled(self) -> Exception:

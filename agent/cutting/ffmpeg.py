@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from agent.cutting.climb import Climb
-from agent.cutting.process.watch import bytes_read
+from agent.cutting.process.watch import work_done
 from clipping.errors import EncoderFailed, NoSpace, SourceUnavailable
 
 _KEPT_LINES = 20
@@ -178,7 +178,7 @@ def _set_limit(pid: int, kind: int, most: int) -> None:
 def _follow(pid: int, stdout: IO[bytes], climb: Climb, progress: Callable[[float], None]) -> None:
     """Pass on how far it is until it closes its output."""
     rest = b""
-    told, moved = time.monotonic(), bytes_read(pid)
+    told, moved = time.monotonic(), work_done(pid)
     while True:
         news = False
         if select.select([stdout], [], [], _LOOK_SECONDS)[0]:
@@ -191,7 +191,7 @@ def _follow(pid: int, stdout: IO[bytes], climb: Climb, progress: Callable[[float
         now = time.monotonic()
         if not news and now - told >= _LOOK_SECONDS:
             # ffmpeg says the same again and again while it waits, or nothing while it moves an index.
-            before, moved = moved, bytes_read(pid)
+            before, moved = moved, work_done(pid)
             news = moved != before
             if news:
                 climb.creep()

@@ -17,6 +17,7 @@ from typing import Any
 
 import ffmpeg
 
+from agent.cutting.containers import language_for
 from agent.cutting.encoders import EncoderName, video_arguments
 from agent.cutting.frames import Frames
 from agent.cutting.media import AudioInfo, MediaInfo, StreamInfo, VideoInfo
@@ -33,7 +34,6 @@ _IMPRECISE_SECONDS = Fraction(2)
 """Seeking in these lands behind the keyframe asked for."""
 _BT709, _UNSPECIFIED, _RGB = 1, 2, 0
 _HD_LINES = 720
-_PRIMARIES_BT2020, _MATRIX_BT2020 = "2020", "2020_ncl"
 _SOUND_RATES = frozenset({44_100, 48_000})
 _SOUND_RATE = 48_000
 _AAC_CHANNELS = frozenset({1, 2, 3, 4, 5, 6, 8})
@@ -150,14 +150,15 @@ def _picture(stream: Any, video: VideoInfo, frames: Frames, spec: CutSpec, means
 
 
 def _tone_map(video: VideoInfo) -> list[tuple[str, dict[str, Any]]]:
-    linear: dict[str, Any] = {"t": "linear", "npl": 100}
     # zscale refuses to guess what is not tagged, while HDR has only one kind of primaries.
+    assumed: dict[str, Any] = {}
     if video.color_primaries == _UNSPECIFIED:
-        linear["pin"] = _PRIMARIES_BT2020
+        assumed["color_primaries"] = "bt2020"
     if video.color_space == _UNSPECIFIED:
-        linear["min"] = _MATRIX_BT2020
+        assumed["colorspace"] = "bt2020nc"
     return [
-        ("zscale", linear),
+        *([("setparams", assumed)] if assumed else []),
+        ("zscale", {"t": "linear", "npl": 100}),
         ("format", {"pix_fmts": "gbrpf32le"}),
         ("zscale", {"p": "bt709"}),
         ("tonemap", {"tonemap": "hable"}),
@@ -201,7 +202,8 @@ def _descriptions(plan: Plan) -> dict[str, Any]:
     streams = [plan.movie, *(track.source for track in plan.tracks)]
     names = ["v:0", *(f"a:{n}" for n in range(len(plan.tracks)))]
     for name, stream in zip(names, streams, strict=True):
-        pairs = [("language", stream.language), ("title", stream.title)]
+        language = stream.language and language_for(plan.container, stream.language)
+        pairs = [("language", language), ("title", stream.title)]
         values = [f"{key}={value}" for key, value in pairs if value]
         if values:
             found[f"metadata:s:{name}"] = _listed(values)

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 _READING = ("rchar", "read_bytes")
+_USER_TICKS, _SYSTEM_TICKS = 11, 12
+"""Behind the name in /proc/PID/stat (proc(5))."""
+_TICKS_THAT_COUNT = max(1, os.sysconf("SC_CLK_TCK") // 10)
+"""A tenth of a second; printing the same progress for a quarter of an hour takes less."""
 _MOVING = (*_READING, "wchar", "write_bytes")
 
 
-def bytes_read(pid: int) -> int | None:
-    """All bytes that a process has read so far; None when it is gone or can't be looked into.
+def work_done(pid: int) -> object:
+    """What a process has read and computed so far: the same again means that it stands still.
 
-    ffmpeg reads while it works, the index that it moves included. From version 7 on it also writes its
-    progress when it stands still, so that what it writes says nothing.
+    None when it is gone or can't be looked into. ffmpeg may compute for long without reading a byte, and from
+    version 7 on it writes its progress also when it stands still: what it writes says nothing.
     """
-    return _counted(pid, _READING)
+    read = _counted(pid, _READING)
+    try:
+        # The name, in brackets, may hold anything; the fields behind it are numbers.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    ticks = int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
+    return read, ticks // _TICKS_THAT_COUNT
 
 
 def bytes_moved(pid: int) -> int | None:
