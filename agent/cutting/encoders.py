@@ -5,6 +5,7 @@ An encoder's name in ffmpeg's list means nothing: each one is tried before it co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -93,6 +94,10 @@ _REFUSALS: tuple[tuple[str, Refusal, str], ...] = (
 )
 
 
+_INTERFACE = re.compile(r"nvenc API version\. Required: ([\d.]+) Found: ([\d.]+)")
+_DRIVER = re.compile(r"minimum required Nvidia driver for nvenc is (?:\(unknown\) )?([\d.]+)")
+
+
 @dataclass(frozen=True)
 class Refused:
     """Why an encoder can't be used."""
@@ -105,18 +110,20 @@ class Refused:
 def refusal(said: Sequence[str]) -> Refused:
     """What ffmpeg's last lines mean when an encoder did not start or gave up."""
     for words, kind, reason in _REFUSALS:
-        for line in said:
-            if words in line:
-                return Refused(kind, reason + _detail(line))
+        if any(words in line for line in said):
+            return Refused(kind, reason + _details("\n".join(said)))
     first = next((line.strip() for line in said if line.strip()), "ffmpeg did not say why")
     return Refused("failed", first)
 
 
-def _detail(line: str) -> str:
-    """The versions, where a line names them."""
-    _, found, versions = line.partition("Required: ")
-    wanted, _, has = versions.partition(" Found: ")
-    return f": ffmpeg wants version {wanted.strip()} of its interface, it has {has.strip()}" if found else ""
+def _details(text: str) -> str:
+    """What ffmpeg says of versions, if it does."""
+    details = ""
+    if interface := _INTERFACE.search(text):
+        details += f": ffmpeg wants version {interface[1]} of its interface, it has {interface[2]}"
+    if driver := _DRIVER.search(text):
+        details += f"; install driver {driver[1]} or newer"
+    return details
 
 
 @dataclass(frozen=True)

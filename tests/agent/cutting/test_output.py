@@ -1,4 +1,4 @@
-"""An encoded clip has the shape, rate, codec, size and container that was asked for: measured in its pixels."""
+"""An encoded clip has the shape, rate, codec, size and container asked for: measured in its pixels."""
 
 from __future__ import annotations
 
