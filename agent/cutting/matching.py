@@ -20,8 +20,8 @@ from agent.cutting.outcome import Unsuited
 _CRF = "16"
 """Good enough for nobody to see where the encoder takes over."""
 _PRESET = "superfast"
-_BOTTOM_FIRST = frozenset({3, 4})
-"""AV_FIELD_BB and TB: the bottom field is shown first."""
+_TOP_FIELD, _BOTTOM_FIELD = 2, 3
+_LIMITED, _FULL = 1, 2
 _H264_PROFILES = {
     "Constrained Baseline": "baseline",
     "Baseline": "baseline",
@@ -35,7 +35,6 @@ _H264_PROFILES = {
 _MPEG2_GOP = 15
 _MPEG2_QUALITY = 2 * 118
 """FF_QP2LAMBDA is 118: the quantiser is 2 of 31."""
-_HDR_SEI = frozenset({137, 144})
 
 
 class Matching(Protocol):
@@ -85,8 +84,10 @@ class Edge:
         return adapted
 
 
-def matching(source: Any, info: StreamInfo) -> Matching | None:
-    """How frames are encoded beside those of the stream `source`; None when there is no fitting encoder.
+def matching(extradata: bytes | None, info: StreamInfo, rate: Fraction | None) -> Matching | None:
+    """How frames are encoded beside those of a stream; None when there is no fitting encoder.
+
+    `extradata`: the stream's headers; `rate`: frames a second as its frames say it, where they do.
 
     Raises `Unsuited` when the encoder can't be opened for them.
     """
@@ -94,7 +95,7 @@ def matching(source: Any, info: StreamInfo) -> Matching | None:
     if kind is None or info.video is None:
         return None
     try:
-        return cast(Matching, kind(source, info))
+        return cast(Matching, kind(extradata or b"", info, rate))
     except paramsets.Malformed as error:
         raise Unsuited(f"its headers can't be understood: {error}") from error
 
@@ -103,14 +104,13 @@ class _H264:
     encoder = "libx264"
     tag = None
 
-    def __init__(self, source: Any, info: StreamInfo) -> None:
+    def __init__(self, original: bytes, info: StreamInfo, rate: Fraction | None) -> None:
         if info.profile not in _H264_PROFILES:
             raise Unsuited(f"no encoder makes H.264 of its profile ({info.profile})")
-        original = source.codec_context.extradata or b""
         sets = paramsets.h264_sets(original)
         if not sets:
             raise Unsuited("its parameter sets are not in its header")
-        self._source, self._info = source, info
+        self._info, self._rate = info, rate
         self._size = length_size("h264", original)
         self._id = paramsets.free_h264_id(sets)
         self._ready: Any = self._context()
@@ -131,8 +131,8 @@ class _H264:
         assert self._info.video is not None
         parameters = f"sps-id={self._id}:bframes=0:scenecut=0:keyint=infinite"
         if self._info.video.interlaced:
-            parameters += ":bff=1" if _bottom_first(self._source) else ":tff=1"
-        context = _context(self.encoder, self._source, self._info.video)
+            parameters += ":bff=1" if self._info.video.bottom_first else ":tff=1"
+        context = _context(self.encoder, self._info.video, self._rate)
         context.flags |= av.codec.context.Flags.global_header
         context.options = {
             "preset": _PRESET,
@@ -148,15 +148,14 @@ class _Hevc:
     tag = "hev1"
     extradata = None
 
-    def __init__(self, source: Any, info: StreamInfo) -> None:
-        original = source.codec_context.extradata or b""
-        self._source, self._info = source, info
+    def __init__(self, original: bytes, info: StreamInfo, rate: Fraction | None) -> None:
+        self._info, self._rate = info, rate
         self._size = length_size("hevc", original)
         self._sets = paramsets.hevc_sets(original)
 
     def open(self) -> Edge:
         assert self._info.video is not None
-        context = _context(self.encoder, self._source, self._info.video)
+        context = _context(self.encoder, self._info.video, self._rate)
         context.options = {
             "preset": _PRESET,
             "crf": _CRF,
@@ -176,12 +175,12 @@ class _Mpeg2:
     extradata = None
     _SEQUENCE = b"\x00\x00\x01\xb3"
 
-    def __init__(self, source: Any, info: StreamInfo) -> None:
-        self._source, self._info = source, info
+    def __init__(self, original: bytes, info: StreamInfo, rate: Fraction | None) -> None:
+        self._header, self._info, self._rate = original, info, rate
 
     def open(self) -> Edge:
         assert self._info.video is not None
-        context = _context(self.encoder, self._source, self._info.video)
+        context = _context(self.encoder, self._info.video, self._rate)
         context.max_b_frames = 0
         context.gop_size = _MPEG2_GOP
         flags = av.codec.context.Flags
@@ -193,29 +192,28 @@ class _Mpeg2:
 
     def key(self, packet: Any, *, joint: bool) -> Any:
         payload = bytes(packet)
-        header = self._source.codec_context.extradata or b""
         if not joint or self._SEQUENCE in payload[:1024]:
             return packet
-        if self._SEQUENCE not in header:
+        if self._SEQUENCE not in self._header:
             raise Unsuited("a keyframe has no sequence header")
-        return _replaced(packet, header + payload)
+        return _replaced(packet, self._header + payload)
 
 
-def _context(encoder: str, source: Any, video: VideoInfo) -> Any:
+def _context(encoder: str, video: VideoInfo, rate: Fraction | None) -> Any:
     context: Any = av.CodecContext.create(encoder, "w")
     context.width, context.height = video.width, video.height
     context.pix_fmt = video.pix_fmt
     # Frames are numbered for the encoder: its clock then has no gaps, whatever the recording's has.
-    context.framerate = source.codec_context.framerate or video.rate or Fraction(25)
+    context.framerate = rate or video.rate or Fraction(25)
     context.time_base = 1 / context.framerate
     context.sample_aspect_ratio = video.sample_aspect
-    context.color_range = source.codec_context.color_range
+    context.color_range = _FULL if video.full_range else _LIMITED
     context.colorspace = video.color_space
     context.color_primaries = video.color_primaries
     context.color_trc = video.color_transfer
     if video.interlaced:
         context.flags |= av.codec.context.Flags.interlaced_dct
-        context.field_order = source.codec_context.field_order
+        context.field_order = _BOTTOM_FIELD if video.bottom_first else _TOP_FIELD
     return context
 
 
@@ -225,10 +223,6 @@ def _opened(context: Any) -> Any:
     except (av.error.FFmpegError, ValueError) as error:
         raise Unsuited(f"{context.name} can't encode frames like its own ({error})") from error
     return context
-
-
-def _bottom_first(source: Any) -> bool:
-    return int(source.codec_context.field_order) in _BOTTOM_FIRST
 
 
 def _replaced(packet: Any, payload: bytes) -> Any:

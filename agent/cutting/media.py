@@ -53,6 +53,8 @@ class VideoInfo:
     color_transfer: int
     reorder_frames: int
     """How many frames a decoder holds back: 0 means pictures are stored in the order they are shown."""
+    bottom_first: bool = False
+    """Of interlaced pictures: whether the lower field is shown before the upper one."""
 
     @property
     def hdr(self) -> bool:

@@ -105,8 +105,8 @@ def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction]:
             )
         if spec.out_point > info.duration + END_TOLERANCE:
             raise RangeBeyondEnd(
-                f"The clip would end at {format_seconds(float(spec.out_point))}, but {info.path.name} is only "
-                f"{length} long: choose an earlier end."
+                f"The clip would end at {format_seconds(float(spec.out_point))}, but {info.path.name} is "
+                f"only {length} long: choose an earlier end."
             )
     return info.zero + spec.in_point, info.zero + spec.out_point
 

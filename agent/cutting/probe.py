@@ -20,6 +20,8 @@ _MICROSECOND = Fraction(1, 1_000_000)
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 _INTERLACED = frozenset({2, 3, 4, 5})
 """AV_FIELD_TT, BB, TB and BT."""
+_BOTTOM_FIRST = frozenset({3, 4})
+"""AV_FIELD_BB and TB: bottom displayed first."""
 _FULL_RANGE = 2
 _TAIL_SECONDS = 30
 
@@ -131,6 +133,7 @@ def _video(stream: Any, rotation: int) -> VideoInfo:
         color_primaries=int(context.color_primaries),
         color_transfer=int(context.color_trc),
         reorder_frames=context.reorder_depth or 0,
+        bottom_first=int(context.field_order) in _BOTTOM_FIRST,
     )
 
 

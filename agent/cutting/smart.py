@@ -147,7 +147,8 @@ class _Cut:
     def run(self, entry: Entry) -> Outcome:
         start = self._zero * self._tick
         seconds = self._plan.stop - start
-        self._matching = matching(self._video, self._plan.movie)
+        context = self._video.codec_context
+        self._matching = matching(context.extradata, self._plan.movie, context.framerate)
         with Sink(self._target, self._plan.container, index_space(self._plan, seconds)) as sink:
             writer = PictureWriter(sink, self._stream(sink), self._tick, self._info, self._opening.order)
             sound = Soundtrack(self._container, sink, self._plan, start, self._bit_rate)
@@ -189,10 +190,13 @@ class _Cut:
 
     def _opening_pictures(self) -> list[Any]:
         """What must be decoded for the first edge: everything up to the last of its frames."""
-        pictures = [p for p in self._opening.packets if p.stream_index == self._video.index and p.size]
+        pictures = list(self._pictures(self._opening.packets))
         edge = set(self._opening.edge)
         needed = max((n for n, p in enumerate(pictures) if p.pts in edge), default=-1)
         return pictures[: needed + 1]
+
+    def _pictures(self, packets: Iterable[Any]) -> Iterator[Any]:
+        return (p for p in packets if p.stream_index == self._video.index and p.size)
 
     def _encode(self, writer: PictureWriter, frames: list[int], packets: Iterable[Any]) -> None:
         """Decode `packets` and write `frames` of them anew."""
@@ -201,7 +205,7 @@ class _Cut:
         if self._matching is None:
             raise Unsuited(f"no encoder here makes {self._plan.movie.codec} that fits between its frames")
         edge = self._matching.open()
-        for frame in chain(_decoded(self._video, packets, frames), [None]):
+        for frame in chain(decoded(self._video.codec_context, self._pictures(packets), frames), [None]):
             for packet in edge.encode(frame):
                 packet.time_base = self._tick
                 packet.duration = writer.usual
@@ -305,12 +309,11 @@ class _Middle:
         self._writer.put(packet, pts - self._zero)
 
 
-def _decoded(video: Any, packets: Iterable[Any], frames: list[int]) -> Iterator[Any]:
+def decoded(decoder: Any, packets: Iterable[Any], frames: list[int]) -> Iterator[Any]:
     """Exactly `frames`, by when they are shown, out of `packets`. Raises `Unsuited`."""
     missing = deque(frames)
-    pictures = (p for p in packets if p.stream_index == video.index and p.size)
-    for packet in chain(pictures, [None]):
-        for frame in video.codec_context.decode(packet):
+    for packet in chain(packets, [None]):
+        for frame in decoder.decode(packet):
             if not missing:
                 return
             if frame.pts is None or frame.pts > missing[0]:
