@@ -140,5 +140,6 @@ def _another(row: Matrix, place: int) -> bool:
 
 
 def asked(source: Film, begin: Fraction, end: Fraction) -> range:
-    """The recording's pictures with `begin` <= time < `end`, which come in the order of their times."""
-    return range(bisect_left(source.times, begin), bisect_left(source.times, end))
+    """The recording's pictures with `begin` <= time < `end`; where none begins, the one that still stands."""
+    first, last = bisect_left(source.times, begin), bisect_left(source.times, end)
+    return range(first, last) if first < last else range(max(0, first - 1), first)
