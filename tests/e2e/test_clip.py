@@ -9,6 +9,7 @@ import av
 import pytest
 import requests
 
+from tests.support.media import numbers
 from tests.support.stack import RunningStack
 from tests.support.waiting import eventually
 
@@ -74,6 +75,39 @@ def test_nothing_is_left_in_the_spool(stack: RunningStack, nas: Path) -> None:
     request_id = stack.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=2)
     stack.wait(request_id)
     eventually(lambda: not stack.spool(), "an empty spool", within=5)
+
+
+def test_a_smart_cut_shows_the_frames_that_were_asked_for(
+    stack: RunningStack, nas: Path, tmp_path: Path
+) -> None:
+    path = str(nas / "night.mp4")
+    request_id = stack.ask(nas_video_path=path, start_seconds=5.3, end_seconds=9.1, mode="smart")
+    status = stack.wait(request_id)
+    assert status["status"] == "completed", status
+    assert status["report"]["mode"] == "smart"
+    assert status["report"]["keyframe_lead_seconds"] == 0
+    assert 0 < status["report"]["reencoded_seconds"] < 3.8
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(download(stack, request_id).content)
+    # 25 frames a second: the first at or after 5.3 s is number 133, the last before 9.1 s is number 227.
+    assert numbers(clip) == list(range(133, 228))
+
+
+def test_a_short_is_upright(stack: RunningStack, nas: Path, tmp_path: Path) -> None:
+    request_id = stack.ask(
+        nas_video_path=str(nas / "night.mkv"),
+        start_seconds=5.3,
+        end_seconds=6.3,
+        output={"aspect": "9:16", "quality": "medium"},
+    )
+    status = stack.wait(request_id)
+    assert status["status"] == "completed", status
+    assert (status["report"]["video"]["width"], status["report"]["video"]["height"]) == (1080, 1920)
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(download(stack, request_id).content)
+    with av.open(str(clip)) as container:
+        video = container.streams.video[0]
+        assert (video.width, video.height, video.pix_fmt) == (1080, 1920, "yuv420p")
 
 
 def test_an_encode_is_exact(stack: RunningStack, nas: Path) -> None:
