@@ -26,6 +26,7 @@ import numpy as np
 
 from agent.cutting import Engine, EngineSettings, find_ffmpeg
 from bench.measure.browser import Playback, Shown, find_chromium, play
+from bench.measure.examine import ROUNDED
 from bench.measure.look import film, movie_of, number_of
 from bench.measure.made import RECIPES, made
 from bench.measure.methods import OURS, Try, ours
@@ -107,9 +108,8 @@ def _sample(source: Source, mode: str, result: Try) -> Sample:
     times = source.times
     if source.made:
         whole = source.whole
-        quarter = source.frame / 4
         promised = [
-            n for n, t in zip(whole.marks, times, strict=True) if start - quarter <= t < end - quarter
+            n for n, t in zip(whole.marks, times, strict=True) if start - ROUNDED <= t < end - ROUNDED
         ]
         numbers = (promised[0], promised[-1])
     gaps = [b - a for a, b in pairwise(times) if start <= a < end and b > a]

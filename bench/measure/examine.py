@@ -20,6 +20,8 @@ from bench.measure.points import Cut
 from bench.measure.source import LEAD, Source
 from clipping.messages import Report
 
+ROUNDED = Fraction(1, 10_000)
+"""Seconds that a report's times may be off: it has them to the microsecond."""
 _SCRAMBLED_FRAMES = 3
 """Where a recording's pictures carry times in another order than they are shown in, players differ by about
 as much as a decoder holds back."""
@@ -38,14 +40,13 @@ class Promise:
     dropped_tracks: int = 0
 
 
-def promised(report: Report | None, cut: Cut, source: Source, dropped: int) -> Promise:
+def promised(report: Report | None, cut: Cut, dropped: int) -> Promise:
     """A copy may begin earlier and says where; everything else is what was asked for."""
     if report is None:
         return Promise(cut.begin, cut.end, None, cut.begin)
-    half = source.frame / 4
     begin, end = (Fraction(t).limit_denominator(10**6) for t in (report.actual.start, report.actual.end))
     if report.mode == "copy":
-        return Promise(begin - half, end - half, report.frames, begin, dropped)
+        return Promise(begin - ROUNDED, end - ROUNDED, report.frames, begin, dropped)
     return Promise(cut.begin, cut.end, report.frames, begin, dropped)
 
 
@@ -58,7 +59,7 @@ def look_at(source: Source, cut: Cut, made: Try) -> tuple[Seen, list[str]]:
     dropped = [d.index for d in made.report.dropped_streams] if made.report else []
     with av.open(f"file:{source.path}") as container:
         kept = [n for n, s in enumerate(container.streams.audio) if s.index not in dropped]
-    promise = promised(made.report, cut, source, source.sound_tracks - len(kept))
+    promise = promised(made.report, cut, source.sound_tracks - len(kept))
     align = _aligned(source, around, clip, promise)
     wanted, due = asked(around, cut.begin, cut.end), asked(around, promise.begin, promise.end)
     shown = [s for s in align.shown if s is not None]
