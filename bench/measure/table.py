@@ -56,7 +56,7 @@ def document(rows: Sequence[Row], methods: Sequence[str], missing: Sequence[str]
 
 def _ffmpeg_version() -> str:
     said = subprocess.run([str(find_ffmpeg(None)), "-version"], capture_output=True, text=True, timeout=30)
-    return " ".join(said.stdout.split()[:3:2]) + " " + said.stdout.split()[2]
+    return "ffmpeg " + said.stdout.split()[2].split("-")[0]
 
 
 def _summary(title: str, rows: Sequence[Row], methods: Sequence[str]) -> str:
@@ -64,8 +64,9 @@ def _summary(title: str, rows: Sequence[Row], methods: Sequence[str]) -> str:
     lines = [
         f"## {title}: {files} files",
         "",
-        "| method | cuts | exact | as reported | refused | no clip | wrong | files exact in all cuts |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| method | cuts | exact | of these by another mode | as reported | refused | no clip | wrong "
+        "| files exact in all cuts |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for method in methods:
         own = [r for r in rows if r.method == method]
@@ -76,8 +77,9 @@ def _summary(title: str, rows: Sequence[Row], methods: Sequence[str]) -> str:
         )
         tried = len({r.source for r in own if r.verdict != "refused"})
         share = f"{whole} of {tried} ({whole / tried:.0%})" if tried else "–"
-        cells = (count[v] or "" for v in ("exact", "as reported", "refused", "no clip", "wrong"))
-        lines.append(f"| {method} | {len(own)} | {' | '.join(str(c) for c in cells)} | {share} |")
+        others = sum(r.verdict == "exact" and r.mode not in ("", method) for r in own)
+        cells = [count["exact"], others, *(count[v] for v in ("as reported", "refused", "no clip", "wrong"))]
+        lines.append(f"| {method} | {len(own)} | {' | '.join(str(c or '') for c in cells)} | {share} |")
     return "\n".join([*lines, ""])
 
 
