@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -43,27 +44,39 @@ class Engine:
         self._settings = settings
         self._server = ForkServer(preload="agent.cutting.job")
         self._encoders = Encoders(settings)
+        self._own_cache: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
         """Start the fork server. Raises `EncoderFailed` when there is no ffmpeg or the server can't start."""
         find_ffmpeg(self._settings.ffmpeg)
         self._encoders.start()
+        if self._settings.cache_dir is None:
+            self._own_cache = tempfile.TemporaryDirectory(
+                prefix="clipping-index-", ignore_cleanup_errors=True
+            )
         self._server.start()
 
     def close(self) -> None:
         """End the server, and with it every job that still runs."""
         self._server.close()
+        if self._own_cache is not None:
+            self._own_cache.cleanup()
+            self._own_cache = None
 
     @property
     def encoders(self) -> list[str]:
         """The encoders that truly encode here; empty until they have been tried, soon after the start."""
         return self._encoders.working()
 
+    @property
+    def _cache(self) -> Path | None:
+        return Path(self._own_cache.name) if self._own_cache is not None else self._settings.cache_dir
+
     def probe(self, source: Path) -> MediaInfo:
         """What a recording holds. Raises as `agent.cutting.probe.probe`, and `TimeLimit`."""
         run = _Supervised(self._server, self._settings, source, lambda *_: None, threading.Event())
         limit = min(_PROBE_SECONDS, self._settings.time_limit_seconds)
-        return cast(MediaInfo, run.result(limit, run_probe, source))
+        return cast(MediaInfo, run.result(limit, run_probe, source, self._cache))
 
     def cut(
         self,
@@ -85,7 +98,7 @@ class Engine:
         program = find_ffmpeg(self._settings.ffmpeg)
         try:
             with self._encoders.chosen(spec) as choice:
-                order = Order(spec, folder, stem, program, choice)
+                order = Order(spec, folder, stem, program, choice, self._cache)
                 run = _Supervised(self._server, self._settings, spec.source, progress, cancelled)
                 clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))
         except BaseException:

@@ -7,23 +7,25 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import av.container
-
+from agent.cutting.cache import Cache
 from agent.cutting.containers import holds
 from agent.cutting.copy import copy
+from agent.cutting.direct import cut as direct
+from agent.cutting.direct.tables import NotPlain
 from agent.cutting.disorder import refuse_disorder
 from agent.cutting.encode import encode
 from agent.cutting.media import MediaInfo
+from agent.cutting.opened import Opened
 from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.plan import Plan, plan_cut
-from agent.cutting.probe import describe, probe
 from agent.cutting.report import report
 from agent.cutting.smart import smart
-from agent.cutting.source import identify, open_source
+from agent.cutting.source import identify
 from agent.cutting.spec import Clip, Order
 from agent.cutting.tell import Teller
 from agent.cutting.verify import Facts, Rejected, verify
@@ -46,9 +48,10 @@ _PROBED, _CUT = 3.0, 92.0
 """Percent of the whole at the end of the stages."""
 
 
-def run_probe(channel: socket.socket, path: Path) -> MediaInfo:
+def run_probe(channel: socket.socket, path: Path, cache: Path | None) -> MediaInfo:
     """The probe as a job."""
-    return probe(path)
+    with Opened(path, identify(path), Cache(cache)) as opened:
+        return opened.info
 
 
 def run_look(channel: socket.socket, path: Path) -> int:
@@ -67,12 +70,11 @@ def run_cut(channel: socket.socket, order: Order) -> Clip:
     tell("probing", 0)
     source = order.spec.source
     identity = identify(source)
-    with open_source(source) as container:
-        info = describe(container, source, identity)
-        made = _first_good(container, order, info, tell)
+    with Opened(source, identity, Cache(order.cache)) as opened:
+        made = _first_good(opened, order, tell)
     if not identity.still_holds(identify(source)):
         raise SourceUnavailable(f"{source.name} was changed while it was being read.")
-    return _finish(order, info, made)
+    return _finish(order, opened.info, made)
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,9 @@ class _Made:
     """Why the ways tried before it did not do."""
 
 
-def _first_good(container: av.container.InputContainer, order: Order, info: MediaInfo, tell: Teller) -> _Made:
+def _first_good(opened: Opened, order: Order, tell: Teller) -> _Made:
     """The clip by the first way that can make it. Raises `CutVerificationFailed` when none can."""
+    info = opened.info
     ways, failures = _ways(info, order.spec.mode)
     part = order.folder / f"{order.stem}.part"
     for way in ways:
@@ -95,10 +98,7 @@ def _first_good(container: av.container.InputContainer, order: Order, info: Medi
         if way == "encode from the start" and plan.start - info.zero > _FROM_START_SECONDS:
             continue
         try:
-            tell("cutting", _PROBED)
-            outcome = _make(way, container, order, info, plan, part, tell)
-            tell("verifying", _CUT)
-            facts, digest = _check(outcome)
+            outcome, facts, digest = _made_and_checked(way, opened, order, plan, part, tell)
         except (Unsuited, Rejected) as reason:
             part.unlink(missing_ok=True)
             failures.append(f"{way}: {reason}")
@@ -106,6 +106,22 @@ def _first_good(container: av.container.InputContainer, order: Order, info: Medi
         return _Made(outcome, facts, digest, tuple(failures))
     name = order.spec.source.name
     raise CutVerificationFailed(f"{name} can't be cut there without damage ({'; '.join(failures)}).")
+
+
+def _made_and_checked(
+    way: Way, opened: Opened, order: Order, plan: Plan, part: Path, tell: Teller
+) -> tuple[Outcome, Facts, str]:
+    """Raises `Unsuited` or `Rejected` when the clip can't be made this way."""
+    while True:
+        tell("cutting", _PROBED)
+        outcome = _make(way, opened, order, plan, part, tell)
+        tell("verifying", _CUT)
+        try:
+            return outcome, *_check(outcome)
+        except Rejected:
+            if outcome.sha256 is None:
+                raise
+            opened.distrust_index()
 
 
 def _ways(info: MediaInfo, mode: Mode) -> tuple[tuple[Way, ...], list[str]]:
@@ -120,9 +136,8 @@ def _ways(info: MediaInfo, mode: Mode) -> tuple[tuple[Way, ...], list[str]]:
 
 def _make(
     way: Way,
-    container: av.container.InputContainer,
+    opened: Opened,
     order: Order,
-    info: MediaInfo,
     plan: Plan,
     part: Path,
     tell: Teller,
@@ -134,16 +149,11 @@ def _make(
     if way in ("copy", "smart"):
         if not holds(plan.container, plan.movie.codec):
             raise Unsuited(f"{plan.movie.codec} does not go into {plan.container.extension}")
-        cut = copy if way == "copy" else smart
-        outcome = cut(container, plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
-        if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
-            # A silent track is known too late: Matroska has announced it by then.
-            outcome = cut(container, outcome.plan, part, bit_rate=SOUND_BIT_RATE[quality], progress=progress)
-        return outcome
-    refuse_disorder(container, plan)
+        return _cut(opened, plan, part, SOUND_BIT_RATE[quality], progress)
+    refuse_disorder(opened.container, plan)
     return encode(
-        container,
-        info,
+        opened.container,
+        opened.info,
         plan,
         part,
         order,
@@ -153,8 +163,26 @@ def _make(
     )
 
 
+def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callable[[float], None]) -> Outcome:
+    """A copy or a smart cut, by the recording's index where that is enough."""
+    by_index, by_packets = (direct.copy, copy) if plan.mode == "copy" else (direct.smart, smart)
+    recording = opened.recording
+    if recording is not None and direct.suits(recording, plan):
+        try:
+            return by_index(recording, plan, part, progress)
+        except NotPlain:
+            pass  # libavformat knows more
+    outcome = by_packets(opened.container, plan, part, bit_rate=bit_rate, progress=progress)
+    if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
+        # A silent track is known too late: Matroska has announced it by then.
+        outcome = by_packets(opened.container, outcome.plan, part, bit_rate=bit_rate, progress=progress)
+    return outcome
+
+
 def _check(outcome: Outcome) -> tuple[Facts, str]:
     """Verify; the hash is made beside it, as both read the file and neither holds the interpreter."""
+    if outcome.sha256 is not None:
+        return verify(outcome), outcome.sha256
     digest: list[str] = []
 
     def hash_file() -> None:

@@ -51,6 +51,8 @@ class Outcome:
     encoder: str | None = None
     """That of the re-encoded frames; None when there are none."""
     warnings: tuple[str, ...] = field(default=())
+    sha256: str | None = None
+    """Of the file, hexadecimal, where it is known from the writing."""
 
     @property
     def video_codec(self) -> str:

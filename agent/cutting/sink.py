@@ -15,7 +15,7 @@ from agent.cutting.containers import Container
 from agent.cutting.media import StreamInfo
 from agent.cutting.outcome import Unsuited
 from agent.cutting.plan import Plan
-from agent.cutting.source import out_of_space
+from agent.cutting.source import FULL, out_of_space
 from clipping.errors import EncoderFailed, NoSpace
 
 _SPACE_FLOOR = 64 << 10
@@ -102,7 +102,7 @@ class Sink:
 
     def _problem(self, error: av.error.FFmpegError) -> Exception:
         if out_of_space(error):
-            return NoSpace("The spool's disk is full: free some space, then the clip can be cut.")
+            return NoSpace(FULL)
         return Unsuited(f"its packets can't be written as they are ({error.strerror})")
 
     @staticmethod

@@ -29,6 +29,7 @@ libavformat open whatever they name. Sound-only ones are in, so that they get an
 
 OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
 
+FULL = "The spool's disk is full: free some space, then the clip can be cut."
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _AWAY = frozenset(
     {
@@ -102,6 +103,6 @@ def translated(error: av.error.FFmpegError, path: Path) -> Exception:
     )
 
 
-def out_of_space(error: av.error.FFmpegError) -> bool:
+def out_of_space(error: av.error.FFmpegError | OSError) -> bool:
     """Whether a write failed for want of room."""
     return error.errno in _OUT_OF_SPACE

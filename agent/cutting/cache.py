@@ -1,0 +1,103 @@
+"""What is known of recordings, kept on disk: which streams, how long, and an MP4's index.
+
+A recording is known by its path and identity, so that a file which changes in any way is looked into anew.
+Entries that can't be read are as good as none. The least recently used go when there are too many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from agent.cutting.direct.index import load_index
+from agent.cutting.media import Identity, MediaInfo
+
+_INFO: TypeAdapter[MediaInfo] = TypeAdapter(MediaInfo)
+_LIMIT_BYTES = 2 << 30
+"""An MP4's index takes about 4 MB an hour."""
+
+
+class Cache:
+    """One folder; many processes may use it at once. Without a folder nothing is kept."""
+
+    def __init__(self, folder: Path | None, limit_bytes: int = _LIMIT_BYTES) -> None:
+        self._folder = folder
+        self._limit = limit_bytes
+
+    def info(self, path: Path, identity: Identity) -> MediaInfo | None:
+        """What was found out about a recording before."""
+        file = self._file(path, identity, "json")
+        if file is None:
+            return None
+        try:
+            found = _INFO.validate_json(file.read_bytes())
+            os.utime(file)
+        except (OSError, ValidationError):
+            return None
+        return found if (found.path, found.identity) == (path, identity) else None
+
+    def keep_info(self, info: MediaInfo) -> None:
+        """Remember it."""
+        file = self._file(info.path, info.identity, "json")
+        if file is not None:
+            self._put(file, _INFO.dump_json(info))
+
+    def index(self, path: Path, identity: Identity) -> mmap.mmap:
+        """A plain MP4's index (see `load_index`). Raises `NotPlain` and `OSError`."""
+        file = self._file(path, identity, "moov")
+        if file is not None:
+            kept = _mapped(file)
+            if kept is not None:
+                return kept
+        index = load_index(path)
+        if file is not None:
+            self._put(file, index)
+        return index
+
+    def _file(self, path: Path, identity: Identity, kind: str) -> Path | None:
+        if self._folder is None:
+            return None
+        name = hashlib.sha256(repr((os.fsencode(path), identity)).encode()).hexdigest()[:40]
+        return self._folder / f"{name}.{kind}"
+
+    def _put(self, file: Path, data: bytes | mmap.mmap) -> None:
+        assert self._folder is not None
+        part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part.write_bytes(data)
+            part.rename(file)
+            self._prune()
+        except OSError:
+            # A cache that can't be written to is no reason not to cut.
+            part.unlink(missing_ok=True)
+
+    def _prune(self) -> None:
+        assert self._folder is not None
+        entries = []
+        for entry in os.scandir(self._folder):
+            try:
+                status = entry.stat()
+            except FileNotFoundError:
+                continue  # another process was quicker
+            entries.append((status.st_mtime_ns, status.st_size, entry.path))
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= self._limit:
+                return
+            Path(path).unlink(missing_ok=True)
+            total -= size
+
+
+def _mapped(file: Path) -> mmap.mmap | None:
+    try:
+        with file.open("rb") as opened:
+            os.utime(file)
+            return mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,70 @@
+"""A recording in the hands of a job: opened only as far as the cut needs it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import av.container
+
+from agent.cutting.cache import Cache
+from agent.cutting.direct.movie import movie
+from agent.cutting.direct.recording import Recording
+from agent.cutting.direct.tables import NotPlain
+from agent.cutting.media import Identity, MediaInfo
+from agent.cutting.probe import describe
+from agent.cutting.source import open_source
+
+
+class Opened:
+    """Use as a context manager. Raises as `source.open_source` and `probe.describe`."""
+
+    def __init__(self, path: Path, identity: Identity, cache: Cache) -> None:
+        self._path = path
+        self._identity = identity
+        self._cache = cache
+        self._stack = ExitStack()
+        self._container: av.container.InputContainer | None = None
+        self._recording: Recording | None = None
+        self._plain = True
+
+    def __enter__(self) -> Self:
+        known = self._cache.info(self._path, self._identity)
+        self.info: MediaInfo = known or describe(self.container, self._path, self._identity)
+        if known is None:
+            self._cache.keep_info(self.info)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def container(self) -> av.container.InputContainer:
+        """The demuxed recording."""
+        if self._container is None:
+            self._container = self._stack.enter_context(open_source(self._path))
+        return self._container
+
+    @property
+    def recording(self) -> Recording | None:
+        """The recording by its index, if it is a plain MP4 or MOV."""
+        if self._recording is None and self._plain:
+            self._recording = self._by_index()
+            self._plain = self._recording is not None
+        return self._recording
+
+    def _by_index(self) -> Recording | None:
+        if self.info.demuxer != "mov":
+            return None
+        try:
+            tracks = movie(self._cache.index(self._path, self._identity))
+            if len(tracks) != len(self.info.streams):
+                return None
+            return self._stack.enter_context(Recording(self._path, tracks))
+        except (NotPlain, OSError):
+            return None
+
+    def distrust_index(self) -> None:
+        """A clip that was cut by it is damaged: leave everything to libavformat."""
+        self._recording, self._plain = None, False
