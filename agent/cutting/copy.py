@@ -17,7 +17,7 @@ import av.container
 from agent.cutting.dts import Unsortable
 from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.picture import PictureWriter
-from agent.cutting.plan import Plan, no_picture, without_silent
+from agent.cutting.plan import Plan, no_picture, no_picture_yet, without_silent
 from agent.cutting.seek import Entry, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
 from agent.cutting.tracks import Soundtrack
@@ -38,10 +38,12 @@ def copy(
 
     Raises `Unsuited` when this recording can't be cut by copying, and the errors of `source`.
     """
-    video = container.streams[plan.movie.index]
+    video: Any = container.streams[plan.movie.index]
     sound = [container.streams[track.source.index] for track in plan.tracks]
     try:
         entry = enter(container, video, sound, plan.start)
+        if entry.key_pts >= tick_from(plan.stop, video.time_base):
+            raise no_picture_yet(plan, entry.key_pts * video.time_base)
         return _write(container, entry, plan, target, bit_rate, progress)
     except NoCleanStart as reason:
         raise Unsuited(str(reason)) from None

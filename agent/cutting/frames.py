@@ -11,12 +11,13 @@ from typing import Any
 import av
 import av.container
 
-from agent.cutting.plan import Plan, no_picture
+from agent.cutting.plan import Plan, no_picture, no_picture_yet
 from agent.cutting.seek import KeyTest, tick_from
 
 _STEPS = (Fraction(0), Fraction(2), Fraction(10), Fraction(30), Fraction(120))
 _AFTER = Fraction(2)
 """Seconds of packets read beyond the end, to be sure that every frame before it has been seen."""
+_NEVER = -(2**62)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class _Scan:
         self._video = video
         self._is_clean = KeyTest(video)
         self._shown: dict[int, int] = {}
-        self._before = (-(2**62), 0)
+        self._before = (_NEVER, 0)
         self._after: int | None = None
         self._sounding: dict[int, Fraction] = {}
         self.entry: int | None = None
@@ -100,6 +101,8 @@ class _Scan:
     def _standing(self) -> tuple[int, int]:
         """The frame that is shown while none begins: a clip is at least one frame long."""
         at, duration = self._before
+        if at == _NEVER and self._after is not None:
+            raise no_picture_yet(self._plan, self._after * self._time_base)
         if self._after is None and at + duration <= self._start:
             raise no_picture(self._plan, max(at + duration, 0) * self._time_base)
         return at, duration

@@ -95,6 +95,14 @@ def _container(info: MediaInfo, movie: StreamInfo, spec: CutSpec, mode: Mode) ->
     return MP4 if mode == "encode" else container_for(movie.codec, [s.codec for s in info.sound])
 
 
+def no_picture_yet(plan: Plan, begin: Fraction) -> RangeBeyondEnd:
+    """The error for a range that is over before the picture begins."""
+    ahead = float(begin - plan.stop)
+    return RangeBeyondEnd(
+        f"The recording's picture begins only {ahead:.3f} s behind the clip's end: choose a later one."
+    )
+
+
 def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction]:
     if info.duration is not None:
         length = format_seconds(float(info.duration))

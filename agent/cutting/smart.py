@@ -23,7 +23,7 @@ from agent.cutting.matching import Matching, matching
 from agent.cutting.media import VideoInfo
 from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.picture import PictureWriter
-from agent.cutting.plan import Plan, no_picture, without_silent
+from agent.cutting.plan import Plan, no_picture, no_picture_yet, without_silent
 from agent.cutting.seek import REACH, Entry, KeyTest, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
 from agent.cutting.tracks import Soundtrack
@@ -114,9 +114,11 @@ def _look_ahead(entry: Entry, video: Any, plan: Plan) -> _Opening:
 
 def _check_standing(pictures: list[Any], edge: list[int], start: int, plan: Plan, tick: Fraction) -> None:
     """A frame from before the range is only seen in it if it has not ended yet. Raises `RangeBeyondEnd`."""
+    if not edge:
+        raise no_picture_yet(plan, min(packet.pts for packet in pictures) * tick)
     last = max(pictures, key=lambda packet: packet.pts)
     end = last.pts + (last.duration or 1)
-    if not edge or end <= start:
+    if end <= start:
         raise no_picture(plan, end * tick)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import av
 import pytest
 
-from agent.cutting import CutSpec, Engine
+from agent.cutting import CutSpec, Engine, find_ffmpeg
 from clipping.errors import (
     ClippingError,
     RangeBeyondEnd,
@@ -94,6 +95,18 @@ def test_a_recording_that_breaks_off_before_the_range(engine: Engine, tmp_path: 
     (tmp_path / "broken off.ts").write_bytes(whole[: len(whole) // 3])
     error = refusal(engine, tmp_path / "broken off.ts", tmp_path / "spool", "8", "10")
     assert isinstance(error, RangeBeyondEnd)
+
+
+@pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
+def test_a_range_that_is_over_before_the_picture_begins(engine: Engine, tmp_path: Path, mode: Mode) -> None:
+    late = tmp_path / "late.mkv"
+    source = make(Recording("mkv"))
+    command = ["-i", str(source), "-itsoffset", "3", "-i", str(source), "-map", "0:a", "-map", "1:v"]
+    ffmpeg = str(find_ffmpeg(None))
+    subprocess.run([ffmpeg, "-v", "error", *command, "-c", "copy", str(late)], check=True, timeout=60)
+    error = refusal(engine, late, tmp_path / "spool", "1", "2", mode)
+    assert isinstance(error, RangeBeyondEnd)
+    assert "begins only 1.0" in error.message
 
 
 def test_sound_without_picture(engine: Engine, tmp_path: Path) -> None:
