@@ -77,3 +77,18 @@ def closing(times: Ints, stop: int) -> int:
     later = np.append(smallest[1:], np.iinfo(np.int64).max)
     good = np.flatnonzero((greatest < later) & (greatest < stop))
     return int(good[-1]) + 1 if len(good) else 0
+
+
+def complete(times: Ints, stop: int) -> int:
+    """How many of these pictures, in decoding order, hold every one before `stop`, and leave no gap.
+
+    A picture from behind the end that others need is shown: so are those between.
+    """
+    count, limit = 1, stop
+    while True:
+        earlier = np.flatnonzero(times < limit)
+        needed = int(earlier[-1]) + 1 if len(earlier) else 1
+        if needed <= count:
+            return count
+        count = needed
+        limit = max(stop, int(times[:count].max()))

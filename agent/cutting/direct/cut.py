@@ -81,8 +81,7 @@ def copy(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Outc
     tick = recording.video.time_base
     start, stop = tick_upto(plan.start, tick), tick_from(plan.stop, tick)
     found = choose.window(recording, start, stop)
-    before_stop = np.flatnonzero(found.shown < stop)
-    count = int(before_stop[-1]) + 1 if len(before_stop) else 1
+    count = choose.complete(found.shown, stop)
     first = int(found.shown[0])
     kept = np.flatnonzero(found.shown[:count] >= first)
     times = found.shown[kept]
