@@ -77,8 +77,8 @@ def encode_arguments(
     options: dict[str, Any] = {
         **video_arguments(means.encoder, spec.quality, refined=refined(spec.output), cap=rates.cap),
         "fps_mode": "passthrough",
-        # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9.
-        "enc_time_base": f"{time_base.numerator}:{time_base.denominator}",
+        # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9. Sound keeps samples.
+        "enc_time_base:v": f"{time_base.numerator}:{time_base.denominator}",
         "color_primaries": "bt709",
         "color_trc": "bt709",
         "colorspace": "bt709",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -109,3 +110,11 @@ def test_the_bundled_ffmpeg_understands_the_same_arguments(tmp_path: Path) -> No
     finally:
         engine.close()
     assert len(numbers(clip.path)) == clip.report.frames == 25
+
+
+def test_sound_keeps_its_samples_beside_a_picture_of_coarse_times(cut: Cut) -> None:
+    coarse = make(Recording("avi", video=("-c:v", "mpeg4", "-q:v", "3"), sound=("libmp3lame",)))
+    clip = cut(coarse, "2.3", "6.6", "encode")
+    with av.open(str(clip.path)) as container:
+        times = [p.pts for p in container.demux(audio=0) if p.pts is not None]
+    assert {later - earlier for earlier, later in pairwise(times)} == {1024}
