@@ -59,12 +59,20 @@ class Opened:
             return None
         try:
             tracks = movie(self._cache.index(self._path, self._identity))
-            if len(tracks) != len(self.info.streams):
-                return None
-            return self._stack.enter_context(Recording(self._path, tracks))
+            recording = Recording(self._path, tracks)
+            self._stack.enter_context(recording)
+            return recording if _agrees(recording, self.info) else None
         except (NotPlain, OSError):
             return None
 
     def distrust_index(self) -> None:
         """A clip that was cut by it is damaged: leave everything to libavformat."""
         self._recording, self._plain = None, False
+
+
+def _agrees(recording: Recording, info: MediaInfo) -> bool:
+    """Whether libavformat, which players are built with, sees the same picture at the same time."""
+    movie = info.movie
+    if len(recording.tracks) != len(info.streams) or movie is None:
+        return False
+    return movie.start is None or abs(recording.start - movie.start) < 2 * movie.time_base

@@ -9,12 +9,15 @@ from fractions import Fraction
 from typing import BinaryIO, cast
 
 from agent.cutting.direct.tables import NotPlain, SampleTable
+from agent.cutting.dts import WINDOW
 from agent.cutting.mp4 import Box, boxes
 
 _KINDS = {b"vide": "video", b"soun": "audio"}
 _CODINGS = frozenset({b"avc1", b"hvc1", b"mp4a"})
 _CUT_SHORT = Fraction(1, 10)
 """Seconds by which an edit may end a track before its last sample: an encoder's padding."""
+_PRIMING = Fraction(1, 10)
+"""Seconds of sound that an edit may hide at the beginning: an encoder's delay."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class _Movie:
         return Trak(
             kind=kind,
             time_base=tick,
-            shift=self._shift(track, tick, table),
+            shift=self._shift(track, tick, table, picture=kind == "video"),
             table=table,
             header=bytes(self._content(track["tkhd"])),
             media_header=header,
@@ -96,7 +99,7 @@ class _Movie:
             description=self._whole(table_boxes["stsd"]),
         )
 
-    def _shift(self, track: dict[str, Box], tick: Fraction, table: SampleTable) -> int:
+    def _shift(self, track: dict[str, Box], tick: Fraction, table: SampleTable, *, picture: bool) -> int:
         if "edts" not in track:
             return 0
         edits = list(_edits(self._content(self._children(track["edts"])["elst"])))
@@ -108,6 +111,9 @@ class _Movie:
         length, start, _ = edits[0]
         if length and (table.duration - start) * tick - length * self._tick > _CUT_SHORT:
             raise NotPlain("its end is edited away")
+        hidden = start - (int(table.shown(0, min(table.count, WINDOW)).min()) if picture else 0)
+        if hidden * tick > (0 if picture else _PRIMING):
+            raise NotPlain("its beginning is edited away")
         return start - round(delay / tick)
 
     def _children(self, box: Box) -> dict[str, Box]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ import av
 
 from agent.cutting.direct.movie import Trak
 from agent.cutting.direct.tables import NotPlain
+from agent.cutting.dts import WINDOW
 from agent.cutting.mp4 import boxes
 from agent.cutting.nal import length_size, starts_clean
 
@@ -37,6 +39,13 @@ class Recording:
 
     def __exit__(self, *_: object) -> None:
         os.close(self.file)
+
+    @property
+    def start(self) -> Fraction:
+        """When the first picture is shown, in seconds on the movie's time line."""
+        table = self.video.table
+        first = int(table.shown(0, min(table.count, WINDOW)).min())
+        return (first - self.video.shift) * self.video.time_base
 
     def payload(self, sample: int) -> bytes:
         """A picture's bytes. Raises `NotPlain` when the file does not hold them."""
