@@ -52,6 +52,8 @@ def run(config: Config, *, announce: Callable[[str], None]) -> int:
             time_limit_seconds=cutting.time_limit_seconds,
             encoder=cutting.encoder,
             nvenc_sessions=cutting.nvenc_sessions,
+            # Kept over restarts: the index of a ten-hour recording takes a second to read.
+            cache_dir=Path(config.agent.state_dir) / "index",
         )
     )
     # Before anything of gRPC exists in this process: the engine's children must not inherit it.
