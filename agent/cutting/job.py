@@ -150,9 +150,9 @@ def _make(
         if not holds(plan.container, plan.movie.codec):
             raise Unsuited(f"{plan.movie.codec} does not go into {plan.container.extension}")
         return _cut(opened, plan, part, SOUND_BIT_RATE[quality], progress)
-    refuse_disorder(opened.container, plan)
+    refuse_disorder(opened.around(plan), plan)
     return encode(
-        opened.container,
+        opened.around(plan),
         opened.info,
         plan,
         part,
@@ -172,10 +172,11 @@ def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callab
             return by_index(recording, plan, part, progress)
         except NotPlain:
             pass  # libavformat knows more
-    outcome = by_packets(opened.container, plan, part, bit_rate=bit_rate, progress=progress)
+    container = opened.around(plan)
+    outcome = by_packets(container, plan, part, bit_rate=bit_rate, progress=progress)
     if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
         # A silent track is known too late: Matroska has announced it by then.
-        outcome = by_packets(opened.container, outcome.plan, part, bit_rate=bit_rate, progress=progress)
+        outcome = by_packets(container, outcome.plan, part, bit_rate=bit_rate, progress=progress)
     return outcome
 
 

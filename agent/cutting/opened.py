@@ -13,8 +13,10 @@ from agent.cutting.direct.movie import movie
 from agent.cutting.direct.recording import Recording
 from agent.cutting.direct.tables import NotPlain
 from agent.cutting.media import Identity, MediaInfo
+from agent.cutting.plan import Plan
 from agent.cutting.probe import describe
 from agent.cutting.source import open_source
+from agent.cutting.window import Indexless, indexless
 
 
 class Opened:
@@ -30,8 +32,9 @@ class Opened:
         self._plain = True
 
     def __enter__(self) -> Self:
+        self._indexless = self._without_index()
         known = self._cache.info(self._path, self._identity)
-        self.info: MediaInfo = known or describe(self.container, self._path, self._identity)
+        self.info: MediaInfo = known or self._look()
         if known is None:
             self._cache.keep_info(self.info)
         return self
@@ -39,11 +42,12 @@ class Opened:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    @property
-    def container(self) -> av.container.InputContainer:
-        """The demuxed recording."""
+    def around(self, plan: Plan) -> av.container.InputContainer:
+        """The demuxed recording, of which perhaps only what lies near the plan's range can be read."""
         if self._container is None:
-            self._container = self._stack.enter_context(open_source(self._path))
+            near = self._indexless
+            opening = open_source(self._path) if near is None else near.around(plan.start, plan.stop)
+            self._container = self._stack.enter_context(opening)
         return self._container
 
     @property
@@ -53,6 +57,18 @@ class Opened:
             self._recording = self._by_index()
             self._plain = self._recording is not None
         return self._recording
+
+    def _without_index(self) -> Indexless | None:
+        try:
+            return indexless(self._path)
+        except OSError:
+            return None  # opening it again will say why
+
+    def _look(self) -> MediaInfo:
+        if self._indexless is not None:
+            return self._indexless.describe(self._identity)
+        self._container = self._stack.enter_context(open_source(self._path))
+        return describe(self._container, self._path, self._identity)
 
     def _by_index(self) -> Recording | None:
         if self.info.demuxer != "mov":

@@ -1,0 +1,88 @@
+"""Opening a recording without an index near a moment, so that reading it costs what the clip does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import av.container
+
+from agent.cutting.clusters import clusters
+from agent.cutting.fragments import fragments
+from agent.cutting.landmarks import Landmarks, Layout
+from agent.cutting.media import Identity, MediaInfo
+from agent.cutting.probe import describe
+from agent.cutting.seek import REACH
+from agent.cutting.source import OPEN_OPTIONS, reading
+from agent.cutting.splice import Splice
+
+_BEFORE = REACH + 2
+"""Seconds before the range: the keyframe lies there, or it is too far."""
+_AFTER = Fraction(10)
+_HEAD_BYTES = 8 << 20
+"""Read to find out what the recording holds."""
+_BUFFER_BYTES = 1 << 20
+
+
+class Indexless:
+    """A recording without an index, in which places are found by bisection."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._path = path
+        self._layout = layout
+
+    @contextmanager
+    def around(self, start: Fraction, stop: Fraction) -> Iterator[av.container.InputContainer]:
+        """The recording as if it held only what lies near the range, at unchanged times."""
+        with self._path.open("rb") as file:
+            landmarks = Landmarks(file, self._layout)
+            begin, end = landmarks.before(start - _BEFORE), landmarks.after(stop + _AFTER)
+        with self._open(begin, end) as container:
+            yield container
+
+    def describe(self, identity: Identity) -> MediaInfo:
+        """What it holds. Raises as `probe.describe`."""
+        head = self._layout.header_end
+        with self._open(head, min(self._layout.size, head + _HEAD_BYTES)) as container:
+            info = describe(container, self._path, identity)
+        with self._path.open("rb") as file:
+            last = Landmarks(file, self._layout).last()
+        with self._open(last, self._layout.size) as container:
+            end = _end(container)
+        return info if end is None else replace(info, duration=end - info.zero)
+
+    @contextmanager
+    def _open(self, begin: int, end: int) -> Iterator[av.container.InputContainer]:
+        splice = Splice(self._path, [(0, self._layout.header_end), (begin, end)])
+        try:
+            options: Any = {"options": OPEN_OPTIONS, "buffer_size": _BUFFER_BYTES}
+            with reading(self._path), av.open(splice, **options) as container:
+                yield container
+        finally:
+            splice.close()
+
+
+def indexless(path: Path) -> Indexless | None:
+    """The recording, if it is of a kind that is searched faster than libavformat does. Raises `OSError`."""
+    with path.open("rb") as file:
+        layout = _layout(file)
+    return None if layout is None else Indexless(path, layout)
+
+
+def _layout(file: BinaryIO) -> Layout | None:
+    size = file.seek(0, 2)
+    return clusters(file, size) or fragments(file, size)
+
+
+def _end(container: av.container.InputContainer) -> Fraction | None:
+    ends = [
+        (packet.pts + (packet.duration or 0)) * packet.time_base
+        for packet in container.demux()
+        if packet.pts is not None and packet.size
+    ]
+    return max(ends, default=None)
