@@ -19,7 +19,7 @@ from agent.cutting.direct import cut as direct
 from agent.cutting.direct.tables import NotPlain
 from agent.cutting.disorder import refuse_disorder
 from agent.cutting.encode import encode
-from agent.cutting.media import MediaInfo
+from agent.cutting.media import Identity, MediaInfo
 from agent.cutting.opened import Opened
 from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.plan import Plan, plan_cut
@@ -29,7 +29,7 @@ from agent.cutting.source import identify
 from agent.cutting.spec import Clip, Order
 from agent.cutting.tell import Teller
 from agent.cutting.verify import Facts, Rejected, verify
-from clipping.errors import CutVerificationFailed, SourceUnavailable
+from clipping.errors import CutVerificationFailed, RangeBeyondEnd, SourceCorrupt, SourceUnavailable
 from clipping.messages import Mode, Quality
 
 SOUND_BIT_RATE: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
@@ -70,11 +70,20 @@ def run_cut(channel: socket.socket, order: Order) -> Clip:
     tell("probing", 0)
     source = order.spec.source
     identity = identify(source)
-    with Opened(source, identity, Cache(order.cache)) as opened:
-        made = _first_good(opened, order, tell)
+    try:
+        with Opened(source, identity, Cache(order.cache)) as opened:
+            made = _first_good(opened, order, tell)
+    except (SourceCorrupt, RangeBeyondEnd, CutVerificationFailed):
+        _check_unchanged(source, identity)
+        raise
+    _check_unchanged(source, identity)
+    return _finish(order, opened.info, made)
+
+
+def _check_unchanged(source: Path, identity: Identity) -> None:
+    """What was read is only worth something if it is still there. It may have grown."""
     if not identity.still_holds(identify(source)):
         raise SourceUnavailable(f"{source.name} was changed while it was being read.")
-    return _finish(order, opened.info, made)
 
 
 @dataclass(frozen=True)

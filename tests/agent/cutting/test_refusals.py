@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from fractions import Fraction
@@ -19,8 +20,9 @@ from clipping.errors import (
     SourceHasNoVideo,
     SourceNotAllowed,
     SourceNotFound,
+    SourceUnavailable,
 )
-from clipping.messages import Mode
+from clipping.messages import Mode, Stage
 from tests.support.media import Recording, make
 
 
@@ -154,3 +156,39 @@ def test_a_name_that_looks_like_a_protocol_is_a_file(engine: Engine, tmp_path: P
         spec = CutSpec(odd, Fraction(1), Fraction(2), mode, "high")
         clip = engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
         assert clip.report.frames >= 25
+
+
+@pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
+@pytest.mark.parametrize("extension", ["mp4", "ts"])
+def test_a_file_that_shrinks_while_it_is_read(
+    engine: Engine, tmp_path: Path, extension: str, mode: Mode
+) -> None:
+    source = tmp_path / f"shrinking.{extension}"
+    shutil.copy(make(Recording(extension)), source)
+    folder = tmp_path / "spool"
+    folder.mkdir()
+
+    def shrink(stage: Stage, percent: float) -> None:
+        if stage == "cutting":
+            os.truncate(source, 100_000)
+
+    spec = CutSpec(source, Fraction(4), Fraction(9), mode, "high")
+    with pytest.raises(SourceUnavailable, match="changed"):
+        engine.cut(spec, folder, progress=shrink, cancelled=threading.Event())
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["copy", "smart"])
+def test_a_file_that_still_grows_is_cut_where_it_is_there(engine: Engine, tmp_path: Path, mode: Mode) -> None:
+    whole = make(Recording("ts")).read_bytes()
+    source = tmp_path / "growing.ts"
+    source.write_bytes(whole[: len(whole) * 2 // 3])
+
+    def grow(stage: Stage, percent: float) -> None:
+        with source.open("ab") as file:
+            file.write(whole[source.stat().st_size :][:50_000])
+
+    spec = CutSpec(source, Fraction(2), Fraction(5), mode, "high")
+    clip = engine.cut(spec, tmp_path, progress=grow, cancelled=threading.Event())
+    assert clip.report.frames >= 75
+    assert clip.report.warnings == []
