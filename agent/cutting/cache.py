@@ -10,6 +10,7 @@ import hashlib
 import mmap
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -75,7 +76,8 @@ class Cache:
             self._prune()
         except OSError:
             # A cache that can't be written to is no reason not to cut.
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
 
     def _prune(self) -> None:
         assert self._folder is not None

@@ -21,7 +21,7 @@ from agent.cutting.disorder import refuse_disorder
 from agent.cutting.encode import encode
 from agent.cutting.media import Identity, MediaInfo
 from agent.cutting.opened import Opened
-from agent.cutting.outcome import Outcome, Unsuited
+from agent.cutting.outcome import Outcome, Unsuited, Writing
 from agent.cutting.plan import Plan, plan_cut
 from agent.cutting.report import report
 from agent.cutting.smart import smart
@@ -29,7 +29,13 @@ from agent.cutting.source import identify
 from agent.cutting.spec import Clip, Order
 from agent.cutting.tell import Teller
 from agent.cutting.verify import Facts, Rejected, verify
-from clipping.errors import CutVerificationFailed, RangeBeyondEnd, SourceCorrupt, SourceUnavailable
+from clipping.errors import (
+    CutVerificationFailed,
+    EncoderFailed,
+    RangeBeyondEnd,
+    SourceCorrupt,
+    SourceUnavailable,
+)
 from clipping.messages import Mode, Quality
 
 SOUND_BIT_RATE: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
@@ -73,7 +79,7 @@ def run_cut(channel: socket.socket, order: Order) -> Clip:
     try:
         with Opened(source, identity, Cache(order.cache)) as opened:
             made = _first_good(opened, order, tell)
-    except (SourceCorrupt, RangeBeyondEnd, CutVerificationFailed):
+    except (SourceCorrupt, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
         _check_unchanged(source, identity)
         raise
     _check_unchanged(source, identity)
@@ -127,8 +133,8 @@ def _made_and_checked(
         tell("verifying", _CUT)
         try:
             return outcome, *_check(outcome)
-        except Rejected:
-            if outcome.sha256 is None:
+        except (Rejected, NotPlain):
+            if outcome.writing is None:
                 raise
             opened.distrust_index()
 
@@ -179,8 +185,8 @@ def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callab
     if recording is not None and direct.suits(recording, plan):
         try:
             return by_index(recording, plan, part, progress)
-        except NotPlain:
-            pass  # libavformat knows more
+        except (NotPlain, IndexError, ValueError):
+            opened.distrust_index()  # or it contradicts itself; libavformat knows more
     container = opened.around(plan)
     outcome = by_packets(container, plan, part, bit_rate=bit_rate, progress=progress)
     if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
@@ -191,8 +197,8 @@ def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callab
 
 def _check(outcome: Outcome) -> tuple[Facts, str]:
     """Verify; the hash is made beside it, as both read the file and neither holds the interpreter."""
-    if outcome.sha256 is not None:
-        return verify(outcome), outcome.sha256
+    if outcome.writing is not None:
+        return _check_while_written(outcome, outcome.writing)
     digest: list[str] = []
 
     def hash_file() -> None:
@@ -206,6 +212,16 @@ def _check(outcome: Outcome) -> tuple[Facts, str]:
     finally:
         hashing.join()
     return facts, digest[0]
+
+
+def _check_while_written(outcome: Outcome, writing: Writing) -> tuple[Facts, str]:
+    """Its ends are complete already. If more was looked at, it may only have been too early."""
+    try:
+        facts = verify(outcome)
+    except Rejected:
+        digest = writing.result()
+        return verify(outcome), digest
+    return facts, writing.result()
 
 
 def _finish(order: Order, info: MediaInfo, made: _Made) -> Clip:

@@ -78,7 +78,7 @@ class Opened:
             recording = Recording(self._path, tracks)
             self._stack.enter_context(recording)
             return recording if _agrees(recording, self.info) else None
-        except (NotPlain, OSError):
+        except (NotPlain, OSError, IndexError, ValueError):
             return None
 
     def distrust_index(self) -> None:

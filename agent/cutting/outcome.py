@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 from agent.cutting.encoders import CODECS
 from agent.cutting.plan import Plan
+
+
+class Writing(Protocol):
+    """A file that is being written by another thread."""
+
+    def result(self) -> str:
+        """Its SHA-256, hexadecimal, once it is complete. Raises what went wrong."""
 
 
 class Unsuited(Exception):
@@ -51,8 +59,8 @@ class Outcome:
     encoder: str | None = None
     """That of the re-encoded frames; None when there are none."""
     warnings: tuple[str, ...] = field(default=())
-    sha256: str | None = None
-    """Of the file, hexadecimal, where it is known from the writing."""
+    writing: Writing | None = None
+    """What still writes the file, and then knows its hash; None when the file is complete."""
 
     @property
     def video_codec(self) -> str:

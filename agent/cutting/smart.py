@@ -315,6 +315,9 @@ def decoded(decoder: Any, packets: Iterable[Any], frames: list[int]) -> Iterator
     """Exactly `frames`, by when they are shown, out of `packets`. Raises `Unsuited`."""
     missing = deque(frames)
     for packet in chain(packets, [None]):
+        # On the way to the first of them, only what others are built on is needed.
+        early = packet is not None and packet.pts < frames[0]
+        decoder.skip_frame = "NONREF" if early else "DEFAULT"
         for frame in decoder.decode(packet):
             if not missing:
                 return

@@ -6,6 +6,7 @@ What they are is told in `agent.cutting.copy` and `agent.cutting.smart`; here on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -18,9 +19,9 @@ from agent.cutting.direct.compose import Part, head
 from agent.cutting.direct.movie import Trak
 from agent.cutting.direct.recording import Recording
 from agent.cutting.direct.tables import Ints, NotPlain
-from agent.cutting.direct.write import stretches, write
+from agent.cutting.direct.write import Writing, stretches
 from agent.cutting.joints import wanted
-from agent.cutting.matching import Matching, matching
+from agent.cutting.matching import Edge, Matching, matching
 from agent.cutting.outcome import Outcome, Sound
 from agent.cutting.plan import Plan, Track, no_picture, without_silent
 from agent.cutting.seek import tick_from, tick_upto
@@ -28,6 +29,11 @@ from agent.cutting.smart import decoded
 
 Tell = Callable[[float], None]
 _NONE = np.zeros(0, np.int64)
+_BESIDE_VERIFYING = 256 << 20
+"""Bytes that may still be on their way when the clip's ends are looked into."""
+_LOOK_SECONDS = 0.2
+_MARGIN = 1 << 20
+"""Bytes around what is looked into: sound lies beside it."""
 
 
 def suits(recording: Recording, plan: Plan) -> bool:
@@ -119,11 +125,7 @@ def smart(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Out
     fitting = matching(recording.extradata, plan.movie, None) if changed else None
     if changed and fitting is None:
         raise NotPlain("no encoder fits")
-    before = _encode(recording, fitting, found.first, found.shown, edge)
-    after = _NO_EDGE
-    if tail:
-        from_key = choose.entry(recording, tail[0])
-        after = _encode(recording, fitting, from_key, choose.shown(recording, from_key, found.last), tail)
+    before, after = _edges(recording, fitting, found, edge, tail)
     reencoded = (upto if joint is not None else end) - edge[0] if edge else 0
     reencoded += end - tail[0] if tail else 0
     picture = _Picture(
@@ -146,18 +148,30 @@ def _description(recording: Recording, fitting: Matching | None) -> bytes:
     return recording.described(fitting.extradata)
 
 
-def _encode(
-    recording: Recording, fitting: Matching | None, first: int, shown: Ints, frames: list[int]
-) -> _Edge:
+def _edges(
+    recording: Recording, fitting: Matching | None, found: choose.Window, edge: list[int], tail: list[int]
+) -> tuple[_Edge, _Edge]:
+    """Both edges, made side by side. Raises `Unsuited` and `NotPlain`."""
+    if fitting is None:
+        return _NO_EDGE, _NO_EDGE
+    with ThreadPoolExecutor(1, thread_name_prefix="clip-tail") as pool:
+        after = pool.submit(_tail, recording, fitting.open(), found, tail) if tail else None
+        before = _encode(recording, fitting.open(), found.first, found.shown, edge) if edge else _NO_EDGE
+        return before, _NO_EDGE if after is None else after.result()
+
+
+def _tail(recording: Recording, encoder: Edge, found: choose.Window, frames: list[int]) -> _Edge:
+    first = choose.entry(recording, frames[0])
+    return _encode(recording, encoder, first, choose.shown(recording, first, found.last), frames)
+
+
+def _encode(recording: Recording, encoder: Edge, first: int, shown: Ints, frames: list[int]) -> _Edge:
     """The frames anew; `shown`: of the samples from `first` on. Raises `Unsuited`."""
-    if not frames or fitting is None:
-        return _NO_EDGE
     needed = int(np.flatnonzero(np.isin(shown, frames))[-1]) + 1
     packets = recording.packets(range(first, first + needed), recording.video.shift)
-    edge = fitting.open()
     payloads: list[bytes] = []
     for frame in chain(decoded(recording.decoder(), packets, frames), [None]):
-        payloads += [bytes(packet) for packet in edge.encode(frame)]
+        payloads += [bytes(packet) for packet in encoder.encode(frame)]
     return _Edge(payloads, np.array(frames, np.int64))
 
 
@@ -200,9 +214,12 @@ def _write(recording: Recording, plan: Plan, picture: _Picture, target: Path, pr
         source = recording.tracks[track.source.index]
         parts.append(_sound_part(source, samples, own_sizes, own_places, zero * tick))
     index = head(parts, behind + int(after.sum()))
-    digest = write(
-        target, [index, *picture.before.payloads], recording.file, pieces, picture.after.payloads, progress
+    writing = Writing(
+        target, [index, *picture.before.payloads], recording.file, pieces, picture.after.payloads
     )
+    writing.start(*_ends(parts[0], len(index), writing.size, [at - zero for at in picture.joints]))
+    while writing.left > _BESIDE_VERIFYING and not writing.wait(_LOOK_SECONDS):
+        progress(1 - writing.left / writing.size)
     silent = {t.source.index for t in plan.tracks} - {t.source.index for t in heard}
     gaps = np.diff(np.sort(order), append=picture.end)
     return Outcome(
@@ -217,8 +234,22 @@ def _write(recording: Recording, plan: Plan, picture: _Picture, target: Path, pr
         sound=tuple(_sound(t, p) for t, p in zip(heard, parts[1:], strict=True)),
         joints=tuple((at - zero) * tick for at in picture.joints),
         encoder=picture.encoder,
-        sha256=digest,
+        writing=writing,
     )
+
+
+def _ends(picture: Part, data_at: int, size: int, joints: list[int]) -> tuple[int, int]:
+    """Bytes of the file's two ends that are looked into first: see `verify.parts`."""
+    margin = int(Fraction(3, 2) / picture.source.time_base)
+    shown = picture.shown - picture.start
+    middle = int(shown.max()) // 2
+    early = max([0, *(at for at in joints if at <= middle)]) + margin
+    late = min([int(shown.max()), *(at for at in joints if at > middle)]) - margin
+    first = data_at + int(picture.places[shown <= early].max(initial=0)) + _MARGIN
+    keys = np.arange(len(shown)) if picture.keys is None else picture.keys
+    before = keys[shown[keys] <= late]
+    key = int(before[-1]) if len(before) else 0
+    return first, size - data_at - int(picture.places[key:].min()) + _MARGIN
 
 
 def _at(track: Trak, samples: Ints) -> Ints:

@@ -56,7 +56,7 @@ def movie(index: mmap.mmap) -> list[Trak]:
     """The tracks in the content of a `moov` box. Raises `NotPlain`."""
     try:
         return _Movie(index).tracks()
-    except (ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
+    except (ValueError, IndexError, KeyError, ArithmeticError) as error:
         raise NotPlain(f"its index is damaged: {error}") from None
 
 
@@ -67,7 +67,7 @@ class _Movie:
         self._top = list(boxes(self._file, 0, len(index)))
         if any(box.type == "mvex" for box in self._top):
             raise NotPlain("it is fragmented")
-        header = self._content(next(box for box in self._top if box.type == "mvhd"))
+        header = self._content({box.type: box for box in self._top}["mvhd"])
         self._tick = Fraction(1, _number(header, 20 if header[0] else 12))
 
     def tracks(self) -> list[Trak]:

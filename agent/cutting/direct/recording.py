@@ -29,6 +29,8 @@ class Recording:
         """Raises `NotPlain` and `OSError`."""
         self.tracks = tracks
         self.video = next(track for track in tracks if track.kind == "video")
+        if self.video.coding not in _CONFIGURATIONS:
+            raise NotPlain("its picture is coded otherwise")
         self.codec, self._box = _CONFIGURATIONS[self.video.coding]
         self.extradata = self._configuration()
         self._length_size = length_size(self.codec, self.extradata)

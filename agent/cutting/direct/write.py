@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,59 +41,120 @@ def stretches(offsets: Ints, sizes: Ints) -> tuple[Ints, list[tuple[int, int]]]:
     return places, [(int(a), int(b - a)) for a, b in zip(begins[heads], ends[tails], strict=True)]
 
 
-def write(
-    target: Path,
-    before: Sequence[bytes],
-    source: int,
-    pieces: list[tuple[int, int]],
-    after: Sequence[bytes],
-    progress: Callable[[float], None],
-) -> str:
-    """`before`, the pieces of the open file `source`, and `after`; the SHA-256 of all, hexadecimal.
+class Writing:
+    """A file that is being written, hashed on the way, in a thread of its own.
 
-    Raises `NotPlain` when the recording is shorter than its index says, and `NoSpace`.
+    Both ends are written at once and first, so that they can be looked into while the rest follows.
     """
-    total = sum(size for _, size in pieces) or 1
-    done = 0
-    with _Target(target) as out:
+
+    def __init__(
+        self,
+        target: Path,
+        before: Sequence[bytes],
+        source: int,
+        pieces: Sequence[tuple[int, int]],
+        after: Sequence[bytes],
+    ) -> None:
+        """`before`, the pieces of the open file `source`, and `after`. Raises `NoSpace`."""
+        self._segments: list[_Segment] = []
+        at = 0
         for data in before:
-            out.write(memoryview(data))
-        buffer = memoryview(bytearray(_STEP))
+            self._segments.append(_Segment(at, len(data), data, 0))
+            at += len(data)
         for offset, size in pieces:
-            end = offset + size
-            while offset < end:
-                got = _read(source, buffer[: min(_STEP, end - offset)], offset)
-                out.write(buffer[:got])
-                offset += got
-                done += got
-                progress(done / total)
+            self._segments.append(_Segment(at, size, None, offset))
+            at += size
         for data in after:
-            out.write(memoryview(data))
-    return out.digest.hexdigest()
+            self._segments.append(_Segment(at, len(data), data, 0))
+            at += len(data)
+        self.size = at
+        self.left = at
+        """Bytes still to be written."""
+        self._source = source
+        self._digest = hashlib.sha256()
+        self._failure: Exception | None = None
+        self._file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._thread = threading.Thread(target=self._write_all, name="clip-writer", daemon=True)
+
+    def start(self, first: int, last: int) -> None:
+        """Write so many bytes of both ends, and begin with the whole. Raises as `result`."""
+        buffer = memoryview(bytearray(_STEP))
+        try:
+            with _room():
+                os.ftruncate(self._file, self.size)
+            for begin, end in ((0, min(first, self.size)), (max(0, self.size - last), self.size)):
+                for at, data in self._stretch(begin, end, buffer):
+                    self._put(at, data)
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, after at most so long."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def result(self) -> str:
+        """The SHA-256 of the file, hexadecimal, once it is complete.
+
+        Raises `NotPlain` when the recording is shorter than its index says, `NoSpace`, `SourceUnavailable`.
+        """
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        return self._digest.hexdigest()
+
+    def _write_all(self) -> None:
+        buffer = memoryview(bytearray(_STEP))
+        try:
+            for at, data in self._stretch(0, self.size, buffer):
+                self._put(at, data)
+                self._digest.update(data)
+                self.left -= len(data)
+        except Exception as error:  # noqa: BLE001 - the thread's root: raised again by `result`
+            self._failure = error
+        finally:
+            os.close(self._file)
+
+    def _stretch(self, begin: int, end: int, buffer: memoryview) -> Iterator[tuple[int, memoryview]]:
+        """What stands from `begin` to `end`, in steps; `buffer` is used again for each."""
+        for segment in self._segments:
+            at, stop = max(begin, segment.at), min(end, segment.at + segment.size)
+            while at < stop:
+                within = at - segment.at
+                if segment.data is not None:
+                    data = memoryview(segment.data)[within : stop - segment.at]
+                else:
+                    size = min(len(buffer), stop - at)
+                    data = buffer[: _read(self._source, buffer[:size], segment.offset + within)]
+                yield at, data
+                at += len(data)
+
+    def _put(self, at: int, data: memoryview) -> None:
+        with _room():
+            while data:
+                written = os.pwrite(self._file, data, at)
+                at, data = at + written, data[written:]
 
 
-class _Target:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.digest = hashlib.sha256()
+@dataclass(frozen=True)
+class _Segment:
+    at: int
+    size: int
+    data: bytes | None
+    """None: from the recording."""
+    offset: int
 
-    def __enter__(self) -> _Target:
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        os.close(self._file)
-
-    def write(self, data: memoryview) -> None:
-        self.digest.update(data)
-        while data:
-            try:
-                written = os.write(self._file, data)
-            except OSError as error:
-                if out_of_space(error):
-                    raise NoSpace(FULL) from error
-                raise
-            data = data[written:]
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if out_of_space(error):
+            raise NoSpace(FULL) from error
+        raise
 
 
 def _read(source: int, buffer: memoryview, offset: int) -> int:
