@@ -152,12 +152,16 @@ def parts(duration: Fraction, joints: Iterable[Fraction]) -> list[Part]:
 def _decode(clip: av.container.InputContainer, part: Part) -> None:
     """Decode a part, from the keyframe before it, and the sound beside it."""
     video: Any = clip.streams.video[0]
-    clip.seek(int(part.start / video.time_base), stream=video, backward=True)
+    begin = int(part.start / video.time_base)
+    clip.seek(begin, stream=video, backward=True)
     fed: list[int] = []
     shown: list[Any] = []
     for packet in clip.demux():
         if packet.size == 0:
             continue  # the end: what the decoder holds back comes below
+        if packet.stream_index == video.index and packet.pts is not None:
+            # On the way to the part, only what others are built on is needed.
+            video.codec_context.skip_frame = "NONREF" if packet.pts < begin else "DEFAULT"
         frames: list[Any] = list(packet.decode())
         if packet.stream_index == video.index:
             if packet.pts is None:
@@ -167,15 +171,16 @@ def _decode(clip: av.container.InputContainer, part: Part) -> None:
             if packet.dts is not None and packet.dts * packet.time_base > part.end:
                 break
     shown += [frame.pts for frame in video.codec_context.decode(None)]
-    _check_decoded(fed, shown, part, hidden=video.codec_context.name in _WITH_HIDDEN_FRAMES)
+    _check_decoded(fed, shown, part, begin, hidden=video.codec_context.name in _WITH_HIDDEN_FRAMES)
 
 
-def _check_decoded(fed: list[int], shown: list[Any], part: Part, *, hidden: bool) -> None:
+def _check_decoded(fed: list[int], shown: list[Any], part: Part, begin: int, *, hidden: bool) -> None:
     """Every packet must give its frame, in order. Files exist whose times are in another order than that in
     which their frames are shown, and some decoders keep the last frame of a stream to themselves."""
     if not shown or not fed:
         raise Rejected(f"no picture at {float(part.start):.1f} s of it can be decoded")
     # Pictures before the keyframe need others from before it.
-    expected = sorted(pts for pts in fed if pts >= fed[0])
-    if not hidden and [pts for pts in shown if pts is None or pts >= fed[0]] != expected:
+    begin = max(begin, fed[0])
+    expected = sorted(pts for pts in fed if pts >= begin)
+    if not hidden and [pts for pts in shown if pts is None or pts >= begin] != expected:
         raise Rejected(f"its pictures at {float(part.start):.1f} s come out in another order, or not all")
