@@ -30,6 +30,8 @@ from agent.cutting.tracks import Soundtrack
 
 _SETTLED = WINDOW // 2
 """Pictures after which no earlier one follows in decoding order: H.264 and HEVC reorder by at most 16."""
+_HEAD, _TAIL = (0.0, 0.2), (0.9, 1.0)
+"""The progress from begin to end of both edges; between them there is the copying."""
 _TELL_EVERY = 256
 """Packets between two looks at the progress."""
 
@@ -154,7 +156,7 @@ class _Cut:
         with Sink(self._target, self._plan.container, index_space(self._plan, seconds)) as sink:
             writer = PictureWriter(sink, self._stream(sink), self._tick, self._info, self._opening.order)
             sound = Soundtrack(self._container, sink, self._plan, start, self._bit_rate)
-            self._encode(writer, self._opening.edge, self._opening_pictures())
+            self._encode(writer, self._opening.edge, self._opening_pictures(), _HEAD)
             middle = _Middle(writer, self._opening, self._stop, self._matching, KeyTest(self._video))
             self._copy(chain(self._opening.packets, entry.packets), middle, sound)
             # Before the tail is sought: that empties the sound's decoders.
@@ -162,7 +164,7 @@ class _Cut:
             tail = middle.finish()
             if tail:
                 found = enter(self._container, self._video, [], tail[0] * self._tick)
-                self._encode(writer, tail, found.packets)
+                self._encode(writer, tail, found.packets, _TAIL)
             writer.finish()
         end = writer.end + self._zero if middle.following is None else middle.following
         head = self._opening.edge
@@ -200,19 +202,29 @@ class _Cut:
     def _pictures(self, packets: Iterable[Any]) -> Iterator[Any]:
         return (p for p in packets if p.stream_index == self._video.index and p.size)
 
-    def _encode(self, writer: PictureWriter, frames: list[int], packets: Iterable[Any]) -> None:
-        """Decode `packets` and write `frames` of them anew."""
+    def _encode(
+        self, writer: PictureWriter, frames: list[int], packets: Iterable[Any], told: tuple[float, float]
+    ) -> None:
+        """Decode `packets` and write `frames` of them anew; `told`: the progress at begin and end."""
         if not frames:
             return
         if self._matching is None:
             raise Unsuited(f"no encoder here makes {self._plan.movie.codec} that fits between its frames")
         edge = self._matching.open()
-        for frame in chain(decoded(self._video.codec_context, self._pictures(packets), frames), [None]):
+        pictures = self._telling(self._pictures(packets), frames[-1], told)
+        for frame in chain(decoded(self._video.codec_context, pictures, frames), [None]):
             for packet in edge.encode(frame):
                 packet.time_base = self._tick
                 packet.duration = writer.usual
                 writer.put(packet, packet.pts - self._zero)
-            self._tell(writer.last)
+
+    def _telling(self, pictures: Iterable[Any], last: int, told: tuple[float, float]) -> Iterator[Any]:
+        first: int | None = None
+        for packet in pictures:
+            first = packet.pts if first is None else first
+            share = (packet.pts - first) / max(1, last - first)
+            self._progress(told[0] + (told[1] - told[0]) * min(1.0, max(0.0, share)))
+            yield packet
 
     def _copy(self, packets: Iterable[Any], middle: _Middle, sound: Soundtrack) -> None:
         for count, packet in enumerate(packets):
@@ -223,11 +235,8 @@ class _Cut:
             if middle.done and sound.complete((middle.reached - self._stop) * self._tick):
                 break
             if count % _TELL_EVERY == 0:
-                self._tell(middle.reached - self._zero)
-
-    def _tell(self, reached: int) -> None:
-        length = self._stop - self._zero
-        self._progress(min(1.0, max(0.0, reached / length)) if length else 1.0)
+                share = (middle.reached - self._zero) / max(1, self._stop - self._zero)
+                self._progress(_HEAD[1] + (_TAIL[0] - _HEAD[1]) * min(1.0, max(0.0, share)))
 
 
 class _Middle:

@@ -5,7 +5,7 @@ What they are is told in `agent.cutting.copy` and `agent.cutting.smart`; here on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,6 +32,8 @@ _NONE = np.zeros(0, np.int64)
 _BESIDE_VERIFYING = 256 << 20
 """Bytes that may still be on their way when the clip's ends are looked into."""
 _LOOK_SECONDS = 0.2
+_EDGES_SHARE = 0.3
+"""Of the progress."""
 _MARGIN = 1 << 20
 """Bytes around what is looked into: sound lies beside it."""
 
@@ -125,7 +127,7 @@ def smart(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Out
     fitting = matching(recording.extradata, plan.movie, None) if changed else None
     if changed and fitting is None:
         raise NotPlain("no encoder fits")
-    before, after = _edges(recording, fitting, found, edge, tail)
+    before, after = _edges(recording, fitting, found, edge, tail, progress)
     reencoded = (upto if joint is not None else end) - edge[0] if edge else 0
     reencoded += end - tail[0] if tail else 0
     picture = _Picture(
@@ -149,30 +151,50 @@ def _description(recording: Recording, fitting: Matching | None) -> bytes:
 
 
 def _edges(
-    recording: Recording, fitting: Matching | None, found: choose.Window, edge: list[int], tail: list[int]
+    recording: Recording,
+    fitting: Matching | None,
+    found: choose.Window,
+    edge: list[int],
+    tail: list[int],
+    progress: Tell,
 ) -> tuple[_Edge, _Edge]:
     """Both edges, made side by side. Raises `Unsuited` and `NotPlain`."""
     if fitting is None:
         return _NO_EDGE, _NO_EDGE
+    if not edge:
+        return _NO_EDGE, _tail(recording, fitting.open(), found, tail, progress)
     with ThreadPoolExecutor(1, thread_name_prefix="clip-tail") as pool:
-        after = pool.submit(_tail, recording, fitting.open(), found, tail) if tail else None
-        before = _encode(recording, fitting.open(), found.first, found.shown, edge) if edge else _NO_EDGE
+        # Nobody is told of the shorter one's progress: the caller is one thread.
+        after = pool.submit(_tail, recording, fitting.open(), found, tail, _silent) if tail else None
+        before = _encode(recording, fitting.open(), found.first, found.shown, edge, progress)
         return before, _NO_EDGE if after is None else after.result()
 
 
-def _tail(recording: Recording, encoder: Edge, found: choose.Window, frames: list[int]) -> _Edge:
+def _tail(recording: Recording, encoder: Edge, found: choose.Window, frames: list[int], tell: Tell) -> _Edge:
     first = choose.entry(recording, frames[0])
-    return _encode(recording, encoder, first, choose.shown(recording, first, found.last), frames)
+    return _encode(recording, encoder, first, choose.shown(recording, first, found.last), frames, tell)
 
 
-def _encode(recording: Recording, encoder: Edge, first: int, shown: Ints, frames: list[int]) -> _Edge:
+def _silent(share: float) -> None:
+    pass
+
+
+def _encode(
+    recording: Recording, encoder: Edge, first: int, shown: Ints, frames: list[int], tell: Tell
+) -> _Edge:
     """The frames anew; `shown`: of the samples from `first` on. Raises `Unsuited`."""
     needed = int(np.flatnonzero(np.isin(shown, frames))[-1]) + 1
-    packets = recording.packets(range(first, first + needed), recording.video.shift)
+    packets = recording.packets(_telling(range(first, first + needed), tell), recording.video.shift)
     payloads: list[bytes] = []
     for frame in chain(decoded(recording.decoder(), packets, frames), [None]):
         payloads += [bytes(packet) for packet in encoder.encode(frame)]
     return _Edge(payloads, np.array(frames, np.int64))
+
+
+def _telling(samples: range, tell: Tell) -> Iterator[int]:
+    for done, sample in enumerate(samples):
+        tell(_EDGES_SHARE * done / len(samples))
+        yield sample
 
 
 def _end(recording: Recording, found: choose.Window, last: int) -> int:

@@ -27,6 +27,8 @@ def stretches(offsets: Ints, sizes: Ints) -> tuple[Ints, list[tuple[int, int]]]:
 
     Raises `NotPlain` when samples overlap or are scattered.
     """
+    if not len(offsets):
+        return offsets, []  # every frame is encoded anew, and there is no sound
     order = np.argsort(offsets, kind="stable")
     begins, lengths = offsets[order], sizes[order]
     ends = begins + lengths

@@ -111,8 +111,9 @@ def impatient() -> Iterator[Engine]:
     engine.close()
 
 
-def test_progress_never_falls_and_comes_in_order(engine: Engine, spool: Path) -> None:
-    cutting = Cutting(engine, make(), spool, "encode", end=11)
+@pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
+def test_progress_never_falls_and_comes_in_order(engine: Engine, spool: Path, mode: Mode) -> None:
+    cutting = Cutting(engine, make(), spool, mode, end=11)
     cutting.join(PATIENCE)
     assert cutting.clip is not None
     percents = [percent for _, percent in cutting.heard]
@@ -282,7 +283,7 @@ def test_ctrl_c_does_not_end_a_cut_in_hand(spool: Path) -> None:
 def test_a_full_disk_is_told_as_such_and_leaves_nothing(spool: Path) -> None:
     # The kernel refuses growth above the limit as a full disk does: there is no filling one without root.
     script = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n" + DAEMON
-    for mode in ("copy", "encode"):
+    for mode in ("copy", "smart", "encode"):
         answer = subprocess.run(
             [sys.executable, "-c", script, str(make()), str(spool), mode, "11"],
             capture_output=True,

@@ -191,3 +191,9 @@ def test_seeking_from_an_edge_into_copied_frames_shows_them_right(cut: Cut) -> N
                 assert frame.time_base is not None
                 frame_at[round(frame.pts * frame.time_base * 25)] = number_of(frame)
         assert frame_at == {position: in_turn[position] for position in frame_at}
+
+
+def test_a_silent_clip_of_which_nothing_can_be_copied(cut: Cut) -> None:
+    clip = cut(make(Recording(gop=500, sound=())), "4.5", "5.1", "smart")
+    assert (clip.report.mode, clip.report.warnings) == ("smart", [])
+    assert numbers(clip.path) == list(range(113, 128))
