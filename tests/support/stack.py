@@ -131,8 +131,9 @@ class RunningStack:
         return list((self.data / "agents" / "agent-1" / "spool").iterdir())
 
     def objects(self, request_id: str) -> list[Path]:
-        """The clip's files in the store's folder."""
-        return [path for path in (self.data / "store").rglob(f"{request_id}.*") if path.is_file()]
+        """The clips of a request in the store's folder."""
+        found = (self.data / "store").rglob(f"{request_id}.*")
+        return [path for path in found if path.is_file() and path.suffix != ".json"]
 
     def logs(self) -> str:
         """The end of every process's log, for a failing test's message."""

@@ -321,7 +321,7 @@ def test_a_short_stays_small_however_restless_the_picture(cut_output: MakeClip, 
 
 def test_interlaced_pictures_are_deinterlaced(either: Engine, tmp_path: Path) -> None:
     fields = "interlace=scan=tff,format=yuv420p"
-    coded = ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-top", "1", "-q:v", "2", "-g", "12")
+    coded = ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-q:v", "2", "-g", "12")
     source = make(Recording("ts", rate=Fraction(50), seconds=5, video=coded, picture=fields))
     info = either.probe(source)
     assert info.movie is not None
