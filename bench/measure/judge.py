@@ -11,7 +11,7 @@ SYNC_MS = 20.0
 _MISSING_MS = 120.0
 """Sound may begin and end a packet off; with this much missing, one hears it."""
 _OVER_MS = 250.0
-_UNEVEN_MS = 1.5
+UNEVEN_MS = 1.5
 """A container's ticks may be as coarse as a millisecond."""
 
 Verdict = Literal["exact", "as reported", "refused", "wrong", "no clip"]
@@ -112,7 +112,7 @@ def faults(seen: Seen, *, dropped_tracks: int = 0, sync_ms: float = SYNC_MS) -> 
         f"{seen.doubled} doubled": seen.doubled,
         f"{seen.backward} backward": seen.backward,
         f"{seen.unreadable} damaged or misplaced frames": seen.unreadable,
-        f"frame times {seen.uneven_ms:.0f} ms uneven": seen.uneven_ms > _UNEVEN_MS,
+        f"frame times {seen.uneven_ms:.0f} ms uneven": seen.uneven_ms > UNEVEN_MS,
         f"sound {seen.av_ms or 0:+.0f} ms": abs(seen.av_ms or 0) > sync_ms,
         f"{seen.missing_ms:.0f} ms of sound missing": seen.missing_ms > _MISSING_MS,
         f"sound {seen.over_ms:.0f} ms longer": seen.over_ms > _OVER_MS,

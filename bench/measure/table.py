@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 import av
 
 from agent.cutting import find_ffmpeg
-from bench.measure.judge import Row
+from bench.measure.judge import SYNC_MS, UNEVEN_MS, Row, Seen
 from bench.measure.methods import OURS, SMARTCUT_VERSION
 
 _HEAD = """# Accuracy
@@ -19,8 +19,9 @@ What clips show, held against what was asked for and what their reports say. Mad
 
     CLIPPING_MEDIA=… python -m bench.accuracy --write docs/accuracy.md
 
-in {minutes:.0f} minutes with {versions}. `CLIPPING_MEDIA` names a folder of recordings made by others; the
-other recordings are made by the benchmark: their frames carry their number, their sound ticks each second.
+in {minutes:.0f} minutes with {versions}.
+`CLIPPING_MEDIA` names a folder of recordings made by others; the other recordings are made by the benchmark:
+their frames carry their number, their sound ticks each second.
 
 Every recording is cut three times: between frames, exactly on frames, and to the end. A clip is
 **exact** when it shows every frame with in ≤ pts < out and no other, in order, none twice, each at its time
@@ -47,6 +48,7 @@ def document(rows: Sequence[Row], methods: Sequence[str], missing: Sequence[str]
     ):
         if chosen:
             parts.append(_summary(title, chosen, methods))
+    parts.append(_faults(rows, methods))
     if missing:
         parts.append(f"**Not measured to the end:** {', '.join(missing)}\n")
     parts.append(_notes(rows))
@@ -80,6 +82,30 @@ def _summary(title: str, rows: Sequence[Row], methods: Sequence[str]) -> str:
         others = sum(r.verdict == "exact" and r.mode not in ("", method) for r in own)
         cells = [count["exact"], others, *(count[v] for v in ("as reported", "refused", "no clip", "wrong"))]
         lines.append(f"| {method} | {len(own)} | {' | '.join(str(c or '') for c in cells)} | {share} |")
+    return "\n".join([*lines, ""])
+
+
+def _faults(rows: Sequence[Row], methods: Sequence[str]) -> str:
+    """In how many clips there is what; a copy of ours says of itself where it begins and ends."""
+    kinds: dict[str, Callable[[Seen], object]] = {
+        "no frame": lambda s: not s.shown,
+        "begin early": lambda s: (s.first or 0) < -s.leeway,
+        "begin late": lambda s: (s.first or 0) > s.leeway,
+        "end early": lambda s: (s.last or 0) < -s.leeway,
+        "end late": lambda s: (s.last or 0) > s.leeway,
+        "skip or repeat frames": lambda s: s.skipped or s.doubled or s.backward,
+        "damaged frames": lambda s: s.unreadable or s.errors,
+        "uneven frame times": lambda s: s.uneven_ms > UNEVEN_MS,
+        "sound over 20 ms off": lambda s: abs(s.av_ms or 0) > SYNC_MS,
+        "frames hidden by an edit list": lambda s: s.hidden,
+        "index at the end": lambda s: s.index_in_front is False,
+    }
+    lines = ["## Clips that …", "", "| | " + " | ".join(methods) + " |", "|---|" + "--:|" * len(methods)]
+    clips = {m: [r.seen for r in rows if r.method == m and r.seen] for m in methods}
+    lines.append("| clips in all | " + " | ".join(str(len(clips[m])) for m in methods) + " |")
+    for name, there in kinds.items():
+        counts = [sum(bool(there(s)) for s in clips[m]) for m in methods]
+        lines.append(f"| {name} | " + " | ".join(str(c or "") for c in counts) + " |")
     return "\n".join([*lines, ""])
 
 
