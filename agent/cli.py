@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 from clipping import __version__, config, log
 from clipping.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE, exit_code
@@ -81,12 +81,12 @@ def _load(arguments: argparse.Namespace) -> config.Config:
     return config.load(path)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> NoReturn:
     from agent import daemon
 
     loaded = _load(arguments)
     log.set_up(loaded.log.format, loaded.log.level, identifier="clipping-agent")
-    return daemon.run(loaded, announce=_print_line if arguments.json else lambda line: None)
+    daemon.run(loaded, announce=_print_line if arguments.json else lambda line: None)
 
 
 def _print_line(line: str) -> None:

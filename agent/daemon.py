@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from agent.cutting import Engine, EngineSettings
 from agent.delivery import Courier
@@ -34,7 +35,7 @@ ANNOUNCE_SECONDS = 20.0
 LOOK_SECONDS = 0.05
 
 
-def run(config: Config, *, announce: Callable[[str], None]) -> int:
+def run(config: Config, *, announce: Callable[[str], None]) -> NoReturn:
     """Serve until SIGTERM or SIGINT; then finish the clips in hand (a second signal gives them back at once).
 
     `announce` gets one line of JSON when the agent is well, or has tried to be for `ANNOUNCE_SECONDS`:
@@ -110,10 +111,9 @@ def run(config: Config, *, announce: Callable[[str], None]) -> int:
     engine.close()
     spool.close()
     log.info("agent.stopped", finished=finished)
-    if not finished:
-        # A handler that hangs (in an upload, say) is no daemon thread: the interpreter would wait for it.
-        os._exit(EXIT_OK)
-    return EXIT_OK
+    # Neither a handler that hangs (in an upload, say) nor the Pub/Sub library's threads are daemon threads:
+    # the interpreter would wait for them, the latter for up to a minute. Everything of ours is closed.
+    os._exit(EXIT_OK)
 
 
 def _until_well(watch: Watch, signals: StopSignals) -> str | None:

@@ -1,8 +1,8 @@
 """SIGTERM and SIGINT as something to wait for.
 
 Python runs a handler in the main thread between two of its bytecodes. One that sets an `Event` can find the
-main thread in the middle of that event's `wait`, holding its lock, and then hangs for ever (seen once in some
-hundred stops). Here the handler does nothing: the interpreter writes the signal's number into a pipe.
+main thread in the middle of that event's `wait`, holding its lock, and then hangs for ever. Here the handler
+does nothing: the interpreter writes the signal's number into a pipe.
 """
 
 from __future__ import annotations

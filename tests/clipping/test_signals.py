@@ -32,7 +32,6 @@ def test_each_signal_is_read_once_in_its_order() -> None:
 
 
 def test_a_busy_waiter_never_hangs() -> None:
-    # With an Event set by the handler this hung about once in a few hundred turns.
     for _ in range(20):
         with subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
