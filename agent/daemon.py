@@ -102,7 +102,7 @@ def run(config: Config, *, announce: Callable[[str], None]) -> NoReturn:
     log.info("agent.stopping", signal=name, in_flight=len(lanes.in_flight.works()))
     watch.role = "draining"
     systemd.stopping()
-    finished = lanes.drain(config.agent.drain_seconds, hurry=lambda: signals.wait(0) is not None)
+    finished = lanes.drain(config.ha.drain_seconds, hurry=lambda: signals.wait(0) is not None)
     lanes.close()
     progress.close()
     publisher.close(5.0)

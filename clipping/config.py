@@ -80,8 +80,6 @@ class Agent(_Section):
     """The ffmpeg to run. Default: the one on PATH, else the one of the imageio-ffmpeg package."""
     min_free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
     """Keep this much of the spool's disk free: a clip that would leave less waits."""
-    drain_seconds: Positive = 300
-    """How long a stop waits for the clips in hand before it gives them back."""
 
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9._~%+-]{2,254}$")]
@@ -144,18 +142,81 @@ class Storage(_Section):
 
 
 class Health(_Section):
-    """The agent's own HTTP: `/health`, `/metrics`."""
+    """The agent's own HTTP (`/health`, `/metrics`), and how a standby polls the holder's."""
 
     host: str = "0.0.0.0"
     port: Port = 8005
     """0 picks a free one."""
+    advertise_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+$")] | None = None
+    """How the other agents reach this one, such as `http://nas-1.lan:8005`. Default: the host's name and the
+    port; the loopback address when `host` is one."""
+    interval_seconds: Positive = 30
+    """How often a standby looks at the holder's `/health`."""
+    failures: Annotated[int, Field(ge=1, le=100)] = 3
+    """So many failed polls in a row, and the holder counts as dead."""
+    retry_seconds: Positive = 5
+    """After a failed poll the next ones come this soon: the lease decides anyway."""
+    timeout_seconds: Positive = 3
+    """How long one poll may take."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.retry_seconds > self.interval_seconds:
+            raise ValueError("retry_seconds must not be above interval_seconds")
+        return self
 
 
 class Ha(_Section):
-    """How several agents share the work."""
+    """Who of several agents works. The timings were chosen together: see docs/operating.md."""
 
-    mode: Literal["single", "pool"] = "single"
-    """`single`: one agent. `pool`: any number, all of them pulling; there is no leader."""
+    mode: Literal["primary-standby", "pool", "single"] = "primary-standby"
+    """`primary-standby`: the holder of the lease works, the others wait. `pool`: all agents work, there is no
+    leader. `single`: one agent, no lease."""
+    preset: Literal["plain", "default", "brisk", "quick"] = "default"
+    """Fills the timings of `health` and `ha` that are not set here. `quick` renews every 2.5 s."""
+    rank: Annotated[int, Field(ge=0, le=15)] = 0
+    """Among the standbys the lowest rank takes over first: each waits 2 s times its rank."""
+    ttl_seconds: Positive = 30
+    """A lease that has not changed for so long, on the standby's own clock, has expired."""
+    deadline_seconds: Positive = 20
+    """The holder trusts itself so long from the sending of its last good renewal, then stops by itself."""
+    renew_seconds: Positive = 10
+    """How often the holder renews."""
+    retry_seconds: Positive = 2
+    """How soon it tries again after a renewal that failed."""
+    store_timeout_seconds: Positive = 4
+    """How long one call to the store for the lease may take, without any retries of a client's own."""
+    drain_seconds: Positive = 300
+    """How long a stop or a planned failover waits for the clips in hand before it gives them back."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.ttl_seconds > self.deadline_seconds > 1.2 * self.renew_seconds:
+            raise ValueError("ttl_seconds > deadline_seconds > 1.2 x renew_seconds is required")
+        if self.renew_seconds + self.store_timeout_seconds >= self.deadline_seconds:
+            raise ValueError("renew_seconds + store_timeout_seconds must be below deadline_seconds")
+        return self
+
+
+PRESETS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
+    "plain": {"health": {"retry_seconds": 30}},
+    "default": {},
+    "brisk": {
+        "health": {"interval_seconds": 10, "retry_seconds": 3},
+        "ha": {"ttl_seconds": 20, "deadline_seconds": 14, "renew_seconds": 6, "store_timeout_seconds": 3},
+    },
+    "quick": {
+        "health": {"interval_seconds": 2, "retry_seconds": 1, "timeout_seconds": 1},
+        "ha": {
+            "ttl_seconds": 10,
+            "deadline_seconds": 7,
+            "renew_seconds": 2.5,
+            "retry_seconds": 1,
+            "store_timeout_seconds": 2,
+        },
+    },
+}
+"""What `ha.preset` lays under the keys that are given, apart from the defaults above."""
 
 
 class Cutting(_Section):
@@ -181,6 +242,17 @@ class ApiKey(_Section):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Oidc(_Section):
+    """Callers with a Google identity token instead of a key."""
+
+    audience: str
+    """The `aud` of the token: this service's address, as the callers name it."""
+    accounts: dict[str, Literal["client", "admin"]]
+    """Which verified e-mail addresses may come in, and as what."""
+    certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
+    """Where the signers' certificates are."""
+
+
 class Push(_Section):
     """Pub/Sub push to `/v1/internal/pubsub`."""
 
@@ -203,16 +275,28 @@ class Api(_Section):
     database_url: str = "sqlite:///clipping.db"
     """SQLAlchemy's form. PostgreSQL for more than one instance."""
     keys: list[ApiKey] = Field(default_factory=list)
+    """Several of one name are valid at once: that is how a key is changed without a gap."""
+    oidc: Oidc | None = None
+    """Unset: keys only."""
     push: Push | None = None
     """Set: completions come by push (Cloud Run). Unset: the API pulls them."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
     threads: Annotated[int, Field(ge=1, le=256)] = 16
-    """Requests served at once."""
+    """Requests served at once by one process."""
+    event_streams: Annotated[int, Field(ge=0, le=10_000)] = 500
+    """Open `/events` streams of one process; further ones are told to come again."""
+    database_pool: Annotated[int, Field(ge=1, le=500)] | None = None
+    """Database connections of one process, at most. Default: one for each thread. Instances x workers x this
+    must stay below PostgreSQL's max_connections."""
+    cors_origins: list[str] = Field(default_factory=list)
+    """Web pages of these origins may call the API from a browser, such as `https://clips.example.com`."""
+    keep_days: Annotated[int, Field(ge=1)] = 90
+    """How long finished requests stay in the database."""
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if not self.keys and self.host not in ("127.0.0.1", "localhost", "::1"):
-            raise ValueError("keys are required when host is not a loopback address")
+        if not self.keys and self.oidc is None and self.host not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("keys or oidc are required when host is not a loopback address")
         return self
 
 
@@ -222,6 +306,14 @@ class Limits(_Section):
     max_clip_seconds: Positive = 600
     max_short_seconds: Positive = 180
     """The longest upright clip (9:16)."""
+    shorts_per_day: Annotated[int, Field(ge=0)] = 10
+    """Upright clips that one caller may ask for in a day (UTC). 0: no limit. Admins are not counted."""
+    requests_per_minute: Annotated[int, Field(ge=0)] = 600
+    """Calls of one caller, each minute. 0: no limit. Counted by each process."""
+    lost_after_seconds: Positive = 900
+    """A request without any sign of life for so long is published again."""
+    lost_tries: Annotated[int, Field(ge=1, le=20)] = 3
+    """After so many such times it fails with LOST."""
 
 
 class Log(_Section):
@@ -271,9 +363,16 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -
 def validate(tree: Mapping[str, Any]) -> Config:
     """A mapping as a `Config`. Raises `ConfigurationError` with all problems."""
     try:
-        return Config.model_validate(tree)
+        return Config.model_validate(_preset(tree))
     except ValidationError as error:
         raise ConfigurationError([_problem(finding) for finding in error.errors(include_url=False)]) from None
+
+
+def _preset(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`tree` over the timings that its `ha.preset` names; a wrong name is left for the validation to find."""
+    ha = tree.get("ha")
+    name = ha.get("preset") if isinstance(ha, dict) else None
+    return overlay(PRESETS[name], tree) if isinstance(name, str) and name in PRESETS else tree
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

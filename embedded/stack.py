@@ -99,6 +99,6 @@ class Stack:
         """Agents first (they finish the clips in hand), then the API, then the broker."""
         for child in reversed(self._children):
             is_agent = child.name in self._agent_names
-            drain = self._config.agent.drain_seconds + AGENT_EXTRA_SECONDS
+            drain = self._config.ha.drain_seconds + AGENT_EXTRA_SECONDS
             child.stop(drain if is_agent else STOP_SECONDS)
         self._children.clear()

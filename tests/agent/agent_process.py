@@ -55,6 +55,7 @@ class AgentProcess:
             "pubsub": {"lease_seconds": 10, "retry_min_seconds": 1, "retry_max_seconds": 2},
             "storage": {"path": str(self.folder / "store")},
             "health": {"host": "127.0.0.1", "port": 0},
+            "ha": {"mode": "single"},
             "log": {"format": "json"},
         }
 

@@ -88,7 +88,7 @@ def test_a_drain_that_is_too_short_gives_the_clip_back(tmp_path: Path) -> None:
     (tmp_path / "nas").mkdir()
     shutil.copy(make(Recording(seconds=60)), tmp_path / "nas" / "night.mp4")
     with AgentProcess(tmp_path) as agent:
-        text = agent.config.read_text().replace("id: nas-1", "id: nas-1\n  drain_seconds: 0.1")
+        text = agent.config.read_text().replace("mode: single", "mode: single\n  drain_seconds: 0.1")
         agent.config.write_text(text)
         agent.stop()
         agent.start()

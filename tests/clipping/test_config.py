@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from clipping.config import Config, load, overlay, validate
+from clipping.config import PRESETS, Config, load, overlay, validate
 from clipping.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
@@ -67,12 +67,17 @@ def test_all_problems_are_told_at_once_by_their_paths() -> None:
 @pytest.mark.parametrize(
     ("tree", "expected"),
     [
-        ({"api": {"host": "0.0.0.0"}}, "api: keys are required"),
+        ({"api": {"host": "0.0.0.0"}}, "api: keys or oidc are required"),
         ({"storage": {"backend": "local", "bucket": "b"}}, "storage: bucket is for"),
         ({"storage": {"signed_url_days": 8}}, "storage.signed_url_days"),
         ({"api": {"keys": [{"name": "a", "role": "god", "sha256": "0" * 64}]}}, "api.keys.0.role"),
         ({"agent": {"nas_roots": ["/nas"]}}, "agent.nas_roots.0"),
         ({"ha": {"mode": "chaos"}}, "ha.mode"),
+        ({"ha": {"preset": "instant"}}, "ha.preset"),
+        ({"ha": {"preset": "quick", "ttl_seconds": 7}}, "ha: ttl_seconds > deadline_seconds"),
+        ({"ha": {"deadline_seconds": 11}}, "ha: ttl_seconds > deadline_seconds"),
+        ({"ha": {"store_timeout_seconds": 10}}, "ha: renew_seconds + store_timeout_seconds"),
+        ({"health": {"retry_seconds": 31}}, "health: retry_seconds"),
     ],
 )
 def test_impossible_values_are_refused(tree: dict[str, Any], expected: str) -> None:
@@ -129,3 +134,16 @@ def test_overlay_goes_down_into_sections_and_replaces_lists() -> None:
     base = {"a": {"x": 1, "y": [1, 2]}, "b": 1}
     assert overlay(base, {"a": {"y": [3]}, "c": 2}) == {"a": {"x": 1, "y": [3]}, "b": 1, "c": 2}
     assert base == {"a": {"x": 1, "y": [1, 2]}, "b": 1}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_possible(name: str) -> None:
+    config = validate({"ha": {"preset": name}})
+    for section, timings in PRESETS[name].items():
+        for key, value in timings.items():
+            assert getattr(getattr(config, section), key) == value
+
+
+def test_a_key_that_is_given_wins_over_the_preset() -> None:
+    config = validate({"ha": {"preset": "quick"}, "health": {"interval_seconds": 4}})
+    assert (config.health.interval_seconds, config.health.retry_seconds) == (4, 1)

@@ -132,7 +132,7 @@ def test_sigterm_finishes_the_clip_in_hand(own: RunningStack, nas: Path) -> None
 
 
 def test_a_killed_stack_leaves_no_process_and_goes_on_where_it_was(nas: Path, tmp_path: Path) -> None:
-    with RunningStack(tmp_path / "data", nas, agent={"drain_seconds": 2}) as own:
+    with RunningStack(tmp_path / "data", nas, ha={"drain_seconds": 2}) as own:
         _kill_and_go_on(own, nas)
 
 

@@ -1,0 +1,181 @@
+"""The three coordination documents of a cluster, each with one kind of writer.
+
+- `ha/{cluster}/lease.json`: who leads. Written by agents, by compare-and-set only.
+- `ha/{cluster}/intent.json`: what the administrator wants. Written by the API only.
+- `ha/{cluster}/agents/{agent_id}.json`: how an agent is. Each writes its own, the API and the others read.
+
+An administrator's write can so never break a renewal. Times in them are for people: nobody compares a time
+that another machine wrote. Readers ignore fields they don't know; anything else that can't be read raises
+`BrokenDocument`, and promotes nobody.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+
+from clipping.clock import rfc3339
+from clipping.errors import ClippingError
+
+SCHEMA: Literal[1] = 1
+HEARTBEAT_SECONDS = 30.0
+"""How often an agent writes its own document, whatever happens; a change of state is written at once."""
+
+Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]
+LeaseState = Literal["held", "released", "handoff"]
+FailoverMode = Literal["graceful", "fast"]
+AgentState = Literal["active", "standby", "draining", "fenced"]
+
+
+class BrokenDocument(ClippingError):
+    """A coordination object that is there and can't be understood. An operator has to look at it."""
+
+    code = "BROKEN_COORDINATION"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    def to_json(self) -> bytes:
+        """UTF-8, absent values left out."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Raises `BrokenDocument`, which names the first field that is wrong."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "content"
+            raise BrokenDocument(f"{cls.__name__}: {where}: {first['msg']}") from None
+
+
+class Lease(_Document):
+    """Who leads. `(holder, instance)` renews it; `epoch` grows with every new holder and never goes back."""
+
+    schema_: Literal[1] = Field(SCHEMA, alias="schema")
+    cluster: str
+    state: LeaseState
+    epoch: Annotated[int, Field(ge=0)]
+    holder: str
+    """The agent's id; of a released lease, who had it last."""
+    instance: str
+    """A random name of the holder's process: a restarted agent is another one."""
+    host: str
+    """The holder's machine."""
+    seq: Annotated[int, Field(ge=0)]
+    """Counts the holder's writes, so that a write whose answer was lost can be recognised."""
+    health_url: str | None = None
+    """Where the standbys poll the holder, without a path."""
+    target: str | None = None
+    """Of a handoff: who is to take it."""
+    reason: str = ""
+    """Why it was taken or given up, one sentence."""
+    ttl_seconds: float
+    renewed_at: Time
+    """For people."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+
+class FailoverIntent(_Document):
+    """A planned failover that an administrator asked for."""
+
+    operation_id: str
+    epoch: int
+    """The lease's at the time: the intent is stale as soon as another epoch leads."""
+    old_primary: str
+    target: str | None = None
+    """Unset: the holder picks the best standby."""
+    mode: FailoverMode = "graceful"
+    """`graceful` finishes the clips in hand, up to `ha.drain_seconds`; `fast` gives them back at once."""
+    reason: str = ""
+    requested_by: str = ""
+    requested_at: Time
+
+
+class Pause(_Document):
+    """No automatic takeover. A failover that names its target still works."""
+
+    reason: str = ""
+    paused_by: str = ""
+    paused_at: Time
+    until: Time | None = None
+    """When it ends by itself."""
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it is (still) in force. `until` is wall time: a minute matters little."""
+        return self.until is None or now < self.until
+
+
+class Intent(_Document):
+    """What the administrator wants. A missing object is an empty one."""
+
+    schema_: Literal[1] = Field(SCHEMA, alias="schema")
+    failover: FailoverIntent | None = None
+    pause: Pause | None = None
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+
+class IntentAnswer(_Document):
+    """What an agent made of a failover intent that was meant for it."""
+
+    operation_id: str
+    accepted: bool
+    reason: str = ""
+
+
+class AgentRecord(_Document):
+    """How an agent is, by itself. Whether it is down, the reader judges by the object's age."""
+
+    schema_: Literal[1] = Field(SCHEMA, alias="schema")
+    agent_id: str
+    cluster: str
+    instance: str
+    host: str
+    state: AgentState
+    epoch: int
+    """The highest that it has led or seen."""
+    eligible: bool
+    reasons: tuple[str, ...] = ()
+    """Why it is not well, or not eligible."""
+    rank: int = 0
+    version: str
+    queue_depth: int = 0
+    """Clips being worked on."""
+    completed_clips_24h: int = 0
+    encoders: tuple[str, ...] = ()
+    health_url: str | None = None
+    started_at: Time
+    heartbeat_at: Time
+    """For people."""
+    intent: IntentAnswer | None = None
+    """Its answer to the newest failover intent it was concerned by."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+
+def lease_key(cluster: str) -> str:
+    return f"ha/{cluster}/lease.json"
+
+
+def intent_key(cluster: str) -> str:
+    return f"ha/{cluster}/intent.json"
+
+
+def agent_key(cluster: str, agent_id: str) -> str:
+    return f"ha/{cluster}/agents/{agent_id}.json"
+
+
+def agents_prefix(cluster: str) -> str:
+    return f"ha/{cluster}/agents/"
+
+
+def cancel_key(request_id: str) -> str:
+    """Its being there means: don't cut this, or stop cutting it. Written by the API, create-only; agents look
+    at it before they start a clip, and every second while one is in hand."""
+    return f"cancels/{request_id}.json"
