@@ -16,6 +16,7 @@ from agent.cutting import paramsets
 from agent.cutting.media import StreamInfo, VideoInfo
 from agent.cutting.nal import length_size
 from agent.cutting.outcome import Unsuited
+from agent.cutting.packets import packet_of
 
 _CRF = "16"
 """Good enough for nobody to see where the encoder takes over."""
@@ -78,7 +79,7 @@ class Edge:
         return [self._adapted(packet) for packet in packets]
 
     def _adapted(self, packet: Any) -> Any:
-        adapted: Any = av.Packet(self._adapt(bytes(packet)))
+        adapted = packet_of(self._adapt(bytes(packet)))
         adapted.pts = self._pts[self._done]
         adapted.is_keyframe = packet.is_keyframe
         self._done += 1
@@ -227,7 +228,7 @@ def _opened(context: Any) -> Any:
 
 
 def _replaced(packet: Any, payload: bytes) -> Any:
-    new: Any = av.Packet(payload)
+    new = packet_of(payload)
     new.pts, new.dts, new.duration = packet.pts, packet.dts, packet.duration
     new.time_base = packet.time_base
     new.is_keyframe = packet.is_keyframe

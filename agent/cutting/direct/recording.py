@@ -16,6 +16,7 @@ from agent.cutting.direct.tables import NotPlain
 from agent.cutting.dts import WINDOW
 from agent.cutting.mp4 import boxes
 from agent.cutting.nal import length_size, starts_clean
+from agent.cutting.packets import packet_of
 
 _VISUAL_ENTRY = 16 + 8 + 78
 """Where the boxes of a `stsd` with one picture entry begin: behind its own header and the entry's fields."""
@@ -71,7 +72,7 @@ class Recording:
     def packets(self, samples: Iterable[int], shift: int) -> Iterator[Any]:
         """Pictures to decode, with times less `shift`."""
         for sample in samples:
-            packet: Any = av.Packet(self.payload(sample))
+            packet = packet_of(self.payload(sample))
             packet.pts = int(self.video.table.shown(sample, sample + 1)[0]) - shift
             packet.dts = int(self.video.table.decoded(sample, sample + 1)[0]) - shift
             yield packet
