@@ -24,8 +24,9 @@ def row_of(message: RequestMessage) -> Clip:
         mode=message.mode,
         lane=message.lane,
         spec=message.model_dump(mode="json", exclude=envelope),
+        short=message.output.short,
         created_at=message.requested_at,
-        updated_at=message.requested_at,
+        last_sign_at=message.requested_at,
     )
 
 
@@ -72,7 +73,8 @@ def store_state(clip: Clip, state: State, *, now: datetime) -> None:
     """Write a merged state into the row."""
     for name in ("status", "stage", "progress_percent", "attempt", "epoch", "seq", "agent_id"):
         setattr(clip, name, getattr(state, name))
-    clip.updated_at = now
+    clip.last_sign_at = now
+    clip.revision += 1
     if clip.started_at is None and state.status == "processing":
         clip.started_at = now
     if state.completion is not None:

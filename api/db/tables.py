@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     DateTime,
     Dialect,
     Double,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -59,13 +61,23 @@ class Clip(Base):
     __tablename__ = "requests"
 
     request_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    owner: Mapped[str] = mapped_column(String(64))
-    """The name of the key that asked for it."""
+    owner: Mapped[str] = mapped_column(String(256))
+    """The name of the key, or the account, that asked for it."""
     hand_id: Mapped[str] = mapped_column(String(128))
     mode: Mapped[str] = mapped_column(String(16))
     lane: Mapped[str] = mapped_column(String(16))
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
     """The caller's request, defaults filled in."""
+    short: Mapped[bool] = mapped_column(Boolean, default=False)
+    """An upright clip, of which a caller may ask for so many a day."""
+    batch_id: Mapped[str | None] = mapped_column(String(64), default=None)
+    client_item_id: Mapped[str | None] = mapped_column(String(128), default=None)
+    traceparent: Mapped[str | None] = mapped_column(String(64), default=None)
+    estimated_seconds: Mapped[float | None] = mapped_column(Double, default=None)
+    """Seconds of work, as they were estimated when it was accepted."""
+
+    revision: Mapped[int] = mapped_column(BigInteger, default=1)
+    """Grows by one with every change that a watcher should see."""
 
     status: Mapped[str] = mapped_column(String(16), default="queued")
     stage: Mapped[str | None] = mapped_column(String(16), default="waiting")
@@ -74,10 +86,17 @@ class Clip(Base):
     epoch: Mapped[int] = mapped_column(BigInteger, default=0)
     seq: Mapped[int] = mapped_column(BigInteger, default=0)
     agent_id: Mapped[str | None] = mapped_column(String(64), default=None)
+    resumed_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How often an attempt went on where an earlier one had stopped, instead of at the beginning."""
+    checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    """The last finished part of a long encode, as the agent tells it."""
 
     created_at: Mapped[datetime] = mapped_column(UtcTime)
-    updated_at: Mapped[datetime] = mapped_column(UtcTime)
-    """The last sign of life."""
+    last_sign_at: Mapped[datetime] = mapped_column(UtcTime)
+    """The last sign of life: accepted, published again, or told of by an agent."""
+    lost_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How often it was published again because there was none for too long."""
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
     started_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
     completed_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
 
@@ -89,6 +108,18 @@ class Clip(Base):
     __table_args__ = (
         Index(None, "lane", "status"),
         Index(None, "mode", "status", "completed_at"),
+        Index("ix_requests_created_at", "created_at", "request_id"),
+        Index("ix_requests_owner_created_at", "owner", "created_at", "request_id"),
+        Index("ix_requests_hand_id_created_at", "hand_id", "created_at", "request_id"),
+        Index(None, "status", "last_sign_at"),
+        Index(None, "completed_at"),
+        Index(
+            "ix_requests_shorts",
+            "owner",
+            "created_at",
+            sqlite_where=text("short"),
+            postgresql_where=text("short"),
+        ),
     )
 
 
@@ -120,3 +151,46 @@ class ParkedMessage(Base):
     attributes: Mapped[dict[str, str]] = mapped_column(JSON)
     reason: Mapped[str] = mapped_column(Text)
     received_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class IdempotencyKey(Base):
+    """What a caller was answered under an `Idempotency-Key`, for as long as it is kept."""
+
+    __tablename__ = "idempotency_keys"
+
+    owner: Mapped[str] = mapped_column(String(256), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body_hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256 (hex) of the method, the path and the decoded body."""
+    status: Mapped[int] = mapped_column(Integer)
+    answer: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+
+
+class Failover(Base):
+    """A planned failover that an administrator asked for, and what became of it."""
+
+    __tablename__ = "failovers"
+
+    operation_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    cluster: Mapped[str] = mapped_column(String(64))
+    requested_agent: Mapped[str] = mapped_column(String(64))
+    """The agent in the path of the request: the active one, or the standby that is to take over."""
+    old_primary: Mapped[str | None] = mapped_column(String(64), default=None)
+    target: Mapped[str | None] = mapped_column(String(64), default=None)
+    """Unset: the best standby."""
+    mode: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text, default=None)
+    requested_by: Mapped[str] = mapped_column(String(256))
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    new_primary: Mapped[str | None] = mapped_column(String(64), default=None)
+    old_epoch: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """The lease's when it was asked for."""
+    epoch: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """The new primary's."""
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    switched_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    expires_at: Mapped[datetime] = mapped_column(UtcTime)
+
+    __table_args__ = (Index("ix_failovers_cluster", "cluster", "created_at"),)

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from api.db import clips, schema
+from api.db import clips, outbox, schema
 from api.db.engine import Database
 from api.db.tables import Base
 from clipping.errors import ConfigurationError, QueueUnavailable
@@ -179,3 +179,35 @@ def test_times_come_back_in_utc(database: Database) -> None:
     assert found is not None
     assert found.created_at == NOW
     assert found.created_at.tzinfo is NOW.tzinfo
+
+
+def test_an_old_database_keeps_what_is_in_it(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
+    config = schema.alembic_config()
+    with database.exclusive() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO requests (request_id, owner, hand_id, mode, lane, spec, status,"
+                " attempt, epoch, seq, created_at, updated_at)"
+                " VALUES (:id, 'web', 'h', 'copy', 'interactive', '{}', 'queued',"
+                " 0, 0, 0, '2026-11-20 08:15:30', '2026-11-20 08:15:30')"
+            ),
+            {"id": REQUEST_ID},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO outbox (request_id, data, attributes, created_at, attempts, next_attempt_at)"
+                " VALUES (:id, x'00', '{}', '2026-11-20 08:15:30', 0, '2026-11-20 08:15:30')"
+            ),
+            {"id": REQUEST_ID},
+        )
+    schema.migrate(database)
+    with database.read() as session:
+        found = clips.find(session, REQUEST_ID)
+        assert found is not None
+        assert (found.revision, found.resumed_count, found.lost_count, found.short) == (1, 0, 0, False)
+        assert found.last_sign_at == NOW
+        assert outbox.oldest(session) == NOW
+    database.close()
