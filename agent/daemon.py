@@ -53,6 +53,7 @@ def run(config: Config, *, announce: Callable[[str], None]) -> NoReturn:
             time_limit_seconds=cutting.time_limit_seconds,
             encoder=cutting.encoder,
             nvenc_sessions=cutting.nvenc_sessions,
+            verify=cutting.verify,
             # Kept over restarts: the index of a ten-hour recording takes a second to read.
             cache_dir=Path(config.agent.state_dir) / "index",
         )

@@ -231,6 +231,12 @@ class Cutting(_Section):
     """A cut whose output and input have both stood still for so long is ended and tried again."""
     time_limit_seconds: Positive = 7200
     """The longest that one cut may take."""
+    verify: Literal["ends", "full"] = "ends"
+    """How much of a finished clip is decoded before anybody is told of it. `ends`: the first and the last
+    second and where frames of two encoders meet; `full`: every frame, about as slow as playing it fast."""
+    default_mode: Literal["copy", "smart", "encode"] | None = None
+    """How the API has a request cut that wants high quality, names no mode and no other look. Unset: `copy`.
+    Medium quality always means `encode`."""
 
 
 class ApiKey(_Section):

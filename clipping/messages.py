@@ -339,14 +339,20 @@ def _sentence(field: str | None, finding: Any) -> str:
 
 
 def parse_clip_request(
-    body: object, *, max_clip_seconds: float, max_short_seconds: float = math.inf
+    body: object,
+    *,
+    max_clip_seconds: float,
+    max_short_seconds: float = math.inf,
+    high_mode: Mode | None = None,
 ) -> ClipRequest:
-    """A caller's decoded JSON body as a request.
+    """A caller's decoded JSON body as a request. `high_mode`: see `cutting.default_mode`.
 
     Raises `InvalidRequest` naming the first field that is wrong.
     """
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
+    if high_mode is not None and "mode" not in body:
+        body = {**body, "mode": default_mode(body, high_mode)}
     try:
         request = ClipRequest.model_validate(body)
     except ValidationError as error:

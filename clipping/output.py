@@ -164,18 +164,21 @@ class Output(BaseModel):
 _ENCODED = frozenset({"width", "height", "fps", "max_bytes"})
 
 
-def default_mode(request: Mapping[str, Any]) -> Literal["copy", "encode"]:
-    """The mode of a request (still unchecked) that names none."""
+ModeName = Literal["copy", "smart", "encode"]
+
+
+def default_mode(request: Mapping[str, Any], high: ModeName = "copy") -> ModeName:
+    """The mode of a request (still unchecked) that names none; `high`: where it leaves the choice to us."""
     given = request.get("output")
     output: Mapping[str, Any] = given if isinstance(given, dict) else {}
     if output.get("video_codec") == "copy":
-        return "copy"
+        return "copy" if high == "encode" else high
     shaped = output.get("aspect", "source") != "source" or not _ENCODED.isdisjoint(output)
     quality = output.get("quality", request.get("output_quality"))
-    return "encode" if shaped or "video_codec" in output or quality == "medium" else "copy"
+    return "encode" if shaped or "video_codec" in output or quality == "medium" else high
 
 
-def check_mode(mode: Literal["copy", "smart", "encode"], output: Output) -> None:
+def check_mode(mode: ModeName, output: Output) -> None:
     """Raises `InvalidRequest` when the mode can't give this output."""
     if mode != "encode" and output.encoding:
         asked = ", ".join(f"output.{name}" for name in output.encoding)

@@ -98,7 +98,7 @@ class Engine:
         program = find_ffmpeg(self._settings.ffmpeg)
         try:
             with self._encoders.chosen(spec) as choice:
-                order = Order(spec, folder, stem, program, choice, self._cache)
+                order = Order(spec, folder, stem, program, choice, self._cache, self._settings.verify)
                 run = _Supervised(self._server, self._settings, spec.source, progress, cancelled)
                 clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))
         except BaseException:

@@ -50,7 +50,7 @@ _WAYS: dict[Mode, tuple[Way, ...]] = {
 _FROM_START_SECONDS = 600
 """How far into a recording a clip may lie to be worth decoding everything before it."""
 _LOOK_BYTES = 64 << 10
-_PROBED, _CUT = 3.0, 92.0
+_PROBED, _CUT, _VERIFIED = 3.0, 92.0, 100.0
 """Percent of the whole at the end of the stages."""
 
 
@@ -132,7 +132,7 @@ def _made_and_checked(
         outcome = _make(way, opened, order, plan, part, tell)
         tell("verifying", _CUT)
         try:
-            return outcome, *_check(outcome)
+            return outcome, *_check(outcome, whole=order.verify == "full", tell=tell)
         except (Rejected, NotPlain):
             if outcome.writing is None:
                 raise
@@ -195,10 +195,17 @@ def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callab
     return outcome
 
 
-def _check(outcome: Outcome) -> tuple[Facts, str]:
+def _check(outcome: Outcome, *, whole: bool, tell: Teller) -> tuple[Facts, str]:
     """Verify; the hash is made beside it, as both read the file and neither holds the interpreter."""
+
+    def progress(share: float) -> None:
+        tell("verifying", _CUT + share * (_VERIFIED - _CUT))
+
     if outcome.writing is not None:
-        return _check_while_written(outcome, outcome.writing)
+        if not whole:
+            return _check_while_written(outcome, outcome.writing, progress)
+        digest_of_all = outcome.writing.result()
+        return verify(outcome, whole=True, progress=progress), digest_of_all
     digest: list[str] = []
 
     def hash_file() -> None:
@@ -208,19 +215,21 @@ def _check(outcome: Outcome) -> tuple[Facts, str]:
     hashing = threading.Thread(target=hash_file, name="clip-hash")
     hashing.start()
     try:
-        facts = verify(outcome)
+        facts = verify(outcome, whole=whole, progress=progress)
     finally:
         hashing.join()
     return facts, digest[0]
 
 
-def _check_while_written(outcome: Outcome, writing: Writing) -> tuple[Facts, str]:
+def _check_while_written(
+    outcome: Outcome, writing: Writing, progress: Callable[[float], None]
+) -> tuple[Facts, str]:
     """Its ends are complete already. If more was looked at, it may only have been too early."""
     try:
-        facts = verify(outcome)
+        facts = verify(outcome, progress=progress)
     except Rejected:
         digest = writing.result()
-        return verify(outcome), digest
+        return verify(outcome, progress=progress), digest
     return facts, writing.result()
 
 

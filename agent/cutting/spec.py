@@ -11,6 +11,8 @@ from agent.cutting.encoders import Choice
 from clipping.messages import Mode, Report
 from clipping.output import AS_IS, Output, Quality
 
+Extent = Literal["ends", "full"]
+
 
 @dataclass(frozen=True)
 class CutSpec:
@@ -58,6 +60,8 @@ class EngineSettings:
     """The longest that one cut may take."""
     encoder: Literal["auto", "nvenc", "cpu"] = "auto"
     """`cpu`: never the graphics card, even where it works."""
+    verify: Extent = "ends"
+    """`full`: every frame of a finished clip is decoded, not only both ends and the joints."""
     nvenc_sessions: int = 3
     """Encodes at once on the graphics card; further ones go to the CPU."""
     cache_dir: Path | None = None
@@ -78,3 +82,5 @@ class Order:
     """Which encoder makes the frames of an encode."""
     cache: Path | None = None
     """The folder of `EngineSettings.cache_dir`."""
+    verify: Extent = "ends"
+    """As `EngineSettings.verify`."""

@@ -4,7 +4,7 @@ an end of file all leave short files that look valid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -48,8 +48,13 @@ class Facts:
     fps: float
 
 
-def verify(outcome: Outcome) -> Facts:
-    """Check the file against the plan and decode its edges. Raises `Rejected`."""
+def verify(
+    outcome: Outcome, *, whole: bool = False, progress: Callable[[float], None] = lambda _: None
+) -> Facts:
+    """Check the file against the plan and decode its edges, or `whole`; `progress` gets 0 to 1.
+
+    Raises `Rejected`.
+    """
     boxed = outcome.plan.container.boxed
     try:
         timings = timings_of_boxes(outcome.path) if boxed else []
@@ -69,9 +74,9 @@ def verify(outcome: Outcome) -> Facts:
             _check_picture(timings[0], outcome)
             _check_sound(timings[1:], outcome)
             duration = outcome.end - outcome.start
-            whole = outcome.frames * size[0] * size[1] <= WHOLE_PIXELS
+            whole = whole or outcome.frames * size[0] * size[1] <= WHOLE_PIXELS
             for part in [Part(Fraction(0), duration)] if whole else parts(duration, outcome.joints):
-                _decode(clip, part)
+                _decode(clip, part, lambda at: progress(min(1.0, float(at / duration))))
     except Malformed as error:
         raise Rejected(str(error)) from error
     except av.error.FFmpegError as error:
@@ -149,8 +154,8 @@ def parts(duration: Fraction, joints: Iterable[Fraction]) -> list[Part]:
     return merged
 
 
-def _decode(clip: av.container.InputContainer, part: Part) -> None:
-    """Decode a part, from the keyframe before it, and the sound beside it."""
+def _decode(clip: av.container.InputContainer, part: Part, reached: Callable[[Fraction], None]) -> None:
+    """Decode a part, from the keyframe before it, and the sound beside it; `reached` gets the second."""
     video: Any = clip.streams.video[0]
     begin = int(part.start / video.time_base)
     clip.seek(begin, stream=video, backward=True)
@@ -168,6 +173,7 @@ def _decode(clip: av.container.InputContainer, part: Part) -> None:
                 raise Rejected("one of its frames has no time")
             fed.append(packet.pts)
             shown += [frame.pts for frame in frames]
+            reached(packet.pts * packet.time_base)
             if packet.dts is not None and packet.dts * packet.time_base > part.end:
                 break
     shown += [frame.pts for frame in video.codec_context.decode(None)]

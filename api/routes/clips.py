@@ -39,7 +39,10 @@ def request_clip() -> Response:
     body = read_json(parts.config.api.max_body_bytes)
     limits = parts.config.limits
     wanted = parse_clip_request(
-        body, max_clip_seconds=limits.max_clip_seconds, max_short_seconds=limits.max_short_seconds
+        body,
+        max_clip_seconds=limits.max_clip_seconds,
+        max_short_seconds=limits.max_short_seconds,
+        high_mode=parts.config.cutting.default_mode,
     )
     check_inside_roots(wanted.nas_video_path, parts.config.agent.nas_roots)
     message = _message(wanted, parts)

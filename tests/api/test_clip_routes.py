@@ -13,6 +13,7 @@ from clipping.bus.subscriber import Delivery, Subscription
 from clipping.messages import RequestMessage
 from clipping.store.local import LocalStore
 from clipping.store.port import clip_key
+from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress
 from tests.api.process import ADMIN, STRANGER, ApiProcess
 from tests.support.waiting import eventually
@@ -35,6 +36,13 @@ def store_of(api: ApiProcess) -> LocalStore:
     path = api.config.storage.path
     assert path is not None
     return LocalStore(Path(path), public_url=api.url)
+
+
+def test_the_mode_of_a_request_that_names_none_is_configured(make_api: MakeApi) -> None:
+    api = make_api(cutting={"default_mode": "smart"})
+    assert accepted(api)["mode"] == "smart"
+    assert accepted(api, mode="copy")["mode"] == "copy"
+    assert accepted(api, output_quality="medium")["mode"] == "encode"
 
 
 def test_an_accepted_request_is_described(api: ApiProcess) -> None:

@@ -16,6 +16,7 @@ from clipping.ids import new_request_id
 from clipping.messages import (
     REQUEST_ID,
     CompletionMessage,
+    Mode,
     ProgressMessage,
     RequestMessage,
     parse_clip_request,
@@ -62,6 +63,28 @@ def test_defaults() -> None:
 def test_mode_and_lane_follow_from_the_request(changes: dict[str, str], mode: str, lane: str) -> None:
     request = parse(**changes)
     assert (request.mode, request.lane) == (mode, lane)
+
+
+@pytest.mark.parametrize(
+    ("changes", "configured", "mode"),
+    [
+        ({}, "smart", "smart"),
+        ({}, "encode", "encode"),
+        ({}, None, "copy"),
+        ({"mode": "copy"}, "smart", "copy"),
+        ({"output_quality": "medium"}, "smart", "encode"),
+        ({"output": {"quality": "medium"}}, "copy", "encode"),
+        ({"output": {"aspect": "9:16"}}, "smart", "encode"),
+        ({"output": {"container": "mkv"}}, "smart", "smart"),
+        ({"output": {"video_codec": "copy"}}, "smart", "smart"),
+        ({"output": {"video_codec": "copy"}}, "encode", "copy"),
+    ],
+)
+def test_the_operator_chooses_the_mode_of_a_request_that_leaves_it_open(
+    changes: dict[str, Any], configured: Mode | None, mode: str
+) -> None:
+    request = parse_clip_request({**GOOD, **changes}, max_clip_seconds=600, high_mode=configured)
+    assert request.mode == mode
 
 
 def test_rolls_widen_the_clip_and_stop_at_zero() -> None:

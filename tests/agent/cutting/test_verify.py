@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cutting import Engine, EngineSettings
 from agent.cutting.copy import copy
 from agent.cutting.outcome import Outcome, Sound
 from agent.cutting.plan import plan_cut
@@ -18,12 +20,17 @@ from agent.cutting.source import open_source
 from agent.cutting.spec import CutSpec
 from agent.cutting.timing import timings_of_boxes, timings_of_packets
 from agent.cutting.verify import Rejected, verify
-from tests.support.media import make
+from tests.support.media import Recording, make
 
 
-def cut(folder: Path) -> Outcome:
-    source = make()
-    spec = CutSpec(source, Fraction("3.3"), Fraction("7.1"), "copy", "high")
+SHORT = Recording()
+LONG = Recording(seconds=80)
+"""Of more pixels than are decoded in any case."""
+
+
+def cut(folder: Path, recording: Recording = SHORT) -> Outcome:
+    source = make(recording)
+    spec = CutSpec(source, Fraction("3.3"), Fraction(recording.seconds) - 5, "copy", "high")
     plan = plan_cut(probe(source), spec, "copy")
     with open_source(source) as container:
         return copy(container, plan, folder / "clip.part", bit_rate=128_000, progress=lambda _: None)
@@ -33,6 +40,38 @@ def test_a_good_clip_passes(tmp_path: Path) -> None:
     facts = verify(cut(tmp_path))
     assert (facts.width, facts.height) == (320, 200)
     assert facts.fps == pytest.approx(25)
+
+
+def test_what_lies_between_the_ends_is_only_looked_at_when_all_is_to_be(tmp_path: Path) -> None:
+    outcome = cut(tmp_path, LONG)
+    damage_the_middle(outcome.path)
+    verify(outcome)
+    with pytest.raises(Rejected):
+        verify(outcome, whole=True)
+
+
+def test_an_engine_that_looks_at_everything_says_so_all_the_while(tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+    engine = Engine(EngineSettings(verify="full"))
+    engine.start()
+    try:
+        spec = CutSpec(make(LONG), Fraction("3.3"), Fraction(75), "copy", "high")
+        clip = engine.cut(
+            spec, tmp_path, progress=lambda *told_now: told.append(told_now), cancelled=threading.Event()
+        )
+    finally:
+        engine.close()
+    assert clip.report.warnings == []
+    shares = [percent for stage, percent in told if stage == "verifying"]
+    assert shares == sorted(shares)
+    assert any(shares[0] < share < 100 for share in shares)
+
+
+def damage_the_middle(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 20_000] = bytes(20_000)
+    path.write_bytes(data)
 
 
 Change = Callable[[Outcome], Outcome]
