@@ -26,6 +26,8 @@ WAIT_SECONDS = 3.0
 """How long a request waits for a connection, a lock or a busy SQLite file before it gives up."""
 STATEMENT_SECONDS = 5
 """The longest statement that PostgreSQL runs for us."""
+MIGRATION_SECONDS = 600
+"""The same for a migration, and for the wait until another process's is done."""
 
 
 class Database:
@@ -58,6 +60,9 @@ class Database:
         """A transaction that no other one of these overlaps, in this process or another. For migrations."""
         with _translated(), self._my_turn(), self._writer.begin() as connection:
             if not self.is_sqlite:
+                # Whoever comes second waits until the first one is done, and a migration may rewrite a table.
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'")
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{MIGRATION_SECONDS}s'")
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7366251640)")
             yield connection
 
@@ -104,6 +109,8 @@ def _engine(url: str, connections: int) -> Engine:
             event.listen(engine, "connect", _on_sqlite_connect)
             event.listen(engine, "begin", _on_sqlite_begin)
             return engine
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")  # what SQLAlchemy takes it for varies
         # libpq's names; the pool checks a connection before use, as the server may have restarted.
         arguments = {
             "connect_timeout": int(WAIT_SECONDS),

