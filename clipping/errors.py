@@ -10,6 +10,10 @@ ClippingError
 │   ├── Expired                      EXPIRED
 │   ├── PayloadTooLarge              PAYLOAD_TOO_LARGE
 │   ├── UnsupportedMediaType         UNSUPPORTED_MEDIA_TYPE
+│   ├── NotPossible                  NOT_POSSIBLE
+│   ├── OperationRunning             OPERATION_RUNNING
+│   ├── NoEligibleTarget             NO_ELIGIBLE_TARGET
+│   ├── CoordinationUnavailable      COORDINATION_UNAVAILABLE
 │   └── QueueUnavailable             QUEUE_UNAVAILABLE
 ├── PermanentError                   trying again gives the same: publish `failed`, acknowledge
 │   ├── SourceNotFound               SOURCE_NOT_FOUND
@@ -27,6 +31,7 @@ ClippingError
 │   ├── NoSpace                      NO_SPACE
 │   ├── StoreUnavailable             STORE_UNAVAILABLE
 │   ├── EncoderFailed                ENCODER_FAILED
+│   ├── LeaseLost                    LEASE_LOST
 │   └── BusUnavailable               BUS_UNAVAILABLE
 ├── ConfigurationError               CONFIGURATION (exit 78)
 └── ObjectExists, VersionMismatch    a store precondition did not hold
@@ -103,6 +108,30 @@ class UnsupportedMediaType(RequestError):
     """The body is not application/json."""
 
     code, status = "UNSUPPORTED_MEDIA_TYPE", 415
+
+
+class NotPossible(RequestError):
+    """A failover that makes no sense as the cluster is: no lease, or the named agent leads already."""
+
+    code, status = "NOT_POSSIBLE", 409
+
+
+class OperationRunning(RequestError):
+    """Another failover is not finished."""
+
+    code, status = "OPERATION_RUNNING", 409
+
+
+class NoEligibleTarget(RequestError):
+    """No agent can take over; the message holds each one's reasons."""
+
+    code, status = "NO_ELIGIBLE_TARGET", 412
+
+
+class CoordinationUnavailable(RequestError):
+    """The cluster's documents can't be reached, or can't be understood. Nothing was changed."""
+
+    code, status = "COORDINATION_UNAVAILABLE", 503
 
 
 class QueueUnavailable(RequestError):
@@ -201,6 +230,12 @@ class EncoderFailed(TransientError):
     """ffmpeg ended with an error that is not the source's fault."""
 
     code = "ENCODER_FAILED"
+
+
+class LeaseLost(TransientError):
+    """This agent leads no longer: nothing may be published or uploaded, another agent does the clip."""
+
+    code = "LEASE_LOST"
 
 
 class BusUnavailable(TransientError):
