@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+NONE: Ints = np.zeros(0, np.int64)
 
 
 class NotPlain(Exception):

@@ -22,7 +22,6 @@ from agent.cutting.timing import timings_of_boxes, timings_of_packets
 from agent.cutting.verify import Rejected, verify
 from tests.support.media import Recording, make
 
-
 SHORT = Recording()
 LONG = Recording(seconds=80)
 """Of more pixels than are decoded in any case."""
