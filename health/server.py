@@ -1,25 +1,40 @@
-"""The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/metrics`. It reads the newest snapshot."""
+"""The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/health/active`, `/metrics`.
+
+It reads the newest snapshot and nothing else. What callers can cost the agent is bounded: two threads, so
+many connections (a new one takes the place of the oldest), so long for each, so many answers a second.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 from clipping.clock import Clock
 from clipping.errors import ConfigurationError
-from health.snapshot import MAX_AGE_SECONDS, Snapshot
+from health.limits import CallLimits
+from health.metrics import REFUSED
+from health.snapshot import Snapshot
 
 THREADS = 2
-CONNECTIONS = 50
-"""A flood waits in the kernel's queue; it never costs the agent more than this."""
-IDLE_SECONDS = 10
-"""A client that says nothing for so long is disconnected."""
-LOOP_SECONDS = 0.5
+CONNECTIONS = 100
+ACCEPTED = CONNECTIONS + 50
+"""Waitress stops accepting there. It is never reached, as the oldest connections give way before."""
+LIFETIME_SECONDS = 10.0
+"""A connection that has no answer under way is ended then: a client that drips its request byte by byte is
+never idle."""
+MAX_HEADER_BYTES, MAX_BODY_BYTES = 8192, 1024
+LOOP_SECONDS = 0.2
+BREATH_SECONDS = 0.02
+"""While calls are refused the loop pauses so long in each turn: a flood waits in the kernel, not here."""
 THREAD_END_SECONDS = 2.0
 
 
@@ -29,17 +44,21 @@ class HealthServer:
     def __init__(self, host: str, port: int, latest: Callable[[], Snapshot], clock: Clock) -> None:
         # The loop below is waitress's own `run`, with a way out: closing its sockets under a running loop
         # is a race that ends in "bad file descriptor".
-        self._sockets: dict[int, object] = {}
+        self._sockets: dict[int, Any] = {}
         self._stop = threading.Event()
+        self._gate = _Gate(_app(latest, clock), clock)
         try:
             self._server = create_server(
-                _app(latest, clock),
+                self._gate,
                 map=self._sockets,
                 host=host,
                 port=port,
                 threads=THREADS,
-                connection_limit=CONNECTIONS,
-                channel_timeout=IDLE_SECONDS,
+                connection_limit=ACCEPTED,
+                channel_timeout=int(LIFETIME_SECONDS),
+                cleanup_interval=int(LIFETIME_SECONDS),
+                max_request_header_size=MAX_HEADER_BYTES,
+                max_request_body_size=MAX_BODY_BYTES,
                 ident=None,
             )
         except OSError as error:
@@ -58,33 +77,65 @@ class HealthServer:
         self._thread.join(LOOP_SECONDS + THREAD_END_SECONDS)
 
     def _run(self) -> None:
+        refused = 0
         while not self._stop.is_set():
-            wasyncore.loop(timeout=LOOP_SECONDS, map=self._sockets, count=1)
+            wasyncore.loop(timeout=LOOP_SECONDS, use_poll=True, map=self._sockets, count=1)
+            _make_room([one for one in self._sockets.values() if isinstance(one, HTTPChannel)], time.time())
+            if self._gate.refused != refused:
+                refused = self._gate.refused
+                self._stop.wait(BREATH_SECONDS)
         self._server.task_dispatcher.shutdown(timeout=THREAD_END_SECONDS)
         wasyncore.close_all(self._sockets, ignore_all=True)
 
 
+def _make_room(channels: list[HTTPChannel], now: float) -> None:
+    """End what has been open for too long and, of too many, the oldest; never one that is being answered."""
+    waiting = sorted((one for one in channels if not one.requests), key=lambda one: one.creation_time)
+    surplus = len(channels) - CONNECTIONS
+    for place, channel in enumerate(waiting):
+        if place < surplus or now - channel.creation_time > LIFETIME_SECONDS:
+            channel.will_close = True
+
+
+class _Gate:
+    """In front of the application: refuses what is beyond the limits, for next to nothing."""
+
+    def __init__(self, app: Flask, clock: Clock) -> None:
+        self._app, self._clock = app, clock
+        self._limits = CallLimits()
+        self.refused = 0
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if self._limits.allows(str(environ.get("REMOTE_ADDR")), self._clock.monotonic()):
+            return self._app(environ, start_response)
+        self.refused += 1
+        REFUSED.inc()
+        headers = [("Content-Type", "text/plain"), ("Retry-After", "1")]
+        start_response("429 Too Many Requests", headers)
+        return [b"too many calls\n"]
+
+
 def _app(latest: Callable[[], Snapshot], clock: Clock) -> Flask:
     app = Flask("health")
-    app.json.sort_keys = False  # type: ignore[attr-defined]
 
-    def fresh() -> bool:
-        return clock.monotonic() - latest().at <= MAX_AGE_SECONDS
+    def answer(good: bool, body: dict[str, Any]) -> Response:
+        return Response(json.dumps(body) + "\n", 200 if good else 503, content_type="application/json")
 
     @app.get("/health")
     @app.get("/health/ready")
-    def health() -> tuple[Response, int]:
-        snapshot = latest()
-        body = snapshot.body(clock.monotonic())
-        if not fresh():
-            body["status"] = "failing"
-            body["reasons"] = [f"the last snapshot is {body['snapshot_age_seconds']} s old", *body["reasons"]]
-        return jsonify(body), 200 if body["status"] == "ok" else 503
+    def health() -> Response:
+        body = latest().body(clock.monotonic())
+        return answer(body["status"] != "failing", body)
 
     @app.get("/health/live")
-    def live() -> tuple[Response, int]:
-        alive = fresh()
-        return jsonify({"status": "ok" if alive else "failing"}), 200 if alive else 503
+    def live() -> Response:
+        alive = latest().fresh(clock.monotonic())
+        return answer(alive, {"status": "ok" if alive else "failing"})
+
+    @app.get("/health/active")
+    def active() -> Response:
+        now, snapshot = clock.monotonic(), latest()
+        return answer(snapshot.active(now), snapshot.body(now))
 
     @app.get("/metrics")
     def metrics() -> Response:

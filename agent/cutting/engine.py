@@ -72,6 +72,13 @@ class Engine:
     def _cache(self) -> Path | None:
         return Path(self._own_cache.name) if self._own_cache is not None else self._settings.cache_dir
 
+    def answers(self, timeout: float) -> bool:
+        """Whether a process for a cut can still be had, and does something, within so many seconds.
+
+        Raises `EncoderFailed` when there is no ffmpeg.
+        """
+        return _reads(self._server, find_ffmpeg(self._settings.ffmpeg), timeout)
+
     def probe(self, source: Path) -> MediaInfo:
         """What a recording holds. Raises as `agent.cutting.probe.probe`, and `TimeLimit`."""
         run = _Supervised(self._server, self._settings, source, lambda *_: None, threading.Event())
@@ -207,15 +214,7 @@ class _Supervised:
 
     def _source_answers(self) -> bool:
         """Whether the recording can be read just now, tried in yet another process as this may hang too."""
-        job = self._server.run(run_look, self._source)
-        deadline = time.monotonic() + _ANSWER_SECONDS
-        try:
-            while (left := deadline - time.monotonic()) > 0:
-                for message in job.messages(left):
-                    return isinstance(message, Done)
-            return False
-        finally:
-            job.close()
+        return _reads(self._server, self._source, _ANSWER_SECONDS)
 
     def _end(self, *, grace: float) -> None:
         """Stop the whole process group, and wait until it is gone, though not for ever."""
@@ -234,3 +233,16 @@ class _Supervised:
                 if message is None or isinstance(message, Exited):
                     return True
         return False
+
+
+def _reads(server: ForkServer, path: Path, timeout: float) -> bool:
+    """Whether a process of its own reads a little of a file in time."""
+    job = server.run(run_look, path)
+    deadline = time.monotonic() + timeout
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            for message in job.messages(left):
+                return isinstance(message, Done)
+        return False
+    finally:
+        job.close()

@@ -1,0 +1,98 @@
+"""A check that may hang, in a thread of its own: a dead NAS blocks whoever looks at it.
+
+One thread for each check, and never a second: a look that hangs costs that thread until it returns, and the
+check says meanwhile for how long it has had no answer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clipping.clock import Clock
+from clipping.errors import ClippingError
+from clipping.log import get_logger
+from health.snapshot import Check
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    ok: bool
+    detail: str
+    at: float
+
+
+class Probe:
+    """Looks every `interval` seconds. `look` returns in a few words what it saw, or raises an error of ours.
+
+    A look that takes longer than `limit` seconds counts as failed. Owns the thread `check-NAME`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        look: Callable[[], str],
+        *,
+        interval: float,
+        limit: float,
+        clock: Clock,
+        essential: bool = True,
+    ) -> None:
+        self.name = name
+        self._look = look
+        self._interval, self._limit = interval, limit
+        self._clock = clock
+        self._essential = essential
+        self._stop = threading.Event()
+        self._looked = threading.Event()
+        self._since: float | None = clock.monotonic()
+        self._last: _Outcome | None = None
+        self._told: bool | None = None
+        self._thread = threading.Thread(target=self._run, name=f"check-{name}"[:60], daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Look no more. A look that hangs is left behind."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def wait_first(self, timeout: float) -> bool:
+        """Wait for the first look; False after `timeout` seconds without its answer."""
+        return self._looked.wait(timeout)
+
+    def check(self) -> Check:
+        """The newest answer, or for how long there has been none. Never blocks."""
+        now = self._clock.monotonic()
+        since, last = self._since, self._last
+        if since is not None and now - since > self._limit:
+            check = Check(False, f"no answer for {now - since:.0f} s", since, self._essential)
+        elif last is None:
+            return Check(False, "not looked at yet", now, self._essential)
+        else:
+            check = Check(last.ok, last.detail, last.at, self._essential)
+        if check.ok != self._told:
+            self._told = check.ok
+            level = log.info if check.ok else log.warning
+            level("check.changed", check=self.name, ok=check.ok, detail=check.detail)
+        return check
+
+    def _run(self) -> None:
+        while True:
+            self._since = self._clock.monotonic()
+            try:
+                ok, detail = True, self._look()
+            except ClippingError as error:
+                ok, detail = False, error.message
+            except Exception as error:  # a thread's root: a check that can't be made has failed
+                log.exception("check.broken", check=self.name)
+                ok, detail = False, f"the check itself failed: {error!r}"
+            self._last, self._since = _Outcome(ok, detail, self._clock.monotonic()), None
+            self._looked.set()
+            if self._stop.wait(self._interval):
+                return

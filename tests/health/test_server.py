@@ -1,0 +1,208 @@
+"""The agent's HTTP pages, over real sockets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import requests
+
+from clipping.clock import ManualClock, SystemClock
+from clipping.errors import ConfigurationError
+from health.limits import CALLER_BURST
+from health.server import CONNECTIONS, HealthServer
+from health.snapshot import MAX_AGE_SECONDS, Check, ClipInHand, LeaseSeen, Snapshot
+from tests.support.waiting import eventually
+
+
+class Page:
+    """A served snapshot that the test may change."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.snapshot = Snapshot(agent_id="nas-1", cluster="c", role="active", epoch=0, at=0.0, version="1")
+        self.server = HealthServer("127.0.0.1", 0, lambda: self.snapshot, self.clock)
+        self.server.start()
+
+    def get(self, path: str = "/health") -> requests.Response:
+        return requests.get(f"http://127.0.0.1:{self.server.port}{path}", timeout=10)
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    page = Page()
+    yield page
+    page.server.close()
+
+
+def with_checks(role: str = "active", **checks: bool) -> Snapshot:
+    made = {name: Check(ok, "fine" if ok else "gone", 0.0) for name, ok in checks.items()}
+    work = (ClipInHand("clip-1", "cutting", 41.26),)
+    lease = LeaseSeen("nas-1", 12.0)
+    return Snapshot("nas-1", "c", role, 7, 0.0, "1", in_flight=work, checks=made, lease=lease)
+
+
+def test_well(page: Page) -> None:
+    page.snapshot = with_checks(spool=True)
+    page.clock.advance(2)
+    answer = page.get()
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ok",
+        "agent_id": "nas-1",
+        "cluster": "c",
+        "role": "active",
+        "epoch": 7,
+        "lease": {"holder": "nas-1", "remaining_seconds": 10.0},
+        "in_flight": [{"request_id": "clip-1", "stage": "cutting", "progress_percent": 41.3}],
+        "eligible": True,
+        "reasons": [],
+        "checks": {"spool": {"ok": True, "detail": "fine", "age_seconds": 2.0}},
+        "snapshot_age_seconds": 2.0,
+        "version": "1",
+    }
+
+
+def test_a_failed_check_is_told_and_is_503(page: Page) -> None:
+    page.snapshot = with_checks(spool=True, nas=False)
+    answer = page.get()
+    assert (answer.status_code, answer.json()["status"]) == (503, "failing")
+    assert answer.json()["reasons"] == ["nas: gone"]
+    assert page.get("/health/ready").status_code == 503
+    assert page.get("/health/live").status_code == 200  # restarting it would not bring the NAS back
+
+
+def test_a_stuck_agent_is_not_alive(page: Page) -> None:
+    page.clock.advance(MAX_AGE_SECONDS + 1)
+    assert page.get("/health/live").status_code == 503
+    answer = page.get()
+    assert answer.status_code == 503
+    assert "16.0 s old" in answer.json()["reasons"][0]
+    assert answer.json()["eligible"] is False
+    assert page.get("/health/active").status_code == 503
+
+
+def test_only_the_one_that_leads_is_active_and_both_are_ready(page: Page) -> None:
+    page.snapshot = with_checks(role="standby")
+    assert (page.get("/health/ready").status_code, page.get("/health/active").status_code) == (200, 503)
+    page.snapshot = with_checks(role="active")
+    assert (page.get("/health/ready").status_code, page.get("/health/active").status_code) == (200, 200)
+    page.clock.advance(12.5)  # nobody has made a new snapshot, and the lease of the old one is over
+    assert (page.get("/health/ready").status_code, page.get("/health/active").status_code) == (200, 503)
+
+
+def test_metrics_are_prometheus_text(page: Page) -> None:
+    answer = page.get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert "process_resident_memory_bytes" in answer.text
+    assert "clipping_takeovers_total" in answer.text
+
+
+def test_a_taken_port_is_a_configuration_error(page: Page) -> None:
+    with pytest.raises(ConfigurationError, match=r"health\.port"):
+        HealthServer("127.0.0.1", page.server.port, lambda: page.snapshot, page.clock)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"GET /health HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", id="header"),
+        pytest.param(b"POST /health HTTP/1.1\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000, id="body"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", id="tls"),
+    ],
+)
+def test_hostile_requests_are_refused(page: Page, sent: bytes) -> None:
+    with closing(socket.create_connection(("127.0.0.1", page.server.port))) as connection:
+        connection.settimeout(10)
+        connection.sendall(sent)
+        assert connection.recv(100).split()[1] in (b"400", b"405", b"413", b"431")
+    assert page.get().status_code == 200
+
+
+def test_clients_that_never_finish_their_request_give_way_to_others(page: Page) -> None:
+    slow = [socket.create_connection(("127.0.0.1", page.server.port)) for _ in range(3 * CONNECTIONS)]
+    try:
+        for connection in slow:
+            try:
+                connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")  # and never the end
+            except OSError:
+                pass  # it had to give way already
+        begun = time.monotonic()
+        assert page.get().status_code == 200
+        assert time.monotonic() - begun < 5
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_a_caller_beyond_its_limit_is_refused_and_others_are_not(page: Page) -> None:
+    codes = Counter(page.get().status_code for _ in range(int(CALLER_BURST) + 10))  # the clock stands still
+    assert codes == {200: int(CALLER_BURST), 429: 10}
+    with closing(
+        socket.create_connection(("127.0.0.1", page.server.port), source_address=("127.0.0.2", 0))
+    ) as other:
+        other.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        assert other.recv(100).split()[1] == b"200"
+
+
+@pytest.mark.slow
+def test_a_flood_neither_silences_the_page_for_others_nor_stalls_the_agents_other_threads() -> None:
+    clock = SystemClock()
+    server = HealthServer("127.0.0.1", 0, lambda: _now(clock), clock)
+    server.start()
+    stop = threading.Event()
+    answered: Counter[bytes] = Counter()
+    floods = [
+        threading.Thread(target=_flood, args=(server.port, stop, answered), name=f"flood-{n}")
+        for n in range(8)
+    ]
+    worst, last = 0.0, time.monotonic()
+    try:
+        for flood in floods:
+            flood.start()
+        polled = 0
+        until = time.monotonic() + 6
+        while time.monotonic() < until:
+            time.sleep(0.05)  # as the coordinator waits for its next tick
+            now = time.monotonic()
+            worst, last = max(worst, now - last), now
+            if int(until - now) < 6 - polled:
+                polled += 1
+                assert _poll(server.port) == b"200"
+                last = time.monotonic()
+        eventually(lambda: answered[b"429"] > 100, "the flood to be refused")
+        assert polled >= 5
+    finally:
+        stop.set()
+        for flood in floods:
+            flood.join(10)
+        server.close()
+    assert worst < 2.0
+
+
+def _now(clock: SystemClock) -> Snapshot:
+    return Snapshot("nas-1", "c", "active", 0, clock.monotonic(), "1")
+
+
+def _poll(port: int) -> bytes:
+    """A standby's poll, from another address than the flood's."""
+    with closing(
+        socket.create_connection(("127.0.0.1", port), timeout=3, source_address=("127.0.0.2", 0))
+    ) as s:
+        s.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        return s.recv(100).split()[1]
+
+
+def _flood(port: int, stop: threading.Event, answered: Counter[bytes]) -> None:
+    while not stop.is_set():
+        try:
+            with closing(socket.create_connection(("127.0.0.1", port), timeout=3)) as connection:
+                connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+                answered[connection.recv(100).split(b" ")[1]] += 1
+        except (OSError, IndexError):
+            continue
