@@ -12,4 +12,22 @@ _RANDOM_LENGTH = 16
 
 def new_request_id(now: datetime) -> str:
     """`clip-YYYYMMDD-` and 16 random characters of Crockford base32, lower case."""
-    return f"clip-{now:%Y%m%d}-" + "".join(secrets.choice(_CROCKFORD) for _ in range(_RANDOM_LENGTH))
+    return _named("clip", now)
+
+
+def new_operation_id(now: datetime) -> str:
+    """`failover-YYYYMMDD-` and 16 random characters."""
+    return _named("failover", now)
+
+
+def _named(kind: str, now: datetime) -> str:
+    return f"{kind}-{now:%Y%m%d}-" + "".join(secrets.choice(_CROCKFORD) for _ in range(_RANDOM_LENGTH))
+
+
+def new_batch_id(now: datetime) -> str:
+    """`batch-YYYYMMDD-` and as many random characters."""
+    return f"batch-{now:%Y%m%d}-" + _random()
+
+
+def _random() -> str:
+    return "".join(secrets.choice(_CROCKFORD) for _ in range(_RANDOM_LENGTH))

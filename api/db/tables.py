@@ -104,6 +104,7 @@ class Clip(Base):
     """The completion message that ended it, as it came: JSON."""
     duration_seconds: Mapped[float | None] = mapped_column(Double, default=None)
     processing_time_seconds: Mapped[float | None] = mapped_column(Double, default=None)
+    file_size_bytes: Mapped[int | None] = mapped_column(BigInteger, default=None)
 
     __table_args__ = (
         Index(None, "lane", "status"),

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import JSON, DateTime, TableClause, column, insert, inspect, table, text
 from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.types import TypeEngine
 
 from api.db import clips, outbox, schema
 from api.db.engine import Database
 from api.db.tables import Base
 from clipping.errors import ConfigurationError, QueueUnavailable
 from clipping.messages import ClipRequest, RequestMessage
-from tests.api.messages import NOW, REQUEST_ID
+from tests.api.messages import NOW, REQUEST_ID, completed
 from tests.support.postgres import PostgresServer
 
 
@@ -207,33 +210,52 @@ def test_times_come_back_in_utc(database: Database) -> None:
     assert found.created_at.tzinfo is NOW.tzinfo
 
 
-def test_an_old_database_keeps_what_is_in_it(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
+def test_an_old_database_keeps_what_is_in_it(database_url: str) -> None:
+    database = Database(database_url, connections=2)
     config = schema.alembic_config()
+    request = {
+        "request_id": REQUEST_ID,
+        "owner": "web",
+        "hand_id": "hand-1",
+        "mode": "copy",
+        "lane": "interactive",
+        "spec": {},
+        "status": "completed",
+        "attempt": 1,
+        "epoch": 0,
+        "seq": 0,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "completion": completed().to_json().decode(),
+    }
+    entry = {
+        "request_id": REQUEST_ID,
+        "data": b"x",
+        "attributes": {},
+        "created_at": NOW,
+        "attempts": 0,
+        "next_attempt_at": NOW,
+    }
     with database.exclusive() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        connection.execute(
-            text(
-                "INSERT INTO requests (request_id, owner, hand_id, mode, lane, spec, status,"
-                " attempt, epoch, seq, created_at, updated_at)"
-                " VALUES (:id, 'web', 'h', 'copy', 'interactive', '{}', 'queued',"
-                " 0, 0, 0, '2026-11-20 08:15:30', '2026-11-20 08:15:30')"
-            ),
-            {"id": REQUEST_ID},
-        )
-        connection.execute(
-            text(
-                "INSERT INTO outbox (request_id, data, attributes, created_at, attempts, next_attempt_at)"
-                " VALUES (:id, x'00', '{}', '2026-11-20 08:15:30', 0, '2026-11-20 08:15:30')"
-            ),
-            {"id": REQUEST_ID},
-        )
+        for table, values in (("requests", request), ("outbox", entry)):
+            connection.execute(insert(table_of(table, values)).values(values))
     schema.migrate(database)
     with database.read() as session:
         found = clips.find(session, REQUEST_ID)
         assert found is not None
         assert (found.revision, found.resumed_count, found.lost_count, found.short) == (1, 0, 0, False)
-        assert found.last_sign_at == NOW
+        assert (found.last_sign_at, found.file_size_bytes) == (NOW, 1000)
         assert outbox.oldest(session) == NOW
     database.close()
+
+
+def table_of(name: str, values: dict[str, Any]) -> TableClause:
+    """A table as a migration of long ago made it, which the models no longer describe."""
+    types: dict[type, TypeEngine[Any]] = {datetime: DateTime(timezone=True)}
+    named = [
+        column(key, JSON() if key in ("spec", "attributes") else types.get(type(value)))
+        for key, value in values.items()
+    ]
+    return table(name, *named)

@@ -23,6 +23,7 @@ def _added() -> tuple[sa.Column[Any], ...]:
         sa.Column("checkpoint", sa.JSON()),
         sa.Column("cancel_requested_at", sa.DateTime(timezone=True)),
         sa.Column("lost_count", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.Column("file_size_bytes", sa.BigInteger()),
     )
 
 
@@ -35,6 +36,7 @@ def upgrade() -> None:
         for column in _added():
             requests.add_column(column)
     _restore_outbox()
+    _fill_sizes()
     op.create_index("ix_requests_created_at", "requests", ["created_at", "request_id"])
     op.create_index("ix_requests_owner_created_at", "requests", ["owner", "created_at", "request_id"])
     op.create_index("ix_requests_hand_id_created_at", "requests", ["hand_id", "created_at", "request_id"])
@@ -112,3 +114,10 @@ def _restore_outbox() -> None:
     if op.get_bind().dialect.name == "sqlite":
         op.execute("INSERT OR IGNORE INTO outbox SELECT * FROM outbox_kept")
         op.execute("DROP TABLE outbox_kept")
+
+
+def _fill_sizes() -> None:
+    value = "json_extract(completion, '$.file_size_bytes')"
+    if op.get_bind().dialect.name != "sqlite":
+        value = "(completion::json ->> 'file_size_bytes')::bigint"
+    op.execute(f"UPDATE requests SET file_size_bytes = {value} WHERE completion IS NOT NULL")
