@@ -6,10 +6,21 @@ ClippingError
 │   ├── Unauthorized                 UNAUTHORIZED
 │   ├── Forbidden                    FORBIDDEN
 │   ├── NotFound                     NOT_FOUND
+│   ├── MethodNotAllowed             METHOD_NOT_ALLOWED
 │   ├── NotReady                     NOT_READY
+│   ├── AlreadyFinished              ALREADY_FINISHED
+│   ├── IdempotencyConflict          IDEMPOTENCY_CONFLICT
+│   ├── InvalidPeriod                INVALID_PERIOD
 │   ├── Expired                      EXPIRED
 │   ├── PayloadTooLarge              PAYLOAD_TOO_LARGE
 │   ├── UnsupportedMediaType         UNSUPPORTED_MEDIA_TYPE
+│   ├── RangeNotSatisfiable          RANGE_NOT_SATISFIABLE
+│   ├── HeadersTooLarge              HEADERS_TOO_LARGE
+│   ├── RateLimited                  RATE_LIMITED
+│   ├── QuotaExceeded                QUOTA_EXCEEDED
+│   ├── RateLimited                  RATE_LIMITED
+│   ├── QuotaExceeded                QUOTA_EXCEEDED
+│   ├── TooManyStreams               TOO_MANY_STREAMS
 │   ├── NotPossible                  NOT_POSSIBLE
 │   ├── OperationRunning             OPERATION_RUNNING
 │   ├── NoEligibleTarget             NO_ELIGIBLE_TARGET
@@ -25,6 +36,7 @@ ClippingError
 │   ├── CutVerificationFailed        CUT_VERIFICATION_FAILED
 │   ├── OutputTooLarge               OUTPUT_TOO_LARGE
 │   ├── TimeLimit                    TIME_LIMIT
+│   ├── Lost                         LOST
 │   └── Cancelled                    CANCELLED
 ├── TransientError                   trying again may help: retry with backoff, the last attempt fails visibly
 │   ├── SourceUnavailable            SOURCE_UNAVAILABLE
@@ -53,13 +65,17 @@ class ClippingError(Exception):
 
 
 class RequestError(ClippingError):
-    """The caller's request can't be served as it is; `field` names the one to blame, if one is."""
+    """The caller's request can't be served as it is; `field` names the one to blame, if one is.
+
+    `retry_after` is the number of seconds after which the same request may be served.
+    """
 
     status: ClassVar[int] = 400
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    def __init__(self, message: str, *, field: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.field = field
+        self.retry_after = retry_after
 
 
 class InvalidRequest(RequestError):
@@ -86,10 +102,34 @@ class NotFound(RequestError):
     code, status = "NOT_FOUND", 404
 
 
+class MethodNotAllowed(RequestError):
+    """The address is there, and does not do that."""
+
+    code, status = "METHOD_NOT_ALLOWED", 405
+
+
 class NotReady(RequestError):
     """The clip is not finished, or failed."""
 
     code, status = "NOT_READY", 409
+
+
+class AlreadyFinished(RequestError):
+    """The clip has ended: there is nothing left to cancel."""
+
+    code, status = "ALREADY_FINISHED", 409
+
+
+class IdempotencyConflict(RequestError):
+    """The `Idempotency-Key` was used for another request within the last day."""
+
+    code, status = "IDEMPOTENCY_CONFLICT", 409
+
+
+class InvalidPeriod(RequestError):
+    """Statistics are not kept for such a period."""
+
+    code = "INVALID_PERIOD"
 
 
 class Expired(RequestError):
@@ -108,6 +148,58 @@ class UnsupportedMediaType(RequestError):
     """The body is not application/json."""
 
     code, status = "UNSUPPORTED_MEDIA_TYPE", 415
+
+
+class RateLimited(RequestError):
+    """More calls in a minute than `limits.requests_per_minute`."""
+
+    code, status = "RATE_LIMITED", 429
+
+
+class QuotaExceeded(RequestError):
+    """More upright clips in a day than `limits.shorts_per_day`."""
+
+    code, status = "QUOTA_EXCEEDED", 429
+
+
+class TooManyStreams(RequestError):
+    """As many event streams are open as `api.event_streams` allows."""
+
+    code, status = "TOO_MANY_STREAMS", 503
+
+
+class RangeNotSatisfiable(RequestError):
+    """The asked-for bytes lie behind the file's end."""
+
+    code, status = "RANGE_NOT_SATISFIABLE", 416
+
+
+class HeadersTooLarge(RequestError):
+    """The request's headers are above the server's limit."""
+
+    code, status = "HEADERS_TOO_LARGE", 431
+
+
+class _Later(RequestError):
+    """The caller may try again after so many seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(_Later):
+    """Too many calls in a minute."""
+
+    code = "RATE_LIMITED"
+
+
+class QuotaExceeded(_Later):
+    """The day's quota is used up."""
+
+    code = "QUOTA_EXCEEDED"
 
 
 class NotPossible(RequestError):
@@ -196,6 +288,12 @@ class TimeLimit(PermanentError):
     """The cut took longer than `cutting.time_limit_seconds`."""
 
     code = "TIME_LIMIT"
+
+
+class Lost(PermanentError):
+    """No agent gave a sign of life, however often the request was published."""
+
+    code = "LOST"
 
 
 class Cancelled(PermanentError):
