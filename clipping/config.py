@@ -82,6 +82,10 @@ class Agent(_Section):
     """Keep this much of the spool's disk free: a clip that would leave less waits."""
 
 
+Origin = Annotated[
+    str, StringConstraints(pattern=r"^https?://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[1-9][0-9]{0,4})?$")
+]
+"""What a browser sends as `Origin`: scheme, host and port, lower case, without a path."""
 TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9._~%+-]{2,254}$")]
 """What Pub/Sub takes as the name of a topic or a subscription."""
 
@@ -251,9 +255,11 @@ class ApiKey(_Section):
 class Oidc(_Section):
     """Callers with a Google identity token instead of a key."""
 
-    audience: str
+    audience: Annotated[str, StringConstraints(min_length=1)]
     """The `aud` of the token: this service's address, as the callers name it."""
-    accounts: dict[str, Literal["client", "admin"]]
+    accounts: dict[
+        Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")], Literal["client", "admin"]
+    ]
     """Which verified e-mail addresses may come in, and as what."""
     certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
     """Where the signers' certificates are."""
@@ -262,7 +268,7 @@ class Oidc(_Section):
 class Push(_Section):
     """Pub/Sub push to `/v1/internal/pubsub`."""
 
-    audience: str
+    audience: Annotated[str, StringConstraints(min_length=1)]
     """The `aud` of the token, as configured on the subscription."""
     service_account: str
     """The `email` of the token: whom Pub/Sub signs as."""
@@ -294,7 +300,10 @@ class Api(_Section):
     database_pool: Annotated[int, Field(ge=1, le=500)] | None = None
     """Database connections of one process, at most. Default: one for each thread. Instances x workers x this
     must stay below PostgreSQL's max_connections."""
-    cors_origins: list[str] = Field(default_factory=list)
+    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    """How many proxies stand before the service and add to X-Forwarded-For: 1 on Cloud Run. They say where
+    a call comes from. 0: the header is not believed."""
+    cors_origins: list[Origin] = Field(default_factory=list)
     """Web pages of these origins may call the API from a browser, such as `https://clips.example.com`."""
     keep_days: Annotated[int, Field(ge=1)] = 90
     """How long finished requests stay in the database."""
