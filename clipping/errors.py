@@ -18,8 +18,6 @@ ClippingError
 │   ├── HeadersTooLarge              HEADERS_TOO_LARGE
 │   ├── RateLimited                  RATE_LIMITED
 │   ├── QuotaExceeded                QUOTA_EXCEEDED
-│   ├── RateLimited                  RATE_LIMITED
-│   ├── QuotaExceeded                QUOTA_EXCEEDED
 │   ├── TooManyStreams               TOO_MANY_STREAMS
 │   ├── NotPossible                  NOT_POSSIBLE
 │   ├── OperationRunning             OPERATION_RUNNING
@@ -178,28 +176,6 @@ class HeadersTooLarge(RequestError):
     """The request's headers are above the server's limit."""
 
     code, status = "HEADERS_TOO_LARGE", 431
-
-
-class _Later(RequestError):
-    """The caller may try again after so many seconds."""
-
-    status = 429
-
-    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
-
-
-class RateLimited(_Later):
-    """Too many calls in a minute."""
-
-    code = "RATE_LIMITED"
-
-
-class QuotaExceeded(_Later):
-    """The day's quota is used up."""
-
-    code = "QUOTA_EXCEEDED"
 
 
 class NotPossible(RequestError):
