@@ -5,18 +5,20 @@ from __future__ import annotations
 from flask import Flask
 
 from api import headers, problems
+from api.cluster.coordination import Coordination
+from api.cluster.failovers import Failovers
 from api.consumers import SLOTS, Consumers
 from api.db.engine import Database
 from api.dispatch import Dispatcher
 from api.estimates import Estimator
 from api.intake import KINDS, Intake
 from api.oidc import PushVerifier
-from api.routes import clips, docs, files, health, internal
+from api.routes import admin, clips, docs, files, health, internal
 from api.services import Services
 from clipping.bus.publisher import Publisher
 from clipping.clock import SystemClock
 from clipping.config import Config
-from clipping.store.open import open_store
+from clipping.store.open import open_coordination_store, open_store
 
 
 def create_app(config: Config) -> Flask:
@@ -28,8 +30,8 @@ def create_app(config: Config) -> Flask:
     app.extensions["clipping"] = build_services(config)
     headers.install(app)
     problems.install(app)
-    for blueprint in (clips.blueprint, files.blueprint, health.blueprint, docs.blueprint, internal.blueprint):
-        app.register_blueprint(blueprint)
+    for routes in (clips, files, health, docs, internal, admin):
+        app.register_blueprint(routes.blueprint)
     return app
 
 
@@ -40,11 +42,18 @@ def build_services(config: Config) -> Services:
     publisher = Publisher(config.pubsub.project, timeout_seconds=config.pubsub.publish_timeout_seconds)
     intake = Intake(database, clock)
     push = config.api.push
+    coordination = Coordination(
+        open_coordination_store(config),
+        config.agent.cluster,
+        has_leader=config.ha.mode == "primary-standby",
+    )
     return Services(
         config=config,
         clock=clock,
         database=database,
         store=open_store(config),
+        coordination=coordination,
+        failovers=Failovers(database, coordination, clock, cluster=config.agent.cluster, ha=config.ha),
         publisher=publisher,
         dispatcher=Dispatcher(database, publisher, config.pubsub.requests_topic, clock),
         intake=intake,

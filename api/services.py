@@ -7,6 +7,8 @@ from typing import cast
 
 from flask import current_app
 
+from api.cluster.coordination import Coordination
+from api.cluster.failovers import Failovers
 from api.consumers import Consumers
 from api.db.engine import Database
 from api.dispatch import Dispatcher
@@ -29,6 +31,9 @@ class Services:
     clock: Clock
     database: Database
     store: Store
+    coordination: Coordination
+    """The agents' documents in the store."""
+    failovers: Failovers
     publisher: Publisher
     dispatcher: Dispatcher
     intake: Intake
@@ -48,6 +53,7 @@ class Services:
         if self.consumers is not None:
             self.consumers.stop(timeout / 2)
         self.dispatcher.stop(timeout / 2)
+        self.coordination.close()
         self.publisher.close(1.0)
         self.database.close()
 

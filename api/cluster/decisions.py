@@ -1,0 +1,71 @@
+"""Which agent takes over when an administrator asks for it, or why none can. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from api.cluster.snapshot import AgentSeen, Snapshot, ineligible
+from clipping.errors import InvalidRequest, NoEligibleTarget, NotFound, NotPossible
+
+NO_LEADER = "the agents elect nobody (ha.mode is pool or single): each of them works"
+
+
+@dataclass(frozen=True)
+class Handover:
+    """From whose lease, to whom, at which epoch."""
+
+    old_primary: str
+    target: str
+    epoch: int
+
+
+def choose(snapshot: Snapshot, agent_id: str, target: str | None) -> Handover:
+    """The handover that `agent_id` and `target` ask for.
+
+    `agent_id` is the agent that leads, which hands over to `target` or to the best standby, or it is a
+    standby, which takes over. A dead leader makes no difference: the standby then waits for its lease to run
+    out. Raises `NotFound`, `NotPossible`, `NoEligibleTarget` or `InvalidRequest`.
+    """
+    for name, field in ((agent_id, "agent_id"), (target, "target")):
+        if name is not None and name != snapshot.holder and snapshot.agent(name) is None:
+            raise NotFound(f"there is no agent {name} in the cluster {snapshot.cluster}", field=field)
+    if not snapshot.has_leader:
+        raise NotPossible(NO_LEADER)
+    if snapshot.lease is None:
+        raise NotPossible(
+            "there is no lease: no agent has led yet, or somebody deleted it. Wait for the agents"
+        )
+    if agent_id != snapshot.holder:
+        if target not in (None, agent_id):
+            raise InvalidRequest(
+                f"{agent_id} does not lead, so it is the one to take over: leave target out", field="target"
+            )
+        target = agent_id
+    elif target == agent_id:
+        raise NotPossible(f"{agent_id} leads already", field="target")
+    chosen = _checked(snapshot, target) if target is not None else _best(snapshot)
+    return Handover(snapshot.lease.lease.holder, chosen, snapshot.lease.lease.epoch)
+
+
+def _checked(snapshot: Snapshot, target: str) -> str:
+    agent = snapshot.agent(target)
+    why = ineligible(agent, snapshot) if agent else "it has not been heard of"
+    if why is not None:
+        raise NoEligibleTarget(f"{target} can't take over: {why}")
+    return target
+
+
+def _best(snapshot: Snapshot) -> str:
+    """The standby of the lowest rank; of several, the first by name."""
+    others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.holder]
+    if not others:
+        raise NotPossible(f"{snapshot.holder} leads, and there is no other agent")
+    able = [agent for agent in others if ineligible(agent, snapshot) is None]
+    if not able:
+        told = "; ".join(f"{agent.agent_id}: {ineligible(agent, snapshot)}" for agent in others)
+        raise NoEligibleTarget(f"no agent can take over: {told}")
+    return min(able, key=_preference).agent_id
+
+
+def _preference(agent: AgentSeen) -> tuple[int, str]:
+    return agent.record.rank if agent.record else 0, agent.agent_id

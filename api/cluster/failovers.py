@@ -1,0 +1,223 @@
+"""Planned failovers and pauses: written down here, told to the agents, and followed to their end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from api.cluster.coordination import Coordination
+from api.cluster.decisions import NO_LEADER, choose
+from api.cluster.outcome import Operation, follow, told
+from api.cluster.snapshot import Snapshot
+from api.db import failovers as rows
+from api.db.engine import Database
+from clipping.clock import Clock
+from clipping.cluster import FailoverIntent, FailoverMode, Intent, Pause
+from clipping.config import Ha
+from clipping.errors import (
+    CoordinationUnavailable,
+    NotPossible,
+    OperationRunning,
+    QueueUnavailable,
+    VersionMismatch,
+)
+from clipping.ids import new_operation_id
+from clipping.log import get_logger
+
+POLL_SECONDS = 0.5
+"""How often a caller's wait looks at the store."""
+SPARE_SECONDS = 60.0
+"""What a failover may take on top of the drain and of two leases' time."""
+WATCHED = timedelta(hours=1)
+"""So long an intent that came to nothing is looked for in the store, to be taken back."""
+_TRIES = 5
+
+log = get_logger(__name__)
+
+
+class Failovers:
+    """What the admin routes do. Any instance can follow what another has begun."""
+
+    def __init__(self, database: Database, coordination: Coordination, clock: Clock, *, cluster: str, ha: Ha):
+        self._database = database
+        self._coordination = coordination
+        self._clock = clock
+        self._cluster = cluster
+        self._lasts = {
+            "graceful": timedelta(seconds=ha.drain_seconds + 2 * ha.ttl_seconds + SPARE_SECONDS),
+            "fast": timedelta(seconds=2 * ha.ttl_seconds + SPARE_SECONDS),
+        }
+
+    def begin(
+        self, agent_id: str, *, target: str | None, mode: FailoverMode, reason: str, requested_by: str
+    ) -> Operation:
+        """Tell the agents to hand over. Raises why not, and then nothing is changed."""
+        for _ in range(_TRIES):
+            snapshot = self._coordination.snapshot()
+            self._refuse_second(snapshot)
+            handover = choose(snapshot, agent_id, target)
+            now = self._now()
+            operation = Operation(
+                operation_id=new_operation_id(now),
+                cluster=self._cluster,
+                requested_agent=agent_id,
+                old_primary=handover.old_primary,
+                target=handover.target,
+                old_epoch=handover.epoch,
+                mode=mode,
+                reason=reason,
+                requested_by=requested_by,
+                created_at=now,
+                expires_at=now + self._lasts[mode],
+            )
+            if self._tell(operation, snapshot):
+                log.info(
+                    "failover.requested",
+                    operation_id=operation.operation_id,
+                    old_primary=operation.old_primary,
+                    target=operation.target,
+                    epoch=operation.old_epoch,
+                    mode=mode,
+                    requested_by=requested_by,
+                    reason=reason or None,
+                )
+                return operation
+        raise OperationRunning("others change the agents' intent all the time: try again in a moment")
+
+    def find(self, operation_id: str) -> Operation | None:
+        """The operation as it is now."""
+        with self._database.read() as session:
+            operation = rows.find(session, operation_id)
+        if operation is None or operation.finished:
+            return operation
+        return self._followed(operation, self._coordination.snapshot())
+
+    def wait(self, operation: Operation, seconds: float) -> Operation:
+        """The operation as soon as it is finished, or as it is after `seconds`."""
+        give_up = self._clock.monotonic() + seconds
+        while not operation.finished and (left := give_up - self._clock.monotonic()) > 0:
+            self._clock.sleep(min(POLL_SECONDS, left))
+            try:
+                operation = self._followed(operation, self._coordination.snapshot())
+            except (CoordinationUnavailable, QueueUnavailable) as error:
+                # The agents were told: what comes of it is seen when the store is back.
+                log.warning("failover.unseen", operation_id=operation.operation_id, reason=error.message)
+        return operation
+
+    def pause(self, *, reason: str, until: datetime | None, paused_by: str) -> Snapshot:
+        """No automatic takeover from now on. The cluster as it is then."""
+        pause = Pause(reason=reason, paused_by=paused_by, paused_at=self._now(), until=until)
+        return self._set_pause(pause, reason=reason, by=paused_by)
+
+    def resume(self, *, reason: str, resumed_by: str) -> Snapshot:
+        """Automatic takeovers again. The cluster as it is then."""
+        return self._set_pause(None, reason=reason, by=resumed_by)
+
+    def tidy(self) -> None:
+        """Follow what nobody asks about, and take back what came to nothing. For a thread to call often."""
+        with self._database.read() as session:
+            known = rows.open_or_since(session, self._cluster, self._now() - WATCHED)
+        if not known:
+            return
+        snapshot = self._coordination.snapshot()
+        for operation in known:
+            if not operation.finished:
+                self._followed(operation, snapshot)
+            elif operation.state != "done" and told(operation, snapshot):
+                self._withdraw(operation, snapshot)
+
+    def _refuse_second(self, snapshot: Snapshot) -> None:
+        intent = snapshot.intent.failover
+        if intent is None:
+            return
+        with self._database.read() as session:
+            known = rows.find(session, intent.operation_id)
+        running = self._followed(known or self._foreign(intent), snapshot)
+        if not running.finished:
+            raise OperationRunning(
+                f"the failover {running.operation_id} from {running.old_primary} to {running.target} is "
+                f"{running.state}: wait until it is finished"
+            )
+
+    def _foreign(self, intent: FailoverIntent) -> Operation:
+        """What an intent tells that is not in this database."""
+        return Operation(
+            operation_id=intent.operation_id,
+            cluster=self._cluster,
+            requested_agent=intent.target or intent.old_primary,
+            old_primary=intent.old_primary,
+            target=intent.target or "",
+            old_epoch=intent.epoch,
+            mode=intent.mode,
+            reason=intent.reason,
+            requested_by=intent.requested_by,
+            created_at=intent.requested_at,
+            expires_at=intent.requested_at + self._lasts[intent.mode],
+        )
+
+    def _tell(self, operation: Operation, snapshot: Snapshot) -> bool:
+        """Write the operation down, then tell the agents. False when another was quicker."""
+        with self._database.write() as session:
+            rows.add(session, operation)
+        intent = Intent(failover=operation.intent(), pause=snapshot.intent.pause)
+        try:
+            self._coordination.replace_intent(intent, expected=snapshot.intent_version)
+        except VersionMismatch:
+            with self._database.write() as session:
+                rows.remove(session, operation.operation_id)
+            return False
+        except CoordinationUnavailable as error:
+            # Should the write get through all the same, `tidy` takes it back.
+            self._store(replace(operation, state="failed", error=error.message))
+            raise
+        return True
+
+    def _followed(self, operation: Operation, snapshot: Snapshot) -> Operation:
+        followed = follow(operation, snapshot, now=self._now())
+        if followed != operation:
+            self._store(followed)
+            log.info(
+                "failover." + followed.state,
+                operation_id=followed.operation_id,
+                before=operation.state,
+                new_primary=followed.new_primary,
+                epoch=followed.epoch,
+                error=followed.error,
+            )
+        if followed.state in ("failed", "expired") and told(followed, snapshot):
+            self._withdraw(followed, snapshot)
+        return followed
+
+    def _store(self, operation: Operation) -> None:
+        with self._database.write() as session:
+            rows.store(session, operation)
+
+    def _withdraw(self, operation: Operation, snapshot: Snapshot) -> None:
+        """Tell the agents no longer: an intent that came to nothing must not be acted on next week."""
+        try:
+            intent = Intent(pause=snapshot.intent.pause)
+            self._coordination.replace_intent(intent, expected=snapshot.intent_version)
+        except VersionMismatch:
+            return  # somebody else changed it: if it is still told, the next look finds it
+        log.info("failover.withdrawn", operation_id=operation.operation_id)
+
+    def _set_pause(self, pause: Pause | None, *, reason: str, by: str) -> Snapshot:
+        for _ in range(_TRIES):
+            snapshot = self._coordination.snapshot()
+            if not snapshot.has_leader:
+                raise NotPossible(NO_LEADER)
+            if pause is None and snapshot.intent.pause is None:
+                return snapshot
+            intent = Intent(failover=snapshot.intent.failover, pause=pause)
+            try:
+                self._coordination.replace_intent(intent, expected=snapshot.intent_version)
+            except VersionMismatch:
+                continue
+            log.info("cluster.paused" if pause else "cluster.resumed", by=by, reason=reason or None)
+            return replace(snapshot, intent=intent)
+        raise OperationRunning("others change the agents' intent all the time: try again in a moment")
+
+    def _now(self) -> datetime:
+        """In milliseconds, as the documents and the answers write it."""
+        now = self._clock.now()
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)

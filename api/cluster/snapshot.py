@@ -1,0 +1,144 @@
+"""A cluster at one moment, as its documents in the store describe it. Pure.
+
+Ages are differences of two times of the store's own clock: when an object was written, and now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from clipping.cluster import HEARTBEAT_SECONDS, AgentRecord, Intent, Lease
+
+DOWN_SECONDS = 3 * HEARTBEAT_SECONDS
+"""An agent that has not written for so long is down: it does so three times in this time."""
+
+AgentWord = Literal["active", "standby", "draining", "fenced", "down"]
+
+
+@dataclass(frozen=True)
+class LeaseSeen:
+    """The lease as it is in the store."""
+
+    lease: Lease
+    written_at: datetime
+    age_seconds: float
+
+    @property
+    def led(self) -> bool:
+        """Whether somebody leads: a lease that has not changed for its TTL has run out."""
+        return self.lease.state == "held" and not self.has_run_out
+
+    @property
+    def has_run_out(self) -> bool:
+        return self.age_seconds > self.lease.ttl_seconds
+
+
+@dataclass(frozen=True)
+class AgentSeen:
+    """An agent's own document. `record` is None where that can't be read; `problem` says why then."""
+
+    agent_id: str
+    written_at: datetime
+    age_seconds: float
+    record: AgentRecord | None
+    problem: str = ""
+
+    @property
+    def down(self) -> bool:
+        return self.record is None or self.age_seconds > DOWN_SECONDS
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All documents of a cluster. `has_leader`: whether its agents elect one (`ha.mode`)."""
+
+    cluster: str
+    has_leader: bool
+    now: datetime
+    """By the store's clock."""
+    lease: LeaseSeen | None
+    intent: Intent
+    intent_version: str | None
+    """Of the intent's object; None when there is none."""
+    agents: Sequence[AgentSeen]
+
+    @property
+    def leader(self) -> str | None:
+        """The id of the agent that leads now, by the lease."""
+        return self.lease.lease.holder if self.lease is not None and self.lease.led else None
+
+    @property
+    def holder(self) -> str | None:
+        """Whose lease it is, run out or not; None when it was given up, or when there is none."""
+        held = self.lease is not None and self.lease.lease.state == "held"
+        return self.lease.lease.holder if self.lease is not None and held else None
+
+    @property
+    def epoch(self) -> int:
+        """The lease's; without one, the highest that an agent knows of."""
+        if self.lease is not None:
+            return self.lease.lease.epoch
+        return max((agent.record.epoch for agent in self.agents if agent.record), default=0)
+
+    @property
+    def paused(self) -> bool:
+        """Whether automatic takeovers are off."""
+        return self.intent.pause is not None and self.intent.pause.holds(self.now)
+
+    def agent(self, agent_id: str) -> AgentSeen | None:
+        """The agent of that name, if it has ever written its document."""
+        return next((agent for agent in self.agents if agent.agent_id == agent_id), None)
+
+
+def word(agent: AgentSeen, snapshot: Snapshot) -> AgentWord:
+    """How an agent is, in one word: its own, unless the lease, which is written first, knows better."""
+    if agent.record is None or agent.down:
+        return "down"
+    own = agent.record.state
+    if not snapshot.has_leader:
+        return own
+    if snapshot.leader == agent.agent_id:
+        return own if own == "draining" else "active"
+    if own not in ("active", "draining"):
+        return own
+    # It wrote so while its lease was good, and stops by itself before that runs out.
+    return "draining" if _gave_up(agent, snapshot) else "fenced"
+
+
+def reasons(agent: AgentSeen, snapshot: Snapshot) -> list[str]:
+    """What keeps an agent from being well, or from taking over: its own reasons, and what the store shows."""
+    found: list[str] = []
+    if agent.record is None:
+        found.append(agent.problem)
+    elif agent.down:
+        found.append(f"down: it was last heard of {agent.age_seconds:.0f} s ago")
+    elif word(agent, snapshot) == "fenced" and agent.record.state != "fenced":
+        found.append(_lost(agent, snapshot))
+    return found + list(agent.record.reasons if agent.record else ())
+
+
+def ineligible(agent: AgentSeen, snapshot: Snapshot) -> str | None:
+    """Why the agent can't take over, as a sentence; None when it can."""
+    now = word(agent, snapshot)
+    if now == "standby" and agent.record is not None and agent.record.eligible:
+        return None
+    why = "; ".join(reasons(agent, snapshot))
+    if now == "standby":
+        return why or "it says that it is not eligible"
+    return why or f"it is {now}"
+
+
+def _gave_up(agent: AgentSeen, snapshot: Snapshot) -> bool:
+    lease = snapshot.lease.lease if snapshot.lease else None
+    return lease is not None and lease.state != "held" and lease.holder == agent.agent_id
+
+
+def _lost(agent: AgentSeen, snapshot: Snapshot) -> str:
+    if snapshot.lease is None:
+        return "there is no lease"
+    if snapshot.lease.lease.holder != agent.agent_id:
+        return f"{snapshot.lease.lease.holder} has the lease, since epoch {snapshot.epoch}"
+    return f"its lease ran out: it was last renewed {snapshot.lease.age_seconds:.0f} s ago"

@@ -1,0 +1,51 @@
+"""The planned failovers' rows. Every function takes the session of its caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from api.cluster.outcome import FINISHED, Operation
+from api.db.tables import Failover
+
+_FIELDS = tuple(field.name for field in fields(Operation))
+
+
+def add(session: Session, operation: Operation) -> None:
+    """Write a new one down."""
+    session.add(Failover(**{name: getattr(operation, name) for name in _FIELDS}))
+
+
+def find(session: Session, operation_id: str) -> Operation | None:
+    """The operation of that id."""
+    row = session.get(Failover, operation_id)
+    return _operation(row) if row else None
+
+
+def store(session: Session, operation: Operation) -> None:
+    """Write down how far it has come. One that is finished stays as it is."""
+    query = update(Failover).where(Failover.operation_id == operation.operation_id)
+    unfinished = query.where(Failover.state.not_in(FINISHED))
+    names = ("state", "new_primary", "epoch", "switched_at", "error")
+    session.execute(unfinished.values({name: getattr(operation, name) for name in names}))
+
+
+def remove(session: Session, operation_id: str) -> None:
+    """Forget one that never began."""
+    session.execute(delete(Failover).where(Failover.operation_id == operation_id))
+
+
+def open_or_since(session: Session, cluster: str, moment: datetime) -> Sequence[Operation]:
+    """Those of a cluster that are not finished, and those that were asked for since `moment`."""
+    query = select(Failover).where(
+        Failover.cluster == cluster, or_(Failover.state.not_in(FINISHED), Failover.created_at >= moment)
+    )
+    return [_operation(row) for row in session.scalars(query.order_by(Failover.created_at).limit(100))]
+
+
+def _operation(row: Failover) -> Operation:
+    return Operation(**{name: getattr(row, name) for name in _FIELDS})

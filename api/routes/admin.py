@@ -1,0 +1,146 @@
+"""What an administrator sees of the agents, and tells them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, TypeVar
+
+from flask import Blueprint, Response
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from api.auth import caller, requires
+from api.body import read_optional_json
+from api.cluster.outcome import Operation
+from api.cluster.views import ClusterView, FailoverView, PauseState
+from api.services import Services, services
+from api.views import View
+from clipping.clock import parse_rfc3339
+from clipping.cluster import FailoverMode
+from clipping.config import Name
+from clipping.errors import InvalidRequest, NotFound
+from clipping.messages import first_problem
+
+blueprint = Blueprint("admin", __name__, url_prefix="/v1/admin")
+
+DEFAULT_WAIT_SECONDS, MAX_WAIT_SECONDS = 20.0, 55.0
+"""Cloud Run and most proxies end a request after a minute."""
+LONGEST_PAUSE = timedelta(days=366)
+"""One that is forgotten should end some day. Without `until` it lasts until somebody resumes."""
+_AGENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+_OPERATION_ID = re.compile(r"failover-\d{8}-[0-9a-hjkmnp-tv-z]{16}", re.ASCII)
+
+
+def _plain(text: str) -> str:
+    if not all(character.isprintable() for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+Reason = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class FailoverRequest(_Body):
+    """How to fail over; all of it may be left out."""
+
+    target: Name | None = None
+    mode: FailoverMode = "graceful"
+    reason: Reason = ""
+    wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = DEFAULT_WAIT_SECONDS
+
+
+class PauseRequest(_Body):
+    """Why, and until when; both may be left out."""
+
+    reason: Reason = ""
+    until: Annotated[datetime, BeforeValidator(parse_rfc3339)] | None = None
+
+
+class ResumeRequest(_Body):
+    """Why; it may be left out."""
+
+    reason: Reason = ""
+
+
+Body = TypeVar("Body", bound=_Body)
+
+
+@blueprint.get("/agents")
+@requires("admin")
+def agents() -> Response:
+    """All agents of the cluster, and who leads."""
+    return _json(ClusterView.of(services().coordination.snapshot()))
+
+
+@blueprint.post("/agents/<agent_id>/failover")
+@requires("admin")
+def failover(agent_id: str) -> Response:
+    """Hand the lease over: from the agent that leads, or to a standby."""
+    parts = services()
+    asked = _body(FailoverRequest, parts)
+    if not _AGENT_ID.fullmatch(agent_id):
+        raise NotFound("there is no such agent")
+    operation = parts.failovers.begin(
+        agent_id,
+        target=asked.target,
+        mode=asked.mode,
+        reason=asked.reason,
+        requested_by=caller().name,
+    )
+    operation = parts.failovers.wait(operation, asked.wait_seconds)
+    response = _json(FailoverView.of(operation), status=200 if operation.finished else 202)
+    response.headers["Location"] = f"/v1/admin/failovers/{operation.operation_id}"
+    return response
+
+
+@blueprint.get("/failovers/<operation_id>")
+@requires("admin")
+def failover_status(operation_id: str) -> Response:
+    """What has become of a failover."""
+    return _json(FailoverView.of(_find(operation_id, services())))
+
+
+@blueprint.post("/pause")
+@requires("admin")
+def pause() -> Response:
+    """No automatic takeover. A failover that is asked for still works."""
+    parts = services()
+    asked = _body(PauseRequest, parts)
+    if asked.until is not None and not timedelta(0) < asked.until - parts.clock.now() < LONGEST_PAUSE:
+        raise InvalidRequest("until must lie in the future, and in the next year", field="until")
+    snapshot = parts.failovers.pause(reason=asked.reason, until=asked.until, paused_by=caller().name)
+    return _json(PauseState.of(snapshot))
+
+
+@blueprint.post("/resume")
+@requires("admin")
+def resume() -> Response:
+    """Automatic takeovers again."""
+    parts = services()
+    asked = _body(ResumeRequest, parts)
+    return _json(PauseState.of(parts.failovers.resume(reason=asked.reason, resumed_by=caller().name)))
+
+
+def _find(operation_id: str, parts: Services) -> Operation:
+    found = parts.failovers.find(operation_id) if _OPERATION_ID.fullmatch(operation_id) else None
+    if found is None:
+        raise NotFound("there is no such failover")
+    return found
+
+
+def _body(kind: type[Body], parts: Services) -> Body:
+    body: Any = read_optional_json(parts.config.api.max_body_bytes)
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object, or empty")
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        raise first_problem(error) from None
+
+
+def _json(view: View, *, status: int = 200) -> Response:
+    return Response(view.to_json(), status=status, mimetype="application/json")
