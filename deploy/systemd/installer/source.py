@@ -1,0 +1,89 @@
+"""What is to be installed: a checkout, or a wheel with the wheels that it needs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+
+from installer.layout import HERE
+from installer.tell import InstallError
+
+PACKAGES = ("clipping", "health", "agent", "api", "embedded")
+BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md")
+_WHEEL = re.compile(r"clipping_service-([^-]+)-[^/]*\.whl")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A version of the agent. `name` tells it from every other: the same content has the same name."""
+
+    path: Path
+    name: str
+    wheels: Path | None
+    """Where pip takes everything from. None: from the package index."""
+
+    def requirement(self, scratch: Path) -> str:
+        """What pip is asked for. A checkout is copied to `scratch`: building leaves files beside it."""
+        path = self.path
+        if path.is_dir():
+            path = scratch / "source"
+            path.mkdir()
+            for name in BUILD_FILES:
+                shutil.copy(self.path / name, path / name)
+            for name in PACKAGES:
+                shutil.copytree(self.path / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        return f"clipping-service[agent] @ {path.as_uri()}"
+
+
+def find_source(given: Path | None, wheels: Path | None) -> Source:
+    """What was given, else the wheel of ours among `wheels`, else the checkout around this file.
+
+    Raises `InstallError`.
+    """
+    if wheels is not None and not wheels.is_dir():
+        raise InstallError(f"{wheels} is not a folder of wheels")
+    path = given or (_wheel_in(wheels) if wheels is not None else HERE.parents[1])
+    if _WHEEL.fullmatch(path.name) and path.is_file():
+        return Source(path.resolve(), _wheel_name(path), wheels)
+    if not (path / "setup.cfg").is_file() or not (path / "agent").is_dir():
+        raise InstallError(
+            f"{path} is neither a checkout nor a wheel of clipping-service; name one, or use --wheels DIR"
+        )
+    if wheels is not None:
+        raise InstallError(
+            "--wheels needs a wheel of clipping-service: a checkout can't be built without the index"
+        )
+    return Source(path.resolve(), _checkout_name(path), None)
+
+
+def _wheel_in(folder: Path) -> Path:
+    found = sorted(path for path in folder.iterdir() if _WHEEL.fullmatch(path.name))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise InstallError(
+            f"{folder} must hold one wheel of clipping-service; there is: {names}. "
+            f"`pip wheel '.[agent]' --wheel-dir DIR` in a checkout makes such a folder"
+        )
+    return found[0]
+
+
+def _wheel_name(path: Path) -> str:
+    match = _WHEEL.fullmatch(path.name)
+    assert match is not None
+    return f"{match[1]}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+
+
+def _checkout_name(path: Path) -> str:
+    digest = hashlib.sha256()
+    for name in (*BUILD_FILES, *PACKAGES):
+        for file in sorted([path / name] if (path / name).is_file() else (path / name).rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                content = file.read_bytes()
+                digest.update(f"{file.relative_to(path)} {len(content)}\n".encode() + content)
+    metadata = ConfigParser(interpolation=None)
+    metadata.read(path / "setup.cfg", encoding="utf-8")
+    return f"{metadata['metadata']['version']}-{digest.hexdigest()[:12]}"

@@ -1,0 +1,84 @@
+"""The versions side by side in /opt: each a virtual environment that is never changed once it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from installer.layout import CURRENT, VERSIONS
+from installer.source import Source
+from installer.tell import InstallError, indented, must, run, say
+
+PIP_SECONDS = 1800
+_COMPLETE = ".complete"
+
+
+def current() -> Path | None:
+    """The version that is in use."""
+    try:
+        target = Path(os.readlink(CURRENT))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InstallError(
+            f"{CURRENT} is not a link of this installer's ({error.strerror}): move it away"
+        ) from None
+    return target if target.is_dir() else None
+
+
+def program(version: Path) -> Path:
+    """Its `clipping-agent`."""
+    return version / "bin" / "clipping-agent"
+
+
+def build(source: Source) -> Path:
+    """The version of `source`, made unless it is there. One that can't be made leaves nothing behind."""
+    version = VERSIONS / source.name
+    if (version / _COMPLETE).exists():
+        return version
+    shutil.rmtree(version, ignore_errors=True)
+    VERSIONS.mkdir(parents=True, exist_ok=True)
+    whence = source.wheels or "the package index"
+    say(f"building {version} from {source.path} with packages of {whence} (a minute or more)")
+    try:
+        _fill(version, source)
+    except BaseException:
+        shutil.rmtree(version, ignore_errors=True)
+        raise
+    return version
+
+
+def _fill(version: Path, source: Source) -> None:
+    must([sys.executable, "-m", "venv", version])
+    pip: list[object] = [version / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-input"]
+    pip += ["--disable-pip-version-check", "--no-cache-dir"]
+    if source.wheels is not None:
+        pip += ["--no-index", "--find-links", source.wheels]
+    with tempfile.TemporaryDirectory(prefix="clipping-install-") as scratch:
+        done = run([*pip, source.requirement(Path(scratch))], timeout=PIP_SECONDS)
+    if done.returncode != 0:
+        raise InstallError(f"the packages could not be installed; nothing was changed:\n{indented(done)}")
+    must([program(version), "--version"])
+    (version / _COMPLETE).touch()
+
+
+def switch(version: Path | None) -> None:
+    """Make `version` the current one, in one step; None: there is none."""
+    if version is None:
+        CURRENT.unlink(missing_ok=True)
+        return
+    beside = CURRENT.with_name("current.new")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(version)
+    os.replace(beside, CURRENT)
+
+
+def prune(*keep: Path | None) -> None:
+    """Remove every other version."""
+    for version in VERSIONS.iterdir():
+        if version not in keep:
+            say(f"removing {version}")
+            shutil.rmtree(version)
