@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import headers, problems
+from api import audit, cors, headers, problems
+from api.callers import Authenticator
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
 from api.consumers import SLOTS, Consumers
@@ -12,6 +13,7 @@ from api.db.engine import Database
 from api.dispatch import Dispatcher
 from api.estimates import Estimator
 from api.intake import KINDS, Intake
+from api.limits import RateLimiter
 from api.oidc import PushVerifier
 from api.routes import admin, clips, docs, files, health, internal
 from api.services import Services
@@ -19,6 +21,9 @@ from clipping.bus.publisher import Publisher
 from clipping.clock import SystemClock
 from clipping.config import Config
 from clipping.store.open import open_coordination_store, open_store
+
+_OWN_THREADS = 4
+"""That use the database beside requests and messages: the outbox, and those that look after what is there."""
 
 
 def create_app(config: Config) -> Flask:
@@ -28,7 +33,9 @@ def create_app(config: Config) -> Flask:
     """
     app = Flask("api", static_folder=None)
     app.extensions["clipping"] = build_services(config)
-    headers.install(app)
+    headers.install(app, https=config.api.public_url.startswith("https://"))
+    audit.install(app)
+    cors.install(app, config.api.cors_origins)
     problems.install(app)
     for routes in (clips, files, health, docs, internal, admin):
         app.register_blueprint(routes.blueprint)
@@ -38,7 +45,8 @@ def create_app(config: Config) -> Flask:
 def build_services(config: Config) -> Services:
     """The parts of one process. Raises `ConfigurationError`."""
     clock = SystemClock()
-    database = Database(config.api.database_url, connections=config.api.threads + SLOTS * len(KINDS) + 2)
+    pool = config.api.database_pool or config.api.threads + SLOTS * len(KINDS) + _OWN_THREADS
+    database = Database(config.api.database_url, connections=pool)
     publisher = Publisher(config.pubsub.project, timeout_seconds=config.pubsub.publish_timeout_seconds)
     intake = Intake(database, clock)
     push = config.api.push
@@ -58,6 +66,8 @@ def build_services(config: Config) -> Services:
         dispatcher=Dispatcher(database, publisher, config.pubsub.requests_topic, clock),
         intake=intake,
         estimator=Estimator(database, clock),
+        authenticator=Authenticator(config.api, clock),
+        rates=RateLimiter(config.limits.requests_per_minute, clock),
         consumers=None if push else Consumers(config.pubsub, intake),
         push_verifier=PushVerifier(push, clock) if push else None,
     )

@@ -1,90 +1,45 @@
-"""Whether a push really comes from Pub/Sub: its OIDC token, checked against the signers' certificates."""
+"""Google's identity tokens: whether one is real, is meant for us, and is of somebody who may come in."""
 
 from __future__ import annotations
 
-import re
-import threading
 from collections.abc import Mapping
 from typing import Any
 
-import requests
 from google.auth import jwt
 from google.auth.exceptions import GoogleAuthError
 
+from api.certificates import Certificates
 from clipping.clock import Clock
-from clipping.config import Push
-from clipping.errors import Forbidden, QueueUnavailable, Unauthorized
+from clipping.config import Oidc, Push, Role
+from clipping.errors import Forbidden, Unauthorized
 from clipping.log import get_logger
 
 ISSUERS = ("accounts.google.com", "https://accounts.google.com")
-FETCH_SECONDS = 5.0
-FRESH_SECONDS = (60.0, 6 * 3600.0)
-"""Certificates are kept as long as their server says, within these bounds."""
-REFETCH_SECONDS = 30.0
-"""A key id that is not known may be a new one: look again, but not at every forged token."""
 CLOCK_SKEW_SECONDS = 10
 
 log = get_logger(__name__)
 
 
-class Certificates:
-    """The signers' certificates by key id, fetched when needed and kept. Safe to share between threads."""
+class TokenVerifier:
+    """Checks signature, audience, issuer, times and that the e-mail address is verified."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        self._url = url
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._known: Mapping[str, str] = {}
-        self._fresh_until = float("-inf")
-        self._fetched_at = float("-inf")
+    def __init__(self, audience: str, certs_url: str, clock: Clock) -> None:
+        self._audience = audience
+        self._certificates = Certificates(certs_url, clock)
 
-    def get(self, key_id: str) -> Mapping[str, str]:
-        """The certificates. Raises `QueueUnavailable` when there are none and none can be fetched."""
-        with self._lock:
-            now = self._clock.monotonic()
-            stale = now >= self._fresh_until
-            missing = key_id not in self._known
-            if (stale or missing) and now >= self._fetched_at + (0 if not self._known else REFETCH_SECONDS):
-                self._fetch(now)
-            if not self._known:
-                raise QueueUnavailable("the certificates of Pub/Sub's signers can't be fetched")
-            return self._known
+    def email(self, token: str) -> str:
+        """Whose token it is, in lower case.
 
-    def _fetch(self, now: float) -> None:
-        self._fetched_at = now
-        try:
-            answer = requests.get(self._url, timeout=FETCH_SECONDS)
-            answer.raise_for_status()
-            found = answer.json()
-        except requests.RequestException as error:  # its JSON error is one of these too
-            log.error("push.certificates", url=self._url, error=str(error))
-            return
-        if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-            log.error("push.certificates", url=self._url, error="not an object of certificates")
-            return
-        self._known = found
-        age = re.search(r"max-age=(\d{1,9})", answer.headers.get("Cache-Control", ""))
-        least, most = FRESH_SECONDS
-        self._fresh_until = now + min(most, max(least, float(age.group(1)) if age else least))
-
-
-class PushVerifier:
-    """Lets Pub/Sub's pushes in, and nobody else."""
-
-    def __init__(self, config: Push, clock: Clock) -> None:
-        self._config = config
-        self._certificates = Certificates(config.certs_url, clock)
-
-    def verify(self, authorization: str) -> None:
-        """Raises `Unauthorized` for a bad token, `Forbidden` for a good one of somebody else."""
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthorized("a push needs the token of its service account")
-        claims = self._claims(token.strip())
+        Raises `Unauthorized` for anything but a good token, `Forbidden` for a good one without a verified
+        address, and `QueueUnavailable` while the signers' certificates can't be had.
+        """
+        claims = self._claims(token)
         if claims.get("iss") not in ISSUERS:
             raise Unauthorized("the token is not of Google's issuer")
-        if claims.get("email") != self._config.service_account or claims.get("email_verified") is not True:
-            raise Forbidden("the token is not of the configured service account")
+        email = claims.get("email")
+        if not isinstance(email, str) or claims.get("email_verified") is not True:
+            raise Forbidden("the token names no verified e-mail address")
+        return email.lower()
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         try:
@@ -95,10 +50,50 @@ class PushVerifier:
             claims: Mapping[str, Any] = jwt.decode(
                 token,
                 certs=certificates,
-                audience=self._config.audience,
+                audience=self._audience,
                 clock_skew_in_seconds=CLOCK_SKEW_SECONDS,
             )
         except (ValueError, TypeError, GoogleAuthError) as error:
-            log.warning("push.token_refused", reason=str(error)[:200])
-            raise Unauthorized("the token is not valid") from None
+            # The reason tells which check failed: of use to the operator, and to a forger as well.
+            log.warning("oidc.token_refused", reason=str(error)[:200])
+            raise Unauthorized(
+                "the token is not valid, has expired or is meant for another audience"
+            ) from None
         return claims
+
+
+class PushVerifier:
+    """Lets Pub/Sub's pushes in, and nobody else."""
+
+    def __init__(self, config: Push, clock: Clock) -> None:
+        self._account = config.service_account.lower()
+        self._tokens = TokenVerifier(config.audience, config.certs_url, clock)
+
+    def verify(self, token: str) -> str:
+        """Who pushes. Raises `Unauthorized` for a bad token, `Forbidden` for a good one of somebody else."""
+        email = self._tokens.email(token)
+        if email != self._account:
+            raise Forbidden("the token is not of the configured service account")
+        return email
+
+
+class AccountVerifier:
+    """Callers who come with an identity token instead of a key."""
+
+    def __init__(self, config: Oidc, clock: Clock) -> None:
+        self._roles: Mapping[str, Role] = {email.lower(): role for email, role in config.accounts.items()}
+        self._tokens = TokenVerifier(config.audience, config.certs_url, clock)
+
+    def verify(self, token: str) -> tuple[str, Role]:
+        """The account and its role. Raises `Unauthorized` for a bad token, `Forbidden` for a good one of an
+        account that is not allowed."""
+        email = self._tokens.email(token)
+        role = self._roles.get(email)
+        if role is None:
+            raise Forbidden(f"{email} is not one of the accounts that may use this service")
+        return email, role
+
+
+def looks_like_token(credential: str) -> bool:
+    """Three parts between dots, which no sensible key has."""
+    return credential.count(".") == 2

@@ -43,12 +43,13 @@ def install(app: Flask) -> None:
 
 def _request_error(error: RequestError) -> Response:
     response = error_response(error.status, error.code, error.message, field=error.field)
+    g.error_code = error.code
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, QueueUnavailable):
         log.error("http.unavailable", reason=error.message, cause=str(error.__cause__ or ""))
-    if error.status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if error.retry_after is not None or error.status == 503:
+        response.headers["Retry-After"] = str(error.retry_after or RETRY_AFTER_SECONDS)
     return response
 
 

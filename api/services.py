@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import current_app
 
+from api.callers import Authenticator
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
 from api.consumers import Consumers
@@ -14,6 +15,7 @@ from api.db.engine import Database
 from api.dispatch import Dispatcher
 from api.estimates import Estimator
 from api.intake import Intake
+from api.limits import RateLimiter
 from api.oidc import PushVerifier
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
@@ -38,6 +40,8 @@ class Services:
     dispatcher: Dispatcher
     intake: Intake
     estimator: Estimator
+    authenticator: Authenticator
+    rates: RateLimiter
     consumers: Consumers | None
     """Pulls the agents' messages; None when Pub/Sub pushes them."""
     push_verifier: PushVerifier | None

@@ -29,6 +29,8 @@ from clipping.errors import ConfigurationError
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[float, Field(gt=0)]
+Role = Literal["client", "admin"]
+"""What a caller of the API may do; admins may do what clients may."""
 
 
 def _absolute(path: str) -> str:
@@ -248,7 +250,7 @@ class ApiKey(_Section):
 
     name: Name
     """Who calls; the owner of the clips."""
-    role: Literal["client", "admin"]
+    role: Role
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -257,9 +259,7 @@ class Oidc(_Section):
 
     audience: Annotated[str, StringConstraints(min_length=1)]
     """The `aud` of the token: this service's address, as the callers name it."""
-    accounts: dict[
-        Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")], Literal["client", "admin"]
-    ]
+    accounts: dict[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")], Role]
     """Which verified e-mail addresses may come in, and as what."""
     certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
     """Where the signers' certificates are."""

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, Field, ValidationError
 
 from api.body import read_bytes
+from api.callers import bearer
 from api.intake import KINDS, Kind
 from api.services import services
 from clipping.errors import NotFound
@@ -43,7 +44,7 @@ def push() -> Response:
     parts = services()
     if parts.push_verifier is None:
         raise NotFound("this service pulls its messages: api.push is not configured")
-    parts.push_verifier.verify(request.headers.get("Authorization", ""))
+    parts.push_verifier.verify(bearer(request.headers.get("Authorization", "")))
     body = read_bytes(MAX_PUSH_BYTES)
     try:
         envelope = Envelope.model_validate_json(body)

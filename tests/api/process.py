@@ -69,6 +69,8 @@ class ApiProcess:
                 "retry_max_seconds": 1,
             },
             "storage": {"backend": "local", "path": str(folder / "store")},
+            # Tests look every few milliseconds; those of the limit set one.
+            "limits": {"requests_per_minute": 0},
             "api": {
                 "port": 0,
                 "database_url": f"sqlite:///{folder}/clips.db",

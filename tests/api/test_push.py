@@ -7,19 +7,15 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
-from google.auth import crypt, jwt
 
-from api.oidc import Certificates, PushVerifier
+from api.callers import bearer
+from api.certificates import Certificates
+from api.oidc import PushVerifier
 from clipping.clock import ManualClock
 from clipping.config import Push
 from clipping.errors import Forbidden, QueueUnavailable, Unauthorized
@@ -28,92 +24,21 @@ from tests.api.conftest import MakeApi
 from tests.api.messages import completed, progress
 from tests.api.process import ApiProcess
 from tests.support.broker import BrokerProcess
+from tests.support.oidc import CertificateServer, Signer
 from tests.support.waiting import eventually
 
 AUDIENCE = "https://clips.example.com/v1/internal/pubsub"
 ACCOUNT = "push@clips.iam.gserviceaccount.com"
 
 
-class Signer:
-    """A key like Google's, and its certificate."""
-
-    def __init__(self, key_id: str) -> None:
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-        now = datetime.now(UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(1)
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .sign(key, hashes.SHA256())
-        )
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.TraditionalOpenSSL,
-            serialization.NoEncryption(),
-        )
-        self.key_id = key_id
-        self.certificate = certificate.public_bytes(serialization.Encoding.PEM).decode()
-        self._signer: Any = crypt.RSASigner.from_string(pem, key_id=key_id)
-
-    def token(self, **over: Any) -> str:
-        now = int(time.time())
-        claims = {
-            "iss": "https://accounts.google.com",
-            "aud": AUDIENCE,
-            "email": ACCOUNT,
-            "email_verified": True,
-            "iat": now,
-            "exp": now + 3600,
-            **over,
-        }
-        present = {name: value for name, value in claims.items() if value is not None}
-        return str(jwt.encode(self._signer, present).decode())
-
-
-class CertificateServer:
-    """Serves certificates, and counts how often it is asked."""
-
-    def __init__(self, signers: list[Signer]) -> None:
-        outer = self
-        self.signers, self.asked, self.broken = signers, 0, False
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.asked += 1
-                body = json.dumps({signer.key_id: signer.certificate for signer in outer.signers}).encode()
-                self.send_response(500 if outer.broken else 200)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Cache-Control", "public, max-age=600")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Silent."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/certs"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="certificates", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
-
-
 @pytest.fixture(scope="module")
 def signer() -> Signer:
-    return Signer("key-1")
+    return Signer("key-1", audience=AUDIENCE, email=ACCOUNT)
 
 
 @pytest.fixture(scope="module")
 def foreign() -> Signer:
-    return Signer("key-1")
+    return Signer("key-1", audience=AUDIENCE, email=ACCOUNT)
 
 
 @pytest.fixture
@@ -131,8 +56,9 @@ def verifier(certificates: CertificateServer) -> PushVerifier:
 def test_a_token_of_the_account_is_let_in(certificates: CertificateServer, signer: Signer) -> None:
     check = verifier(certificates)
     for _ in range(5):
-        check.verify(f"Bearer {signer.token()}")
-    check.verify(f"bearer {signer.token(iss='accounts.google.com')}")
+        assert check.verify(signer.token()) == ACCOUNT
+    check.verify(signer.token(iss="accounts.google.com"))
+    check.verify(signer.token(email=ACCOUNT.upper()))
     assert certificates.asked == 1
 
 
@@ -156,7 +82,7 @@ def test_a_token_for_something_else_is_refused(
     certificates: CertificateServer, signer: Signer, over: dict[str, Any]
 ) -> None:
     with pytest.raises(Unauthorized):
-        verifier(certificates).verify(f"Bearer {signer.token(**over)}")
+        verifier(certificates).verify(signer.token(**over))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +94,7 @@ def test_a_token_of_somebody_else_is_forbidden(
     certificates: CertificateServer, signer: Signer, over: dict[str, Any]
 ) -> None:
     with pytest.raises(Forbidden):
-        verifier(certificates).verify(f"Bearer {signer.token(**over)}")
+        verifier(certificates).verify(signer.token(**over))
 
 
 def test_a_forged_token_is_refused(certificates: CertificateServer, signer: Signer, foreign: Signer) -> None:
@@ -190,17 +116,17 @@ def test_a_forged_token_is_refused(certificates: CertificateServer, signer: Sign
     check = verifier(certificates)
     for token in forged:
         with pytest.raises(Unauthorized):
-            check.verify(f"Bearer {token}")
+            check.verify(token)
     for authorization in ("", "Bearer", f"Basic {signer.token()}", signer.token()):
         with pytest.raises(Unauthorized):
-            check.verify(authorization)
+            bearer(authorization)
 
 
 def test_a_new_key_is_fetched_once_in_a_while(certificates: CertificateServer, signer: Signer) -> None:
     clock = ManualClock()
     keys = Certificates(certificates.url, clock)
     assert set(keys.get("key-1")) == {"key-1"}
-    certificates.signers = [signer, Signer("key-2")]
+    certificates.signers = [signer, Signer("key-2", audience=AUDIENCE, email=ACCOUNT)]
     for _ in range(10):
         assert set(keys.get("key-2")) == {"key-1"}
     assert certificates.asked == 1
@@ -214,15 +140,51 @@ def test_a_new_key_is_fetched_once_in_a_while(certificates: CertificateServer, s
     assert certificates.asked == 3
 
 
-def test_old_certificates_are_better_than_none(certificates: CertificateServer) -> None:
+def test_old_certificates_are_better_than_none_for_a_day(certificates: CertificateServer) -> None:
     clock = ManualClock()
     keys = Certificates(certificates.url, clock)
     keys.get("key-1")
     certificates.broken = True
-    clock.advance(100_000)
+    clock.advance(80_000)
     assert set(keys.get("key-1")) == {"key-1"}
+    clock.advance(20_000)
     with pytest.raises(QueueUnavailable):
-        Certificates(certificates.url, clock).get("key-1")
+        keys.get("key-1")
+    certificates.broken = False
+    clock.advance(31)
+    assert set(keys.get("key-1")) == {"key-1"}
+
+
+def test_without_certificates_nobody_comes_in_and_the_server_is_not_stormed(
+    certificates: CertificateServer,
+) -> None:
+    clock = ManualClock()
+    keys = Certificates(certificates.url, clock)
+    certificates.broken = True
+    for _ in range(10):
+        with pytest.raises(QueueUnavailable):
+            keys.get("key-1")
+    assert certificates.asked == 1
+    certificates.broken = False
+    clock.advance(3)
+    assert set(keys.get("key-1")) == {"key-1"}
+
+
+def test_who_can_be_served_does_not_wait_for_new_certificates(certificates: CertificateServer) -> None:
+    clock = ManualClock()
+    keys = Certificates(certificates.url, clock)
+    keys.get("key-1")
+    clock.advance(1000)
+    certificates.hold.clear()
+    asking = threading.Thread(target=keys.get, args=("key-1",), name="asking")
+    asking.start()
+    eventually(lambda: certificates.asked == 2)
+    began = time.monotonic()
+    assert set(keys.get("key-1")) == {"key-1"}
+    assert time.monotonic() - began < 2
+    certificates.hold.set()
+    asking.join(30)
+    assert not asking.is_alive()
 
 
 @pytest.fixture

@@ -18,8 +18,12 @@ from tests.support.waiting import eventually
 
 START_SECONDS = 90.0
 HTTP_SECONDS = 10.0
-QUICK = {"pubsub": {"lease_seconds": 10, "retry_min_seconds": 0, "retry_max_seconds": 1}}
-"""Redelivery within seconds, so that a test of a killed agent need not wait a minute."""
+QUICK = {
+    "pubsub": {"lease_seconds": 10, "retry_min_seconds": 0, "retry_max_seconds": 1},
+    "limits": {"requests_per_minute": 0},
+}
+"""Redelivery within seconds, so that a test of a killed agent need not wait a minute; and as many looks at
+the status as a test likes."""
 
 
 class RunningStack:

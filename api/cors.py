@@ -1,0 +1,50 @@
+"""Which web pages may call the API from a browser: those of `api.cors_origins`, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Flask, Response
+from flask_cors import CORS
+
+_METHODS = ["GET", "HEAD", "POST"]
+_REQUEST_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Traceparent",
+    "X-Request-Id",
+]
+_RESPONSE_HEADERS = [
+    "Location",
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-Id",
+]
+_PREFLIGHT_SECONDS = 600
+
+
+def install(app: Flask, origins: Sequence[str]) -> None:
+    """Answer the browsers' questions. Credentials are headers, never cookies: none are allowed here."""
+    if not origins:
+        return
+    CORS(
+        app,
+        origins=list(origins),
+        methods=_METHODS,
+        allow_headers=_REQUEST_HEADERS,
+        expose_headers=_RESPONSE_HEADERS,
+        max_age=_PREFLIGHT_SECONDS,
+        always_send=False,
+        intercept_exceptions=False,
+    )
+    app.after_request(_vary)
+
+
+def _vary(response: Response) -> Response:
+    # Always, not only where the answer named an origin: a cache must not give one page's answer to another.
+    response.vary.add("Origin")
+    return response
