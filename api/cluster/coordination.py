@@ -59,11 +59,12 @@ class Coordination:
         lease_read = self._begin(partial(self._store.get, lease_key(self._cluster)))
         intent_read = self._begin(partial(self._store.get, intent_key(self._cluster)))
         time_read = self._begin(self._store.server_time)
-        list_read = self._begin(partial(self._store.list, agents_prefix(self._cluster)))
-        keys = [each.key for each in _result(list_read, give_up).objects if each.key.endswith(".json")]
-        agent_reads = [(key, self._begin(partial(self._store.get, key))) for key in keys]
-        now = _result(time_read, give_up)
         lease_found, intent_found = _result(lease_read, give_up), _result(intent_read, give_up)
+        now = _result(time_read, give_up)
+        # Not beside the others: an adapter may try to list for long, where a look fails at once.
+        listed = _result(self._begin(partial(self._store.list, agents_prefix(self._cluster))), give_up)
+        keys = [each.key for each in listed.objects if each.key.endswith(".json")]
+        agent_reads = [(key, self._begin(partial(self._store.get, key))) for key in keys]
         agents = [(key, _result(read, give_up)) for key, read in agent_reads]
         # The time was read beside the objects: one that was written meanwhile is not from the future.
         now = max([now, *(found[1].created_at for found in (lease_found, intent_found) if found)])

@@ -102,8 +102,8 @@ def word(agent: AgentSeen, snapshot: Snapshot) -> AgentWord:
         return own
     if snapshot.leader == agent.agent_id:
         return own if own == "draining" else "active"
-    if own not in ("active", "draining"):
-        return own
+    if own not in ("active", "draining") or agent.record.epoch > snapshot.epoch:
+        return own  # or it took over after the lease was read
     # It wrote so while its lease was good, and stops by itself before that runs out.
     return "draining" if _gave_up(agent, snapshot) else "fenced"
 

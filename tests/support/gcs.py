@@ -45,6 +45,11 @@ class FakeGcs:
             self.stop()
             raise
 
+    @property
+    def pid(self) -> int:
+        """For signals."""
+        return self._process.pid
+
     def bucket(self) -> str:
         """A new bucket's name."""
         name = f"bucket-{uuid.uuid4().hex[:12]}"
