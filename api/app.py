@@ -15,8 +15,9 @@ from api.estimates import Estimator
 from api.intake import KINDS, Intake
 from api.limits import RateLimiter
 from api.oidc import PushVerifier
-from api.routes import admin, clips, docs, files, health, internal
+from api.routes import accept, admin, clips, docs, files, health, internal, lists
 from api.services import Services
+from api.sweeper import Sweeper
 from clipping.bus.publisher import Publisher
 from clipping.clock import SystemClock
 from clipping.config import Config
@@ -37,7 +38,7 @@ def create_app(config: Config) -> Flask:
     audit.install(app)
     cors.install(app, config.api.cors_origins)
     problems.install(app)
-    for routes in (clips, files, health, docs, internal, admin):
+    for routes in (accept, clips, lists, files, health, docs, internal, admin):
         app.register_blueprint(routes.blueprint)
     return app
 
@@ -49,6 +50,8 @@ def build_services(config: Config) -> Services:
     database = Database(config.api.database_url, connections=pool)
     publisher = Publisher(config.pubsub.project, timeout_seconds=config.pubsub.publish_timeout_seconds)
     intake = Intake(database, clock)
+    dispatcher = Dispatcher(database, publisher, config.pubsub.requests_topic, clock)
+    store = open_store(config)
     push = config.api.push
     coordination = Coordination(
         open_coordination_store(config),
@@ -59,11 +62,12 @@ def build_services(config: Config) -> Services:
         config=config,
         clock=clock,
         database=database,
-        store=open_store(config),
+        store=store,
         coordination=coordination,
         failovers=Failovers(database, coordination, clock, cluster=config.agent.cluster, ha=config.ha),
         publisher=publisher,
-        dispatcher=Dispatcher(database, publisher, config.pubsub.requests_topic, clock),
+        dispatcher=dispatcher,
+        sweeper=Sweeper(config, database=database, dispatcher=dispatcher, store=store, clock=clock),
         intake=intake,
         estimator=Estimator(database, clock),
         authenticator=Authenticator(config.api, clock),

@@ -52,10 +52,13 @@ class Dispatcher:
         """Whether the last publish worked."""
         return self._bus_ok
 
-    def add(self, session: Session, entry: Entry, *, now: datetime) -> None:
-        """Write the entry in the caller's transaction; `publish` it when that is committed."""
+    def add(self, session: Session, entry: Entry, *, now: datetime, at_once: bool = False) -> None:
+        """Write the entry in the caller's transaction; `publish` it when that is committed.
+
+        `at_once`: leave it to the sweeper from the start, and `wake` it.
+        """
         # Without `publish` (a crash in between) the sweeper of any instance takes it after the lease.
-        wait = LEASE_SECONDS / 6 if self._bus_ok else 0.0
+        wait = LEASE_SECONDS / 6 if self._bus_ok and not at_once else 0.0
         outbox.add(session, entry, now=now, next_attempt_at=now + timedelta(seconds=wait))
 
     def publish(self, entry: Entry) -> bool:
@@ -70,6 +73,10 @@ class Dispatcher:
             self._published.append(entry.request_id)
         self._wake.set()
         return True
+
+    def wake(self) -> None:
+        """There is something due in the outbox."""
+        self._wake.set()
 
     def start(self) -> None:
         """Begin to sweep, with what an earlier process left."""

@@ -1,15 +1,18 @@
-"""How long a clip will take, judged by the last ones of its mode."""
+"""When a clip will be ready: what waits before it, and how long the lane's last clips took."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 
-from api.db import clips
+from api.db import queue
 from api.db.engine import Database
+from api.db.queue import Waiting, Worked
 from clipping.clock import Clock
-from clipping.messages import Mode
+from clipping.messages import Lane, Mode
 
 _GUESSED_RATIO: dict[Mode, float] = {"copy": 0.02, "smart": 0.03, "encode": 0.5}
 """Seconds of work for a second of clip, before there is any history."""
@@ -18,33 +21,92 @@ _FEWEST = 3
 _LEAST_SECONDS = 0.5
 _HISTORY = 50
 _FRESH_SECONDS = 10.0
+_EXACT = 200
+"""A longer queue is counted once a second only: whether one is the 5,000th or the 5,003rd is no matter."""
+_COUNTED_SECONDS = 1.0
 
 
-def estimate_seconds(mode: Mode, length: float, history: Sequence[tuple[float, float]]) -> float:
-    """Seconds of work for a clip of `length` seconds; `history` has (length, seconds of work) of others."""
-    ratio = _GUESSED_RATIO[mode]
-    if len(history) >= _FEWEST:
-        ratio = median(work / other for other, work in history)
+@dataclass(frozen=True)
+class Estimate:
+    """What a caller is told when the request is accepted."""
+
+    ahead: int
+    """Clips that wait before it in its lane."""
+    ready_seconds: float
+    """Until it is ready, the wait included."""
+
+
+def work_seconds(mode: Mode, length: float, history: Sequence[Worked]) -> float:
+    """Seconds of work for a clip of `length` seconds, by the median of what others of its mode took."""
+    ratios = [
+        worked.work / worked.length
+        for worked in history
+        if worked.mode == mode and worked.length and worked.work is not None
+    ]
+    ratio = median(ratios) if len(ratios) >= _FEWEST else _GUESSED_RATIO[mode]
     return round(max(_LEAST_SECONDS, ratio * length), 1)
 
 
+def slots_seen(history: Sequence[Worked], now: datetime) -> int:
+    """How many clips were worked on at once, at most: the slots of the lane that were needed; 1 or more.
+
+    A clip that is begun in the moment when another ends does not overlap it.
+    """
+    changes = [(worked.started_at, 1) for worked in history]
+    changes += [(max(worked.started_at, worked.ended_at or now), -1) for worked in history]
+    most = running = 0
+    for _, change in sorted(changes):
+        running += change
+        most = max(most, running)
+    return max(1, most)
+
+
+def estimate(work: float, waiting: Waiting, slots: int) -> Estimate:
+    """The whole estimate. Slots share what waits; one that is free takes the clip at once."""
+    return Estimate(ahead=waiting.clips, ready_seconds=round(waiting.seconds / slots + work, 1))
+
+
 class Estimator:
-    """Keeps each mode's history for a few seconds, as every request asks for it."""
+    """Keeps each lane's history for a few seconds, as every request asks for it."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: dict[Mode, tuple[float, Sequence[tuple[float, float]]]] = {}
+        self._histories: dict[Lane, tuple[float, Sequence[Worked]]] = {}
+        self._waiting: dict[Lane, tuple[float, Waiting]] = {}
 
-    def estimate(self, mode: Mode, length: float) -> float:
+    def work(self, mode: Mode, lane: Lane, length: float) -> float:
         """Seconds of work for a clip of `length` seconds. Raises `QueueUnavailable`."""
-        with self._lock:
-            read_at, history = self._known.get(mode, (float("-inf"), ()))
+        return work_seconds(mode, length, self._history(lane))
+
+    def estimate(self, lane: Lane, work: float) -> Estimate:
+        """For a clip of `work` seconds that joins its lane now. Raises `QueueUnavailable`."""
+        slots = slots_seen(self._history(lane), self._clock.now())
+        return estimate(work, self._join(lane, work), slots)
+
+    def _history(self, lane: Lane) -> Sequence[Worked]:
         now = self._clock.monotonic()
-        if now - read_at > _FRESH_SECONDS:
-            with self._database.read() as session:
-                history = clips.recent_work(session, mode, limit=_HISTORY)
-            with self._lock:
-                self._known[mode] = (now, history)
-        return estimate_seconds(mode, length, history)
+        with self._lock:
+            read_at, history = self._histories.get(lane, (float("-inf"), ()))
+        if now - read_at <= _FRESH_SECONDS:
+            return history
+        with self._database.read() as session:
+            history = queue.recent_work(session, lane, limit=_HISTORY)
+        with self._lock:
+            self._histories[lane] = (now, history)
+        return history
+
+    def _join(self, lane: Lane, work: float) -> Waiting:
+        """What waits before this clip; it is counted in until the queue is read again."""
+        now = self._clock.monotonic()
+        with self._lock:
+            read_at, found = self._waiting.get(lane, (float("-inf"), None))
+            if found is not None and found.clips >= _EXACT and now - read_at <= _COUNTED_SECONDS:
+                self._waiting[lane] = (read_at, Waiting(found.clips + 1, found.seconds + work))
+                return found
+        with self._database.read() as session:
+            found = queue.waiting(session, lane)
+        with self._lock:
+            self._waiting[lane] = (now, Waiting(found.clips + 1, found.seconds + work))
+        return found

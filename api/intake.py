@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 from api import rules
@@ -12,15 +14,17 @@ from api.db.parked import park
 from clipping.clock import Clock
 from clipping.errors import InvalidRequest
 from clipping.log import get_logger
-from clipping.messages import CompletionMessage, ProgressMessage, RequestMessage
+from clipping.messages import REQUEST_ID, CompletionMessage, ProgressMessage, RequestMessage
 
 Kind = Literal["complete", "progress", "dead-letter"]
 KINDS: tuple[Kind, ...] = ("complete", "progress", "dead-letter")
 
 _ATTEMPTS = "CloudPubSubDeadLetterSourceDeliveryCount"
 """The attribute in which Pub/Sub says how often it had delivered a dead letter."""
-_MAX_COUNT = 2**31
+_MAX_COUNT = 2**53
+_REQUEST_ID = re.compile(REQUEST_ID)
 _MAX_NAME = 64
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _Told = TypeVar("_Told", CompletionMessage, ProgressMessage)
 
 log = get_logger(__name__)
@@ -44,24 +48,39 @@ class Intake:
         except InvalidRequest as error:
             self.park(kind, message_id, data, attributes, error.message)
             return
+        self._apply(kind, message)
+
+    def _apply(self, kind: Kind, message: rules.Told) -> None:
         now = self._clock.now()
         with self._database.write() as session:
             clip = clips.find(session, message.request_id, for_update=True)
             if clip is None:
                 log.warning("intake.unknown_request", kind=kind, request_id=message.request_id)
                 return
+            if kind == "dead-letter" and clip.cancel_requested_at is not None:
+                message = rules.cancelled(request_id=clip.request_id, hand_id=clip.hand_id, now=now)
             before = clips.state_of(clip)
             after = rules.merge(before, message)
+            if rules.is_stale(before, message):
+                log.info(
+                    "intake.stale",
+                    kind=kind,
+                    request_id=clip.request_id,
+                    epoch=message.epoch,
+                    known=before.epoch,
+                )
+            else:
+                clip.last_sign_at = now
             if after is not before:
-                clips.store_state(clip, after, now=now)
+                clips.store_state(clip, before, after, now=now)
         if after.status != before.status:
-            reason = message.error.code if isinstance(message, CompletionMessage) and message.error else kind
+            end = after.completion
             log.info(
                 "request.status",
                 request_id=message.request_id,
                 old=before.status,
                 new=after.status,
-                reason=reason,
+                reason=end.error.code if end and end.error else kind,
             )
 
     def park(
@@ -102,12 +121,22 @@ class Intake:
 
 def _bounded(message: _Told) -> _Told:
     """The message; `InvalidRequest` when one of its values would not fit into the database."""
-    counts = {"attempt": message.attempt, "epoch": message.epoch}
-    if isinstance(message, ProgressMessage):
-        counts["seq"] = message.seq
-    for name, count in counts.items():
-        if not 0 <= count < _MAX_COUNT:
-            raise InvalidRequest(f"{name} must be between 0 and {_MAX_COUNT - 1}", field=name)
+    if not _REQUEST_ID.fullmatch(message.request_id):
+        raise InvalidRequest("request_id is none of ours", field="request_id")
     if len(message.agent_id) > _MAX_NAME or "\0" in message.agent_id:
         raise InvalidRequest(f"agent_id must be at most {_MAX_NAME} characters long", field="agent_id")
+    counts: dict[str, int | None] = {"attempt": message.attempt, "epoch": message.epoch}
+    moments: dict[str, datetime | None] = {}
+    if isinstance(message, ProgressMessage):
+        counts["seq"] = message.seq
+    else:
+        counts["file_size_bytes"] = message.file_size_bytes
+        moments["completed_at"] = message.completed_at
+        moments["download_url_expires_at"] = message.download_url_expires_at
+    for name, count in counts.items():
+        if count is not None and not 0 <= count < _MAX_COUNT:
+            raise InvalidRequest(f"{name} must be between 0 and {_MAX_COUNT - 1}", field=name)
+    for name, moment in moments.items():
+        if moment is not None and not _EARLIEST <= moment <= _LATEST:
+            raise InvalidRequest(f"{name} is not of our time", field=name)
     return message

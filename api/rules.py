@@ -3,10 +3,13 @@
 Pub/Sub delivers at least once and in any order, two agents may work on one request after a failure, and the
 outbox may publish a request twice. So:
 
-- `completed` wins over everything and is final; the first one stands.
+- `completed` wins over everything, is taken from any epoch and is final; the first one stands.
 - `failed` and `cancelled` are final too, except that a later `completed` overrides them: the clip is there.
-- Progress never moves a request that has ended. Of two progress messages the one of the higher attempt
-  counts; within an attempt the higher `seq`, and the percentage never goes back.
+- What an agent of an older epoch says of failing, of being cancelled or of progress is ignored: another leads
+  now, who has the request or will get it. Epoch 0 is no election's, and never older.
+- Progress never moves a request that has ended. Of two progress messages the one of the higher epoch counts,
+  then of the higher attempt, then of the higher `seq`; the percentage never goes back within an attempt.
+- A checkpoint is a thing in the store: it is true whoever tells of it, and the furthest one stands.
 - A message that was seen before changes nothing.
 """
 
@@ -14,11 +17,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
-from clipping.messages import TERMINAL, CompletionMessage, ErrorInfo, ProgressMessage, Stage, Status
+from clipping.errors import Cancelled, Lost
+from clipping.messages import (
+    TERMINAL,
+    Checkpoint,
+    CompletionMessage,
+    ErrorInfo,
+    ProgressMessage,
+    Stage,
+    Status,
+)
 
-LOST = "LOST"
-"""The code of a request that Pub/Sub gave up on: every attempt ended without a word."""
+Told = CompletionMessage | ProgressMessage
+Verdict = Literal["leave", "cancel", "publish", "give up"]
 
 _STAGES: tuple[Stage, ...] = ("waiting", "probing", "cutting", "verifying", "uploading")
 
@@ -34,21 +47,50 @@ class State:
     """0 to 100; None when the request ended without a clip."""
     attempt: int = 0
     epoch: int = 0
+    """The highest that was heard of."""
     seq: int = 0
     agent_id: str | None = None
+    resumed_count: int = 0
+    checkpoint: Checkpoint | None = None
     completion: CompletionMessage | None = None
     """The message that ended it."""
 
 
-def merge(state: State, message: CompletionMessage | ProgressMessage) -> State:
+def merge(state: State, message: Told) -> State:
     """The state after the message: the very same object when the message changes nothing."""
     if isinstance(message, CompletionMessage):
         return _ended(state, message)
     return _progressed(state, message)
 
 
+def is_stale(state: State, message: Told) -> bool:
+    """Whether the message is of an agent that no longer leads, and of nothing that lasts."""
+    if isinstance(message, CompletionMessage) and message.status == "completed":
+        return False
+    return 0 < message.epoch < state.epoch
+
+
+def visible_change(before: State, after: State) -> bool:
+    """Whether somebody who watches the request should hear of it."""
+    return replace(before, epoch=0, seq=0) != replace(after, epoch=0, seq=0)
+
+
+def published_again(state: State) -> State:
+    """The state of a request whose message starts anew: its attempts are counted from one again."""
+    return State(epoch=state.epoch, resumed_count=state.resumed_count, checkpoint=state.checkpoint)
+
+
+def after_silence(state: State, *, cancelled: bool, tries: int, tries_allowed: int) -> Verdict:
+    """What is to become of a request of which nothing was heard for too long, `tries` times before."""
+    if state.status in TERMINAL:
+        return "leave"
+    if cancelled:
+        return "cancel"
+    return "publish" if tries < tries_allowed else "give up"
+
+
 def _ended(state: State, message: CompletionMessage) -> State:
-    if state.status == "completed":
+    if state.status == "completed" or is_stale(state, message):
         return state
     if state.status in TERMINAL and message.status != "completed":
         return state
@@ -58,24 +100,30 @@ def _ended(state: State, message: CompletionMessage) -> State:
         progress_percent=100.0 if message.status == "completed" else None,
         attempt=message.attempt,
         epoch=message.epoch,
-        seq=0,
         agent_id=message.agent_id or None,
+        resumed_count=state.resumed_count,
         completion=message,
     )
 
 
 def _progressed(state: State, message: ProgressMessage) -> State:
     if state.status in TERMINAL:
+        return _resumed(state, message.checkpoint)
+    state = _checkpointed(state, message.checkpoint)
+    if is_stale(state, message):
         return state
     percent = _clamped(message.progress_percent)
-    if state.status == "processing" and message.attempt == state.attempt:
+    running = state.status == "processing"
+    same_attempt = running and (message.epoch, message.attempt) == (state.epoch, state.attempt)
+    if same_attempt:
         percent = max(percent, state.progress_percent or 0.0)
-    if state.status == "processing" and _rank(message) <= _rank(state):
-        if message.attempt < state.attempt or percent == state.progress_percent:
+    if running and _rank(message) <= _rank(state):
+        if not same_attempt or percent == state.progress_percent:
             return state
         # A straggler of this attempt is no news but for a percentage that was reached already.
         return replace(state, progress_percent=percent)
-    return State(
+    return replace(
+        state,
         status="processing",
         stage=message.stage,
         progress_percent=percent,
@@ -88,7 +136,25 @@ def _progressed(state: State, message: ProgressMessage) -> State:
 
 def _rank(of: State | ProgressMessage) -> tuple[int, int, int, str, int]:
     # Agent and stage break ties between two agents that work on the same request at the same time.
-    return of.attempt, of.epoch, of.seq, of.agent_id or "", _STAGES.index(of.stage or "waiting")
+    return of.epoch, of.attempt, of.seq, of.agent_id or "", _STAGES.index(of.stage or "waiting")
+
+
+def _checkpointed(state: State, told: Checkpoint | None) -> State:
+    state, known = _resumed(state, told), state.checkpoint
+    if told is None or (known is not None and _reach(told) <= _reach(known)):
+        return state
+    return replace(state, checkpoint=told)
+
+
+def _resumed(state: State, told: Checkpoint | None) -> State:
+    # True of an ended request as well: its last progress message may have come late.
+    if told is None or told.resumed_count <= state.resumed_count:
+        return state
+    return replace(state, resumed_count=told.resumed_count)
+
+
+def _reach(checkpoint: Checkpoint) -> tuple[float, int, int]:
+    return checkpoint.seconds, checkpoint.segments, checkpoint.resumed_count
 
 
 def _clamped(percent: float) -> float:
@@ -102,14 +168,36 @@ def given_up(*, request_id: str, hand_id: str, attempts: int, now: datetime) -> 
         f"gave up after {times}: no agent could finish this clip or say why. Ask for it again; "
         "if that fails as well, an operator should look at the agents' logs"
     )
+    return _own_end(request_id, hand_id, ErrorInfo(code=Lost.code, message=message), now, attempt=attempts)
+
+
+def lost(
+    *, request_id: str, hand_id: str, tries: int, silent_seconds: float, now: datetime
+) -> CompletionMessage:
+    """The end of a request of which nothing was heard, though it was published again `tries` times."""
+    message = (
+        f"no agent has told anything of this clip for {silent_seconds:g} s, and publishing it again {tries} "
+        "times did not help. Ask for it again; if that fails as well, an operator should look at the agents"
+    )
+    return _own_end(request_id, hand_id, ErrorInfo(code=Lost.code, message=message), now)
+
+
+def cancelled(*, request_id: str, hand_id: str, now: datetime) -> CompletionMessage:
+    """The end of a request that its caller cancelled before an agent took it, or whose agent fell silent."""
+    return _own_end(request_id, hand_id, ErrorInfo(code=Cancelled.code, message="cancelled on request"), now)
+
+
+def _own_end(
+    request_id: str, hand_id: str, error: ErrorInfo, now: datetime, *, attempt: int = 0
+) -> CompletionMessage:
     return CompletionMessage(
         request_id=request_id,
         hand_id=hand_id,
-        status="failed",
+        status="cancelled" if error.code == Cancelled.code else "failed",
         agent_id="",
         epoch=0,
-        attempt=attempts,
+        attempt=attempt,
         completed_at=now,
-        error=ErrorInfo(code=LOST, message=message),
-        error_message=message,
+        error=error,
+        error_message=error.message,
     )

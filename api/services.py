@@ -17,6 +17,7 @@ from api.estimates import Estimator
 from api.intake import Intake
 from api.limits import RateLimiter
 from api.oidc import PushVerifier
+from api.sweeper import Sweeper
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
 from clipping.config import Config
@@ -38,6 +39,7 @@ class Services:
     failovers: Failovers
     publisher: Publisher
     dispatcher: Dispatcher
+    sweeper: Sweeper
     intake: Intake
     estimator: Estimator
     authenticator: Authenticator
@@ -47,8 +49,9 @@ class Services:
     push_verifier: PushVerifier | None
 
     def start(self) -> None:
-        """Begin to publish what is left in the outbox, and to pull what the agents tell."""
+        """Begin to publish what is left, to look after silent requests and to hear the agents."""
         self.dispatcher.start()
+        self.sweeper.start()
         if self.consumers is not None:
             self.consumers.start()
 
@@ -56,7 +59,8 @@ class Services:
         """Finish what is in hand within about `timeout` seconds; the rest waits in the database."""
         if self.consumers is not None:
             self.consumers.stop(timeout / 2)
-        self.dispatcher.stop(timeout / 2)
+        self.sweeper.stop(timeout / 4)
+        self.dispatcher.stop(timeout / 4)
         self.coordination.close()
         self.publisher.close(1.0)
         self.database.close()

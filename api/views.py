@@ -51,6 +51,21 @@ class ClipAccepted(View):
     status_url: str
 
 
+class BatchItem(View):
+    """What became of one clip of a batch: an id, or why not."""
+
+    client_item_id: str | None = None
+    request_id: str | None = None
+    error: ErrorDetail | None = None
+
+
+class BatchAccepted(View):
+    """The answer to a batch, in the order of its clips."""
+
+    batch_id: str
+    items: list[BatchItem]
+
+
 class ClipStatus(View):
     """Everything that is known of a request."""
 
@@ -60,6 +75,7 @@ class ClipStatus(View):
     stage: Stage | None = None
     progress_percent: float | None = None
     attempt: int | None = None
+    resumed_count: int
     output_gcs_path: str | None = None
     output_uri: str | None = None
     download_url: str | None = None
@@ -91,6 +107,7 @@ class ClipStatus(View):
                 "stage": clip.stage,
                 "progress_percent": clip.progress_percent,
                 "attempt": clip.attempt or None,
+                "resumed_count": clip.resumed_count,
                 "agent_id": clip.agent_id,
                 "metadata": clip.spec["metadata"],
                 "created_at": clip.created_at,
@@ -113,6 +130,30 @@ _FROM_COMPLETION = (
     "error",
     "error_message",
 )
+
+
+class ClipList(View):
+    """A page of requests, newest first."""
+
+    clips: list[ClipStatus]
+    next_cursor: str | None = None
+    """Where the next page begins; absent on the last one."""
+
+
+class Stats(View):
+    """The requests of a period."""
+
+    period: Literal["24h", "7d", "30d"]
+    total_requests: int
+    completed: int
+    failed: int
+    queued: int
+    """Waiting for an agent now."""
+    success_rate: float
+    """Completed of those that completed or failed, 0 to 1; 0 when there are none."""
+    avg_processing_time_sec: float
+    p95_processing_time_sec: float
+    total_output_bytes: int
 
 
 class Download(View):

@@ -284,6 +284,17 @@ class CompletionMessage(_Message):
     error_message: str | None = None
 
 
+class Checkpoint(_Message):
+    """Of a long encode: what is finished and kept in the store, so that another attempt can go on from it."""
+
+    segments: Annotated[int, Field(ge=0, lt=2**31)]
+    """Finished segments."""
+    seconds: Annotated[float, Field(ge=0)]
+    """How much of the clip they hold."""
+    resumed_count: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """How often the clip went on from a checkpoint instead of at its beginning."""
+
+
 class ProgressMessage(_Message):
     """On `clipping-progress`, at most one a second and clip, and one at each change of stage."""
 
@@ -299,6 +310,8 @@ class ProgressMessage(_Message):
     attempt: int
     seq: int
     """Grows within one attempt; a reader drops what is older than what it has."""
+    checkpoint: Checkpoint | None = None
+    """In every message after the first finished segment, and after a clip was resumed."""
 
 
 def first_problem(error: ValidationError) -> InvalidRequest:

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from api.db.tables import Clip
-from api.rules import State
-from clipping.messages import CompletionMessage, Lane, Mode, RequestMessage, Stage, Status
+from api.rules import State, visible_change
+from clipping.messages import Checkpoint, CompletionMessage, Lane, RequestMessage, Stage, Status
+
+_ENVELOPE = {"request_id", "owner", "requested_at", "schema_"}
 
 
 def row_of(message: RequestMessage) -> Clip:
     """The row of a request that was just accepted."""
-    envelope = {"request_id", "owner", "requested_at", "schema_"}
     return Clip(
         request_id=message.request_id,
         owner=message.owner,
         hand_id=message.hand_id,
         mode=message.mode,
         lane=message.lane,
-        spec=message.model_dump(mode="json", exclude=envelope),
+        spec=message.model_dump(mode="json", exclude=_ENVELOPE),
         short=message.output.short,
         created_at=message.requested_at,
         last_sign_at=message.requested_at,
     )
+
+
+def message_of(clip: Clip) -> RequestMessage:
+    """The message that `row_of` was given, to be published again."""
+    return RequestMessage.model_validate(
+        {
+            **{name: value for name, value in clip.spec.items() if value is not None},
+            "output": {name: v for name, v in clip.spec["output"].items() if v is not None},
+            "request_id": clip.request_id,
+            "owner": clip.owner,
+            "requested_at": clip.created_at,
+        }
+    )
+
+
+def attributes_of(clip: Clip) -> dict[str, str]:
+    """The attributes of the request's message."""
+    attributes = {
+        "request_id": clip.request_id,
+        "lane": clip.lane,
+        "priority": clip.spec["priority"],
+        "traceparent": clip.traceparent,
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def find(session: Session, request_id: str, *, for_update: bool = False) -> Clip | None:
@@ -36,23 +60,9 @@ def find(session: Session, request_id: str, *, for_update: bool = False) -> Clip
     return session.scalars(query.with_for_update() if for_update else query).one_or_none()
 
 
-def count_queued(session: Session, lane: Lane | None = None) -> int:
-    """How many requests wait for an agent, in one lane or in all."""
-    query = select(func.count()).select_from(Clip).where(Clip.status == "queued")
-    if lane is not None:
-        query = query.where(Clip.lane == lane)
-    return session.scalar(query) or 0
-
-
-def recent_work(session: Session, mode: Mode, *, limit: int) -> Sequence[tuple[float, float]]:
-    """(clip's seconds, seconds of work) of the clips of that mode that were completed last."""
-    query = (
-        select(Clip.duration_seconds, Clip.processing_time_seconds)
-        .where(Clip.mode == mode, Clip.status == "completed")
-        .order_by(Clip.completed_at.desc())
-        .limit(limit)
-    )
-    return [(length, work) for length, work in session.execute(query) if length and work is not None]
+def count_queued(session: Session) -> int:
+    """How many requests wait for an agent."""
+    return session.scalar(select(func.count()).select_from(Clip).where(Clip.status == "queued")) or 0
 
 
 def state_of(clip: Clip) -> State:
@@ -65,20 +75,49 @@ def state_of(clip: Clip) -> State:
         epoch=clip.epoch,
         seq=clip.seq,
         agent_id=clip.agent_id,
+        resumed_count=clip.resumed_count,
+        checkpoint=Checkpoint.model_validate(clip.checkpoint) if clip.checkpoint else None,
         completion=CompletionMessage.model_validate_json(clip.completion) if clip.completion else None,
     )
 
 
-def store_state(clip: Clip, state: State, *, now: datetime) -> None:
-    """Write a merged state into the row."""
-    for name in ("status", "stage", "progress_percent", "attempt", "epoch", "seq", "agent_id"):
-        setattr(clip, name, getattr(state, name))
-    clip.last_sign_at = now
-    clip.revision += 1
-    if clip.started_at is None and state.status == "processing":
-        clip.started_at = now
-    if state.completion is not None:
-        clip.completion = state.completion.to_json().decode()
-        clip.completed_at = state.completion.completed_at
-        clip.duration_seconds = state.completion.duration_seconds
-        clip.processing_time_seconds = state.completion.processing_time_seconds
+def store_state(clip: Clip, before: State, after: State, *, now: datetime) -> None:
+    """Write a changed state into the row."""
+    for name in (
+        "status",
+        "stage",
+        "progress_percent",
+        "attempt",
+        "epoch",
+        "seq",
+        "agent_id",
+        "resumed_count",
+    ):
+        setattr(clip, name, getattr(after, name))
+    clip.checkpoint = after.checkpoint.model_dump(mode="json") if after.checkpoint else None
+    if visible_change(before, after):
+        clip.revision += 1
+    if after.status == "queued":
+        clip.started_at = None
+    elif clip.started_at is None and after.agent_id is not None:
+        clip.started_at = _started_at(after, now)
+    end = after.completion
+    if end is not None and end is not before.completion:
+        clip.completion = end.to_json().decode()
+        clip.completed_at = end.completed_at
+        clip.duration_seconds = end.duration_seconds
+        clip.processing_time_seconds = end.processing_time_seconds
+        clip.file_size_bytes = end.file_size_bytes
+
+
+def lane_of(clip: Clip) -> Lane:
+    """The lane whose agents get it."""
+    return cast(Lane, clip.lane)
+
+
+def _started_at(state: State, now: datetime) -> datetime:
+    # All progress messages may come after the end, or be dropped: then the end tells how long it took.
+    took = state.completion.processing_time_seconds if state.completion else None
+    if state.completion is None or took is None:
+        return now
+    return state.completion.completed_at - timedelta(seconds=max(0.0, took))

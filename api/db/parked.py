@@ -28,13 +28,18 @@ def park(
 ) -> None:
     """Store the message aside."""
     row = ParkedMessage(
-        source=source[:256],
-        message_id=message_id[:256],
+        source=_text(source)[:256],
+        message_id=_text(message_id)[:256],
         data=data[:MAX_BYTES],
         attributes=dict(attributes),
-        reason=reason,
+        reason=_text(reason),
         received_at=now,
     )
     session.add(row)
     session.flush()
     session.execute(delete(ParkedMessage).where(ParkedMessage.id <= row.id - KEPT))
+
+
+def _text(given: str) -> str:
+    # PostgreSQL's text holds no NUL; JSON and bytes do.
+    return given.replace("\0", "\N{SYMBOL FOR NULL}")

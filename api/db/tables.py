@@ -113,7 +113,6 @@ class Clip(Base):
         Index("ix_requests_owner_created_at", "owner", "created_at", "request_id"),
         Index("ix_requests_hand_id_created_at", "hand_id", "created_at", "request_id"),
         Index(None, "status", "last_sign_at"),
-        Index(None, "completed_at"),
         Index(
             "ix_requests_shorts",
             "owner",

@@ -70,6 +70,7 @@ def test_an_accepted_request_is_described(api: ApiProcess) -> None:
         "status": "queued",
         "stage": "waiting",
         "progress_percent": 0.0,
+        "resumed_count": 0,
         "metadata": {"table": "7"},
         "created_at": body["created_at"],
     }

@@ -41,7 +41,6 @@ def upgrade() -> None:
     op.create_index("ix_requests_owner_created_at", "requests", ["owner", "created_at", "request_id"])
     op.create_index("ix_requests_hand_id_created_at", "requests", ["hand_id", "created_at", "request_id"])
     op.create_index("ix_requests_status_last_sign_at", "requests", ["status", "last_sign_at"])
-    op.create_index("ix_requests_completed_at", "requests", ["completed_at"])
     op.create_index(
         "ix_requests_shorts",
         "requests",
@@ -88,7 +87,6 @@ def downgrade() -> None:
     op.drop_table("idempotency_keys")
     for name in (
         "shorts",
-        "completed_at",
         "status_last_sign_at",
         "hand_id_created_at",
         "owner_created_at",

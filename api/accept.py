@@ -1,0 +1,209 @@
+"""Taking requests in: one transaction for the rows, their outbox entries and the answer that is kept."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from api.callers import Caller
+from api.db import clips
+from api.db.outbox import Entry
+from api.db.tables import Clip
+from api.quotas import take_short
+from api.repeats import Repeat, first_answer, keep_answer
+from api.services import Services
+from api.views import BatchAccepted, BatchItem, ClipAccepted, ErrorDetail
+from clipping.config import NasRoot
+from clipping.errors import InvalidRequest, QuotaExceeded, RequestError
+from clipping.ids import new_batch_id, new_request_id
+from clipping.log import get_logger
+from clipping.messages import ClipRequest, RequestMessage, parse_clip_request
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the caller gets: 202 when this call made it so, 200 when an earlier one did."""
+
+    body: bytes
+    repeated: bool = False
+
+    @property
+    def status(self) -> int:
+        return 200 if self.repeated else 202
+
+
+@dataclass(frozen=True)
+class Item:
+    """A good request of a batch, and where in it."""
+
+    index: int
+    client_item_id: str | None
+    wanted: ClipRequest
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A request that has a name and is not yet stored."""
+
+    row: Clip
+    entry: Entry
+
+
+def parse(body: object, parts: Services) -> ClipRequest:
+    """A caller's request, checked against everything that is configured. Raises `InvalidRequest`."""
+    limits = parts.config.limits
+    wanted = parse_clip_request(
+        body,
+        max_clip_seconds=limits.max_clip_seconds,
+        max_short_seconds=limits.max_short_seconds,
+        high_mode=parts.config.cutting.default_mode,
+    )
+    check_inside_roots(wanted.nas_video_path, parts.config.agent.nas_roots)
+    return wanted
+
+
+def earlier_answer(repeat: Repeat | None, parts: Services) -> Answer | None:
+    """The answer to an earlier such call. Before anything else, as limits may have changed since."""
+    if repeat is None:
+        return None
+    with parts.database.read() as session:
+        found = first_answer(session, repeat, now=parts.clock.now())
+    return Answer(found, repeated=True) if found is not None else None
+
+
+def accept_one(
+    wanted: ClipRequest, caller: Caller, parts: Services, *, traceparent: str, repeat: Repeat | None
+) -> Answer:
+    """Store the request and publish it. Raises `QuotaExceeded`, `IdempotencyConflict`, `QueueUnavailable`."""
+    made = _make(wanted, caller, parts, traceparent=traceparent)
+    answer = _accepted(made.row, parts).to_json()
+    with parts.database.write() as session:
+        earlier = keep_answer(session, repeat, answer, now=made.row.created_at) if repeat else None
+        if earlier is not None:
+            return Answer(earlier, repeated=True)
+        _store(session, made, caller, parts)
+        parts.dispatcher.add(session, made.entry, now=made.row.created_at)
+    published = parts.dispatcher.publish(made.entry)
+    _log(made.row, published=published)
+    return Answer(answer)
+
+
+def accept_batch(
+    items: Sequence[Item],
+    refused: dict[int, BatchItem],
+    caller: Caller,
+    parts: Services,
+    *,
+    traceparent: str,
+    repeat: Repeat | None,
+) -> Answer:
+    """Store the good ones together; `refused` holds the others by their place, and gets what quotas refuse.
+
+    Raises the first refusal when nothing is left, `IdempotencyConflict`, `QueueUnavailable`.
+    """
+    batch_id = new_batch_id(parts.clock.now())
+    made = [(item, _make(item.wanted, caller, parts, traceparent=traceparent)) for item in items]
+    told, stored = dict(refused), list[Clip]()
+    with parts.database.write() as session:
+        for item, one in made:
+            one.row.batch_id, one.row.client_item_id = batch_id, item.client_item_id
+            try:
+                _store(session, one, caller, parts)
+            except QuotaExceeded as error:
+                told[item.index] = refusal(item.client_item_id, error)
+                continue
+            parts.dispatcher.add(session, one.entry, now=one.row.created_at, at_once=True)
+            stored.append(one.row)
+            told[item.index] = BatchItem(client_item_id=item.client_item_id, request_id=one.row.request_id)
+        if not stored:
+            raise none_is_good(told)
+        answer = BatchAccepted(batch_id=batch_id, items=[told[index] for index in sorted(told)]).to_json()
+        earlier = keep_answer(session, repeat, answer, now=parts.clock.now()) if repeat else None
+        if earlier is not None:
+            session.rollback()
+            return Answer(earlier, repeated=True)
+    parts.dispatcher.wake()
+    for row in stored:
+        _log(row, published=False)
+    return Answer(answer)
+
+
+def refusal(client_item_id: str | None, error: RequestError) -> BatchItem:
+    """What a batch's answer says of a bad item."""
+    detail = ErrorDetail(code=error.code, message=error.message, field=error.field)
+    return BatchItem(client_item_id=client_item_id, error=detail)
+
+
+def none_is_good(refused: dict[int, BatchItem]) -> RequestError:
+    """The error of a batch in which nothing can be accepted: it names the first one's reason."""
+    index = min(refused)
+    first = refused[index].error
+    assert first is not None, "every refused item says why"
+    field = f"clips.{index}" + (f".{first.field}" if first.field else "")
+    return InvalidRequest(f"none of the clips can be accepted; the first one: {first.message}", field=field)
+
+
+def check_inside_roots(path: str, roots: Sequence[NasRoot]) -> None:
+    """A first look at the words of a path; the agent looks at the real one. No roots: the agents decide.
+
+    Raises `InvalidRequest`.
+    """
+    normal = posixpath.normpath("/" + path.lstrip("/"))
+    inside = (normal.startswith(root.path.rstrip("/") + "/") for root in roots)
+    if roots and not any(inside):
+        raise InvalidRequest(
+            "nas_video_path must be a file inside one of the folders that recordings are kept in",
+            field="nas_video_path",
+        )
+
+
+def _make(wanted: ClipRequest, caller: Caller, parts: Services, *, traceparent: str) -> _Made:
+    now = parts.clock.now()
+    # What callers are told has milliseconds; what is stored and sent should say the same.
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    message = RequestMessage.of(wanted, request_id=new_request_id(now), owner=caller.name, requested_at=now)
+    row = clips.row_of(message)
+    row.traceparent = traceparent
+    length = message.out_seconds - message.in_seconds
+    row.estimated_seconds = parts.estimator.work(message.mode, message.lane, length)
+    return _Made(row, Entry(message.request_id, message.to_json(), clips.attributes_of(row)))
+
+
+def _accepted(row: Clip, parts: Services) -> ClipAccepted:
+    estimate = parts.estimator.estimate(clips.lane_of(row), row.estimated_seconds or 0.0)
+    return ClipAccepted.model_validate(
+        {
+            "request_id": row.request_id,
+            "hand_id": row.hand_id,
+            "mode": row.mode,
+            "estimated_duration_sec": estimate.ready_seconds,
+            "queue_position": estimate.ahead,
+            "created_at": row.created_at,
+            "status_url": f"{parts.config.api.public_url.rstrip('/')}/v1/clip/{row.request_id}/status",
+        }
+    )
+
+
+def _store(session: Session, made: _Made, caller: Caller, parts: Services) -> None:
+    if made.row.short and caller.role != "admin":
+        per_day = parts.config.limits.shorts_per_day
+        take_short(session, caller.name, per_day=per_day, now=made.row.created_at)
+    session.add(made.row)
+    session.flush()
+
+
+def _log(row: Clip, *, published: bool) -> None:
+    log.info(
+        "request.accepted",
+        request_id=row.request_id,
+        owner=row.owner,
+        mode=row.mode,
+        lane=row.lane,
+        batch_id=row.batch_id,
+        published=published,
+    )

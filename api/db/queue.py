@@ -1,0 +1,73 @@
+"""What waits and what was worked on lately, lane by lane: queue positions and estimates come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, load_only
+
+from api.db.tables import Clip
+from clipping.messages import Lane, Mode
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The requests of a lane that no agent has taken."""
+
+    clips: int
+    seconds: float
+    """Of work, as it was estimated when they were accepted."""
+
+
+@dataclass(frozen=True)
+class Worked:
+    """One clip that an agent has finished, or has in hand (`ended_at` None)."""
+
+    mode: Mode
+    started_at: datetime
+    ended_at: datetime | None
+    length: float | None
+    """Seconds of the clip."""
+    work: float | None
+    """Seconds that it took."""
+
+
+def waiting(session: Session, lane: Lane) -> Waiting:
+    """What waits in a lane."""
+    query = select(func.count(), func.sum(Clip.estimated_seconds))
+    count, seconds = session.execute(query.where(Clip.lane == lane, Clip.status == "queued")).one()
+    return Waiting(clips=count, seconds=float(seconds or 0.0))
+
+
+def recent_work(session: Session, lane: Lane, *, limit: int) -> Sequence[Worked]:
+    """What the lane's agents have in hand, and what they finished last."""
+    found: list[Worked] = []
+    for status, order in (("processing", Clip.last_sign_at), ("completed", Clip.completed_at)):
+        query = select(Clip).where(Clip.lane == lane, Clip.status == status, Clip.started_at.is_not(None))
+        query = query.options(load_only(*_NEEDED)).order_by(order.desc()).limit(limit)
+        found += [_worked(clip) for clip in session.scalars(query)]
+    return found
+
+
+_NEEDED = (
+    Clip.mode,
+    Clip.started_at,
+    Clip.completed_at,
+    Clip.duration_seconds,
+    Clip.processing_time_seconds,
+)
+
+
+def _worked(clip: Clip) -> Worked:
+    assert clip.started_at is not None, "the query asks for nothing else"
+    return Worked(
+        mode=cast(Mode, clip.mode),
+        started_at=clip.started_at,
+        ended_at=clip.completed_at,
+        length=clip.duration_seconds,
+        work=clip.processing_time_seconds,
+    )

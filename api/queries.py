@@ -1,0 +1,131 @@
+"""What a caller writes behind the question mark: strict, as a misspelt filter would list everything."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+from typing import Literal, cast, get_args
+
+from api.db.listing import Filters, Position
+from clipping.clock import parse_rfc3339, rfc3339
+from clipping.errors import InvalidPeriod, InvalidRequest
+from clipping.messages import HAND_ID, REQUEST_ID, Status
+
+Period = Literal["24h", "7d", "30d"]
+PERIODS: dict[Period, timedelta] = {
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+
+MAX_LIMIT, DEFAULT_LIMIT = 200, 50
+_LIMIT = re.compile(r"\d{1,3}", re.ASCII)
+_HAND_ID = re.compile(HAND_ID)
+_REQUEST_ID = re.compile(REQUEST_ID)
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """Which page of which list."""
+
+    filters: Filters
+    behind: Position | None
+    limit: int
+
+
+def single_values(query: Mapping[str, Sequence[str]], known: Sequence[str]) -> dict[str, str]:
+    """Each parameter's one value. Raises `InvalidRequest` for unknown and repeated ones."""
+    for name, values in query.items():
+        if name not in known:
+            raise InvalidRequest(f"{_shown(name)} is not a known parameter", field=_shown(name))
+        if len(values) != 1:
+            raise InvalidRequest(f"{name} is given twice", field=name)
+    return {name: values[0] for name, values in query.items()}
+
+
+def parse_list(query: Mapping[str, Sequence[str]], *, owner: str | None) -> ListQuery:
+    """`GET /v1/clips`. Raises `InvalidRequest`."""
+    known = ("hand_id", "status", "created_after", "created_before", "limit", "cursor")
+    given = single_values(query, known)
+    filters = Filters(
+        owner=owner,
+        hand_id=_hand_id(given.get("hand_id")),
+        status=_status(given.get("status")),
+        created_after=_moment(given, "created_after"),
+        created_before=_moment(given, "created_before"),
+    )
+    behind = _position(given["cursor"], filters) if "cursor" in given else None
+    return ListQuery(filters, behind, _limit(given.get("limit")))
+
+
+def parse_period(query: Mapping[str, Sequence[str]]) -> Period:
+    """`GET /v1/stats`. Raises `InvalidRequest`, or `InvalidPeriod`."""
+    period = single_values(query, ("period",)).get("period", "24h")
+    if period not in get_args(Period):
+        raise InvalidPeriod(f"period must be one of {', '.join(get_args(Period))}", field="period")
+    return cast(Period, period)
+
+
+def cursor_behind(last: Position, filters: Filters) -> str:
+    """Where the page after this row begins, for the same filters."""
+    content = [last.created_at.isoformat(), last.request_id, _digest(filters)]
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+def _position(cursor: str, filters: Filters) -> Position:
+    wrong = InvalidRequest("cursor must be a next_cursor of the same list", field="cursor")
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        moment, request_id, digest = json.loads(base64.b64decode(padded, b"-_", validate=True))
+        position = Position(datetime.fromisoformat(moment), request_id)
+    except (ValueError, TypeError, RecursionError, binascii.Error):
+        raise wrong from None
+    if digest != _digest(filters) or not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
+        raise wrong
+    if position.created_at.utcoffset() != timedelta(0):
+        raise wrong
+    return position
+
+
+def _digest(filters: Filters) -> str:
+    parts = [rfc3339(part) if isinstance(part, datetime) else part for part in astuple(filters)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _hand_id(value: str | None) -> str | None:
+    if value is not None and not _HAND_ID.fullmatch(value):
+        raise InvalidRequest("hand_id must be the id of a request", field="hand_id")
+    return value
+
+
+def _status(value: str | None) -> Status | None:
+    if value is not None and value not in get_args(Status):
+        raise InvalidRequest(f"status must be one of {', '.join(get_args(Status))}", field="status")
+    return cast(Status | None, value)
+
+
+def _moment(given: Mapping[str, str], name: str) -> datetime | None:
+    if name not in given:
+        return None
+    try:
+        return parse_rfc3339(given[name])
+    except ValueError as error:
+        raise InvalidRequest(f"{name} {error}", field=name) from None
+
+
+def _limit(value: str | None) -> int:
+    if value is None:
+        return DEFAULT_LIMIT
+    if not _LIMIT.fullmatch(value) or not 1 <= int(value) <= MAX_LIMIT:
+        raise InvalidRequest(f"limit must be a number from 1 to {MAX_LIMIT}", field="limit")
+    return int(value)
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() and len(name) <= 64 else "a parameter"

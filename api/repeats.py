@@ -1,0 +1,68 @@
+"""`Idempotency-Key`: the same call again gets the first answer, however often and wherever it arrives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from api.db import idempotency
+from clipping.errors import IdempotencyConflict, InvalidRequest
+
+HEADER = "Idempotency-Key"
+KEPT = timedelta(hours=24)
+_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """What a call says of being, perhaps, a repeated one."""
+
+    owner: str
+    key: str
+    body_hash: str
+    """SHA-256 (hex) of the path and the decoded body: spaces and the order of fields don't matter."""
+
+
+def repeat_of(key: str | None, *, owner: str, path: str, body: object) -> Repeat | None:
+    """`key` is the header's value; None for a call without it. Raises `InvalidRequest`."""
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise InvalidRequest(f"{HEADER} must be 1 to 255 visible ASCII characters", field=HEADER)
+    content = json.dumps([path, body], sort_keys=True)
+    return Repeat(owner, key, hashlib.sha256(content.encode()).hexdigest())
+
+
+def first_answer(session: Session, repeat: Repeat, *, now: datetime) -> bytes | None:
+    """What the first such call was answered; None when this is the first. Raises `IdempotencyConflict`."""
+    found = idempotency.find(session, repeat.owner, repeat.key, since=now - KEPT)
+    if found is None:
+        return None
+    if found.body_hash != repeat.body_hash:
+        raise IdempotencyConflict(
+            f"this {HEADER} was used for another request: use a new one for each", field=HEADER
+        )
+    return found.answer
+
+
+def keep_answer(session: Session, repeat: Repeat, answer: bytes, *, now: datetime) -> bytes | None:
+    """Keep the answer in the transaction that makes it true.
+
+    When another call was faster: that one's answer, and nothing is written. Raises `IdempotencyConflict`.
+    """
+    kept = idempotency.claim(
+        session,
+        owner=repeat.owner,
+        key=repeat.key,
+        body_hash=repeat.body_hash,
+        status=202,
+        answer=answer,
+        now=now,
+        since=now - KEPT,
+    )
+    return None if kept else first_answer(session, repeat, now=now)

@@ -1,0 +1,107 @@
+"""Asking for clips: one, or many at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from api import audit, headers
+from api.accept import Answer, Item, accept_batch, accept_one, earlier_answer, none_is_good, parse, refusal
+from api.auth import caller, requires
+from api.body import read_json
+from api.repeats import HEADER, Repeat, repeat_of
+from api.services import Services, services
+from api.views import BatchAccepted, BatchItem, ClipAccepted
+from clipping.errors import InvalidRequest
+
+blueprint = Blueprint("accept", __name__, url_prefix="/v1/clip")
+
+MAX_BATCH = 100
+_LONGEST_ITEM_ID = 128
+
+
+@blueprint.post("/request")
+@requires("client")
+def request_clip() -> Response:
+    """Accept a request: 202 means that it is in the database and will be worked on."""
+    parts = services()
+    body, repeat = _read(parts)
+    answer = earlier_answer(repeat, parts)
+    if answer is None:
+        trace = headers.traceparent()
+        answer = accept_one(parse(body, parts), caller(), parts, traceparent=trace, repeat=repeat)
+    accepted = ClipAccepted.model_validate_json(answer.body)
+    audit.note(request_id=accepted.request_id)
+    response = _response(answer)
+    response.headers["Location"] = accepted.status_url
+    return response
+
+
+@blueprint.post("/batch")
+@requires("client")
+def request_batch() -> Response:
+    """Accept the good ones of up to 100 requests, and say of the others what is wrong with them."""
+    parts = services()
+    body, repeat = _read(parts)
+    answer = earlier_answer(repeat, parts)
+    if answer is None:
+        items, refused = _items(_entries(body), parts)
+        if not items:
+            raise none_is_good(refused)
+        answer = accept_batch(
+            items, refused, caller(), parts, traceparent=headers.traceparent(), repeat=repeat
+        )
+    audit.note(batch_id=BatchAccepted.model_validate_json(answer.body).batch_id)
+    return _response(answer)
+
+
+def _read(parts: Services) -> tuple[object, Repeat | None]:
+    body = read_json(parts.config.api.max_body_bytes)
+    key = request.headers.get(HEADER)
+    return body, repeat_of(key, owner=caller().name, path=request.path, body=body)
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, status=answer.status, mimetype="application/json")
+
+
+def _entries(body: object) -> list[Any]:
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    for name in body:
+        if name != "clips":
+            raise InvalidRequest(f"{name} is not a known field", field=name)
+    if "clips" not in body:
+        raise InvalidRequest("clips is required", field="clips")
+    entries = body["clips"]
+    if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_BATCH:
+        raise InvalidRequest(f"clips must be a list of 1 to {MAX_BATCH} requests", field="clips")
+    return entries
+
+
+def _items(entries: list[Any], parts: Services) -> tuple[list[Item], dict[int, BatchItem]]:
+    """The good ones, and what is wrong with the others, by their place."""
+    good: list[Item] = []
+    refused: dict[int, BatchItem] = {}
+    for index, entry in enumerate(entries):
+        item_id: str | None = None
+        try:
+            item_id, wanted = _split(entry)
+            good.append(Item(index, item_id, parse(wanted, parts)))
+        except InvalidRequest as error:
+            refused[index] = refusal(item_id, error)
+    return good, refused
+
+
+def _split(entry: object) -> tuple[str | None, object]:
+    if not isinstance(entry, dict) or "client_item_id" not in entry:
+        return None, entry
+    rest = dict(entry)
+    item_id = rest.pop("client_item_id")
+    if not isinstance(item_id, str) or not 1 <= len(item_id) <= _LONGEST_ITEM_ID or not item_id.isprintable():
+        raise InvalidRequest(
+            f"client_item_id must be a string of 1 to {_LONGEST_ITEM_ID} printable characters",
+            field="client_item_id",
+        )
+    return item_id, rest

@@ -1,0 +1,63 @@
+"""Many clips: a list, page by page, and numbers over a period."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from api.auth import caller, requires
+from api.callers import Caller
+from api.db import listing, stats
+from api.db.listing import Position
+from api.queries import PERIODS, Period, cursor_behind, parse_list, parse_period
+from api.services import services
+from api.views import ClipList, ClipStatus, Stats
+
+blueprint = Blueprint("lists", __name__, url_prefix="/v1")
+
+
+@blueprint.get("/clips")
+@requires("client")
+def list_clips() -> Response:
+    """The caller's requests (an admin's: everybody's), newest first."""
+    query = parse_list(request.args.to_dict(flat=False), owner=_owner(caller()))
+    with services().database.read() as session:
+        # One more than asked for tells whether there is another page.
+        found = listing.page(session, query.filters, behind=query.behind, limit=query.limit + 1)
+    shown = found[: query.limit]
+    cursor = None
+    if len(found) > query.limit:
+        cursor = cursor_behind(Position(shown[-1].created_at, shown[-1].request_id), query.filters)
+    page = ClipList(clips=[ClipStatus.of(clip) for clip in shown], next_cursor=cursor)
+    return Response(page.to_json(), mimetype="application/json")
+
+
+@blueprint.get("/stats")
+@requires("client")
+def statistics() -> Response:
+    """Of the caller's requests (an admin's: of everybody's)."""
+    period = parse_period(request.args.to_dict(flat=False))
+    parts = services()
+    with parts.database.read() as session:
+        since = parts.clock.now() - PERIODS[period]
+        totals = stats.totals(session, owner=_owner(caller()), since=since)
+    return Response(_stats(period, totals).to_json(), mimetype="application/json")
+
+
+def _stats(period: Period, totals: stats.Totals) -> Stats:
+    counts = totals.by_status
+    completed, failed = counts.get("completed", 0), counts.get("failed", 0)
+    return Stats(
+        period=period,
+        total_requests=sum(counts.values()),
+        completed=completed,
+        failed=failed,
+        queued=counts.get("queued", 0),
+        success_rate=round(completed / max(1, completed + failed), 4),
+        avg_processing_time_sec=round(totals.average_seconds or 0.0, 3),
+        p95_processing_time_sec=round(totals.p95_seconds or 0.0, 3),
+        total_output_bytes=totals.output_bytes,
+    )
+
+
+def _owner(who: Caller) -> str | None:
+    return None if who.role == "admin" else who.name
