@@ -13,15 +13,20 @@ import signal
 
 
 class StopSignals:
-    """From its construction on, these signals wait to be read. Construct it in the main thread, once."""
+    """From its construction on, these signals and `also` wait to be read. Construct it in the main thread,
+    once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *also: signal.Signals) -> None:
         self._reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, *also):
             signal.signal(number, lambda *_: None)
 
     def wait(self, timeout: float | None = None) -> str | None:
         """The name of the next signal; None after `timeout` seconds without one."""
         readable, _, _ = select.select([self._reader], [], [], timeout)
         return signal.Signals(os.read(self._reader, 1)[0]).name if readable else None
+
+    def pending(self) -> bool:
+        """Whether there is a signal that nobody has waited for yet."""
+        return bool(select.select([self._reader], [], [], 0)[0])

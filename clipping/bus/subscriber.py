@@ -84,6 +84,7 @@ class Subscription:
         self._closed = False
         self._state_lock = threading.Lock()
         self._state = StreamState(False, "not started", self._clock.monotonic())
+        self._beat: float | None = None
 
     @property
     def state(self) -> StreamState:
@@ -95,6 +96,14 @@ class Subscription:
         """How many handlers are at work."""
         return self._slots.taken
 
+    def heartbeat_age(self) -> float:
+        """Seconds since the thread that keeps the stream open last went round; 0 while it need not.
+
+        It pauses for up to 36 s between tries during an outage.
+        """
+        beat = self._beat
+        return 0.0 if self._stop is None or beat is None else self._clock.monotonic() - beat
+
     def start(self) -> None:
         """Begin, or begin again, to pull. Does not wait for the connection."""
         with self._lock:
@@ -104,6 +113,7 @@ class Subscription:
                 return
             if self._thread is None:
                 self._leases.start()
+            self._beat = self._clock.monotonic()
             self._stop = threading.Event()
             self._thread = threading.Thread(
                 target=self._pull, args=(self._stop,), name=self._thread_name, daemon=True
@@ -148,6 +158,7 @@ class Subscription:
     def _pull(self, stop: threading.Event) -> None:
         backoff = _backoff()
         while not stop.is_set():
+            self._beat = self._clock.monotonic()
             self._set_state(False, f"connecting to {self._name}", stop)
             worked, failure = self._one_stream(stop)
             if worked:
@@ -190,6 +201,7 @@ class Subscription:
         worked = False
         idle_limit = random.uniform(*self._idle_seconds)
         while not stream.ended(_LOOK_SECONDS) and not stream.cancelled:
+            self._beat = self._clock.monotonic()
             if stream.stuck():
                 self._set_state(False, stream.trouble(), stop)
                 break

@@ -1,4 +1,4 @@
-"""How long a bucket keeps clips: one lifecycle rule of ours beside whatever rules its owner has."""
+"""How long a bucket keeps what is ours: a lifecycle rule each beside whatever rules its owner has."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import Any
 from clipping.config import Config
 
 CLIPS = "clips/"
+CANCELS = "cancels/"
+CANCEL_DAYS = 8
+"""A day longer than Pub/Sub keeps a message: a request that comes late has still to be found cancelled."""
 
 
 def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
-    """Set `storage.retention_days` on the bucket; a sentence for each change (none: it was so already).
+    """Set on the bucket how long clips (`storage.retention_days`) and cancellations are kept; a sentence for
+    each change (none: it was so already).
 
     A local store has no such rule: its owner deletes. Raises `StoreUnavailable`.
     """
@@ -22,13 +26,15 @@ def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
 
     assert storage.bucket is not None, "checked by the configuration"
     store = GcsStore(storage.bucket, prefix=storage.prefix)
+    rules = {CLIPS: storage.retention_days, CANCELS: CANCEL_DAYS}
     try:
-        if not store.keep_for(CLIPS, storage.retention_days, dry_run=dry_run):
-            return []
+        changed = [prefix for prefix, days in rules.items() if store.keep_for(prefix, days, dry_run=dry_run)]
     finally:
         store.close()
-    where = store.uri(CLIPS + "x").removesuffix("x")
-    return [f"delete what is older than {storage.retention_days} days from {where}"]
+    return [
+        f"delete what is older than {rules[prefix]} days from {store.uri(prefix + 'x').removesuffix('x')}"
+        for prefix in changed
+    ]
 
 
 def with_rule(rules: Sequence[Mapping[str, Any]], prefix: str, days: int) -> list[dict[str, Any]] | None:
