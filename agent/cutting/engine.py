@@ -28,6 +28,8 @@ log = get_logger(__name__)
 
 _LOOK_SECONDS = 0.1
 """Between two looks at a cancellation."""
+_TELL_SECONDS = 0.5
+"""Whoever watches hears something at least so often."""
 _TERM_SECONDS = 3
 """From SIGTERM to SIGKILL for a job that stands still."""
 _KILL_SECONDS = 5
@@ -96,7 +98,8 @@ class Engine:
         """Cut, verify and describe one clip; its file is in `folder`, under a name of its own.
 
         `progress(stage, percent)` is called in this thread, at most about five times a second, with percent
-        of the whole. When this raises, nothing is left in `folder`:
+        of the whole; when nothing has moved for half a second, with what it was called with before.
+        When this raises, nothing is left in `folder`:
         `SourceNotFound`, `SourceNotAllowed` (not a regular file), `SourceCorrupt`, `SourceHasNoVideo`,
         `RangeBeyondEnd`, `UnsupportedCodec`, `CutVerificationFailed`, `TimeLimit`, `Cancelled`,
         `SourceUnavailable`, `NoSpace`, `EncoderFailed`, `OutputTooLarge`.
@@ -132,6 +135,8 @@ class _Supervised:
         self._progress = progress
         self._cancelled = cancelled
         self._watch = StallWatch()
+        self._told: Progress | None = None
+        self._told_at = 0.0
         self._helper: int | None = None
         self._answer: Done | Failed | None = None
         self._exit_code: int | None = None
@@ -144,6 +149,7 @@ class _Supervised:
             while True:
                 if self._listen(_LOOK_SECONDS):
                     return self._conclude()
+                self._tell_again()
                 if self._cancelled.is_set():
                     self._end(grace=0)
                     raise Cancelled("The clip was cancelled.")
@@ -160,8 +166,8 @@ class _Supervised:
         for message in self._job.messages(timeout):
             self._watch.moved()
             match message:
-                case Progress(stage, percent):
-                    self._progress(stage, percent)
+                case Progress():
+                    self._tell(message)
                 case Helper(pid):
                     self._helper = pid
                 case Done() | Failed():
@@ -173,6 +179,14 @@ class _Supervised:
                 case None:
                     return True
         return False
+
+    def _tell(self, news: Progress) -> None:
+        self._told, self._told_at = news, time.monotonic()
+        self._progress(news.stage, news.percent)
+
+    def _tell_again(self) -> None:
+        if self._told is not None and time.monotonic() - self._told_at >= _TELL_SECONDS:
+            self._tell(self._told)
 
     def _conclude(self) -> Any:
         match self._answer:

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import socket
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+# Loaded by their packages when first needed, which would be in every job anew: 12 ms.
+import av.subtitles.stream  # noqa: F401
+import numpy.ma  # noqa: F401
+
 from agent.cutting.cache import Cache
+from agent.cutting.check import check
 from agent.cutting.containers import holds
 from agent.cutting.copy import copy
+from agent.cutting.decodes import Rejected
 from agent.cutting.direct import cut as direct
 from agent.cutting.direct.tables import NotPlain
 from agent.cutting.disorder import refuse_disorder
 from agent.cutting.encode import encode
 from agent.cutting.media import Identity, MediaInfo
 from agent.cutting.opened import Opened
-from agent.cutting.outcome import Outcome, Unsuited, Writing
+from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.plan import Plan, plan_cut
 from agent.cutting.report import report
 from agent.cutting.smart import smart
 from agent.cutting.source import identify
 from agent.cutting.spec import Clip, Order
 from agent.cutting.tell import Teller
-from agent.cutting.verify import Facts, Rejected, verify
+from agent.cutting.verify import Facts
 from clipping.errors import (
     CutVerificationFailed,
     EncoderFailed,
@@ -50,7 +54,7 @@ _WAYS: dict[Mode, tuple[Way, ...]] = {
 _FROM_START_SECONDS = 600
 """How far into a recording a clip may lie to be worth decoding everything before it."""
 _LOOK_BYTES = 64 << 10
-_PROBED, _CUT, _VERIFIED = 3.0, 92.0, 100.0
+_PROBED, _CUT = 3.0, 92.0
 """Percent of the whole at the end of the stages."""
 
 
@@ -127,12 +131,16 @@ def _made_and_checked(
     way: Way, opened: Opened, order: Order, plan: Plan, part: Path, tell: Teller
 ) -> tuple[Outcome, Facts, str]:
     """Raises `Unsuited` or `Rejected` when the clip can't be made this way."""
+
+    def progress(share: float) -> None:
+        tell("verifying", _CUT + share * (100 - _CUT))
+
     while True:
         tell("cutting", _PROBED)
         outcome = _make(way, opened, order, plan, part, tell)
         tell("verifying", _CUT)
         try:
-            return outcome, *_check(outcome, whole=order.verify == "full", tell=tell)
+            return outcome, *check(outcome, whole=order.verify == "full", progress=progress)
         except (Rejected, NotPlain):
             if outcome.writing is None:
                 raise
@@ -193,44 +201,6 @@ def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callab
         # A silent track is known too late: Matroska has announced it by then.
         outcome = by_packets(container, outcome.plan, part, bit_rate=bit_rate, progress=progress)
     return outcome
-
-
-def _check(outcome: Outcome, *, whole: bool, tell: Teller) -> tuple[Facts, str]:
-    """Verify; the hash is made beside it, as both read the file and neither holds the interpreter."""
-
-    def progress(share: float) -> None:
-        tell("verifying", _CUT + share * (_VERIFIED - _CUT))
-
-    if outcome.writing is not None:
-        if not whole:
-            return _check_while_written(outcome, outcome.writing, progress)
-        digest_of_all = outcome.writing.result()
-        return verify(outcome, whole=True, progress=progress), digest_of_all
-    digest: list[str] = []
-
-    def hash_file() -> None:
-        with outcome.path.open("rb") as file:
-            digest.append(hashlib.file_digest(file, "sha256").hexdigest())
-
-    hashing = threading.Thread(target=hash_file, name="clip-hash")
-    hashing.start()
-    try:
-        facts = verify(outcome, whole=whole, progress=progress)
-    finally:
-        hashing.join()
-    return facts, digest[0]
-
-
-def _check_while_written(
-    outcome: Outcome, writing: Writing, progress: Callable[[float], None]
-) -> tuple[Facts, str]:
-    """Its ends are complete already. If more was looked at, it may only have been too early."""
-    try:
-        facts = verify(outcome, progress=progress)
-    except Rejected:
-        digest = writing.result()
-        return verify(outcome, progress=progress), digest
-    return facts, writing.result()
 
 
 def _finish(order: Order, info: MediaInfo, made: _Made) -> Clip:

@@ -106,7 +106,7 @@ def _of(table: Callable[[int, int], Ints], samples: Ints) -> Ints:
 
 
 def _ends(picture: Part, data_at: int, size: int, joints: list[int]) -> tuple[int, int]:
-    """Bytes of the file's two ends that are looked into first: see `verify.parts`."""
+    """Bytes of the file's two ends that are looked into first: see `decodes.parts`."""
     margin = int(Fraction(3, 2) / picture.source.time_base)
     shown = picture.shown - picture.start
     middle = int(shown.max()) // 2

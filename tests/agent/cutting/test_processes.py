@@ -138,6 +138,44 @@ def test_a_cancelled_encode_ends_within_two_seconds(
     assert wait_for(lambda: not Path(f"/proc/{ffmpeg}").exists(), 2)
 
 
+@pytest.mark.parametrize("mode", ["copy", "smart"])
+def test_a_cancelled_cut_ends_within_two_seconds(
+    engine: Engine, long_recording: Path, spool: Path, mode: Mode
+) -> None:
+    cancelled = threading.Event()
+    asked: list[float] = []
+
+    def cancel(stage: Stage, percent: float) -> None:
+        if stage == "cutting" and not asked:
+            asked.append(time.monotonic())
+            cancelled.set()
+
+    spec = CutSpec(long_recording, Fraction("1.01"), Fraction(590), mode, "high")
+    with pytest.raises(Cancelled):
+        engine.cut(spec, spool, progress=cancel, cancelled=cancelled)
+    assert time.monotonic() - asked[0] < 2
+    assert list(spool.iterdir()) == []
+
+
+def test_whoever_watches_hears_something_every_second_though_nothing_moves(
+    engine: Engine, long_recording: Path, spool: Path
+) -> None:
+    cutting = Cutting(engine, long_recording, spool, "encode")
+    assert cutting.under_way.wait(PATIENCE)
+    (ffmpeg,) = processes(str(spool))
+    os.kill(ffmpeg, signal.SIGSTOP)
+    try:
+        time.sleep(0.5)  # what is on its way arrives
+        heard, frozen = len(cutting.heard), time.monotonic()
+        assert wait_for(lambda: len(cutting.heard) >= heard + 4)
+        assert time.monotonic() - frozen < 4
+        assert len(set(cutting.heard[heard:])) == 1
+    finally:
+        os.kill(ffmpeg, signal.SIGCONT)
+        cutting.cancelled.set()
+        cutting.join(PATIENCE)
+
+
 def test_the_time_limit_ends_a_cut(long_recording: Path, spool: Path) -> None:
     engine = Engine(EngineSettings(time_limit_seconds=1))
     engine.start()
