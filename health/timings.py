@@ -1,0 +1,76 @@
+"""The timings of one agent's part in the cluster, in seconds, as the configuration gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clipping.config import Config
+
+ABORT_SECONDS = 10.0
+"""How long ffmpeg may take to die, at most; then the process ends."""
+HANDOFF_SECONDS = 15.0
+"""How long a lease that was handed to an agent is kept for it."""
+RESIGNED_SECONDS = 60.0
+"""How long an agent that gave up the lead, and was not stopped, leaves it to the others."""
+INTENT_SECONDS = 2.5
+"""How often the intent is read."""
+HOT_SECONDS = 0.5
+"""How often the lease is read by an agent that a planned failover names."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """See `clipping.config.Ha` and `clipping.config.Health`."""
+
+    ttl: float
+    deadline: float
+    renew: float
+    retry: float
+    call: float
+    drain: float
+    poll: float
+    poll_failures: int
+    poll_retry: float
+    poll_timeout: float
+    intent: float = INTENT_SECONDS
+
+    @property
+    def tick(self) -> float:
+        """How often a standby reads the lease, and how often self-checks count."""
+        return min(5.0, self.renew / 2)
+
+    @property
+    def abort(self) -> float:
+        """How long stopping the work may take."""
+        return min(ABORT_SECONDS, self.ttl - self.deadline)
+
+    @property
+    def handoff(self) -> float:
+        """How long a handoff is left to the agent that it names."""
+        return min(HANDOFF_SECONDS, self.ttl)
+
+    @property
+    def veto(self) -> float:
+        """How long after its expiry a holder that still answers on `/health` can keep a lease."""
+        return max(3 * self.ttl, self.poll_failures * self.poll)
+
+    @property
+    def suspicious(self) -> float:
+        """A lease unchanged for so long should have been renewed: time to look at its holder."""
+        return self.renew * 1.5
+
+    @classmethod
+    def of(cls, config: Config) -> Timings:
+        ha, health = config.ha, config.health
+        return cls(
+            ttl=ha.ttl_seconds,
+            deadline=ha.deadline_seconds,
+            renew=ha.renew_seconds,
+            retry=ha.retry_seconds,
+            call=ha.store_timeout_seconds,
+            drain=ha.drain_seconds,
+            poll=health.interval_seconds,
+            poll_failures=health.failures,
+            poll_retry=health.retry_seconds,
+            poll_timeout=health.timeout_seconds,
+        )
