@@ -55,7 +55,7 @@ from typing import ClassVar
 class ClippingError(Exception):
     """Base of all our errors. `str(e)` is a sentence for the user that says what to do."""
 
-    code: ClassVar[str] = "INTERNAL_ERROR"
+    code: str = "INTERNAL_ERROR"
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

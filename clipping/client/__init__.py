@@ -1,0 +1,68 @@
+"""A typed client of the clipping API.
+
+    with Client("https://clips.example.com", key=key) as client:
+        accepted = client.request(NewClip("hand-154", "/nas/table-7.mp4", "4:15.2", "5:05.2", mode="smart"))
+        clip = client.wait(accepted.request_id, timeout=600)
+        print(clip.status, clip.download_url)
+
+Every call has a time limit. What may be repeated without harm is repeated: reading, and asking for clips,
+which carries an `Idempotency-Key` so that a request whose answer was lost is not cut twice.
+"""
+
+from clipping.client.client import Client
+from clipping.client.failures import (
+    ApiError,
+    Conflict,
+    Gone,
+    NoAnswer,
+    NotAllowed,
+    NotFound,
+    Refused,
+    Unavailable,
+    WaitedTooLong,
+)
+from clipping.client.results import (
+    Accepted,
+    Agent,
+    Batch,
+    BatchItem,
+    ClipPage,
+    ClipStatus,
+    Cluster,
+    Download,
+    Event,
+    Failover,
+    Health,
+    PauseState,
+    Stats,
+)
+from clipping.client.transport import Retries
+from clipping.client.wishes import NewClip
+
+__all__ = [
+    "Accepted",
+    "Agent",
+    "ApiError",
+    "Batch",
+    "BatchItem",
+    "Client",
+    "ClipPage",
+    "ClipStatus",
+    "Cluster",
+    "Conflict",
+    "Download",
+    "Event",
+    "Failover",
+    "Gone",
+    "Health",
+    "NewClip",
+    "NoAnswer",
+    "NotAllowed",
+    "NotFound",
+    "PauseState",
+    "Refused",
+    "Retries",
+    "Stats",
+    "Unavailable",
+    "WaitedTooLong",
+]

@@ -1,0 +1,220 @@
+"""The client: one method for each thing that the service does."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+
+from clipping.client import results
+from clipping.client.failures import ApiError, WaitedTooLong
+from clipping.client.transport import Retries, Transport
+from clipping.client.watching import watch
+from clipping.client.wishes import NewClip
+from clipping.clock import rfc3339
+from clipping.cluster import FailoverMode
+from clipping.messages import Status
+
+MAX_BATCH = 100
+PAGE = 200
+_FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.1, 2.0
+
+Result = TypeVar("Result", bound=BaseModel)
+
+
+class Client:
+    """The clipping API at `url`, called with `key`. One for each thread; `with` closes its connections.
+
+    `timeout` is how long the service may stay silent in one try, in seconds; `retries` how often and how long
+    a call is repeated that may be.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout: float = 30.0,
+        retries: Retries | None = None,
+        verify: bool | str = True,
+    ) -> None:
+        self._transport = Transport(
+            url, key=key, timeout=timeout, retries=retries or Retries(), verify=verify
+        )
+
+    def request(self, clip: NewClip, *, idempotency_key: str | None = None) -> results.Accepted:
+        """Ask for a clip. Repeated under one `idempotency_key` (default: a new one), it is still one clip."""
+        return self._ask("/v1/clip/request", clip.body(), idempotency_key, results.Accepted)
+
+    def batch(self, clips: Sequence[NewClip], *, idempotency_key: str | None = None) -> results.Batch:
+        """Ask for 1 to 100 clips. The good ones go through; when none is good, `Refused` names the first."""
+        body = {"clips": [clip.body() for clip in clips]}
+        return self._ask("/v1/clip/batch", body, idempotency_key, results.Batch)
+
+    def status(self, request_id: str) -> results.ClipStatus:
+        """How a request is."""
+        return self._get(f"{_clip(request_id)}/status", results.ClipStatus)
+
+    def download(self, request_id: str) -> results.Download:
+        """A fresh link to a completed clip."""
+        return self._get(f"{_clip(request_id)}/download", results.Download)
+
+    def cancel(self, request_id: str) -> results.ClipStatus:
+        """Don't cut it, or stop cutting it. Raises `Conflict` when it has come to its end."""
+        return self._post(f"{_clip(request_id)}/cancel", results.ClipStatus)
+
+    def events(
+        self, request_id: str, *, last_event_id: str | None = None, timeout: float | None = None
+    ) -> Iterator[results.Event]:
+        """What happens to a request, as it happens, until its end. Reconnects where it was.
+
+        Raises `WaitedTooLong` after `timeout` seconds (None: never).
+        """
+        return watch(self._transport, f"{_clip(request_id)}/events", last_event_id, timeout)
+
+    def wait(self, request_id: str, *, timeout: float | None = None) -> results.ClipStatus:
+        """The status when the request has come to its end. Raises `WaitedTooLong`."""
+        began, pause = time.monotonic(), _FIRST_LOOK_SECONDS
+        while not (status := self.status(request_id)).finished:
+            if timeout is not None and time.monotonic() + pause - began > timeout:
+                raise WaitedTooLong(f"{request_id} is still {status.status} after {timeout:g} s")
+            time.sleep(pause)
+            pause = min(_LONGEST_LOOK_SECONDS, pause * 1.5)
+        return status
+
+    def page(
+        self,
+        *,
+        hand_id: str | None = None,
+        status: Status | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> results.ClipPage:
+        """Requests, newest first, up to 200 at a time."""
+        query = {
+            "hand_id": hand_id,
+            "status": status,
+            "created_after": rfc3339(created_after) if created_after else None,
+            "created_before": rfc3339(created_before) if created_before else None,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        return self._get("/v1/clips", results.ClipPage, query)
+
+    def clips(
+        self,
+        *,
+        hand_id: str | None = None,
+        status: Status | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+    ) -> Iterator[results.ClipStatus]:
+        """All requests, newest first, fetched as they are needed."""
+        cursor: str | None = None
+        while True:
+            page = self.page(
+                hand_id=hand_id,
+                status=status,
+                created_after=created_after,
+                created_before=created_before,
+                limit=PAGE,
+                cursor=cursor,
+            )
+            yield from page.clips
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def stats(self, period: Literal["24h", "7d", "30d"] = "24h") -> results.Stats:
+        """Numbers over a period."""
+        return self._get("/v1/stats", results.Stats, {"period": period})
+
+    def health(self) -> results.Health:
+        """How the service is. Raises `Unavailable` when it takes no requests."""
+        return self._get("/health", results.Health)
+
+    def agents(self) -> results.Cluster:
+        """All agents, and who leads. For administrators."""
+        return self._get("/v1/admin/agents", results.Cluster)
+
+    def failover(
+        self,
+        agent_id: str,
+        *,
+        target: str | None = None,
+        mode: FailoverMode = "graceful",
+        reason: str | None = None,
+        wait_seconds: float = 20.0,
+    ) -> results.Failover:
+        """Hand over from the agent that leads, or to a standby. Not repeated: look at `agents` when in doubt.
+
+        The answer may be of a failover that is still under way: follow it with `failover_status`.
+        """
+        body = {"target": target, "mode": mode, "reason": reason, "wait_seconds": wait_seconds}
+        path = f"/v1/admin/agents/{quote(agent_id, safe='')}/failover"
+        return self._post(path, results.Failover, body, timeout=wait_seconds + self._transport.timeout)
+
+    def failover_status(self, operation_id: str) -> results.Failover:
+        """How far a failover has come."""
+        return self._get(f"/v1/admin/failovers/{quote(operation_id, safe='')}", results.Failover)
+
+    def pause(self, *, reason: str | None = None, until: datetime | None = None) -> results.PauseState:
+        """No automatic takeover, until it is resumed or until then."""
+        body = {"reason": reason, "until": rfc3339(until) if until else None}
+        return self._post("/v1/admin/pause", results.PauseState, body)
+
+    def resume(self, *, reason: str | None = None) -> results.PauseState:
+        """Automatic takeovers again."""
+        return self._post("/v1/admin/resume", results.PauseState, {"reason": reason})
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _get(self, path: str, kind: type[Result], query: dict[str, Any] | None = None) -> Result:
+        return _parsed(kind, self._transport.call("GET", path, query=query, repeatable=True))
+
+    def _ask(self, path: str, body: object, key: str | None, kind: type[Result]) -> Result:
+        headers = {"Idempotency-Key": key or secrets.token_urlsafe(24)}
+        answer = self._transport.call("POST", path, body=body, headers=headers, repeatable=True)
+        return _parsed(kind, answer)
+
+    def _post(
+        self, path: str, kind: type[Result], body: dict[str, Any] | None = None, timeout: float | None = None
+    ) -> Result:
+        given = {name: value for name, value in (body or {}).items() if value is not None}
+        answer = self._transport.call("POST", path, body=given, repeatable=False, timeout=timeout)
+        return _parsed(kind, answer)
+
+
+def _clip(request_id: str) -> str:
+    return f"/v1/clip/{quote(request_id, safe='')}"
+
+
+def _parsed(kind: type[Result], body: bytes) -> Result:
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        problem = f"the service's answer is not what this client understands: {where}: {first['msg']}"
+        raise ApiError(problem, status=200, code="NOT_UNDERSTOOD") from None

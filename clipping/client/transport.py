@@ -1,0 +1,183 @@
+"""HTTP with an end: time limits, and repeats where they do no harm."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import requests
+
+from clipping import __version__
+from clipping.client.failures import ApiError, NoAnswer, Unavailable, error_of
+from clipping.errors import ConfigurationError
+
+CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often and how long a call is repeated that may be, with waits that double and vary."""
+
+    tries: int = 5
+    """Calls in all."""
+    within_seconds: float = 60.0
+    """No repeat begins later than this after the first call."""
+    first_wait_seconds: float = 0.2
+    longest_wait_seconds: float = 10.0
+
+    def wait_before(self, repeat: int, *, asked: float | None) -> float:
+        """Seconds before the `repeat`-th repeat (1 is the first); `asked` is the service's `Retry-After`."""
+        longest = min(self.longest_wait_seconds, self.first_wait_seconds * 2.0 ** (repeat - 1))
+        return max(asked or 0.0, longest * random.uniform(0.5, 1.0))
+
+
+NO_RETRIES = Retries(tries=1)
+
+
+class Transport:
+    """One service, one key. Not to be shared between threads."""
+
+    def __init__(
+        self, url: str, *, key: str | None, timeout: float, retries: Retries, verify: bool | str = True
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ConfigurationError([f"url: must look like https://clips.example.com, not {url!r}"])
+        if key is not None and not (key and key.isascii() and key.isprintable() and key.strip() == key):
+            raise ConfigurationError(["key: must be visible ASCII characters"])
+        self.timeout = timeout
+        self._url = url.rstrip("/")
+        self._retries = retries
+        self._session = requests.Session()
+        self._session.verify = verify
+        self._session.headers["User-Agent"] = f"clipping/{__version__}"
+        # A netrc file's or an environment's credentials are not for this service.
+        self._session.auth = _Bearer(key)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool,
+        timeout: float | None = None,
+    ) -> bytes:
+        """The body of a good answer. Raises `ApiError` or `NoAnswer`.
+
+        `repeatable`: doing it twice is like doing it once. `timeout` is of one try, in seconds.
+        """
+        retries = self._retries if repeatable else NO_RETRIES
+        began = time.monotonic()
+        for repeat in range(1, retries.tries + 1):
+            try:
+                answer = self.send(
+                    method, path, query=query, body=body, headers=headers, timeout=timeout or self.timeout
+                )
+                with answer:
+                    return answer.content
+            except (NoAnswer, Unavailable) as error:
+                asked = error.retry_after if isinstance(error, Unavailable) else None
+                wait = retries.wait_before(repeat, asked=asked)
+                late = time.monotonic() + wait - began > retries.within_seconds
+                if repeat == retries.tries or late:
+                    raise
+            time.sleep(wait)
+        raise AssertionError("the last try returns or raises")
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+        stream: bool = False,
+    ) -> requests.Response:
+        """One try: an answer whose status is good. Raises `ApiError` or `NoAnswer`."""
+        try:
+            answer = self._session.request(
+                method,
+                self._url + path,
+                params={name: value for name, value in (query or {}).items() if value is not None},
+                json=body,
+                headers=dict(headers or {}),
+                timeout=(CONNECT_SECONDS, timeout),
+                stream=stream,
+                allow_redirects=False,
+            )
+            if answer.status_code < 300:
+                return answer
+            with answer:
+                raise _error(answer)
+        except requests.RequestException as error:
+            raise NoAnswer(f"{self._url} does not answer: {_sentence(error)}") from None
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Bearer(requests.auth.AuthBase):
+    def __init__(self, key: str | None) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._key is not None:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+def _error(answer: requests.Response) -> ApiError:
+    if answer.is_redirect:
+        to = answer.headers.get("Location", "")[:200]
+        return ApiError(
+            f"the service is elsewhere: {to}. Use that address", status=answer.status_code, code="REDIRECTED"
+        )
+    return error_of(
+        answer.status_code,
+        answer.content,
+        retry_after=_retry_after(answer.headers.get("Retry-After")),
+        request_id=answer.headers.get("X-Request-Id"),
+    )
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds from either form of the header (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    with suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    return None
+
+
+def _sentence(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "it took too long"
+    # urllib3's reason is at the end of a long chain of wrappings.
+    return str(error).rpartition(": ")[2].rstrip(")'\"") or type(error).__name__

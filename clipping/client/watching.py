@@ -1,0 +1,84 @@
+"""An event stream that is taken up again where it broke off."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import requests
+
+from clipping.client.events import Message, Reader, StreamBroken
+from clipping.client.failures import ClientError, NoAnswer, Unavailable, WaitedTooLong
+from clipping.client.results import Event
+from clipping.client.transport import Retries, Transport
+
+SILENCE_SECONDS = 45.0
+"""A service that lives writes at least a comment every 15 s."""
+_RECONNECTING = Retries(tries=20, within_seconds=600.0, first_wait_seconds=0.5)
+"""Of reconnects without any event in between."""
+
+
+def watch(
+    transport: Transport, path: str, last_event_id: str | None, timeout: float | None
+) -> Iterator[Event]:
+    """The events at `path` until a final one. Raises `ApiError`, `NoAnswer` or `WaitedTooLong`."""
+    give_up = None if timeout is None else time.monotonic() + timeout
+    reader, misses, since = Reader(last_event_id), 0, time.monotonic()
+    while True:
+        asked: float | None = None
+        failure: ClientError
+        try:
+            for event in _one_stream(transport, path, reader, give_up):
+                misses, since = 0, time.monotonic()
+                yield event
+                if event.final:
+                    return
+            failure = NoAnswer("the service ends its event streams before the end of what they tell of")
+        except (NoAnswer, Unavailable) as error:
+            failure = error
+            asked = error.retry_after if isinstance(error, Unavailable) else None
+        misses += 1
+        wait = max(reader.retry_seconds or 0.0, _RECONNECTING.wait_before(misses, asked=asked))
+        soon = time.monotonic() + wait
+        if misses >= _RECONNECTING.tries or soon - since > _RECONNECTING.within_seconds:
+            raise failure
+        if give_up is not None and soon > give_up:
+            raise WaitedTooLong(f"the end was not told of within {timeout:g} s")
+        time.sleep(wait)
+
+
+def _one_stream(transport: Transport, path: str, reader: Reader, give_up: float | None) -> Iterator[Event]:
+    headers = {"Accept": "text/event-stream"}
+    if reader.last_id is not None:
+        headers["Last-Event-ID"] = reader.last_id
+    silence = (
+        SILENCE_SECONDS if give_up is None else min(SILENCE_SECONDS, max(0.1, give_up - time.monotonic()))
+    )
+    with transport.send("GET", path, headers=headers, timeout=silence, stream=True) as answer:
+        if answer.headers.get("Content-Type", "").partition(";")[0] != "text/event-stream":
+            raise NoAnswer("the service does not answer with an event stream")
+        try:
+            for message in reader.read(_pieces(answer, give_up)):
+                yield _event(message)
+        except (requests.RequestException, StreamBroken) as error:
+            raise NoAnswer(f"the event stream broke off: {error}") from None
+
+
+def _pieces(answer: requests.Response, give_up: float | None) -> Iterator[bytes]:
+    """What arrives, as it arrives, comments too."""
+    piece: bytes
+    for piece in answer.iter_content(chunk_size=None):
+        yield piece
+        if give_up is not None and time.monotonic() > give_up:
+            raise WaitedTooLong("the end was not told of in time")
+
+
+def _event(message: Message) -> Event:
+    try:
+        data = json.loads(message.data)
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise StreamBroken(f"the data of the event {message.kind!r} is not a JSON object")
+    return Event(event_id=message.event_id, kind=message.kind, data=data)
