@@ -6,6 +6,7 @@ from flask import Flask
 
 from api import audit, cors, headers, problems
 from api.callers import Authenticator
+from api.chores import Chore, Chores
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
 from api.consumers import SLOTS, Consumers
@@ -58,16 +59,18 @@ def build_services(config: Config) -> Services:
         config.agent.cluster,
         has_leader=config.ha.mode == "primary-standby",
     )
+    failovers = Failovers(database, coordination, clock, cluster=config.agent.cluster, ha=config.ha)
+    sweeper = Sweeper(config, database=database, dispatcher=dispatcher, store=store, clock=clock)
     return Services(
         config=config,
         clock=clock,
         database=database,
         store=store,
         coordination=coordination,
-        failovers=Failovers(database, coordination, clock, cluster=config.agent.cluster, ha=config.ha),
+        failovers=failovers,
         publisher=publisher,
         dispatcher=dispatcher,
-        sweeper=Sweeper(config, database=database, dispatcher=dispatcher, store=store, clock=clock),
+        chores=Chores(_chores(config, sweeper, failovers), clock),
         intake=intake,
         estimator=Estimator(database, clock),
         authenticator=Authenticator(config.api, clock),
@@ -75,3 +78,12 @@ def build_services(config: Config) -> Services:
         consumers=None if push else Consumers(config.pubsub, intake),
         push_verifier=PushVerifier(push, clock) if push else None,
     )
+
+
+def _chores(config: Config, sweeper: Sweeper, failovers: Failovers) -> list[Chore]:
+    often = min(15.0, config.limits.lost_after_seconds / 4)
+    return [
+        Chore("silent requests", often, sweeper.sweep),
+        Chore("failovers", 10.0, failovers.tidy),
+        Chore("old rows", 600.0, sweeper.clean),
+    ]

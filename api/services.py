@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from api.callers import Authenticator
+from api.chores import Chores
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
 from api.consumers import Consumers
@@ -17,7 +18,6 @@ from api.estimates import Estimator
 from api.intake import Intake
 from api.limits import RateLimiter
 from api.oidc import PushVerifier
-from api.sweeper import Sweeper
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
 from clipping.config import Config
@@ -39,7 +39,7 @@ class Services:
     failovers: Failovers
     publisher: Publisher
     dispatcher: Dispatcher
-    sweeper: Sweeper
+    chores: Chores
     intake: Intake
     estimator: Estimator
     authenticator: Authenticator
@@ -51,7 +51,7 @@ class Services:
     def start(self) -> None:
         """Begin to publish what is left, to look after silent requests and to hear the agents."""
         self.dispatcher.start()
-        self.sweeper.start()
+        self.chores.start()
         if self.consumers is not None:
             self.consumers.start()
 
@@ -59,7 +59,7 @@ class Services:
         """Finish what is in hand within about `timeout` seconds; the rest waits in the database."""
         if self.consumers is not None:
             self.consumers.stop(timeout / 2)
-        self.sweeper.stop(timeout / 4)
+        self.chores.stop(timeout / 4)
         self.dispatcher.stop(timeout / 4)
         self.coordination.close()
         self.publisher.close(1.0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -19,16 +17,14 @@ from api.repeats import KEPT
 from clipping.clock import Clock
 from clipping.cluster import cancel_key
 from clipping.config import Config
-from clipping.errors import QueueUnavailable, StoreUnavailable
+from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
 from clipping.store.port import Store
 
-LOOK_SECONDS = 15.0
-"""How often it looks, or four times within `limits.lost_after_seconds` where that is less."""
 BATCH = 100
-CLEAN_SECONDS = 600.0
-"""How often old rows are removed."""
 CLEAN_BATCH = 500
+MOST_BATCHES = 100
+"""In one go: the other chores want their turn too."""
 MARKS_KEPT = timedelta(days=31)
 """A mark has to outlive its message, and Pub/Sub keeps no message for longer."""
 
@@ -36,7 +32,7 @@ log = get_logger(__name__)
 
 
 class Sweeper:
-    """Owns the thread `sweeper`. `sweep` and `clean` do one turn each, for whoever holds the clock."""
+    """Two of the service's chores: `sweep` often, `clean` now and then."""
 
     def __init__(
         self, config: Config, *, database: Database, dispatcher: Dispatcher, store: Store, clock: Clock
@@ -44,26 +40,20 @@ class Sweeper:
         self._lost_after = timedelta(seconds=config.limits.lost_after_seconds)
         self._tries = config.limits.lost_tries
         self._keep = timedelta(days=config.api.keep_days)
-        self._look_seconds = min(LOOK_SECONDS, config.limits.lost_after_seconds / 4)
         self._database = database
         self._dispatcher = dispatcher
         self._store = store
         self._clock = clock
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """End after the turn in hand."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
 
     def sweep(self) -> int:
         """Publish silent requests again, or end them; how many were touched. Raises `QueueUnavailable`."""
+        return _until_fewer(BATCH, self._sweep_batch)
+
+    def clean(self) -> int:
+        """Remove old requests and idempotency keys; how many. Raises `QueueUnavailable`."""
+        return _until_fewer(CLEAN_BATCH, self._clean_batch)
+
+    def _sweep_batch(self) -> int:
         now = self._clock.now()
         before = now - self._lost_after
         with self._database.read() as session:
@@ -79,8 +69,7 @@ class Sweeper:
             self._dispatcher.wake()
         return len(told)
 
-    def clean(self) -> int:
-        """Remove old requests and idempotency keys, a batch of each; how many. Raises `QueueUnavailable`."""
+    def _clean_batch(self) -> int:
         now = self._clock.now()
         before = now - self._keep
         with self._database.write() as session:
@@ -91,7 +80,7 @@ class Sweeper:
         self._unmark(gone.marked)
         if keys or gone.count:
             log.info("sweeper.cleaned", requests=gone.count, keys=keys)
-        return keys + gone.count
+        return max(keys, gone.count)
 
     def _settle(self, session: Session, clip: Clip, now: datetime) -> rules.Verdict:
         before = clips.state_of(clip)
@@ -128,17 +117,13 @@ class Sweeper:
             except StoreUnavailable as error:
                 log.info("sweeper.mark_left", request_id=request_id, reason=error.message)
 
-    def _run(self) -> None:
-        clean_at = self._clock.monotonic()
-        while not self._stopping.wait(self._look_seconds * random.uniform(0.8, 1.2)):
-            try:
-                while self.sweep() == BATCH and not self._stopping.is_set():
-                    pass
-                if self._clock.monotonic() >= clean_at:
-                    while self.clean() >= CLEAN_BATCH and not self._stopping.is_set():
-                        pass
-                    clean_at = self._clock.monotonic() + CLEAN_SECONDS
-            except QueueUnavailable as error:
-                log.warning("sweeper.database_away", reason=error.message)
-            except Exception:  # a thread's root: the next turn must come whatever this one ran into
-                log.exception("sweeper.turn_failed")
+
+def _until_fewer(batch: int, do: Callable[[], int]) -> int:
+    """Repeat while a whole batch was done, so that there may be more; the sum."""
+    total = 0
+    for _ in range(MOST_BATCHES):
+        done = do()
+        total += done
+        if done < batch:
+            break
+    return total

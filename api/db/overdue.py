@@ -48,7 +48,7 @@ def forget_finished(session: Session, *, before: datetime, marked_before: dateti
     old = and_(Clip.status.in_(TERMINAL), Clip.last_sign_at < before)
     unmarked = Clip.cancel_requested_at.is_(None) | (Clip.last_sign_at < marked_before)
     query = select(Clip.request_id, Clip.cancel_requested_at).where(old, unmarked)
-    rows = session.execute(query.limit(limit).with_for_update(skip_locked=True)).tuples().all()
+    rows = session.execute(query.limit(limit).with_for_update(skip_locked=True)).all()
     session.execute(delete(Clip).where(Clip.request_id.in_([request_id for request_id, _ in rows])))
     session.execute(delete(Failover).where(Failover.created_at < before))
     return Forgotten(len(rows), tuple(request_id for request_id, marked in rows if marked is not None))

@@ -31,7 +31,7 @@ def totals(session: Session, *, owner: str | None, since: datetime) -> Totals:
         wanted.append(Clip.owner == owner)
     counted = session.execute(
         select(Clip.status, func.count(), func.sum(Clip.file_size_bytes)).where(*wanted).group_by(Clip.status)
-    ).tuples()
+    )
     by_status: dict[str, int] = {}
     output_bytes = 0
     for status, count, size in counted:

@@ -1,0 +1,66 @@
+"""Requests in a database, without the HTTP before it and the bus behind it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+from sqlalchemy import select
+
+from api.db import clips
+from api.db.engine import Database
+from api.db.tables import Clip, Unsent
+from api.intake import Intake
+from clipping.clock import ManualClock
+from clipping.messages import ClipRequest, CompletionMessage, ProgressMessage, RequestMessage
+from tests.api.messages import NOW
+
+_NUMBERS = count()
+
+
+def put(database: Database, *, at: datetime = NOW, owner: str = "web", **over: Any) -> str:
+    """An accepted request that is published; its id. `over`: columns, or fields of the request."""
+    columns = {
+        name: over.pop(name) for name in list(over) if name in Clip.__table__.columns and name != "mode"
+    }
+    fields = {
+        "hand_id": "hand-1",
+        "nas_video_path": "/nas/a.mp4",
+        "start_seconds": 1,
+        "end_seconds": 31,
+        **over,
+    }
+    if "hand_id" in columns:
+        fields["hand_id"] = columns.pop("hand_id")
+    message = RequestMessage.of(
+        ClipRequest(**fields),
+        request_id=f"clip-20261120-{next(_NUMBERS):012d}",
+        owner=owner,
+        requested_at=at,
+    )
+    row = clips.row_of(message)
+    for name, value in columns.items():
+        setattr(row, name, value)
+    with database.write() as session:
+        session.add(row)
+    return message.request_id
+
+
+def get(database: Database, request_id: str) -> Clip:
+    with database.read() as session:
+        found = clips.find(session, request_id)
+    assert found is not None
+    return found
+
+
+def unsent(database: Database) -> list[str]:
+    """What is in the outbox."""
+    with database.read() as session:
+        return list(session.scalars(select(Unsent.request_id).order_by(Unsent.request_id)))
+
+
+def tell(database: Database, message: CompletionMessage | ProgressMessage, *, at: datetime = NOW) -> None:
+    """An agent's message, applied at a moment."""
+    kind = "complete" if isinstance(message, CompletionMessage) else "progress"
+    Intake(database, ManualClock(at)).take(kind, "1", message.to_json(), {})
