@@ -1,0 +1,103 @@
+"""`clipping request`: ask for one clip."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+from clipping.cli import Command
+from clipping.client import NewClip
+from clipping.commands.common import add_connection, connect, note, say
+from clipping.commands.watching import follow
+from clipping.errors import ConfigurationError
+from clipping.exits import EXIT_OK
+from clipping.messages import Mode, Priority
+from clipping.output import Aspect, ContainerName, Fit, Quality, VideoCodec
+
+_OUTPUT = ("aspect", "fit", "width", "height", "video_codec", "fps", "max_bytes", "container")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping request`."""
+    parser.add_argument("source", metavar="SRC", help="the recording: its absolute path on the NAS")
+    parser.add_argument("start", help="seconds, or a time such as 3:24:15.5")
+    parser.add_argument("end", help="seconds, or a time")
+    parser.add_argument("--hand-id", required=True, help="your name for the clip, and its file's name")
+    parser.add_argument("--mode", choices=get_args(Mode), help="default: the service's")
+    parser.add_argument("--quality", choices=get_args(Quality), help="default: high")
+    parser.add_argument("--priority", choices=get_args(Priority), help="default: normal")
+    parser.add_argument("--pre-roll", metavar="SECONDS", help="more before the start")
+    parser.add_argument("--post-roll", metavar="SECONDS", help="more after the end")
+    look = parser.add_argument_group("another look than the recording's")
+    look.add_argument("--aspect", choices=get_args(Aspect))
+    look.add_argument("--fit", choices=get_args(Fit))
+    look.add_argument("--width", type=int, metavar="PIXELS")
+    look.add_argument("--height", type=int, metavar="PIXELS")
+    look.add_argument("--video-codec", choices=get_args(VideoCodec))
+    look.add_argument("--fps", type=float)
+    look.add_argument("--max-bytes", type=int)
+    look.add_argument("--container", choices=get_args(ContainerName))
+    look.add_argument("--effects", type=Path, metavar="FILE", help="JSON, see the service's documentation")
+    parser.add_argument(
+        "--metadata",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="given back unchanged; repeatable",
+    )
+    parser.add_argument(
+        "--idempotency-key", metavar="KEY", help="the same key again gives the same clip, for a day"
+    )
+    parser.add_argument("--wait", action="store_true", help="stay until the clip is there, or has failed")
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask; with `--wait`, exit 1 when there will be no clip."""
+    wanted = _wanted(arguments)
+    with connect(arguments) as client:
+        accepted = client.request(wanted, idempotency_key=arguments.idempotency_key)
+        if not arguments.wait:
+            say(accepted.to_json() if arguments.json else accepted.request_id)
+            return EXIT_OK
+        note(f"{accepted.request_id}: {accepted.queue_position} before it")
+        return follow(client, accepted.request_id, as_json=arguments.json, only_end=arguments.json)
+
+
+def _wanted(arguments: argparse.Namespace) -> NewClip:
+    output = {name: getattr(arguments, name) for name in _OUTPUT if getattr(arguments, name) is not None}
+    return NewClip(
+        hand_id=arguments.hand_id,
+        nas_video_path=arguments.source,
+        start_seconds=arguments.start,
+        end_seconds=arguments.end,
+        output_quality=arguments.quality,
+        mode=arguments.mode,
+        priority=arguments.priority,
+        pre_roll_seconds=arguments.pre_roll,
+        post_roll_seconds=arguments.post_roll,
+        output=output or None,
+        metadata=_pairs(arguments.metadata) or None,
+        more={"effects": _effects(arguments.effects)} if arguments.effects else {},
+    )
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    wrong = [pair for pair in given if "=" not in pair]
+    if wrong:
+        raise ConfigurationError([f"--metadata: {pair!r} is not KEY=VALUE" for pair in wrong])
+    return dict(pair.split("=", 1) for pair in given)
+
+
+def _effects(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError([f"--effects: {path}: {error.strerror}"]) from None
+    except ValueError as error:
+        raise ConfigurationError([f"--effects: {path}: not valid JSON: {error}"]) from None
+
+
+COMMAND = Command("ask for a clip", configure, run)

@@ -1,0 +1,144 @@
+"""`clipping batch`: ask for all clips of a CSV file, and say of each line what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from clipping.cli import Command
+from clipping.client import Client, Refused
+from clipping.client.client import MAX_BATCH
+from clipping.client.results import BatchItem, Problem
+from clipping.commands.common import add_connection, connect, note, outcome, say, say_json
+from clipping.commands.sheet import OPTIONAL, REQUIRED, Row, rows
+from clipping.errors import ConfigurationError
+from clipping.exits import EXIT_FAILED, EXIT_OK
+
+_LOOKED_AT = 8
+"""Clips that are looked at in one round of waiting: they end roughly in the order they were asked for."""
+_ROUND_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A line and what became of it."""
+
+    row: Row
+    request_id: str | None
+    problem: Problem | None
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping batch`."""
+    parser.description = (
+        f"Asks for all clips of a CSV file. Its first line names the columns: {', '.join(REQUIRED)}, "
+        f"and any of {', '.join(OPTIONAL)}. Good lines go through, whatever the others are like."
+    )
+    parser.add_argument("file", metavar="FILE.csv", help="- reads the standard input")
+    parser.add_argument("--wait", action="store_true", help="stay until every clip is there or has failed")
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 1 when a line was refused, or, with `--wait`, came to no clip."""
+    lines = _lines(arguments.file)
+    with connect(arguments) as client:
+        waiting: deque[Sent] = deque()
+        failed = 0
+        total = 0
+        for sent in _send_all(client, rows(lines)):
+            total += 1
+            _tell(sent, as_json=arguments.json)
+            if sent.request_id is None:
+                failed += 1
+            elif arguments.wait:
+                waiting.append(sent)
+        note(f"{total - failed} of {total} accepted")
+        if waiting:
+            completed = _wait(client, waiting, as_json=arguments.json)
+            note(f"{completed} of {total} completed")
+            failed = total - completed
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+def _send_all(client: Client, all_rows: Iterable[Row]) -> Iterator[Sent]:
+    """In chunks, but told of in the file's order."""
+    iterator = iter(all_rows)
+    while chunk := list(islice(iterator, MAX_BATCH)):
+        good = [row for row in chunk if row.clip is not None]
+        items = dict(zip((row.line for row in good), _send(client, good), strict=True))
+        for row in chunk:
+            item = items.get(row.line)
+            if item is None:
+                yield Sent(row, None, Problem(code="INVALID_REQUEST", message=row.problem))
+            else:
+                yield Sent(row, item.request_id, item.error)
+
+
+def _send(client: Client, good: list[Row]) -> list[BatchItem]:
+    clips = [row.clip for row in good if row.clip is not None]
+    if not clips:
+        return []
+    try:
+        return client.batch(clips).items
+    except Refused as error:
+        if len(clips) == 1:
+            return [BatchItem(error=Problem(code=error.code, message=error.message, field=error.field))]
+    # None of them is good, and the answer names only the first one's reason.
+    return [item for row in good for item in _send(client, [row])]
+
+
+def _tell(sent: Sent, *, as_json: bool) -> None:
+    if as_json:
+        result = {"line": sent.row.line, "hand_id": sent.row.hand_id, "request_id": sent.request_id}
+        if sent.problem is not None:
+            result["error"] = sent.problem.model_dump(exclude_none=True)
+        say_json({name: value for name, value in result.items() if value is not None})
+    elif sent.problem is not None:
+        say(f"line {sent.row.line}: {sent.row.hand_id or '?'}: {sent.problem.message}")
+    else:
+        say(f"line {sent.row.line}: {sent.row.hand_id}: {sent.request_id}")
+
+
+def _wait(client: Client, waiting: deque[Sent], *, as_json: bool) -> int:
+    """Until all have come to their end; how many were completed."""
+    completed = 0
+    while waiting:
+        ended = False
+        for _ in range(min(_LOOKED_AT, len(waiting))):
+            sent = waiting.popleft()
+            assert sent.request_id is not None, "only what was accepted is waited for"
+            clip = client.status(sent.request_id)
+            if not clip.finished:
+                waiting.append(sent)
+                continue
+            ended = True
+            completed += clip.status == "completed"
+            if as_json:
+                say_json({"line": sent.row.line, **clip.model_dump(mode="json", exclude_none=True)})
+            else:
+                link = f" {clip.download_url}" if clip.download_url else ""
+                say(f"line {sent.row.line}: {clip.hand_id}: {outcome(clip)}{link}")
+        if waiting and not ended:
+            time.sleep(_ROUND_SECONDS)
+    return completed
+
+
+def _lines(name: str) -> Iterable[str]:
+    if name == "-":
+        return sys.stdin
+    try:
+        return Path(name).read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    except OSError as error:
+        raise ConfigurationError([f"{name}: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"{name}: not UTF-8"]) from None
+
+
+COMMAND = Command("ask for all clips of a CSV file", configure, run)

@@ -1,0 +1,126 @@
+"""`clipping agents` and `clipping failover`, for administrators."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import get_args
+
+from clipping.cli import Command
+from clipping.client import Client, Cluster, Failover, PauseState
+from clipping.cluster import FailoverMode
+from clipping.commands.common import a_time, add_connection, ago, connect, note, say, table
+from clipping.exits import EXIT_FAILED, EXIT_OK
+
+LONGEST_CALL_SECONDS = 50.0
+"""The service lets one wait 55 s in one call."""
+POLL_SECONDS = 1.0
+
+
+def configure_agents(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping agents`."""
+    change = parser.add_mutually_exclusive_group()
+    change.add_argument("--pause", action="store_true", help="no automatic takeover from now on")
+    change.add_argument("--resume", action="store_true", help="automatic takeovers again")
+    parser.add_argument("--reason", help="of a pause or its end, for the others")
+    parser.add_argument("--until", type=a_time, metavar="TIME", help="when a pause ends by itself")
+    add_connection(parser)
+
+
+def agents(arguments: argparse.Namespace) -> int:
+    """Show the agents, or pause their automatic takeovers."""
+    with connect(arguments) as client:
+        if arguments.pause or arguments.resume:
+            return _pause(client, arguments)
+        cluster = client.agents()
+    say(cluster.to_json() if arguments.json else _told(cluster))
+    return EXIT_OK
+
+
+def configure_failover(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping failover`."""
+    parser.add_argument("agent_id", metavar="AGENT", help="the one that leads, or the standby to take over")
+    parser.add_argument("--target", metavar="AGENT", help="who takes over (default: the best standby)")
+    parser.add_argument(
+        "--mode",
+        choices=get_args(FailoverMode),
+        default="graceful",
+        help="graceful finishes the clips in hand first, fast gives them back (default: %(default)s)",
+    )
+    parser.add_argument("--reason", help="for the others, and for the log")
+    parser.add_argument("--no-wait", action="store_true", help="don't stay until it is finished")
+    add_connection(parser)
+
+
+def failover(arguments: argparse.Namespace) -> int:
+    """Move the lease; exit 1 when it did not get there."""
+    with connect(arguments) as client:
+        operation = client.failover(
+            arguments.agent_id,
+            target=arguments.target,
+            mode=arguments.mode,
+            reason=arguments.reason,
+            wait_seconds=0.0 if arguments.no_wait else LONGEST_CALL_SECONDS,
+        )
+        # The service ends every operation, at the latest when its time is over.
+        while not operation.finished and not arguments.no_wait:
+            note(f"{operation.operation_id}: {operation.state}")
+            time.sleep(POLL_SECONDS)
+            operation = client.failover_status(operation.operation_id)
+    say(operation.to_json() if arguments.json else _came_to(operation))
+    return EXIT_FAILED if operation.state in ("failed", "expired") else EXIT_OK
+
+
+def _pause(client: Client, arguments: argparse.Namespace) -> int:
+    if arguments.pause:
+        state = client.pause(reason=arguments.reason, until=arguments.until)
+    else:
+        state = client.resume(reason=arguments.reason)
+    say(state.to_json() if arguments.json else _paused(state))
+    return EXIT_OK
+
+
+def _told(cluster: Cluster) -> str:
+    leads = f"{cluster.leader} leads" if cluster.leader else "nobody leads"
+    rows = [
+        (
+            agent.agent_id,
+            agent.role,
+            agent.status,
+            ago(agent.last_heartbeat),
+            agent.queue_depth,
+            agent.completed_clips_24h,
+            agent.version or "?",
+            "; ".join(agent.reasons),
+        )
+        for agent in cluster.agents
+    ]
+    head = ("agent", "role", "status", "seen", "working", "done 24h", "version", "reasons")
+    lines = [f"cluster {cluster.cluster}, epoch {cluster.epoch}: {leads}", table(head, rows)]
+    if cluster.paused:
+        lines.append(_paused(PauseState(cluster=cluster.cluster, paused=True, pause=cluster.pause)))
+    return "\n".join(lines)
+
+
+def _paused(state: PauseState) -> str:
+    if not state.paused:
+        return "automatic takeovers are on"
+    if state.pause is None:
+        return "automatic takeovers are paused"
+    until = f", until {state.pause.until.isoformat(timespec='seconds')}" if state.pause.until else ""
+    reason = f": {state.pause.reason}" if state.pause.reason else ""
+    return f"automatic takeovers are paused by {state.pause.paused_by}{until}{reason}"
+
+
+def _came_to(operation: Failover) -> str:
+    match operation.state:
+        case "done":
+            return f"{operation.new_primary} leads since epoch {operation.epoch}"
+        case "failed" | "expired":
+            return f"{operation.operation_id}: {operation.state}: {operation.error or 'it was not said why'}"
+        case _:
+            return f"{operation.operation_id}: {operation.state}"
+
+
+AGENTS = Command("show the agents, or pause their automatic takeovers", configure_agents, agents)
+FAILOVER = Command("hand over from the agent that leads, or to a standby", configure_failover, failover)

@@ -1,0 +1,102 @@
+"""`clipping status`, `clipping list` and `clipping cancel`."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from typing import get_args
+
+from clipping.cli import Command
+from clipping.client import ApiError, ClipStatus
+from clipping.commands.common import a_time, add_connection, ago, connect, note, outcome, say, table
+from clipping.exits import EXIT_FAILED, EXIT_OK
+from clipping.messages import Status
+
+
+def _ids(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("request_ids", metavar="ID", nargs="+")
+    add_connection(parser)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """How requests are; exit 1 when one is not there."""
+    bad = False
+    with connect(arguments) as client:
+        for request_id in arguments.request_ids:
+            try:
+                clip = client.status(request_id)
+            except ApiError as error:
+                bad = True
+                note(f"{request_id}: {error.code}: {error.message}")
+                continue
+            say(clip.to_json() if arguments.json else _told(clip))
+    return EXIT_FAILED if bad else EXIT_OK
+
+
+def cancel(arguments: argparse.Namespace) -> int:
+    """Cancel requests; exit 1 when one can't be."""
+    bad = False
+    with connect(arguments) as client:
+        for request_id in arguments.request_ids:
+            try:
+                clip = client.cancel(request_id)
+            except ApiError as error:
+                bad = True
+                note(f"{request_id}: {error.code}: {error.message}")
+                continue
+            told = "cancelled" if clip.status == "cancelled" else "is being stopped"
+            say(clip.to_json() if arguments.json else f"{request_id}: {told}")
+    return EXIT_FAILED if bad else EXIT_OK
+
+
+def configure_list(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping list`."""
+    parser.add_argument("--hand-id")
+    parser.add_argument("--status", choices=get_args(Status))
+    parser.add_argument("--after", type=a_time, metavar="TIME", help="such as 2026-11-20T08:00:00Z")
+    parser.add_argument("--before", type=a_time, metavar="TIME")
+    parser.add_argument(
+        "--limit", type=_count, default=50, help="how many, newest first; 0: all (default: 50)"
+    )
+    add_connection(parser)
+
+
+def list_clips(arguments: argparse.Namespace) -> int:
+    """Requests, newest first."""
+    with connect(arguments) as client:
+        found = client.clips(
+            hand_id=arguments.hand_id,
+            status=arguments.status,
+            created_after=arguments.after,
+            created_before=arguments.before,
+        )
+        shown = islice(found, arguments.limit or None)
+        if arguments.json:
+            for clip in shown:
+                say(clip.to_json())
+            return EXIT_OK
+        rows = [(clip.request_id, clip.hand_id, ago(clip.created_at), outcome(clip)) for clip in shown]
+    say(table(("request", "hand", "age", "status"), rows))
+    return EXIT_OK
+
+
+def _told(clip: ClipStatus) -> str:
+    lines = [f"{clip.request_id}  {clip.hand_id}  {outcome(clip)}"]
+    if clip.report:
+        actual = clip.report.actual
+        lines.append(f"  {clip.report.mode}, {actual.start:.3f} to {actual.end:.3f} s of the recording")
+        lines += [f"  note: {warning}" for warning in clip.report.warnings]
+    if clip.download_url:
+        lines.append(f"  {clip.download_url}")
+    return "\n".join(lines)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return int(text)
+
+
+STATUS = Command("how requests are", _ids, status)
+CANCEL = Command("cancel requests: waiting ones are never cut, running ones stop", _ids, cancel)
+LIST = Command("list requests, newest first", configure_list, list_clips)

@@ -1,0 +1,98 @@
+"""The CSV file of `clipping batch`: its columns, and what a line asks for. Pure."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from clipping.client import NewClip
+from clipping.errors import ConfigurationError
+
+REQUIRED = ("hand_id", "nas_video_path", "start", "end")
+_ALIASES = {"start_seconds": "start", "end_seconds": "end"}
+_PLAIN = (
+    "output_quality",
+    "mode",
+    "priority",
+    "pre_roll_seconds",
+    "post_roll_seconds",
+    "client_item_id",
+)
+_TEXT = ("aspect", "fit", "quality", "video_codec", "container")
+_NUMBER = ("width", "height", "max_bytes", "fps")
+OPTIONAL = (*_PLAIN, *(f"output.{name}" for name in (*_TEXT, *_NUMBER)), "metadata.NAME")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the file: a clip, or what is wrong with it."""
+
+    line: int
+    """Where it ends in the file, counted from 1."""
+    hand_id: str
+    clip: NewClip | None
+    problem: str = ""
+
+
+def rows(lines: Iterable[str]) -> Iterator[Row]:
+    """The clips of a file, with a line of column names. Raises `ConfigurationError` for those."""
+    reader = csv.reader(lines, strict=True)
+    try:
+        head = _columns(next(reader, []))
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield _row(reader.line_num, head, [cell.strip() for cell in cells])
+    except csv.Error as error:
+        raise ConfigurationError([f"line {reader.line_num}: not valid CSV: {error}"]) from None
+
+
+def _columns(cells: list[str]) -> list[str]:
+    names = [cell.strip().removeprefix("\ufeff") for cell in cells]
+    names = [_ALIASES.get(name, name) for name in names]
+    problems = [f"line 1: the column {name} is missing" for name in REQUIRED if name not in names]
+    for name in names:
+        known = name in REQUIRED or name in OPTIONAL or (name.startswith("metadata.") and name != "metadata.")
+        if not known:
+            problems.append(f"line 1: there is no column {name!r}: {', '.join((*REQUIRED, *OPTIONAL))}")
+        elif names.count(name) > 1 and f"line 1: the column {name} is there twice" not in problems:
+            problems.append(f"line 1: the column {name} is there twice")
+    if problems:
+        raise ConfigurationError(problems)
+    return names
+
+
+def _row(line: int, head: list[str], cells: list[str]) -> Row:
+    if len(cells) != len(head):
+        return Row(line, "", None, f"it has {len(cells)} fields, and the first line {len(head)}")
+    given = {name: cell for name, cell in zip(head, cells, strict=True) if cell}
+    hand_id = given.get("hand_id", "")
+    missing = [name for name in REQUIRED if name not in given]
+    if missing:
+        return Row(line, hand_id, None, f"{', '.join(missing)} is empty")
+    try:
+        return Row(line, hand_id, _clip(given))
+    except ValueError as error:
+        return Row(line, hand_id, None, str(error))
+
+
+def _clip(given: dict[str, str]) -> NewClip:
+    output: dict[str, Any] = {}
+    for name in (*_TEXT, *_NUMBER):
+        if (text := given.get(f"output.{name}")) is not None:
+            output[name] = _number(f"output.{name}", text) if name in _NUMBER else text
+    more: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
+    if output:
+        more["output"] = output
+    pairs = {name.partition(".")[2]: cell for name, cell in given.items() if name.startswith("metadata.")}
+    if pairs:
+        more["metadata"] = pairs
+    return NewClip(given["hand_id"], given["nas_video_path"], given["start"], given["end"], more=more)
+
+
+def _number(name: str, text: str) -> int | float:
+    try:
+        return float(text) if name == "output.fps" else int(text)
+    except ValueError:
+        raise ValueError(f"{name} must be a number, not {text!r}") from None

@@ -1,0 +1,116 @@
+"""`clipping watch`: follow requests to their end, with a bar on a terminal and plain lines elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from clipping.cli import Command
+from clipping.client import Client, ClipStatus, Event
+from clipping.commands.common import add_connection, connect, note, outcome, say, say_json
+from clipping.exits import EXIT_FAILED, EXIT_OK
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping watch`."""
+    parser.add_argument("request_id", metavar="ID")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up then (default: never)")
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 1 when there will be no clip. `--json`: each event is a line."""
+    with connect(arguments) as client:
+        return follow(client, arguments.request_id, as_json=arguments.json, timeout=arguments.timeout)
+
+
+def follow(
+    client: Client,
+    request_id: str,
+    *,
+    as_json: bool,
+    only_end: bool = False,
+    timeout: float | None = None,
+) -> int:
+    """Show what happens until the end, then the end. `only_end` with `as_json`: the final status alone."""
+    with _shown(request_id, quiet=as_json) as show:
+        for event in client.events(request_id, timeout=timeout):
+            if as_json and not only_end:
+                say_json({"event": event.kind, "id": event.event_id, "data": event.data})
+            show.event(event)
+    clip = client.status(request_id)
+    if as_json:
+        if only_end:
+            say(clip.to_json())
+    else:
+        tell(clip)
+    return EXIT_OK if clip.status == "completed" else EXIT_FAILED
+
+
+def tell(clip: ClipStatus) -> None:
+    """The end of a request: the link as the result, the rest beside it."""
+    note(f"{clip.request_id}: {outcome(clip)}")
+    if clip.download_url:
+        say(clip.download_url)
+
+
+class _Show(Protocol):
+    def event(self, event: Event) -> None:
+        """Show what has happened."""
+        ...
+
+
+class _Silent:
+    def event(self, event: Event) -> None:
+        pass
+
+
+class _Lines:
+    """A line for each change of status or stage."""
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+        self._last = ""
+
+    def event(self, event: Event) -> None:
+        words = f"{event.data.get('status') or event.kind} {event.data.get('stage') or ''}".strip()
+        if event.kind in ("checkpoint", "resumed"):
+            words = f"{words} ({event.kind})"
+        if words != self._last:
+            note(f"{self._request_id}: {words}")
+            self._last = words
+
+
+class _Bar:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("queued", total=100)
+
+    def event(self, event: Event) -> None:
+        stage = str(event.data.get("stage") or event.data.get("status") or event.kind)
+        percent = event.data.get("progress_percent")
+        done = 100.0 if event.kind == "completed" else percent
+        self._progress.update(
+            self._task, description=stage, completed=done if isinstance(done, int | float) else None
+        )
+
+
+@contextmanager
+def _shown(request_id: str, *, quiet: bool) -> Iterator[_Show]:
+    if quiet:
+        yield _Silent()
+    elif not sys.stderr.isatty():
+        yield _Lines(request_id)
+    else:
+        columns = TextColumn("{task.description:10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            yield _Bar(progress)
+
+
+COMMAND = Command("follow a request to its end", configure, run)
