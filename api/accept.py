@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -95,33 +95,35 @@ def accept_one(
 
 def accept_batch(
     items: Sequence[Item],
-    refused: dict[int, BatchItem],
+    refused: Mapping[int, BatchItem],
     caller: Caller,
     parts: Services,
     *,
     traceparent: str,
     repeat: Repeat | None,
 ) -> Answer:
-    """Store the good ones together; `refused` holds the others by their place, and gets what quotas refuse.
+    """Store the good ones together, as far as quotas let them; `refused` are the others, by their place.
 
-    Raises the first refusal when nothing is left, `IdempotencyConflict`, `QueueUnavailable`.
+    Raises why when nothing is left, `IdempotencyConflict`, `QueueUnavailable`.
     """
     batch_id = new_batch_id(parts.clock.now())
     made = [(item, _make(item.wanted, caller, parts, traceparent=traceparent)) for item in items]
     told, stored = dict(refused), list[Clip]()
+    used_up: QuotaExceeded | None = None
     with parts.database.write() as session:
         for item, one in made:
             one.row.batch_id, one.row.client_item_id = batch_id, item.client_item_id
             try:
                 _store(session, one, caller, parts)
             except QuotaExceeded as error:
+                used_up = error
                 told[item.index] = refusal(item.client_item_id, error)
                 continue
             parts.dispatcher.add(session, one.entry, now=one.row.created_at, at_once=True)
             stored.append(one.row)
             told[item.index] = BatchItem(client_item_id=item.client_item_id, request_id=one.row.request_id)
         if not stored:
-            raise none_is_good(told)
+            raise used_up or none_is_good(told)
         answer = BatchAccepted(batch_id=batch_id, items=[told[index] for index in sorted(told)]).to_json()
         earlier = keep_answer(session, repeat, answer, now=parts.clock.now()) if repeat else None
         if earlier is not None:
@@ -139,7 +141,7 @@ def refusal(client_item_id: str | None, error: RequestError) -> BatchItem:
     return BatchItem(client_item_id=client_item_id, error=detail)
 
 
-def none_is_good(refused: dict[int, BatchItem]) -> RequestError:
+def none_is_good(refused: Mapping[int, BatchItem]) -> RequestError:
     """The error of a batch in which nothing can be accepted: it names the first one's reason."""
     index = min(refused)
     first = refused[index].error

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from api.db import schema
+from api.db.engine import Database
 from tests.api.process import ApiProcess, emulator_host
 from tests.support.broker import BrokerProcess
 from tests.support.postgres import PostgresServer, find_programs
@@ -62,3 +64,25 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/clips.db"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.database()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def either_api(
+    request: pytest.FixtureRequest, broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiProcess]:
+    """Shared by the tests of one file, once on each kind of database."""
+    over: dict[str, Any] = {"limits": {"requests_per_minute": 0}}
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        over["api"] = {"database_url": migrated(server.database())}
+    running = ApiProcess(tmp_path_factory.mktemp("api") / "api", emulator=broker.host_port, over=over)
+    yield running
+    running.close()
+
+
+def migrated(url: str) -> str:
+    """The URL of a database that has its tables now: PostgreSQL's are not made by whoever serves."""
+    database = Database(url, connections=1)
+    schema.migrate(database)
+    database.close()
+    return url
