@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import requests
 
@@ -17,35 +18,51 @@ SILENCE_SECONDS = 45.0
 """A service that lives writes at least a comment every 15 s."""
 _RECONNECTING = Retries(tries=20, within_seconds=600.0, first_wait_seconds=0.5)
 """Of reconnects without any event in between."""
+_REFUSALS = 3
+"""After so many in a row the caller had better ask for the status."""
 
 
 def watch(
     transport: Transport, path: str, last_event_id: str | None, timeout: float | None
 ) -> Iterator[Event]:
-    """The events at `path` until a final one. Raises `ApiError`, `NoAnswer` or `WaitedTooLong`."""
+    """The events at `path` until a final one.
+
+    Raises `ApiError`, `NoAnswer` when the service is away for long, `Unavailable` when it opens no stream, or
+    `WaitedTooLong`.
+    """
     give_up = None if timeout is None else time.monotonic() + timeout
-    reader, misses, since = Reader(last_event_id), 0, time.monotonic()
+    reader, misses, refusals, since = Reader(last_event_id), 0, 0, time.monotonic()
     while True:
         asked: float | None = None
         failure: ClientError
         try:
             for event in _one_stream(transport, path, reader, give_up):
-                misses, since = 0, time.monotonic()
+                misses, refusals, since = 0, 0, time.monotonic()
                 yield event
                 if event.final:
                     return
             failure = NoAnswer("the service ends its event streams before the end of what they tell of")
-        except (NoAnswer, Unavailable) as error:
+        except _SeenToTheEnd:
+            return
+        except NoAnswer as error:
             failure = error
-            asked = error.retry_after if isinstance(error, Unavailable) else None
+        except Unavailable as error:
+            failure, asked, refusals = error, error.retry_after, refusals + 1
         misses += 1
         wait = max(reader.retry_seconds or 0.0, _RECONNECTING.wait_before(misses, asked=asked))
         soon = time.monotonic() + wait
-        if misses >= _RECONNECTING.tries or soon - since > _RECONNECTING.within_seconds:
+        if (
+            max(misses - _RECONNECTING.tries, refusals - _REFUSALS) >= 0
+            or soon - since > _RECONNECTING.within_seconds
+        ):
             raise failure
         if give_up is not None and soon > give_up:
             raise WaitedTooLong(f"the end was not told of within {timeout:g} s")
         time.sleep(wait)
+
+
+class _SeenToTheEnd(Exception):
+    """The service says that there is nothing after the last event."""
 
 
 def _one_stream(transport: Transport, path: str, reader: Reader, give_up: float | None) -> Iterator[Event]:
@@ -56,6 +73,8 @@ def _one_stream(transport: Transport, path: str, reader: Reader, give_up: float 
         SILENCE_SECONDS if give_up is None else min(SILENCE_SECONDS, max(0.1, give_up - time.monotonic()))
     )
     with transport.send("GET", path, headers=headers, timeout=silence, stream=True) as answer:
+        if answer.status_code == HTTPStatus.NO_CONTENT:
+            raise _SeenToTheEnd
         if answer.headers.get("Content-Type", "").partition(";")[0] != "text/event-stream":
             raise NoAnswer("the service does not answer with an event stream")
         try:

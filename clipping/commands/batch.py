@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def _lines(name: str) -> Iterable[str]:
     if name == "-":
         return sys.stdin
     try:
-        return Path(name).read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        return StringIO(Path(name).read_bytes().decode("utf-8-sig"), newline="")
     except OSError as error:
         raise ConfigurationError([f"{name}: {error.strerror}"]) from None
     except UnicodeDecodeError:

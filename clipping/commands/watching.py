@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from clipping.cli import Command
-from clipping.client import Client, ClipStatus, Event
+from clipping.client import Client, ClipStatus, Event, Unavailable
 from clipping.commands.common import add_connection, connect, note, outcome, say, say_json
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
@@ -40,7 +41,7 @@ def follow(
 ) -> int:
     """Show what happens until the end, then the end. `only_end` with `as_json`: the final status alone."""
     with _shown(request_id, quiet=as_json) as show:
-        for event in client.events(request_id, timeout=timeout):
+        for event in _events(client, request_id, timeout):
             if as_json and not only_end:
                 say_json({"event": event.kind, "id": event.event_id, "data": event.data})
             show.event(event)
@@ -51,6 +52,16 @@ def follow(
     else:
         tell(clip)
     return EXIT_OK if clip.status == "completed" else EXIT_FAILED
+
+
+def _events(client: Client, request_id: str, timeout: float | None) -> Iterator[Event]:
+    """The service's events, or, when it opens no more streams, the end alone."""
+    try:
+        yield from client.events(request_id, timeout=timeout)
+    except Unavailable as error:
+        note(f"{request_id}: {error.code}: asking from time to time instead")
+        clip = client.wait(request_id, timeout=timeout)
+        yield Event(event_id=None, kind=clip.status, data=json.loads(clip.to_json()))
 
 
 def tell(clip: ClipStatus) -> None:
