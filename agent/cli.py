@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn, get_args
 
+from agent import ctl
 from clipping import __version__, config, log
 from clipping.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE, exit_code
 from clipping.messages import Mode
@@ -46,7 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     command("check-config", _check_config, "say what is wrong with the configuration, exit 78 if anything is")
     doctor = command("doctor", _doctor, "check ffmpeg, encoders, NAS, Pub/Sub, store and clock")
     doctor.add_argument("--json", action="store_true")
-    provision = command("provision", _provision, "create or mend topics and subscriptions")
+    ctl.configure(command("ctl", _ctl, "speak to the agent that runs here"))
+    provision = command(
+        "provision", _provision, "create or mend topics, subscriptions and the cluster's lease"
+    )
     provision.add_argument("--dry-run", action="store_true", help="only say what would change")
     provision.add_argument("--json", action="store_true")
     cut = command("cut", _cut, "cut one clip here, with no cloud", configured=False)
@@ -83,10 +87,20 @@ def _load(arguments: argparse.Namespace) -> config.Config:
 
 def _run(arguments: argparse.Namespace) -> NoReturn:
     from agent import daemon
+    from agent.settings import Settings
 
-    loaded = _load(arguments)
+    settings = Settings(_load(arguments), lambda: _load(arguments))
+    settings.follow(_set_up_log)
+    _set_up_log(settings.current)
+    daemon.run(settings, announce=_print_line if arguments.json else lambda line: None)
+
+
+def _set_up_log(loaded: config.Config) -> None:
     log.set_up(loaded.log.format, loaded.log.level, identifier="clipping-agent")
-    daemon.run(loaded, announce=_print_line if arguments.json else lambda line: None)
+
+
+def _ctl(arguments: argparse.Namespace) -> int:
+    return ctl.run(arguments, lambda: _load(arguments))
 
 
 def _print_line(line: str) -> None:
@@ -120,6 +134,7 @@ def _provision(arguments: argparse.Namespace) -> int:
     dry_run = arguments.dry_run
     changes = [str(change) for change in provision(loaded.pubsub.project, topology(loaded), dry_run=dry_run)]
     changes += keep_clips(loaded, dry_run=dry_run)
+    changes += _prepare_lease(loaded, dry_run=dry_run)
     if arguments.json:
         print(json.dumps(changes))
     else:
@@ -128,6 +143,23 @@ def _provision(arguments: argparse.Namespace) -> int:
         if not changes:
             print("everything is as it should be")
     return EXIT_OK
+
+
+def _prepare_lease(loaded: config.Config, *, dry_run: bool) -> list[str]:
+    """A new cluster's lease is made free at once; without one the first agent would wait a TTL."""
+    from clipping.clock import SystemClock
+    from clipping.cluster import lease_key
+    from clipping.store.open import open_coordination_store
+    from health.registry import prepare_cluster
+
+    if loaded.ha.mode != "primary-standby":
+        return []
+    store, cluster = open_coordination_store(loaded), loaded.agent.cluster
+    if dry_run:
+        made = not store.list(lease_key(cluster).rpartition("/")[0] + "/", limit=1).objects
+    else:
+        made = prepare_cluster(store, cluster, clock=SystemClock(), ttl_seconds=loaded.ha.ttl_seconds)
+    return [f"create the lease of cluster {cluster}"] if made else []
 
 
 def _cut(arguments: argparse.Namespace) -> int:

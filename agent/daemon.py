@@ -2,130 +2,307 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
-import time
-from collections.abc import Callable
+import random
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from agent.cancels import Cancels
+from agent.checks import Checks
+from agent.control import Control
 from agent.cutting import Engine, EngineSettings
 from agent.delivery import Courier
-from agent.job import Identity, Job
-from agent.lanes import Lanes
+from agent.inflight import InFlight
+from agent.job import Job
+from agent.lanes import ACKNOWLEDGE_SECONDS, Lanes
+from agent.mounts import MountMemory
 from agent.progress import ProgressReporter
+from agent.settings import Settings
 from agent.spool import Spool
 from agent.systemd import Systemd
+from agent.tally import Tally
 from agent.watch import Watch
+from agent.workforce import Workforce
 from clipping import __version__
 from clipping.bus.publisher import Publisher
+from clipping.bus.reach import Reach
 from clipping.clock import SystemClock
-from clipping.config import Config
+from clipping.config import Config, Health
+from clipping.errors import ConfigurationError
 from clipping.exits import EXIT_OK
 from clipping.log import get_logger
 from clipping.signals import StopSignals
-from clipping.store.open import open_store
+from clipping.store.open import open_coordination_store, open_store
+from health.coordinator import Coordinator
+from health.guard import Guard, NoLease
+from health.roles import Facts, Identity
 from health.server import HealthServer
-from health.snapshot import Snapshot
 
 log = get_logger(__name__)
 
-NO_ELECTION_EPOCH = 0
 ANNOUNCE_SECONDS = 20.0
 LOOK_SECONDS = 0.05
+SIGNAL_SECONDS = 1.0
+STOP_EXTRA_SECONDS = 30.0
+"""On top of the drain: giving work back and giving the lease up."""
+EXTEND_AFTER_SECONDS, EXTEND_SECONDS = 240.0, 60.0
+"""The unit allows 330 s for a stop. One that takes longer asks for more, again and again."""
 
 
-def run(config: Config, *, announce: Callable[[str], None]) -> NoReturn:
+def run(settings: Settings, *, announce: Callable[[str], None]) -> NoReturn:
     """Serve until SIGTERM or SIGINT; then finish the clips in hand (a second signal gives them back at once).
+    SIGHUP reads the configuration again.
 
-    `announce` gets one line of JSON when the agent is well, or has tried to be for `ANNOUNCE_SECONDS`:
-    agent_id, pid, health_url. Raises `ConfigurationError` when it can't start.
+    `announce` gets one line of JSON when the agent is well in its role, or has tried to be for
+    `ANNOUNCE_SECONDS`: agent_id, pid, health_url. Raises `ConfigurationError` when it can't start.
     """
-    signals = StopSignals()
-    clock, systemd = SystemClock(), Systemd()
-    spool = Spool(Path(config.agent.state_dir), min_free_bytes=config.agent.min_free_bytes)
-    ffmpeg = Path(config.agent.ffmpeg) if config.agent.ffmpeg else None
-    cutting = config.cutting
-    engine = Engine(
-        EngineSettings(
-            ffmpeg=ffmpeg,
-            stall_seconds=cutting.stall_seconds,
-            time_limit_seconds=cutting.time_limit_seconds,
-            encoder=cutting.encoder,
-            nvenc_sessions=cutting.nvenc_sessions,
-            verify=cutting.verify,
-            # Kept over restarts: the index of a ten-hour recording takes a second to read.
-            cache_dir=Path(config.agent.state_dir) / "index",
-        )
-    )
-    # Before anything of gRPC exists in this process: the engine's children must not inherit it.
-    engine.start()
-    publisher = Publisher(config.pubsub.project, timeout_seconds=config.pubsub.publish_timeout_seconds)
-    progress = ProgressReporter(publisher, config.pubsub.progress_topic, clock)
-    identity = Identity(config.agent.id, NO_ELECTION_EPOCH)
-    courier = Courier(
-        open_store(config),
-        agent_id=config.agent.id,
-        signed_url_seconds=config.storage.signed_url_days * 86400,
-    )
-    job = Job(
-        config=config,
-        clock=clock,
-        engine=engine,
-        spool=spool,
-        courier=courier,
-        publisher=publisher,
-        progress=progress,
-        identity=lambda: identity,
-    )
-    lanes = Lanes(config, job, publisher)
-    watch = Watch(config, clock, lanes, spool, lambda snapshot: systemd.status(_status_line(snapshot)))
-    server = HealthServer(config.health.host, config.health.port, watch.snapshot, clock)
-
-    progress.start()
-    lanes.start()
-    watch.start()
-    server.start()
-    systemd.ready()
-    log.info(
-        "agent.started",
-        agent_id=config.agent.id,
-        version=__version__,
-        health_port=server.port,
-        pid=os.getpid(),
-        roots=[root.path for root in config.agent.nas_roots],
-    )
-    url = f"http://{config.health.host}:{server.port}/health"
-    name = _until_well(watch, signals)
-    announce(json.dumps({"agent_id": config.agent.id, "pid": os.getpid(), "health_url": url}))
-
-    name = name or signals.wait()
-    log.info("agent.stopping", signal=name, in_flight=len(lanes.in_flight.works()))
-    watch.role = "draining"
-    systemd.stopping()
-    finished = lanes.drain(config.ha.drain_seconds, hurry=lambda: signals.wait(0) is not None)
-    lanes.close()
-    progress.close()
-    publisher.close(5.0)
-    watch.close()
-    server.close()
-    engine.close()
-    spool.close()
+    agent = _Agent(settings)
+    agent.start()
+    agent.wait_until_well()
+    announce(json.dumps({"agent_id": agent.id, "pid": os.getpid(), "health_url": agent.url + "/health"}))
+    name = agent.serve()
+    finished = agent.stop(name)
     log.info("agent.stopped", finished=finished)
     # Neither a handler that hangs (in an upload, say) nor the Pub/Sub library's threads are daemon threads:
     # the interpreter would wait for them, the latter for up to a minute. Everything of ours is closed.
-    os._exit(EXIT_OK)
+    os._exit(agent.coordinator.exit_code() or EXIT_OK)
 
 
-def _until_well(watch: Watch, signals: StopSignals) -> str | None:
-    """Wait until all is well, for `ANNOUNCE_SECONDS` at most; the signal that came meanwhile, if any."""
-    give_up = time.monotonic() + ANNOUNCE_SECONDS
-    name = None
-    while name is None and watch.snapshot().reasons and time.monotonic() < give_up:
-        name = signals.wait(LOOK_SECONDS)
-    return name
+class _Agent:
+    """All parts of one agent process."""
+
+    def __init__(self, settings: Settings) -> None:
+        config = settings.current
+        self.id = config.agent.id
+        self._settings = settings
+        self._signals = StopSignals(signal.SIGHUP)
+        self._clock, self._systemd = SystemClock(), Systemd()
+        self._spool = Spool(Path(config.agent.state_dir), min_free_bytes=config.agent.min_free_bytes)
+        settings.follow(self._changed)
+        self._engine = Engine(engine_settings(config))
+        # Before anything of gRPC exists in this process: the engine's children must not inherit it.
+        self._engine.start()
+        self._build(config)
+
+    def _build(self, config: Config) -> None:
+        clock, names = self._clock, config.pubsub
+        elects = config.ha.mode == "primary-standby"
+        guard = Guard(clock, config.ha.deadline_seconds) if elects else None
+        self._in_flight, self._tally, mounts = InFlight(), Tally(clock), MountMemory()
+        store = open_store(config)
+        self._publisher = Publisher(names.project, timeout_seconds=names.publish_timeout_seconds)
+        self._progress = ProgressReporter(self._publisher, names.progress_topic, clock)
+        self._cancels = Cancels(store, self._in_flight)
+        courier = Courier(store, agent_id=self.id, signed_url_seconds=config.storage.signed_url_days * 86400)
+        job = Job(
+            settings=self._settings,
+            clock=clock,
+            engine=self._engine,
+            spool=self._spool,
+            mounts=mounts,
+            courier=courier,
+            cancels=self._cancels,
+            publisher=self._publisher,
+            progress=self._progress,
+            guard=guard or NoLease(),
+        )
+        self._lanes = Lanes(config, job, self._publisher, self._in_flight, self._tally)
+        self._workforce = Workforce(
+            self._lanes, self._in_flight, clock, drain_seconds=config.ha.drain_seconds
+        )
+        self._reach = Reach(names.project, names.worker_subscription)
+        self._checks = Checks(
+            self._settings, clock, spool=self._spool, engine=self._engine, mounts=mounts, reach=self._reach
+        )
+        self._watch = Watch(
+            config.agent,
+            clock,
+            checks=self._checks,
+            lanes=self._lanes,
+            workforce=self._workforce,
+            in_flight=self._in_flight,
+            loops={
+                "coordinator": lambda: self.coordinator.heartbeat_age(),
+                "workforce": self._workforce.heartbeat_age,
+                "progress": self._progress.heartbeat_age,
+            },
+            role=lambda: self.coordinator.view(),
+            has_lease=elects,
+            looked=self._systemd.looked,
+        )
+        self._server = HealthServer(config.health.host, config.health.port, self._watch.snapshot, clock)
+        self.url = advertised(config.health, self._server.port)
+        self.coordinator = Coordinator(
+            config,
+            identity=Identity(self.id, secrets.token_hex(8), socket.gethostname(), self.url, config.ha.rank),
+            clock=clock,
+            store=open_coordination_store(config),
+            work=self._workforce,
+            guard=guard,
+            self_check=self._watch.self_check,
+            facts=self._facts,
+            state_dir=Path(config.agent.state_dir),
+            rng=random.Random(),
+        )
+        self._control = Control(
+            Path(config.agent.state_dir),
+            {
+                "status": self._status,
+                "reload": self._reload,
+                "drain": lambda: {"message": self.coordinator.drain()},
+                "pause": self._pause,
+                "resume": self._resume,
+            },
+        )
+
+    def start(self) -> None:
+        """Everything runs. A standby is ready too."""
+        self._checks.start()
+        self._progress.start()
+        self._cancels.start()
+        self._workforce.start()
+        self._watch.start()
+        self.coordinator.start()
+        self._server.start()
+        self._control.start()
+        self._systemd.ready()
+        log.info(
+            "agent.started",
+            agent_id=self.id,
+            version=__version__,
+            mode=self._settings.current.ha.mode,
+            health_port=self._server.port,
+            pid=os.getpid(),
+            roots=[root.path for root in self._settings.current.agent.nas_roots],
+        )
+
+    def wait_until_well(self) -> None:
+        """Until nothing is wrong and somebody leads, for `ANNOUNCE_SECONDS` at most, or a signal."""
+        give_up = self._clock.monotonic() + ANNOUNCE_SECONDS
+        while self._clock.monotonic() < give_up and not self._signals.pending():
+            snapshot = self._watch.snapshot()
+            led = snapshot.role == "active" or (snapshot.lease is not None and snapshot.lease.holder)
+            if led and not snapshot.reasons:
+                return
+            self._clock.sleep(LOOK_SECONDS)
+
+    def serve(self) -> str:
+        """Until a signal, or the coordinator's own end; what it was."""
+        while self.coordinator.exit_code() is None:
+            match self._signals.wait(SIGNAL_SECONDS):
+                case None:
+                    continue
+                case "SIGHUP":
+                    self._reload_by_signal()
+                case name:
+                    return name
+        return "the coordinator"
+
+    def stop(self, why: str) -> bool:
+        """Drain, give the lease up, put everything away; whether all clips in hand were finished."""
+        log.info("agent.stopping", by=why, in_flight=len(self._in_flight.works()))
+        self._systemd.stopping()
+        self._drain()
+        finished = self._lanes.close(ACKNOWLEDGE_SECONDS)
+        self._control.close()
+        self._cancels.close()
+        self._progress.close()
+        self._publisher.close(5.0)
+        self._reach.close(1.0)
+        self._workforce.close()
+        self._server.close()
+        self._engine.close()
+        self._watch.close()
+        self._checks.close()
+        self._systemd.close()
+        self._spool.close()
+        return finished and not self._workforce.gave_back
+
+    def _drain(self) -> None:
+        begun = self._clock.monotonic()
+        give_up = begun + self._settings.current.ha.drain_seconds + STOP_EXTRA_SECONDS
+        extended = begun + EXTEND_AFTER_SECONDS
+        self.coordinator.request_stop(fast=False)
+        while not self.coordinator.wait_stopped(LOOK_SECONDS):
+            now = self._clock.monotonic()
+            if now >= give_up:
+                log.error("agent.stop_hangs", seconds=now - begun)
+                return
+            if now >= extended:
+                extended = now + EXTEND_SECONDS / 3
+                self._systemd.extend(EXTEND_SECONDS)
+            if self._signals.wait(0) in ("SIGTERM", "SIGINT"):
+                self.coordinator.request_stop(fast=True)
+
+    def _facts(self) -> Facts:
+        return Facts(len(self._in_flight.works()), self._tally.total(), tuple(self._engine.encoders))
+
+    def _changed(self, config: Config) -> None:
+        self._spool.min_free_bytes = config.agent.min_free_bytes
+
+    def _reload(self) -> Mapping[str, Any]:
+        self._systemd.reloading()
+        try:
+            done = self._settings.reload()
+        finally:
+            self._systemd.ready()
+        return {"applied": list(done.applied), "needs_restart": list(done.needs_restart)}
+
+    def _reload_by_signal(self) -> None:
+        try:
+            self._reload()
+        except ConfigurationError as error:
+            log.error("config.broken", problems=error.problems, still="the old one is in force")
+
+    def _status(self) -> Mapping[str, Any]:
+        view = self.coordinator.view()
+        return {
+            **self._watch.snapshot().body(self._clock.monotonic()),
+            "state": view.state.value,
+            "why": view.why,
+            "paused": view.paused,
+            "intake": view.intake and self._workforce.held is None,
+            "pid": os.getpid(),
+        }
+
+    def _pause(self) -> Mapping[str, Any]:
+        self.coordinator.pause_intake()
+        return {"message": "no new clips are taken; the lease is kept"}
+
+    def _resume(self) -> Mapping[str, Any]:
+        self.coordinator.resume_intake()
+        return {"message": "clips are taken again, while this agent leads"}
 
 
-def _status_line(snapshot: Snapshot) -> str:
-    work = f"{len(snapshot.in_flight)} clips in hand"
-    return f"{snapshot.role}, {work}" + (f"; {snapshot.reasons[0]}" if snapshot.reasons else "")
+def engine_settings(config: Config) -> EngineSettings:
+    """The engine's part of the configuration."""
+    cutting = config.cutting
+    return EngineSettings(
+        ffmpeg=Path(config.agent.ffmpeg) if config.agent.ffmpeg else None,
+        stall_seconds=cutting.stall_seconds,
+        time_limit_seconds=cutting.time_limit_seconds,
+        encoder=cutting.encoder,
+        nvenc_sessions=cutting.nvenc_sessions,
+        verify=cutting.verify,
+        # Kept over restarts: the index of a ten-hour recording takes a second to read.
+        cache_dir=Path(config.agent.state_dir) / "index",
+    )
+
+
+def advertised(health: Health, port: int) -> str:
+    """Where the other agents reach this one's health page, without a path."""
+    if health.advertise_url is not None:
+        return health.advertise_url
+    try:
+        address = ipaddress.ip_address(health.host)
+    except ValueError:
+        return f"http://{health.host}:{port}"
+    if address.is_unspecified:
+        return f"http://{socket.gethostname()}:{port}"
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"

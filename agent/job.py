@@ -1,9 +1,11 @@
 """One clip, step by step. The order is what makes a crash at any point harmless.
 
-already delivered? adopt it → resolve the source → probe, plan, cut, verify (the engine) → upload,
-create-only → sign → publish the completion, confirmed → acknowledge → remove the spool folder.
+lease still ours? → already delivered? adopt it → cancelled? → resolve the source → probe, plan, cut, verify
+(the engine) → lease still ours? → upload, create-only → sign → lease still ours? → publish the completion,
+confirmed → acknowledge → remove the spool folder.
 
-Nothing is acknowledged before its completion is published.
+Nothing is acknowledged before its completion is published. An agent that has lost its lease publishes and
+uploads nothing: the message goes back, and the new holder does the clip.
 """
 
 from __future__ import annotations
@@ -13,21 +15,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from agent.cutting import CutSpec, Engine
+from agent.cancels import Cancels
+from agent.cutting import Clip, CutSpec, Engine
 from agent.delivery import Courier, Delivered
 from agent.inflight import Work
+from agent.mounts import MountMemory
 from agent.progress import ProgressReporter
+from agent.settings import Settings
 from agent.sources import resolve
 from agent.spool import Spool
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
-from clipping.config import Config
-from clipping.errors import BusUnavailable, Cancelled, PermanentError, StoreUnavailable, TransientError
+from clipping.errors import (
+    BusUnavailable,
+    Cancelled,
+    LeaseLost,
+    PermanentError,
+    StoreUnavailable,
+    TransientError,
+)
 from clipping.log import get_logger
 from clipping.messages import CompletionMessage, ErrorInfo, ProgressMessage, RequestMessage, Stage
 from clipping.timecode import exact
+from health.guard import Permit
 
 log = get_logger(__name__)
 
@@ -40,7 +52,7 @@ Giving it back at once would use up its attempts during an outage of minutes."""
 
 @dataclass(frozen=True)
 class Identity:
-    """Who works, and under which lease."""
+    """Who works, and under which lease (0: there is none)."""
 
     agent_id: str
     epoch: int
@@ -50,30 +62,42 @@ class Identity:
 class Job:
     """Everything that a clip's steps need. One for the process; `run` may be called from many threads."""
 
-    config: Config
+    settings: Settings
     clock: Clock
     engine: Engine
     spool: Spool
+    mounts: MountMemory
     courier: Courier
+    cancels: Cancels
     publisher: Publisher
     progress: ProgressReporter
-    identity: Callable[[], Identity]
+    guard: Permit
+
+    @property
+    def identity(self) -> Identity:
+        """Who works, now."""
+        return Identity(self.settings.current.agent.id, self.guard.epoch)
 
     def run(self, message: RequestMessage, work: Work, *, attempt: int) -> CompletionMessage:
         """Do all steps up to the published completion.
 
-        Raises `TransientError` when a later attempt may do better, and `Cancelled` when the work was stopped;
-        nothing is published then. Everything else ends in a published completion.
+        Raises `TransientError` when a later attempt may do better (`LeaseLost`: another agent's), and
+        `Cancelled` when the work was stopped to be given back; nothing is published then. Everything else
+        ends in a published completion.
         """
         started, begun = self.clock.now(), self.clock.monotonic()
         try:
             delivered = self._deliver(message, work, attempt)
-        except Cancelled:
+        except LeaseLost:
             raise
+        except Cancelled:
+            if not work.cancelled:
+                raise
+            completion = unfinished(message, self.identity, attempt, self.clock.now(), "cancelled")
         except PermanentError as error:
             completion = self._failure(message, attempt, error)
         except TransientError as error:
-            if attempt < attempts_allowed(error, self.config.pubsub.max_delivery_attempts):
+            if attempt < attempts_allowed(error, self.settings.current.pubsub.max_delivery_attempts):
                 raise
             completion = self._failure(message, attempt, error)
         else:
@@ -93,18 +117,28 @@ class Job:
         return completion
 
     def _deliver(self, message: RequestMessage, work: Work, attempt: int) -> Delivered:
+        self.guard.check()
         delivered = self._retried(lambda: self.courier.find(message), work.stop)
         if delivered is not None:
             log.info("clip.adopted", request_id=message.request_id, uri=delivered.uri)
             return delivered
+        if self._retried(lambda: self.cancels.asked(message.request_id), work.stop):
+            work.cancel()
+            raise Cancelled("The clip was cancelled before it was cut.")
         report = self._reporter(message, work, attempt)
         report("probing", 0.0)
-        source = resolve(message.nas_video_path, self.config.agent.nas_roots)
+        roots = self.settings.current.agent.nas_roots
+        source = resolve(message.nas_video_path, roots, mounts=self.mounts)
         with self.spool.folder(message.request_id) as folder:
-            clip = self.engine.cut(cut_spec(message, source), folder, progress=report, cancelled=work.stop)
+            clip = self.engine.cut(cut_spec(message, source), folder, progress=report, cancelled=work.halt)
             report("uploading", 100.0)
-            epoch = self.identity().epoch
-            return self._retried(lambda: self.courier.deliver(clip, message, epoch=epoch), work.stop)
+            return self._retried(lambda: self._upload(clip, message, work), work.halt)
+
+    def _upload(self, clip: Clip, message: RequestMessage, work: Work) -> Delivered:
+        if work.halt.is_set():
+            raise Cancelled("The clip was cancelled before it was uploaded.")
+        self.guard.check()
+        return self.courier.deliver(clip, message, epoch=self.guard.epoch)
 
     def _reporter(self, message: RequestMessage, work: Work, attempt: int) -> Callable[[Stage, float], None]:
         seq = 0
@@ -112,8 +146,8 @@ class Job:
         def report(stage: Stage, percent: float) -> None:
             nonlocal seq
             seq += 1
-            work.stage, work.progress_percent = stage, percent
-            identity = self.identity()
+            work.stage, work.progress_percent, work.at = stage, percent, self.clock.monotonic()
+            identity = self.identity
             self.progress.report(
                 ProgressMessage(
                     request_id=message.request_id,
@@ -132,8 +166,13 @@ class Job:
         # A late "cutting 80 %" behind the completion would be ignored, but it need not be sent at all.
         self.progress.forget(completion.request_id)
         attributes = {"request_id": completion.request_id, "status": completion.status}
-        topic = self.config.pubsub.complete_topic
-        self._retried(lambda: self.publisher.publish(topic, completion.to_json(), attributes), work.stop)
+        topic = self.settings.current.pubsub.complete_topic
+
+        def publish() -> str:
+            self.guard.check()
+            return self.publisher.publish(topic, completion.to_json(), attributes)
+
+        self._retried(publish, work.stop)
 
     def _retried(self, call: Callable[[], T], stop: threading.Event) -> T:
         for wait in RETRY_SECONDS:
@@ -148,7 +187,7 @@ class Job:
     def _success(
         self, message: RequestMessage, attempt: int, delivered: Delivered, seconds: float
     ) -> CompletionMessage:
-        identity = self.identity()
+        identity = self.identity
         return CompletionMessage(
             request_id=message.request_id,
             hand_id=message.hand_id,
@@ -171,24 +210,29 @@ class Job:
     def _failure(
         self, message: RequestMessage, attempt: int, error: PermanentError | TransientError
     ) -> CompletionMessage:
-        identity = self.identity()
-        return failure(message, identity, attempt, self.clock.now(), code=error.code, text=error.message)
+        why = ErrorInfo(code=error.code, message=error.message)
+        return unfinished(message, self.identity, attempt, self.clock.now(), "failed", why)
 
 
-def failure(
-    message: RequestMessage, identity: Identity, attempt: int, now: datetime, *, code: str, text: str
+def unfinished(
+    message: RequestMessage,
+    identity: Identity,
+    attempt: int,
+    now: datetime,
+    status: Literal["failed", "cancelled"],
+    why: ErrorInfo | None = None,
 ) -> CompletionMessage:
-    """The completion that says why there is no clip."""
+    """The completion that says that there is no clip, and why."""
     return CompletionMessage(
         request_id=message.request_id,
         hand_id=message.hand_id,
-        status="failed",
+        status=status,
         agent_id=identity.agent_id,
         epoch=identity.epoch,
         attempt=attempt,
         completed_at=now,
-        error=ErrorInfo(code=code, message=text),
-        error_message=text,
+        error=why,
+        error_message=why.message if why is not None else None,
     )
 
 

@@ -7,11 +7,10 @@ dead letter at once instead of twenty times.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from agent.inflight import InFlight, Work
 from agent.job import Job
 from agent.metrics import CLIPS, SECONDS
+from agent.tally import Tally
 from clipping.bus.publisher import Publisher
 from clipping.bus.subscriber import Delivery, StreamState, Subscription
 from clipping.config import Config
@@ -22,20 +21,24 @@ from clipping.messages import CompletionMessage, RequestMessage
 log = get_logger(__name__)
 
 ACKNOWLEDGE_SECONDS = 10.0
-DRAIN_LOOK_SECONDS = 0.2
 LEASE_MARGIN_SECONDS = 900.0
 """On top of the longest cut: probing, verifying, uploading, and waiting out an outage."""
 
 
 class Lanes:
-    """Pulls requests and works on them until drained."""
+    """Pulls requests and works on them. `open` and `shut` may be called in turns; `close` is the end."""
 
-    def __init__(self, config: Config, job: Job, publisher: Publisher) -> None:
-        self._config = config
+    def __init__(
+        self, config: Config, job: Job, publisher: Publisher, in_flight: InFlight, tally: Tally
+    ) -> None:
+        self._agent_id = config.agent.id
+        self._dead_letter_topic = config.pubsub.dead_letter_topic
         self._job = job
         self._publisher = publisher
-        self.in_flight = InFlight()
-        self._longest = config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS
+        self._in_flight = in_flight
+        self._tally = tally
+        self.longest_seconds = config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS
+        """How long one clip may be in hand."""
         slots, names = config.agent.slots, config.pubsub
         self._subscriptions = {
             lane: Subscription(
@@ -43,7 +46,7 @@ class Lanes:
                 name,
                 slots=count,
                 handler=self._handle,
-                max_lease_seconds=self._longest,
+                max_lease_seconds=self.longest_seconds,
                 lease_seconds=names.lease_seconds,
                 thread_name=f"lane-{lane}",
             )
@@ -54,35 +57,33 @@ class Lanes:
             if count
         }
 
-    def start(self) -> None:
+    def open(self) -> None:
+        """Begin, or begin again, to pull."""
+        self._in_flight.open()
         for subscription in self._subscriptions.values():
             subscription.start()
+
+    def shut(self) -> None:
+        """Take nothing new; what is in hand goes on."""
+        self._in_flight.shut()
+        for subscription in self._subscriptions.values():
+            subscription.stop_pulling()
 
     def states(self) -> dict[str, StreamState]:
         """How each lane's stream is."""
         return {lane: subscription.state for lane, subscription in self._subscriptions.items()}
 
-    def drain(self, timeout: float, *, hurry: Callable[[], bool]) -> bool:
-        """Take nothing new; finish what is in hand, and give back what is not done after `timeout` seconds or
-        when `hurry()`.
+    def heartbeat_age(self) -> float:
+        """Seconds since the slowest of the threads that keep the streams open went round."""
+        return max(subscription.heartbeat_age() for subscription in self._subscriptions.values())
 
-        True when everything was finished.
-        """
-        for subscription in self._subscriptions.values():
-            subscription.stop_pulling()
-        clock = self._job.clock
-        deadline = clock.monotonic() + timeout
-        while self.in_flight.works() and clock.monotonic() < deadline and not hurry():
-            clock.sleep(DRAIN_LOOK_SECONDS)
-        unfinished = self.in_flight.stop_all()
-        if unfinished:
-            log.warning("agent.gave_back", clips=unfinished)
-        drained = [subscription.drain(ACKNOWLEDGE_SECONDS) for subscription in self._subscriptions.values()]
-        return all(drained) and not unfinished
-
-    def close(self) -> None:
+    def close(self, timeout: float) -> bool:
+        """Wait until the handlers are done with their messages, and let go; whether they were in time."""
+        self.shut()
+        drained = [subscription.drain(timeout) for subscription in self._subscriptions.values()]
         for subscription in self._subscriptions.values():
             subscription.close()
+        return all(drained)
 
     def _handle(self, delivery: Delivery) -> None:
         try:
@@ -90,12 +91,16 @@ class Lanes:
         except InvalidRequest as error:
             self._refuse(delivery, error)
             return
-        work, mine = self.in_flight.enter(message.request_id)
+        entered = self._in_flight.enter(message.request_id, self._job.clock.monotonic())
+        if entered is None:
+            delivery.release()
+            return
+        work, mine = entered
         if mine:
             self._work(message, work, delivery.attempt)
         else:
             log.info("clip.joined", request_id=message.request_id)
-            work.over.wait(self._longest)
+            work.over.wait(self.longest_seconds)
         if not work.done:
             delivery.release()
             return
@@ -109,9 +114,11 @@ class Lanes:
         done = False
         try:
             completion = self._job.run(message, work, attempt=attempt)
-            _count(completion)
+            self._count(completion)
             done = True
-        except (TransientError, Cancelled) as error:
+        except Cancelled:
+            log.warning("clip.given_back", request_id=message.request_id, attempt=attempt)
+        except TransientError as error:
             log.warning(
                 "clip.released",
                 request_id=message.request_id,
@@ -120,21 +127,22 @@ class Lanes:
                 error=error.message,
             )
         finally:
-            self.in_flight.leave(work, done=done)
+            self._in_flight.leave(work, done=done)
 
     def _refuse(self, delivery: Delivery, error: InvalidRequest) -> None:
         log.error("message.refused", message_id=delivery.message_id, error=error.message)
         attributes = {
             **dict(delivery.attributes),
-            "refused_by": self._config.agent.id,
+            "refused_by": self._agent_id,
             "refused_because": error.message.encode("ascii", "replace").decode()[:1000],
         }
-        self._publisher.publish(self._config.pubsub.dead_letter_topic, delivery.data, attributes)
+        self._publisher.publish(self._dead_letter_topic, delivery.data, attributes)
         delivery.acknowledge(ACKNOWLEDGE_SECONDS)
 
-
-def _count(completion: CompletionMessage) -> None:
-    code = completion.error.code if completion.error else ""
-    CLIPS.labels(completion.status, code).inc()
-    if completion.processing_time_seconds is not None:
-        SECONDS.observe(completion.processing_time_seconds)
+    def _count(self, completion: CompletionMessage) -> None:
+        code = completion.error.code if completion.error else ""
+        CLIPS.labels(completion.status, code).inc()
+        if completion.status == "completed":
+            self._tally.add()
+        if completion.processing_time_seconds is not None:
+            SECONDS.observe(completion.processing_time_seconds)

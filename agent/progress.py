@@ -17,6 +17,7 @@ from clipping.messages import ProgressMessage
 log = get_logger(__name__)
 
 INTERVAL_SECONDS = 1.0
+IDLE_SECONDS = 5.0
 PUBLISH_SECONDS = 3.0
 """A progress message that takes longer is not worth waiting for."""
 
@@ -32,10 +33,15 @@ class ProgressReporter:
         self._newest: dict[str, ProgressMessage] = {}
         self._sent: dict[str, tuple[float, str]] = {}
         self._open = True
+        self._beat = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def heartbeat_age(self) -> float:
+        """Seconds since its loop last went round."""
+        return self._clock.monotonic() - self._beat
 
     def report(self, message: ProgressMessage) -> None:
         """Make this the newest of its clip. Never blocks."""
@@ -57,12 +63,13 @@ class ProgressReporter:
 
     def _run(self) -> None:
         while True:
+            self._beat = self._clock.monotonic()
             with self._wake:
                 if not self._open:
                     return
                 message = self._due()
                 if message is None:
-                    self._wake.wait(INTERVAL_SECONDS / 4 if self._newest else None)
+                    self._wake.wait(INTERVAL_SECONDS / 4 if self._newest else IDLE_SECONDS)
                     continue
                 del self._newest[message.request_id]
                 self._sent[message.request_id] = (self._clock.monotonic(), message.stage)

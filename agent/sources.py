@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from agent.mounts import MountMemory
 from clipping.config import NasRoot
 from clipping.errors import ClippingError, SourceNotAllowed, SourceNotFound, SourceUnavailable
 
@@ -23,23 +24,29 @@ LOOK_SECONDS = 10.0
 T = TypeVar("T")
 
 
-def resolve(path: str, roots: Sequence[NasRoot], *, timeout: float = LOOK_SECONDS) -> Path:
-    """The real path of a recording.
+def resolve(
+    path: str,
+    roots: Sequence[NasRoot],
+    *,
+    timeout: float = LOOK_SECONDS,
+    mounts: MountMemory | None = None,
+) -> Path:
+    """The real path of a recording. `mounts` knows which roots were mounted before.
 
     Raises `SourceNotAllowed` (outside every root, or not a regular file), `SourceNotFound`, and
     `SourceUnavailable` (its root is not mounted, hangs, or the file can't be read).
     """
     return answer_within(
-        lambda: _resolve(path, roots), timeout, f"the NAS did not answer within {timeout:g} s: {path}"
+        lambda: _resolve(path, roots, mounts), timeout, f"the NAS did not answer within {timeout:g} s: {path}"
     )
 
 
 def look_at_root(root: NasRoot, *, timeout: float = LOOK_SECONDS) -> None:
     """Raises `SourceUnavailable` when the root is missing, not mounted or hangs."""
-    answer_within(lambda: _mounted(root), timeout, f"{root.path} did not answer within {timeout:g} s")
+    answer_within(lambda: check_mounted(root), timeout, f"{root.path} did not answer within {timeout:g} s")
 
 
-def _resolve(path: str, roots: Sequence[NasRoot]) -> Path:
+def _resolve(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> Path:
     real = Path(os.path.realpath(path))
     for root in roots:
         if real.is_relative_to(os.path.realpath(root.path)):
@@ -49,7 +56,7 @@ def _resolve(path: str, roots: Sequence[NasRoot]) -> Path:
     try:
         info = os.stat(real)
     except OSError as error:
-        _mounted(root)
+        check_mounted(root, mounts)
         raise _unreadable(path, error) from None
     if not stat.S_ISREG(info.st_mode):
         raise SourceNotAllowed(f"{path} is not a regular file")
@@ -68,8 +75,11 @@ def _unreadable(path: str, error: OSError) -> ClippingError:
     return SourceUnavailable(f"{path} can't be read now: {error.strerror}")
 
 
-def _mounted(root: NasRoot) -> None:
+def check_mounted(root: NasRoot, mounts: MountMemory | None = None) -> None:
+    """Raises `SourceUnavailable` when the root is missing or not mounted. May hang as the NAS does."""
     try:
+        if mounts is not None:
+            mounts.look(root.path)
         if root.marker is not None:
             os.stat(os.path.join(root.path, root.marker))
         else:

@@ -21,7 +21,8 @@ class Spool:
     def __init__(self, state_dir: Path, *, min_free_bytes: int) -> None:
         self.state_dir = state_dir
         self._root = state_dir / "spool"
-        self._min_free = min_free_bytes
+        self.min_free_bytes = min_free_bytes
+        """Kept free of clips. May be changed at any time."""
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -47,11 +48,8 @@ class Spool:
         Raises `NoSpace` when the disk is nearly full.
         """
         free = self.free_bytes()
-        if free < self._min_free:
-            raise NoSpace(
-                f"only {free // 1_000_000} MB are free in {self._root}; "
-                f"the agent keeps {self._min_free // 1_000_000} MB: make room on that disk"
-            )
+        if free < self.min_free_bytes:
+            raise NoSpace(_full(self._root, free, self.min_free_bytes))
         path = self._root / request_id
         shutil.rmtree(path, ignore_errors=True)
         try:
@@ -63,6 +61,18 @@ class Spool:
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
+    def look(self) -> str:
+        """How much room there is, in words. Raises `NoSpace` when it is too little, or can't be written."""
+        free = self.free_bytes()
+        if free < self.min_free_bytes:
+            raise NoSpace(_full(self._root, free, self.min_free_bytes))
+        try:
+            (self.state_dir / "look").write_bytes(b"x")
+            (self.state_dir / "look").unlink()
+        except OSError as error:
+            raise NoSpace(f"the disk of {self.state_dir} can't be written: {error.strerror}") from None
+        return f"{free // 1_000_000} MB free, {self.min_free_bytes // 1_000_000} MB needed"
+
     def free_bytes(self) -> int:
         """Free space on the spool's disk."""
         return shutil.disk_usage(self._root).free
@@ -70,3 +80,10 @@ class Spool:
     def close(self) -> None:
         """Give the lock back."""
         os.close(self._lock)
+
+
+def _full(root: Path, free: int, least: int) -> str:
+    return (
+        f"only {free // 1_000_000} MB are free in {root}; "
+        f"the agent keeps {least // 1_000_000} MB: make room on that disk"
+    )

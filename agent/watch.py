@@ -1,40 +1,65 @@
-"""Looks at what the agent stands on, every few seconds, and keeps the newest snapshot of it."""
+"""Looks at the agent twice a second and keeps the newest snapshot of it: for HTTP, systemd, the coordinator.
+
+Nothing in its loop waits for anything: checks that may hang have threads of their own.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from agent.checks import ENGINE, Checks, intake_trouble
+from agent.clockwatch import ClockWatch
+from agent.inflight import InFlight
 from agent.lanes import Lanes
-from agent.sources import look_at_root
-from agent.spool import Spool
+from agent.workforce import Workforce
 from clipping import __version__
 from clipping.clock import Clock
-from clipping.config import Config
-from clipping.errors import ClippingError
+from clipping.config import Agent
 from clipping.log import get_logger
-from health.snapshot import Check, ClipInHand, Snapshot
+from health.metrics import show
+from health.probe import NOT_LOOKED
+from health.roles import RoleView, SelfCheck
+from health.snapshot import Check, ClipInHand, LeaseSeen, Snapshot
 
 log = get_logger(__name__)
 
-INTERVAL_SECONDS = 5.0
-ROOT_SECONDS = 3.0
-"""A NAS slower than this is not well. All roots together stay below the snapshot's greatest age."""
+INTERVAL_SECONDS = 0.5
+STALE_SECONDS = 5.0
+"""An older snapshot is no proof that the agent could work."""
+STREAM_SECONDS = 10.0
+"""A stream is opened again within seconds. Without one for so long the agent can't work."""
+LOOP_SECONDS = 20.0
+LANE_SECONDS = 60.0
+"""The lanes' threads pause for up to 36 s between two tries during an outage."""
 
 
 class Watch:
-    """Owns the thread `watch`. `snapshot()` returns at once: streams and work as of now, the rest as last
-    seen."""
+    """Owns the thread `watch`. `loops` are the ages of the agent's other loops in seconds, by their names."""
 
     def __init__(
-        self, config: Config, clock: Clock, lanes: Lanes, spool: Spool, changed: Callable[[Snapshot], None]
+        self,
+        agent: Agent,
+        clock: Clock,
+        *,
+        checks: Checks,
+        lanes: Lanes,
+        workforce: Workforce,
+        in_flight: InFlight,
+        loops: Mapping[str, Callable[[], float]],
+        role: Callable[[], RoleView],
+        has_lease: bool,
+        looked: Callable[[Snapshot, bool], None],
     ) -> None:
-        self._config, self._clock, self._lanes, self._spool = config, clock, lanes, spool
-        self._changed = changed
+        self._agent, self._clock = agent, clock
+        self._checks, self._lanes, self._workforce = checks, lanes, workforce
+        self._in_flight, self._loops = in_flight, loops
+        self._role, self._has_lease = role, has_lease
+        self._looked = looked
+        self._clock_watch = ClockWatch(clock)
         self._stop = threading.Event()
-        self._checks: dict[str, Check] = {}
-        self._at = clock.monotonic()
-        self.role = "active"
+        self._newest: Snapshot | None = None
+        self._wedged: tuple[str, ...] = ()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
@@ -43,50 +68,87 @@ class Watch:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(INTERVAL_SECONDS)
+        self._thread.join(STALE_SECONDS)
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(
-            agent_id=self._config.agent.id,
-            cluster=self._config.agent.cluster,
-            role=self.role,
-            epoch=0,
-            at=self._at,
-            version=__version__,
-            in_flight=tuple(
-                ClipInHand(work.request_id, work.stage, work.progress_percent)
-                for work in self._lanes.in_flight.works()
-            ),
-            checks={**self._lanes_now(), **self._checks},
-        )
+        """The newest. Never blocks."""
+        assert self._newest is not None, "started"
+        return self._newest
+
+    def self_check(self) -> SelfCheck:
+        """Whether the agent could work, for the coordinator. Never blocks."""
+        newest = self._newest
+        if newest is None:
+            return SelfCheck(False, ("the agent has not looked at itself yet",))
+        age = self._clock.monotonic() - newest.at
+        if age > STALE_SECONDS:
+            return SelfCheck(False, (f"the agent has not looked at itself for {age:.0f} s",), alive=False)
+        bad = [f"{name}: {check.detail}" for name, check in newest.failed.items() if check.essential]
+        return SelfCheck(not bad, tuple(bad), alive=not self._wedged)
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):
             self._look()
-            self._changed(self.snapshot())
 
     def _look(self) -> None:
         now = self._clock.monotonic()
-        checks = {"spool": self._spool_check(now)}
-        for root in self._config.agent.nas_roots:
-            try:
-                look_at_root(root, timeout=ROOT_SECONDS)
-                checks[f"nas {root.path}"] = Check(True, "mounted", now)
-            except ClippingError as error:
-                checks[f"nas {root.path}"] = Check(False, error.message, now)
-        for name, check in checks.items():
-            before = self._checks.get(name)
-            if before is None or before.ok != check.ok:
-                level = log.info if check.ok else log.warning
-                level("check.changed", check=name, ok=check.ok, detail=check.detail)
-        self._checks, self._at = checks, now
+        checks = {**self._checks.read(), **self._streams(now), "clock": self._clock_watch.check()}
+        self._workforce.hold(intake_trouble(checks))
+        loops = self._loops_check(now)
+        checks["loops"] = loops
+        wedged = [
+            check.detail for check in (loops, checks[ENGINE]) if not check.ok and check.detail != NOT_LOOKED
+        ]
+        if bool(wedged) != bool(self._wedged):
+            log.warning("agent.wedged" if wedged else "agent.moves_again", reasons=wedged or self._wedged)
+        self._wedged = tuple(wedged)
+        self._newest = self._made(now, checks)
+        show(self._newest)
+        self._looked(self._newest, not wedged)
 
-    def _lanes_now(self) -> dict[str, Check]:
-        # They cost nothing to look at, and say in their own logs when they change.
-        now = self._clock.monotonic()
-        return {f"lane_{lane}": Check(s.ok, s.detail, now) for lane, s in self._lanes.states().items()}
+    def _made(self, now: float, checks: Mapping[str, Check]) -> Snapshot:
+        view = self._role()
+        notes = [reason for reason in view.reasons if not any(reason.startswith(name) for name in checks)]
+        if not view.intake:
+            notes.append("the intake is paused by ctl")
+        elif self._workforce.held is not None:
+            notes.append(f"the intake is paused: {self._workforce.held}")
+        return Snapshot(
+            agent_id=self._agent.id,
+            cluster=self._agent.cluster,
+            role=view.role,
+            epoch=view.epoch,
+            at=now,
+            version=__version__,
+            in_flight=tuple(
+                ClipInHand(work.request_id, work.stage, work.progress_percent)
+                for work in self._in_flight.works()
+            ),
+            checks=checks,
+            lease=LeaseSeen(view.holder, view.lease_remaining_seconds) if self._has_lease else None,
+            eligible=view.eligible,
+            notes=tuple(notes),
+        )
 
-    def _spool_check(self, now: float) -> Check:
-        free, least = self._spool.free_bytes(), self._config.agent.min_free_bytes
-        detail = f"{free // 1_000_000} MB free, {least // 1_000_000} MB needed"
-        return Check(free >= least, detail, now)
+    def _streams(self, now: float) -> dict[str, Check]:
+        """The lanes while they are meant to pull. They say in their own logs when they change."""
+        if not self._workforce.pulling:
+            return {}
+        return {
+            f"lane_{lane}": Check(state.ok, state.detail, now, essential=now - state.since > STREAM_SECONDS)
+            for lane, state in self._lanes.states().items()
+        }
+
+    def _loops_check(self, now: float) -> Check:
+        ages = {name: age() for name, age in self._loops.items()}
+        late = {name: age for name, age in ages.items() if age > LOOP_SECONDS}
+        if (age := self._lanes.heartbeat_age()) > LANE_SECONDS:
+            late["lanes"] = age
+        for work in self._in_flight.works():
+            if now - work.at > self._lanes.longest_seconds:
+                late[work.request_id] = now - work.at
+        if not late:
+            return Check(True, "all go round", now)
+        return Check(
+            False, ", ".join(f"{name} stands still for {age:.0f} s" for name, age in late.items()), now
+        )

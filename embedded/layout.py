@@ -64,14 +64,15 @@ class Layout:
         return Keys(**json.loads(path.read_text()))
 
     def tree(
-        self, *, nas_roots: list[Path], port: int, over: dict[str, Any], keys: Keys, pool: bool
+        self, *, nas_roots: list[Path], port: int, over: dict[str, Any], keys: Keys, agents: int
     ) -> dict[str, Any]:
         """The configuration that all processes share. Raises `ConfigurationError` when `over` spoils it."""
         base: dict[str, Any] = {
             "agent": {"cluster": "local", "nas_roots": [_root(path) for path in nas_roots]},
             "storage": {"backend": "local", "path": str(self.data / "store")},
             "health": {"host": HOST, "port": 0},
-            "ha": {"mode": "pool" if pool else "single"},
+            # Nothing is far on one machine: a standby may look often.
+            "ha": {"mode": "primary-standby" if agents > 1 else "single", "preset": "quick"},
             "api": {
                 "host": HOST,
                 "port": port,
@@ -95,10 +96,14 @@ class Layout:
         (own / MARKER).touch()
         return own
 
-    def agent_tree(self, tree: dict[str, Any], name: str) -> dict[str, Any]:
+    def agent_tree(self, tree: dict[str, Any], name: str, *, rank: int) -> dict[str, Any]:
         """`tree` with the keys of one agent. Its port is chosen here, so that a restart keeps it."""
-        own = {"id": name, "state_dir": str(self.data / "agents" / name)}
-        return overlay(tree, {"agent": own, "health": {"port": tree["health"]["port"] or free_port()}})
+        own = {
+            "agent": {"id": name, "state_dir": str(self.data / "agents" / name)},
+            "health": {"port": tree["health"]["port"] or free_port()},
+            "ha": {"rank": rank},
+        }
+        return overlay(tree, own)
 
     def write(self, name: str, tree: dict[str, Any]) -> Path:
         """Keep a process's configuration in `run/`."""

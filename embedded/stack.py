@@ -10,9 +10,12 @@ from typing import Any
 
 from clipping.bus.provision import provision
 from clipping.bus.topology import topology
+from clipping.clock import SystemClock
 from clipping.config import validate
+from clipping.store.open import open_coordination_store
 from embedded.child import Child
 from embedded.layout import HOST, Layout, free_port
+from health.registry import prepare_cluster
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -38,7 +41,7 @@ class Stack:
         self._keys = layout.keys()
         self._port = port or free_port()
         self._tree = layout.tree(
-            nas_roots=nas_roots, port=self._port, over=over, keys=self._keys, pool=agents > 1
+            nas_roots=nas_roots, port=self._port, over=over, keys=self._keys, agents=agents
         )
         self._config = validate(self._tree)
         self._agent_names = [f"agent-{number + 1}" for number in range(agents)]
@@ -61,10 +64,21 @@ class Stack:
         provision(self._config.pubsub.project, topology(self._config), dry_run=False)
         config = self._layout.write("api", self._tree)
         self._child("api", "api.cli", ["serve", "--config", str(config), "--json"])
-        for name in self._agent_names:
-            config = self._layout.write(name, self._layout.agent_tree(self._tree, name))
+        self._prepare_lease()
+        for rank, name in enumerate(self._agent_names):
+            config = self._layout.write(name, self._layout.agent_tree(self._tree, name, rank=rank))
             ready = self._child(name, "agent.cli", ["run", "--config", str(config), "--json"])
             self._agents.append(json.loads(ready))
+
+    def _prepare_lease(self) -> None:
+        """The first agent of a new stack need not wait for the end of a lease that nobody ever had."""
+        if self._config.ha.mode == "primary-standby":
+            prepare_cluster(
+                open_coordination_store(self._config),
+                self._config.agent.cluster,
+                clock=SystemClock(),
+                ttl_seconds=self._config.ha.ttl_seconds,
+            )
 
     def _child(self, name: str, module: str, arguments: list[str]) -> bytes:
         child = Child(

@@ -38,7 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a folder that clips may be cut from; may be repeated (default: DATA/recordings)",
     )
     parser.add_argument("--port", type=int, default=8000, help="the API's port; 0 picks a free one")
-    parser.add_argument("--agents", type=int, default=1, help="how many agents share the work (default: 1)")
+    parser.add_argument(
+        "--agents",
+        type=int,
+        default=2,
+        help="the first leads and the others stand by; with ha.mode: pool in --config all share the work "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML laid over the generated configuration"
     )

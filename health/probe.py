@@ -17,6 +17,10 @@ from health.snapshot import Check
 
 log = get_logger(__name__)
 
+NOT_LOOKED = "not looked at yet"
+AGAIN_SECONDS = 3.0
+"""After a failed look the next one comes this soon, or sooner."""
+
 
 @dataclass(frozen=True)
 class _Outcome:
@@ -28,7 +32,8 @@ class _Outcome:
 class Probe:
     """Looks every `interval` seconds. `look` returns in a few words what it saw, or raises an error of ours.
 
-    A look that takes longer than `limit` seconds counts as failed. Owns the thread `check-NAME`.
+    A look that takes longer than `limit` seconds counts as failed. A check that was well fails after
+    `patience` failed looks in a row. Owns the thread `check-NAME`.
     """
 
     def __init__(
@@ -39,12 +44,14 @@ class Probe:
         interval: float,
         limit: float,
         clock: Clock,
+        patience: int = 1,
         essential: bool = True,
     ) -> None:
         self.name = name
         self._look = look
         self._interval, self._limit = interval, limit
         self._clock = clock
+        self._patience = patience
         self._essential = essential
         self._stop = threading.Event()
         self._looked = threading.Event()
@@ -73,26 +80,34 @@ class Probe:
         if since is not None and now - since > self._limit:
             check = Check(False, f"no answer for {now - since:.0f} s", since, self._essential)
         elif last is None:
-            return Check(False, "not looked at yet", now, self._essential)
+            return Check(False, NOT_LOOKED, now, self._essential)
         else:
             check = Check(last.ok, last.detail, last.at, self._essential)
-        if check.ok != self._told:
-            self._told = check.ok
+        told, self._told = self._told, check.ok
+        if check.ok != told and not (check.ok and told is None):
             level = log.info if check.ok else log.warning
             level("check.changed", check=self.name, ok=check.ok, detail=check.detail)
         return check
 
     def _run(self) -> None:
+        failures = 0
         while True:
             self._since = self._clock.monotonic()
-            try:
-                ok, detail = True, self._look()
-            except ClippingError as error:
-                ok, detail = False, error.message
-            except Exception as error:  # a thread's root: a check that can't be made has failed
-                log.exception("check.broken", check=self.name)
-                ok, detail = False, f"the check itself failed: {error!r}"
-            self._last, self._since = _Outcome(ok, detail, self._clock.monotonic()), None
+            outcome = self._outcome()
+            failures = 0 if outcome.ok else failures + 1
+            if failures == 0 or failures >= self._patience or self._last is None or not self._last.ok:
+                self._last = outcome
+            self._since = None
             self._looked.set()
-            if self._stop.wait(self._interval):
+            if self._stop.wait(min(self._interval, AGAIN_SECONDS) if failures else self._interval):
                 return
+
+    def _outcome(self) -> _Outcome:
+        try:
+            ok, detail = True, self._look()
+        except ClippingError as error:
+            ok, detail = False, error.message
+        except Exception as error:  # a thread's root: a check that can't be made has failed
+            log.exception("check.broken", check=self.name)
+            ok, detail = False, f"the check itself failed: {error!r}"
+        return _Outcome(ok, detail, self._clock.monotonic())

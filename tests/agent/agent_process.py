@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +19,10 @@ from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
 from clipping.bus.connection import subscriber_client
+from clipping.cluster import cancel_key
 from clipping.ids import new_request_id
 from clipping.messages import CompletionMessage, RequestMessage, parse_clip_request
+from clipping.store.local import LocalStore
 from tests.support.broker import BrokerProcess
 from tests.support.waiting import eventually
 
@@ -106,17 +109,26 @@ class AgentProcess:
 
     def send(self, **fields: Any) -> RequestMessage:
         """Publish a request for a clip of the NAS file `name` (default: night.mp4)."""
+        message = self.message(**fields)
+        self.publish(message)
+        return message
+
+    def message(self, **fields: Any) -> RequestMessage:
+        """A request that is not published yet."""
         path = str(self.nas / fields.pop("name", "night.mp4"))
         body = {"hand_id": "h", "nas_video_path": path, "start_seconds": 1, "end_seconds": 3, **fields}
         now = datetime.now(UTC)
-        message = RequestMessage.of(
+        return RequestMessage.of(
             parse_clip_request(body, max_clip_seconds=600),
             request_id=new_request_id(now),
             owner="test",
             requested_at=now,
         )
-        self.publish(message)
-        return message
+
+    def cancel(self, request_id: str) -> None:
+        """As the API does it."""
+        store = LocalStore(self.folder / "store", public_url="http://127.0.0.1")
+        store.replace(cancel_key(request_id), b"{}", expected=None)
 
     def publish(self, message: RequestMessage | bytes) -> None:
         data = message if isinstance(message, bytes) else message.to_json()
@@ -135,6 +147,13 @@ class AgentProcess:
             look, f"{count} completions of {request_id}", within=timeout, logs=self.log
         )
         return found
+
+    def completions_within(self, request_id: str, *, seconds: float) -> list[CompletionMessage]:
+        """The completions of a request that come within so many seconds."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.completions += [CompletionMessage.from_json(data) for data in self._pull("complete")]
+        return [one for one in self.completions if one.request_id == request_id]
 
     def dead_letters(self) -> list[bytes]:
         found: list[bytes] = eventually(lambda: self._pull("dead"), "a dead letter", logs=self.log)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,14 +71,26 @@ def test_a_message_that_nobody_can_read_is_put_aside_at_once(agent: AgentProcess
 
 def test_a_nas_that_is_away_is_waited_for(agent: AgentProcess) -> None:
     (agent.nas / "night.mp4").rename(agent.folder / "unplugged.mp4")  # an empty folder: nothing is mounted
-    message = agent.send()
-    eventually(lambda: len(agent.events("clip.released")) >= 2, "two attempts", logs=agent.log)
-    assert {event["code"] for event in agent.events("clip.released")} == {"SOURCE_UNAVAILABLE"}
     unwell = eventually(lambda: _unwell(agent), "the health page to tell")
     assert "is the NAS mounted" in unwell
+    eventually(lambda: agent.events("intake.paused"), "the streams to be closed", logs=agent.log)
+    released = len(agent.events("clip.released"))
+    message = agent.send()
+    assert not agent.completions_within(message.request_id, seconds=4)
+    assert len(agent.events("clip.released")) == released, "its attempts are not used up"
     (agent.folder / "unplugged.mp4").rename(agent.nas / "night.mp4")
     (completion,) = agent.completed(message.request_id)
-    assert (completion.status, completion.attempt > 2) == ("completed", True)
+    assert completion.status == "completed"
+
+
+def test_a_nas_that_goes_away_with_a_request_in_hand_is_not_called_not_found(agent: AgentProcess) -> None:
+    (agent.nas / "night.mp4").rename(agent.folder / "unplugged.mp4")
+    message = agent.send()  # before the agent has noticed
+    eventually(lambda: agent.events("intake.paused"), "the streams to be closed", logs=agent.log)
+    assert {event["code"] for event in agent.events("clip.released")} <= {"SOURCE_UNAVAILABLE"}
+    (agent.folder / "unplugged.mp4").rename(agent.nas / "night.mp4")
+    (completion,) = agent.completed(message.request_id)
+    assert completion.status == "completed"
 
 
 def _unwell(agent: AgentProcess) -> str | None:
@@ -106,10 +120,70 @@ def test_a_drain_that_is_too_short_gives_the_clip_back(tmp_path: Path) -> None:
         assert completion.attempt >= 2
 
 
+def test_a_clip_that_was_cancelled_is_never_cut_and_one_in_hand_stops(tmp_path: Path) -> None:
+    (tmp_path / "nas").mkdir()
+    shutil.copy(make(Recording(seconds=60)), tmp_path / "nas" / "night.mp4")
+    with AgentProcess(tmp_path) as agent:
+        queued = agent.message()
+        agent.cancel(queued.request_id)
+        agent.publish(queued)
+        (completion,) = agent.completed(queued.request_id)
+        assert (completion.status, completion.error) == ("cancelled", None)
+
+        running = agent.send(start_seconds=0, end_seconds=55, mode="encode")
+        eventually(lambda: list((agent.folder / "state/spool").rglob("*.part*")), "the cut", logs=agent.log)
+        agent.cancel(running.request_id)
+        begun = time.monotonic()
+        (completion,) = agent.completed(running.request_id)
+        assert completion.status == "cancelled"
+        assert time.monotonic() - begun < 10
+        assert not agent.objects(queued.request_id) + agent.objects(running.request_id)
+        agent.stop()
+        assert not agent.undelivered()()
+
+
 def test_a_second_agent_on_the_same_folder_does_not_start(agent: AgentProcess) -> None:
     done = agent.command("run")
     assert done.returncode == 78
     assert "in use by another agent" in done.stderr
+
+
+def test_a_reload_takes_what_it_can_and_a_broken_one_changes_nothing(agent: AgentProcess) -> None:
+    good = agent.config.read_text()
+    agent.config.write_text(good.replace("format: json", "format: json\n  level: debug"))
+    done = agent.command("ctl", "reload", "--json")
+    assert (done.returncode, json.loads(done.stdout)["applied"]) == (0, ["log.level"])
+
+    agent.config.write_text(good.replace("format: json", "format: loud").replace("nas-1", "nas 1"))
+    bad = agent.command("ctl", "reload")
+    assert bad.returncode == 78
+    assert "agent.id" in bad.stderr
+    assert "log.format" in bad.stderr
+    agent.process.send_signal(signal.SIGHUP)
+    eventually(lambda: agent.events("config.broken"), "the log to tell", logs=agent.log)
+    assert agent.command("ctl", "status").returncode == 0  # although the file is broken
+    assert agent.process.poll() is None
+    agent.completed(agent.send().request_id)
+
+    agent.config.write_text(good.replace("lease_seconds: 10", "lease_seconds: 20"))
+    agent.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(agent.events("config.reloaded")) == 2, "the signal's reload", logs=agent.log)
+    assert agent.events("config.reloaded")[-1]["needs_restart"] == ["pubsub.lease_seconds"]
+    agent.config.write_text(good)
+
+
+def test_the_intake_can_be_paused_and_resumed(agent: AgentProcess) -> None:
+    assert agent.command("ctl", "pause").returncode == 0
+    message = agent.send()
+    assert not agent.completions_within(message.request_id, seconds=3)
+    status = json.loads(agent.command("ctl", "status", "--json").stdout)
+    assert (status["role"], status["intake"]) == ("active", False)
+    assert agent.command("ctl", "resume").returncode == 0
+    agent.completed(message.request_id)
+    agent.stop()
+    gone = agent.command("ctl", "status")
+    assert gone.returncode == 1
+    assert "no agent answers" in gone.stderr
 
 
 def test_the_commands_of_an_administrator(agent: AgentProcess) -> None:

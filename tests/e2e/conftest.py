@@ -25,5 +25,5 @@ def nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(nas: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with RunningStack(tmp_path_factory.mktemp("shared") / "data", nas) as stack:
+    with RunningStack(tmp_path_factory.mktemp("shared") / "data", nas, agents=2) as stack:
         yield stack

@@ -150,7 +150,7 @@ def _kill_and_go_on(own: RunningStack, nas: Path) -> None:
 
 
 def test_two_agents_share_the_work_and_one_can_die(nas: Path, tmp_path: Path) -> None:
-    slots = {"agent": {"slots": {"interactive": 1, "batch": 1}}}
+    slots = {"agent": {"slots": {"interactive": 1, "batch": 1}}, "ha": {"mode": "pool"}}
     with RunningStack(tmp_path / "data", nas, agents=2, **slots) as stack:
         ask = {
             "nas_video_path": str(nas / "night.mp4"),

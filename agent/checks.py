@@ -1,0 +1,140 @@
+"""What the agent stands on, each looked at in a thread of its own: NAS, disk, ffmpeg, engine, Pub/Sub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from agent.cutting import Engine, find_ffmpeg
+from agent.mounts import MountMemory
+from agent.settings import Settings
+from agent.sources import check_mounted
+from agent.spool import Spool
+from clipping.bus.reach import Reach
+from clipping.clock import Clock
+from clipping.config import Config, NasRoot
+from clipping.errors import EncoderFailed
+from health.probe import Probe
+from health.snapshot import Check
+
+ENGINE = "engine"
+SPOOL = "spool"
+NAS = "nas "
+"""Followed by the root's path."""
+INTERVAL_SECONDS = 5.0
+NAS_SECONDS = 10.0
+"""Disks that sleep take so long to start."""
+DISK_SECONDS = 10.0
+ENGINE_SECONDS = 8.0
+"""To start a process and read a little takes it 10 ms. An engine that does not answer by then hangs."""
+BUS_INTERVAL_SECONDS = 15.0
+BUS_SECONDS = 3.0
+FIRST_SECONDS = 5.0
+
+
+class Checks:
+    """Starts the probes, keeps those of the NAS roots as the configuration says, and reads them all."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        *,
+        spool: Spool,
+        engine: Engine,
+        mounts: MountMemory,
+        reach: Reach,
+    ) -> None:
+        self._clock, self._mounts = clock, mounts
+        config = settings.current
+        ffmpeg = Path(config.agent.ffmpeg) if config.agent.ffmpeg else None
+        self._probes = [
+            Probe(SPOOL, spool.look, interval=INTERVAL_SECONDS, limit=DISK_SECONDS, clock=clock),
+            Probe(
+                "ffmpeg",
+                lambda: str(find_ffmpeg(ffmpeg)),
+                interval=INTERVAL_SECONDS,
+                limit=DISK_SECONDS,
+                clock=clock,
+            ),
+            Probe(
+                ENGINE,
+                lambda: _engine(engine),
+                interval=INTERVAL_SECONDS,
+                limit=2 * ENGINE_SECONDS,
+                clock=clock,
+            ),
+            Probe(
+                "pubsub",
+                lambda: reach.look(BUS_SECONDS),
+                interval=BUS_INTERVAL_SECONDS,
+                limit=3 * BUS_SECONDS,
+                patience=2,
+                clock=clock,
+            ),
+        ]
+        self._roots = self._root_probes(config)
+        settings.follow(self._changed)
+
+    def start(self) -> None:
+        """Look at everything, and wait a little for the first answers."""
+        for probe in [*self._probes, *self._roots]:
+            probe.start()
+        until = self._clock.monotonic() + FIRST_SECONDS
+        for probe in [*self._probes, *self._roots]:
+            probe.wait_first(max(0.0, until - self._clock.monotonic()))
+
+    def close(self) -> None:
+        for probe in [*self._probes, *self._roots]:
+            probe.close()
+
+    def read(self) -> Mapping[str, Check]:
+        """The newest answers. Never blocks."""
+        return {probe.name: probe.check() for probe in [*self._probes, *self._roots]}
+
+    def _root_probes(self, config: Config) -> list[Probe]:
+        return [
+            Probe(
+                NAS + root.path,
+                partial(self._root, root),
+                interval=INTERVAL_SECONDS,
+                limit=NAS_SECONDS,
+                clock=self._clock,
+            )
+            for root in config.agent.nas_roots
+        ]
+
+    def _root(self, root: NasRoot) -> str:
+        check_mounted(root, self._mounts)
+        return "mounted"
+
+    def _changed(self, config: Config) -> None:
+        old, self._roots = self._roots, self._root_probes(config)
+        for probe in self._roots:
+            probe.start()
+        for probe in old:
+            probe.close(0)
+
+
+def _engine(engine: Engine) -> str:
+    try:
+        if engine.answers(ENGINE_SECONDS):
+            return "answers"
+    except EncoderFailed:
+        return "not asked: there is no ffmpeg"  # which is a check of its own, that a restart does not mend
+    raise EncoderFailed(f"the cutting process did not answer for {ENGINE_SECONDS:g} s")
+
+
+def intake_trouble(checks: Mapping[str, Check]) -> str | None:
+    """Why no request that is taken now could be served, if so: a full disk, or no NAS at all. Pure.
+
+    While one of several roots is away the others' requests are served; its own come again later.
+    """
+    spool = checks.get(SPOOL)
+    if spool is not None and not spool.ok:
+        return f"{SPOOL}: {spool.detail}"
+    roots = {name: check for name, check in checks.items() if name.startswith(NAS)}
+    if roots and not any(check.ok for check in roots.values()):
+        return "; ".join(f"{name}: {check.detail}" for name, check in roots.items())
+    return None

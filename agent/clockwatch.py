@@ -1,0 +1,34 @@
+"""Notices that somebody set the wall clock. Nothing of ours depends on it, but tokens and links do."""
+
+from __future__ import annotations
+
+from clipping.clock import Clock
+from health.snapshot import Check
+
+JUMP_SECONDS = 2.0
+TOLD_SECONDS = 60.0
+"""For so long a jump is told of."""
+
+
+class ClockWatch:
+    """Compares the wall clock with the one that nobody can set. Belongs to one thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = self._now()
+        self._jump: tuple[float, float] | None = None
+
+    def check(self) -> Check:
+        """Not well for a minute after a jump; it never keeps an agent from working."""
+        at, offset = self._clock.monotonic(), self._now()
+        if abs(offset - self._offset) > JUMP_SECONDS:
+            self._jump = offset - self._offset, at
+        self._offset = offset
+        if self._jump is not None and at - self._jump[1] < TOLD_SECONDS:
+            seconds, when = self._jump
+            detail = f"the wall clock was set by {seconds:+.1f} s, {at - when:.0f} s ago"
+            return Check(False, detail, at, essential=False)
+        return Check(True, "steady", at, essential=False)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()

@@ -1,0 +1,131 @@
+"""`clipping-agent ctl`: speaks to the agent that runs on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent.control import SOCKET_NAME, reachable, read_line
+from clipping.clock import SystemClock
+from clipping.config import Config, validate
+from clipping.errors import ClippingError, ConfigurationError
+from clipping.exits import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_OK
+
+ANSWER_SECONDS = 10.0
+LOOK_SECONDS = 0.5
+DRAIN_EXTRA_SECONDS = 30.0
+
+COMMANDS = {
+    "status": "role, epoch, lease, clips in hand and checks",
+    "reload": "read the configuration again; a broken one changes nothing, and exits with 78",
+    "drain": "finish the clips in hand, hand over, and stay a standby for a while; waits until that is done",
+    "pause": "take no new clips, and keep the lease",
+    "resume": "take clips again",
+}
+
+
+class NotRunning(ClippingError):
+    """No agent answers."""
+
+    code = "NOT_RUNNING"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping-agent ctl`."""
+    parser.add_argument(
+        "command", choices=COMMANDS, help="; ".join(f"{name}: {what}" for name, what in COMMANDS.items())
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--no-wait", action="store_true", help="drain: don't wait until it is done")
+
+
+def run(arguments: argparse.Namespace, load: Callable[[], Config]) -> int:
+    """Exit codes: 0 done, 1 refused or nobody answers, 78 a broken configuration."""
+    config = _configuration(arguments, load)
+    state_dir = Path(config.agent.state_dir)
+    answer = ask(state_dir, arguments.command)
+    if answer["ok"] and arguments.command == "drain" and not arguments.no_wait:
+        answer = _drained(state_dir, config.ha.drain_seconds + DRAIN_EXTRA_SECONDS)
+    if arguments.json:
+        print(json.dumps(answer))
+    elif answer["ok"]:
+        print(_told(arguments.command, answer))
+    else:
+        print("\n".join(answer.get("problems") or [answer["message"]]), file=sys.stderr)
+    if answer["ok"]:
+        return EXIT_OK
+    return EXIT_CONFIGURATION if answer.get("code") == "CONFIGURATION" else EXIT_FAILED
+
+
+def _configuration(arguments: argparse.Namespace, load: Callable[[], Config]) -> Config:
+    """To know where the agent listens. With a broken file one may still look and drain, but not reload."""
+    try:
+        return load()
+    except ConfigurationError:
+        if arguments.command == "reload" or arguments.config is None:
+            raise
+        try:
+            agent = yaml.safe_load(arguments.config.read_text())["agent"]
+            return validate({"agent": {"state_dir": agent["state_dir"]}})
+        except (OSError, yaml.YAMLError, LookupError, TypeError):
+            pass
+        raise
+
+
+def ask(state_dir: Path, command: str, *, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
+    """The agent's answer. Raises `NotRunning`."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            with reachable(state_dir) as name:
+                connection.connect(name)
+            connection.sendall(json.dumps({"command": command}).encode() + b"\n")
+            answer: dict[str, Any] = json.loads(read_line(connection))
+            return answer
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise NotRunning(f"no agent answers at {state_dir / SOCKET_NAME}: {why}") from None
+
+
+def _drained(state_dir: Path, timeout: float) -> dict[str, Any]:
+    clock = SystemClock()
+    give_up = clock.monotonic() + timeout
+    while True:
+        status = ask(state_dir, "status")
+        if status["role"] not in ("active", "draining") or not status["ok"]:
+            return status
+        if clock.monotonic() >= give_up:
+            message = f"the drain was not over after {timeout:g} s"
+            return {**status, "ok": False, "code": "TIME_LIMIT", "message": message}
+        time.sleep(LOOK_SECONDS)
+
+
+def _told(command: str, answer: dict[str, Any]) -> str:
+    if command == "reload":
+        applied, waiting = answer["applied"], answer["needs_restart"]
+        lines = [f"in force: {', '.join(applied)}"] if applied else ["nothing that takes effect at once"]
+        return "\n".join(lines + ([f"needs a restart: {', '.join(waiting)}"] if waiting else []))
+    if command in ("pause", "resume"):
+        return str(answer["message"])
+    lease = answer["lease"]
+    lines = [
+        f"{answer['agent_id']}: {answer['role']} ({answer['status']}), epoch {answer['epoch']}",
+        f"  {answer['why']}",
+    ]
+    if lease["holder"]:
+        left = lease["remaining_seconds"]
+        lines.append(f"  lease: {lease['holder']}" + ("" if left is None else f", {left:g} s left"))
+    lines += [f"  ! {reason}" for reason in answer["reasons"]]
+    lines += [
+        f"  {clip['request_id']} {clip['stage']} {clip['progress_percent']:g} %"
+        for clip in answer["in_flight"]
+    ]
+    return "\n".join(lines)
