@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from api import audit, cors, headers, problems
+from api.agents import AgentsWatch
 from api.callers import Authenticator
 from api.chores import Chore, Chores
 from api.cluster.coordination import Coordination
@@ -13,10 +14,12 @@ from api.consumers import SLOTS, Consumers
 from api.db.engine import Database
 from api.dispatch import Dispatcher
 from api.estimates import Estimator
+from api.events.hub import Hub
 from api.intake import KINDS, Intake
 from api.limits import RateLimiter
+from api.metrics import Metrics
 from api.oidc import PushVerifier
-from api.routes import accept, admin, clips, docs, files, health, internal, lists
+from api.routes import accept, admin, clips, docs, events, files, health, internal, lists, metrics
 from api.services import Services
 from api.sweeper import Sweeper
 from clipping.bus.publisher import Publisher
@@ -34,12 +37,13 @@ def create_app(config: Config) -> Flask:
     Opens no connection, so that a server may fork afterwards. Raises `ConfigurationError`.
     """
     app = Flask("api", static_folder=None)
-    app.extensions["clipping"] = build_services(config)
+    app.extensions["clipping"] = parts = build_services(config)
     headers.install(app, https=config.api.public_url.startswith("https://"))
+    parts.metrics.install(app)
     audit.install(app)
     cors.install(app, config.api.cors_origins)
     problems.install(app)
-    for routes in (accept, clips, lists, files, health, docs, internal, admin):
+    for routes in (accept, clips, events, lists, files, health, metrics, docs, internal, admin):
         app.register_blueprint(routes.blueprint)
     return app
 
@@ -61,6 +65,8 @@ def build_services(config: Config) -> Services:
     )
     failovers = Failovers(database, coordination, clock, cluster=config.agent.cluster, ha=config.ha)
     sweeper = Sweeper(config, database=database, dispatcher=dispatcher, store=store, clock=clock)
+    measures = Metrics(database, clock)
+    streams = config.api.event_streams
     return Services(
         config=config,
         clock=clock,
@@ -75,6 +81,9 @@ def build_services(config: Config) -> Services:
         estimator=Estimator(database, clock),
         authenticator=Authenticator(config.api, clock),
         rates=RateLimiter(config.limits.requests_per_minute, clock),
+        agents=AgentsWatch(coordination, clock),
+        events=Hub(database, clock, limit=streams, on_count=measures.streams.set),
+        metrics=measures,
         consumers=None if push else Consumers(config.pubsub, intake),
         push_verifier=PushVerifier(push, clock) if push else None,
     )

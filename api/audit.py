@@ -45,7 +45,7 @@ def _write(response: Response) -> None:
         who=caller.name if caller else None,
         role=caller.role if caller else None,
         via=caller.via if caller else None,
-        what=request.endpoint,
+        what=(request.endpoint or "").rpartition(".")[2],
         **{**(request.view_args or {}), **g.get("audit", {})},
         address=request.remote_addr,
         agent=agent[:_LONGEST] or None,

@@ -13,7 +13,7 @@ from pathlib import Path
 from api.app import create_app
 from api.db import schema
 from api.db.engine import Database
-from api.serving import Server, bind, url_of
+from api.serving import MAX_CONNECTIONS, Server, allow_open_files, bind, url_of
 from clipping import __version__
 from clipping.config import Config, load
 from clipping.exits import EXIT_OK, exit_code
@@ -21,6 +21,8 @@ from clipping.log import get_logger, set_up
 
 STOP_SECONDS = 5.0
 """How long a stop waits for messages in hand, after the last answer."""
+_OTHER_FILES = 300
+"""Databases, Pub/Sub, logs. A connection may need a second file, for a large body."""
 
 log = get_logger(__name__)
 
@@ -84,7 +86,8 @@ def _serve(config: Config, *, as_json: bool) -> int:
         config = config.model_copy(update={"api": config.api.model_copy(update={"public_url": url})})
     app = create_app(config)
     services = app.extensions["clipping"]
-    server = Server(app, bound, threads=config.api.threads)
+    allow_open_files(2 * MAX_CONNECTIONS + config.api.event_streams + _OTHER_FILES)
+    server = Server(app, bound, threads=config.api.threads, trusted_proxies=config.api.trusted_proxies)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     services.start()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from api.limits import Allowance
+from api.services import services
 from api.views import ErrorBody, ErrorDetail
 from clipping.clock import SystemClock
-from clipping.errors import QueueUnavailable, RequestError, TransientError, Unauthorized
+from clipping.errors import QueueUnavailable, QuotaExceeded, RequestError, TransientError, Unauthorized
 from clipping.log import get_logger
 
 RETRY_AFTER_SECONDS = 5
@@ -46,6 +48,8 @@ def _request_error(error: RequestError) -> Response:
     g.error_code = error.code
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, QuotaExceeded):
+        g.allowance = Allowance(services().config.limits.shorts_per_day, 0, error.retry_after or 0)
     if isinstance(error, QueueUnavailable):
         log.error("http.unavailable", reason=error.message, cause=str(error.__cause__ or ""))
     if error.retry_after is not None or error.status == 503:

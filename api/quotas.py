@@ -6,12 +6,10 @@ import hashlib
 import math
 from datetime import datetime, timedelta
 
-from flask import g, has_request_context
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from api.db.tables import Clip
-from api.limits import Allowance
 from clipping.errors import QuotaExceeded
 
 
@@ -30,8 +28,6 @@ def take_short(session: Session, owner: str, *, per_day: int, now: datetime, ask
     if remaining >= 0:
         return
     seconds = max(1, math.ceil((midnight + timedelta(days=1) - now).total_seconds()))
-    if has_request_context():
-        g.allowance = Allowance(per_day, remaining, seconds)
     raise QuotaExceeded(
         f"at most {per_day} upright clips a day: the count starts again at midnight UTC",
         field="output.aspect",

@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import current_app
 
+from api.agents import AgentsWatch
 from api.callers import Authenticator
 from api.chores import Chores
 from api.cluster.coordination import Coordination
@@ -15,8 +16,10 @@ from api.consumers import Consumers
 from api.db.engine import Database
 from api.dispatch import Dispatcher
 from api.estimates import Estimator
+from api.events.hub import Hub
 from api.intake import Intake
 from api.limits import RateLimiter
+from api.metrics import Metrics
 from api.oidc import PushVerifier
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
@@ -44,6 +47,9 @@ class Services:
     estimator: Estimator
     authenticator: Authenticator
     rates: RateLimiter
+    agents: AgentsWatch
+    events: Hub
+    metrics: Metrics
     consumers: Consumers | None
     """Pulls the agents' messages; None when Pub/Sub pushes them."""
     push_verifier: PushVerifier | None
@@ -52,15 +58,18 @@ class Services:
         """Begin to publish what is left, to look after silent requests and to hear the agents."""
         self.dispatcher.start()
         self.chores.start()
+        self.events.start()
         if self.consumers is not None:
             self.consumers.start()
 
     def stop(self, timeout: float) -> None:
         """Finish what is in hand within about `timeout` seconds; the rest waits in the database."""
+        self.events.stop(timeout / 4)
         if self.consumers is not None:
             self.consumers.stop(timeout / 2)
         self.chores.stop(timeout / 4)
         self.dispatcher.stop(timeout / 4)
+        self.agents.close()
         self.coordination.close()
         self.publisher.close(1.0)
         self.database.close()

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import logging
+import resource
 import socket
 import threading
 import time
+from typing import Any
 
 from flask import Flask
 from waitress import wasyncore
-from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer, create_server
-from waitress.task import ErrorTask
 
-from api.problems import error_json
+from api.channel import Channel
 from clipping.errors import ClippingError
+from clipping.log import get_logger
 
 MAX_BODY_BYTES = 16 << 20
 """What is taken in (into a temporary file) before the app refuses it in its own words. Beyond it, waitress
 closes the connection at once."""
 MAX_CONNECTIONS = 400
-"""Each may need two file descriptors, and many systems allow 1024."""
+"""Open connections of one process, besides those that were taken over by event streams."""
+MAX_HEADER_BYTES = 32_768
 DRAIN_SECONDS = 5.0
 """How long a stop waits for the answers that are under way; long downloads are cut off after it."""
 _LOOP_SECONDS = 1.0
 
-_CODES = {413: "PAYLOAD_TOO_LARGE", 431: "HEADERS_TOO_LARGE", 500: "INTERNAL_ERROR", 501: "NOT_IMPLEMENTED"}
+log = get_logger(__name__)
 
 
 class CannotListen(ClippingError):
@@ -59,7 +61,8 @@ def url_of(bound: socket.socket) -> str:
 class Server:
     """Serves one app until `stop`. `run` belongs to one thread, `stop` to any, signal handlers included."""
 
-    def __init__(self, app: Flask, bound: socket.socket, *, threads: int) -> None:
+    def __init__(self, app: Flask, bound: socket.socket, *, threads: int, trusted_proxies: int = 0) -> None:
+        """`threads` answer requests; `trusted_proxies` say in X-Forwarded-For where a call comes from."""
         # A full queue is seen in the latency; a warning for every request that waits would drown the rest.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._stopping = threading.Event()
@@ -68,6 +71,7 @@ class Server:
             sockets=[bound],
             threads=threads,
             connection_limit=MAX_CONNECTIONS,
+            max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_BODY_BYTES,
             recv_bytes=65_536,
             asyncore_use_poll=True,  # select() ends at file descriptor 1023
@@ -75,8 +79,9 @@ class Server:
             log_socket_errors=False,
             ident=None,
             clear_untrusted_proxy_headers=True,
+            **_trust(trusted_proxies),
         )
-        self._server.channel_class = _Channel
+        self._server.channel_class = Channel
 
     def run(self) -> None:
         """Serve until `stop`, then finish the answers that are under way."""
@@ -103,19 +108,17 @@ class Server:
         )
 
 
-class _ErrorTask(ErrorTask):  # type: ignore[misc]
-    """waitress's own refusals (a broken request line, headers or a body beyond all limits) in our shape."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        self.status = f"{error.code} {error.reason}"
-        body = error_json(_CODES.get(error.code, "INVALID_REQUEST"), f"{error.reason}: {error.body}")
-        self.response_headers.append(("Content-Type", "application/json"))
-        self.response_headers.append(("X-Content-Type-Options", "nosniff"))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
+def _trust(proxies: int) -> dict[str, Any]:
+    if not proxies:
+        return {}
+    headers = {"x-forwarded-for", "x-forwarded-proto"}
+    return {"trusted_proxy": "*", "trusted_proxy_count": proxies, "trusted_proxy_headers": headers}
 
 
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    error_task_class = _ErrorTask
+def allow_open_files(wanted: int) -> None:
+    """Raise this process's own limit on open files, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        log.info("api.open_files", old=soft, new=most)

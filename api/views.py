@@ -166,11 +166,19 @@ class Download(View):
     file_size_bytes: int
 
 
+class AgentWords(View):
+    """How the agents are, in a word each."""
+
+    primary: Literal["healthy", "degraded", "down", "none", "unknown"]
+    standby: Literal["healthy", "degraded", "down", "none", "unknown"]
+
+
 class Health(View):
     """How the service is."""
 
     status: Literal["healthy", "degraded"]
     api_status: Literal["healthy", "degraded", "unavailable"]
+    agents: AgentWords
     queue_depth: int | None = None
     reasons: list[str]
     version: str

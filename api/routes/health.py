@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Blueprint, Response
 
@@ -27,27 +27,35 @@ def health() -> Response:
 
 
 def examine(parts: Services) -> Health:
-    """How the service is now."""
+    """How the service is now, and the agents as the store shows them."""
+    agents = parts.agents.now()
+    depth, problems, available = None, list[str](), True
     try:
         with parts.database.read() as session:
             depth = clips.count_queued(session)
             oldest = outbox.oldest(session)
+        problems = _problems(oldest, parts)
     except QueueUnavailable as error:
-        return Health(
-            status="degraded", api_status="unavailable", reasons=[error.message], version=__version__
-        )
-    reasons = parts.consumers.troubles() if parts.consumers else []
-    if not parts.dispatcher.bus_ok:
-        reasons.append("Pub/Sub does not take requests; they wait in the outbox")
-    elif oldest is not None and parts.clock.now() - oldest > OVERDUE:
-        reasons.append("requests wait in the outbox for longer than they should")
-    state = "degraded" if reasons else "healthy"
+        problems, available = [error.message], False
+    own = ("degraded" if problems else "healthy") if available else "unavailable"
+    problems += agents.reasons()
     return Health.model_validate(
         {
-            "status": state,
-            "api_status": state,
+            "status": "degraded" if problems else "healthy",
+            "api_status": own,
+            "agents": {"primary": agents.primary, "standby": agents.standby},
             "queue_depth": depth,
-            "reasons": reasons,
+            "reasons": problems,
             "version": __version__,
         }
     )
+
+
+def _problems(oldest: datetime | None, parts: Services) -> list[str]:
+    """What is not as it should be with the API itself, while it takes requests."""
+    found = parts.consumers.troubles() if parts.consumers else []
+    if not parts.dispatcher.bus_ok:
+        found.append("Pub/Sub does not take requests; they wait in the outbox")
+    elif oldest is not None and parts.clock.now() - oldest > OVERDUE:
+        found.append("requests wait in the outbox for longer than they should")
+    return found

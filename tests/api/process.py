@@ -20,6 +20,7 @@ import yaml
 from sqlalchemy import func
 from sqlalchemy import select as sql_select
 
+from api.db import schema
 from api.db.engine import Database
 from api.db.tables import Base
 from clipping.bus.provision import provision
@@ -91,7 +92,14 @@ class ApiProcess:
         self._publisher = Publisher(self.config.pubsub.project, timeout_seconds=10)
         with emulator_host(emulator):
             provision(self.config.pubsub.project, topology(self.config))
+        if not self.config.api.database_url.startswith("sqlite:"):
+            self.migrate()
         self.start()
+
+    def migrate(self) -> None:
+        """What `clipping-api migrate` does; SQLite is brought up to date by the start."""
+        with self.database() as database:
+            schema.migrate(database)
 
     def start(self) -> None:
         """Run it, and wait until it listens."""

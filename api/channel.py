@@ -1,0 +1,77 @@
+"""waitress's side of a client's connection: our error shape, and a way out for `takeover`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask, WSGITask
+
+from api.problems import error_json
+from api.takeover import ENVIRON_KEY, Handed, Taker
+
+_CODES = {413: "PAYLOAD_TOO_LARGE", 431: "HEADERS_TOO_LARGE", 500: "INTERNAL_ERROR", 501: "NOT_IMPLEMENTED"}
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """Answers one request; the body of one that was taken over is the taker's."""
+
+    wrote_header: bool
+    _taker: Taker | None = None
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[ENVIRON_KEY] = self._take_over
+        return environ
+
+    def finish(self) -> None:
+        if self._taker is None or self.wrote_header:
+            super().finish()
+            return
+        # Without a length: waitress means to close after it, which is when the channel hands over instead.
+        head = self.build_response_header()
+        self.wrote_header = True
+        self.set_close_on_finish()
+        self.channel.hand_over(self._taker, head, chunked=self.chunked_response)
+
+    def _take_over(self, taker: Taker) -> None:
+        self._taker = taker
+
+
+class _ErrorTask(ErrorTask):  # type: ignore[misc]
+    """waitress's own refusals (a broken request line, headers or a body beyond all limits) in our shape."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        self.status = f"{error.code} {error.reason}"
+        body = error_json(_CODES.get(error.code, "INVALID_REQUEST"), f"{error.reason}: {error.body}")
+        self.response_headers.append(("Content-Type", "application/json"))
+        self.response_headers.append(("X-Content-Type-Options", "nosniff"))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """One client's connection as long as it is waitress's."""
+
+    task_class = _Task
+    error_task_class = _ErrorTask
+
+    _taker: Taker | None = None
+    _head = b""
+    _chunked = False
+
+    def hand_over(self, taker: Taker, head: bytes, *, chunked: bool) -> None:
+        """Instead of closing the connection, once everything before it is sent. For the task's thread."""
+        self._taker, self._head, self._chunked = taker, head, chunked
+
+    def handle_close(self) -> None:
+        taker, self._taker = self._taker, None
+        if taker is None:
+            super().handle_close()
+            return
+        # The loop forgets and closes its own descriptor; the connection lives on in the second one.
+        connection = self.socket.dup()
+        super().handle_close()
+        taker(Handed(connection, self._head, self._chunked))

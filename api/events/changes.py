@@ -1,0 +1,98 @@
+"""What to tell somebody who watches a request, from what they know and how it is now. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from api.db.tables import Clip
+from api.views import ClipStatus
+from clipping.messages import TERMINAL
+
+Name = Literal["status", "progress", "checkpoint", "resumed", "completed", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as it was at one revision."""
+
+    revision: int
+    status: str
+    stage: str | None
+    progress_percent: float | None
+    attempt: int
+    agent_id: str | None
+    resumed_count: int
+    checkpoint: dict[str, Any] | None
+    body: bytes
+    """Its ClipStatus, JSON on one line."""
+
+    @classmethod
+    def of(cls, clip: Clip) -> Self:
+        """The request as its row says."""
+        return cls(
+            revision=clip.revision,
+            status=clip.status,
+            stage=clip.stage,
+            progress_percent=clip.progress_percent,
+            attempt=clip.attempt,
+            agent_id=clip.agent_id,
+            resumed_count=clip.resumed_count,
+            checkpoint=clip.checkpoint,
+            body=ClipStatus.of(clip).to_json(),
+        )
+
+    @property
+    def ended(self) -> bool:
+        return self.status in TERMINAL
+
+
+def changes(before: Seen | None, now: Seen) -> list[Name]:
+    """The events' names, in order; `before` is None for somebody who knows nothing yet."""
+    if before is None:
+        return ["status", _end(now)] if now.ended else ["status"]
+    if now.revision == before.revision:
+        return []
+    if now.ended:
+        return [_end(now)]
+    told: list[Name] = []
+    if (now.status, now.attempt, now.agent_id) != (before.status, before.attempt, before.agent_id):
+        told.append("status")
+    if now.resumed_count > before.resumed_count:
+        told.append("resumed")
+    if now.checkpoint is not None and now.checkpoint != before.checkpoint:
+        told.append("checkpoint")
+    if (now.stage, now.progress_percent) != (before.stage, before.progress_percent) and "status" not in told:
+        told.append("progress")
+    return told or ["status"]
+
+
+def frames(names: list[Name], now: Seen) -> bytes:
+    """The events as they travel. The data of each is the ClipStatus; a checkpoint's has `checkpoint` too.
+
+    Only the last one carries the id: a client that lost the connection between two of one revision is told
+    of that revision again.
+    """
+    written = []
+    for name in names:
+        body = now.body
+        if name == "checkpoint":
+            body = body[:-1] + b',"checkpoint":' + json.dumps(now.checkpoint).encode() + b"}"
+        written.append(b"event: " + name.encode() + b"\ndata: " + body + b"\n")
+    return b"\n".join(written) + b"id: %d\n\n" % now.revision if written else b""
+
+
+def last_event_id(header: str | None) -> int | None:
+    """The revision that a client saw last; None for one that has seen nothing, or says nothing of ours."""
+    text = (header or "").strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+def _end(now: Seen) -> Name:
+    match now.status:
+        case "completed":
+            return "completed"
+        case "failed":
+            return "failed"
+    return "cancelled"

@@ -1,0 +1,250 @@
+"""The one thread of a process that serves all its event streams."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from api.db import watching
+from api.db.engine import Database
+from api.events.changes import Seen, changes, frames
+from api.events.stream import Stream
+from api.takeover import Handed
+from clipping.clock import Clock
+from clipping.errors import QueueUnavailable, TooManyStreams
+from clipping.log import get_logger
+
+LOOK_SECONDS = 0.5
+"""How often it looks for what is new."""
+COMMENT_SECONDS = 10.0
+"""A stream on which nothing happens carries a comment so often, for the proxies on its way."""
+LONGEST_SECONDS = 900.0
+"""A stream ends after so long, and the client comes back and shows its key again."""
+_RETRY_SECONDS = 5
+
+log = get_logger(__name__)
+
+
+@dataclass
+class _Watched:
+    """A request, and who watches it."""
+
+    seen: Seen | None = None
+    """What all the `streams` were told."""
+    streams: set[Stream] = field(default_factory=set)
+    new: list[tuple[Stream, int | None]] = field(default_factory=list)
+    """Who was told nothing yet, each with the revision that it says to know."""
+
+
+class Hub:
+    """Event streams. `check_room`, `take` and `open_streams` are for any thread, the rest is one thread's."""
+
+    def __init__(
+        self, database: Database, clock: Clock, *, limit: int, on_count: Callable[[int], None]
+    ) -> None:
+        """`limit` is how many streams may be open, give or take one for each thread that takes requests;
+        `on_count` is told now and then how many are."""
+        self._database = database
+        self._clock = clock
+        self._limit = limit
+        self._on_count = on_count
+        self._handed: deque[tuple[str, int | None, Handed]] = deque()
+        self._watched: dict[str, _Watched] = {}
+        self._watches: dict[Stream, str] = {}
+        self._stopping = threading.Event()
+        self._away = False
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+
+    @property
+    def open_streams(self) -> int:
+        return len(self._watches) + len(self._handed)
+
+    def check_room(self) -> None:
+        """Raises `TooManyStreams`."""
+        if not self._thread.is_alive() or self.open_streams >= self._limit:
+            raise TooManyStreams(
+                "as many event streams are open as this service allows: ask for the status, or come again",
+                retry_after=_RETRY_SECONDS,
+            )
+
+    def take(self, request_id: str, known: int | None, handed: Handed) -> None:
+        """Serve a client's connection from now on; it says to know the revision `known`."""
+        self._handed.append((request_id, known, handed))
+        self._wake()
+
+    def start(self) -> None:
+        """Begin to serve. After a fork, not before it."""
+        self._selector = selectors.DefaultSelector()
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self._woken.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End all streams; their clients come back to another process, or to the next one."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._wake()
+            self._thread.join(timeout)
+
+    def _wake(self) -> None:
+        try:
+            self._waker.send(b"x")
+        except BlockingIOError:
+            pass  # it has been woken often enough
+
+    def _run(self) -> None:
+        next_look = self._clock.monotonic()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._serve(max(0.0, next_look - self._clock.monotonic()))
+                    now = self._clock.monotonic()
+                    arrived = self._admit(now)
+                    if now >= next_look:
+                        next_look = now + LOOK_SECONDS
+                        self._look(list(self._watched), now)
+                        self._tend(now)
+                    elif arrived:
+                        self._look(arrived, now)
+                except Exception:  # a thread's root: others' streams must go on whatever one ran into
+                    log.exception("events.turn_failed")
+                    self._stopping.wait(LOOK_SECONDS)
+        finally:
+            self._end_all()
+
+    def _serve(self, timeout: float) -> None:
+        """Wait for clients that take more, that went away, or that are new."""
+        for key, mask in self._selector.select(timeout):
+            if key.data is None:
+                self._woken.recv(4096)
+                continue
+            stream: Stream = key.data
+            gone = bool(mask & selectors.EVENT_READ) and not stream.drain_input()
+            if gone or (mask & selectors.EVENT_WRITE and not stream.flush()):
+                self._drop(stream)
+            else:
+                self._listen(stream)
+
+    def _admit(self, now: float) -> list[str]:
+        """Take in the connections that were handed over; the requests that they are about."""
+        arrived = []
+        while self._handed:
+            request_id, known, handed = self._handed.popleft()
+            stream = Stream(handed.connection, handed.head, chunked=handed.chunked, now=now)
+            self._selector.register(stream.connection, selectors.EVENT_READ, stream)
+            self._watches[stream] = request_id
+            self._watched.setdefault(request_id, _Watched()).new.append((stream, known))
+            arrived.append(request_id)
+        return arrived
+
+    def _look(self, request_ids: list[str], now: float) -> None:
+        """See what is new about these requests, and tell it."""
+        if not request_ids:
+            return
+        told = {key: watched.seen.revision for key in request_ids if (watched := self._watched[key]).seen}
+        try:
+            with self._database.read() as session:
+                found = watching.revisions(session, request_ids)
+                changed = [key for key in found if found[key] != told.get(key) or self._watched[key].new]
+                rows = watching.rows(session, changed)
+        except QueueUnavailable as error:
+            if not self._away:
+                log.warning("events.database_away", reason=error.message)
+            self._away = True
+            return
+        self._away = False
+        for request_id in set(request_ids) - set(found):
+            self._end(request_id, now)  # its row was removed when its time was over
+        for row in rows:
+            try:
+                seen = Seen.of(row)
+            except (ValidationError, LookupError, TypeError, ValueError):
+                log.exception("events.unreadable", request_id=row.request_id)
+                self._end(row.request_id, now)
+                continue
+            self._tell(row.request_id, seen, now)
+
+    def _tell(self, request_id: str, seen: Seen, now: float) -> None:
+        watched = self._watched[request_id]
+        if watched.seen is not None:
+            news = frames(changes(watched.seen, seen), seen)
+            for stream in list(watched.streams):
+                self._write(stream, news, now)
+        watched.seen = seen
+        arrived, watched.new = watched.new, []
+        watched.streams.update(stream for stream, _ in arrived)
+        for stream, known in arrived:
+            if known != seen.revision:
+                self._write(stream, frames(changes(None, seen), seen), now)
+        if seen.ended and request_id in self._watched:
+            self._end(request_id, now)
+
+    def _write(self, stream: Stream, data: bytes, now: float) -> None:
+        if stream not in self._watches:
+            return
+        if stream.write(data, now):
+            self._listen(stream)
+        else:
+            self._drop(stream)
+
+    def _tend(self, now: float) -> None:
+        """Comments where it is silent, and an end where it is time."""
+        self._on_count(len(self._watches))
+        for stream in list(self._watches):
+            if stream.close_by is not None:
+                if now >= stream.close_by:
+                    self._drop(stream)
+            elif now - stream.opened_at >= LONGEST_SECONDS:
+                self._finish(stream, now)
+            elif now - stream.written_at >= COMMENT_SECONDS:
+                self._write(stream, b": still here\n\n", now)
+
+    def _end(self, request_id: str, now: float) -> None:
+        """Nothing more will be told of this request."""
+        watched = self._watched.pop(request_id)
+        for stream in (*watched.streams, *(stream for stream, _ in watched.new)):
+            if stream in self._watches:
+                self._finish(stream, now)
+
+    def _finish(self, stream: Stream, now: float) -> None:
+        if stream.end(now):
+            self._listen(stream)
+        else:
+            self._drop(stream)
+
+    def _listen(self, stream: Stream) -> None:
+        """Be told when the client takes more, if something waits for it, and when it goes away."""
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if stream.pending else 0)
+        if self._selector.get_key(stream.connection).events != wanted:
+            self._selector.modify(stream.connection, wanted, stream)
+
+    def _drop(self, stream: Stream) -> None:
+        self._selector.unregister(stream.connection)
+        stream.close()
+        request_id = self._watches.pop(stream)
+        watched = self._watched.get(request_id)
+        if watched is None:
+            return
+        watched.streams.discard(stream)
+        watched.new = [(each, known) for each, known in watched.new if each is not stream]
+        if not watched.streams and not watched.new:
+            del self._watched[request_id]
+
+    def _end_all(self) -> None:
+        now = self._clock.monotonic()
+        for stream in list(self._watches):
+            stream.end(now)
+            self._drop(stream)
+        for _, _, handed in self._handed:
+            handed.connection.close()
+        self._selector.close()
+        self._waker.close()
+        self._woken.close()

@@ -1,0 +1,91 @@
+"""One client's open connection. Belongs to the hub's thread alone; nothing here waits."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+MAX_PENDING_BYTES = 65_536
+"""Of what a client has not taken yet, beside the system's own buffer. Beyond it the client is cut off: when
+it comes back it is told the newest state, and not everything in between."""
+SILENT_SECONDS = 30
+"""A client that acknowledges nothing for so long is gone."""
+LINGER_SECONDS = 5.0
+"""How long a finished stream waits for the client to take the rest and to close."""
+_RECONNECT_SECONDS = (1.0, 3.0)
+"""When a client should come back that lost its stream. Not all at once, after a restart."""
+
+
+class Stream:
+    """Writes events to one client, as it takes them."""
+
+    def __init__(self, connection: socket.socket, head: bytes, *, chunked: bool, now: float) -> None:
+        """`head` is the HTTP header. `chunked`: the body is framed in chunks, else it ends with the
+        connection. `now` is monotonic seconds, here and below."""
+        connection.setblocking(False)
+        if hasattr(socket, "TCP_USER_TIMEOUT") and connection.family in (socket.AF_INET, socket.AF_INET6):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_SECONDS * 1000)
+        self.connection = connection
+        self.opened_at = self.written_at = now
+        self.close_by: float | None = None
+        """When it is closed at the latest; None while it is open."""
+        self._chunked = chunked
+        self._pending = bytearray(head)
+        least, most = _RECONNECT_SECONDS
+        self.write(b"retry: %d\n\n" % random.randint(int(least * 1000), int(most * 1000)), now)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something waits for the client to take it."""
+        return bool(self._pending)
+
+    def write(self, data: bytes, now: float) -> bool:
+        """Send, or keep until `flush`. False when the client is gone, or takes nothing."""
+        if not data or self.close_by is not None:
+            return True
+        self.written_at = now
+        self._pending += b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+        return self.flush() and len(self._pending) <= MAX_PENDING_BYTES
+
+    def flush(self) -> bool:
+        """Send what is kept, as far as it goes. False when the client is gone."""
+        try:
+            while self._pending:
+                del self._pending[: self.connection.send(self._pending)]
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if self.close_by is not None:
+            return self._shut()
+        return True
+
+    def end(self, now: float) -> bool:
+        """No more events. Stays until the client has taken everything; False when it is gone already."""
+        if self.close_by is not None:
+            return True
+        self.close_by = now + LINGER_SECONDS
+        if self._chunked:
+            self._pending += b"0\r\n\r\n"
+        return self.flush()
+
+    def drain_input(self) -> bool:
+        """Throw away what the client sends. False when it has closed."""
+        try:
+            return bool(self.connection.recv(4096))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close the connection, whatever is left."""
+        self.connection.close()
+
+    def _shut(self) -> bool:
+        # Closing at once could throw away what the client has not taken yet.
+        try:
+            self.connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        return True

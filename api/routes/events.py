@@ -1,0 +1,40 @@
+"""What happens to a clip, as it happens: server-sent events (the WHATWG HTML standard, section 9.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from flask import Blueprint, Response, request
+
+from api.auth import requires
+from api.events.changes import last_event_id
+from api.routes.clips import find_own
+from api.services import services
+from api.takeover import ENVIRON_KEY, Handed, Taker
+from clipping.messages import TERMINAL
+
+blueprint = Blueprint("events", __name__, url_prefix="/v1/clip")
+
+
+@blueprint.get("/<request_id>/events")
+@requires("client")
+def events(request_id: str) -> Response:
+    """A stream that ends with the clip. 204 for a client that has seen the end: browsers then stay away."""
+    parts = services()
+    clip = find_own(request_id, parts)
+    known = last_event_id(request.headers.get("Last-Event-ID"))
+    if clip.status in TERMINAL and known == clip.revision:
+        return Response(status=204)
+    parts.events.check_room()
+    if request.method != "HEAD":
+
+        def take(handed: Handed) -> None:
+            parts.events.take(clip.request_id, known, handed)
+
+        take_over = cast("Callable[[Taker], None]", request.environ[ENVIRON_KEY])
+        take_over(take)
+    response = Response(iter(()), mimetype="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back until it has a page full
+    return response

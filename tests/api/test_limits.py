@@ -1,0 +1,132 @@
+"""How often, how much and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from api.db import clips, schema
+from api.db.engine import Database
+from api.limits import RateLimiter
+from api.quotas import take_short
+from clipping.clock import ManualClock
+from clipping.errors import QuotaExceeded, RateLimited
+from clipping.messages import ClipRequest, RequestMessage
+from clipping.output import Output
+from tests.api.conftest import MakeApi
+from tests.api.messages import NOW
+
+SHORT = {"output": {"aspect": "9:16"}}
+
+
+def test_a_caller_has_so_many_calls_a_minute() -> None:
+    clock = ManualClock()
+    limiter = RateLimiter(3, clock)
+    seen = []
+    for _ in range(3):
+        allowance = limiter.take("web")
+        assert allowance is not None
+        allowance.check()
+        seen.append((allowance.limit, allowance.remaining, allowance.reset_seconds))
+        clock.advance(10)
+    assert seen == [(3, 2, 60), (3, 1, 50), (3, 0, 40)]
+    refused = limiter.take("web")
+    assert refused is not None
+    with pytest.raises(RateLimited) as error:
+        refused.check()
+    assert error.value.retry_after == 30
+    assert refused.headers() == {
+        "X-RateLimit-Limit": "3",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": "30",
+    }
+    other = limiter.take("other")
+    assert other is not None
+    other.check()
+    clock.advance(30)
+    again = limiter.take("web")
+    assert again is not None
+    assert again.remaining == 2
+
+
+def test_zero_is_no_limit() -> None:
+    assert RateLimiter(0, ManualClock()).take("web") is None
+
+
+def test_calls_beyond_the_rate_are_told_when_to_come_again(make_api: MakeApi) -> None:
+    api = make_api(limits={"requests_per_minute": 5})
+    answers = [api.get("/v1/clip/clip-20261120-000000000000/status") for _ in range(7)]
+    assert [answer.status_code for answer in answers] == [404] * 5 + [429] * 2
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == list("4321000")
+    last = answers[-1]
+    assert last.json()["error"]["code"] == "RATE_LIMITED"
+    assert 1 <= int(last.headers["Retry-After"]) <= 60
+    assert last.headers["Retry-After"] == last.headers["X-RateLimit-Reset"]
+    stranger = api.get("/v1/clips", headers={"Authorization": "Bearer stranger-key"})
+    assert stranger.headers["X-RateLimit-Remaining"] == "4"
+    assert "X-RateLimit-Limit" not in api.get("/health").headers
+
+
+def test_upright_clips_are_counted_by_the_day(make_api: MakeApi) -> None:
+    api = make_api(limits={"shorts_per_day": 2})
+    assert [api.request(**SHORT).status_code for _ in range(3)] == [202, 202, 429]
+    refused = api.request(**SHORT)
+    assert refused.json()["error"]["code"] == "QUOTA_EXCEEDED"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 86_400
+    assert refused.headers["X-RateLimit-Limit"] == "2"
+    assert refused.headers["X-RateLimit-Remaining"] == "0"
+    assert api.request().status_code == 202
+    api.session.headers["Authorization"] = "Bearer stranger-key"
+    assert api.request(**SHORT).status_code == 202
+    api.session.headers["Authorization"] = "Bearer admin-key"
+    assert [api.request(**SHORT).status_code for _ in range(3)] == [202] * 3
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url, connections=8)
+    schema.migrate(made)
+    yield made
+    made.close()
+
+
+def short(number: int) -> RequestMessage:
+    wanted = ClipRequest(
+        hand_id="h",
+        nas_video_path="/nas/a.mp4",
+        start_seconds=1,
+        end_seconds=2,
+        mode="encode",
+        output=Output(aspect="9:16"),
+    )
+    return RequestMessage.of(wanted, request_id=f"clip-20261120-{number:012d}", owner="web", requested_at=NOW)
+
+
+def test_no_two_are_the_last_one(database: Database) -> None:
+    def ask(number: int) -> bool:
+        message = short(number)
+        try:
+            with database.write() as session:
+                take_short(session, "web", per_day=5, now=NOW)
+                session.add(clips.row_of(message))
+        except QuotaExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        taken = list(threads.map(ask, range(20)))
+    assert taken.count(True) == 5
+
+
+def test_the_count_starts_again_at_midnight(database: Database) -> None:
+    with database.write() as session:
+        session.add(clips.row_of(short(1)))
+    with database.write() as session, pytest.raises(QuotaExceeded) as refused:
+        take_short(session, "web", per_day=1, now=NOW)
+    assert refused.value.retry_after == 15 * 3600 + 44 * 60 + 30
+    with database.write() as session:
+        take_short(session, "web", per_day=1, now=NOW + timedelta(hours=16))
+        take_short(session, "other", per_day=1, now=NOW)
