@@ -20,6 +20,8 @@ log = get_logger(__name__)
 
 WRITE_SECONDS = 1.5
 """Never oftener: Cloud Storage takes about one write a second of an object."""
+PEERS_SECONDS = 20.0
+"""What was read of the other agents is good for so long."""
 CALLS_IN_ONE = 4
 """So many calls of the store a chore makes in a small cluster."""
 
@@ -31,6 +33,7 @@ class Chores:
         self, *, cluster: str, me: Identity, timings: Timings, store: Store, clock: Clock, calls: Calls
     ) -> None:
         self._cluster, self._me, self._timings, self._store = cluster, me, timings, store
+        self._clock = clock
         self._slot: Slot[Intent | tuple[Peer, ...] | None] = Slot(calls, clock, CALLS_IN_ONE * timings.call)
         self._own = OwnRecord(store, cluster, me.agent_id, me.instance)
         self._next_intent = self._next_write = self._next_peers = float("-inf")
@@ -40,10 +43,10 @@ class Chores:
         """None before the first was read."""
         self.intent_problem: str | None = None
         """Why the newest could not be understood."""
-        self.intent_since = float("-inf")
+        self._intent_since = float("-inf")
         """When the failover in it was first seen."""
-        self.peers: tuple[Peer, ...] = ()
-        self.peers_at = float("-inf")
+        self._peers: tuple[Peer, ...] = ()
+        self._peers_at = float("-inf")
         """When their newest reading was sent."""
         self.wants_peers = False
 
@@ -56,6 +59,23 @@ class Chores:
 
     def failover(self) -> FailoverIntent | None:
         return self.intent.failover if self.intent else None
+
+    def pause(self) -> str | None:
+        """Why nobody may take over unless an administrator names it; None: it is allowed."""
+        if self.intent_problem is not None:
+            return f"the administrator's intent can't be understood: {self.intent_problem}"
+        if self.intent is None:
+            return "the administrator's intent has not been read yet"
+        pause = self.intent.pause
+        if pause is None or not pause.holds(self._clock.now()):
+            return None
+        by = f" by {pause.paused_by}" if pause.paused_by else ""
+        return f"automatic takeovers are paused{by}" + (f": {pause.reason}" if pause.reason else "")
+
+    def new_peers(self, now: float, *, since_intent: bool) -> tuple[Peer, ...] | None:
+        """The other agents, if they were read of late, or since the newest intent was."""
+        fresh = self._peers_at >= self._intent_since if since_intent else now - self._peers_at < PEERS_SECONDS
+        return self._peers if fresh else None
 
     def announce(self) -> None:
         """This agent's state changed: write its document at once."""
@@ -119,12 +139,12 @@ class Chores:
             if isinstance(answer, Intent):
                 self._read(answer, now)
             elif answer is not None:
-                self.peers, self.peers_at = answer, sent_at
+                self._peers, self._peers_at = answer, sent_at
 
     def _read(self, intent: Intent, now: float) -> None:
         before = self.failover()
         if intent.failover is not None and (
             before is None or before.operation_id != intent.failover.operation_id
         ):
-            self.intent_since = now
+            self._intent_since = now
         self.intent, self.intent_problem = intent, None

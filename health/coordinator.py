@@ -92,7 +92,7 @@ class Coordinator:
 
     def view(self) -> RoleView:
         """As of the last step."""
-        return self._member.view
+        return self._member.view()
 
     def heartbeat_age(self) -> float:
         """Seconds since the loop last went round, for the watchdog."""

@@ -33,11 +33,12 @@ from health.observation import (
     Drain,
     Exit,
     GiveUp,
+    LeaseView,
     Look,
     Observation,
     Resign,
 )
-from health.poller import Holder, HolderWatch, PollFunction
+from health.poller import HolderWatch, PollFunction
 from health.roles import FactTeller, Identity, RoleView, SelfChecker, State, Work
 from health.sightings import Sightings
 from health.timings import RESIGNED_SECONDS, Timings
@@ -120,7 +121,7 @@ class Member:
         self._aborted_at: float | None = None
         self._giving_up_since: float | None = None
         self._heir: tuple[str | None, str] = (None, "")
-        self.view = self._make_view(now)
+        self._seen = self._observe(now)
 
     # Orders, from any thread.
 
@@ -136,10 +137,20 @@ class Member:
         """Take new clips, or don't."""
         self._intake = intake
 
+    def view(self) -> RoleView:
+        """As of the last step; from any thread."""
+        return telling.view(
+            self._seen,
+            epoch=self._sightings.highest_epoch,
+            why=self.why,
+            intake=self._intake,
+            answer=self.answer,
+        )
+
     def say_goodbye(self) -> None:
         """Stopped: the document is written once more, so that nobody counts on this agent."""
         self._chores.announce()
-        self._chores.say(self._record(self._clock.monotonic()))
+        self._chores.say(self._record())
 
     @property
     def speaks(self) -> bool:
@@ -158,7 +169,6 @@ class Member:
                 break
         self._heed_intake()
         self._start_calls(now)
-        self.view = self._make_view(now)
         self._due = max(self._next(now), now + LEAST_SECONDS)
         return self._due
 
@@ -198,7 +208,8 @@ class Member:
     # Deciding.
 
     def _decide(self, now: float) -> None:
-        decision = decide(self._observe(now))
+        self._seen = self._observe(now)
+        decision = decide(self._seen)
         if decision.state != self.state:
             log.info("cluster.state", old=self.state, new=decision.state, reason=decision.reason)
             self._enter(decision.state, now)
@@ -248,10 +259,10 @@ class Member:
             reasons=self._reasons(),
             failed_checks=self._vitals.failed,
             wedged_checks=self._vitals.wedged,
-            pause=self._pause(),
+            pause=self._chores.pause(),
             failover=self._chores.failover(),
             answered=self.answer.operation_id if self.answer else None,
-            peers=self._chores.peers if self._peers_are_new(now) else None,
+            peers=self._chores.new_peers(now, since_intent=self._failover_pending()),
             hold_down=self._sightings.hold_down(now),
             resigned=max(0.0, self._resigned_until - now),
             uptime=now - self._started,
@@ -273,24 +284,6 @@ class Member:
             if self._intake
             else (*self._vitals.check.reasons, "its intake is paused")
         )
-
-    def _pause(self) -> str | None:
-        if self._chores.intent_problem is not None:
-            return f"the administrator's intent can't be understood: {self._chores.intent_problem}"
-        intent = self._chores.intent
-        if intent is None:
-            return "the administrator's intent has not been read yet"
-        pause = intent.pause
-        if pause is None or not pause.holds(self._clock.now()):
-            return None
-        by = f" by {pause.paused_by}" if pause.paused_by else ""
-        return f"automatic takeovers are paused{by}" + (f": {pause.reason}" if pause.reason else "")
-
-    def _peers_are_new(self, now: float) -> bool:
-        chores = self._chores
-        if self._failover_pending():
-            return chores.peers_at >= chores.intent_since
-        return now - chores.peers_at < 4 * self._timings.tick
 
     def _failover_pending(self) -> bool:
         wanted = self._chores.failover()
@@ -351,18 +344,21 @@ class Member:
         if self._guard is not None:
             self._duty.hot = self._is_named()
             self._duty.run(self.state, now)
-            self._follow_holder(now)
+            watching = self.state in (State.STANDBY, State.CANDIDATE)
+            self._holder.follow(self._sightings.view(now) if watching else LeaseView())
+            self._holder.step(now)
         self._chores.wants_peers = self.state is State.ACTIVE and (
             self._vitals.failed > 0 or self._failover_pending()
         )
-        self._chores.step(now, self._record(now) if self._chores.write_due(now) else None)
+        self._chores.step(now, self._record() if self._chores.write_due(now) else None)
         if self._sightings.highest_epoch > self._remembered.epoch and not self._saving.busy:
             self._remembered = replace(self._remembered, epoch=self._sightings.highest_epoch)
             kept = self._remembered
             self._saving.submit("memory", lambda: self._memory.save(kept))
 
     def _is_named(self) -> bool:
-        wanted, lease = self._chores.failover(), self._sightings.view(0).lease
+        wanted, reading = self._chores.failover(), self._sightings.reading
+        lease = reading.lease if reading else None
         return (
             wanted is not None
             and lease is not None
@@ -370,20 +366,9 @@ class Member:
             and wanted.target == self._me.agent_id
         )
 
-    def _follow_holder(self, now: float) -> None:
-        lease = self._sightings.view(now)
-        held = lease.lease
-        if self.state in (State.STANDBY, State.CANDIDATE) and held is not None and held.state == "held":
-            self._holder.follow(Holder(held.holder, held.instance, held.health_url or ""))
-            if lease.unchanged_for > self._timings.suspicious:
-                self._holder.suspect()
-        else:
-            self._holder.follow(None)
-        self._holder.step(now)
-
-    def _record(self, now: float) -> AgentRecord:
+    def _record(self) -> AgentRecord:
         return telling.record(
-            self._observe(now),
+            self._seen,
             cluster=self._cluster,
             epoch=self._sightings.highest_epoch,
             why=self.why,
@@ -391,15 +376,6 @@ class Member:
             facts=self._facts(),
             started_at=self._started_at,
             now=self._clock.now(),
-        )
-
-    def _make_view(self, now: float) -> RoleView:
-        return telling.view(
-            self._observe(now),
-            epoch=self._sightings.highest_epoch,
-            why=self.why,
-            intake=self._intake,
-            answer=self.answer,
         )
 
     def _next(self, now: float) -> float:

@@ -11,6 +11,7 @@ import requests
 from clipping.clock import Clock
 from clipping.errors import ClippingError, StoreUnavailable
 from health.calls import Calls, Slot
+from health.observation import LeaseView
 from health.timings import Timings
 
 MAX_BODY_BYTES = 256 * 1024
@@ -101,11 +102,17 @@ class HolderWatch:
         self._next = self._last = float("-inf")
         self.detail = ""
 
-    def follow(self, holder: Holder | None) -> None:
-        """Poll this one from now on; None: nobody. Another than before begins with clean counts."""
+    def follow(self, view: LeaseView) -> None:
+        """Poll the holder of this lease from now on, if it has one. Another than before begins with clean
+        counts; one whose lease stands still for longer than it should is polled at once."""
+        lease = view.lease
+        held = lease if lease is not None and lease.state == "held" else None
+        holder = Holder(held.holder, held.instance, held.health_url or "") if held else None
         if holder != self._holder:
             self._holder = holder
             self.restart()
+        if view.unchanged_for > self._timings.suspicious:
+            self._next = min(self._next, self._last + self._timings.poll_retry)
 
     def restart(self) -> None:
         """Throw away what was counted, and what is under way."""
@@ -120,10 +127,6 @@ class HolderWatch:
         if self._holder is None or not self._holder.url:
             return self._timings.poll_failures
         return self._failures
-
-    def suspect(self) -> None:
-        """The lease stands still for longer than it should: don't wait for the next regular poll."""
-        self._next = min(self._next, self._last + self._timings.poll_retry)
 
     def due(self) -> float:
         """When `step` has something to do."""

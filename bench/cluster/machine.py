@@ -1,0 +1,196 @@
+"""A machine with an agent on it: a process that is started, stopped, killed, paused and cut off."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from bench.cluster.network import Network, SimulatedCalls
+from bench.cluster.world import MachineClock, World
+from clipping.store.port import Store
+from health.guard import Guard
+from health.member import Member
+from health.memory import Remembered
+from health.poller import Holder, Poll
+from health.roles import Facts, Identity, SelfCheck, State
+from health.timings import Timings
+
+CLUSTER = "model"
+
+
+class Disk:
+    """A state directory: outlives processes."""
+
+    def __init__(self) -> None:
+        self._kept = Remembered()
+
+    def load(self) -> Remembered:
+        return self._kept
+
+    def save(self, remembered: Remembered) -> None:
+        self._kept = remembered
+
+
+class Labour:
+    """Work that takes a while to finish and to stop."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._busy_until = 0.0
+        self._open = False
+
+    def begin(self) -> None:
+        self._open = True
+
+    def drain(self, *, fast: bool) -> None:
+        self._end(self._world.rng.uniform(0, 1 if fast else 20))
+
+    def abort(self) -> None:
+        self._end(self._world.rng.uniform(0, 3))
+
+    def idle(self) -> bool:
+        return not self._open and self._world.now >= self._busy_until
+
+    def _end(self, seconds: float) -> None:
+        busy = self._world.now + seconds if self._open else self._busy_until
+        self._busy_until = min(busy, max(self._busy_until, busy))
+        self._open = False
+
+
+GuardMaker = Callable[[MachineClock, float], Guard]
+
+
+class Process:
+    """One life of an agent: from a start to a kill or a stop."""
+
+    def __init__(self, machine: Machine, instance: str) -> None:
+        self.machine = machine
+        self.killed = False
+        world, timings = machine.world, machine.timings
+        self.guard = machine.make_guard(machine.clock, timings.deadline)
+        self.member = Member(
+            cluster=CLUSTER,
+            me=Identity(machine.name, instance, machine.name, f"http://{machine.name}", machine.rank),
+            timings=timings,
+            clock=machine.clock,
+            store=machine.store,
+            calls=SimulatedCalls(world, machine.network, self, timings.call),
+            poll=machine.poll,
+            work=Labour(world),
+            guard=self.guard,
+            self_check=machine.self_check,
+            facts=Facts,
+            memory=machine.disk,
+            rng=random.Random(world.rng.random()),
+            end=lambda code: self.kill(),
+        )
+        self._next = 0.0
+        self._step()
+
+    def sends(self, name: str) -> None:
+        """A call goes out. The worst moment to be stopped at is right after a write of the lease."""
+        machine = self.machine
+        if machine.stops_at_a_write > 0 and name in ("acquire", "renew", "give-up"):
+            machine.paused_until = machine.world.now + machine.stops_at_a_write
+            machine.stops_at_a_write = 0.0
+
+    @property
+    def paused_until(self) -> float:
+        return self.machine.paused_until
+
+    def alive(self) -> bool:
+        return not self.killed and self.member.state is not State.STOPPED
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def reaches_store(self) -> bool:
+        return self.machine.world.now >= self.machine.no_store_until
+
+    def reaches_peers(self) -> bool:
+        return self.machine.world.now >= self.machine.no_peers_until
+
+    def wake(self) -> None:
+        self._at(self.machine.world.now)
+
+    def _step(self) -> None:
+        if not self.alive():
+            return
+        due = self.member.step()
+        self._at(self.machine.clock.world_time(due))
+
+    def _at(self, moment: float) -> None:
+        """Step then, unless something comes before."""
+        world = self.machine.world
+        moment = max(moment, world.now, self.machine.paused_until)
+        self._next = moment
+        world.at(moment, lambda: self._step_if(moment))
+
+    def _step_if(self, planned: float) -> None:
+        if planned != self._next:  # another step was planned since
+            return
+        if self.machine.world.now < self.machine.paused_until:
+            self._at(self.machine.paused_until)
+            return
+        self._step()
+
+
+class Machine:
+    """A host. `peers` is filled by the cluster."""
+
+    def __init__(
+        self,
+        name: str,
+        world: World,
+        store: Store,
+        network: Network,
+        timings: Timings,
+        *,
+        rank: int,
+        clock: MachineClock,
+        make_guard: GuardMaker = Guard,
+    ) -> None:
+        self.name, self.world, self.store, self.network = name, world, store, network
+        self.timings, self.rank, self.clock, self.make_guard = timings, rank, clock, make_guard
+        self.disk = Disk()
+        self.paused_until = self.no_store_until = self.no_peers_until = self.ill_until = 0.0
+        self.stops_at_a_write = 0.0
+        """Seconds for which the process is stopped as soon as it has sent one."""
+        self.peers: dict[str, Machine] = {}
+        self.process: Process | None = None
+        self._lives = 0
+
+    def start(self) -> None:
+        if not self.alive():
+            self._lives += 1
+            self.process = Process(self, f"{self.name}-{self._lives}")
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.alive()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.paused_until = 0.0
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        if self.process is not None and self.process.alive():
+            self.process.member.order_stop(fast=False)
+            self.process.wake()
+
+    def leads(self) -> bool:
+        return self.process is not None and self.process.alive() and self.process.guard.valid()
+
+    def self_check(self) -> SelfCheck:
+        well = self.world.now >= self.ill_until
+        return SelfCheck(well, () if well else ("the NAS is away",))
+
+    def poll(self, holder: Holder, cluster: str, timeout: float) -> Poll:
+        target = self.peers.get(holder.agent_id)
+        if target is None or target.process is None or not target.alive():
+            return Poll(False, "refused")
+        if self.world.now < max(target.paused_until, target.no_peers_until):
+            return Poll(False, "no answer")
+        role = target.process.member.view().role
+        return Poll(role == "active", f"its role is {role}")

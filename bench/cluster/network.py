@@ -1,0 +1,198 @@
+"""Between the agents and the store: what is asked gets lost, late, twice, or is done without an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from bench.cluster.world import World
+from clipping.errors import ClippingError, StoreUnavailable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How likely each mishap of a call is. Times in seconds."""
+
+    typical: float = 0.08
+    """The usual delay of a way there or back, on average."""
+    request_lost: float = 0.0
+    answer_lost: float = 0.0
+    """The store has done it, and nobody says so."""
+    doubled: float = 0.0
+    late: float = 0.0
+    """A way takes up to `latest`."""
+    latest: float = 40.0
+    refused: float = 0.0
+    """429 or 503 without doing it."""
+    refused_after: float = 0.0
+    """503 after doing it."""
+
+
+FAIR = Weather()
+ROUGH = Weather(
+    typical=0.15,
+    request_lost=0.03,
+    answer_lost=0.04,
+    doubled=0.04,
+    late=0.04,
+    refused=0.02,
+    refused_after=0.02,
+)
+STORM = Weather(typical=0.4, answer_lost=0.1, late=0.1, refused=0.6, refused_after=0.1)
+
+
+class Caller(Protocol):
+    """The process that calls."""
+
+    @property
+    def paused_until(self) -> float: ...
+
+    def sends(self, name: str) -> None: ...
+
+    def alive(self) -> bool: ...
+
+    def wake(self) -> None: ...
+
+    def reaches_store(self) -> bool: ...
+
+    def reaches_peers(self) -> bool: ...
+
+
+class SimulatedCall(Generic[T]):
+    """A call under way in the simulated network."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._value: T
+        self._error: ClippingError | None = None
+
+    def result(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def succeed(self, value: T) -> None:
+        self._value, self.done = value, True
+
+    def fail(self, error: ClippingError) -> None:
+        self._error, self.done = error, True
+
+
+class SimulatedCalls:
+    """`health.calls.Calls` for one process. A call is done at the store at once, at the moment at which it
+    arrives, whether or not its sender still lives."""
+
+    def __init__(self, world: World, network: Network, caller: Caller, timeout: float) -> None:
+        self._world, self._network, self._caller, self._timeout = world, network, caller, timeout
+
+    def submit(self, name: str, call: Callable[[], T]) -> SimulatedCall[T]:
+        pending: SimulatedCall[T] = SimulatedCall()
+        if name == "memory":  # a local disk
+            pending.succeed(call())
+            return pending
+        self._world.after(self._timeout, lambda: self._time_out(pending))
+        self._caller.sends(name)
+        if name == "poll":
+            self._network.poll(self._caller, pending, call)
+        else:
+            self._network.send(self._caller, pending, call)
+        return pending
+
+    def _time_out(self, pending: SimulatedCall[T]) -> None:
+        """The adapter's own limit. A stopped process does not see time pass; on waking it looks at what
+        came meanwhile first."""
+        if pending.done or not self._caller.alive():
+            return
+        if self._caller.paused_until > self._world.now:
+            self._world.at(self._caller.paused_until, lambda: self._time_out(pending))
+            return
+        pending.fail(StoreUnavailable("simulated: no answer in time."))
+        self._caller.wake()
+
+
+class Network:
+    """The ways between processes and the store."""
+
+    def __init__(self, world: World, weather: Weather) -> None:
+        self._world, self.weather = world, weather
+        self.counts: dict[str, int] = {}
+
+    def send(self, caller: Caller, pending: SimulatedCall[T], call: Callable[[], T]) -> None:
+        rng, weather = self._world.rng, self.weather
+        if not caller.reaches_store() or rng.random() < weather.request_lost:
+            self._note("lost")
+            return
+        if rng.random() < weather.refused:
+            self._note("refused")
+            self._world.after(self._way(), lambda: self._fail(caller, pending, "429"))
+            return
+        copies = 2 if rng.random() < weather.doubled else 1
+        answering = rng.randrange(copies)
+        if copies == 2:
+            self._note("doubled")
+        for copy in range(copies):
+            answers = copy == answering
+            self._world.after(
+                self._way(), lambda answers=answers: self._arrive(caller, pending, call, answers)
+            )
+
+    def poll(self, caller: Caller, pending: SimulatedCall[T], call: Callable[[], T]) -> None:
+        """Between two agents; what does not come through is found out by the time limit."""
+        rng = self._world.rng
+
+        def arrive() -> None:
+            value = call()
+            if not pending.done and caller.alive() and caller.reaches_peers():
+                pending.succeed(value)
+                caller.wake()
+
+        if caller.reaches_peers() and rng.random() >= self.weather.request_lost:
+            self._world.after(self._way() + self._way(), arrive)
+
+    def _arrive(
+        self, caller: Caller, pending: SimulatedCall[T], call: Callable[[], T], answers: bool
+    ) -> None:
+        rng, weather = self._world.rng, self.weather
+        error: ClippingError | None = None
+        value: T | None = None
+        try:
+            value = call()
+        except ClippingError as raised:
+            error = raised
+        if not answers:
+            return
+        if rng.random() < weather.answer_lost or not caller.reaches_store():
+            self._note("answer lost")
+            return
+        if rng.random() < weather.refused_after:
+            self._note("done and refused")
+            error = StoreUnavailable("simulated: 503.")
+
+        def deliver() -> None:
+            if pending.done or not caller.alive():
+                return
+            if error is not None:
+                pending.fail(error)
+            else:
+                pending.succeed(value)  # type: ignore[arg-type]
+            caller.wake()
+
+        self._world.after(self._way(), deliver)
+
+    def _fail(self, caller: Caller, pending: SimulatedCall[T], status: str) -> None:
+        if not pending.done and caller.alive():
+            pending.fail(StoreUnavailable(f"simulated: {status}."))
+            caller.wake()
+
+    def _way(self) -> float:
+        rng, weather = self._world.rng, self.weather
+        if rng.random() < weather.late:
+            self._note("late")
+            return rng.uniform(0.5, weather.latest)
+        return rng.expovariate(1 / weather.typical)
+
+    def _note(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1

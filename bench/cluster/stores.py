@@ -1,0 +1,44 @@
+"""Stores in memory that count as the real ones do, and watch the lease that is written into them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+from clipping.clock import Clock
+from clipping.cluster import Lease, lease_key
+from clipping.store.memory import MemoryStore
+from clipping.store.port import ObjectInfo
+
+
+class WatchedStore(MemoryStore):
+    """Versions are generations, as in Cloud Storage. Knows every epoch that was ever led."""
+
+    def __init__(self, clock: Clock, cluster: str) -> None:
+        super().__init__(clock)
+        self._lease_key = lease_key(cluster)
+        self.epochs: list[tuple[int, str]] = []
+        """Each epoch with its holder's instance, as it was first written."""
+        self.mistakes: list[str] = []
+
+    def _put(self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
+        if key == self._lease_key:
+            self._watch(Lease.from_json(data))
+        return super()._put(key, data, content_type, metadata)
+
+    def _watch(self, lease: Lease) -> None:
+        if lease.holder == "nobody" or (self.epochs and (lease.epoch, lease.instance) == self.epochs[-1]):
+            return
+        if self.epochs and lease.epoch <= self.epochs[-1][0]:
+            self.mistakes.append(f"epoch {lease.epoch} of {lease.instance} after {self.epochs[-1]}")
+        self.epochs.append((lease.epoch, lease.instance))
+
+
+class EtagStore(WatchedStore):
+    """Versions are the contents' hashes, as in S3: the same content is the same version again."""
+
+    def _put(self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
+        info = replace(super()._put(key, data, content_type, metadata), version=hashlib.md5(data).hexdigest())
+        self._objects[key] = data, info
+        return info
