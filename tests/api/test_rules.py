@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 from itertools import permutations
 from typing import get_args
@@ -10,17 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.rules import State, given_up, merge
-from clipping.messages import CompletionMessage, ProgressMessage, Stage
+from api.rules import State, after_silence, cancelled, given_up, lost, merge, visible_change
+from clipping.messages import Checkpoint, CompletionMessage, ProgressMessage, Stage
 from tests.api.messages import NOW, completed, failed, progress
 
 Message = CompletionMessage | ProgressMessage
 
 stages = st.sampled_from(get_args(Stage))
+checkpoints = st.none() | st.builds(
+    lambda segments, resumed: Checkpoint(segments=segments, seconds=6.0 * segments, resumed_count=resumed),
+    st.integers(0, 3),
+    st.integers(0, 2),
+)
 progresses = st.builds(
-    lambda stage, percent, agent, epoch, attempt, seq: progress(
-        stage=stage, progress_percent=percent, agent_id=agent, epoch=epoch, attempt=attempt, seq=seq
+    lambda checkpoint, stage, percent, agent, epoch, attempt, seq: progress(
+        stage=stage,
+        progress_percent=percent,
+        agent_id=agent,
+        epoch=epoch,
+        attempt=attempt,
+        seq=seq,
+        checkpoint=checkpoint,
     ),
+    checkpoints,
     stages,
     st.floats(-10, 110),
     st.sampled_from(["nas-1", "nas-2"]),
@@ -29,11 +42,14 @@ progresses = st.builds(
     st.integers(0, 4),
 )
 failures = st.builds(
-    lambda status, attempt, agent: failed(status=status, attempt=attempt, agent_id=agent),
+    lambda status, epoch, attempt, agent: failed(status=status, epoch=epoch, attempt=attempt, agent_id=agent),
     st.sampled_from(["failed", "cancelled"]),
+    st.integers(0, 2),
     st.integers(1, 3),
     st.sampled_from(["nas-1", "nas-2"]),
 )
+last_words = failures.map(lambda message: message.model_copy(update={"epoch": 3}))
+"""Of the agent that leads in the end."""
 
 
 def after(*messages: Message) -> State:
@@ -53,15 +69,34 @@ def test_progress_in_any_order_and_any_number_gives_the_same_state(orders: tuple
     assert after(*orders[0]) == after(*orders[1])
 
 
+def resumed(messages: list[Message]) -> int:
+    told = [message.checkpoint for message in messages if isinstance(message, ProgressMessage)]
+    return max((each.resumed_count for each in told if each is not None), default=0)
+
+
 @given(shuffled_twice(st.lists(progresses | failures, max_size=6).map(lambda some: [*some, completed()])))
 def test_completed_gives_the_same_state_in_any_order(orders: tuple[list[Message], ...]) -> None:
-    assert after(*orders[0]) == after(*orders[1]) == after(completed())
+    expected = replace(after(completed()), resumed_count=resumed(orders[0]))
+    assert after(*orders[0]) == after(*orders[1]) == expected
 
 
-@given(shuffled_twice(st.tuples(st.lists(progresses, max_size=6), failures).map(lambda t: [*t[0], t[1]])))
+@given(shuffled_twice(st.tuples(st.lists(progresses, max_size=6), last_words).map(lambda t: [*t[0], t[1]])))
 def test_one_failure_gives_the_same_state_in_any_order(orders: tuple[list[Message], ...]) -> None:
     assert after(*orders[0]) == after(*orders[1])
-    assert after(*orders[0]).status in ("failed", "cancelled")
+    assert after(*orders[0]).completion == orders[0][-1]
+
+
+@given(
+    shuffled_twice(
+        st.tuples(st.lists(progresses | failures, max_size=8), last_words).map(lambda t: [*t[0], t[1]])
+    )
+)
+def test_when_the_last_leader_fails_it_ends_without_a_clip_in_any_order(
+    orders: tuple[list[Message], ...],
+) -> None:
+    told = {message.status for message in orders[0]} - {"processing"}
+    for order in orders:
+        assert after(*order).status in told
 
 
 @given(st.lists(progresses | failures | st.just(completed()), max_size=8))
@@ -71,7 +106,8 @@ def test_a_request_that_ended_stays_ended(messages: list[Message]) -> None:
     for message in messages:
         state = merge(state, message)
         if ended is not None:
-            assert state == ended or (ended.status != "completed" and state.status == "completed")
+            same = replace(state, resumed_count=0) == replace(ended, resumed_count=0)
+            assert same or (ended.status != "completed" and state.status == "completed")
         if state.status in ("completed", "failed", "cancelled"):
             ended = state
 
@@ -120,6 +156,79 @@ def test_an_older_message_does_not_bring_back_its_stage() -> None:
 @pytest.mark.parametrize(("sent", "shown"), [(-5.0, 0.0), (180.0, 100.0)])
 def test_an_impossible_percentage_is_bounded(sent: float, shown: float) -> None:
     assert after(progress(progress_percent=sent)).progress_percent == shown
+
+
+def test_a_newer_leader_begins_again_whatever_attempt_it_is() -> None:
+    older = progress(epoch=1, attempt=5, progress_percent=80.0, seq=9)
+    newer = progress(epoch=2, attempt=1, progress_percent=5.0, seq=1, agent_id="nas-2")
+    for order in ((older, newer), (newer, older)):
+        state = after(*order)
+        assert (state.epoch, state.attempt, state.progress_percent, state.agent_id) == (2, 1, 5.0, "nas-2")
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_what_a_deposed_leader_says_of_failing_is_ignored(status: str) -> None:
+    state = after(progress(epoch=2))
+    assert merge(state, failed(epoch=1, status=status)) is state
+    assert merge(state, failed(epoch=2, status=status)).status == status
+
+
+def test_a_deposed_leaders_clip_is_there() -> None:
+    assert after(progress(epoch=2), completed(epoch=1)).status == "completed"
+    assert after(progress(epoch=2), failed(epoch=2), completed(epoch=1)).status == "completed"
+
+
+def test_an_agent_outside_any_election_is_never_deposed() -> None:
+    assert after(progress(epoch=2), failed(epoch=0)).status == "failed"
+
+
+def test_the_furthest_checkpoint_stands_and_restarts_are_counted() -> None:
+    first = progress(seq=5, checkpoint=Checkpoint(segments=4, seconds=24.0))
+    again = progress(attempt=2, seq=1, checkpoint=Checkpoint(segments=4, seconds=24.0, resumed_count=1))
+    late = progress(seq=4, checkpoint=Checkpoint(segments=3, seconds=18.0))
+    for order in permutations([first, again, late]):
+        state = after(*order)
+        assert (state.checkpoint, state.resumed_count) == (again.checkpoint, 1)
+    assert (after(first, completed()).checkpoint, after(again, completed()).resumed_count) == (None, 1)
+
+
+def test_whoever_watches_hears_of_changes_only() -> None:
+    state = after(progress(seq=1))
+    assert not visible_change(state, merge(state, progress(seq=2)))
+    assert visible_change(state, merge(state, progress(seq=2, progress_percent=51.0)))
+    assert visible_change(state, merge(state, progress(seq=2, stage="verifying")))
+    assert visible_change(state, merge(state, completed()))
+
+
+def test_silence_is_answered_by_what_was_tried() -> None:
+    def verdict(state: State, *, cancelled: bool = False, tries: int = 0) -> str:
+        return after_silence(state, cancelled=cancelled, tries=tries, tries_allowed=2)
+
+    running = after(progress())
+    assert [verdict(running, tries=tries) for tries in range(4)] == [
+        "publish",
+        "publish",
+        "give up",
+        "give up",
+    ]
+    assert verdict(State()) == "publish"
+    assert verdict(running, cancelled=True, tries=9) == "cancel"
+    assert verdict(after(failed()), cancelled=True) == "leave"
+
+
+def test_our_own_ends_carry_their_codes() -> None:
+    named = {"request_id": "r", "hand_id": "h", "now": NOW}
+    gone = lost(**named, tries=3, silent_seconds=3600.0)
+    dropped = cancelled(**named)
+    assert gone.error is not None
+    assert dropped.error is not None
+    assert (gone.status, gone.error.code, dropped.status, dropped.error.code) == (
+        "failed",
+        "LOST",
+        "cancelled",
+        "CANCELLED",
+    )
+    assert "3600 s" in gone.error.message
 
 
 def test_completed_is_final_and_the_first_one_stands() -> None:
