@@ -24,8 +24,7 @@ def main() -> int:
             if arguments.uninstall:
                 uninstall(purge=arguments.purge)
             else:
-                source = find_source(arguments.source, arguments.wheels)
-                install(Order(source, tuple(arguments.drop_ins), arguments.credentials))
+                install(_order(arguments))
     except InstallError as error:
         complain(str(error))
         return 1
@@ -33,6 +32,16 @@ def main() -> int:
         complain("interrupted")
         return 1
     return 0
+
+
+def _order(arguments: argparse.Namespace) -> Order:
+    key: Path | None = arguments.credentials
+    try:
+        credentials = key.read_bytes() if key is not None else None
+    except OSError as error:
+        raise InstallError(f"{key} can't be read: {error.strerror}") from None
+    source = find_source(arguments.source, arguments.wheels)
+    return Order(source, tuple(arguments.drop_ins), credentials)
 
 
 def _parser() -> argparse.ArgumentParser:

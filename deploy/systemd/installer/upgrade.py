@@ -18,18 +18,31 @@ class Order:
 
     source: Source
     drop_ins: tuple[str, ...] = ()
-    credentials: Path | None = None
+    credentials: bytes | None = None
+    """A Google service account's key."""
 
 
 def install(order: Order) -> None:
     """Do it. Raises `InstallError`; then what ran before goes on running."""
     before = versions.current()
     new = versions.build(order.source)
-    _user_and_folders()
-    _configuration(new, first=before is None)
     running = before is not None and service.is_running()
-    if running and before is not None and new != before:
-        _no_worse(before, new)
+    try:
+        _user_and_folders()
+        _configuration(new, first=before is None)
+        if running and before is not None and new != before:
+            _no_worse(before, new)
+    except InstallError:
+        if new != before:
+            versions.discard(new)
+        raise
+    changed = _switch(order, before, new, running)
+    versions.prune(new, before)
+    _conclude(changed=changed, new=new, running=running, first=before is None)
+
+
+def _switch(order: Order, before: Path | None, new: Path, running: bool) -> bool:
+    """Whether anything had to be changed."""
     changes = Changes()
     try:
         _place(changes, order)
@@ -44,8 +57,7 @@ def install(order: Order) -> None:
     except (InstallError, KeyboardInterrupt):
         _take_back(changes, before, new, running)
         raise
-    versions.prune(new, before)
-    _conclude(changed=bool(changes) or new != before, new=new, running=running, first=before is None)
+    return bool(changes) or new != before
 
 
 def _user_and_folders() -> None:
@@ -90,7 +102,7 @@ def _place(changes: Changes, order: Order) -> None:
         else:
             changes.place(target, drop_in(name).read_bytes())
     if order.credentials is not None:
-        changes.place(CREDENTIALS, order.credentials.read_bytes(), 0o600)
+        changes.place(CREDENTIALS, order.credentials, 0o600)
         changes.place(DROP_INS / "credentials.conf", drop_in("credentials").read_bytes())
 
 
@@ -100,9 +112,10 @@ def _take_back(changes: Changes, before: Path | None, new: Path, running: bool) 
     if new != before:
         versions.switch(before)
     service.take_notice()
+    if new != before:
+        versions.discard(new)
     if running:
         service.restart()
-    versions.prune(before)
 
 
 def _conclude(*, changed: bool, new: Path, running: bool, first: bool) -> None:

@@ -76,6 +76,11 @@ def switch(version: Path | None) -> None:
     os.replace(beside, CURRENT)
 
 
+def discard(version: Path) -> None:
+    """Remove one that is not current."""
+    shutil.rmtree(version, ignore_errors=True)
+
+
 def prune(*keep: Path | None) -> None:
     """Remove every other version."""
     for version in VERSIONS.iterdir():

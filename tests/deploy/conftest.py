@@ -1,0 +1,152 @@
+"""Hosts with the agent installed, and the cloud that they reach over a private network.
+
+Everything is fresh for each test, apart from the wheels and from the disk on which the installer ran once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipping.config import validate
+from tests.deploy.desk import Desk
+from tests.deploy.nas import Nas, configuration, recordings
+from tests.support.gcs import ServiceAccount
+from tests.support.hosts import base, machine
+from tests.support.hosts.host import Host
+from tests.support.hosts.lan import Lan
+from tests.support.hosts.services import LanBroker, LanStore
+from tests.support.media import Recording, make
+
+ROOT = Path(__file__).parents[2]
+INSTALL = "/srv/systemd/install"
+PIP_SECONDS = 500
+INSTALL_SECONDS = 300.0
+
+
+@pytest.fixture(scope="session")
+def tree() -> Path:
+    """What hosts boot from."""
+    reason = machine.missing()
+    if reason is not None:
+        pytest.skip(f"no hosts can be booted here: {reason}")
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip("the wheels for Debian 12 are made with Python 3.11")
+    found = base.tree()
+    if found is None:
+        pytest.skip("there is no Debian tree to boot: `scripts/test-systemd` makes one (needs the network)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def wheels(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This checkout and everything that an agent needs, as wheels."""
+    folder = tmp_path_factory.mktemp("wheels")
+    source = tmp_path_factory.mktemp("source") / "checkout"
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "tests", "build", "*data")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--wheel-dir",
+        str(folder),
+        f"{source}[agent]",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"pip could not collect the wheels: {done.stderr.strip().splitlines()[-1]}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory: pytest.TempPathFactory) -> ServiceAccount:
+    """Whose key the agents sign with."""
+    return ServiceAccount(tmp_path_factory.mktemp("account"))
+
+
+@pytest.fixture(scope="session")
+def installed(
+    tree: Path, wheels: Path, account: ServiceAccount, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The disk of a host on which the installer ran; a layer for others."""
+    folder = tmp_path_factory.mktemp("installed")
+    shares = {"/srv/key": account.key_file.parent, **installer_shares(wheels)}
+    with Lan() as lan:
+        host = Host(lan, "template", [tree], folder, shares=shares)
+        host.boot()
+        command = [INSTALL, "--wheels", "/srv/wheels"]
+        command += ["--credentials", f"/srv/key/{account.key_file.name}"]
+        host.run(*command, timeout=INSTALL_SECONDS)
+        host.shut_down()
+    return host.disk
+
+
+def installer_shares(wheels: Path) -> dict[str, Path]:
+    """What an administrator brings along."""
+    return {"/srv/wheels": wheels, "/srv/systemd": ROOT / "deploy" / "systemd"}
+
+
+@dataclass
+class Cloud:
+    """Everything that is not a NAS."""
+
+    lan: Lan
+    broker: LanBroker
+    store: LanStore
+    desk: Desk
+    make: Callable[..., Nas]
+    """A host of that name with the agent installed and configured, booted and not yet started. Keywords are
+    sections of its configuration."""
+
+
+@pytest.fixture(scope="session")
+def recording_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every NAS has at /srv/recordings."""
+    return recordings(tmp_path_factory.mktemp("nas") / "recordings", make(Recording(seconds=60)))
+
+
+@pytest.fixture
+def cloud(
+    tree: Path,
+    installed: Path,
+    wheels: Path,
+    recording_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Cloud]:
+    with ExitStack() as stack:
+        lan = stack.enter_context(Lan())
+        broker = stack.enter_context(LanBroker(lan, tmp_path_factory.mktemp("broker")))
+        store = stack.enter_context(LanStore(lan))
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.host_port)
+        desk = Desk(validate(configuration("any", store.member.address, store.bucket)))
+        stack.callback(desk.close)
+        environment = {"PUBSUB_EMULATOR_HOST": broker.host_port, "STORAGE_EMULATOR_HOST": store.url}
+
+        def make_nas(name: str, **over: Any) -> Nas:
+            folder = tmp_path_factory.mktemp(name)
+            shares = {"/srv/recordings": recording_folder, **installer_shares(wheels)}
+            host = stack.enter_context(Host(lan, name, [installed, tree], folder, shares=shares))
+            return Nas(host, environment, configuration(name, host.address, store.bucket, **over))
+
+        yield Cloud(lan, broker, store, desk, make_nas)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever boots hosts is slow."""
+    for item in items:
+        if "tree" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.systemd)
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(600))

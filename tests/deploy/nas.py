@@ -1,0 +1,116 @@
+"""A NAS with the agent installed on it as a service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from clipping.config import Config, overlay, validate
+from tests.support.hosts.host import Host
+from tests.support.waiting import eventually
+
+UNIT = "clipping-agent.service"
+READY_SECONDS = 120.0
+
+
+def configuration(name: str, address: str, bucket: str, **over: Any) -> dict[str, Any]:
+    """What /etc/clipping-agent/config.yaml holds."""
+    tree: dict[str, Any] = {
+        "agent": {"id": name, "nas_roots": [{"path": "/srv/recordings"}], "min_free_bytes": 0},
+        "pubsub": {"lease_seconds": 10, "retry_min_seconds": 1, "retry_max_seconds": 2},
+        "storage": {"backend": "gcs", "bucket": bucket},
+        "health": {"advertise_url": f"http://{address}:8005"},
+        "cutting": {"encoder": "cpu"},
+    }
+    return overlay(tree, over)
+
+
+class Nas:
+    """The service on a host, as an administrator handles it."""
+
+    def __init__(self, host: Host, environment: dict[str, str], config: dict[str, Any]) -> None:
+        self.host = host
+        self.config: Config = validate(config)
+        self.write_config(config)
+        lines = [f"{name}={value}" for name, value in environment.items()]
+        host.write("/etc/clipping-agent/environment", "\n".join(lines) + "\n")
+
+    def write_config(self, config: dict[str, Any] | str) -> None:
+        """What is in the file from now on; the agent hears of it by a reload."""
+        text = config if isinstance(config, str) else yaml.safe_dump(config)
+        self.host.write("/etc/clipping-agent/config.yaml", text)
+
+    def drop_in(self, name: str, text: str) -> None:
+        """A drop-in of the unit."""
+        folder = f"/etc/systemd/system/{UNIT}.d"
+        self.host.run("mkdir", "-p", folder)
+        self.host.write(f"{folder}/{name}.conf", text)
+        self.host.run("systemctl", "daemon-reload")
+
+    def start(self) -> None:
+        """`systemctl start`, which returns when the agent says that it is ready."""
+        done = self.host.call("systemctl", "start", UNIT, timeout=READY_SECONDS)
+        assert done.returncode == 0, done.stdout + self.host.journal()
+
+    def show(self, name: str) -> str:
+        """A property of the unit."""
+        return self.host.run("systemctl", "show", "--property", name, "--value", UNIT).strip()
+
+    @property
+    def pid(self) -> int:
+        """The agent's process, as the host numbers it; 0 when there is none."""
+        return int(self.show("MainPID"))
+
+    def processes(self) -> list[int]:
+        """All of the service, as this machine numbers them."""
+        return self.host.processes(UNIT)
+
+    def find(self, program: str) -> int | None:
+        """A process of the service whose program has that name, as this machine numbers it."""
+        for pid in self.processes():
+            try:
+                name = Path(f"/proc/{pid}/comm").read_text()
+            except OSError:
+                continue
+            if name.startswith(program):
+                return pid
+        return None
+
+    def status_text(self) -> str:
+        """The line that `systemctl status` shows as Status."""
+        return self.show("StatusText")
+
+    def health(self) -> dict[str, Any]:
+        """What it says of itself; nothing while it does not answer."""
+        try:
+            answer = requests.get(f"http://{self.host.address}:8005/health", timeout=3)
+            body: dict[str, Any] = answer.json()
+        except (requests.ConnectionError, requests.Timeout, json.JSONDecodeError):
+            return {}
+        return body
+
+    def role(self) -> str | None:
+        return self.health().get("role")
+
+    def wait_for_role(self, role: str, within: float = 90.0) -> dict[str, Any]:
+        """Its health once it has that role."""
+
+        def look() -> dict[str, Any] | None:
+            health = self.health()
+            return health if health.get("role") == role else None
+
+        return eventually(look, f"{self.host.name} to be {role}", within=within, every=0.1, logs=self.logs)
+
+    def logs(self) -> str:
+        return f"\n--- {self.host.name}\n" + self.host.journal("--lines=60")
+
+
+def recordings(folder: Path, recording: Path) -> Path:
+    """A folder to share with hosts, with `night.mp4` in it."""
+    folder.mkdir()
+    (folder / "night.mp4").write_bytes(recording.read_bytes())
+    return folder

@@ -1,0 +1,155 @@
+"""One NAS: what `systemctl` and `journalctl` show and do, as an administrator expects."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import Cloud
+from tests.deploy.nas import UNIT, Nas
+from tests.support.waiting import eventually
+
+SINGLE = {"mode": "single"}
+
+
+@pytest.fixture
+def nas(cloud: Cloud) -> Nas:
+    """A service that was started."""
+    nas = cloud.make("nas-1", ha=SINGLE)
+    nas.start()
+    return nas
+
+
+@pytest.mark.parametrize(
+    "request_fields",
+    [{"mode": "copy"}, {"mode": "smart", "start_seconds": 1.3, "end_seconds": 5.7}, {"mode": "encode"}],
+    ids=["copy", "smart", "encode"],
+)
+def test_clips_are_cut_in_the_sandbox(cloud: Cloud, nas: Nas, request_fields: dict[str, object]) -> None:
+    request_id = cloud.desk.ask(**request_fields)
+    completion = cloud.desk.completed(request_id, logs=nas.logs)
+    assert completion.output_gcs_path is not None
+    assert completion.output_gcs_path.endswith(cloud.store.objects("clips/")[0])
+    assert completion.report is not None
+    assert completion.report.mode == request_fields["mode"], "nothing had to be given up for the sandbox"
+
+
+def test_the_sandbox_is_in_force(nas: Nas) -> None:
+    status = nas.host.run("cat", f"/proc/{nas.pid}/status")
+    assert re.search(r"^Uid:\s+[1-9]", status, re.M), "it does not run as root"
+    assert re.search(r"^CapBnd:\s+0+$", status, re.M)
+    assert re.search(r"^NoNewPrivs:\s+1$", status, re.M)
+    assert re.search(r"^Seccomp:\s+2$", status, re.M)
+
+
+def test_it_is_ready_when_start_returns_and_says_what_it_does(nas: Nas) -> None:
+    assert nas.health()["agent_id"] == "nas-1"
+    eventually(
+        lambda: re.match(r"active\b.*\bepoch \d+.*\b0 clips in hand", nas.status_text()), nas.status_text()
+    )
+    assert "Status: " in nas.host.run("systemctl", "status", UNIT)
+
+
+def test_the_journal_can_be_asked_for_one_clip(cloud: Cloud, nas: Nas) -> None:
+    request_id = cloud.desk.ask()
+    cloud.desk.completed(request_id, logs=nas.logs)
+    told = nas.host.run(
+        "journalctl",
+        "--no-pager",
+        "--output=json",
+        f"CLIPPING_REQUEST_ID={request_id}",
+        f"_SYSTEMD_UNIT={UNIT}",
+    )
+    events = [json.loads(line)["EVENT"] for line in told.splitlines()]
+    assert "clip.completed" in events
+
+
+def test_a_killed_agent_is_started_again_and_takes_up_its_clip(cloud: Cloud, nas: Nas) -> None:
+    request_id, ffmpeg = frozen_encode(cloud, nas)
+    before = nas.pid
+    nas.host.run("kill", "-KILL", str(before))
+    eventually(lambda: not Path(f"/proc/{ffmpeg}").exists(), "ffmpeg to go with it")
+    eventually(lambda: nas.pid not in (0, before) and nas.health(), "another agent", logs=nas.logs)
+    cloud.desk.completed(request_id, logs=nas.logs)
+    assert len(cloud.store.objects("clips/")) == 1
+    assert int(nas.show("NRestarts")) == 1
+
+
+def test_a_stopped_agent_is_found_by_the_watchdog(nas: Nas, record_property: pytest.RecordProperty) -> None:
+    before = nas.pid
+    nas.host.run("kill", "-STOP", str(before))
+    stopped = time.monotonic()
+    eventually(
+        lambda: nas.pid not in (0, before) and nas.health(), "another agent", within=150, logs=nas.logs
+    )
+    record_property("seconds_from_sigstop_to_restarted", round(time.monotonic() - stopped, 1))
+    journal = nas.host.run("journalctl", "--no-pager", f"--unit={UNIT}", "--output=cat")
+    assert "Watchdog timeout" in journal
+    assert "Current thread" in journal or "most recent call first" in journal, (
+        "where each thread stood is told"
+    )
+
+
+def test_a_reload_takes_a_good_configuration_over_and_refuses_a_broken_one(cloud: Cloud, nas: Nas) -> None:
+    pid = nas.pid
+    done = nas.host.call("systemctl", "reload", UNIT)
+    assert done.returncode == 0, done.stdout + nas.logs()
+    good = nas.host.path("/etc/clipping-agent/config.yaml").read_text()
+    nas.write_config("agent: {nas_roots: [{path: relative}], nonsense: 1}\n")
+    done = nas.host.call("systemctl", "reload", UNIT)
+    assert done.returncode != 0
+    journal = nas.host.journal()
+    assert "agent.nas_roots.0.path: must be an absolute path" in journal
+    assert "agent.nonsense: unknown key" in journal
+    assert (nas.pid, nas.show("ActiveState")) == (pid, "active")
+    cloud.desk.completed(cloud.desk.ask(), logs=nas.logs)
+    nas.write_config(good)
+    assert nas.host.call("systemctl", "reload", UNIT).returncode == 0
+
+
+def test_a_stop_finishes_the_clip_in_hand(cloud: Cloud, nas: Nas) -> None:
+    request_id, ffmpeg = frozen_encode(cloud, nas)
+    nas.host.run("systemctl", "stop", "--no-block", UNIT)
+    eventually(lambda: nas.show("ActiveState") == "deactivating", "the stop")
+    assert nas.find("ffmpeg") == ffmpeg, "the clip is still in hand"
+    os.kill(ffmpeg, signal.SIGCONT)
+    eventually(lambda: nas.show("ActiveState") == "inactive", "the end", within=120, logs=nas.logs)
+    assert nas.show("Result") == "success"
+    assert nas.show("ExecMainStatus") == "0"
+    assert len(cloud.desk.all(request_id)) == 1
+    assert len(cloud.store.objects("clips/")) == 1
+
+
+def test_a_wrong_configuration_is_not_tried_again_and_again(nas: Nas) -> None:
+    nas.host.run("systemctl", "stop", UNIT)
+    nas.write_config("agent: {nonsense: 1}\n")
+    assert nas.host.call("systemctl", "start", UNIT).returncode != 0
+    assert nas.show("ExecMainStatus") == "78"
+    assert nas.show("ActiveState") == "failed"
+    assert nas.show("NRestarts") == "0"
+
+
+def test_a_recording_that_is_mounted_later_is_seen(cloud: Cloud) -> None:
+    nas = cloud.make("nas-1", ha=SINGLE, agent={"nas_roots": [{"path": "/srv/late", "marker": ".mounted"}]})
+    nas.host.run("mkdir", "/srv/late")
+    nas.start()
+    request_id = cloud.desk.ask(nas_video_path="/srv/late/night.mp4")
+    nas.host.run("mount", "-t", "tmpfs", "tmpfs", "/srv/late")
+    nas.host.run("sh", "-c", "cp /srv/recordings/night.mp4 /srv/late && touch /srv/late/.mounted")
+    cloud.desk.completed(request_id, logs=nas.logs)
+    nas.host.run("umount", "/srv/late")
+    assert nas.show("ActiveState") == "active", "the agent does not go with its mount"
+
+
+def frozen_encode(cloud: Cloud, nas: Nas) -> tuple[str, int]:
+    """A request whose ffmpeg was stopped at work, and that ffmpeg, as this machine numbers it."""
+    request_id = cloud.desk.ask(mode="encode", start_seconds=1, end_seconds=40)
+    pid = eventually(lambda: nas.find("ffmpeg"), "ffmpeg", every=0.001, logs=nas.logs)
+    os.kill(pid, signal.SIGSTOP)
+    return request_id, pid
