@@ -38,7 +38,7 @@ def suits(recording: Recording, plan: Plan) -> bool:
 def copy(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Outcome:
     """Write the clip to `target`. Raises `NotPlain` when libavformat must make it, and `RangeBeyondEnd`."""
     tick = recording.video.time_base
-    start, stop = tick_upto(plan.start, tick), tick_from(plan.stop, tick)
+    start, stop = tick_upto(plan.start, tick), recording.shown_before(tick_from(plan.stop, tick))
     found = choose.window(recording, start, stop)
     count = choose.complete(found.shown, stop)
     first = int(found.shown[0])
@@ -55,7 +55,7 @@ def copy(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Outc
 def smart(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Outcome:
     """As `copy`; raises `Unsuited` too, when frames can't be encoded to fit."""
     tick = recording.video.time_base
-    start, stop = tick_from(plan.start, tick), tick_from(plan.stop, tick)
+    start, stop = tick_from(plan.start, tick), recording.shown_before(tick_from(plan.stop, tick))
     found = choose.window(recording, start, stop)
     joint = choose.joint(recording, found, start, stop)
     upto = stop if joint is None else int(found.shown[joint - found.first])

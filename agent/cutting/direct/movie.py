@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Trak:
     """Seconds a tick."""
     shift: int
     """Ticks that the track's own time is ahead of the movie's, by its edit list."""
+    until: int | None
+    """Ticks of the movie's time from which on its edit list shows nothing more of it; None: all is shown."""
     table: SampleTable
     header: bytes
     """The content of `tkhd`."""
@@ -87,10 +90,12 @@ class _Movie:
         information = self._children(media["minf"])
         table_boxes = self._children(information["stbl"])
         table = SampleTable({name: self._content(found) for name, found in table_boxes.items()})
+        shift, until = self._edit(track, tick, table, picture=kind == "video")
         return Trak(
             kind=kind,
             time_base=tick,
-            shift=self._shift(track, tick, table, picture=kind == "video"),
+            shift=shift,
+            until=until,
             table=table,
             header=bytes(self._content(track["tkhd"])),
             media_header=header,
@@ -99,9 +104,12 @@ class _Movie:
             description=self._whole(table_boxes["stsd"]),
         )
 
-    def _shift(self, track: dict[str, Box], tick: Fraction, table: SampleTable, *, picture: bool) -> int:
+    def _edit(
+        self, track: dict[str, Box], tick: Fraction, table: SampleTable, *, picture: bool
+    ) -> tuple[int, int | None]:
+        """`Trak.shift` and `Trak.until`."""
         if "edts" not in track:
-            return 0
+            return 0, None
         edits = list(_edits(self._content(self._children(track["edts"])["elst"])))
         delay = Fraction(0)
         if edits and edits[0][1] == -1:
@@ -114,7 +122,8 @@ class _Movie:
         hidden = start - (int(table.shown(0, min(table.count, WINDOW)).min()) if picture else 0)
         if hidden * tick > (0 if picture else _PRIMING):
             raise NotPlain("its beginning is edited away")
-        return start - round(delay / tick)
+        until = math.ceil((delay + length * self._tick) / tick) if length else None
+        return start - round(delay / tick), until
 
     def _children(self, box: Box) -> dict[str, Box]:
         return {child.type: child for child in boxes(self._file, box.start, box.end)}

@@ -50,6 +50,10 @@ class Recording:
         first = int(table.shown(0, min(table.count, WINDOW)).min())
         return (first - self.video.shift) * self.video.time_base
 
+    def shown_before(self, stop: int) -> int:
+        """`stop`, or where the edit list ends the picture: frames behind that are for no one to see."""
+        return stop if self.video.until is None else min(stop, self.video.until)
+
     def payload(self, sample: int) -> bytes:
         """A picture's bytes. Raises `NotPlain` when the file does not hold them."""
         size = int(self.video.table.sizes(sample, sample + 1)[0])

@@ -197,3 +197,15 @@ def test_a_silent_clip_of_which_nothing_can_be_copied(cut: Cut) -> None:
     clip = cut(make(Recording(gop=500, sound=())), "4.5", "5.1", "smart")
     assert (clip.report.mode, clip.report.warnings) == ("smart", [])
     assert numbers(clip.path) == list(range(113, 128))
+
+
+def test_frames_that_an_edit_list_hides_at_the_end_stay_hidden(cut: Cut, tmp_path: Path) -> None:
+    source = tmp_path / "hiding.mp4"
+    data = bytearray(make(Recording(sound=())).read_bytes())
+    length = data.index(b"elst") + 12  # one edit, of 12 s in milliseconds
+    assert int.from_bytes(data[length : length + 4], "big") == 12_000
+    data[length : length + 4] = (12_000 - 2 * 40).to_bytes(4, "big")
+    source.write_bytes(data)
+    shown = numbers(source)
+    assert shown[-1] == 297
+    assert numbers(cut(source, "9.1", "11.98", "smart").path) == [n for n in shown if n >= 228]
