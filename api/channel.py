@@ -9,8 +9,10 @@ from waitress.task import ErrorTask, WSGITask
 
 from api.problems import error_json
 from api.takeover import ENVIRON_KEY, Handed, Taker
+from clipping.errors import ClippingError, HeadersTooLarge, InvalidRequest, PayloadTooLarge, UnknownTransfer
 
-_CODES = {413: "PAYLOAD_TOO_LARGE", 431: "HEADERS_TOO_LARGE", 500: "INTERNAL_ERROR", 501: "NOT_IMPLEMENTED"}
+_CODES = {error.status: error.code for error in (PayloadTooLarge, HeadersTooLarge, UnknownTransfer)}
+_CODES[500] = ClippingError.code
 
 
 class _Task(WSGITask):  # type: ignore[misc]
@@ -44,7 +46,7 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
         self.status = f"{error.code} {error.reason}"
-        body = error_json(_CODES.get(error.code, "INVALID_REQUEST"), f"{error.reason}: {error.body}")
+        body = error_json(_CODES.get(error.code, InvalidRequest.code), f"{error.reason}: {error.body}")
         self.response_headers.append(("Content-Type", "application/json"))
         self.response_headers.append(("X-Content-Type-Options", "nosniff"))
         self.set_close_on_finish()

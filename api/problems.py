@@ -9,16 +9,26 @@ from api.limits import Allowance
 from api.services import services
 from api.views import ErrorBody, ErrorDetail
 from clipping.clock import SystemClock
-from clipping.errors import QueueUnavailable, QuotaExceeded, RequestError, TransientError, Unauthorized
+from clipping.errors import (
+    ClippingError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    QueueUnavailable,
+    QuotaExceeded,
+    RequestError,
+    TransientError,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 from clipping.log import get_logger
 
 RETRY_AFTER_SECONDS = 5
 """What a 503 asks the caller to wait."""
 _CODES = {
-    404: "NOT_FOUND",
-    405: "METHOD_NOT_ALLOWED",
-    413: "PAYLOAD_TOO_LARGE",
-    415: "UNSUPPORTED_MEDIA_TYPE",
+    error.status: error.code
+    for error in (InvalidRequest, NotFound, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType)
 }
 
 log = get_logger(__name__)
@@ -69,12 +79,14 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
     if status < 400:
         return error  # a redirect
     if isinstance(error, RequestEntityTooLarge):
-        return error_response(413, "PAYLOAD_TOO_LARGE", "the body is too large")
+        return error_response(413, PayloadTooLarge.code, "the body is too large")
     if status == 404:
-        return error_response(404, "NOT_FOUND", f"there is no {request.path}: see /docs")
+        return error_response(404, NotFound.code, f"there is no {request.path}: see /docs")
     if status >= 500:
         return _unexpected(error)
-    response = error_response(status, _CODES.get(status, "INVALID_REQUEST"), error.description or error.name)
+    response = error_response(
+        status, _CODES.get(status, InvalidRequest.code), error.description or error.name
+    )
     for name, value in error.get_headers(request.environ):
         if name in ("Allow", "Content-Range"):
             response.headers[name] = value
@@ -85,4 +97,4 @@ def _unexpected(error: Exception) -> Response:
     # The handler of the exceptions that nobody foresaw: the caller gets the number of the log's line.
     log.exception("http.internal_error", id=g.request_id, method=request.method, path=request.path)
     message = f"something went wrong on our side; when you report it, name the id {g.request_id}"
-    return error_response(500, "INTERNAL_ERROR", message)
+    return error_response(500, ClippingError.code, message)

@@ -16,6 +16,7 @@ ClippingError
 │   ├── UnsupportedMediaType         UNSUPPORTED_MEDIA_TYPE
 │   ├── RangeNotSatisfiable          RANGE_NOT_SATISFIABLE
 │   ├── HeadersTooLarge              HEADERS_TOO_LARGE
+│   ├── UnknownTransfer              NOT_IMPLEMENTED
 │   ├── RateLimited                  RATE_LIMITED
 │   ├── QuotaExceeded                QUOTA_EXCEEDED
 │   ├── TooManyStreams               TOO_MANY_STREAMS
@@ -176,6 +177,12 @@ class HeadersTooLarge(RequestError):
     """The request's headers are above the server's limit."""
 
     code, status = "HEADERS_TOO_LARGE", 431
+
+
+class UnknownTransfer(RequestError):
+    """A `Transfer-Encoding` that the server does not know."""
+
+    code, status = "NOT_IMPLEMENTED", 501
 
 
 class NotPossible(RequestError):

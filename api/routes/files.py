@@ -15,7 +15,7 @@ from werkzeug.wsgi import wrap_file
 
 from api.problems import error_response
 from api.services import services
-from clipping.errors import Expired, Forbidden, NotFound
+from clipping.errors import Expired, Forbidden, NotFound, RangeNotSatisfiable
 from clipping.store.local import LocalStore
 from clipping.store.port import ObjectInfo
 
@@ -48,7 +48,7 @@ def serve(key: str) -> Response:
         return response
     wanted = _wanted(info)
     if wanted is None:
-        refusal = error_response(416, "RANGE_NOT_SATISFIABLE", f"the clip has {info.size} bytes")
+        refusal = error_response(416, RangeNotSatisfiable.code, f"the clip has {info.size} bytes")
         refusal.headers["Content-Range"] = f"bytes */{info.size}"
         return refusal
     try:
