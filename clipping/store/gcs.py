@@ -27,7 +27,7 @@ from clipping.store.gcs_failures import GCS_ERRORS, bucket_is_missing, unavailab
 from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
 from clipping.store.retention import with_rule
 
-_CALL_SECONDS = 4.0
+CALL_SECONDS = 4.0
 _LIST_SECONDS = 10.0
 _UPLOAD_SECONDS = 60.0
 """How long an upload may stand still."""
@@ -42,12 +42,25 @@ class GcsStore:
 
     `chunk_bytes` is how much of a clip above 8 MiB goes in one request, and so how much an interruption
     repeats; a multiple of 256 KiB. Smaller clips go in one.
+
+    `call_seconds` limits each request of a call but `create`'s uploads. Given, it holds for `list` too, which
+    is otherwise tried again for 10 s: whoever coordinates wants an answer or none, and soon.
     """
 
-    def __init__(self, bucket: str, *, prefix: str = "", chunk_bytes: int = 16 << 20) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        chunk_bytes: int = 16 << 20,
+        call_seconds: float | None = None,
+    ) -> None:
         self._name = bucket
         self._prefix = prefix
         self._chunk_bytes = chunk_bytes
+        self._call_seconds = call_seconds or CALL_SECONDS
+        self._list_seconds = call_seconds or _LIST_SECONDS
+        self._list_retry = None if call_seconds else DEFAULT_RETRY.with_timeout(_LIST_SECONDS)
         self._lock = threading.Lock()
         self._connected: tuple[Bucket, Identity, AuthorizedSession] | None = None
 
@@ -82,7 +95,7 @@ class GcsStore:
                     data,
                     content_type="application/json",
                     if_generation_match=0 if expected is None else int(expected),
-                    timeout=_CALL_SECONDS,
+                    timeout=self._call_seconds,
                     retry=None,
                 )
             except (PreconditionFailed, NotFound) as error:
@@ -106,7 +119,7 @@ class GcsStore:
                     raise ValueError(f"{key}: {found.size} bytes are too many for a small object")
                 pinned = self._blob(key, generation=found.generation)
                 try:
-                    return pinned.download_as_bytes(timeout=_CALL_SECONDS, retry=None), self._info(found)
+                    return pinned.download_as_bytes(timeout=self._call_seconds, retry=None), self._info(found)
                 except NotFound:
                     continue  # replaced or deleted in between
         raise StoreUnavailable(f"Could not read {key}: it changes faster than it can be read.")
@@ -119,8 +132,8 @@ class GcsStore:
                 prefix=self._prefix + prefix,
                 page_size=limit,
                 page_token=cursor,
-                timeout=_LIST_SECONDS,
-                retry=DEFAULT_RETRY.with_timeout(_LIST_SECONDS),
+                timeout=self._list_seconds,
+                retry=self._list_retry,
             )
             objects = tuple(self._info(blob) for blob in next(blobs.pages, ()))
         return Page(objects, blobs.next_page_token)
@@ -137,7 +150,7 @@ class GcsStore:
                     raise _mismatch(key)
                 generation = found.generation
             try:
-                self._blob(key).delete(if_generation_match=generation, timeout=_CALL_SECONDS, retry=None)
+                self._blob(key).delete(if_generation_match=generation, timeout=self._call_seconds, retry=None)
             except PreconditionFailed:
                 raise _mismatch(key) from None
             except NotFound as error:
@@ -162,7 +175,9 @@ class GcsStore:
         with self._failing_as("ask for the store's time"):
             bucket, _, session = self._connect()
             url = f"{bucket.client.api_endpoint}/storage/v1/b/{quote(self._name)}/o"
-            answer = session.get(url, params={"maxResults": "1", "fields": "kind"}, timeout=_CALL_SECONDS)
+            answer = session.get(
+                url, params={"maxResults": "1", "fields": "kind"}, timeout=self._call_seconds
+            )
         try:
             return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
         except (KeyError, ValueError):
@@ -209,7 +224,7 @@ class GcsStore:
     def _found(self, key: str) -> Blob | None:
         blob = self._blob(key)
         try:
-            blob.reload(timeout=_CALL_SECONDS, retry=None)
+            blob.reload(timeout=self._call_seconds, retry=None)
         except NotFound as error:
             if bucket_is_missing(error):
                 raise

@@ -39,6 +39,7 @@ from clipping.store.record import Record
 _RECORD = "@.json"
 _LOCK_SECONDS = 4.0
 _READ_TRIES = 5
+MOUNTS = Path("/proc/self/mountinfo")
 _LEFTOVER_SECONDS = 24 * 3600.0
 
 
@@ -56,7 +57,7 @@ class LocalStore:
         public_url: str,
         prefix: str = "",
         clock: Clock | None = None,
-        mounts: Path = Path("/proc/self/mountinfo"),
+        mounts: Path = MOUNTS,
     ) -> None:
         self._clock = clock or SystemClock()
         self._prefix = prefix
@@ -69,6 +70,11 @@ class LocalStore:
             self._remove_leftovers()
             self._network = network_type(root, mounts.read_text(errors="replace"))
             self._signer = LinkSigner(load_or_create_secret(root / "signing.key"), public_url)
+
+    @property
+    def network(self) -> str | None:
+        """The type of the network file system that the folder is on; None when it is on a local one."""
+        return self._network
 
     def create(self, key: str, source: Path, *, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
         place = self._place(key)

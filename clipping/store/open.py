@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clipping.config import Config
 from clipping.errors import ConfigurationError
+from clipping.store.local import MOUNTS, LocalStore
 from clipping.store.port import KEY, Store
 
 
@@ -14,12 +15,28 @@ def open_store(config: Config) -> Store:
     return _open(config, config.storage.bucket)
 
 
-def open_coordination_store(config: Config) -> Store:
-    """Where leases and heartbeats are: `storage.coordination_bucket`, or with the clips."""
-    return _open(config, config.storage.coordination_bucket or config.storage.bucket)
+def open_coordination_store(config: Config, *, mounts: Path = MOUNTS) -> Store:
+    """Where leases and heartbeats are: `storage.coordination_bucket`, or with the clips.
+
+    No call of it takes much longer than `ha.store_timeout_seconds`, and none is tried again by itself. Raises
+    as `open_store` does, and `ConfigurationError` where an election could not be trusted.
+    """
+    bucket = config.storage.coordination_bucket or config.storage.bucket
+    store = _open(config, bucket, call_seconds=config.ha.store_timeout_seconds, mounts=mounts)
+    network = store.network if isinstance(store, LocalStore) else None
+    if network is not None and config.ha.mode == "primary-standby":
+        raise ConfigurationError(
+            [
+                f"storage.path: {config.storage.path} is on a network file system ({network}), where locks "
+                "can't be trusted: use a local disk or a bucket, or a ha.mode without an election"
+            ]
+        )
+    return store
 
 
-def _open(config: Config, bucket: str | None) -> Store:
+def _open(
+    config: Config, bucket: str | None, *, call_seconds: float | None = None, mounts: Path = MOUNTS
+) -> Store:
     storage = config.storage
     if not KEY.fullmatch(storage.prefix + "x"):
         raise ConfigurationError([f"storage.prefix: no name in {storage.prefix!r} may begin with a dot"])
@@ -28,9 +45,9 @@ def _open(config: Config, bucket: str | None) -> Store:
         from clipping.store.gcs import GcsStore
 
         assert bucket is not None, "checked by the configuration"
-        return GcsStore(bucket, prefix=storage.prefix)
+        return GcsStore(bucket, prefix=storage.prefix, call_seconds=call_seconds)
     if storage.path is None:
         raise ConfigurationError(["storage.path: is required by the local backend"])
-    from clipping.store.local import LocalStore
-
-    return LocalStore(Path(storage.path), public_url=config.api.public_url, prefix=storage.prefix)
+    return LocalStore(
+        Path(storage.path), public_url=config.api.public_url, prefix=storage.prefix, mounts=mounts
+    )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,39 @@ def test_a_server_that_is_gone_is_reported_in_time_by_every_call(
         with pytest.raises(StoreUnavailable, match=r"can't be reached \(.*Connection refused"):
             call()
         assert time.monotonic() - begin < 30
+
+
+def _asked_for_objects(listener: socket.socket) -> int:
+    """How many of the requests that wait there are about objects. The library asks for the bucket as well, in
+    a thread of its own."""
+    found = 0
+    while True:
+        try:
+            asked, _ = listener.accept()
+        except BlockingIOError:
+            return found
+        with asked:
+            asked.settimeout(10)
+            found += b"/b/clips/o" in asked.recv(1000)
+
+
+def test_coordination_calls_end_in_their_time_and_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        store = GcsStore("clips", call_seconds=0.3)
+        silent.setblocking(False)
+        for call in (
+            lambda: store.replace("ha/lease.json", b"{}", expected="1"),
+            lambda: store.get("ha/lease.json"),
+            lambda: store.list("ha/"),
+            store.server_time,
+        ):
+            begin = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="did not answer in time"):
+                call()
+            assert time.monotonic() - begin < 10
+            assert _asked_for_objects(silent) == 1
+        store.close()
 
 
 def test_a_server_that_comes_back_is_used_again(gcs_server: FakeGcs, source: Path) -> None:

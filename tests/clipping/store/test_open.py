@@ -38,6 +38,28 @@ def test_coordination_may_have_a_bucket_of_its_own() -> None:
     assert open_coordination_store(_config(backend="gcs", bucket="clips")).uri("ha/x") == "gs://clips/ha/x"
 
 
+def _mounted_from_a_nas(tmp_path: Path) -> Path:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        f"2 1 0:50 / {tmp_path}/clips rw,relatime shared:1 - nfs4 nas:/clips rw,vers=4.2\n"
+    )
+    return mounts
+
+
+def test_a_network_file_system_is_refused_where_agents_elect_a_leader(tmp_path: Path) -> None:
+    config = _config(backend="local", path=str(tmp_path / "clips"))
+    with pytest.raises(ConfigurationError, match=r"storage\.path: .*network file system \(nfs4\)"):
+        open_coordination_store(config, mounts=_mounted_from_a_nas(tmp_path))
+    assert isinstance(open_coordination_store(config), LocalStore)
+
+
+def test_a_network_file_system_will_do_where_nobody_is_elected(tmp_path: Path) -> None:
+    storage = {"backend": "local", "path": str(tmp_path / "clips")}
+    config = validate({"storage": storage, "ha": {"mode": "pool"}})
+    assert isinstance(open_coordination_store(config, mounts=_mounted_from_a_nas(tmp_path)), LocalStore)
+
+
 def test_a_folder_has_to_be_named() -> None:
     with pytest.raises(ConfigurationError, match=r"storage\.path: is required"):
         open_store(_config(backend="local"))
