@@ -61,7 +61,7 @@ def _write(
 ) -> Outcome:
     video: Any = container.streams[plan.movie.index]
     key: Fraction = entry.key_pts * video.time_base
-    with Sink(target, plan.container, index_space(plan, plan.stop - key)) as sink:
+    with Sink(target, plan.container, index_space(plan, plan.stop - key), plan.recorded(key)) as sink:
         assert plan.movie.video is not None
         writer = PictureWriter(sink, sink.copied(video, plan.movie), video.time_base, plan.movie.video)
         picture = _Picture(writer, entry.key_pts, plan, video)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -110,6 +111,8 @@ class MediaInfo:
     """From `zero` to the end of the longest stream; None when the file does not say."""
     identity: Identity
     streams: tuple[StreamInfo, ...]
+    recorded: datetime | None = None
+    """When what is shown at `zero` was recorded, if the file says."""
 
     @property
     def demuxer(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Literal
 
@@ -44,6 +45,17 @@ class Plan:
     movie: StreamInfo
     tracks: tuple[Track, ...]
     dropped: tuple[DroppedStream, ...]
+    zero_recorded: datetime | None = None
+    """When what lies at 0 of that time line was recorded, if the file says."""
+
+    def recorded(self, at: Fraction) -> datetime | None:
+        """When what lies at `at` was recorded."""
+        if self.zero_recorded is None:
+            return None
+        try:
+            return self.zero_recorded + timedelta(seconds=float(at))
+        except OverflowError:
+            return None
 
 
 def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
@@ -78,6 +90,7 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
         movie=movie,
         tracks=tuple(tracks),
         dropped=tuple(sorted(dropped, key=lambda d: d.index)),
+        zero_recorded=info.recorded and info.recorded - timedelta(seconds=float(info.zero)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def describe(container: av.container.InputContainer, path: Path, identity: Ident
         duration=_duration(container, zero, streams),
         identity=identity,
         streams=streams,
+        recorded=_recorded(container),
     )
     movie = info.movie
     if movie is None:
@@ -57,6 +59,15 @@ def describe(container: av.container.InputContainer, path: Path, identity: Ident
             f"The video in {path.name} can't be recognised: the file is damaged or incomplete."
         )
     return info
+
+
+def _recorded(container: av.container.InputContainer) -> datetime | None:
+    try:
+        recorded = datetime.fromisoformat(container.metadata["creation_time"])
+    except (KeyError, ValueError):
+        return None
+    # Matroska may name no zone; its times are UTC (RFC 9559, 5.1.2.9), as all are here.
+    return recorded.replace(tzinfo=UTC) if recorded.tzinfo is None else recorded.astimezone(UTC)
 
 
 def _zero(container: av.container.InputContainer, streams: tuple[StreamInfo, ...]) -> Fraction:

@@ -26,6 +26,7 @@ from agent.cutting.output_rates import Rates, refined
 from agent.cutting.plan import Plan
 from agent.cutting.source import DEMUXERS, url
 from agent.cutting.spec import CutSpec
+from clipping.clock import rfc3339
 
 _MARGIN = Fraction(15)
 """Seconds before the range to read from where no keyframe is known."""
@@ -88,6 +89,9 @@ def encode_arguments(
         "map_metadata": -1,
         "f": plan.container.muxer,
     }
+    recorded = plan.recorded(frames.start)
+    if recorded is not None:
+        options["metadata"] = f"creation_time={rfc3339(recorded)}"
     if plan.container.boxed:
         options["movflags"] = "+faststart"
         if means.encoder == "libx265":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from agent.cutting.media import StreamInfo
 from agent.cutting.outcome import Unsuited
 from agent.cutting.plan import Plan
 from agent.cutting.source import FULL, out_of_space
+from clipping.clock import rfc3339
 from clipping.errors import EncoderFailed, NoSpace
 
 _SPACE_FLOOR = 64 << 10
@@ -35,7 +37,10 @@ def index_space(plan: Plan, seconds: Fraction) -> int:
 class Sink:
     """The clip's file while it is written. Use as a context manager: leaving it completes the file."""
 
-    def __init__(self, target: Path, container: Container, index_bytes: int) -> None:
+    def __init__(
+        self, target: Path, container: Container, index_bytes: int, recorded: datetime | None
+    ) -> None:
+        """`recorded`: when what the clip begins with was."""
         if container.boxed:
             # Without room in front the index would be moved there in a second pass over the whole file.
             options = {"moov_size": str(index_bytes), "write_tmcd": "0"}
@@ -52,6 +57,8 @@ class Sink:
             )
         except av.error.FFmpegError as error:
             raise EncoderFailed(f"No clip can be written in {target.parent}: {error.strerror}.") from error
+        if recorded is not None:
+            self._file.metadata["creation_time"] = rfc3339(recorded)
         self._complete = False
 
     def __enter__(self) -> Sink:

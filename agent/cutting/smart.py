@@ -90,7 +90,12 @@ class _Cut:
         seconds = self._plan.stop - start
         context = self._video.codec_context
         self._matching = matching(context.extradata, self._plan.movie, context.framerate)
-        with Sink(self._target, self._plan.container, index_space(self._plan, seconds)) as sink:
+        with Sink(
+            self._target,
+            self._plan.container,
+            index_space(self._plan, seconds),
+            self._plan.recorded(start),
+        ) as sink:
             writer = PictureWriter(sink, self._stream(sink), self._tick, self._info, self._opening.order)
             sound = Soundtrack(self._container, sink, self._plan, start, self._bit_rate)
             self._encode(writer, self._opening.edge, self._opening_pictures(), _HEAD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ _TICKS = 90000
 """Of the movie, a second."""
 _BRAND = struct.pack(">4sI4s4s4s", b"isom", 512, b"isom", b"iso2", b"mp41")
 _WIDE = 1 << 32
+_EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
 _UNITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
 
@@ -40,8 +42,8 @@ class Part:
     """Positions of keyframes, from 0; None where every sample is one."""
 
 
-def head(parts: Sequence[Part], data_bytes: int) -> bytes:
-    """Everything in front of the clip's data."""
+def head(parts: Sequence[Part], data_bytes: int, recorded: datetime | None) -> bytes:
+    """Everything in front of the clip's data; `recorded`: when what it begins with was."""
     ftyp = _box(b"ftyp", _BRAND)
     large = data_bytes + (64 << 20) >= _WIDE
     data = (
@@ -50,14 +52,21 @@ def head(parts: Sequence[Part], data_bytes: int) -> bytes:
         else struct.pack(">I4s", data_bytes + 8, b"mdat")
     )
     # The index names places in the file, which depend on how long it is, but not the other way round.
-    length = len(_movie(parts, 0, large))
+    created = _seconds_since_1904(recorded)
+    length = len(_movie(parts, 0, large, created))
     base = len(ftyp) + length + len(data)
-    return ftyp + _movie(parts, base, large) + data
+    return ftyp + _movie(parts, base, large, created) + data
 
 
-def _movie(parts: Sequence[Part], base: int, large: bool) -> bytes:
+def _seconds_since_1904(moment: datetime | None) -> int:
+    """As the index has it (ISO/IEC 14496-12, 8.2.2); 0 for what does not fit in."""
+    seconds = 0 if moment is None else int((moment - _EPOCH).total_seconds())
+    return seconds if 0 < seconds < _WIDE else 0
+
+
+def _movie(parts: Sequence[Part], base: int, large: bool, created: int) -> bytes:
     lengths = [_length(part) for part in parts]
-    header = struct.pack(">IIIIIIHH8x", 0, 0, 0, _TICKS, max(lengths), 1 << 16, 1 << 8, 0) + _UNITY
+    header = struct.pack(">5IIHH8x", 0, created, created, _TICKS, max(lengths), 1 << 16, 1 << 8, 0) + _UNITY
     header += bytes(24) + struct.pack(">I", len(parts) + 1)
     tracks = [
         _track(part, number, length, base, large)

@@ -34,7 +34,7 @@ def write(recording: Recording, plan: Plan, picture: Picture, target: Path, prog
     sound = {track: heard(recording.tracks[track.source.index], plan, zero * tick) for track in plan.tracks}
     sound = {track: samples for track, samples in sound.items() if samples[1] > samples[0]}
     laid = _lay(recording, picture, sound, zero * tick)
-    index = head(laid.parts, laid.size)
+    index = head(laid.parts, laid.size, plan.recorded(zero * tick))
     writing = Writing(
         target, [index, *picture.before.payloads], recording.file, laid.pieces, picture.after.payloads
     )
