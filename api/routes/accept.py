@@ -14,6 +14,7 @@ from api.repeats import HEADER, Repeat, repeat_of
 from api.services import Services, services
 from api.views import BatchAccepted, BatchItem, ClipAccepted
 from clipping.errors import InvalidRequest
+from clipping.messages import is_plain_text
 
 blueprint = Blueprint("accept", __name__, url_prefix="/v1/clip")
 
@@ -99,9 +100,13 @@ def _split(entry: object) -> tuple[str | None, object]:
         return None, entry
     rest = dict(entry)
     item_id = rest.pop("client_item_id")
-    if not isinstance(item_id, str) or not 1 <= len(item_id) <= _LONGEST_ITEM_ID or not item_id.isprintable():
+    if (
+        not isinstance(item_id, str)
+        or not 1 <= len(item_id) <= _LONGEST_ITEM_ID
+        or not is_plain_text(item_id)
+    ):
         raise InvalidRequest(
-            f"client_item_id must be a string of 1 to {_LONGEST_ITEM_ID} printable characters",
+            f"client_item_id must be a string of 1 to {_LONGEST_ITEM_ID} characters, none a control",
             field="client_item_id",
         )
     return item_id, rest

@@ -19,7 +19,7 @@ from clipping.clock import parse_rfc3339
 from clipping.cluster import FailoverMode
 from clipping.config import Name
 from clipping.errors import InvalidRequest, NotFound
-from clipping.messages import first_problem
+from clipping.messages import first_problem, is_plain_text
 
 blueprint = Blueprint("admin", __name__, url_prefix="/v1/admin")
 
@@ -32,7 +32,7 @@ _OPERATION_ID = re.compile(r"failover-\d{8}-[0-9a-hjkmnp-tv-z]{16}", re.ASCII)
 
 
 def _plain(text: str) -> str:
-    if not all(character.isprintable() for character in text):
+    if not is_plain_text(text):
         raise ValueError("must not contain control characters")
     return text
 

@@ -12,9 +12,14 @@ from openapi_spec_validator import validate as validate_contract
 from pydantic import BaseModel
 
 import api as package
-from api import views
+from api import queries, views
 from api.app import create_app
+from api.cluster import outcome
+from api.cluster import views as cluster
+from api.cluster.snapshot import AgentWord
+from api.routes import admin
 from clipping import __version__, messages, output
+from clipping.cluster import FailoverMode
 from clipping.config import validate
 
 CONTRACT: dict[str, Any] = yaml.safe_load(
@@ -27,7 +32,20 @@ MODELS: dict[str, type[BaseModel]] = {
     "Output": output.Output,
     "ClipAccepted": views.ClipAccepted,
     "ClipStatus": views.ClipStatus,
+    "BatchAccepted": views.BatchAccepted,
+    "BatchItem": views.BatchItem,
+    "ClipList": views.ClipList,
+    "Stats": views.Stats,
+    "Cluster": cluster.ClusterView,
+    "AgentStatus": cluster.AgentStatus,
+    "Pause": cluster.PauseView,
+    "PauseState": cluster.PauseState,
+    "Failover": cluster.FailoverView,
+    "FailoverRequest": admin.FailoverRequest,
+    "PauseRequest": admin.PauseRequest,
+    "ResumeRequest": admin.ResumeRequest,
     "Download": views.Download,
+    "AgentWords": views.AgentWords,
     "Health": views.Health,
     "Error": views.ErrorBody,
     "ErrorDetail": views.ErrorDetail,
@@ -70,7 +88,7 @@ def test_every_route_is_written_down_and_every_written_route_is_there(tmp_path: 
 def test_a_model_has_the_fields_that_are_written(name: str) -> None:
     schema, fields = SCHEMAS[name], MODELS[name].model_fields
     assert set(schema["properties"]) == set(fields)
-    if name in ("ClipRequest", "Output"):
+    if name == "Output" or name.endswith("Request"):
         required = {key for key, field in fields.items() if field.is_required()}
     else:  # an answer leaves out what is absent, and nothing else
         required = {
@@ -94,7 +112,11 @@ def test_a_model_has_the_fields_that_are_written(name: str) -> None:
         (SCHEMAS["Output"]["properties"]["quality"]["enum"], output.Quality),
         (SCHEMAS["Output"]["properties"]["video_codec"]["enum"], output.VideoCodec),
         (SCHEMAS["Output"]["properties"]["container"]["enum"], output.ContainerName),
-        (SCHEMAS["ClipStatus"]["properties"]["status"]["enum"], messages.Status),
+        (SCHEMAS["Status"]["enum"], messages.Status),
+        (SCHEMAS["Failover"]["properties"]["state"]["enum"], outcome.FailoverState),
+        (SCHEMAS["FailoverRequest"]["properties"]["mode"]["enum"], FailoverMode),
+        (SCHEMAS["AgentStatus"]["properties"]["status"]["enum"], AgentWord),
+        (SCHEMAS["Stats"]["properties"]["period"]["enum"], queries.Period),
         (SCHEMAS["ClipStatus"]["properties"]["stage"]["enum"], messages.Stage),
     ],
 )
@@ -104,7 +126,8 @@ def test_the_words_are_the_same(written: list[str], meant: Any) -> None:
 
 def test_patterns_and_defaults_are_the_same() -> None:
     assert SCHEMAS["RequestId"]["pattern"] == messages.REQUEST_ID
-    assert SCHEMAS["ClipRequest"]["properties"]["hand_id"]["pattern"] == messages.HAND_ID
+    assert SCHEMAS["HandId"]["pattern"] == messages.HAND_ID
+    assert SCHEMAS["Reason"]["pattern"] == messages.PLAIN_TEXT
     for name, field in messages.ClipRequest.model_fields.items():
         written = SCHEMAS["ClipRequest"]["properties"][name]
         if "default" in written:
