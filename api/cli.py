@@ -13,7 +13,7 @@ from pathlib import Path
 from api.app import create_app
 from api.db import schema
 from api.db.engine import Database
-from api.serving import MAX_CONNECTIONS, Server, allow_open_files, bind, url_of
+from api.serving import Server, allow_open_files, bind, check_address, url_of
 from clipping import __version__
 from clipping.config import Config, load
 from clipping.exits import EXIT_OK, exit_code
@@ -21,8 +21,6 @@ from clipping.log import get_logger, set_up
 
 STOP_SECONDS = 5.0
 """How long a stop waits for messages in hand, after the last answer."""
-_OTHER_FILES = 300
-"""Databases, Pub/Sub, logs. A connection may need a second file, for a large body."""
 
 log = get_logger(__name__)
 
@@ -80,13 +78,14 @@ def prepare(config: Config) -> None:
 def _serve(config: Config, *, as_json: bool) -> int:
     prepare(config)
     bound = bind(config.api.host, config.api.port)
+    check_address(config.api, [bound.getsockname()[0]])
     url = url_of(bound)
     if config.api.port == 0 and "public_url" not in config.api.model_fields_set:
         # Nobody could have written the port into the configuration.
         config = config.model_copy(update={"api": config.api.model_copy(update={"public_url": url})})
     app = create_app(config)
     services = app.extensions["clipping"]
-    allow_open_files(2 * MAX_CONNECTIONS + config.api.event_streams + _OTHER_FILES)
+    allow_open_files(config.api.event_streams)
     server = Server(app, bound, threads=config.api.threads, trusted_proxies=config.api.trusted_proxies)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import resource
 import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Flask
@@ -14,7 +16,8 @@ from waitress import wasyncore
 from waitress.server import TcpWSGIServer, create_server
 
 from api.channel import Channel
-from clipping.errors import ClippingError
+from clipping.config import Api
+from clipping.errors import ClippingError, ConfigurationError
 from clipping.log import get_logger
 
 MAX_BODY_BYTES = 16 << 20
@@ -26,6 +29,8 @@ MAX_HEADER_BYTES = 32_768
 DRAIN_SECONDS = 5.0
 """How long a stop waits for the answers that are under way; long downloads are cut off after it."""
 _LOOP_SECONDS = 1.0
+_OTHER_FILES = 300
+"""Databases, Pub/Sub, logs. A connection may need a second file, for a large body."""
 
 log = get_logger(__name__)
 
@@ -50,6 +55,13 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise CannotListen(f"can't listen on {host} port {port}: {error.strerror or error}") from None
     return bound
+
+
+def check_address(api: Api, addresses: Sequence[str]) -> None:
+    """Raises `ConfigurationError` when anybody could reach a service that asks nobody for a key."""
+    outside = [each for each in addresses if not ipaddress.ip_address(each).is_loopback]
+    if outside and not api.keys and api.oidc is None:
+        raise ConfigurationError([f"api: keys or oidc are required to listen on {', '.join(outside)}"])
 
 
 def url_of(bound: socket.socket) -> str:
@@ -83,13 +95,18 @@ class Server:
         )
         self._server.channel_class = Channel
 
-    def run(self) -> None:
-        """Serve until `stop`, then finish the answers that are under way."""
+    def run(self, every_turn: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`, then finish the answers that are under way.
+
+        `every_turn` is called at least once a second, also meanwhile.
+        """
         while not self._stopping.is_set():
+            every_turn()
             self._turn()
         wasyncore.dispatcher.close(self._server)  # no new connections; the open ones stay
         give_up = time.monotonic() + DRAIN_SECONDS
         while self._busy() and time.monotonic() < give_up:
+            every_turn()
             self._turn()
         self._server.task_dispatcher.shutdown(timeout=1)
         wasyncore.close_all(self._server._map)
@@ -115,8 +132,9 @@ def _trust(proxies: int) -> dict[str, Any]:
     return {"trusted_proxy": "*", "trusted_proxy_count": proxies, "trusted_proxy_headers": headers}
 
 
-def allow_open_files(wanted: int) -> None:
-    """Raise this process's own limit on open files, as far as the system lets it."""
+def allow_open_files(event_streams: int) -> None:
+    """Raise this process's own limit on open files to what it may need, as far as the system lets it."""
+    wanted = 2 * MAX_CONNECTIONS + event_streams + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

@@ -1,31 +1,13 @@
-"""For gunicorn: `gunicorn --worker-class gthread --threads 16 'api.wsgi:application()'`.
-
-Not with `--preload`: threads and connections do not survive a fork, so each worker makes its own. The
-configuration is the file that `CLIPPING_CONFIG` names, and `CLIPPING_SECTION__KEY` variables.
-"""
+"""The app as gunicorn's workers load it: `gunicorn --config python:api.gunicorn_settings`."""
 
 from __future__ import annotations
-
-import atexit
-import os
-from pathlib import Path
 
 from flask import Flask
 
 from api.app import create_app
-from api.cli import STOP_SECONDS, prepare
-from clipping.config import load
-from clipping.log import set_up
+from api.configuration import configuration
 
 
 def application() -> Flask:
-    """The app with its threads at work, for this process. Raises `ConfigurationError`."""
-    path = os.environ.get("CLIPPING_CONFIG")
-    config = load(Path(path) if path else None)
-    set_up(config.log.format, config.log.level, identifier="clipping-api")
-    prepare(config)
-    app = create_app(config)
-    services = app.extensions["clipping"]
-    services.start()
-    atexit.register(services.stop, STOP_SECONDS)
-    return app
+    """The app of one worker; `api.worker` starts and stops its threads. Raises `ConfigurationError`."""
+    return create_app(configuration())

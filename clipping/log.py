@@ -72,8 +72,8 @@ def set_up(
     else:
         handler.setFormatter(_TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # The Google clients log every request at debug, and grpc's own chatter is of no use to an operator.
-    for name in ("google", "urllib3", "grpc", "werkzeug"):
+    # The Google clients log every request at debug, and the others chatter of no use to an operator.
+    for name in ("google", "urllib3", "grpc", "werkzeug", "alembic.runtime.plugins"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

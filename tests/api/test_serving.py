@@ -19,8 +19,7 @@ import yaml
 
 from clipping.store.local import LocalStore
 from tests.api.conftest import MakeApi
-from tests.api.process import CLIENT, ApiProcess
-from tests.support.waiting import eventually
+from tests.api.process import ApiProcess
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -174,46 +173,3 @@ def test_an_idle_connection_does_not_hold_up_the_stop(make_api: MakeApi) -> None
         began = time.monotonic()
         assert api.stop() == 0
         assert time.monotonic() - began < 15
-
-
-def test_gunicorn_serves_it_too(api: ApiProcess, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [sys.executable, "-m", "gunicorn", "--bind", address, "--workers", "2", "--threads", "4"]
-    environ = {
-        **os.environ,
-        "CLIPPING_CONFIG": str(api.folder / "api.yaml"),
-        "CLIPPING_API__DATABASE_URL": f"sqlite:///{tmp_path}/clips.db",
-        "PUBSUB_EMULATOR_HOST": api.emulator,
-    }
-    log = tmp_path / "gunicorn.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen([*command, "api.wsgi:application()"], env=environ, stderr=output)
-    body = {"hand_id": "h", "nas_video_path": f"{api.root}/a.mp4", "start_seconds": 0, "end_seconds": 1}
-    headers = {"Authorization": f"Bearer {CLIENT}"}
-
-    def healthy() -> bool:
-        try:
-            return bool(requests.get(f"http://{address}/health", timeout=30).json()["status"] == "healthy")
-        except requests.ConnectionError:
-            return False
-
-    try:
-        eventually(healthy)
-        for _ in range(10):
-            answer = requests.post(
-                f"http://{address}/v1/clip/request", json=body, headers=headers, timeout=30
-            )
-            assert answer.status_code == 202
-        too_large = requests.post(
-            f"http://{address}/v1/clip/request",
-            data=b"x" * 1_000_001,
-            headers={**headers, "Content-Type": "application/json"},
-            timeout=30,
-        )
-        assert too_large.status_code == 413
-    finally:
-        server.terminate()
-        code = server.wait(60)
-    assert code == 0, log.read_text()
-    assert "Traceback" not in log.read_text()

@@ -1,0 +1,88 @@
+"""gunicorn's settings: `gunicorn --config python:api.gunicorn_settings`.
+
+The address and everything else comes from our own configuration (`CLIPPING_CONFIG` names the file), but for
+the number of workers, which is gunicorn's: `--workers` or `WEB_CONCURRENCY`, one for each core. Several of
+them want a database that takes several writers, PostgreSQL. SQLite works: they take turns.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from api.configuration import configuration
+from clipping.exits import EXIT_OK, exit_code
+from clipping.log import set_up
+
+Result = TypeVar("Result")
+
+
+def _or_exit(work: Callable[[], Result]) -> Result:
+    """What it returns, or the end of this process with our exit code and every problem on stderr."""
+    results: list[Result] = []
+
+    def run() -> int:
+        results.append(work())
+        return EXIT_OK
+
+    if code := exit_code(run):
+        sys.exit(code)
+    return results[0]
+
+
+def _folder_for_counts() -> str:
+    """Where the workers' counts meet, as long as this process, their master, is there."""
+    master, folder = os.getpid(), tempfile.mkdtemp(prefix="clipping-metrics-")
+
+    def remove() -> None:
+        if os.getpid() == master:  # the workers inherit this
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder
+
+
+_config = _or_exit(configuration)
+set_up(_config.log.format, _config.log.level, identifier="clipping-api")
+# prometheus_client looks for this when it is imported, so nothing above may import it.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = _folder_for_counts()
+
+wsgi_app = "api.wsgi:application()"
+worker_class = "api.worker.ApiWorker"
+logger_class = "api.worker.ToOurLog"
+_host = f"[{_config.api.host}]" if ":" in _config.api.host else _config.api.host
+bind = f"{_host}:{_config.api.port}"
+# Threads and connections do not survive a fork, so each worker makes its own.
+preload_app = False
+timeout = 30
+"""A worker whose loop stands still for so long is replaced."""
+graceful_timeout = 20
+"""More than the answers under way and the messages in hand get: see `api.serving` and `api.worker`."""
+control_socket_disable = True
+
+
+def on_starting(_server: Any) -> None:
+    """Once, before the workers: the schema is checked, and SQLite's is brought up to date."""
+    from api.cli import prepare
+
+    _or_exit(lambda: prepare(_config))
+
+
+def when_ready(server: Any) -> None:
+    """gunicorn's command line may have named another address than the configuration, which was checked."""
+    from api.serving import check_address
+
+    addresses = [listener.sock.getsockname()[0] for listener in server.LISTENERS]
+    _or_exit(lambda: check_address(_config.api, addresses))
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """A worker that is gone has no open streams."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
