@@ -15,7 +15,8 @@ from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
 from clipping.messages import CompletionMessage
-from tests.support.stack import RunningStack, children_of
+from tests.support.procs import alive, descendants_of
+from tests.support.stack import RunningStack
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -69,11 +70,11 @@ def test_agent_killed_in_mid_cut(own: RunningStack, nas: Path, monkeypatch: pyte
     request_id = own.ask(nas_video_path=str(nas / "night.mp4"), **long_encode)
     eventually(lambda: in_hand(own, request_id), "the cut to be under way", logs=own.logs)
     before = own.pid("agent-1")
-    helpers = _descendants(before)
+    helpers = descendants_of(before)
     assert helpers, "the cut runs in processes of its own"
     os.kill(before, signal.SIGKILL)
     eventually(
-        lambda: not any(_alive(pid) for pid in helpers),
+        lambda: not any(alive(pid) for pid in helpers),
         "the cut's processes to end with the agent",
         within=5,
     )
@@ -141,9 +142,9 @@ def _kill_and_go_on(own: RunningStack, nas: Path) -> None:
     own.wait(done)
     waiting = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=0, end_seconds=55, mode="encode")
     eventually(lambda: in_hand(own, waiting), "the cut to be under way", logs=own.logs)
-    everything = _descendants(own.process.pid)
+    everything = descendants_of(own.process.pid)
     own.kill()
-    eventually(lambda: not any(_alive(pid) for pid in everything), "all its processes to end", within=90)
+    eventually(lambda: not any(alive(pid) for pid in everything), "all its processes to end", within=90)
     own.start()
     assert own.status(done)["status"] == "completed"
     assert own.wait(waiting, timeout=120)["status"] == "completed"
@@ -164,19 +165,3 @@ def test_two_agents_share_the_work_and_one_can_die(nas: Path, tmp_path: Path) ->
         done = [stack.wait(request_id, timeout=120) for request_id in accepted]
     assert {status["status"] for status in done} == {"completed"}
     assert {status["agent_id"] for status in done} == {"agent-1", "agent-2"}
-
-
-def _descendants(pid: int) -> list[int]:
-    found, todo = [], [pid]
-    while todo:
-        children = children_of(todo.pop())
-        found += children
-        todo += children
-    return found
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

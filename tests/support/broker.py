@@ -37,6 +37,11 @@ class BrokerProcess:
         assert self._process is not None, "the broker is not running"
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not yet stopped."""
+        return self._process is not None
+
     def start(self) -> None:
         """Run it, on the ports of the last run if there was one, and wait until it serves."""
         assert self._process is None, "the broker is running"

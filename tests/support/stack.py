@@ -14,6 +14,7 @@ from typing import Any, Self
 import requests
 import yaml
 
+from tests.support.procs import children_of
 from tests.support.waiting import eventually
 
 START_SECONDS = 90.0
@@ -155,14 +156,3 @@ def _pid_of(needle: str, parent: int) -> int | None:
         except OSError:
             continue
     return None
-
-
-def children_of(parent: int) -> list[int]:
-    """The processes that `parent` started, in any of its threads."""
-    children: list[int] = []
-    for file in Path(f"/proc/{parent}/task").glob("*/children"):
-        try:
-            children += [int(pid) for pid in file.read_text().split()]
-        except OSError:
-            continue
-    return children

@@ -1,0 +1,91 @@
+"""The primary dies, freezes or leaves: the standby takes over, and no request is lost or done twice."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.procs import alive, descendants_of
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+
+LONG = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
+"""A clip that takes some seconds to make."""
+
+
+def test_an_idle_primary_is_killed(cluster: Cluster) -> None:
+    first, second = cluster.nodes
+    before = cluster.observer.epochs()[-1]
+    first.kill()
+    second.becomes("active", logs=cluster.logs)
+    assert cluster.status(cluster.ask())["status"] in ("queued", "processing", "completed")
+    status = cluster.wait(cluster.asked[-1])
+    assert (status["status"], status["agent_id"]) == ("completed", "agent-2")
+    assert cluster.observer.epochs()[-1] == before + 1
+
+    first.start()  # nobody falls back by himself
+    assert first.role == "standby"
+    assert second.leads()
+    cluster.settle()
+
+
+def test_a_primary_is_killed_in_mid_cut(cluster: Cluster) -> None:
+    first, second = cluster.nodes
+    request_id = cluster.ask(**LONG)
+    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    helpers = descendants_of(first.pid)
+    assert helpers, "the cut runs in processes of its own"
+    first.kill()
+    eventually(lambda: not any(alive(pid) for pid in helpers), "ffmpeg to end with the agent", within=10)
+    status = cluster.wait(request_id, within=120)
+    assert (status["status"], status["agent_id"]) == ("completed", "agent-2")
+    assert second.leads()
+    cluster.settle()
+
+
+def test_a_primary_is_frozen_and_wakes_when_another_leads(cluster: Cluster) -> None:
+    first, second = cluster.nodes
+    request_id = cluster.ask(**LONG)
+    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    first.signal(signal.SIGSTOP)
+    second.becomes("active", logs=cluster.logs)
+    assert cluster.wait(request_id, within=120)["agent_id"] == "agent-2"
+    first.signal(signal.SIGCONT)
+    first.becomes("standby", logs=cluster.logs)
+    eventually(
+        lambda: not first.spool(), "the clip that is not its any more to be dropped", logs=cluster.logs
+    )
+    cluster.settle()
+    assert {one.agent_id for one in cluster.witness.seen} == {"agent-2"}, "it published nothing on waking"
+
+
+def test_a_stop_in_mid_cut_finishes_the_clip_and_hands_over(cluster: Cluster) -> None:
+    first, second = cluster.nodes
+    request_id = cluster.ask(**LONG)
+    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    assert first.stop() == 0
+    ended = time.monotonic()
+    second.becomes("active", logs=cluster.logs)
+    assert time.monotonic() - ended < 10
+    status = cluster.wait(request_id, within=20)
+    assert (status["status"], status["agent_id"], status["attempt"]) == ("completed", "agent-1", 1)
+    cluster.settle()
+
+
+def test_a_stop_with_too_little_time_gives_the_clip_back(clusters: Callable[..., Cluster]) -> None:
+    cluster = clusters(over={"ha": {"drain_seconds": 0.1}})
+    first, second = cluster.nodes
+    request_id = cluster.ask(**LONG)
+    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    begun = time.monotonic()
+    assert first.stop() == 0
+    assert time.monotonic() - begun < 20
+    assert first.spool() == []
+    second.becomes("active", logs=cluster.logs)
+    assert cluster.wait(request_id, within=120)["agent_id"] == "agent-2"
+    cluster.settle()

@@ -1,0 +1,219 @@
+"""A cluster as a test drives it: broker, API and agents, each a process that nobody restarts."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+
+from clipping.config import overlay, validate
+from clipping.store.open import open_store
+from embedded.layout import Layout, free_port
+from tests.support.agent_node import AgentNode
+from tests.support.broker import BrokerProcess
+from tests.support.observer import StoreObserver, Witness
+from tests.support.procs import with_variable
+from tests.support.waiting import eventually
+
+START_SECONDS = 90.0
+HTTP_SECONDS = 60.0
+MARK = "CLIPPING_TEST_CLUSTER"
+"""Every process of a cluster inherits it, so that those which were left behind are found."""
+REDELIVERY = {"lease_seconds": 10, "retry_min_seconds": 0, "retry_max_seconds": 1}
+"""Within seconds, so that a test of a killed agent need not wait a minute."""
+CLUSTER = "local"
+END = ("completed", "failed", "cancelled")
+
+
+class Cluster:
+    """Starts on construction; `with` stops it. `nodes[0]` leads when nothing has happened yet."""
+
+    def __init__(
+        self,
+        folder: Path,
+        nas: Path,
+        *,
+        agents: int = 2,
+        over: Mapping[str, Any] | None = None,
+        each: Mapping[int, Mapping[str, Any]] | None = None,
+        environ: Mapping[str, str] | None = None,
+        each_environ: Mapping[int, Mapping[str, str]] | None = None,
+        start: bool = True,
+    ) -> None:
+        """`over` is laid over every configuration, `each[n]` over the n-th agent's; so the environments."""
+        self.folder, self.nas = folder, nas
+        self._token = secrets.token_hex(8)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.broker = BrokerProcess(folder / "broker")
+        self._environ = {
+            MARK: self._token,
+            "PUBSUB_EMULATOR_HOST": self.broker.host_port,
+            "GRPC_ENABLE_FORK_SUPPORT": "0",
+            **(environ or {}),
+        }
+        layout = Layout(folder / "data")
+        self._keys = layout.keys()
+        port = free_port()
+        base = {"pubsub": REDELIVERY, "ha": {"mode": "primary-standby"}, "limits": {"requests_per_minute": 0}}
+        self.tree = layout.tree(
+            nas_roots=[nas], port=port, over=overlay(base, over or {}), keys=self._keys, agents=agents
+        )
+        self.config = validate(self.tree)
+        self.nodes = []
+        for number in range(agents):
+            tree = layout.agent_tree(self.tree, f"agent-{number + 1}", rank=number)
+            tree = overlay(tree, (each or {}).get(number, {}))
+            own = {**self._environ, **(each_environ or {}).get(number, {})}
+            self.nodes.append(AgentNode(f"agent-{number + 1}", tree, folder, own))
+        self._api_config = layout.write("api", self.tree)
+        self._api_log = folder / "api.log"
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Bearer {self._keys.client}"
+        self.admin = requests.Session()
+        self.admin.headers["Authorization"] = f"Bearer {self._keys.admin}"
+        self.asked: list[str] = []
+        self._api: subprocess.Popen[bytes] | None = None
+        try:
+            self._provision()
+            self.witness = Witness(self.broker.host_port, self.config.pubsub.project)
+            self.store = open_store(self.config)
+            self.observer = StoreObserver(self.store, CLUSTER)
+            self.start_api()
+            if start:
+                self.start_agents()
+        except BaseException:
+            self.close()
+            raise
+
+    def _provision(self) -> None:
+        command = [sys.executable, "-m", "agent.cli", "provision", "--config", str(self._api_config)]
+        environ = {**os.environ, **self._environ}
+        subprocess.run(command, env=environ, check=True, timeout=90, stdout=subprocess.DEVNULL)
+
+    def start_api(self) -> None:
+        command = [sys.executable, "-m", "api.cli", "serve", "--config", str(self._api_config), "--json"]
+        with self._api_log.open("ab") as log:
+            self._api = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **self._environ}
+            )
+        assert self._api.stdout is not None
+        readable, _, _ = select.select([self._api.stdout], [], [], START_SECONDS)
+        line = self._api.stdout.readline() if readable else b""
+        assert line, f"the API did not start: {self._api_log.read_text()[-3000:]}"
+        self.url = str(json.loads(line)["url"])
+
+    def start_agents(self) -> None:
+        """All of them, the first one first: it then leads."""
+        self.nodes[0].launch()
+        eventually(lambda: self.nodes[0].leads() or not self.nodes[0].runs, "the first agent", logs=self.logs)
+        for node in self.nodes[1:]:
+            node.launch()
+        for node in self.nodes:
+            node.wait_ready()
+
+    def leader(self, *, within: float = 60.0) -> AgentNode:
+        """The one that leads, once one does."""
+        found: AgentNode = eventually(
+            lambda: next((node for node in self.nodes if node.runs and node.leads()), None),
+            "somebody to lead",
+            within=within,
+            logs=self.logs,
+        )
+        return found
+
+    def ask(self, name: str = "night.mp4", **fields: Any) -> str:
+        """Post a request that has to be taken; its id."""
+        body = {"hand_id": "hand-1", "nas_video_path": str(self.nas / name)}
+        body |= {"start_seconds": 1, "end_seconds": 3, **fields}
+        answer = self.session.post(f"{self.url}/v1/clip/request", json=body, timeout=HTTP_SECONDS)
+        assert answer.status_code == 202, answer.text
+        self.asked.append(str(answer.json()["request_id"]))
+        return self.asked[-1]
+
+    def status(self, request_id: str) -> dict[str, Any]:
+        answer = self.session.get(f"{self.url}/v1/clip/{request_id}/status", timeout=HTTP_SECONDS)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def wait(self, request_id: str, *states: str, within: float = 60.0) -> dict[str, Any]:
+        """The status when it is one of `states` (default: any end)."""
+        wanted = states or END
+
+        def look() -> dict[str, Any] | None:
+            status = self.status(request_id)
+            return status if status["status"] in wanted else None
+
+        found: dict[str, Any] = eventually(
+            look, f"{request_id} to be {' or '.join(wanted)}", within=within, every=0.1, logs=self.logs
+        )
+        return found
+
+    def in_hand(self, node: AgentNode, request_id: str) -> bool:
+        """Whether this agent is cutting this clip."""
+        health = node.health() or {"in_flight": []}
+        return any(
+            clip["request_id"] == request_id and clip["stage"] == "cutting" for clip in health["in_flight"]
+        )
+
+    def objects(self, request_id: str) -> list[str]:
+        return [key for key in self.observer.versions if request_id in key]
+
+    def logs(self) -> str:
+        """The end of every process's log, for a failing test's message."""
+        api = (
+            f"\n--- api\n{self._api_log.read_text(errors='replace')[-2000:]}"
+            if self._api_log.exists()
+            else ""
+        )
+        return api + "".join(node.tail() for node in self.nodes)
+
+    def settle(self) -> None:
+        """What every fault has to leave behind: each request ended once, nothing overwritten, epochs that
+        only grew, and after the end no process."""
+        ends = {request_id: self.wait(request_id, within=90)["status"] for request_id in self.asked}
+        told = self.witness.completions()
+        for request_id, status in ends.items():
+            assert {how for (who, how) in told if who == request_id} == {status}, (request_id, status, told)
+            expected = 1 if status == "completed" else 0
+            assert len(self.objects(request_id)) == expected, (request_id, status, self.objects(request_id))
+            assert self.status(request_id)["status"] == status
+        self.observer.check()
+        self.close()
+        eventually(lambda: not with_variable(MARK, self._token), "every process to end", within=20)
+
+    def close(self) -> None:
+        for node in self.nodes:
+            if node.runs:
+                node.signal(signal.SIGCONT)
+                node.signal(signal.SIGTERM)
+        for node in self.nodes:
+            node.close()
+        if self._api is not None and self._api.poll() is None:
+            self._api.terminate()
+            self._api.wait(30)
+            assert self._api.stdout is not None
+            self._api.stdout.close()
+        for name in ("observer", "witness"):
+            part = self.__dict__.get(name)
+            if part is not None:
+                part.close()
+        self.session.close()
+        self.admin.close()
+        if self.broker.runs:
+            self.broker.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

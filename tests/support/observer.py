@@ -1,0 +1,115 @@
+"""Watches a cluster from aside, for what must never happen: an epoch that goes back, a clip that changes."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.api_core.exceptions import DeadlineExceeded, GoogleAPICallError
+from google.auth.credentials import AnonymousCredentials
+from google.pubsub_v1 import SubscriberClient
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+
+from clipping.cluster import BrokenDocument, Lease, lease_key
+from clipping.errors import StoreUnavailable
+from clipping.messages import CompletionMessage
+from clipping.store.port import Store
+
+LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One version of the lease."""
+
+    epoch: int
+    state: str
+    holder: str
+    instance: str
+
+
+class StoreObserver:
+    """Looks at the lease and at every clip ten times a second, in a thread of its own."""
+
+    def __init__(self, store: Store, cluster: str) -> None:
+        self._store, self._key = store, lease_key(cluster)
+        self._stop = threading.Event()
+        self.history: list[Seen] = []
+        self.versions: dict[str, set[str]] = {}
+        self._thread = threading.Thread(target=self._run, name="store-observer", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+    def epochs(self) -> list[int]:
+        """In the order in which they were seen, without repetitions."""
+        found: list[int] = []
+        for seen in self.history:
+            if not found or found[-1] != seen.epoch:
+                found.append(seen.epoch)
+        return found
+
+    def check(self) -> None:
+        """Fails when an epoch went back, when one epoch had two leaders, or a clip was overwritten."""
+        epochs = self.epochs()
+        assert epochs == sorted(set(epochs)), f"epochs went back: {self.history}"
+        leaders: dict[int, set[str]] = {}
+        for seen in self.history:
+            if seen.state == "held":
+                leaders.setdefault(seen.epoch, set()).add(seen.instance)
+        assert all(len(who) == 1 for who in leaders.values()), f"two leaders of one epoch: {self.history}"
+        overwritten = {key: found for key, found in self.versions.items() if len(found) > 1}
+        assert not overwritten, f"overwritten: {overwritten}"
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            try:
+                self._look()
+            except (StoreUnavailable, BrokenDocument):
+                continue
+
+    def _look(self) -> None:
+        for info in self._store.list("clips/").objects:
+            self.versions.setdefault(info.key, set()).add(info.version)
+        found = self._store.get(self._key)
+        if found is not None:
+            lease = Lease.from_json(found[0])
+            seen = Seen(lease.epoch, lease.state, lease.holder, lease.instance)
+            if not self.history or self.history[-1] != seen:
+                self.history.append(seen)
+
+
+class Witness:
+    """A subscription of its own on `clipping-complete`: sees every completion that any agent publishes."""
+
+    def __init__(self, host_port: str, project: str) -> None:
+        self._channel = grpc.insecure_channel(host_port)
+        transport = SubscriberGrpcTransport(channel=self._channel, credentials=AnonymousCredentials())
+        self._client = SubscriberClient(transport=transport)
+        self._path = f"projects/{project}/subscriptions/witness"
+        topic = f"projects/{project}/topics/clipping-complete"
+        self._client.create_subscription(name=self._path, topic=topic, timeout=30)
+        self.seen: list[CompletionMessage] = []
+
+    def completions(self) -> Counter[tuple[str, str]]:
+        """How often each request was told to have ended in which way so far: `(request_id, status)`."""
+        while received := self._pull():
+            self.seen += [CompletionMessage.from_json(one.message.data) for one in received]
+            ids = [one.ack_id for one in received]
+            self._client.acknowledge(subscription=self._path, ack_ids=ids, timeout=10)
+        return Counter((one.request_id, one.status) for one in self.seen)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _pull(self) -> list[Any]:
+        try:
+            answer = self._client.pull(subscription=self._path, max_messages=1000, timeout=2, retry=None)
+        except (DeadlineExceeded, GoogleAPICallError):
+            return []
+        return list(answer.received_messages)
