@@ -10,7 +10,7 @@ from http import HTTPStatus
 import requests
 
 from clipping.client.events import Message, Reader, StreamBroken
-from clipping.client.failures import ClientError, NoAnswer, Unavailable, WaitedTooLong
+from clipping.client.failures import NoAnswer, Unavailable, WaitedTooLong
 from clipping.client.results import Event
 from clipping.client.transport import Retries, Transport
 
@@ -31,34 +31,49 @@ def watch(
     `WaitedTooLong`.
     """
     give_up = None if timeout is None else time.monotonic() + timeout
-    reader, misses, refusals, since = Reader(last_event_id), 0, 0, time.monotonic()
+    reader, patience = Reader(last_event_id), _Patience()
     while True:
-        asked: float | None = None
-        failure: ClientError
         try:
             for event in _one_stream(transport, path, reader, give_up):
-                misses, refusals, since = 0, 0, time.monotonic()
+                patience.renew()
                 yield event
                 if event.final:
                     return
-            failure = NoAnswer("the service ends its event streams before the end of what they tell of")
+            broke_off: NoAnswer | Unavailable = NoAnswer("the event streams end too early")
         except _SeenToTheEnd:
             return
-        except NoAnswer as error:
-            failure = error
-        except Unavailable as error:
-            failure, asked, refusals = error, error.retry_after, refusals + 1
-        misses += 1
-        wait = max(reader.retry_seconds or 0.0, _RECONNECTING.wait_before(misses, asked=asked))
-        soon = time.monotonic() + wait
-        if (
-            max(misses - _RECONNECTING.tries, refusals - _REFUSALS) >= 0
-            or soon - since > _RECONNECTING.within_seconds
-        ):
-            raise failure
-        if give_up is not None and soon > give_up:
+        except (NoAnswer, Unavailable) as error:
+            broke_off = error
+        wait = max(reader.retry_seconds or 0.0, patience.wait_after(broke_off))
+        if give_up is not None and time.monotonic() + wait > give_up:
             raise WaitedTooLong(f"the end was not told of within {timeout:g} s")
         time.sleep(wait)
+
+
+class _Patience:
+    """With streams that break off or don't come about, since the last event."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """An event came."""
+        self._misses = self._refusals = 0
+        self._since = time.monotonic()
+
+    def wait_after(self, failure: NoAnswer | Unavailable) -> float:
+        """Seconds before the next try; raises `failure` when there should be none."""
+        asked = None
+        self._misses += 1
+        if isinstance(failure, Unavailable):
+            self._refusals += 1
+            asked = failure.retry_after
+        wait = _RECONNECTING.wait_before(self._misses, asked=asked)
+        waited = time.monotonic() + wait - self._since
+        enough = self._misses >= _RECONNECTING.tries or self._refusals >= _REFUSALS
+        if enough or waited > _RECONNECTING.within_seconds:
+            raise failure
+        return wait
 
 
 class _SeenToTheEnd(Exception):

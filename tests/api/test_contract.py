@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +20,7 @@ from api.cluster import views as cluster
 from api.cluster.snapshot import AgentWord
 from api.routes import admin
 from clipping import __version__, messages, output
+from clipping.client import NewClip, results
 from clipping.cluster import FailoverMode
 from clipping.config import validate
 
@@ -99,6 +101,37 @@ def test_a_model_has_the_fields_that_are_written(name: str) -> None:
     assert set(schema["required"]) == required
     forbids = MODELS[name].model_config.get("extra") == "forbid"
     assert (schema.get("additionalProperties") is False) == forbids
+
+
+RESULTS: dict[str, type[BaseModel]] = {
+    "ClipAccepted": results.Accepted,
+    "BatchAccepted": results.Batch,
+    "BatchItem": results.BatchItem,
+    "ErrorDetail": results.Problem,
+    "ClipStatus": results.ClipStatus,
+    "ClipList": results.ClipPage,
+    "Download": results.Download,
+    "Stats": results.Stats,
+    "Cluster": results.Cluster,
+    "AgentStatus": results.Agent,
+    "Pause": results.Pause,
+    "PauseState": results.PauseState,
+    "Failover": results.Failover,
+    "Health": results.Health,
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_client_understands_what_is_written(name: str) -> None:
+    schema, fields = SCHEMAS[name], RESULTS[name].model_fields
+    assert set(fields) == set(schema["properties"])
+    demanded = {key for key, field in fields.items() if field.is_required()}
+    assert demanded <= set(schema["required"])
+
+
+def test_the_client_asks_for_all_that_is_written() -> None:
+    fields = {field.name for field in dataclasses.fields(NewClip)} - {"more"}
+    assert fields == set(SCHEMAS["BatchClip"]["properties"])
 
 
 @pytest.mark.parametrize(
