@@ -16,6 +16,7 @@ from agent.cutting.media import MediaInfo, StreamInfo
 from agent.cutting.outcome import Outcome, Sound
 from agent.cutting.output_rates import FIRST_SHARE, Rates, rates, second_share
 from agent.cutting.plan import Plan, without_silent
+from agent.cutting.process.limits import most_memory
 from agent.cutting.recipe import Means, encode_arguments, frames_of_rate
 from agent.cutting.spec import Order
 from clipping.errors import EncoderFailed, OutputTooLarge
@@ -145,7 +146,7 @@ class _Encode:
             limits=ffmpeg.Limits(
                 file_bytes=max(_MOST_BYTES_AT_LEAST, int(_MOST_BYTES_A_SECOND * seconds)),
                 # A card's driver maps far more than it ever uses.
-                memory_bytes=None if self._encoder in CARD.values() else ffmpeg.most_memory(),
+                memory_bytes=None if self._encoder in CARD.values() else most_memory(),
             ),
             progress=climbed,
             started=self._started,

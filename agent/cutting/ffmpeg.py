@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from agent.cutting.climb import Climb
+from agent.cutting.process.limits import first_to_go, limit
 from agent.cutting.process.watch import work_done
 from clipping.errors import EncoderFailed, NoSpace, SourceUnavailable
 
@@ -25,9 +26,6 @@ _KEPT_LINES = 20
 _QUERY_SECONDS = 30
 _LOOK_SECONDS = 0.5
 """Between two looks at a run that says nothing."""
-_MEMORY_SHARE = 0.75
-_KILLED_FIRST = "700"
-"""When memory runs out the kernel ends the encode, not the daemon (proc(5), oom_score_adj)."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +98,6 @@ def filters(program: Path) -> frozenset[str]:
     return frozenset(words[1] for words in lines if len(words) >= 3 and "->" in words[2])
 
 
-def most_memory() -> int:
-    """How much of this machine's memory one run may have, in bytes."""
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _MEMORY_SHARE)
-
-
 def run(
     command: Sequence[str],
     *,
@@ -156,23 +149,10 @@ def _limit(pid: int, limits: Limits) -> bool:
     before, _ = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     lower = before != resource.RLIM_INFINITY and before <= limits.file_bytes
     if not lower:
-        _set_limit(pid, resource.RLIMIT_FSIZE, limits.file_bytes)
-    if limits.memory_bytes is not None:
-        _set_limit(pid, resource.RLIMIT_DATA, limits.memory_bytes)
-    try:
-        Path(f"/proc/{pid}/oom_score_adj").write_text(_KILLED_FIRST)
-    except OSError:
-        pass  # it has ended already, or this kernel does not let us
+        limit(pid, resource.RLIMIT_FSIZE, limits.file_bytes)
+    limit(pid, resource.RLIMIT_DATA, limits.memory_bytes)
+    first_to_go(pid)
     return not lower
-
-
-def _set_limit(pid: int, kind: int, most: int) -> None:
-    try:
-        _, hard = resource.prlimit(pid, kind)
-        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.prlimit(pid, kind, (allowed, hard))
-    except ProcessLookupError:
-        pass  # it has ended already
 
 
 def _follow(pid: int, stdout: IO[bytes], climb: Climb, progress: Callable[[float], None]) -> None:

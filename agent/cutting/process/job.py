@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -10,8 +11,9 @@ import threading
 import traceback
 from typing import NoReturn
 
+from agent.cutting.process.limits import first_to_go, limit, most_memory
 from agent.cutting.process.protocol import Done, Failed, Run, receive, send
-from clipping.errors import ClippingError
+from clipping.errors import ClippingError, EncoderFailed
 
 
 class JobCrashed(Exception):
@@ -29,6 +31,8 @@ def become(channel: socket.socket, run: Run) -> NoReturn:
             os.setpgid(0, 0)
         except PermissionError:
             pass  # the server was first
+        first_to_go(os.getpid())
+        limit(os.getpid(), resource.RLIMIT_DATA, most_memory())
         threading.Thread(target=_die_with_daemon, args=(channel,), name="daemon-watch", daemon=True).start()
         code = _work(channel, run)
     finally:
@@ -42,6 +46,9 @@ def _work(channel: socket.socket, run: Run) -> int:
         value = run.function(channel, *run.arguments)
     except ClippingError as error:
         send(channel, Failed(error))
+        return 1
+    except MemoryError:
+        send(channel, Failed(EncoderFailed(f"The cut needed more than {most_memory() >> 20} MB of memory.")))
         return 1
     except Exception:  # noqa: BLE001 - the process's root: the daemon decides what a bug means
         send(channel, Failed(JobCrashed(traceback.format_exc())))

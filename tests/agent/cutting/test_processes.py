@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
+from agent.cutting.process.client import ForkServer
+from agent.cutting.process.limits import most_memory
+from agent.cutting.process.protocol import Done, Failed
 from clipping.errors import Cancelled, ClippingError, EncoderFailed, NoSpace, SourceUnavailable, TimeLimit
 from clipping.messages import Mode, Stage
 from tests.support.media import Recording, make
+from tests.support.waiting import eventually
 
 LONG = Recording("mkv", seconds=600, gop=250, video=("-c:v", "mpeg2video", "-qscale:v", "2", "-g", "250"))
 """Takes many seconds to encode."""
@@ -330,6 +337,27 @@ def test_a_full_disk_is_told_as_such_and_leaves_nothing(spool: Path) -> None:
         )
         assert answer.stdout.splitlines()[-1].startswith(f"failed {NoSpace.__name__}")
         assert list(spool.iterdir()) == []
+
+
+def hungry(channel: socket.socket, size: int) -> int:
+    """A job that asks for so many bytes, which are never touched."""
+    return len(np.zeros(size, np.uint8))
+
+
+def test_a_job_that_wants_too_much_memory_says_so_and_ends() -> None:
+    server = ForkServer(preload=__name__)
+    server.start()
+    try:
+        answers = []
+        for size in (1_000_000, most_memory() + 1):
+            with closing(server.run(hungry, size)) as job:
+                answers.append(eventually(lambda: next(job.messages(1), None), within=PATIENCE))
+    finally:
+        server.close()
+    assert isinstance(answers[0], Done)
+    assert isinstance(answers[1], Failed)
+    assert isinstance(answers[1].error, EncoderFailed)
+    assert "memory" in answers[1].error.message
 
 
 def test_many_cuts_at_once(engine: Engine, tmp_path: Path) -> None:
