@@ -1,0 +1,89 @@
+"""kill -9 at any moment: what was accepted is completed, and nothing is made twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from api.db.tables import Clip
+from tests.api.conftest import MakeApi, migrated
+from tests.api.crowd import Call, Crowd
+from tests.api.process import CLIENT, ApiProcess
+from tests.api.workers import Workers
+from tests.support.postgres import PostgresServer
+from tests.support.waiting import eventually
+
+REQUESTS = 1_000
+CALLERS = 100
+KILLS = 6
+SEED = 20261120
+
+
+def calls(api: ApiProcess) -> list[Call]:
+    """Every second one has a key, and is sent again when no answer comes."""
+    body = {"nas_video_path": f"{api.root}/table.mp4", "start_seconds": 1, "end_seconds": 31}
+    modes = ("copy", "encode")
+    return [
+        Call({**body, "hand_id": f"hand-{n}", "mode": modes[n % 3 == 0]}, key=f"key-{n}" if n % 2 else None)
+        for n in range(REQUESTS)
+    ]
+
+
+def rows(api: ApiProcess) -> dict[str, tuple[str, str]]:
+    """Each request's hand and status."""
+    with api.database() as database, database.read() as session:
+        found = session.execute(select(Clip.request_id, Clip.hand_id, Clip.status))
+        return {request_id: (hand_id, status) for request_id, hand_id, status in found}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_was_accepted_survives_kill_9(
+    make_api: MakeApi, request: pytest.FixtureRequest, kind: str
+) -> None:
+    over: dict[str, Any] = {"limits": {"requests_per_minute": 0}, "pubsub": {"lease_seconds": 10}}
+    if kind == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        over["api"] = {"database_url": migrated(server.database())}
+    api = make_api(**over)
+    chance = random.Random(SEED)
+    crowd = Crowd([api.url], CLIENT, calls(api), CALLERS, SEED)
+    with Workers(api, slots=8) as workers:
+        began = time.monotonic()
+        crowd.start()
+        kills = 0
+        while crowd.busy and kills < KILLS:
+            time.sleep(chance.uniform(0.1, 0.8))
+            api.kill()
+            kills += 1
+            api.start()
+        crowd.join()
+        accepted = set(crowd.ids.values())
+        took = time.monotonic() - began
+
+        def completed() -> bool:
+            return {status for _, status in rows(api).values()} == {"completed"}
+
+        assert eventually(completed, "every clip to be completed", within=100, every=0.5)
+        assert eventually(lambda: api.counts()["outbox"] == 0)
+        delivered, cut = sum(workers.seen.values()), len(workers.seen)
+
+    found = rows(api)
+    with_key = [place for place in range(REQUESTS) if place % 2]
+    print(
+        f"\n{kind}: {kills} kills in {took:.0f} s; outcomes {dict(crowd.outcomes)}; "
+        f"accepted {len(accepted)}, rows {len(found)}, completed {len(found)}; "
+        f"deliveries {delivered}, clips cut {cut}, adopted {delivered - cut}"
+    )
+    assert kills == KILLS
+    assert accepted <= set(found)
+    assert set(workers.seen) == set(found)
+    # Each call with a key was answered in the end, and has one clip, however often it was sent.
+    assert all(place in crowd.ids for place in with_key)
+    assert len({hand_id for hand_id, _ in found.values()}) == len(found)
+    assert api.counts()["parked_messages"] == 0
