@@ -1,0 +1,188 @@
+"""The client against the real service."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from clipping.client import (
+    Client,
+    Conflict,
+    NewClip,
+    NotAllowed,
+    NotFound,
+    Refused,
+    Retries,
+    WaitedTooLong,
+)
+from tests.api.cluster.documents import Agents
+from tests.api.cluster.test_admin_routes import agents_of, obeying
+from tests.api.conftest import MakeApi
+from tests.api.messages import completed, progress
+from tests.api.process import ADMIN, CLIENT, STRANGER, ApiProcess
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def client(api: ApiProcess) -> Iterator[Client]:
+    with Client(api.url, key=CLIENT) as made:
+        yield made
+
+
+@pytest.fixture
+def admin(api: ApiProcess) -> Iterator[Client]:
+    with Client(api.url, key=ADMIN) as made:
+        yield made
+
+
+def wanted(api: ApiProcess, hand_id: str = "hand-1", **over: float | str) -> NewClip:
+    more = dict(over)
+    return NewClip(hand_id, f"{api.root}/a.mp4", more.pop("start", 1.0), more.pop("end", "0:05"), more=more)
+
+
+def test_a_clip_from_the_wish_to_the_link(api: ApiProcess, client: Client) -> None:
+    accepted = client.request(wanted(api))
+    assert (accepted.status, accepted.mode) == ("queued", "copy")
+    assert client.status(accepted.request_id).stage == "waiting"
+    with pytest.raises(WaitedTooLong):
+        client.wait(accepted.request_id, timeout=0.2)
+    with pytest.raises(Conflict, match="nothing to download"):
+        client.download(accepted.request_id)
+    api.send(completed(request_id=accepted.request_id))
+    done = client.wait(accepted.request_id, timeout=60)
+    assert (done.status, done.finished) == ("completed", True)
+    assert done.report is not None
+    with pytest.raises(Conflict) as caught:
+        client.cancel(accepted.request_id)
+    assert caught.value.code == "ALREADY_FINISHED"
+
+
+def test_the_same_key_is_the_same_clip(api: ApiProcess, client: Client) -> None:
+    first = client.request(wanted(api), idempotency_key="once")
+    assert client.request(wanted(api), idempotency_key="once") == first
+    with pytest.raises(Conflict) as caught:
+        client.request(wanted(api, "hand-2"), idempotency_key="once")
+    assert caught.value.code == "IDEMPOTENCY_CONFLICT"
+
+
+def test_a_batch_tells_the_good_from_the_bad(api: ApiProcess, client: Client) -> None:
+    batch = client.batch([wanted(api), wanted(api, end=0.5), wanted(api, "no hand")])
+    assert [item.request_id is not None for item in batch.items] == [True, False, False]
+    assert batch.items[1].error is not None
+    assert batch.items[1].error.field == "end_seconds"
+    with pytest.raises(Refused, match="first one"):
+        client.batch([wanted(api, "no hand")])
+
+
+def test_a_bad_wish_names_the_field(api: ApiProcess, client: Client) -> None:
+    with pytest.raises(Refused) as caught:
+        client.request(wanted(api, end=0.5))
+    assert (caught.value.code, caught.value.field) == ("INVALID_REQUEST", "end_seconds")
+    assert caught.value.request_id
+
+
+def test_a_cancelled_clip_is_cancelled(api: ApiProcess, client: Client) -> None:
+    accepted = client.request(wanted(api))
+    assert client.cancel(accepted.request_id).status == "cancelled"
+    assert [event.kind for event in client.events(accepted.request_id)][-1] == "cancelled"
+
+
+def test_events_are_told_as_they_happen(api: ApiProcess, client: Client) -> None:
+    request_id = client.request(wanted(api)).request_id
+    events = client.events(request_id, timeout=60)
+    assert next(events).data["status"] == "queued"
+    api.send(progress(request_id=request_id))
+    assert next(events).data["status"] == "processing"
+    api.send(completed(request_id=request_id))
+    last = list(events)[-1]
+    assert (last.kind, last.final, last.data["status"]) == ("completed", True, "completed")
+    assert list(client.events(request_id, last_event_id=last.event_id)) == []
+
+
+@pytest.mark.slow
+def test_events_go_on_over_a_kill_of_the_service(make_api: MakeApi) -> None:
+    api = make_api()
+    with Client(api.url, key=CLIENT) as client:
+        request_id = client.request(wanted(api)).request_id
+        events = client.events(request_id, timeout=100)
+        first = next(events)
+        api.kill()
+        api.start()
+        api.send(completed(request_id=request_id))
+        rest = list(events)
+    assert first.kind == "status"
+    assert [event.kind for event in rest if event.kind != "status"] == ["completed"]
+
+
+def test_lists_are_read_page_by_page(make_api: MakeApi) -> None:
+    api = make_api()
+    with Client(api.url, key=CLIENT) as client:
+        asked = [item.request_id for _ in range(3) for item in client.batch([wanted(api)] * 100).items]
+        client.request(wanted(api, "another"))
+        found = [clip.request_id for clip in client.clips(hand_id="hand-1")]
+        assert sorted(found) == sorted(str(request_id) for request_id in asked)
+        assert len(client.page(limit=7).clips) == 7
+        assert list(client.clips(created_after=datetime.now(UTC) + timedelta(minutes=1))) == []
+        assert client.stats("7d").total_requests == 301
+
+
+@pytest.mark.slow
+def test_a_request_survives_a_kill_of_the_service_and_is_one_clip(make_api: MakeApi) -> None:
+    api = make_api()
+    retries = Retries(tries=100, within_seconds=60, first_wait_seconds=0.05, longest_wait_seconds=0.2)
+    asked, found = 12, set()
+    with Client(api.url, key=CLIENT, retries=retries) as client:
+        killer = threading.Thread(target=_kill_and_start, args=(api,), name="killer", daemon=True)
+        killer.start()
+        for _ in range(asked):
+            found.add(client.request(wanted(api)).request_id)
+            time.sleep(0.03)
+        killer.join(60)
+        assert {clip.request_id for clip in client.clips()} == found
+        assert len(found) == asked
+
+
+def _kill_and_start(api: ApiProcess) -> None:
+    time.sleep(0.2)
+    api.kill()
+    api.start()
+
+
+def test_the_agents_are_led(api: ApiProcess, admin: Client, client: Client) -> None:
+    agents: Agents = agents_of(api)
+    agents.pair()
+    assert admin.agents().leader == "nas-1"
+    with obeying(agents):
+        done = admin.failover("nas-1", reason="upgrade", wait_seconds=30)
+    assert (done.state, done.finished, done.new_primary) == ("done", True, "nas-2")
+    assert admin.failover_status(done.operation_id) == done
+    until = datetime.now(UTC) + timedelta(hours=1)
+    paused = admin.pause(reason="upgrade", until=until).pause
+    assert paused is not None
+    assert (paused.reason, paused.paused_by) == ("upgrade", "ops")
+    assert not admin.resume().paused
+    with pytest.raises(NotFound):
+        admin.failover("nas-9")
+    with pytest.raises(NotAllowed):
+        client.agents()
+
+
+def test_a_stranger_sees_nothing(api: ApiProcess, client: Client) -> None:
+    request_id = client.request(wanted(api)).request_id
+    with Client(api.url, key=STRANGER) as stranger:
+        for look in (stranger.status, stranger.download, stranger.cancel):
+            with pytest.raises(NotFound):
+                look(request_id)
+        with pytest.raises(NotFound):
+            next(stranger.events(request_id))
+    with Client(api.url) as nobody, pytest.raises(NotAllowed):
+        nobody.status(request_id)
+
+
+def test_health_needs_no_key(api: ApiProcess) -> None:
+    with Client(api.url) as nobody:
+        assert eventually(lambda: nobody.health().api_status == "healthy")

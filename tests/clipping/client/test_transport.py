@@ -1,0 +1,243 @@
+"""Time limits, and repeats where they do no harm, against a service on a bad day."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+
+import pytest
+
+from clipping.client import (
+    ApiError,
+    Client,
+    Conflict,
+    Gone,
+    NewClip,
+    NoAnswer,
+    NotAllowed,
+    NotFound,
+    Refused,
+    Retries,
+    Unavailable,
+    WaitedTooLong,
+)
+from clipping.errors import ConfigurationError
+from tests.clipping.client.moody import Answer, Moody
+
+QUICK = Retries(tries=4, within_seconds=20, first_wait_seconds=0.01)
+HEALTH = Answer(body=b'{"status": "healthy", "api_status": "healthy", "version": "9", "new": 1}')
+CLIP = NewClip("hand-1", "/nas/a.mp4", "0:10", 20.5)
+ACCEPTED = Answer(
+    status=202,
+    body=json.dumps(
+        {
+            "request_id": "clip-20261120-8t3vq0z6m4k1h9pn",
+            "hand_id": "hand-1",
+            "status": "queued",
+            "mode": "copy",
+            "estimated_duration_sec": 1.0,
+            "queue_position": 0,
+            "created_at": "2026-11-20T08:15:30.123Z",
+            "status_url": "http://x/",
+        }
+    ).encode(),
+)
+
+
+def refusal(status: int, code: str, **headers: str) -> Answer:
+    body = {"error": {"code": code, "message": "it says why", "field": "end_seconds"}, "timestamp": "…"}
+    return Answer(status=status, body=json.dumps(body).encode(), headers=headers)
+
+
+def client(moody: Moody) -> Client:
+    return Client(moody.url, key="the-key", retries=QUICK, timeout=10)
+
+
+AWAY = (
+    refusal(503, "QUEUE_UNAVAILABLE"),
+    Answer(cut=True),
+    Answer(status=502, body=b"<html>bad gateway</html>"),
+)
+
+
+def test_reading_is_repeated_until_it_works() -> None:
+    with Moody(*AWAY, HEALTH) as moody, client(moody) as calling:
+        assert calling.health().version == "9"
+        assert len(moody.calls) == 4
+        assert moody.calls[0].headers["Authorization"] == "Bearer the-key"
+        assert moody.calls[0].headers["User-Agent"].startswith("clipping/")
+
+
+def test_asking_for_a_clip_is_repeated_under_one_key() -> None:
+    with Moody(*AWAY, ACCEPTED) as moody, client(moody) as calling:
+        assert calling.request(CLIP).request_id == "clip-20261120-8t3vq0z6m4k1h9pn"
+        assert len({call.headers["Idempotency-Key"] for call in moody.calls}) == 1
+        assert len({call.body for call in moody.calls}) == 1
+        assert json.loads(moody.calls[0].body) == {
+            "hand_id": "hand-1",
+            "nas_video_path": "/nas/a.mp4",
+            "start_seconds": "0:10",
+            "end_seconds": 20.5,
+        }
+        calling.request(CLIP)
+        calling.request(CLIP, idempotency_key="mine")
+        keys = [call.headers["Idempotency-Key"] for call in moody.calls[-3:]]
+        assert len(set(keys)) == 3
+        assert keys[-1] == "mine"
+
+
+def test_what_can_do_harm_twice_is_not_repeated() -> None:
+    with Moody(refusal(503, "COORDINATION_UNAVAILABLE")) as moody, client(moody) as calling:
+        for call in (
+            lambda: calling.failover("nas-1"),
+            lambda: calling.cancel("clip-1"),
+            calling.pause,
+            calling.resume,
+        ):
+            with pytest.raises(Unavailable):
+                call()
+        assert len(moody.calls) == 4
+
+
+def test_it_gives_up_after_its_tries() -> None:
+    with Moody(refusal(503, "QUEUE_UNAVAILABLE")) as moody, client(moody) as calling:
+        with pytest.raises(Unavailable) as caught:
+            calling.health()
+        assert (caught.value.code, len(moody.calls)) == ("QUEUE_UNAVAILABLE", QUICK.tries)
+
+
+def test_it_waits_as_long_as_it_is_asked_to() -> None:
+    busy = refusal(429, "RATE_LIMITED", **{"Retry-After": "1"})
+    with Moody(busy, HEALTH) as moody, client(moody) as calling:
+        began = time.monotonic()
+        calling.health()
+        assert time.monotonic() - began >= 1
+
+
+def test_it_does_not_wait_longer_than_it_may() -> None:
+    tomorrow = refusal(429, "QUOTA_EXCEEDED", **{"Retry-After": "40000"})
+    with Moody(tomorrow) as moody, client(moody) as calling:
+        with pytest.raises(Unavailable) as caught:
+            calling.request(CLIP)
+        assert (caught.value.retry_after, len(moody.calls)) == (40000, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (refusal(400, "INVALID_REQUEST"), Refused),
+        (refusal(401, "UNAUTHORIZED"), NotAllowed),
+        (refusal(403, "FORBIDDEN"), NotAllowed),
+        (refusal(404, "NOT_FOUND"), NotFound),
+        (refusal(409, "NOT_READY"), Conflict),
+        (refusal(410, "EXPIRED"), Gone),
+        (refusal(412, "NO_ELIGIBLE_TARGET"), Conflict),
+        (refusal(413, "PAYLOAD_TOO_LARGE"), Refused),
+        (refusal(500, "INTERNAL_ERROR"), ApiError),
+    ],
+)
+def test_an_error_tells_its_code_and_field(answer: Answer, kind: type[ApiError]) -> None:
+    with Moody(answer) as moody, client(moody) as calling:
+        with pytest.raises(kind) as caught:
+            calling.status("clip-1")
+        error = caught.value
+        assert (error.status, error.message, error.field) == (answer.status, "it says why", "end_seconds")
+        assert error.code in answer.body.decode()
+        assert len(moody.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (Answer(status=404, body=b"<html>"), "HTTP_404"),
+        (Answer(status=418, body=b"[]"), "HTTP_418"),
+        (Answer(body=b"not JSON"), "NOT_UNDERSTOOD"),
+        (Answer(body=b'{"status": "well"}'), "NOT_UNDERSTOOD"),
+        (Answer(status=302, headers={"Location": "https://elsewhere.example.com/"}), "REDIRECTED"),
+    ],
+)
+def test_an_answer_of_somebody_else_is_an_error(answer: Answer, code: str) -> None:
+    with Moody(answer) as moody, client(moody) as calling:
+        with pytest.raises(ApiError) as caught:
+            calling.health()
+        assert caught.value.code == code
+        assert len(moody.calls) == 1
+
+
+def test_a_service_that_says_nothing_is_no_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            Client(url, timeout=0.2, retries=Retries(tries=1)) as calling,
+            pytest.raises(NoAnswer, match="too long"),
+        ):
+            calling.health()
+    gone = Retries(tries=2, first_wait_seconds=0.01)
+    with Client(url, retries=gone) as calling, pytest.raises(NoAnswer, match="refused"):
+        calling.health()
+
+
+@pytest.mark.parametrize("url", ["", "clips.example.com", "ftp://x", "http://", "http://x/?a=b"])
+def test_an_address_that_is_none_is_said_at_once(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Client(url)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a\nb", "schlüssel"])
+def test_a_key_that_is_none_is_said_at_once(key: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Client("http://127.0.0.1", key=key)
+    assert not key.strip() or key not in str(caught.value)
+
+
+def stream(*frames: str) -> Answer:
+    body = "".join(f"{frame}\n\n" for frame in frames).encode()
+    return Answer(body=body, headers={"Content-Type": "text/event-stream"})
+
+
+def frame(number: int, kind: str = "progress") -> str:
+    return f'retry: 10\nevent: {kind}\nid: {number}\ndata: {{"status": "{kind}"}}'
+
+
+def test_a_stream_is_taken_up_where_it_broke_off() -> None:
+    answers = (
+        stream(frame(1), frame(2)),
+        refusal(503, "TOO_MANY_STREAMS"),
+        Answer(cut=True),
+        stream(frame(3), frame(4, "completed"), frame(5)),
+    )
+    with Moody(*answers) as moody, client(moody) as calling:
+        events = list(calling.events("clip-1"))
+        assert [(event.event_id, event.kind) for event in events] == [
+            ("1", "progress"),
+            ("2", "progress"),
+            ("3", "progress"),
+            ("4", "completed"),
+        ]
+        assert [call.headers.get("Last-Event-ID") for call in moody.calls] == [None, "2", "2", "2"]
+
+
+def test_a_stream_that_was_seen_to_its_end_has_no_events() -> None:
+    with Moody(Answer(status=204, body=b"")) as moody, client(moody) as calling:
+        assert list(calling.events("clip-1", last_event_id="5")) == []
+        assert len(moody.calls) == 1
+
+
+def test_a_stream_that_is_not_to_be_had_is_an_error() -> None:
+    for answer, error, calls in (
+        (refusal(404, "NOT_FOUND"), NotFound, 1),
+        (refusal(503, "TOO_MANY_STREAMS"), Unavailable, 3),
+    ):
+        with Moody(answer) as moody, client(moody) as calling:
+            with pytest.raises(error):
+                list(calling.events("clip-1"))
+            assert len(moody.calls) == calls
+
+
+def test_a_stream_is_not_watched_for_longer_than_asked() -> None:
+    with Moody(stream()) as moody, client(moody) as calling:
+        began = time.monotonic()
+        with pytest.raises(WaitedTooLong):
+            list(calling.events("clip-1", timeout=1))
+        assert time.monotonic() - began < 20
