@@ -27,7 +27,7 @@ CALLS_IN_ONE = 4
 
 
 class Chores:
-    """`step` takes what came back and starts what is due; the newest answers are attributes."""
+    """`collect` takes what came back, `start` starts what is due; the newest answers are attributes."""
 
     def __init__(
         self, *, cluster: str, me: Identity, timings: Timings, store: Store, clock: Clock, calls: Calls
@@ -53,9 +53,6 @@ class Chores:
     @property
     def busy(self) -> bool:
         return self._slot.busy
-
-    def ready(self) -> bool:
-        return self._slot.ready()
 
     def failover(self) -> FailoverIntent | None:
         return self.intent.failover if self.intent else None
@@ -86,10 +83,8 @@ class Chores:
             return self._slot.due
         return min(self._next_intent, self._write_due(), self._next_peers if self.wants_peers else 1e18)
 
-    def step(self, now: float, record: AgentRecord | None) -> None:
-        """`record`: what to write if it is due; None leaves it for later."""
-        if self._slot.ready():
-            self._collect(now)
+    def start(self, now: float, record: AgentRecord | None) -> None:
+        """Start what is due. `record`: what to write if that is it; None leaves it for later."""
         if self._slot.busy:
             return
         store, cluster = self._store, self._cluster
@@ -112,18 +107,16 @@ class Chores:
         self._doing = "write"
         self._slot.submit("record", self._own.writer(record))
 
-    def finish(self) -> None:
-        """Take what came back, start nothing."""
-        if self._slot.ready():
-            self._collect(0.0)
-
     def write_due(self, now: float) -> bool:
         return not self._slot.busy and now >= self._write_due()
 
     def _write_due(self) -> float:
         return max(self._next_write, self._written_at + WRITE_SECONDS)
 
-    def _collect(self, now: float) -> None:
+    def collect(self, now: float) -> None:
+        """Take what came back, if anything did."""
+        if not self._slot.ready():
+            return
         sent_at = self._slot.sent_at
         try:
             answer = self._slot.take()

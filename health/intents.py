@@ -49,6 +49,8 @@ def judge(o: Observation) -> Verdict | None:
     if wanted.operation_id == o.answered:
         return Ignored(f"failover {wanted.operation_id} is answered already")
     epoch = o.lease.lease.epoch if o.lease.lease else None
+    if wanted.target == o.me.agent_id and epoch is not None and wanted.epoch < epoch:
+        return None  # that is how it came to lead
     if wanted.epoch != epoch or wanted.old_primary != o.me.agent_id:
         return Ignored(
             f"failover {wanted.operation_id} is stale: it was meant for {wanted.old_primary} at epoch "

@@ -161,7 +161,7 @@ class Member:
         """One round. Returns the time on the monotonic clock at which the next is due."""
         now = self._clock.monotonic()
         self._notice(now)
-        self._collect()
+        self._collect(now)
         for _ in range(ROUNDS):
             before = self.state
             self._decide(now)
@@ -183,7 +183,9 @@ class Member:
         if self._resign and self.state in (State.STANDBY, State.CANDIDATE, State.FENCED):
             self._resigned_until, self._resign = now + RESIGNED_SECONDS, False
 
-    def _collect(self) -> None:
+    def _collect(self, now: float) -> None:
+        self._chores.collect(now)
+        self._holder.collect(now)
         while self._hand.ready():
             landed = self._hand.collect()
             if landed is not None:
@@ -339,18 +341,17 @@ class Member:
 
     def _start_calls(self, now: float) -> None:
         if self.state is State.STOPPED:
-            self._chores.finish()
             return
         if self._guard is not None:
             self._duty.hot = self._is_named()
             self._duty.run(self.state, now)
             watching = self.state in (State.STANDBY, State.CANDIDATE)
             self._holder.follow(self._sightings.view(now) if watching else LeaseView())
-            self._holder.step(now)
+            self._holder.start(now)
         self._chores.wants_peers = self.state is State.ACTIVE and (
             self._vitals.failed > 0 or self._failover_pending()
         )
-        self._chores.step(now, self._record() if self._chores.write_due(now) else None)
+        self._chores.start(now, self._record() if self._chores.write_due(now) else None)
         if self._sightings.highest_epoch > self._remembered.epoch and not self._saving.busy:
             self._remembered = replace(self._remembered, epoch=self._sightings.highest_epoch)
             kept = self._remembered

@@ -129,18 +129,18 @@ class HolderWatch:
         return self._failures
 
     def due(self) -> float:
-        """When `step` has something to do."""
+        """When `collect` or `start` has something to do."""
         if self._holder is None or not self._holder.url:
             return float("inf")
         return self._slot.due if self._slot.busy else self._next
 
-    def ready(self) -> bool:
-        return self._slot.ready()
-
-    def step(self, now: float) -> None:
-        """Take a result, start a poll: whichever is due."""
+    def collect(self, now: float) -> None:
+        """Count what came back, if anything did."""
         if self._slot.ready():
             self._count(self._take(), now)
+
+    def start(self, now: float) -> None:
+        """Start a poll if one is due."""
         holder = self._holder
         if holder is None or not holder.url or self._slot.busy or now < self._next:
             return

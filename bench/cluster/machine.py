@@ -34,8 +34,8 @@ class Disk:
 class Labour:
     """Work that takes a while to finish and to stop."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, machine: Machine) -> None:
+        self._world, self._machine = world, machine
         self._busy_until = 0.0
         self._open = False
 
@@ -52,8 +52,10 @@ class Labour:
         return not self._open and self._world.now >= self._busy_until
 
     def _end(self, seconds: float) -> None:
-        busy = self._world.now + seconds if self._open else self._busy_until
-        self._busy_until = min(busy, max(self._busy_until, busy))
+        if self._open:
+            self._busy_until = self._world.now + (0.0 if self._machine.idles else seconds)
+        elif self._busy_until > self._world.now:
+            self._busy_until = min(self._busy_until, self._world.now + seconds)
         self._open = False
 
 
@@ -76,7 +78,7 @@ class Process:
             store=machine.store,
             calls=SimulatedCalls(world, machine.network, self, timings.call),
             poll=machine.poll,
-            work=Labour(world),
+            work=Labour(world, machine),
             guard=self.guard,
             self_check=machine.self_check,
             facts=Facts,
@@ -154,6 +156,8 @@ class Machine:
         self.timings, self.rank, self.clock, self.make_guard = timings, rank, clock, make_guard
         self.disk = Disk()
         self.paused_until = self.no_store_until = self.no_peers_until = self.ill_until = 0.0
+        self.idles = False
+        """It has no clip in hand when it drains."""
         self.stops_at_a_write = 0.0
         """Seconds for which the process is stopped as soon as it has sent one."""
         self.peers: dict[str, Machine] = {}

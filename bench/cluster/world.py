@@ -62,13 +62,3 @@ class MachineClock:
     def world_time(self, monotonic: float) -> float:
         """When this machine's clock shows `monotonic`."""
         return (monotonic - self._offset) / self._rate
-
-
-class WallClockOnly(MachineClock):
-    """The mistake of trusting wall time: what is counted jumps with it."""
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.wall_offset.total_seconds()
-
-    def world_time(self, monotonic: float) -> float:
-        return super().world_time(monotonic - self.wall_offset.total_seconds())

@@ -1,0 +1,84 @@
+"""The election on a hostile network: `python -m bench.ha_model --runs 400`.
+
+Prints how many half hours were simulated, in how many of them two agents could have published at once, how
+much of the time somebody led, and how long a takeover takes with each preset; and the same with two rules
+that are wrong, to show that the model finds such mistakes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import statistics
+import time
+from collections import Counter
+
+from bench.cluster.hostile import EVERY_SECONDS, MINUTES, Outcome, run
+from bench.cluster.mistakes import CountsFromTheAnswer, TrustsWallTime
+from bench.cluster.takeover import How, takeover_seconds
+from bench.cluster.world import MachineClock
+from clipping.config import PRESETS
+from health.guard import Guard
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=int, default=400, help="half hours to simulate")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--takeovers", type=int, default=200, help="takeovers to measure of each kind")
+    arguments = parser.parse_args()
+    # Thousands of changes of state are logged: none of them matters here.
+    logging.disable(logging.CRITICAL)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.runs)
+    print(f"{MINUTES:g} simulated minutes a run, one mishap every {EVERY_SECONDS:g} s; 2 and 3 agents")
+    bad = _hostile("our rules", seeds, show=True)
+    _hostile("validity from the answer", seeds, guard=CountsFromTheAnswer)
+    _hostile("wall clock", seeds, clock=TrustsWallTime)
+    for how in ("kill", "stop", "failover"):
+        _takeovers(how, arguments.takeovers)
+    return 1 if bad else 0
+
+
+def _hostile(
+    name: str,
+    seeds: range,
+    *,
+    guard: type[Guard] = Guard,
+    clock: type[MachineClock] = MachineClock,
+    show: bool = False,
+) -> int:
+    """Simulate, print a line; how many runs were not as they should be."""
+    begin = time.process_time()
+    outcomes = [run(seed, guard=guard, clock=clock) for seed in seeds]
+    doubled = [outcome for outcome in outcomes if outcome.two_guards]
+    wrong = [outcome for outcome in outcomes if _is_wrong(outcome)]
+    led = statistics.fmean(outcome.led_share for outcome in outcomes)
+    print(
+        f"{name:26} runs {len(outcomes)}  two valid guards in {len(doubled)}  "
+        f"led {led:.1%} of the time  leaders {sum(outcome.epochs for outcome in outcomes)}  "
+        f"cpu {time.process_time() - begin:.0f} s"
+    )
+    if show:
+        mishaps = sum((outcome.mishaps for outcome in outcomes), Counter[str]())
+        print("  mishaps: " + ", ".join(f"{kind} {count}" for kind, count in mishaps.most_common()))
+        for outcome in wrong[:10]:
+            print(f"  WRONG: {outcome}")
+    return len(wrong)
+
+
+def _is_wrong(outcome: Outcome) -> bool:
+    return bool(outcome.two_guards or outcome.mistakes) or not outcome.led_at_the_end
+
+
+def _takeovers(how: How, count: int) -> None:
+    for preset in PRESETS:
+        seconds = sorted(takeover_seconds(seed, preset=preset, how=how) for seed in range(count))
+        p50, p95, p99 = (seconds[min(len(seconds) - 1, int(len(seconds) * q))] for q in (0.5, 0.95, 0.99))
+        print(
+            f"{how:9} {preset:8} takeovers {count}  p50 {p50:5.1f} s  p95 {p95:5.1f} s  "
+            f"p99 {p99:5.1f} s  longest {seconds[-1]:5.1f} s"
+        )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
