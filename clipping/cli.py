@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from clipping import __version__
 from clipping.exits import exit_code
@@ -27,10 +27,11 @@ class Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 the operation failed, 2 usage, 78 configuration."""
+    words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="clipping", description="Clips out of long recordings.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+    for entry in _needed(words):
         try:
             command: Command = entry.load()
         except ImportError as error:  # installed without the extra that this command needs
@@ -39,8 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sub = commands.add_parser(entry.name, help=command.help, description=command.help)
         command.configure(sub)
         sub.set_defaults(run=command.run)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words)
     return exit_code(lambda: int(arguments.run(arguments)))
+
+
+def _needed(words: Sequence[str]) -> list[EntryPoint]:
+    """The command that is meant, or all for whoever wants to know: loading what others need takes seconds."""
+    entries = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+    meant = [entry for entry in entries if words and entry.name == words[0]]
+    return meant or entries
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from clipping.cli import Command
-from clipping.client import Client, Refused
+from clipping.client import Client, NewClip, Refused
 from clipping.client.client import MAX_BATCH
 from clipping.client.results import BatchItem, Problem
 from clipping.commands.common import add_connection, connect, note, outcome, say, say_json
@@ -88,11 +88,18 @@ def _send(client: Client, good: list[Row]) -> list[BatchItem]:
         return []
     try:
         return client.batch(clips).items
+    except Refused:
+        # None of them is good, and the answer names only the first one's reason.
+        return [_send_one(client, clip) for clip in clips]
+
+
+def _send_one(client: Client, clip: NewClip) -> BatchItem:
+    try:
+        if clip.client_item_id is not None:  # only a batch knows this field
+            return client.batch([clip]).items[0]
+        return BatchItem(request_id=client.request(clip).request_id)
     except Refused as error:
-        if len(clips) == 1:
-            return [BatchItem(error=Problem(code=error.code, message=error.message, field=error.field))]
-    # None of them is good, and the answer names only the first one's reason.
-    return [item for row in good for item in _send(client, [row])]
+        return BatchItem(error=Problem(code=error.code, message=error.message, field=error.field))
 
 
 def _tell(sent: Sent, *, as_json: bool) -> None:

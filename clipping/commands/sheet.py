@@ -18,11 +18,15 @@ _PLAIN = (
     "priority",
     "pre_roll_seconds",
     "post_roll_seconds",
-    "client_item_id",
 )
 _TEXT = ("aspect", "fit", "quality", "video_codec", "container")
 _NUMBER = ("width", "height", "max_bytes", "fps")
-OPTIONAL = (*_PLAIN, *(f"output.{name}" for name in (*_TEXT, *_NUMBER)), "metadata.NAME")
+OPTIONAL = (
+    *_PLAIN,
+    "client_item_id",
+    *(f"output.{name}" for name in (*_TEXT, *_NUMBER)),
+    "metadata.NAME",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,14 @@ def _clip(given: dict[str, str]) -> NewClip:
     pairs = {name.partition(".")[2]: cell for name, cell in given.items() if name.startswith("metadata.")}
     if pairs:
         more["metadata"] = pairs
-    return NewClip(given["hand_id"], given["nas_video_path"], given["start"], given["end"], more=more)
+    return NewClip(
+        hand_id=given["hand_id"],
+        nas_video_path=given["nas_video_path"],
+        start_seconds=given["start"],
+        end_seconds=given["end"],
+        client_item_id=given.get("client_item_id"),
+        more=more,
+    )
 
 
 def _number(name: str, text: str) -> int | float:

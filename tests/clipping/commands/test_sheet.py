@@ -1,0 +1,91 @@
+"""What a CSV file asks for, line by line."""
+
+from __future__ import annotations
+
+import pytest
+
+from clipping.commands.sheet import Row, rows
+from clipping.errors import ConfigurationError
+
+HEAD = "hand_id,nas_video_path,start,end"
+
+
+def read(text: str) -> list[Row]:
+    return list(rows(text.splitlines(keepends=True)))
+
+
+def test_a_line_is_a_clip() -> None:
+    (row,) = read(f"{HEAD}\nhand-1,/nas/a.mp4,3:24:15.5,3:26:45\n")
+    assert row.clip is not None
+    assert (row.line, row.clip.body()) == (
+        2,
+        {
+            "hand_id": "hand-1",
+            "nas_video_path": "/nas/a.mp4",
+            "start_seconds": "3:24:15.5",
+            "end_seconds": "3:26:45",
+        },
+    )
+
+
+def test_columns_come_in_any_order_and_may_be_empty() -> None:
+    head = "end_seconds,metadata.table,mode,output.aspect,output.width,output.fps,start_seconds,hand_id,"
+    text = f"{head}nas_video_path,pre_roll_seconds,client_item_id\n20,7,encode,9:16,540,25,10,h,/a.mp4,2,x\n"
+    (row,) = read(text + "30,,,,,,20,h,/a.mp4,,\n")[:1]
+    assert row.clip is not None
+    assert row.clip.body() == {
+        "hand_id": "h",
+        "nas_video_path": "/a.mp4",
+        "start_seconds": "10",
+        "end_seconds": "20",
+        "mode": "encode",
+        "pre_roll_seconds": "2",
+        "client_item_id": "x",
+        "output": {"aspect": "9:16", "width": 540, "fps": 25.0},
+        "metadata": {"table": "7"},
+    }
+    bare = read(text + "30,,,,,,20,h,/a.mp4,,\n")[1].clip
+    assert bare is not None
+    assert set(bare.body()) == {"hand_id", "nas_video_path", "start_seconds", "end_seconds"}
+
+
+def test_quotes_line_ends_and_blank_lines_are_csv() -> None:
+    text = f'\ufeff{HEAD}\r\n\r\nh,"/nas/a, b ""c"".mp4",1,2\r\n , , , \r\n"h2","/nas/a\nb",1,2\r\n'
+    found = read(text)
+    assert [row.line for row in found] == [3, 6]
+    assert found[0].clip is not None
+    assert found[0].clip.nas_video_path == '/nas/a, b "c".mp4'
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("h,/a.mp4,1", "it has 3 fields, and the first line 5"),
+        ("h,/a.mp4,1,2,3,4", "it has 6 fields"),
+        ("h,,1,2,", "nas_video_path is empty"),
+        (",,1,2,", "hand_id, nas_video_path is empty"),
+        ("h,/a.mp4,1,2,wide", "output.width must be a number, not 'wide'"),
+    ],
+)
+def test_a_line_that_is_none_says_why_and_the_next_is_read(line: str, words: str) -> None:
+    bad, good = read(f"{HEAD},output.width\n{line}\nh2,/a.mp4,1,2,\n")
+    assert (bad.clip, bad.line) == (None, 2)
+    assert words in bad.problem
+    assert good.clip is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "the column hand_id is missing"),
+        ("hand_id,start,end\n", "the column nas_video_path is missing"),
+        (f"{HEAD},colour\n", "there is no column 'colour'"),
+        (f"{HEAD},metadata.\n", "there is no column 'metadata.'"),
+        (f"{HEAD},start_seconds\n", "the column start is there twice"),
+        (f'{HEAD}\nh,"/a,1,2\n', "line 2: not valid CSV"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(text)
+    assert words in str(caught.value)
