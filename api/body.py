@@ -45,7 +45,8 @@ def read_bytes(max_bytes: int) -> bytes:
 
 
 def decode_json(data: bytes) -> object:
-    """UTF-8 JSON. A key given twice and a number that is none (NaN, Infinity, 1e999) are errors.
+    """UTF-8 JSON. A key given twice, a number that is none (NaN, Infinity, 1e999) and half of a character are
+    errors.
 
     Raises `InvalidRequest` with the position, or the field.
     """
@@ -77,8 +78,19 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             _refuse(key, "is given twice")
         if isinstance(value, _NotANumber) or (isinstance(value, float) and not math.isfinite(value)):
             _refuse(key, "must be a finite number")
+        if not _is_text(key) or (isinstance(value, str) and not _is_text(value)):
+            _refuse(key, "must be valid Unicode")
         found[key] = value
     return found
+
+
+def _is_text(value: str) -> bool:
+    """JSON can write half of a character (a lone surrogate), which nothing behind us can store or send."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse(key: str, problem: str) -> NoReturn:

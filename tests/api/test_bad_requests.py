@@ -71,6 +71,7 @@ FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("metadata of numbers", {"metadata": {"a": 1}}, "metadata.a"),
     ("metadata of 17 pairs", {"metadata": {str(n): "" for n in range(17)}}, "metadata"),
     ("metadata with long value", {"metadata": {"a": "x" * 1025}}, "metadata"),
+    ("metadata with half a character", {"metadata": {"a": "\ud800"}}, "a"),
     ("metadata with empty key", {"metadata": {"": "x"}}, "metadata"),
     ("output a list", {"output": ["9:16"]}, "output"),
     ("output a word", {"output": "9:16"}, "output"),
@@ -133,6 +134,8 @@ BODIES: list[tuple[str, bytes, str | None]] = [
     ("twice", b'{"hand_id": "h", "hand_id": "h2"}', "hand_id"),
     ("deep", b'{"metadata":' * 50_000, None),
     ("not UTF-8", b'{"hand_id": "\xff"}', None),
+    ("a key of half a character", b'{"\\ud800": 1}', None),
+    ("an inner key of half a character", b'{"metadata": {"\\ud800": "a"}}', None),
     ("digits", b'{"start_seconds": ' + b"9" * 5000 + b"}", None),
 ]
 

@@ -13,6 +13,21 @@ from tests.api.process import ApiProcess
 from tests.api.workers import Workers
 from tests.support.waiting import eventually
 
+BAD_BATCHES: list[tuple[Any, str | None]] = [
+    ([], None),
+    ("x", None),
+    ({}, "clips"),
+    ({"clips": []}, "clips"),
+    ({"clips": {}}, "clips"),
+    ({"clips": None}, "clips"),
+    ({"clips": "x"}, "clips"),
+    ({"clips": [{}] * 101}, "clips"),
+    ({"clips": [{}], "more": 1}, "more"),
+    ({"clips": [{}]}, "clips.0.hand_id"),
+    ({"clips": [None]}, "clips.0"),
+    ({"clips": [[]]}, "clips.0"),
+]
+
 
 def clip(api: ApiProcess, **over: Any) -> dict[str, Any]:
     path = f"{api.root}/table.mp4"
@@ -81,24 +96,7 @@ def test_when_none_is_good_the_first_reason_is_told(either_api: ApiProcess) -> N
     assert either_api.counts()["requests"] == before
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ([], None),
-        ("x", None),
-        ({}, "clips"),
-        ({"clips": []}, "clips"),
-        ({"clips": {}}, "clips"),
-        ({"clips": None}, "clips"),
-        ({"clips": "x"}, "clips"),
-        ({"clips": [{}] * 101}, "clips"),
-        ({"clips": [{}], "more": 1}, "more"),
-        ({"clips": [{}]}, "clips.0.hand_id"),
-        ({"clips": [None]}, "clips.0"),
-        ({"clips": [[]]}, "clips.0"),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("body", "field"), BAD_BATCHES, ids=str)
 def test_what_is_no_batch_is_refused(either_api: ApiProcess, body: Any, field: str | None) -> None:
     error = either_api.post("/v1/clip/batch", json=body).json()["error"]
     assert (error["code"], error.get("field")) == ("INVALID_REQUEST", field)
