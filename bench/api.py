@@ -1,0 +1,161 @@
+"""The API's rates and delays, on SQLite and on PostgreSQL, beside a Flask route that does nothing.
+
+    python -m bench.api [--seconds N] [--streams N]
+
+One process of `clipping-api serve` at a time. The load, the database and the embedded Pub/Sub share the
+machine's cores with it. Databases write through to the disk, as in production.
+
+- `POST` is /v1/clip/request: checked, stored with its outbox entry, published, answered. `status` asks for
+  one clip of many.
+- At a rate, requests are sent when they are due, and latencies count from then. At full speed, 16 connections
+  send as soon as they are answered.
+- Streams: each of the clients watches its own clip, while agents tell of progress, so many messages a second
+  over all clips. The delay is from before the message is published until the client has the event.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bench.load.http import Answers, Make, at_full_speed, at_rate, request
+from bench.load.streams import Streams
+from clipping.messages import ProgressMessage
+from tests.api.process import CLIENT, ApiProcess, emulator_host
+from tests.support.broker import BrokerProcess
+from tests.support.postgres import PostgresServer, find_programs
+
+RATE = 200.0
+PROGRESS_RATE = 50.0
+WARM_UP = 50
+
+Figures = dict[str, str]
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m bench.api", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=15.0, metavar="N", help="of each measurement")
+    parser.add_argument("--streams", type=int, default=500, metavar="N")
+    options = parser.parse_args()
+    columns: dict[str, Figures] = {}
+    with tempfile.TemporaryDirectory(prefix="bench-api-") as folder:
+        columns["bare route"] = _bare(options.seconds)
+        with ExitStack() as stack:
+            broker = stack.enter_context(BrokerProcess(Path(folder) / "broker"))
+            stack.enter_context(emulator_host(broker.host_port))
+            urls = {"SQLite": f"sqlite:///{folder}/clips.db"}
+            if (programs := find_programs()) is not None:
+                postgres = stack.enter_context(PostgresServer(programs, durable=True))
+                urls["PostgreSQL"] = postgres.database()
+            for name, url in urls.items():
+                with _api(Path(folder) / name, broker, url, options.streams) as api:
+                    columns[name] = _measure(api, options.seconds, options.streams)
+    _print(columns)
+    return 0
+
+
+def _bare(seconds: float) -> Figures:
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.load.bare"], stdout=subprocess.PIPE, text=True
+    ) as bare:
+        assert bare.stdout is not None
+        url = bare.stdout.readline().strip() + "/"
+        posted, got = request("POST", url, CLIENT, b"x" * 300), request("GET", url, CLIENT)
+        figures = _both(url, "POST", lambda _: posted, seconds, 200)
+        figures |= _both(url, "status", lambda _: got, seconds, 200)
+        bare.terminate()
+    return figures
+
+
+@contextmanager
+def _api(folder: Path, broker: BrokerProcess, url: str, streams: int) -> Iterator[ApiProcess]:
+    over = {"api": {"database_url": url, "event_streams": streams}}
+    api = ApiProcess(folder, emulator=broker.host_port, over=over)
+    try:
+        yield api
+    finally:
+        api.close()
+
+
+def _measure(api: ApiProcess, seconds: float, streams: int) -> Figures:
+    body = {"hand_id": "bench", "nas_video_path": f"{api.root}/a.mp4", "start_seconds": 1, "end_seconds": 31}
+    ask = request("POST", f"{api.url}/v1/clip/request", CLIENT, json.dumps(body).encode())
+    first = asyncio.run(at_rate(api.url, lambda _: ask, rate=WARM_UP, seconds=max(2.0, streams / WARM_UP)))
+    ids = [json.loads(each)["request_id"] for each in first.bodies]
+    looks = [request("GET", f"{api.url}/v1/clip/{each}/status", CLIENT) for each in ids]
+    figures = _streams(api, ids[:streams], seconds)
+    figures |= _both(api.url, "POST", lambda _: ask, seconds, 202)
+    return figures | _both(api.url, "status", lambda number: looks[number % len(looks)], seconds, 200)
+
+
+def _both(url: str, name: str, make: Make, seconds: float, expected: int) -> Figures:
+    asyncio.run(at_rate(url, make, rate=WARM_UP, seconds=1))
+    steady = asyncio.run(at_rate(url, make, rate=RATE, seconds=seconds))
+    full = asyncio.run(at_full_speed(url, make, seconds=seconds))
+    for answers in (steady, full):
+        if set(answers.statuses) != {expected}:
+            raise SystemExit(f"{name} was answered with {dict(answers.statuses)}")
+    return {
+        f"{name} at {RATE:g}/s, p50 ms": f"{steady.milliseconds(50):.1f}",
+        f"{name} at {RATE:g}/s, p99 ms": f"{steady.milliseconds(99):.1f}",
+        f"{name} at full speed, requests/s": f"{full.rate:.0f}",
+        f"{name} at full speed, p50 ms": f"{full.milliseconds(50):.1f}",
+        f"{name} at full speed, p99 ms": f"{full.milliseconds(99):.1f}",
+    }
+
+
+def _streams(api: ApiProcess, ids: list[str], seconds: float) -> Figures:
+    before = _megabytes(api.pid)
+    streams = Streams(api.url, CLIENT, ids)
+    streams.open()
+    after = _megabytes(api.pid)
+
+    def publish(request_id: str, seq: int, percent: float) -> None:
+        api.send(
+            ProgressMessage(
+                request_id=request_id,
+                stage="cutting",
+                progress_percent=percent,
+                agent_id="nas-1",
+                epoch=1,
+                attempt=1,
+                seq=seq,
+            )
+        )
+
+    told = streams.tell(publish, rate=PROGRESS_RATE, seconds=seconds)
+    streams.close()
+    delays = Answers(latencies=streams.delays)
+    return {
+        "open streams": str(len(ids)),
+        "memory of the process before, MB": f"{before:.0f}",
+        "memory with the streams, MB": f"{after:.0f}",
+        f"progress told of ({PROGRESS_RATE:g}/s)": f"{told} of {len(streams.sent)}",
+        "progress to client, p50 ms": f"{delays.milliseconds(50):.0f}",
+        "progress to client, p99 ms": f"{delays.milliseconds(99):.0f}",
+    }
+
+
+def _megabytes(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    kilobytes = next(line.split()[1] for line in lines if line.startswith("VmRSS:"))
+    return int(kilobytes) / 1024
+
+
+def _print(columns: dict[str, Figures]) -> None:
+    rows = list(dict.fromkeys(row for figures in columns.values() for row in figures))
+    print(f"{'':38}" + "".join(f"{name:>14}" for name in columns))
+    for row in rows:
+        print(f"{row:38}" + "".join(f"{figures.get(row, '-'):>14}" for figures in columns.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""What goes into the image, how it is run, and whether that is enough to serve."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from packaging.requirements import Requirement
+
+from clipping.config import Config, validate
+from tests.support.waiting import eventually
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "deploy" / "cloudrun"
+DOCKERFILE = (FOLDER / "Dockerfile").read_text().replace("\\\n", " ")
+EXTRAS = ("api", "postgres")
+
+
+def instructions(name: str) -> list[list[str]]:
+    lines = re.findall(rf"^{name} (.+)$", DOCKERFILE, re.MULTILINE)
+    return [shlex.split(line) for line in lines if not line.startswith("--from")]
+
+
+def copied() -> list[str]:
+    """What the COPY lines name, relative to the repository's root."""
+    return [source.rstrip("/") for *sources, _ in instructions("COPY") for source in sources]
+
+
+def ignored(path: str) -> bool:
+    """Whether the build can't see it: the last line that matches decides."""
+    verdict = False
+    for line in (FOLDER / "Dockerfile.dockerignore").read_text().splitlines():
+        pattern = line.removeprefix("!")
+        if line and not line.startswith("#") and (fnmatch(path, pattern) or path.startswith(pattern + "/")):
+            verdict = not line.startswith("!")
+    return verdict
+
+
+def described(name: str) -> dict[str, Any]:
+    """A file with the words in capitals filled in."""
+    text = (FOLDER / name).read_text()
+    for word in ("PROJECT", "BUCKET", "CLIPS.EXAMPLE.COM", "WWW.EXAMPLE.COM", "EXAMPLE.COM"):
+        text = re.sub(rf"\b{re.escape(word)}\b", "the-" + word.lower(), text)
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+def container() -> dict[str, Any]:
+    found: dict[str, Any] = described("service.yaml")["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def configuration() -> Config:
+    return validate(described("config.yaml"))
+
+
+def workers() -> int:
+    (found,) = re.findall(r"\bWEB_CONCURRENCY=(\d+)", DOCKERFILE)
+    return int(found)
+
+
+def test_the_build_sees_what_it_copies_and_no_more() -> None:
+    for source in copied():
+        assert (ROOT / source).exists()
+        assert not ignored(source)
+    assert set(copied()) >= {"api", "clipping"}
+    for other in ("agent", "health", "embedded", "tests", "bench", ".git", "config.yaml", "shared"):
+        assert ignored(other)
+        assert other not in copied()
+    assert ignored("api/__pycache__/app.cpython-312.pyc")
+
+
+def test_it_is_not_root() -> None:
+    ((user,),) = instructions("USER")
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+
+
+def test_the_configuration_is_good() -> None:
+    config = configuration()
+    assert config.api.push is not None
+    assert config.api.trusted_proxies == 1
+    assert {key.role for key in config.api.keys} == {"client", "admin"}
+
+
+def test_the_numbers_go_together() -> None:
+    template = described("service.yaml")["spec"]["template"]
+    api = configuration().api
+    at_once = workers() * (api.event_streams + api.threads)
+    assert at_once <= template["spec"]["containerConcurrency"] <= 1000
+    instances = int(template["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"])
+    assert instances * workers() * (api.database_pool or 0) < 95
+    assert float(container()["resources"]["limits"]["cpu"]) == workers()
+    assert template["spec"]["timeoutSeconds"] == 3600
+
+
+def test_the_variables_are_keys_of_the_configuration() -> None:
+    written = dict(re.findall(r"\b(CLIPPING_\w+__\w+)=(\S+)", DOCKERFILE))
+    for name, value in [*written.items(), ("CLIPPING_API__DATABASE_URL", "sqlite:///x.db")]:
+        section, _, key = name.removeprefix("CLIPPING_").lower().partition("__")
+        tree = described("config.yaml")
+        validate({**tree, section: {**tree.get(section, {}), key: yaml.safe_load(value)}})
+    port = int(written["CLIPPING_API__PORT"])
+    assert (
+        port == container()["ports"][0]["containerPort"] == container()["startupProbe"]["tcpSocket"]["port"]
+    )
+    job = described("migrate.yaml")["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
+    assert job["image"] == container()["image"]
+    assert job["command"][:2] == ["clipping-api", "migrate"]
+
+
+def closure() -> set[str]:
+    """The distributions that `pip install .[api,postgres]` installs, by what is installed here."""
+    found: set[str] = set()
+    wanted = [("clipping-service", extra) for extra in EXTRAS]
+    while wanted:
+        name, extra = wanted.pop()
+        for line in importlib.metadata.requires(name) or []:
+            requirement = Requirement(line)
+            if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+                continue
+            wanted_name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+            extras = ["", *requirement.extras]
+            if wanted_name not in found:
+                found.add(wanted_name)
+                wanted += [(requirement.name, each) for each in extras]
+            else:
+                wanted += [(requirement.name, each) for each in requirement.extras]
+    return found
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A folder with what is copied, in which an import of what would not be installed is refused.
+
+    There is no network here, so nothing is really installed: deploy/cloudrun/check does that.
+    """
+    folder = tmp_path / "image"
+    folder.mkdir()
+    for source in copied():
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / source, folder / source)
+    allowed = closure()
+    refused = {"agent", "health", "embedded", "tests"} | {
+        module
+        for module, owners in importlib.metadata.packages_distributions().items()
+        if not {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners} & allowed
+    }
+    assert {"av", "numpy", "pytest"} <= refused
+    (folder / "sitecustomize.py").write_text(
+        "import sys\n"
+        f"REFUSED = frozenset({sorted(refused - {'api', 'clipping'})!r})\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in REFUSED:\n"
+        "            raise ModuleNotFoundError(f'{name} is not in the image', name=name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+    )
+    return folder
+
+
+def command() -> list[str]:
+    (words,) = re.findall(r'^CMD \["gunicorn", (.+)\]$', DOCKERFILE, re.MULTILINE)
+    return [sys.executable, "-m", "gunicorn", *(yaml.safe_load(word) for word in words.split(", "))]
+
+
+@pytest.mark.slow
+def test_what_is_copied_and_what_is_installed_is_enough_to_serve(image: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(image),
+        "CLIPPING_API__PORT": str(port),
+        "CLIPPING_API__DATABASE_URL": f"sqlite:///{tmp_path}/clips.db",
+        "CLIPPING_STORAGE__PATH": str(tmp_path / "store"),
+        "PUBSUB_EMULATOR_HOST": "127.0.0.1:9",
+    }
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        python = [sys.executable, *arguments]
+        return subprocess.run(
+            python, env=environ, cwd=image, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert run("-c", "import api, psycopg; print(api.__file__)").stdout.strip() == f"{image}/api/__init__.py"
+    assert run("-c", "import agent").returncode == 1
+    migrated = run("-m", "api.cli", "migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(command(), env=environ, cwd=image, stderr=output)
+
+    def answers() -> bool:
+        assert server.poll() is None, log.read_text()
+        urls = [f"http://127.0.0.1:{port}/{page}" for page in ("health", "docs", "openapi.yaml")]
+        try:
+            return all(requests.get(url, timeout=30).status_code == 200 for url in urls)
+        except requests.ConnectionError:
+            return False
+
+    try:
+        eventually(answers, "the service", logs=log.read_text)
+    finally:
+        server.terminate()
+        server.wait(60)
