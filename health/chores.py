@@ -69,10 +69,16 @@ class Chores:
         by = f" by {pause.paused_by}" if pause.paused_by else ""
         return f"automatic takeovers are paused{by}" + (f": {pause.reason}" if pause.reason else "")
 
-    def new_peers(self, now: float, *, since_intent: bool) -> tuple[Peer, ...] | None:
-        """The other agents, if they were read of late, or since the newest intent was."""
-        fresh = self._peers_at >= self._intent_since if since_intent else now - self._peers_at < PEERS_SECONDS
-        return self._peers if fresh else None
+    def failover_pending(self, answered: str | None) -> bool:
+        """Whether a failover is wanted that is not the `answered` one."""
+        wanted = self.failover()
+        return wanted is not None and wanted.operation_id != answered
+
+    def new_peers(self, now: float, *, since: float, answered: str | None) -> tuple[Peer, ...] | None:
+        """The other agents, if they were read of late: since a pending failover was seen, or `since`."""
+        pending = self.failover_pending(answered)
+        begin = self._intent_since if pending else max(since, now - PEERS_SECONDS)
+        return self._peers if self._peers_at >= begin else None
 
     def announce(self) -> None:
         """This agent's state changed: write its document at once."""

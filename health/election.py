@@ -25,9 +25,8 @@ from health.observation import (
     Resign,
 )
 from health.roles import State
+from health.vitals import FAILED_CHECKS
 
-FAILED_CHECKS = 2
-"""So many self-checks in a row count; one may be chance."""
 DUPLICATE_CHANGES = 2
 """A dead predecessor's last write may still arrive; a second one is somebody alive."""
 
@@ -128,10 +127,10 @@ def find_opening(o: Observation) -> Opening:
             if not o.eligible:
                 return Opening(False, f"the lease was handed to it, but {_not_eligible(o)}")
             return Opening(True, f"{lease.holder} handed the lease over", at_once=True)
-        case "handoff" if o.lease.unchanged_for < o.timings.handoff and not names_me(o):
+        case "handoff" if o.lease.unchanged_for < o.timings.handoff:
             return Opening(False, f"{lease.holder} handed the lease to {lease.target}")
         case "released" if lease.target not in (None, o.me.agent_id):
-            if o.lease.unchanged_for < o.timings.handoff and not names_me(o):
+            if o.lease.unchanged_for < o.timings.handoff:
                 return Opening(False, f"{lease.holder} left the lease to {lease.target}")
     return _released(o)
 

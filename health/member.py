@@ -42,7 +42,7 @@ from health.poller import HolderWatch, PollFunction
 from health.roles import FactTeller, Identity, RoleView, SelfChecker, State, Work
 from health.sightings import Sightings
 from health.timings import RESIGNED_SECONDS, Timings
-from health.vitals import Vitals
+from health.vitals import FAILED_CHECKS, Vitals
 
 log = get_logger(__name__)
 
@@ -136,6 +136,7 @@ class Member:
     def order_intake(self, intake: bool) -> None:
         """Take new clips, or don't."""
         self._intake = intake
+        self._chores.announce()
 
     def view(self) -> RoleView:
         """As of the last step; from any thread."""
@@ -179,7 +180,10 @@ class Member:
         if self._gap:
             self._sightings.restart(now)
             self._holder.restart()
+        well = self._vitals.check.ok
         self._vitals.look(now)
+        if self._vitals.check.ok != well:
+            self._chores.announce()
         if self._resign and self.state in (State.STANDBY, State.CANDIDATE, State.FENCED):
             self._resigned_until, self._resign = now + RESIGNED_SECONDS, False
 
@@ -263,8 +267,9 @@ class Member:
             wedged_checks=self._vitals.wedged,
             pause=self._chores.pause(),
             failover=self._chores.failover(),
-            answered=self.answer.operation_id if self.answer else None,
-            peers=self._chores.new_peers(now, since_intent=self._failover_pending()),
+            answered=self._answered(),
+            # What keeps us from working may keep them too, and they need a moment to say so.
+            peers=self._chores.new_peers(now, since=self._vitals.failing_since, answered=self._answered()),
             hold_down=self._sightings.hold_down(now),
             resigned=max(0.0, self._resigned_until - now),
             uptime=now - self._started,
@@ -287,9 +292,8 @@ class Member:
             else (*self._vitals.check.reasons, "its intake is paused")
         )
 
-    def _failover_pending(self) -> bool:
-        wanted = self._chores.failover()
-        return wanted is not None and wanted.operation_id != (self.answer and self.answer.operation_id)
+    def _answered(self) -> str | None:
+        return self.answer.operation_id if self.answer else None
 
     # Acting.
 
@@ -349,7 +353,7 @@ class Member:
             self._holder.follow(self._sightings.view(now) if watching else LeaseView())
             self._holder.start(now)
         self._chores.wants_peers = self.state is State.ACTIVE and (
-            self._vitals.failed > 0 or self._failover_pending()
+            self._vitals.failed >= FAILED_CHECKS or self._chores.failover_pending(self._answered())
         )
         self._chores.start(now, self._record() if self._chores.write_due(now) else None)
         if self._sightings.highest_epoch > self._remembered.epoch and not self._saving.busy:

@@ -156,6 +156,7 @@ class Machine:
         self.timings, self.rank, self.clock, self.make_guard = timings, rank, clock, make_guard
         self.disk = Disk()
         self.paused_until = self.no_store_until = self.no_peers_until = self.ill_until = 0.0
+        self.wedged_until = 0.0
         self.idles = False
         """It has no clip in hand when it drains."""
         self.stops_at_a_write = 0.0
@@ -183,10 +184,18 @@ class Machine:
             self.process.member.order_stop(fast=False)
             self.process.wake()
 
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.paused_until = self.world.now
+        if self.process is not None:
+            self.process.wake()
+
     def leads(self) -> bool:
         return self.process is not None and self.process.alive() and self.process.guard.valid()
 
     def self_check(self) -> SelfCheck:
+        if self.world.now < self.wedged_until:
+            return SelfCheck(False, ("a lane stands still",), alive=False)
         well = self.world.now >= self.ill_until
         return SelfCheck(well, () if well else ("the NAS is away",))
 

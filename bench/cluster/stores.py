@@ -18,12 +18,13 @@ class WatchedStore(MemoryStore):
     def __init__(self, clock: Clock, cluster: str) -> None:
         super().__init__(clock)
         self._lease_key = lease_key(cluster)
+        self.watches = True
         self.epochs: list[tuple[int, str]] = []
         """Each epoch with its holder's instance, as it was first written."""
         self.mistakes: list[str] = []
 
     def _put(self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
-        if key == self._lease_key:
+        if key == self._lease_key and self.watches:
             self._watch(Lease.from_json(data))
         return super()._put(key, data, content_type, metadata)
 
