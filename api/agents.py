@@ -110,7 +110,7 @@ class AgentsWatch:
 
     def _look(self) -> None:
         try:
-            self._seen = judge(self._coordination.recent(FRESH_SECONDS))
+            self._seen = judge(self._coordination.snapshot())
             self._seen_at = self._clock.monotonic()
         except CoordinationUnavailable:
             self._asked_at = float("-inf")  # whoever asks next looks again

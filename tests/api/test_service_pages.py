@@ -130,7 +130,48 @@ def test_every_answer_carries_the_headers(api: ApiProcess, path: str) -> None:
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Request-Id"]
     assert headers["Cache-Control"]
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "waitress" not in headers.get("Server", "").lower()
+
+
+def test_browsers_are_held_to_https_where_it_is_used(tmp_path: Path) -> None:
+    for url, expected in (("https://clips.example.com", True), ("http://127.0.0.1:8000", False)):
+        tree = {
+            "storage": {"path": str(tmp_path / "store")},
+            "api": {"public_url": url, "database_url": f"sqlite:///{tmp_path}/clips.db"},
+        }
+        with create_app(validate(tree)).test_client() as client:
+            assert ("Strict-Transport-Security" in client.get("/nothing").headers) == expected
+
+
+def test_prometheus_reads_counts_and_the_queue(api: ApiProcess) -> None:
+    api.request()
+    anonymous(api, "/no/route/of/ours/1")
+    anonymous(api, "/no/route/of/ours/2")
+    answer = anonymous(api, "/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    text = answer.text
+    assert 'clipping_api_requests_total{method="POST",route="/v1/clip/request",status="202"}' in text
+    assert 'clipping_api_request_seconds_bucket{le="0.05",method="POST",route="/v1/clip/request"}' in text
+    assert 'clipping_api_requests_total{method="any",route="other",status="404"} ' in text
+    assert "ours/1" not in text
+    for name in (
+        "clipping_api_database_up 1.0",
+        'clipping_api_clips{lane="interactive",status="queued"}',
+        "clipping_api_outbox ",
+        "clipping_api_outbox_age_seconds",
+        "clipping_api_event_streams 0.0",
+    ):
+        assert name in text
+
+
+def test_a_proxys_word_counts_only_where_it_is_trusted(make_api: MakeApi) -> None:
+    for proxies, expected in ((0, "127.0.0.1"), (1, "203.0.113.7")):
+        api = make_api(api={"trusted_proxies": proxies})
+        api.get("/v1/clips", headers={"Authorization": "x", "X-Forwarded-For": "198.51.100.1, 203.0.113.7"})
+        line = eventually(lambda api=api: [x for x in api.log.read_text().splitlines() if '"audit"' in x])[0]  # type: ignore[misc]
+        assert f'"address": "{expected}"' in line
 
 
 def test_a_callers_request_id_is_kept_when_it_is_one(api: ApiProcess) -> None:
