@@ -63,7 +63,7 @@ def _is_alive(session: Session, lane: Lane, since: datetime) -> bool:
     """Whether an agent of the lane has told anything."""
     heard = exists().where(
         Clip.lane == lane,
-        Clip.status != "queued",
+        Clip.status.in_(("processing", *TERMINAL)),  # in words that the index knows
         Clip.started_at.is_not(None),
         Clip.last_sign_at >= since,
     )

@@ -46,9 +46,9 @@ def waiting(session: Session, lane: Lane) -> Waiting:
 def recent_work(session: Session, lane: Lane, *, limit: int) -> Sequence[Worked]:
     """What the lane's agents have in hand, and what they finished last."""
     found: list[Worked] = []
-    for status, order in (("processing", Clip.last_sign_at), ("completed", Clip.completed_at)):
+    for status in ("processing", "completed"):
         query = select(Clip).where(Clip.lane == lane, Clip.status == status, Clip.started_at.is_not(None))
-        query = query.options(load_only(*_NEEDED)).order_by(order.desc()).limit(limit)
+        query = query.options(load_only(*_NEEDED)).order_by(Clip.last_sign_at.desc()).limit(limit)
         found += [_worked(clip) for clip in session.scalars(query)]
     return found
 

@@ -108,7 +108,6 @@ class Clip(Base):
 
     __table_args__ = (
         Index(None, "lane", "status"),
-        Index(None, "mode", "status", "completed_at"),
         Index("ix_requests_created_at", "created_at", "request_id"),
         Index("ix_requests_owner_created_at", "owner", "created_at", "request_id"),
         Index("ix_requests_hand_id_created_at", "hand_id", "created_at", "request_id"),

@@ -37,6 +37,7 @@ def upgrade() -> None:
             requests.add_column(column)
     _restore_outbox()
     _fill_sizes()
+    op.drop_index("ix_requests_mode_status_completed_at", "requests")
     op.create_index("ix_requests_created_at", "requests", ["created_at", "request_id"])
     op.create_index("ix_requests_owner_created_at", "requests", ["owner", "created_at", "request_id"])
     op.create_index("ix_requests_hand_id_created_at", "requests", ["hand_id", "created_at", "request_id"])
@@ -100,6 +101,7 @@ def downgrade() -> None:
         requests.alter_column("last_sign_at", new_column_name="updated_at")
         requests.alter_column("owner", type_=sa.String(64), existing_type=sa.String(256), nullable=False)
     _restore_outbox()
+    op.create_index("ix_requests_mode_status_completed_at", "requests", ["mode", "status", "completed_at"])
 
 
 def _keep_outbox() -> None:
