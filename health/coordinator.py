@@ -124,10 +124,7 @@ class Coordinator:
         try:
             while self._member.state is not State.STOPPED:
                 self._turn()
-            self._member.say_goodbye()
-            give_up = self._clock.monotonic() + self._farewell
-            while self._member.speaks and self._clock.monotonic() < give_up:
-                self._turn()
+            self._say_goodbye()
         except Exception:
             # Nobody would renew the lease or stop the work any more: a restart is the cleanest way on.
             log.exception("coordinator.crashed")
@@ -140,3 +137,13 @@ class Coordinator:
         self._beat = self._clock.monotonic()
         due = self._member.step()
         self._wake.wait(max(0.0, due - self._clock.monotonic()))
+
+    def _say_goodbye(self) -> None:
+        self._member.say_goodbye()
+        give_up = self._clock.monotonic() + self._farewell
+        while (left := give_up - self._clock.monotonic()) > 0:
+            self._wake.clear()
+            self._member.step()
+            if not self._member.speaks:
+                return
+            self._wake.wait(left)

@@ -1,0 +1,309 @@
+"""The coordinator as the daemon runs it: threads, a clock that runs, polls over HTTP, one store for two."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipping.clock import SystemClock
+from clipping.cluster import AgentRecord, agent_key, lease_key
+from clipping.config import Config, validate
+from clipping.errors import StoreUnavailable
+from clipping.store.local import LocalStore
+from clipping.store.memory import MemoryStore
+from clipping.store.port import ObjectInfo, Store
+from health.coordinator import Coordinator
+from health.guard import Guard
+from health.lease import read_lease
+from health.registry import prepare_cluster
+from health.roles import Facts, Identity, SelfCheck, State
+from tests.support.waiting import eventually
+
+TTL = 6.0
+
+
+def config(**over: Any) -> Config:
+    """Timings that a slow machine keeps, in seconds instead of half minutes."""
+    ha = {"ttl_seconds": TTL, "deadline_seconds": 4.5, "renew_seconds": 1, "retry_seconds": 0.5}
+    ha |= {"store_timeout_seconds": 2, "drain_seconds": 5}
+    health = {"interval_seconds": 1, "retry_seconds": 0.5, "timeout_seconds": 1}
+    return validate({"ha": {**ha, **over}, "health": health, "storage": {"path": "/unused"}})
+
+
+class Bench:
+    """Work that does as it is told and writes it down."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.stuck = False
+        self._open = False
+
+    def begin(self) -> None:
+        self.told.append("begin")
+        self._open = True
+
+    def drain(self, *, fast: bool) -> None:
+        self.told.append("drain fast" if fast else "drain")
+        self._open = self.stuck
+
+    def abort(self) -> None:
+        self.told.append("abort")
+        self._open = self.stuck
+
+    def idle(self) -> bool:
+        return not self._open
+
+
+class Agent:
+    """A coordinator with everything it needs, and a `/health` of its own."""
+
+    def __init__(self, name: str, store: Store, folder: Path, *, elects: bool = True, **over: Any) -> None:
+        clock = SystemClock()
+        self.name, self.work, self.exits = name, Bench(), list[int]()
+        self.check = SelfCheck(True)
+        settings = config(**over)
+        self.guard = Guard(clock, settings.ha.deadline_seconds) if elects else None
+        self._page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._page.daemon_threads = True
+        threading.Thread(target=self._page.serve_forever, name="page", daemon=True).start()
+        folder.mkdir(exist_ok=True)
+        self.coordinator = Coordinator(
+            settings,
+            identity=Identity(
+                name,
+                f"{name}-{random.random()}",
+                "host",
+                f"http://127.0.0.1:{self._page.server_address[1]}",
+            ),
+            clock=clock,
+            store=store,
+            work=self.work,
+            guard=self.guard,
+            self_check=lambda: self.check,
+            facts=lambda: Facts(queue_depth=3, completed_clips_24h=4, encoders=("cpu",)),
+            state_dir=folder,
+            rng=random.Random(1),
+            exit=self.exits.append,
+        )
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        agent = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                view = agent.coordinator.view()
+                page = {
+                    "cluster": "default",
+                    "agent_id": agent.name,
+                    "role": view.role,
+                    "snapshot_age_seconds": 0,
+                }
+                body = json.dumps(page).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return None
+
+        return Handler
+
+    def until(self, state: State) -> None:
+        eventually(lambda: self.coordinator.view().state is state, f"{self.name} to be {state}")
+
+    def close(self) -> None:
+        self.coordinator.request_stop(fast=True)
+        self.coordinator.wait_stopped(20)
+        self._page.shutdown()
+        self._page.server_close()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    store = MemoryStore()
+    prepare_cluster(store, "default", clock=SystemClock(), ttl_seconds=TTL)
+    return store
+
+
+class Opened:
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._agents = folder, list[Agent]()
+
+    def agent(self, name: str, store: Store, **over: Any) -> Agent:
+        agent = Agent(name, store, self._folder / name, **over)
+        self._agents.append(agent)
+        return agent
+
+    def close(self) -> None:
+        for agent in self._agents:
+            agent.close()
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    opened = Opened(tmp_path)
+    yield opened
+    opened.close()
+
+
+def document(store: Store, name: str) -> AgentRecord | None:
+    found = store.get(agent_key("default", name))
+    return AgentRecord.from_json(found[0]) if found else None
+
+
+def test_one_leads_the_other_follows_and_takes_over_when_it_is_stopped(
+    store: MemoryStore, opened: Opened
+) -> None:
+    first, second = opened.agent("a", store), opened.agent("b", store)
+    first.coordinator.start()
+    first.until(State.ACTIVE)
+    assert first.work.told == ["begin"]
+    assert first.guard is not None
+    assert first.guard.valid()
+    second.coordinator.start()
+    eventually(lambda: second.coordinator.view().holder == "a", "b to see who leads")
+    assert second.coordinator.view().role == "standby"
+    assert second.work.told == []
+
+    first.coordinator.request_stop(fast=False)
+    assert first.coordinator.wait_stopped(30)
+    assert first.coordinator.exit_code() is None
+    assert first.work.told == ["begin", "drain"]
+    assert not first.guard.valid()
+    second.until(State.ACTIVE)
+    lease = read_lease(store, "default").lease
+    assert lease is not None
+    assert (lease.holder, lease.epoch) == ("b", 2)
+    assert first.exits == second.exits == []
+
+
+def test_an_agent_writes_its_document_and_says_goodbye_in_it(store: MemoryStore, opened: Opened) -> None:
+    agent = opened.agent("a", store)
+    agent.coordinator.start()
+    eventually(lambda: (told := document(store, "a")) and told.state == "active", "its document")
+    told = document(store, "a")
+    assert told is not None
+    assert (told.queue_depth, told.completed_clips_24h, told.encoders) == (3, 4, ("cpu",))
+    assert told.eligible
+    agent.coordinator.request_stop(fast=False)
+    assert agent.coordinator.wait_stopped(30)
+    told = document(store, "a")
+    assert told is not None
+    assert (told.eligible, told.reasons[0]) == (False, "stopped")
+
+
+class HangingStore(MemoryStore):
+    """Stops answering, without an error, as a dead network does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs = threading.Event()
+        self.over = threading.Event()
+
+    def get(self, key: str) -> tuple[bytes, ObjectInfo] | None:
+        self._wait()
+        return super().get(key)
+
+    def replace(self, key: str, data: bytes, *, expected: str | None) -> ObjectInfo:
+        self._wait()
+        return super().replace(key, data, expected=expected)
+
+    def _wait(self) -> None:
+        if self.hangs.is_set():
+            self.over.wait(60)
+            raise StoreUnavailable("at last")
+
+
+@pytest.mark.slow
+def test_a_store_that_hangs_stalls_nothing_and_fences_the_leader_in_time(opened: Opened) -> None:
+    store = HangingStore()
+    prepare_cluster(store, "default", clock=SystemClock(), ttl_seconds=TTL)
+    agent = opened.agent("a", store)
+    agent.coordinator.start()
+    agent.until(State.ACTIVE)
+    store.hangs.set()
+    agent.until(State.FENCED)
+    assert agent.work.told == ["begin", "abort"]
+    assert agent.guard is not None
+    assert not agent.guard.valid()
+    assert agent.coordinator.heartbeat_age() < 10
+    store.hangs.clear()
+    store.over.set()
+    agent.until(State.ACTIVE)
+    assert agent.work.told == ["begin", "abort", "begin"]
+
+
+def test_an_agent_whose_work_does_not_stop_ends_itself(opened: Opened) -> None:
+    store = HangingStore()
+    prepare_cluster(store, "default", clock=SystemClock(), ttl_seconds=TTL)
+    agent = opened.agent("a", store)
+    agent.coordinator.start()
+    agent.until(State.ACTIVE)
+    agent.work.stuck = True
+    store.hangs.set()
+    eventually(lambda: agent.exits, "it to end the process")
+    assert agent.exits[0] == 1
+    agent.work.stuck = False
+    agent.work.abort()
+    store.over.set()
+
+
+@pytest.mark.parametrize("over", [{"mode": "pool"}, {"mode": "single"}])
+def test_without_an_election_it_begins_at_once_and_touches_no_lease(
+    over: dict[str, str], opened: Opened
+) -> None:
+    store = MemoryStore()
+    agent = opened.agent("a", store, elects=False, **over)
+    agent.coordinator.start()
+    agent.until(State.ACTIVE)
+    eventually(lambda: document(store, "a"), "its document")
+    assert store.get(lease_key("default")) is None
+    assert "until it is told to resume" in agent.coordinator.drain()
+    eventually(lambda: agent.work.told == ["begin", "drain"], "it to drain")
+    assert not agent.coordinator.view().intake
+    agent.coordinator.resume_intake()
+    eventually(lambda: agent.work.told == ["begin", "drain", "begin"], "it to go on")
+    agent.coordinator.request_stop(fast=True)
+    assert agent.coordinator.wait_stopped(30)
+    assert agent.work.told[-1] == "drain fast"
+
+
+def test_ctl_drain_gives_the_lead_to_another(store: MemoryStore, opened: Opened) -> None:
+    first, second = opened.agent("a", store), opened.agent("b", store)
+    first.coordinator.start()
+    first.until(State.ACTIVE)
+    second.coordinator.start()
+    eventually(lambda: second.coordinator.view().holder == "a", "b to see who leads")
+    assert "leaves the lead to others" in second.coordinator.drain()
+    eventually(lambda: document(store, "b"), "its document")
+    assert "finishes what is in hand" in first.coordinator.drain()
+    first.until(State.STANDBY)
+    assert first.coordinator.view().why != ""
+
+
+def test_a_crash_of_the_loop_ends_the_process(store: MemoryStore, opened: Opened) -> None:
+    agent = opened.agent("a", store)
+    agent.check = None  # type: ignore[assignment]
+    agent.coordinator.start()
+    assert agent.coordinator.wait_stopped(30)
+    assert agent.exits == [1]
+
+
+def test_a_folder_will_do_as_the_store_of_two_agents(tmp_path: Path, opened: Opened) -> None:
+    stores = [LocalStore(tmp_path / "store", public_url="http://x") for _ in range(2)]
+    prepare_cluster(stores[0], "default", clock=SystemClock(), ttl_seconds=TTL)
+    first, second = opened.agent("a", stores[0]), opened.agent("b", stores[1])
+    first.coordinator.start()
+    first.until(State.ACTIVE)
+    second.coordinator.start()
+    eventually(lambda: second.coordinator.view().holder == "a", "b to see who leads")
+    first.coordinator.request_stop(fast=False)
+    second.until(State.ACTIVE)
