@@ -183,12 +183,12 @@ class _Agent:
         )
 
     def wait_until_well(self) -> None:
-        """Until nothing is wrong and somebody leads, for `ANNOUNCE_SECONDS` at most, or a signal."""
+        """Until every check is well and somebody leads, for `ANNOUNCE_SECONDS` at most, or a signal."""
         give_up = self._clock.monotonic() + ANNOUNCE_SECONDS
         while self._clock.monotonic() < give_up and not self._signals.pending():
             snapshot = self._watch.snapshot()
             led = snapshot.role == "active" or (snapshot.lease is not None and snapshot.lease.holder)
-            if led and not snapshot.reasons:
+            if led and not snapshot.failed:
                 return
             self._clock.sleep(LOOK_SECONDS)
 

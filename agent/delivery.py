@@ -13,8 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from agent.cutting import Clip
 from clipping.errors import ObjectExists, StoreUnavailable
+from clipping.log import get_logger
 from clipping.messages import Report, RequestMessage
 from clipping.store.port import ObjectInfo, Store, clip_key
+
+log = get_logger(__name__)
 
 MAX_FACTS = 6_000
 """GCS allows 8 KiB of metadata an object; our other fields stay well below 2 KiB."""
@@ -87,6 +90,7 @@ class Courier:
                 raise StoreUnavailable(
                     f"{self._store.uri(key)} exists and is another clip's; remove it or ask again"
                 ) from None
+            log.info("clip.adopted", request_id=message.request_id, uri=self._store.uri(key), after="upload")
             info = existing
         return self._delivered(info, message)
 

@@ -108,11 +108,6 @@ class Watch:
 
     def _made(self, now: float, checks: Mapping[str, Check]) -> Snapshot:
         view = self._role()
-        notes = [reason for reason in view.reasons if not any(reason.startswith(name) for name in checks)]
-        if not view.intake:
-            notes.append("the intake is paused by ctl")
-        elif self._workforce.held is not None:
-            notes.append(f"the intake is paused: {self._workforce.held}")
         return Snapshot(
             agent_id=self._agent.id,
             cluster=self._agent.cluster,
@@ -127,8 +122,21 @@ class Watch:
             checks=checks,
             lease=LeaseSeen(view.holder, view.lease_remaining_seconds) if self._has_lease else None,
             eligible=view.eligible,
-            notes=tuple(notes),
+            notes=self._notes(view, checks),
         )
+
+    def _notes(self, view: RoleView, checks: Mapping[str, Check]) -> tuple[str, ...]:
+        """What an operator should know besides the checks."""
+        notes = [reason for reason in view.reasons if not any(reason.startswith(name) for name in checks)]
+        if self._has_lease and view.role in ("standby", "fenced") and not view.lease_remaining_seconds:
+            notes.append(f"nobody leads: {view.why}")
+        if view.paused:
+            notes.append("automatic takeovers are paused")
+        if not view.intake:
+            notes.append("the intake is paused by ctl")
+        elif self._workforce.held is not None:
+            notes.append(f"the intake is paused: {self._workforce.held}")
+        return tuple(notes)
 
     def _streams(self, now: float) -> dict[str, Check]:
         """The lanes while they are meant to pull. They say in their own logs when they change."""

@@ -65,8 +65,10 @@ class Stack:
         config = self._layout.write("api", self._tree)
         self._child("api", "api.cli", ["serve", "--config", str(config), "--json"])
         self._prepare_lease()
-        for rank, name in enumerate(self._agent_names):
-            config = self._layout.write(name, self._layout.agent_tree(self._tree, name, rank=rank))
+        for number, name in enumerate(self._agent_names):
+            # The first one leads by having come first; of the others each has its turn.
+            tree = self._layout.agent_tree(self._tree, name, rank=max(0, number - 1))
+            config = self._layout.write(name, tree)
             ready = self._child(name, "agent.cli", ["run", "--config", str(config), "--json"])
             self._agents.append(json.loads(ready))
 

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,8 @@ class AgentNode:
 
     def health(self) -> dict[str, Any] | None:
         """What it says of itself; None when it does not answer."""
-        try:
-            body: dict[str, Any] = requests.get(f"{self.url}/health", timeout=HTTP_SECONDS).json()
-        except (requests.RequestException, ValueError):
-            return None
+        answer = self._get("/health")
+        body: dict[str, Any] | None = None if answer is None else answer.json()
         return body
 
     @property
@@ -120,13 +119,24 @@ class AgentNode:
 
     def leads(self) -> bool:
         """Whether it is active, with a lease that it may trust."""
-        try:
-            return requests.get(f"{self.url}/health/active", timeout=HTTP_SECONDS).status_code == 200
-        except requests.RequestException:
-            return False
+        answer = self._get("/health/active")
+        return answer is not None and answer.status_code == 200
+
+    def _get(self, path: str) -> requests.Response | None:
+        """Its answer; None when there is none. Who calls more than ten times a second is sent away."""
+        while True:
+            try:
+                answer = requests.get(self.url + path, timeout=HTTP_SECONDS)
+            except requests.RequestException:
+                return None
+            if answer.status_code != 429:
+                return answer
+            time.sleep(0.2)
 
     def becomes(self, role: str, *, within: float = 60.0, logs: Callable[[], str] | None = None) -> None:
-        eventually(lambda: self.role == role, f"{self.name} to be {role}", within=within, logs=logs)
+        eventually(
+            lambda: self.role == role, f"{self.name} to be {role}", within=within, every=0.1, logs=logs
+        )
 
     def spool(self) -> list[Path]:
         """The folders of the clips in hand."""

@@ -47,13 +47,13 @@ class Cluster:
         each: Mapping[int, Mapping[str, Any]] | None = None,
         environ: Mapping[str, str] | None = None,
         each_environ: Mapping[int, Mapping[str, str]] | None = None,
-        start: bool = True,
+        broker: BrokerProcess | None = None,
     ) -> None:
         """`over` is laid over every configuration, `each[n]` over the n-th agent's; so the environments."""
         self.folder, self.nas = folder, nas
         self._token = secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True)
-        self.broker = BrokerProcess(folder / "broker")
+        self.broker = broker or BrokerProcess(folder / "broker")
         self._environ = {
             MARK: self._token,
             "PUBSUB_EMULATOR_HOST": self.broker.host_port,
@@ -70,7 +70,7 @@ class Cluster:
         self.config = validate(self.tree)
         self.nodes = []
         for number in range(agents):
-            tree = layout.agent_tree(self.tree, f"agent-{number + 1}", rank=number)
+            tree = layout.agent_tree(self.tree, f"agent-{number + 1}", rank=max(0, number - 1))
             tree = overlay(tree, (each or {}).get(number, {}))
             own = {**self._environ, **(each_environ or {}).get(number, {})}
             self.nodes.append(AgentNode(f"agent-{number + 1}", tree, folder, own))
@@ -88,8 +88,7 @@ class Cluster:
             self.store = open_store(self.config)
             self.observer = StoreObserver(self.store, CLUSTER)
             self.start_api()
-            if start:
-                self.start_agents()
+            self.start_agents()
         except BaseException:
             self.close()
             raise
@@ -114,7 +113,12 @@ class Cluster:
     def start_agents(self) -> None:
         """All of them, the first one first: it then leads."""
         self.nodes[0].launch()
-        eventually(lambda: self.nodes[0].leads() or not self.nodes[0].runs, "the first agent", logs=self.logs)
+        eventually(
+            lambda: self.nodes[0].leads() or not self.nodes[0].runs,
+            "the first agent",
+            every=0.2,
+            logs=self.logs,
+        )
         for node in self.nodes[1:]:
             node.launch()
         for node in self.nodes:
@@ -126,6 +130,7 @@ class Cluster:
             lambda: next((node for node in self.nodes if node.runs and node.leads()), None),
             "somebody to lead",
             within=within,
+            every=0.2,
             logs=self.logs,
         )
         return found
@@ -164,6 +169,15 @@ class Cluster:
         return any(
             clip["request_id"] == request_id and clip["stage"] == "cutting" for clip in health["in_flight"]
         )
+
+    def failover(self, agent_id: str, **body: Any) -> requests.Response:
+        """What an administrator asks for."""
+        url = f"{self.url}/v1/admin/agents/{agent_id}/failover"
+        return self.admin.post(url, json=body, timeout=HTTP_SECONDS)
+
+    def redeliver(self, request_id: str) -> None:
+        """Publish a request's message once more, as after an acknowledgement that was lost."""
+        self.witness.repeat(request_id)
 
     def objects(self, request_id: str) -> list[str]:
         return [key for key in self.observer.versions if request_id in key]

@@ -10,13 +10,16 @@ from typing import Any
 import grpc
 from google.api_core.exceptions import DeadlineExceeded, GoogleAPICallError
 from google.auth.credentials import AnonymousCredentials
-from google.pubsub_v1 import SubscriberClient
+from google.pubsub_v1 import PublisherClient, SubscriberClient
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+from google.pubsub_v1.types import PubsubMessage
 
 from clipping.cluster import BrokenDocument, Lease, lease_key
 from clipping.errors import StoreUnavailable
 from clipping.messages import CompletionMessage
 from clipping.store.port import Store
+from tests.support.waiting import eventually
 
 LOOK_SECONDS = 0.1
 
@@ -85,31 +88,53 @@ class StoreObserver:
 
 
 class Witness:
-    """A subscription of its own on `clipping-complete`: sees every completion that any agent publishes."""
+    """Subscriptions of its own: sees every request of the API, and every completion of any agent."""
 
     def __init__(self, host_port: str, project: str) -> None:
         self._channel = grpc.insecure_channel(host_port)
-        transport = SubscriberGrpcTransport(channel=self._channel, credentials=AnonymousCredentials())
-        self._client = SubscriberClient(transport=transport)
-        self._path = f"projects/{project}/subscriptions/witness"
-        topic = f"projects/{project}/topics/clipping-complete"
-        self._client.create_subscription(name=self._path, topic=topic, timeout=30)
+        who = {"channel": self._channel, "credentials": AnonymousCredentials()}
+        self._subscriber = SubscriberClient(transport=SubscriberGrpcTransport(**who))
+        self._publisher = PublisherClient(transport=PublisherGrpcTransport(**who))
+        self._project = f"projects/{project}"
+        for name in ("complete", "requests"):
+            self._subscriber.create_subscription(
+                name=self._path(name), topic=f"{self._project}/topics/clipping-{name}", timeout=30
+            )
         self.seen: list[CompletionMessage] = []
+        self._requests: dict[str, Any] = {}
 
     def completions(self) -> Counter[tuple[str, str]]:
         """How often each request was told to have ended in which way so far: `(request_id, status)`."""
-        while received := self._pull():
+        while received := self._pull("complete"):
             self.seen += [CompletionMessage.from_json(one.message.data) for one in received]
-            ids = [one.ack_id for one in received]
-            self._client.acknowledge(subscription=self._path, ack_ids=ids, timeout=10)
         return Counter((one.request_id, one.status) for one in self.seen)
+
+    def repeat(self, request_id: str) -> None:
+        """Publish the message of a request once more."""
+
+        def look() -> Any:
+            for one in self._pull("requests"):
+                self._requests[one.message.attributes["request_id"]] = one.message
+            return self._requests.get(request_id)
+
+        message = eventually(look, f"the message of {request_id}")
+        again = PubsubMessage(data=message.data, attributes=dict(message.attributes))
+        topic = f"{self._project}/topics/clipping-requests"
+        self._publisher.publish(topic=topic, messages=[again], timeout=30)
 
     def close(self) -> None:
         self._channel.close()
 
-    def _pull(self) -> list[Any]:
+    def _path(self, name: str) -> str:
+        return f"{self._project}/subscriptions/witness-{name}"
+
+    def _pull(self, name: str) -> list[Any]:
+        path = self._path(name)
         try:
-            answer = self._client.pull(subscription=self._path, max_messages=1000, timeout=2, retry=None)
+            answer = self._subscriber.pull(subscription=path, max_messages=1000, timeout=2, retry=None)
         except (DeadlineExceeded, GoogleAPICallError):
             return []
+        if answer.received_messages:
+            ids = [one.ack_id for one in answer.received_messages]
+            self._subscriber.acknowledge(subscription=path, ack_ids=ids, timeout=10)
         return list(answer.received_messages)

@@ -16,6 +16,9 @@ class TcpProxy:
         self._target = (host, int(port))
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
+        self._passes = threading.Event()
+        self._passes.set()
+        self._refuses = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host_port = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, name="proxy-accept", daemon=True).start()
@@ -26,6 +29,21 @@ class TcpProxy:
             sockets = list(self._sockets)
         for one in sockets:
             _shut(one)
+
+    def refuse(self) -> None:
+        """Break every connection, and every new one at once, until `restore`."""
+        self._refuses = True
+        self.cut()
+
+    def hang(self) -> None:
+        """Let nothing through, in either direction, until `restore`: as when a network drops packets."""
+        self._passes.clear()
+
+    def restore(self) -> None:
+        """Work again. What hung is broken, as after a partition."""
+        self._refuses = False
+        self.cut()
+        self._passes.set()
 
     def __enter__(self) -> Self:
         return self
@@ -38,7 +56,7 @@ class TcpProxy:
     ) -> None:
         _shut(self._listener)
         self._listener.close()
-        self.cut()
+        self.restore()
 
     def _accept(self) -> None:
         while True:
@@ -46,6 +64,9 @@ class TcpProxy:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            if self._refuses:
+                near.close()
+                continue
             try:
                 far = socket.create_connection(self._target, timeout=10)
             except OSError:
@@ -62,6 +83,7 @@ class TcpProxy:
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(1 << 16):
+                self._passes.wait()
                 sink.sendall(data)
         except OSError:
             pass

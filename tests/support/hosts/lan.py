@@ -91,11 +91,12 @@ class Lan:
 
     def _clean(self) -> None:
         """Take away what is there, of an earlier process that was killed too."""
+        # First the cable, while both of its ends are there: a namespace takes its end along in its own time.
+        if Path(f"/sys/class/net/{self.name}").exists():
+            _ip("link", "del", self.name)
         for namespace in Path("/run/netns").glob(f"{self.name}*"):
             if namespace.name == self.name or namespace.name.startswith(f"{self.name}-"):
                 _ip("netns", "del", namespace.name)
-        if Path(f"/sys/class/net/{self.name}").exists():
-            _ip("link", "del", self.name)
 
 
 def _claim() -> tuple[int, int]:
