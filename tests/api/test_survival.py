@@ -87,3 +87,37 @@ def test_what_was_accepted_survives_kill_9(
     assert all(place in crowd.ids for place in with_key)
     assert len({hand_id for hand_id, _ in found.values()}) == len(found)
     assert api.counts()["parked_messages"] == 0
+
+
+@pytest.mark.slow
+def test_a_database_that_dies_costs_time_and_nothing_else(
+    make_api: MakeApi, postgres: PostgresServer
+) -> None:
+    api = make_api(
+        api={"database_url": migrated(postgres.database())},
+        limits={"requests_per_minute": 0},
+        pubsub={"lease_seconds": 10},
+    )
+    crowd = Crowd(
+        [api.url], CLIENT, [Call(each.body, f"key-{n}") for n, each in enumerate(calls(api)[:300])], 20, SEED
+    )
+    pid = api.pid
+    with Workers(api) as workers:
+        crowd.start()
+        for accepted in (50, 150):
+            eventually(lambda least=accepted: len(crowd.ids) >= least)
+            postgres.kill()
+            time.sleep(1)
+            postgres.start()
+        crowd.join()
+
+        def completed() -> bool:
+            return {status for _, status in rows(api).values()} == {"completed"}
+
+        assert eventually(completed, "every clip to be completed", within=100, every=0.5)
+        assert eventually(lambda: api.counts()["outbox"] == 0)
+    print(f"\ndatabase killed twice: outcomes {dict(crowd.outcomes)}, {len(rows(api))} clips")
+    assert crowd.outcomes[503] > 0
+    assert set(crowd.ids.values()) == set(rows(api)) == set(workers.seen)
+    assert len(crowd.ids) == len(rows(api)) == 300
+    assert api.pid == pid
