@@ -51,11 +51,11 @@ class Cluster:
     ) -> None:
         """`over` is laid over every configuration, `each[n]` over the n-th agent's; so the environments."""
         self.folder, self.nas = folder, nas
-        self._token = secrets.token_hex(8)
+        self.token = secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True)
         self.broker = broker or BrokerProcess(folder / "broker")
         self._environ = {
-            MARK: self._token,
+            MARK: self.token,
             "PUBSUB_EMULATOR_HOST": self.broker.host_port,
             "GRPC_ENABLE_FORK_SUPPORT": "0",
             **(environ or {}),
@@ -203,7 +203,7 @@ class Cluster:
             assert self.status(request_id)["status"] == status
         self.observer.check()
         self.close()
-        eventually(lambda: not with_variable(MARK, self._token), "every process to end", within=20)
+        eventually(lambda: not with_variable(MARK, self.token), "every process to end", within=20)
 
     def close(self) -> None:
         for node in self.nodes:

@@ -1,0 +1,246 @@
+"""`python -m bench.takeover`: how long a cluster is without a leader, and what a switch costs its clips.
+
+Real processes on this machine (broker, API, two agents), a new cluster for each run, so that no run waits for
+the hold-down of the one before. Faults:
+
+- `kill`: kill -9 of the primary, with a clip in hand
+- `stop`: SIGSTOP of the primary, with a clip in hand; it wakes when the clip is complete
+- `planned`: a failover by the API, nothing in hand
+- `planned-busy`: a failover by the API, with a clip in hand, which is finished first
+- `two-actives`: both work for a minute with the lease guard switched off (no takeover is timed)
+
+Printed: min, p50, p95 and max of the time until the standby answers as the leader, and until the interrupted
+clip is complete; then what must all be 0. `--parallel` runs several clusters side by side: they mostly wait.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tests.support.cluster import MARK, Cluster
+from tests.support.media import Recording, make
+from tests.support.procs import with_variable
+from tests.support.waiting import eventually
+
+FAULTS = ("kill", "stop", "planned", "planned-busy", "two-actives")
+CLIP = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
+GIVE_UP_SECONDS = 240.0
+POLL_SECONDS = 0.1
+TWO_ACTIVES_SECONDS = 60.0
+
+
+@dataclass
+class Run:
+    """What one run showed. Seconds."""
+
+    takeover: float = math.nan
+    clip: float = math.nan
+    attempts: int = 0
+    requests: int = 0
+    completed_once: int = 0
+    told: int = 0
+    """Completions that agents published; more than `requests` when a clip was adopted."""
+    overwritten: int = 0
+    epochs_back: int = 0
+    orphans: int = 0
+    failure: str = ""
+    by_agent: dict[str, int] = field(default_factory=dict)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--preset", choices=["quick", "brisk", "default", "plain"], default="quick")
+    parser.add_argument("--fault", choices=FAULTS, default="kill")
+    parser.add_argument("--parallel", type=int, default=2, help="clusters side by side")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="clipping-takeover-") as folder:
+        nas = Path(folder) / "nas"
+        nas.mkdir()
+        shutil.copy(make(Recording(seconds=60)), nas / "night.mp4")
+        with ThreadPoolExecutor(options.parallel, thread_name_prefix="run") as pool:
+            jobs = [
+                pool.submit(_run, Path(folder) / f"run-{number}", nas, options.fault, options.preset)
+                for number in range(options.runs)
+            ]
+            runs = [job.result() for job in jobs]
+    report = _report(runs, options)
+    print(json.dumps(report, indent=1) if options.json else _table(report))
+    bad = any(report["wrong"].values()) or report["failures"]
+    return 1 if bad else 0
+
+
+def _run(folder: Path, nas: Path, fault: str, preset: str) -> Run:
+    run = Run()
+    over: dict[str, Any] = {"ha": {"preset": preset}}
+    if fault == "two-actives":
+        over = {"ha": {"mode": "pool"}}
+    try:
+        with Cluster(folder, nas, over=over) as cluster:
+            _FAULTS[fault](cluster, run)
+            _settle(cluster, run)
+    except (AssertionError, OSError) as error:
+        run.failure = str(error)[:500]
+        print(f"a run failed: {run.failure}", file=sys.stderr)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{fault}: takeover {run.takeover:.1f} s, clip {run.clip:.1f} s", file=sys.stderr, flush=True)
+    return run
+
+
+def _begin_clip(cluster: Cluster) -> str:
+    request_id = cluster.ask(**CLIP)
+    first = cluster.nodes[0]
+    eventually(lambda: cluster.in_hand(first, request_id), "the cut", every=POLL_SECONDS)
+    return request_id
+
+
+def _await_second(cluster: Cluster, run: Run, begun: float) -> None:
+    second = cluster.nodes[1]
+    eventually(second.leads, "the standby to lead", within=GIVE_UP_SECONDS, every=POLL_SECONDS)
+    run.takeover = time.monotonic() - begun
+
+
+def _await_clip(cluster: Cluster, run: Run, request_id: str, begun: float) -> None:
+    run.attempts = int(cluster.wait(request_id, within=GIVE_UP_SECONDS)["attempt"])
+    run.clip = time.monotonic() - begun
+
+
+def _kill(cluster: Cluster, run: Run) -> None:
+    request_id = _begin_clip(cluster)
+    begun = time.monotonic()
+    cluster.nodes[0].kill()
+    _await_second(cluster, run, begun)
+    _await_clip(cluster, run, request_id, begun)
+
+
+def _stop(cluster: Cluster, run: Run) -> None:
+    request_id = _begin_clip(cluster)
+    begun = time.monotonic()
+    cluster.nodes[0].signal(signal.SIGSTOP)
+    _await_second(cluster, run, begun)
+    _await_clip(cluster, run, request_id, begun)
+    cluster.nodes[0].signal(signal.SIGCONT)
+    cluster.nodes[0].becomes("standby", within=GIVE_UP_SECONDS)
+
+
+def _planned(cluster: Cluster, run: Run) -> None:
+    begun = time.monotonic()
+    _order(cluster)
+    _await_second(cluster, run, begun)
+    request_id = cluster.ask()
+    _await_clip(cluster, run, request_id, time.monotonic())
+
+
+def _planned_busy(cluster: Cluster, run: Run) -> None:
+    request_id = _begin_clip(cluster)
+    begun = time.monotonic()
+    _order(cluster)
+    _await_second(cluster, run, begun)
+    _await_clip(cluster, run, request_id, begun)
+
+
+def _order(cluster: Cluster) -> None:
+    answer = cluster.failover("agent-1", wait_seconds=0)
+    assert answer.status_code in (200, 202), answer.text
+
+
+def _two_actives(cluster: Cluster, run: Run) -> None:
+    until = time.monotonic() + TWO_ACTIVES_SECONDS
+    while time.monotonic() < until:
+        mode = "encode" if len(cluster.asked) % 4 == 0 else "copy"
+        cluster.redeliver(cluster.ask(start_seconds=2, end_seconds=6, mode=mode))
+        time.sleep(0.5)
+
+
+_FAULTS: dict[str, Callable[[Cluster, Run], None]] = {
+    "kill": _kill,
+    "stop": _stop,
+    "planned": _planned,
+    "planned-busy": _planned_busy,
+    "two-actives": _two_actives,
+}
+
+
+def _settle(cluster: Cluster, run: Run) -> None:
+    """Count what must not happen."""
+    ends = {request_id: cluster.wait(request_id, within=GIVE_UP_SECONDS) for request_id in cluster.asked}
+    told = cluster.witness.completions()
+    run.requests, run.told = len(ends), sum(told.values())
+    for request_id, status in ends.items():
+        ways = {how for who, how in told if who == request_id}
+        once = ways == {"completed"} == {status["status"]} and len(cluster.objects(request_id)) == 1
+        run.completed_once += once
+        agent = str(status.get("agent_id"))
+        run.by_agent[agent] = run.by_agent.get(agent, 0) + 1
+    run.overwritten = sum(len(found) > 1 for found in cluster.observer.versions.values())
+    epochs = cluster.observer.epochs()
+    run.epochs_back = sum(later <= earlier for earlier, later in pairwise(epochs))
+    cluster.close()
+    try:
+        eventually(lambda: not with_variable(MARK, cluster.token), "every process to end", within=20)
+    except AssertionError:
+        run.orphans = len(with_variable(MARK, cluster.token))
+
+
+def _report(runs: list[Run], options: argparse.Namespace) -> dict[str, Any]:
+    good = [run for run in runs if not run.failure]
+    return {
+        "fault": options.fault,
+        "preset": options.preset,
+        "runs": len(runs),
+        "failures": [run.failure for run in runs if run.failure],
+        "takeover_seconds": _spread([run.takeover for run in good]),
+        "clip_complete_seconds": _spread([run.clip for run in good]),
+        "requests": sum(run.requests for run in good),
+        "completions_published": sum(run.told for run in good),
+        "wrong": {
+            "requests not completed exactly once": sum(run.requests - run.completed_once for run in good),
+            "objects overwritten": sum(run.overwritten for run in good),
+            "epochs that went back": sum(run.epochs_back for run in good),
+            "orphan processes": sum(run.orphans for run in good),
+        },
+    }
+
+
+def _spread(values: list[float]) -> dict[str, float] | None:
+    values = sorted(value for value in values if not math.isnan(value))
+    if not values:
+        return None
+    p95 = values[min(len(values) - 1, math.ceil(0.95 * len(values)) - 1)]
+    spread = {"min": values[0], "p50": statistics.median(values), "p95": p95, "max": values[-1]}
+    return {name: round(value, 2) for name, value in spread.items()}
+
+
+def _table(report: dict[str, Any]) -> str:
+    lines = [f"{report['fault']}, preset {report['preset']}: {report['runs']} runs"]
+    for name in ("takeover_seconds", "clip_complete_seconds"):
+        spread = report[name]
+        if spread is not None:
+            told = "   ".join(f"{key} {value:6.2f}" for key, value in spread.items())
+            lines.append(f"  {name:22} {told}")
+    lines.append(f"  requests {report['requests']}, completions published {report['completions_published']}")
+    lines += [f"  {name}: {count}" for name, count in report["wrong"].items()]
+    lines += [f"  FAILED: {failure}" for failure in report["failures"]]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
