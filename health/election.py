@@ -23,6 +23,7 @@ from health.observation import (
     Look,
     Observation,
     Resign,
+    TakeoverKind,
 )
 from health.roles import State
 from health.vitals import FAILED_CHECKS
@@ -90,7 +91,8 @@ def _held_under_my_name(o: Observation) -> Decision | None:
         if not o.eligible:
             return Decision(State.STANDBY, f"the lease is its own, but {_not_eligible(o)}")
         why = "holds the lease still" if mine else "its predecessor on this machine died with the lease"
-        return Decision(State.ACQUIRING, f"{why}: takes it at once", (Acquire(f"{o.me.agent_id}: {why}"),))
+        take = Acquire(f"{o.me.agent_id}: {why}", "predecessor")
+        return Decision(State.ACQUIRING, f"{why}: takes it at once", (take,))
     if o.lease.changes >= DUPLICATE_CHANGES and lease.instance != o.me.instance:
         return Decision(
             State.STOPPED,
@@ -107,6 +109,7 @@ class Opening:
     free: bool
     reason: str
     at_once: bool = False
+    kind: TakeoverKind = "expired"
 
 
 def find_opening(o: Observation) -> Opening:
@@ -126,7 +129,7 @@ def find_opening(o: Observation) -> Opening:
         case "handoff" if lease.target == o.me.agent_id:
             if not o.eligible:
                 return Opening(False, f"the lease was handed to it, but {_not_eligible(o)}")
-            return Opening(True, f"{lease.holder} handed the lease over", at_once=True)
+            return Opening(True, f"{lease.holder} handed the lease over", at_once=True, kind="handoff")
         case "handoff" if o.lease.unchanged_for < o.timings.handoff:
             return Opening(False, f"{lease.holder} handed the lease to {lease.target}")
         case "released" if lease.target not in (None, o.me.agent_id):
@@ -136,12 +139,12 @@ def find_opening(o: Observation) -> Opening:
 
 
 def _missing(o: Observation) -> Opening:
-    barred = _not_eligible(o) if not o.eligible else _barred(o)
+    barred = o.pause if o.eligible else _not_eligible(o)
     if barred:
         return Opening(False, f"there is no lease, but {barred}")
     if o.lease.unchanged_for < o.timings.ttl:
         return Opening(False, "there is no lease, which is not to say that nobody leads: waits one TTL")
-    return Opening(True, "there has been no lease for a TTL: makes a new one")
+    return Opening(True, "there has been no lease for a TTL: makes a new one", kind="first")
 
 
 def _released(o: Observation) -> Opening:
@@ -155,7 +158,8 @@ def _released(o: Observation) -> Opening:
             return Opening(False, f"the lease is {left}, but {o.pause}")
         if o.resigned > 0:
             return Opening(False, f"the lease is {left}, but it gave the lead up itself a moment ago")
-    return Opening(True, f"the lease is {left}", at_once=True)
+    kind: TakeoverKind = "released" if lease.epoch > 0 else "first"
+    return Opening(True, f"the lease is {left}", at_once=True, kind=kind)
 
 
 def _held(o: Observation) -> Opening:
@@ -163,15 +167,15 @@ def _held(o: Observation) -> Opening:
     assert lease is not None
     who = f"{lease.holder} (epoch {lease.epoch})"
     if o.lease.unchanged_for < o.timings.ttl:
-        return Opening(False, f"{who} leads")
+        unseen = lease.health_url and o.failed_polls >= o.timings.poll_failures
+        return Opening(False, f"{who} leads, though it does not answer here" if unseen else f"{who} leads")
     gone = f"the lease of {who} has expired"
     if not o.eligible:
         return Opening(False, f"{gone}, but {_not_eligible(o)}")
     if names_me(o):
         return Opening(True, f"{gone}, and an administrator wants {o.me.agent_id} to lead", at_once=True)
-    barred = _barred(o)
-    if barred:
-        return Opening(False, f"{gone}, but {barred}")
+    if o.pause is not None:
+        return Opening(False, f"{gone}, but {o.pause}")
     if o.uptime < o.timings.ttl:
         return Opening(False, f"{gone}, but this agent has only just started")
     if o.hold_down > 0:
@@ -181,13 +185,6 @@ def _held(o: Observation) -> Opening:
     if o.lease.unchanged_for - o.timings.ttl > o.timings.veto:
         return Opening(True, f"{gone} long ago, even though it answers")
     return Opening(False, f"{gone}, but it has not failed {o.timings.poll_failures} polls in a row yet")
-
-
-def _barred(o: Observation) -> str | None:
-    """Why no takeover may happen that nobody ordered."""
-    if o.pause is not None:
-        return o.pause
-    return "it gave the lead up itself a moment ago" if o.resigned > 0 else None
 
 
 def _not_eligible(o: Observation) -> str:
@@ -206,7 +203,7 @@ def _candidate(o: Observation) -> Decision:
         return Decision(State.CANDIDATE, opening.reason)
     if o.candidate_wait > 0 and not o.read_since_wait:
         return Decision(State.CANDIDATE, opening.reason, (Look(),))
-    return Decision(State.ACQUIRING, opening.reason, (Acquire(opening.reason),))
+    return Decision(State.ACQUIRING, opening.reason, (Acquire(opening.reason, opening.kind),))
 
 
 def _acquiring(o: Observation) -> Decision:

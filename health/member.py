@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Literal
 
 from clipping.clock import Clock
 from clipping.cluster import AgentRecord, IntentAnswer
-from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
 from clipping.store.port import Store
 from health import telling
-from health.calls import Calls, Slot
+from health.calls import Calls
 from health.chores import Chores
 from health.duty import LeaseDuty
 from health.election import decide
 from health.guard import Guard
 from health.lease import Landed, LeaseHand
-from health.memory import Memory
+from health.memory import Diary, Memory
+from health.metrics import RENEWALS, TAKEOVERS
 from health.observation import (
     Abort,
     Acquire,
@@ -37,6 +36,7 @@ from health.observation import (
     Look,
     Observation,
     Resign,
+    TakeoverKind,
 )
 from health.poller import HolderWatch, PollFunction
 from health.roles import FactTeller, Identity, RoleView, SelfChecker, State, Work
@@ -80,14 +80,10 @@ class Member:
     ) -> None:
         self._cluster, self._me, self._timings, self._clock = cluster, me, timings, clock
         self._work, self._guard, self._rng, self._end = work, guard, rng, end
-        self._self_check, self._facts, self._memory = self_check, facts, memory
-        remembered = memory.load()
-        self._predecessors = frozenset(remembered.instances) - {me.instance}
-        self._remembered = remembered.with_instance(me.instance)
-        # Before the first lease is taken: whoever comes after us on this directory has to know our name.
-        memory.save(self._remembered)
+        self._facts = facts
+        self._diary = Diary(memory, me.instance, calls=calls, clock=clock)
         self._sightings = Sightings()
-        self._sightings.highest_epoch = remembered.epoch
+        self._sightings.highest_epoch = self._diary.epoch
         self._hand = LeaseHand(
             cluster=cluster,
             me=me,
@@ -103,7 +99,6 @@ class Member:
         self._chores = Chores(cluster=cluster, me=me, timings=timings, store=store, clock=clock, calls=calls)
         self._duty = LeaseDuty(self._hand, self._sightings, timings, me)
         self._vitals = Vitals(self_check, clock, timings.tick)
-        self._saving: Slot[None] = Slot(calls, clock, 60.0)
         now = clock.monotonic()
         self.state = State.INIT
         self.why = ""
@@ -120,6 +115,7 @@ class Member:
         self._drain_fast = self._given_up = False
         self._aborted_at: float | None = None
         self._giving_up_since: float | None = None
+        self._kind: TakeoverKind = "first"
         self._heir: tuple[str | None, str] = (None, "")
         self._seen = self._observe(now)
 
@@ -194,11 +190,8 @@ class Member:
             landed = self._hand.collect()
             if landed is not None:
                 self._landed(landed)
-        if self._saving.ready():
-            try:
-                self._saving.take()
-            except (OSError, StoreUnavailable) as error:
-                log.warning("cluster.memory_not_saved", error=str(error))
+            elif self._hand.goal == "renew" and self._hand.outcome in ("unknown", "lost"):
+                RENEWALS.labels("failed").inc()
 
     def _landed(self, landed: Landed) -> None:
         if landed.goal == "give up":
@@ -209,6 +202,8 @@ class Member:
             and self.state in (State.ACQUIRING, State.ACTIVE, State.DRAINING)
         ):
             self._duty.landed(landed.sent_at)
+            if landed.goal == "renew":
+                RENEWALS.labels("good").inc()
             self._guard.renewed(landed.lease.epoch, landed.sent_at)
 
     # Deciding.
@@ -256,7 +251,7 @@ class Member:
             lease=lease,
             reachable=self._hand.reachable,
             elects=guard is not None,
-            predecessors=self._predecessors,
+            predecessors=self._diary.predecessors,
             owned=lease.lease is not None and self._hand.owned(lease.lease),
             outcome=self._hand.outcome,
             guard_remaining=guard.remaining() if guard else 0.0,
@@ -300,6 +295,8 @@ class Member:
     def _act(self, action: Action, now: float) -> None:
         match action:
             case Begin():
+                if self._guard is not None:
+                    TAKEOVERS.labels(self._kind).inc()
                 self._open = self._intake
                 if self._intake:
                     self._work.begin()
@@ -311,7 +308,8 @@ class Member:
                 self._work.abort()
             case Look():
                 self._duty.look = True
-            case Acquire(reason):
+            case Acquire(reason, kind):
+                self._kind = kind
                 self._duty.acquire(reason, now)
             case Resign(target, reason, hold):
                 self._heir = target, reason
@@ -356,10 +354,7 @@ class Member:
             self._vitals.failed >= FAILED_CHECKS or self._chores.failover_pending(self._answered())
         )
         self._chores.start(now, self._record() if self._chores.write_due(now) else None)
-        if self._sightings.highest_epoch > self._remembered.epoch and not self._saving.busy:
-            self._remembered = replace(self._remembered, epoch=self._sightings.highest_epoch)
-            kept = self._remembered
-            self._saving.submit("memory", lambda: self._memory.save(kept))
+        self._diary.note(self._sightings.highest_epoch)
 
     def _is_named(self) -> bool:
         wanted, reading = self._chores.failover(), self._sightings.reading

@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from clipping.errors import ConfigurationError
+from clipping.clock import Clock
+from clipping.errors import ConfigurationError, StoreUnavailable
 from clipping.log import get_logger
+from health.calls import Calls, Slot
 
 log = get_logger(__name__)
 
 INSTANCES = 16
+SAVE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,33 @@ class FileMemory:
             file.flush()
             os.fsync(file.fileno())
         new.rename(self._path)
+
+
+class Diary:
+    """Keeps the memory up to date, without keeping anybody waiting for the disk."""
+
+    def __init__(self, memory: Memory, instance: str, *, calls: Calls, clock: Clock) -> None:
+        self._memory = memory
+        self._slot: Slot[None] = Slot(calls, clock, SAVE_SECONDS)
+        kept = memory.load()
+        self.epoch = kept.epoch
+        """The highest that was written down."""
+        self.predecessors = frozenset(kept.instances) - {instance}
+        self._kept = kept.with_instance(instance)
+        # Before the first lease is taken: whoever comes after us on this directory has to know our name.
+        try:
+            memory.save(self._kept)
+        except OSError as error:
+            raise ConfigurationError([f"agent.state_dir: can't be written: {error.strerror}"]) from None
+
+    def note(self, epoch: int) -> None:
+        """Write down the highest epoch seen, if it is news."""
+        if self._slot.ready():
+            try:
+                self._slot.take()
+            except (OSError, StoreUnavailable) as error:
+                log.warning("cluster.memory_not_saved", error=str(error))
+        if epoch > self.epoch and not self._slot.busy:
+            self.epoch = epoch
+            self._kept = kept = replace(self._kept, epoch=epoch)
+            self._slot.submit("memory", lambda: self._memory.save(kept))

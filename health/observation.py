@@ -119,11 +119,15 @@ class Look:
     """Read the lease now."""
 
 
+TakeoverKind = Literal["first", "expired", "released", "handoff", "predecessor"]
+
+
 @dataclass(frozen=True, slots=True)
 class Acquire:
     """Take the lease by compare-and-set."""
 
     reason: str
+    kind: TakeoverKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,12 @@ import requests
 
 from clipping.clock import Clock
 from clipping.errors import ClippingError, StoreUnavailable
+from clipping.log import get_logger
 from health.calls import Calls, Slot
 from health.observation import LeaseView
 from health.timings import Timings
+
+log = get_logger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_SNAPSHOT_AGE_SECONDS = 15.0
@@ -157,14 +160,27 @@ class HolderWatch:
 
     def _count(self, found: Poll, now: float) -> None:
         self.detail = found.detail
-        down = self._failures >= self._timings.poll_failures
+        before = self._is_down()
         if found.ok:
             self._rises += 1
-            if not down or self._rises >= RISE:
+            if not before or self._rises >= RISE:
                 self._failures = 0
         else:
             self._rises = 0
             self._failures += 1
-        quick = self._failures > 0
-        self._next = self._last + (self._timings.poll_retry if quick else self._timings.poll)
-        self._next = max(self._next, now)
+        if self._is_down() != before:
+            self._tell(found)
+        again = self._timings.poll_retry if self._failures > 0 else self._timings.poll
+        self._next = max(self._last + again, now)
+
+    def _is_down(self) -> bool:
+        return self._failures >= self._timings.poll_failures
+
+    def _tell(self, found: Poll) -> None:
+        """Its lease says whether it is dead; that nobody can reach it, an operator wants to know anyway."""
+        assert self._holder is not None
+        who = {"holder": self._holder.agent_id, "url": self._holder.url, "reason": found.detail}
+        if self._is_down():
+            log.warning("cluster.holder_unseen", failed_polls=self._failures, **who)
+        else:
+            log.info("cluster.holder_seen", **who)

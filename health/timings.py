@@ -11,7 +11,7 @@ ABORT_SECONDS = 10.0
 HANDOFF_SECONDS = 15.0
 """How long a lease that was handed to an agent is kept for it."""
 RESIGNED_SECONDS = 60.0
-"""How long an agent that gave up the lead, and was not stopped, leaves it to the others."""
+"""How long an agent that gave up the lead, and was not stopped, leaves a free lease to the others."""
 INTENT_SECONDS = 2.5
 """How often the intent is read."""
 HOT_SECONDS = 0.5

@@ -489,3 +489,17 @@ def test_an_agent_without_intake_is_not_eligible_and_says_why() -> None:
     assert play.leaders() == []
     other.process.member.order_intake(True)
     play.until_led(20)
+
+
+def test_a_standby_that_can_not_see_a_living_leader_warns_and_waits(caplog: pytest.LogCaptureFixture) -> None:
+    play = Play()
+    leader = play.start()
+    caplog.clear()
+    play.others(leader)[0].no_peers_until = play.world.now + 120
+    play.pass_time(60)
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == ["cluster.holder_unseen"]
+    assert play.view(play.others(leader)[0]).why == "nas-0 (epoch 1) leads, though it does not answer here"
+    play.pass_time(120)
+    assert play.leaders() == [leader]
+    assert play.view(play.others(leader)[0]).why == "nas-0 (epoch 1) leads"

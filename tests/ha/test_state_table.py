@@ -99,6 +99,11 @@ def test_standby_leaves_a_released_lease_while_paused_unless_it_is_named() -> No
     assert decide(named).state is State.CANDIDATE
 
 
+def test_who_resigned_leaves_a_free_lease_to_others_but_not_a_dead_one() -> None:
+    assert decide(standby(lease=seen(state="released"), resigned=0.1)).state is State.STANDBY
+    assert decide(replace(EXPIRED, resigned=50.0)).state is State.CANDIDATE
+
+
 EXPIRED = standby(lease=seen(30.0), failed_polls=3)
 
 
@@ -116,7 +121,6 @@ def test_standby_becomes_candidate_for_an_expired_lease_whose_holder_failed_its_
         ({"pause": "paused by ann"}, "paused by ann"),
         ({"hold_down": 0.1}, "settle"),
         ({"uptime": 29.9}, "started"),
-        ({"resigned": 0.1}, "gave the lead up"),
         ({"reachable": False}, "can't be reached"),
     ],
 )

@@ -25,7 +25,7 @@ class ScriptedCall(Generic[T]):
     def make(self, call: Callable[[], T], *, hear: bool = True, refuse: bool = False) -> None:
         try:
             value = call()
-        except ClippingError as error:
+        except (ClippingError, OSError) as error:
             if hear:
                 self._error, self.done = error, True
             return
