@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.cluster.snapshot import AgentSeen, Snapshot, ineligible
-from clipping.errors import InvalidRequest, NoEligibleTarget, NotFound, NotPossible
+from clipping.errors import NoEligibleTarget, NotFound, NotPossible
 
 NO_LEADER = "the agents elect nobody (ha.mode is pool or single): each of them works"
 
@@ -24,7 +24,7 @@ def choose(snapshot: Snapshot, agent_id: str, target: str | None) -> Handover:
 
     `agent_id` is the agent that leads, which hands over to `target` or to the best standby, or it is a
     standby, which takes over. A dead leader makes no difference: the standby then waits for its lease to run
-    out. Raises `NotFound`, `NotPossible`, `NoEligibleTarget` or `InvalidRequest`.
+    out. Raises `NotFound`, `NotPossible` or `NoEligibleTarget`.
     """
     for name, field in ((agent_id, "agent_id"), (target, "target")):
         if name is not None and name != snapshot.holder and snapshot.agent(name) is None:
@@ -37,7 +37,7 @@ def choose(snapshot: Snapshot, agent_id: str, target: str | None) -> Handover:
         )
     if agent_id != snapshot.holder:
         if target not in (None, agent_id):
-            raise InvalidRequest(
+            raise NotPossible(
                 f"{agent_id} does not lead, so it is the one to take over: leave target out", field="target"
             )
         target = agent_id

@@ -7,7 +7,15 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 from flask import Blueprint, Response
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from api.auth import caller, requires
 from api.body import read_optional_json
@@ -42,6 +50,14 @@ Reason = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
 
 class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nulls(cls, data: dict[str, Any]) -> dict[str, Any]:
+        for name, value in data.items():
+            if value is None:
+                raise InvalidRequest(f"{name} must not be null: leave it out", field=name)
+        return data
 
 
 class FailoverRequest(_Body):

@@ -42,9 +42,10 @@ class Envelope(BaseModel):
 def push() -> Response:
     """Apply one message. Anything but a 204 makes Pub/Sub send it again."""
     parts = services()
+    token = bearer(request.headers.get("Authorization", ""))
     if parts.push_verifier is None:
         raise NotFound("this service pulls its messages: api.push is not configured")
-    parts.push_verifier.verify(bearer(request.headers.get("Authorization", "")))
+    parts.push_verifier.verify(token)
     body = read_bytes(MAX_PUSH_BYTES)
     try:
         envelope = Envelope.model_validate_json(body)

@@ -6,7 +6,7 @@ import pytest
 
 from api.cluster.decisions import Handover, choose
 from api.cluster.snapshot import Snapshot
-from clipping.errors import InvalidRequest, NoEligibleTarget, NotFound, NotPossible, RequestError
+from clipping.errors import NoEligibleTarget, NotFound, NotPossible, RequestError
 from tests.api.cluster.documents import lease, seen, snapshot
 
 ACTIVE = seen("nas-1", state="active")
@@ -58,7 +58,7 @@ def test_a_lease_that_was_given_up_is_taken_by_the_one_that_is_named() -> None:
         (snapshot(no_lease=True), "nas-2", None, NotPossible, "no lease"),
         (snapshot(ACTIVE), "nas-1", None, NotPossible, "no other agent"),
         (snapshot(), "nas-1", "nas-1", NotPossible, "leads already"),
-        (snapshot(ACTIVE, seen("nas-2"), AWAY), "nas-2", "nas-3", InvalidRequest, "leave target out"),
+        (snapshot(ACTIVE, seen("nas-2"), AWAY), "nas-2", "nas-3", NotPossible, "leave target out"),
         (snapshot(ACTIVE, AWAY), "nas-3", None, NoEligibleTarget, "nas-3 can't take over: the NAS is not"),
         (snapshot(ACTIVE, AWAY), "nas-1", "nas-3", NoEligibleTarget, "the NAS is not mounted"),
         (snapshot(ACTIVE, DEAD), "nas-4", None, NoEligibleTarget, "last heard of 312 s ago"),

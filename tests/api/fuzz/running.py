@@ -1,0 +1,58 @@
+"""A service at work: an API, agents that answer every request, and a pair of them to be led."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+
+from tests.api.cluster.documents import Agents
+from tests.api.cluster.test_admin_routes import agents_of
+from tests.api.messages import completed
+from tests.api.process import ADMIN, ApiProcess
+
+UNLIMITED: dict[str, Any] = {
+    "agent": {"nas_roots": []},
+    "limits": {"requests_per_minute": 0, "shorts_per_day": 0},
+}
+"""Limits would answer most of many thousand calls, and are tested elsewhere."""
+
+
+@contextmanager
+def at_work(api: ApiProcess) -> Iterator[None]:
+    """Every clip is cut at once, and every failover done."""
+    over = threading.Event()
+    threads = [
+        threading.Thread(target=work, args=(api, over), name=work.__name__, daemon=True)
+        for work in (_cut, _lead)
+    ]
+    for thread in threads:
+        thread.start()
+    yield
+    over.set()
+    for thread in threads:
+        thread.join(60)
+
+
+def _cut(api: ApiProcess, over: threading.Event) -> None:
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {ADMIN}"
+        while not over.wait(0.2):
+            answer = session.get(f"{api.url}/v1/clips?status=queued&limit=200", timeout=60)
+            for clip in answer.json()["clips"]:
+                api.send(completed(request_id=clip["request_id"], hand_id=clip["hand_id"]))
+
+
+def _lead(api: ApiProcess, over: threading.Event) -> None:
+    agents: Agents = agents_of(api)
+    holder, epoch = "nas-1", 1
+    while not over.wait(0.1):
+        asked = agents.told()
+        if asked and asked.target and asked.epoch == epoch:
+            holder, epoch = asked.target, epoch + 1
+        agents.lead(holder=holder, epoch=epoch)
+        for name in ("nas-1", "nas-2"):
+            agents.tell(name, state="active" if name == holder else "standby", epoch=epoch)
