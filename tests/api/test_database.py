@@ -128,13 +128,28 @@ def test_readers_read_while_one_writes(database: Database) -> None:
         assert clips.find(reader, REQUEST_ID) is not None
 
 
-def test_sqlite_is_durable(tmp_path: Path) -> None:
+def test_sqlite_flushes_its_log_before_a_commit_is_told_of(tmp_path: Path) -> None:
+    first = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
+    schema.migrate(first)
+    first.close()
     database = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
-    schema.migrate(database)
     with database.read() as session:
         pragmas = [session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous")]
+    assert pragmas == ["wal", 1]
+    assert database.log is not None
+    for count in range(1, 4):
+        with database.write() as session:
+            session.add(clips.row_of(row(f"clip-20261120-{count:012d}")))
+        assert database.log.flushes == count
     database.close()
-    assert pragmas == ["wal", 2]
+
+
+def test_sqlite_without_a_log_flushes_each_commit(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
+    with database.write() as session:
+        assert session.scalar(text("PRAGMA synchronous")) == 2
+        session.execute(text("CREATE TABLE x (x INTEGER)"))
+    database.close()
 
 
 def test_a_block_that_raises_writes_nothing(database: Database) -> None:
@@ -163,6 +178,8 @@ def test_writers_of_many_threads_take_turns(database: Database) -> None:
         thread.join(60)
     with database.read() as session:
         assert clips.count_queued(session) == 80
+    if database.log is not None:
+        assert 1 <= database.log.flushes <= 80
 
 
 def test_a_row_that_another_process_holds_makes_us_wait_and_then_say_so(
