@@ -124,7 +124,8 @@ class Coordinator:
         try:
             while self._member.state is not State.STOPPED:
                 self._turn()
-            self._say_goodbye()
+            if self._member.exit_code is None:  # a namesake's document is not ours to end
+                self._say_goodbye()
         except Exception:
             # Nobody would renew the lease or stop the work any more: a restart is the cleanest way on.
             log.exception("coordinator.crashed")

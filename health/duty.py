@@ -47,7 +47,7 @@ class LeaseDuty:
             self._hand.give_up(*self.gives_up)
         elif self.renews:
             self._written_at = now
-            self._hand.renew("leads")
+            self._hand.renew()
 
     def due(self, state: State) -> float:
         """When `run`, or collecting its call's result, is next worth it."""

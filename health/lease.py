@@ -135,9 +135,11 @@ class LeaseHand:
         reading = self._known()
         self._write("acquire", "held", reading, self._sightings.highest_epoch + 1, reason)
 
-    def renew(self, reason: str) -> None:
+    def renew(self) -> None:
+        """Hold it for longer; why it was taken stays in it."""
         reading = self._known()
-        self._write("renew", "held", reading, _epoch_of(reading), reason)
+        assert reading.lease is not None
+        self._write("renew", "held", reading, _epoch_of(reading), reading.lease.reason)
 
     def give_up(self, target: str | None, reason: str) -> None:
         """Release the lease, or hand it to `target`."""

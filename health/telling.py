@@ -56,6 +56,8 @@ def view(o: Observation, *, epoch: int, why: str, intake: bool, answer: IntentAn
         remaining = max(0.0, o.guard_remaining)
     elif held:
         remaining = max(0.0, o.timings.ttl - o.lease.unchanged_for)
+    unseen = held and o.state is State.STANDBY and o.failed_polls >= o.timings.poll_failures
+    notes = (f"{lease.holder} does not answer here",) if unseen and lease and lease.health_url else ()
     return RoleView(
         state=o.state,
         role=o.state.role,
@@ -63,7 +65,7 @@ def view(o: Observation, *, epoch: int, why: str, intake: bool, answer: IntentAn
         holder=lease.holder if held and lease is not None else None,
         lease_remaining_seconds=remaining,
         eligible=o.eligible,
-        reasons=o.reasons,
+        reasons=(*o.reasons, *notes),
         why=why,
         paused=o.pause is not None,
         intake=intake,

@@ -500,6 +500,8 @@ def test_a_standby_that_can_not_see_a_living_leader_warns_and_waits(caplog: pyte
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warned == ["cluster.holder_unseen"]
     assert play.view(play.others(leader)[0]).why == "nas-0 (epoch 1) leads, though it does not answer here"
+    assert play.view(play.others(leader)[0]).reasons == ("nas-0 does not answer here",)
+    assert play.view(play.others(leader)[0]).eligible
     play.pass_time(120)
     assert play.leaders() == [leader]
     assert play.view(play.others(leader)[0]).why == "nas-0 (epoch 1) leads"

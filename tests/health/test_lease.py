@@ -57,7 +57,7 @@ class Agent:
         return self.settle()
 
     def renew(self) -> Landed | None:
-        self.hand.renew("test")
+        self.hand.renew()
         return self.settle()
 
 
@@ -87,7 +87,7 @@ def test_it_is_taken_renewed_and_released(store: MemoryStore, clock: ManualClock
     clock.advance(10)
     renewed = agent.renew()
     assert renewed is not None
-    assert (renewed.sent_at, renewed.lease.epoch) == (10.0, 1)
+    assert (renewed.sent_at, renewed.lease.epoch, renewed.lease.reason) == (10.0, 1, "test")
     agent.hand.give_up(None, "enough")
     given = agent.settle()
     assert given is not None
