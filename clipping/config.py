@@ -173,7 +173,7 @@ class Health(_Section):
 
 
 class Ha(_Section):
-    """Who of several agents works. The timings were chosen together: see docs/operating.md."""
+    """Who of several agents works. The timings were chosen together: see docs/availability.md."""
 
     mode: Literal["primary-standby", "pool", "single"] = "primary-standby"
     """`primary-standby`: the holder of the lease works, the others wait. `pool`: all agents work, there is no
