@@ -1,0 +1,25 @@
+"""Which failed checks close the streams."""
+
+from __future__ import annotations
+
+from agent.checks import intake_trouble
+from health.snapshot import Check
+
+GOOD, BAD = Check(True, "fine", 0.0), Check(False, "gone", 0.0)
+
+
+def test_a_full_disk_does() -> None:
+    assert intake_trouble({"spool": BAD, "nas /a": GOOD}) == "spool: gone"
+
+
+def test_no_nas_at_all_does() -> None:
+    assert intake_trouble({"spool": GOOD, "nas /a": BAD, "nas /b": BAD}) == "nas /a: gone; nas /b: gone"
+
+
+def test_one_of_several_roots_does_not() -> None:
+    assert intake_trouble({"spool": GOOD, "nas /a": BAD, "nas /b": GOOD}) is None
+
+
+def test_what_does_not_concern_the_work_in_hand_does_not() -> None:
+    assert intake_trouble({"spool": GOOD, "pubsub": BAD, "engine": BAD}) is None
+    assert intake_trouble({}) is None
