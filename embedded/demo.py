@@ -59,7 +59,7 @@ def _demo(data: Path, started: float) -> None:
         minutes = RECORDING_SECONDS // 60
         _say(f"Making a recording of {minutes} minutes, with a clock and a beep each second…")
         _record(recording)
-    _say("Starting the service: Pub/Sub server, API, agent…")
+    _say("Starting the service: Pub/Sub server, API, an agent that leads and one that stands by…")
     command = [sys.executable, "-m", "clipping.cli", "up", "--json", "--port", "0"]
     command += ["--data", str(data / "stack"), "--nas-root", str(recordings)]
     stack = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)

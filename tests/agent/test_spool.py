@@ -70,3 +70,18 @@ def test_a_state_dir_that_is_a_file_is_a_configuration_error(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"agent\.state_dir"):
         Spool(tmp_path / "file", min_free_bytes=0)
+
+
+def test_a_disk_that_is_full_or_can_not_be_written_is_told(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, min_free_bytes=0)
+    assert "MB free" in spool.look()
+    spool.min_free_bytes = 10**15  # as a reload may set it
+    with pytest.raises(NoSpace, match="make room on that disk"):
+        spool.look()
+    spool.min_free_bytes = 0
+    (tmp_path / "look").mkdir()  # in the way of the file that is written: read-only even to root
+    with pytest.raises(NoSpace, match="can't be written"):
+        spool.look()
+    (tmp_path / "look").rmdir()
+    assert "MB free" in spool.look()
+    spool.close()
