@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,8 +55,9 @@ class TokenVerifier:
                 clock_skew_in_seconds=CLOCK_SKEW_SECONDS,
             )
         except (ValueError, TypeError, GoogleAuthError) as error:
-            # The reason tells which check failed: of use to the operator, and to a forger as well.
-            log.warning("oidc.token_refused", reason=str(error)[:200])
+            # Which check failed is of use to the operator, and to a forger as well. Behind the first colon or
+            # comma the library's sentence may go on with the credential itself.
+            log.warning("oidc.token_refused", reason=re.split("[:,]", str(error), maxsplit=1)[0][:80])
             raise Unauthorized(
                 "the token is not valid, has expired or is meant for another audience"
             ) from None

@@ -265,4 +265,15 @@ def test_changes_and_refusals_are_in_the_audit_trail(doors: Doors) -> None:
     unknown = seen["audit-3"]
     assert (unknown.get("who"), unknown["status"], unknown["code"]) == (None, 401, "UNAUTHORIZED")
     assert "audit-4" not in seen
-    assert "guess" not in doors.api.log.read_text()
+
+
+def test_no_credential_is_ever_logged(doors: Doors) -> None:
+    for who in WHO:
+        for route in (PUSH_ROUTE, "GET /v1/clips"):
+            doors.knock(route, who)
+    log = doors.api.log.read_text()
+    assert "oidc.token_refused" in log
+    secrets = {
+        part for each in doors.credentials.values() if each for part in (each, each.rpartition(".")[2])
+    }
+    assert [secret for secret in secrets - {""} if secret in log] == []
