@@ -143,6 +143,27 @@ def cloud(
         yield Cloud(lan, broker, store, desk, make_nas)
 
 
+Measured = Callable[[str, float], None]
+"""Notes seconds under a name; the end of the run lists them."""
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
+    def note(name: str, seconds: float) -> None:
+        request.node.user_properties.append((name, round(seconds, 2)))
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was measured on hosts, one line each."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    for report in reports:
+        for name, value in getattr(report, "user_properties", ()):
+            if name.startswith("seconds_"):
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {name} {value}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever boots hosts is slow."""
     for item in items:

@@ -13,7 +13,8 @@ def uninstall(*, purge: bool) -> None:
     """Stop the service and remove what an installation owns. `purge`: also what the administrator and the
     agent made, and the user. Does nothing where nothing is installed. Raises `InstallError`."""
     if any(path.name == UNIT and path.exists() for path in FILES):
-        say("stopping the service; the clips in hand are finished first")
+        if service.is_running():
+            say("stopping the service; the clips in hand are finished first")
         service.stop_for_good()
     for path in FILES:
         if path.exists():

@@ -59,8 +59,9 @@ class Host:
         """What differs from the layers. Only for reading, and only while the host is down."""
         self._lan, self._layers, self._folder, self._shares = lan, layers, folder, shares or {}
         self._nspawn: subprocess.Popen[bytes] | None = None
-        for each in ("upper", "work", "root"):
+        for each in ("upper/etc", "work", "root"):
             (folder / each).mkdir(parents=True)
+        (self.disk / "etc" / "hostname").write_text(f"{name}\n")
         cgroups = cgroup2()
         assert cgroups is not None
         self._cgroup = cgroups / self.member.namespace

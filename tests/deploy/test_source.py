@@ -1,0 +1,76 @@
+"""What the installer is asked to install: found, named by its content, or refused with a reason."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from installer.source import BUILD_FILES, PACKAGES, find_source
+from installer.tell import InstallError
+
+WHEEL = "clipping_service-0.1.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """As little as makes a checkout."""
+    folder = tmp_path / "checkout"
+    for name in PACKAGES:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("")
+    for name in BUILD_FILES:
+        (folder / name).write_text("")
+    (folder / "setup.cfg").write_text("[metadata]\nversion = 0.1.0\n")
+    return folder
+
+
+def test_the_checkout_around_the_installer_is_the_default() -> None:
+    assert find_source(None, None).path == Path(__file__).parents[2]
+
+
+def test_a_checkout_is_named_by_what_is_installed_of_it(checkout: Path) -> None:
+    before = find_source(checkout, None).name
+    assert before.startswith("0.1.0-")
+    (checkout / "docs").mkdir()
+    (checkout / "docs" / "page.md").write_text("a page")
+    (checkout / "agent" / "__pycache__").mkdir()
+    (checkout / "agent" / "__pycache__" / "x.pyc").write_bytes(b"x")
+    assert find_source(checkout, None).name == before
+    (checkout / "agent" / "__init__.py").write_text("changed = True\n")
+    assert find_source(checkout, None).name != before
+
+
+def test_building_a_checkout_leaves_it_as_it_was(checkout: Path, tmp_path: Path) -> None:
+    source = find_source(checkout, None)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    assert source.requirement(scratch) == f"clipping-service[agent] @ {(scratch / 'source').as_uri()}"
+    assert (scratch / "source" / "agent" / "__init__.py").exists()
+
+
+def test_the_wheel_among_the_wheels_is_taken(tmp_path: Path) -> None:
+    (tmp_path / WHEEL).write_bytes(b"first")
+    (tmp_path / "flask-3.1.3-py3-none-any.whl").write_bytes(b"")
+    source = find_source(None, tmp_path)
+    assert (source.path.name, source.wheels) == (WHEEL, tmp_path)
+    (tmp_path / WHEEL).write_bytes(b"second")
+    assert find_source(None, tmp_path).name != source.name
+
+
+def test_what_can_not_be_installed_is_refused(checkout: Path, tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for given, folder, reason in (
+        (None, tmp_path / "nowhere", "is not a folder of wheels"),
+        (None, wheels, "there is: none"),
+        (tmp_path, None, "neither a checkout nor a wheel"),
+        (checkout, wheels, "can't be built without the index"),
+    ):
+        with pytest.raises(InstallError, match=reason):
+            find_source(given, folder)
+    for version in ("0.1.0", "0.2.0"):
+        (wheels / WHEEL.replace("0.1.0", version)).touch()
+    with pytest.raises(InstallError, match=r"0\.1\.0.*0\.2\.0"):
+        find_source(None, wheels)
+    shutil.rmtree(wheels)
