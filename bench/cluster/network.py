@@ -135,10 +135,8 @@ class Network:
         if copies == 2:
             self._note("doubled")
         for copy in range(copies):
-            answers = copy == answering
-            self._world.after(
-                self._way(), lambda answers=answers: self._arrive(caller, pending, call, answers)
-            )
+            arrive = partial(self._arrive, caller, pending, call, copy == answering)
+            self._world.after(self._way(), arrive)
 
     def poll(self, caller: Caller, pending: SimulatedCall[T], call: Callable[[], T]) -> None:
         """Between two agents; what does not come through is found out by the time limit."""
