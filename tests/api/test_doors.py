@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +162,19 @@ def expected(route: str, who: str) -> int:
     return ADMIN_ROUTES[route] if TRUSTED[who] == "admin" else 403
 
 
+COLUMNS = ("client key", "admin key", "client account", "admin account", *KNOWN_TO_GOOGLE, *REFUSED)
+
+
+def page_table() -> str:
+    """The table as docs/doors.md has it."""
+    routes = [*CLIENT_ROUTES, *ADMIN_ROUTES, *OPEN_ROUTES, PUSH_ROUTE, LINK_ROUTE]
+    lines = ["| route | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for route in routes:
+        answers = " | ".join(str(expected(route, who)) for who in COLUMNS)
+        lines.append(f"| `{route}` | {answers} |")
+    return "\n".join(lines) + "\n"
+
+
 CODES = {
     401: {"UNAUTHORIZED"},
     403: {"FORBIDDEN"},
@@ -185,6 +199,10 @@ def test_table(doors: Doors, route: str) -> None:
         if answer.status_code >= 400:
             assert answer.json()["error"]["code"] in CODES[answer.status_code]
         assert ("WWW-Authenticate" in answer.headers) == (answer.status_code == 401)
+
+
+def test_the_page_shows_this_table() -> None:
+    assert page_table() in (Path(__file__).parents[2] / "docs" / "doors.md").read_text()
 
 
 def test_the_table_has_every_route(doors: Doors) -> None:
