@@ -138,7 +138,11 @@ class Hub:
         arrived = []
         while self._handed:
             request_id, known, handed = self._handed.popleft()
-            stream = Stream(handed.connection, handed.head, chunked=handed.chunked, now=now)
+            try:
+                stream = Stream(handed.connection, handed.head, chunked=handed.chunked, now=now)
+            except OSError:  # it broke before it got here
+                handed.connection.close()
+                continue
             self._selector.register(stream.connection, selectors.EVENT_READ, stream)
             self._watches[stream] = request_id
             self._watched.setdefault(request_id, _Watched()).new.append((stream, known))
