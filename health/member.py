@@ -172,7 +172,8 @@ class Member:
     # What happened since the last step.
 
     def _notice(self, now: float) -> None:
-        self._gap = self._vitals.gap(now, self._due)
+        # The daemon takes its time between building this and starting it.
+        self._gap = self._vitals.gap(now, self._due if self.state is not State.INIT else now)
         if self._gap:
             self._sightings.restart(now)
             self._holder.restart()
