@@ -18,6 +18,7 @@ from api.app import create_app
 from api.cluster import outcome
 from api.cluster import views as cluster
 from api.cluster.snapshot import AgentWord
+from api.events import changes
 from api.routes import admin
 from clipping import __version__, messages, output
 from clipping.client import NewClip, results
@@ -146,6 +147,7 @@ def test_the_client_asks_for_all_that_is_written() -> None:
         (SCHEMAS["Output"]["properties"]["video_codec"]["enum"], output.VideoCodec),
         (SCHEMAS["Output"]["properties"]["container"]["enum"], output.ContainerName),
         (SCHEMAS["Status"]["enum"], messages.Status),
+        (SCHEMAS["Event"]["properties"]["event"]["enum"], changes.Name),
         (SCHEMAS["Failover"]["properties"]["state"]["enum"], outcome.FailoverState),
         (SCHEMAS["FailoverRequest"]["properties"]["mode"]["enum"], FailoverMode),
         (SCHEMAS["AgentStatus"]["properties"]["status"]["enum"], AgentWord),
