@@ -48,6 +48,7 @@ class GunicornProcess:
                 self.log.read_text().count("api.worker_ready") >= began + self._workers and self._answers()
             ),
             "gunicorn",
+            within=100,  # eight processes, on a machine that is busy with other tests
             logs=self.tail,
         )
 
