@@ -1,0 +1,56 @@
+"""An administrator who knows that the leader is gone need not wait for the others to be sure of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from clipping.client import Client
+from tests.support.cluster import Cluster
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+
+PATIENT = {"health": {"interval_seconds": 60, "retry_seconds": 60, "failures": 3}}
+"""Standbys that would look for minutes before they take over by themselves."""
+
+
+def test_a_named_standby_takes_the_lease_as_soon_as_it_has_run_out(clusters: Callable[..., Cluster]) -> None:
+    cluster = clusters(over=PATIENT)
+    first, second = cluster.nodes
+    first.kill()
+    began = time.monotonic()
+    answer = cluster.failover("agent-2", wait_seconds=55)
+    took = time.monotonic() - began
+    assert answer.status_code == 200, answer.text
+    done = answer.json()
+    assert (done["state"], done["old_primary"], done["new_primary"]) == ("done", "agent-1", "agent-2")
+    assert done["epoch"] == cluster.observer.epochs()[-1]
+    assert took < 55, "it is the lease that is waited for, and not the polls"
+    second.becomes("active", within=10, logs=cluster.logs)
+    assert cluster.wait(cluster.ask())["agent_id"] == "agent-2"
+    cluster.settle()
+
+
+def test_the_service_shows_what_became_of_the_agents(clusters: Callable[..., Cluster]) -> None:
+    cluster = clusters()
+    first, second = cluster.nodes
+    key = str(cluster.admin.headers["Authorization"]).removeprefix("Bearer ")
+    with Client(cluster.url, key=key) as admin:
+        before = admin.agents()
+        assert before.leader == "agent-1"
+        assert {agent.agent_id: (agent.role, agent.status) for agent in before.agents} == {
+            "agent-1": ("primary", "active"),
+            "agent-2": ("standby", "standby"),
+        }
+        first.kill()
+        second.becomes("active", logs=cluster.logs)
+        after = admin.agents()
+        assert after.leader == "agent-2"
+        assert after.epoch > before.epoch
+        dead = next(agent for agent in after.agents if agent.agent_id == "agent-1")
+        # It said that it was active, and can't be: a lease that has run out is not its own any more.
+        assert (dead.role, dead.status, dead.eligible) == ("standby", "fenced", False)
+        assert "agent-2 has the lease" in dead.reasons[0]
+    cluster.settle()
