@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -65,6 +66,15 @@ def test_the_contract_is_openapi() -> None:
     validate_contract(CONTRACT)
     assert CONTRACT["openapi"].startswith("3.1")
     assert CONTRACT["info"]["version"] == __version__
+
+
+def test_browsers_can_read_it() -> None:
+    # The viewer's parser knows JSON's types only: neither merge keys nor dates.
+    text = (Path(package.__path__[0]).parent / "openapi.yaml").read_text(encoding="utf-8")
+    assert "<<:" not in text
+    json.dumps(CONTRACT)
+    clip, in_batch = SCHEMAS["ClipRequest"]["properties"], SCHEMAS["BatchClip"]["properties"]
+    assert list(in_batch) == [*clip, "client_item_id"]
 
 
 def test_every_route_is_written_down_and_every_written_route_is_there(tmp_path: Path) -> None:
