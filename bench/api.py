@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -69,8 +70,8 @@ def _bare(seconds: float) -> Figures:
         assert bare.stdout is not None
         url = bare.stdout.readline().strip() + "/"
         posted, got = request("POST", url, CLIENT, b"x" * 300), request("GET", url, CLIENT)
-        figures = _both(url, "POST", lambda _: posted, seconds, 200)
-        figures |= _both(url, "status", lambda _: got, seconds, 200)
+        figures = _both(bare.pid, url, "POST", lambda _: posted, seconds, 200)
+        figures |= _both(bare.pid, url, "status", lambda _: got, seconds, 200)
         bare.terminate()
     return figures
 
@@ -92,13 +93,15 @@ def _measure(api: ApiProcess, seconds: float, streams: int) -> Figures:
     ids = [json.loads(each)["request_id"] for each in first.bodies]
     looks = [request("GET", f"{api.url}/v1/clip/{each}/status", CLIENT) for each in ids]
     figures = _streams(api, ids[:streams], seconds)
-    figures |= _both(api.url, "POST", lambda _: ask, seconds, 202)
-    return figures | _both(api.url, "status", lambda number: looks[number % len(looks)], seconds, 200)
+    figures |= _both(api.pid, api.url, "POST", lambda _: ask, seconds, 202)
+    return figures | _both(api.pid, api.url, "status", lambda n: looks[n % len(looks)], seconds, 200)
 
 
-def _both(url: str, name: str, make: Make, seconds: float, expected: int) -> Figures:
+def _both(pid: int, url: str, name: str, make: Make, seconds: float, expected: int) -> Figures:
     asyncio.run(at_rate(url, make, rate=WARM_UP, seconds=1))
+    before = _processor_seconds(pid)
     steady = asyncio.run(at_rate(url, make, rate=RATE, seconds=seconds))
+    used = _processor_seconds(pid) - before
     full = asyncio.run(at_full_speed(url, make, seconds=seconds))
     for answers in (steady, full):
         if set(answers.statuses) != {expected}:
@@ -106,6 +109,7 @@ def _both(url: str, name: str, make: Make, seconds: float, expected: int) -> Fig
     return {
         f"{name} at {RATE:g}/s, p50 ms": f"{steady.milliseconds(50):.1f}",
         f"{name} at {RATE:g}/s, p99 ms": f"{steady.milliseconds(99):.1f}",
+        f"{name} at {RATE:g}/s, processor ms each": f"{1000 * used / len(steady.latencies):.2f}",
         f"{name} at full speed, requests/s": f"{full.rate:.0f}",
         f"{name} at full speed, p50 ms": f"{full.milliseconds(50):.1f}",
         f"{name} at full speed, p99 ms": f"{full.milliseconds(99):.1f}",
@@ -142,6 +146,12 @@ def _streams(api: ApiProcess, ids: list[str], seconds: float) -> Figures:
         "progress to client, p50 ms": f"{delays.milliseconds(50):.0f}",
         "progress to client, p99 ms": f"{delays.milliseconds(99):.0f}",
     }
+
+
+def _processor_seconds(pid: int) -> float:
+    """Of the serving process, in user and kernel mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _megabytes(pid: int) -> float:
