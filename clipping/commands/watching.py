@@ -90,6 +90,8 @@ class _Lines:
         self._last = ""
 
     def event(self, event: Event) -> None:
+        if event.final:
+            return  # is told with more words
         words = f"{event.data.get('status') or event.kind} {event.data.get('stage') or ''}".strip()
         if event.kind in ("checkpoint", "resumed"):
             words = f"{words} ({event.kind})"
