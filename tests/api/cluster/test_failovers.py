@@ -1,9 +1,8 @@
-"""Failovers over time: two instances, one database, one store, and a clock that the test holds."""
+"""Failovers over time: two instances, a database of either kind, one store, a clock that the test holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -58,8 +57,10 @@ def agents(store: MemoryStore) -> Agents:
 
 
 @pytest.fixture
-def instances(tmp_path: Path, store: MemoryStore, clock: ManualClock) -> Iterator[tuple[Instance, Instance]]:
-    databases = [Database(f"sqlite:///{tmp_path}/clips.db", connections=4) for _ in range(2)]
+def instances(
+    database_url: str, store: MemoryStore, clock: ManualClock
+) -> Iterator[tuple[Instance, Instance]]:
+    databases = [Database(database_url, connections=4) for _ in range(2)]
     schema.migrate(databases[0])
     one, other = (Instance(database, store, clock) for database in databases)
     yield one, other
