@@ -122,16 +122,35 @@ def test_a_wrong_configuration_is_not_tried_again_and_again(nas: Nas) -> None:
     assert nas.show("NRestarts") == "0"
 
 
-def test_a_recording_that_is_mounted_later_is_seen(cloud: Cloud) -> None:
+def test_mounts_come_and_go_under_a_running_agent(cloud: Cloud) -> None:
     nas = cloud.make("nas-1", ha=SINGLE, agent={"nas_roots": [{"path": "/srv/late", "marker": ".mounted"}]})
     nas.host.run("mkdir", "/srv/late")
     nas.start()
+    pid = nas.pid
     request_id = cloud.desk.ask(nas_video_path="/srv/late/night.mp4")
+    mount(nas)
+    cloud.desk.completed(request_id, logs=nas.logs)
+
+    nas.host.run("umount", "/srv/late")
+    eventually(lambda: any("/srv/late" in why for why in reasons(nas)), "the check", logs=nas.logs)
+    request_id = cloud.desk.ask(nas_video_path="/srv/late/night.mp4")
+    time.sleep(3)
+    assert cloud.desk.all(request_id) == [], "it is not said to be missing"
+    mount(nas)
+    cloud.desk.completed(request_id, logs=nas.logs)
+    assert nas.pid == pid, "the agent does not go with its mount"
+
+
+def reasons(nas: Nas) -> list[str]:
+    """Why it is not well, by itself."""
+    given: list[str] = nas.health().get("reasons", [])
+    return given
+
+
+def mount(nas: Nas) -> None:
+    """A NAS share at /srv/late."""
     nas.host.run("mount", "-t", "tmpfs", "tmpfs", "/srv/late")
     nas.host.run("sh", "-c", "cp /srv/recordings/night.mp4 /srv/late && touch /srv/late/.mounted")
-    cloud.desk.completed(request_id, logs=nas.logs)
-    nas.host.run("umount", "/srv/late")
-    assert nas.show("ActiveState") == "active", "the agent does not go with its mount"
 
 
 def frozen_encode(cloud: Cloud, nas: Nas) -> tuple[str, int]:
