@@ -20,6 +20,7 @@ from health.snapshot import Check
 
 ENGINE = "engine"
 SPOOL = "spool"
+BUS = "pubsub"
 NAS = "nas "
 """Followed by the root's path."""
 INTERVAL_SECONDS = 5.0
@@ -28,7 +29,6 @@ NAS_SECONDS = 10.0
 DISK_SECONDS = 10.0
 ENGINE_SECONDS = 8.0
 """To start a process and read a little takes it 10 ms. An engine that does not answer by then hangs."""
-BUS_INTERVAL_SECONDS = 15.0
 BUS_SECONDS = 3.0
 FIRST_SECONDS = 5.0
 
@@ -66,9 +66,9 @@ class Checks:
                 clock=clock,
             ),
             Probe(
-                "pubsub",
+                BUS,
                 lambda: reach.look(BUS_SECONDS),
-                interval=BUS_INTERVAL_SECONDS,
+                interval=INTERVAL_SECONDS,
                 limit=3 * BUS_SECONDS,
                 patience=2,
                 clock=clock,

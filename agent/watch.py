@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from agent.checks import ENGINE, Checks, intake_trouble
+from agent.checks import BUS, ENGINE, Checks, intake_trouble
 from agent.clockwatch import ClockWatch
 from agent.inflight import InFlight
 from agent.lanes import Lanes
@@ -24,9 +24,15 @@ from health.snapshot import Check, ClipInHand, LeaseSeen, Snapshot
 
 log = get_logger(__name__)
 
+LANE = "lane_"
+"""Followed by the lane's name."""
 INTERVAL_SECONDS = 0.5
 STALE_SECONDS = 5.0
 """An older snapshot is no proof that the agent could work."""
+GRACE_SECONDS, BUS_GRACE_SECONDS = 10.0, 20.0
+"""For so long a leader keeps the lead although something fails: until the standbys have noticed whether it
+fails for them too. Without this an outage that hits everybody moves the lead for nothing. New work is held up
+at once all the same."""
 STREAM_SECONDS = 10.0
 """A stream is opened again within seconds. Without one for so long the agent can't work."""
 LOOP_SECONDS = 20.0
@@ -59,6 +65,8 @@ class Watch:
         self._clock_watch = ClockWatch(clock)
         self._stop = threading.Event()
         self._newest: Snapshot | None = None
+        self._failing: dict[str, float] = {}
+        """Since when, of the checks that are not well."""
         self._wedged: tuple[str, ...] = ()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -83,7 +91,12 @@ class Watch:
         age = self._clock.monotonic() - newest.at
         if age > STALE_SECONDS:
             return SelfCheck(False, (f"the agent has not looked at itself for {age:.0f} s",), alive=False)
-        bad = [f"{name}: {check.detail}" for name, check in newest.failed.items() if check.essential]
+        leads = newest.role == "active"
+        bad = [
+            f"{name}: {check.detail}"
+            for name, check in newest.failed.items()
+            if check.essential and not (leads and newest.at - self._failing[name] < grace(name))
+        ]
         return SelfCheck(not bad, tuple(bad), alive=not self._wedged)
 
     def _run(self) -> None:
@@ -102,9 +115,11 @@ class Watch:
         if bool(wedged) != bool(self._wedged):
             log.warning("agent.wedged" if wedged else "agent.moves_again", reasons=wedged or self._wedged)
         self._wedged = tuple(wedged)
-        self._newest = self._made(now, checks)
-        show(self._newest)
-        self._looked(self._newest, not wedged)
+        newest = self._made(now, checks)
+        self._failing = {name: self._failing.get(name, now) for name in newest.failed}
+        self._newest = newest
+        show(newest)
+        self._looked(newest, not wedged)
 
     def _made(self, now: float, checks: Mapping[str, Check]) -> Snapshot:
         view = self._role()
@@ -143,7 +158,7 @@ class Watch:
         if not self._workforce.pulling:
             return {}
         return {
-            f"lane_{lane}": Check(state.ok, state.detail, now, essential=now - state.since > STREAM_SECONDS)
+            f"{LANE}{lane}": Check(state.ok, state.detail, now, essential=now - state.since > STREAM_SECONDS)
             for lane, state in self._lanes.states().items()
         }
 
@@ -160,3 +175,8 @@ class Watch:
         return Check(
             False, ", ".join(f"{name} stands still for {age:.0f} s" for name, age in late.items()), now
         )
+
+
+def grace(check: str) -> float:
+    """How long a leader may lead on while this check fails."""
+    return BUS_GRACE_SECONDS if check == BUS or check.startswith(LANE) else GRACE_SECONDS

@@ -87,8 +87,9 @@ class Cluster:
             self.witness = Witness(self.broker.host_port, self.config.pubsub.project)
             self.store = open_store(self.config)
             self.observer = StoreObserver(self.store, CLUSTER)
+            self.nodes[0].launch()  # it takes as long as the API
             self.start_api()
-            self.start_agents()
+            self._start_agents()
         except BaseException:
             self.close()
             raise
@@ -110,15 +111,10 @@ class Cluster:
         assert line, f"the API did not start: {self._api_log.read_text()[-3000:]}"
         self.url = str(json.loads(line)["url"])
 
-    def start_agents(self) -> None:
-        """All of them, the first one first: it then leads."""
-        self.nodes[0].launch()
-        eventually(
-            lambda: self.nodes[0].leads() or not self.nodes[0].runs,
-            "the first agent",
-            every=0.2,
-            logs=self.logs,
-        )
+    def _start_agents(self) -> None:
+        """The others when the first one leads."""
+        first = self.nodes[0]
+        eventually(lambda: first.leads() or not first.runs, "the first agent", every=0.2, logs=self.logs)
         for node in self.nodes[1:]:
             node.launch()
         for node in self.nodes:
@@ -165,10 +161,7 @@ class Cluster:
 
     def in_hand(self, node: AgentNode, request_id: str) -> bool:
         """Whether this agent is cutting this clip."""
-        health = node.health() or {"in_flight": []}
-        return any(
-            clip["request_id"] == request_id and clip["stage"] == "cutting" for clip in health["in_flight"]
-        )
+        return any((node.state_dir / "spool" / request_id).glob("*.part*"))
 
     def failover(self, agent_id: str, **body: Any) -> requests.Response:
         """What an administrator asks for."""

@@ -22,6 +22,7 @@ from clipping.store.port import Store
 from tests.support.waiting import eventually
 
 LOOK_SECONDS = 0.1
+PULL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,9 @@ class Witness:
     def _pull(self, name: str) -> list[Any]:
         path = self._path(name)
         try:
-            answer = self._subscriber.pull(subscription=path, max_messages=1000, timeout=2, retry=None)
+            answer = self._subscriber.pull(
+                subscription=path, max_messages=1000, timeout=PULL_SECONDS, retry=None
+            )
         except (DeadlineExceeded, GoogleAPICallError):
             return []
         if answer.received_messages:
