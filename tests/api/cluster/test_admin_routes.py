@@ -55,9 +55,11 @@ def obeying(agents: Agents) -> Iterator[None]:
 
     thread = threading.Thread(target=obey, name="agents", daemon=True)
     thread.start()
-    yield
-    over.set()
-    thread.join(30)
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(30)
 
 
 @pytest.fixture

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import requests
 
+from clipping.errors import ObjectExists
+from clipping.store.port import clip_key
 from tests.api.cluster.documents import Agents
 from tests.api.cluster.test_admin_routes import agents_of
 from tests.api.messages import completed
@@ -31,19 +35,28 @@ def at_work(api: ApiProcess) -> Iterator[None]:
     ]
     for thread in threads:
         thread.start()
-    yield
-    over.set()
-    for thread in threads:
-        thread.join(60)
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(60)
 
 
 def _cut(api: ApiProcess, over: threading.Event) -> None:
-    with requests.Session() as session:
+    store = agents_of(api).store
+    with requests.Session() as session, tempfile.TemporaryDirectory() as folder:
         session.headers["Authorization"] = f"Bearer {ADMIN}"
         while not over.wait(0.2):
             answer = session.get(f"{api.url}/v1/clips?status=queued&limit=200", timeout=60)
             for clip in answer.json()["clips"]:
-                api.send(completed(request_id=clip["request_id"], hand_id=clip["hand_id"]))
+                file = Path(folder) / clip["request_id"]
+                file.write_bytes(b"a clip")
+                key = clip_key(clip["hand_id"], clip["request_id"], "mp4")
+                with suppress(ObjectExists):  # it was told of already, and not heard yet
+                    store.create(key, file, content_type="video/mp4", metadata={})
+                ids = {"request_id": clip["request_id"], "hand_id": clip["hand_id"]}
+                api.send(completed(**ids, output_uri=store.uri(key)))
 
 
 def _lead(api: ApiProcess, over: threading.Event) -> None:
