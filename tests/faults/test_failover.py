@@ -26,6 +26,7 @@ def test_planned_failovers_in_a_row(cluster: Cluster) -> None:
     first.becomes("standby", within=10, logs=cluster.logs)
 
     # Back again, with a clip in hand: it is finished first, and a second order meanwhile is refused.
+    eventually(lambda: _told(cluster, "agent-1") == "standby", "its document to say so", every=0.2)
     request_id = cluster.ask(**LONG)
     eventually(lambda: cluster.in_hand(second, request_id), "the cut to be under way", logs=cluster.logs)
     one = cluster.failover("agent-1", wait_seconds=0)
@@ -35,6 +36,8 @@ def test_planned_failovers_in_a_row(cluster: Cluster) -> None:
     first.becomes("active", logs=cluster.logs)
     status = cluster.wait(request_id)
     assert (status["status"], status["agent_id"], status["attempt"]) == ("completed", "agent-2", 1)
+
+    eventually(lambda: _told(cluster, "agent-2") == "standby", "its document to say so", every=0.2)
 
     # In a hurry: the clip goes back, and the other agent does it.
     request_id = cluster.ask(**LONG)
@@ -46,6 +49,13 @@ def test_planned_failovers_in_a_row(cluster: Cluster) -> None:
 
     _an_old_order_is_ignored(cluster, epoch=done["epoch"])
     cluster.settle()
+
+
+def _told(cluster: Cluster, agent_id: str) -> str:
+    """How an agent is, as an administrator sees it: its document is written at most every other second."""
+    answer = cluster.admin.get(f"{cluster.url}/v1/admin/agents", timeout=60)
+    (agent,) = (one for one in answer.json()["agents"] if one["agent_id"] == agent_id)
+    return str(agent["status"])
 
 
 def _an_old_order_is_ignored(cluster: Cluster, *, epoch: int) -> None:
