@@ -35,6 +35,9 @@ _STUDIO = frozenset({"prores", "dvvideo", "dnxhd", "mjpeg", "qtrle", "rawvideo",
 _STUDIO_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 _PLAYS_EVERYWHERE = frozenset({"LC", "HE-AAC", "HE-AACv2"})
 
+_TEXTS = frozenset({"subrip", "ass", "mov_text", "webvtt", "text"})
+_PICTURE_TEXTS = frozenset({"hdmv_pgs_subtitle", "dvb_subtitle", "dvd_subtitle"})
+
 _QUICKTIME_LANGUAGES = {
     "deu": "ger",
     "ell": "gre",
@@ -91,3 +94,16 @@ def copies_audio(container: Container, codec: str, profile: str | None) -> bool:
             return codec in _WEB_SOUND
         case _:
             return True
+
+
+def subtitles_as(container: Container, codec: str) -> str | None:
+    """What subtitles become in the container: their own codec, another one for text, or None: it has none."""
+    match container.muxer:
+        case "mp4" | "mov":
+            return "mov_text" if codec in _TEXTS else None
+        case "webm":
+            return codec if codec == "webvtt" else None
+        case _ if codec == "mov_text":
+            return "subrip"
+        case _:
+            return codec if codec in _TEXTS | _PICTURE_TEXTS else None

@@ -20,6 +20,7 @@ from agent.cutting.picture import PictureWriter
 from agent.cutting.plan import Plan, no_picture, no_picture_yet, without_silent
 from agent.cutting.seek import Entry, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
+from agent.cutting.subtitles import Cue, add_subtitles, cues_within, read_cues
 from agent.cutting.tracks import Soundtrack
 
 _TELL_EVERY = 256
@@ -41,10 +42,11 @@ def copy(
     video: Any = container.streams[plan.movie.index]
     sound = [container.streams[track.source.index] for track in plan.tracks]
     try:
+        cues = read_cues(container, plan)
         entry = enter(container, video, sound, plan.start)
         if entry.key_pts >= tick_from(plan.stop, video.time_base):
             raise no_picture_yet(plan, entry.key_pts * video.time_base)
-        return _write(container, entry, plan, target, bit_rate, progress)
+        return _write(container, entry, plan, cues, target, bit_rate, progress)
     except NoCleanStart as reason:
         raise Unsuited(str(reason)) from None
     except Unsortable:
@@ -55,17 +57,20 @@ def _write(
     container: av.container.InputContainer,
     entry: Entry,
     plan: Plan,
+    cues: list[Cue],
     target: Path,
     bit_rate: int,
     progress: Callable[[float], None],
 ) -> Outcome:
     video: Any = container.streams[plan.movie.index]
     key: Fraction = entry.key_pts * video.time_base
-    with Sink(target, plan.container, index_space(plan, plan.stop - key), plan.recorded(key)) as sink:
+    plan, cues = cues_within(plan, cues, key)
+    with Sink(target, plan.container, index_space(plan, plan.stop - key), plan.header(key)) as sink:
         assert plan.movie.video is not None
         writer = PictureWriter(sink, sink.copied(video, plan.movie), video.time_base, plan.movie.video)
         picture = _Picture(writer, entry.key_pts, plan, video)
         sound = Soundtrack(container, sink, plan, key, bit_rate)
+        add_subtitles(container, sink, plan, cues)
         index = video.index
         length = float(plan.stop - key)
         for count, packet in enumerate(entry.packets):

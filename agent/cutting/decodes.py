@@ -94,7 +94,7 @@ def _decode(clip: av.container.InputContainer, part: Part, reached: Callable[[Fr
     clip.seek(begin, stream=video, backward=True)
     fed: list[int] = []
     shown: list[Any] = []
-    for packet in clip.demux():
+    for packet in clip.demux([video, *clip.streams.audio]):
         if packet.size == 0:
             continue  # the end: what the decoder holds back comes below
         if packet.stream_index == video.index and packet.pts is not None:

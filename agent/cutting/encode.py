@@ -10,6 +10,7 @@ from pathlib import Path
 import av.container
 
 from agent.cutting import ffmpeg
+from agent.cutting.beside import Beside, files_beside
 from agent.cutting.encoders import CARD, CODECS, CPU, refusal
 from agent.cutting.frames import Frames, frames_in
 from agent.cutting.media import MediaInfo, StreamInfo
@@ -19,6 +20,7 @@ from agent.cutting.plan import Plan, without_silent
 from agent.cutting.process.limits import most_memory
 from agent.cutting.recipe import Means, encode_arguments, frames_of_rate
 from agent.cutting.spec import Order
+from agent.cutting.subtitles import cues_within, read_cues
 from clipping.errors import EncoderFailed, OutputTooLarge
 
 _NICENESS = 10
@@ -46,11 +48,14 @@ def encode(
     `progress` gets 0 to 1, `started` ffmpeg's process id, and None when it has ended. Raises `RangeBeyondEnd`
     when the picture is over by then, `OutputTooLarge`, and the errors of `ffmpeg.run` and of `source`.
     """
+    cues = read_cues(container, plan)
     frames = frames_in(container, plan)
     plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.sounding))
+    plan, cues = cues_within(plan, cues, frames.start)
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
-    work = _Encode(info, plan, frames, target, order, from_start, progress, started)
-    work.write()
+    with files_beside(container, plan, frames.start, cues, target) as beside:
+        work = _Encode(info, plan, frames, target, beside, order, from_start, progress, started)
+        work.write()
     return work.outcome()
 
 
@@ -63,6 +68,7 @@ class _Encode:
         plan: Plan,
         frames: Frames,
         target: Path,
+        beside: Beside,
         order: Order,
         from_start: bool,
         progress: Callable[[float], None],
@@ -72,6 +78,7 @@ class _Encode:
         self._plan = plan
         self._frames = frames
         self._target = target
+        self._beside = beside
         self._order = order
         self._from_start = from_start
         self._progress = progress
@@ -129,6 +136,7 @@ class _Encode:
             self._plan,
             self._frames,
             self._target,
+            self._beside,
             self._order.spec,
             rates,
             from_start=self._from_start,

@@ -78,7 +78,8 @@ class StreamInfo:
     index: int
     kind: Kind
     codec: str
-    """libavcodec's name, or `none` where there is no decoder."""
+    """libavcodec's name, `tmcd` or `chapters` for a track of timecode or of chapters, `none` where there is
+    no decoder."""
     profile: str | None
     time_base: Fraction
     """Seconds a tick."""
@@ -99,6 +100,15 @@ class StreamInfo:
 
 
 @dataclass(frozen=True)
+class Chapter:
+    """A named stretch. Times in seconds, of a recording on the container's own time line."""
+
+    start: Fraction
+    end: Fraction
+    title: str
+
+
+@dataclass(frozen=True)
 class MediaInfo:
     """A recording as the probe found it. Times in seconds."""
 
@@ -111,6 +121,9 @@ class MediaInfo:
     """From `zero` to the end of the longest stream; None when the file does not say."""
     identity: Identity
     streams: tuple[StreamInfo, ...]
+    chapters: tuple[Chapter, ...]
+    timecode: str | None
+    """SMPTE timecode of what is shown at `zero`."""
     recorded: datetime | None = None
     """When what is shown at `zero` was recorded, if the file says."""
 

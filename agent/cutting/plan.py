@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import chain
 from typing import Literal
 
-from agent.cutting.containers import MP4, NAMED, Container, container_for, copies_audio
-from agent.cutting.media import MediaInfo, StreamInfo
+from agent.cutting.containers import MP4, NAMED, Container, container_for, copies_audio, subtitles_as
+from agent.cutting.header import Header, chapters_within
+from agent.cutting.media import Chapter, MediaInfo, StreamInfo
+from agent.cutting.smpte import advanced
 from agent.cutting.spec import CutSpec
 from clipping.errors import RangeBeyondEnd, SourceHasNoVideo, UnsupportedCodec
 from clipping.messages import DroppedStream, Mode
@@ -34,6 +37,15 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Subtitle:
+    """One subtitle stream of the clip."""
+
+    source: StreamInfo
+    codec: str
+    """In the clip."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything decided before a byte is written. Times in seconds on the container's own time line."""
 
@@ -47,6 +59,21 @@ class Plan:
     dropped: tuple[DroppedStream, ...]
     zero_recorded: datetime | None = None
     """When what lies at 0 of that time line was recorded, if the file says."""
+    subtitles: tuple[Subtitle, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    """The recording's."""
+    timecode: str | None = None
+    """Of what lies at `zero`, if it can be counted on from there."""
+    zero: Fraction = Fraction(0)
+    """Where a player's 0:00 lies."""
+
+    def header(self, start: Fraction) -> Header:
+        """What the clip says of itself if it begins at `start`."""
+        return Header(
+            recorded=self.recorded(start),
+            timecode=self.timecode and advanced(self.timecode, _rate(self.movie), start - self.zero),
+            chapters=chapters_within(self.chapters, start, self.stop),
+        )
 
     def recorded(self, at: Fraction) -> datetime | None:
         """When what lies at `at` was recorded."""
@@ -81,7 +108,15 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
             tracks.append(Track(stream, position, "copy", stream.codec))
         else:
             tracks.append(Track(stream, position, "encode", "aac"))
-    dropped += [_dropped(s, _why_dropped(s)) for s in info.streams if s is not movie and s.kind != "audio"]
+    subtitles: list[Subtitle] = []
+    timecode = _timecode(info, movie, spec, mode)
+    for stream in info.streams:
+        codec = subtitles_as(container, stream.codec) if stream.kind == "subtitle" else None
+        if codec is not None:
+            subtitles.append(Subtitle(stream, codec))
+        elif stream is not movie and stream.kind != "audio":
+            reason = _why_dropped(stream, container, timecode)
+            dropped += [_dropped(stream, reason)] if reason else []
     return Plan(
         mode=mode,
         start=start,
@@ -89,8 +124,12 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
         container=container,
         movie=movie,
         tracks=tuple(tracks),
-        dropped=tuple(sorted(dropped, key=lambda d: d.index)),
+        dropped=_in_order(dropped),
         zero_recorded=info.recorded and info.recorded - timedelta(seconds=float(info.zero)),
+        subtitles=tuple(subtitles),
+        chapters=info.chapters,
+        timecode=timecode,
+        zero=info.zero,
     )
 
 
@@ -142,8 +181,34 @@ def without_silent(plan: Plan, silent: Set[int]) -> Plan:
     return replace(
         plan,
         tracks=tuple(t for t in plan.tracks if t.source.index not in silent),
-        dropped=tuple(sorted([*plan.dropped, *gone], key=lambda d: d.index)),
+        dropped=_in_order(plan.dropped, gone),
     )
+
+
+def without_unseen(plan: Plan, seen: Set[int]) -> Plan:
+    """The plan less the subtitle streams that hold nothing in its range; `seen`: those that do, by index."""
+    gone = [s.source for s in plan.subtitles if s.source.index not in seen]
+    return replace(
+        plan,
+        subtitles=tuple(s for s in plan.subtitles if s.source.index in seen),
+        dropped=_in_order(
+            plan.dropped, [_dropped(stream, "it shows nothing in this range") for stream in gone]
+        ),
+    )
+
+
+def _in_order(*dropped: Iterable[DroppedStream]) -> tuple[DroppedStream, ...]:
+    return tuple(sorted(chain(*dropped), key=lambda d: d.index))
+
+
+def _timecode(info: MediaInfo, movie: StreamInfo, spec: CutSpec, mode: Mode) -> str | None:
+    if info.timecode is None or (mode == "encode" and spec.output.rate is not None):
+        return None
+    return info.timecode if advanced(info.timecode, _rate(movie), Fraction(0)) else None
+
+
+def _rate(movie: StreamInfo) -> Fraction:
+    return (movie.video and movie.video.rate) or Fraction(0)
 
 
 def _unusable(stream: StreamInfo) -> str | None:
@@ -154,11 +219,16 @@ def _unusable(stream: StreamInfo) -> str | None:
     return None
 
 
-def _why_dropped(stream: StreamInfo) -> str:
+def _why_dropped(stream: StreamInfo, container: Container, timecode: str | None) -> str | None:
+    """None for what is in the clip in another form."""
+    if stream.codec == "chapters" or (stream.codec == "tmcd" and timecode is not None):
+        return None
+    if stream.codec == "tmcd":
+        return "its timecode does not fit the clip's frame rate"
     if stream.kind == "video":
         return "cover art, not part of the film" if stream.attached_picture else "a clip holds one video"
     if stream.kind == "subtitle":
-        return "subtitles are not kept"
+        return f"such subtitles do not go into {container.extension}"
     if stream.kind == "attachment":
         return "attachments are not kept"
     return "not picture or sound"

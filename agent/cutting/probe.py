@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 import av
 import av.container
 import av.stream
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 
-from agent.cutting.media import AudioInfo, Identity, Kind, MediaInfo, StreamInfo, VideoInfo
+from agent.cutting.media import AudioInfo, Chapter, Identity, Kind, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.mp4 import rotations
 from agent.cutting.source import identify, open_source, reading
 from clipping.errors import SourceCorrupt, SourceHasNoVideo
@@ -24,6 +25,8 @@ _INTERLACED = frozenset({2, 3, 4, 5})
 _BOTTOM_FIRST = frozenset({3, 4})
 """AV_FIELD_BB and TB: bottom displayed first."""
 _FULL_RANGE = 2
+_TIMECODE, _CHAPTERS = "tmcd", "chapters"
+"""What `StreamInfo.codec` calls these tracks."""
 _TAIL_SECONDS = 30
 
 
@@ -49,6 +52,8 @@ def describe(container: av.container.InputContainer, path: Path, identity: Ident
         duration=_duration(container, zero, streams),
         identity=identity,
         streams=streams,
+        chapters=_chapters(container),
+        timecode=_timecode(container, streams),
         recorded=_recorded(container),
     )
     movie = info.movie
@@ -68,6 +73,29 @@ def _recorded(container: av.container.InputContainer) -> datetime | None:
         return None
     # Matroska may name no zone; its times are UTC (RFC 9559, 5.1.2.9), as all are here.
     return recorded.replace(tzinfo=UTC) if recorded.tzinfo is None else recorded.astimezone(UTC)
+
+
+def _chapters(container: av.container.InputContainer) -> tuple[Chapter, ...]:
+    return tuple(
+        Chapter(
+            start=chapter["start"] * chapter["time_base"],
+            end=chapter["end"] * chapter["time_base"],
+            title=chapter["metadata"].get("title", ""),
+        )
+        for chapter in container.chapters()
+        if chapter["time_base"] is not None
+    )
+
+
+def _timecode(container: av.container.InputContainer, streams: tuple[StreamInfo, ...]) -> str | None:
+    """The picture's, else that of the whole file, else a track's own."""
+    picture = [container.streams[s.index].metadata for s in streams if s.movie]
+    tracks = [container.streams[s.index].metadata for s in streams if s.codec == _TIMECODE]
+    return next(filter(None, map(_tagged, [*picture[:1], container.metadata, *tracks])), None)
+
+
+def _tagged(metadata: Mapping[str, str]) -> str | None:
+    return metadata.get("timecode") or metadata.get("TIMECODE")  # as Matroska has it
 
 
 def _zero(container: av.container.InputContainer, streams: tuple[StreamInfo, ...]) -> Fraction:
@@ -116,7 +144,7 @@ def _stream(stream: Any, rotation: int) -> StreamInfo:
     return StreamInfo(
         index=stream.index,
         kind=kind,
-        codec=context.codec.canonical_name if context is not None else "none",
+        codec=context.codec.canonical_name if context is not None else _kind_of_data(stream),
         profile=stream.profile if kind in ("video", "audio") and context is not None else None,
         time_base=time_base,
         start=None if stream.start_time is None else stream.start_time * time_base,
@@ -127,6 +155,13 @@ def _stream(stream: Any, rotation: int) -> StreamInfo:
         video=_video(stream, rotation) if kind == "video" and context is not None else None,
         audio=_audio(context) if kind == "audio" and context is not None else None,
     )
+
+
+def _kind_of_data(stream: Any) -> str:
+    if _tagged(stream.metadata):
+        return _TIMECODE
+    # libavformat has read it, and passes over it from then on.
+    return _CHAPTERS if stream.type == "data" and stream.discard == Discard.all else "none"
 
 
 def _video(stream: Any, rotation: int) -> VideoInfo:

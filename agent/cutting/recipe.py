@@ -8,7 +8,7 @@ before them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -17,16 +17,16 @@ from typing import Any
 
 import ffmpeg
 
-from agent.cutting.containers import language_for
+from agent.cutting.beside import Beside
+from agent.cutting.containers import MATROSKA, language_for, subtitles_as
 from agent.cutting.encoders import EncoderName, video_arguments
 from agent.cutting.frames import Frames
 from agent.cutting.media import AudioInfo, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.output import shaped
 from agent.cutting.output_rates import Rates, refined
-from agent.cutting.plan import Plan
+from agent.cutting.plan import Plan, Subtitle
 from agent.cutting.source import DEMUXERS, url
 from agent.cutting.spec import CutSpec
-from clipping.clock import rfc3339
 
 _MARGIN = Fraction(15)
 """Seconds before the range to read from where no keyframe is known."""
@@ -60,6 +60,7 @@ def encode_arguments(
     plan: Plan,
     frames: Frames,
     target: Path,
+    beside: Beside,
     spec: CutSpec,
     rates: Rates,
     *,
@@ -73,6 +74,7 @@ def encode_arguments(
     source = ffmpeg.input(url(info.path), **_input_options(info, frames, from_start=from_start))
     picture = _picture(source["V:0"], plan.movie.video, frames, spec, means)
     sound = [_sound(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
+    texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
     rate = spec.output.rate
     time_base = plan.movie.time_base if rate is None else 1 / rate
     options: dict[str, Any] = {
@@ -85,15 +87,16 @@ def encode_arguments(
         "colorspace": "bt709",
         "color_range": "tv",
         # No "t": ffmpeg 5.1 then ends the sound as soon as the picture is complete.
-        "map_chapters": -1,
-        "map_metadata": -1,
+        "map_chapters": -1 if beside.chapters is None else 1 + len(texts),
+        # Said for each: for all at once it would take the chapters' titles too.
+        "map_metadata:g": -1,
+        "map_metadata:s": -1,
         "f": plan.container.muxer,
     }
-    recorded = plan.recorded(frames.start)
-    if recorded is not None:
-        options["metadata"] = f"creation_time={rfc3339(recorded)}"
+    said = plan.header(frames.start).tags
     if plan.container.boxed:
         options["movflags"] = "+faststart"
+        options["write_tmcd"] = int("timecode" in said)
         if means.encoder == "libx265":
             options["tag:v"] = "hvc1"  # the name that Apple's players want
     else:
@@ -101,11 +104,22 @@ def encode_arguments(
         options["avoid_negative_ts"] = "disabled"
     if sound:
         options |= {"c:a": "aac", "b:a": rates.sound}
-    options |= _descriptions(plan)
-    output = ffmpeg.output(picture, *sound, url(target), **options)
+    options |= {f"c:s:{n}": _subtitles(s) for n, s in enumerate(plan.subtitles)}
+    options |= _dispositions(plan)
+    output = ffmpeg.output(picture, *sound, *texts, url(target), **options)
     output = output.global_args("-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
     command: list[str] = ffmpeg.compile(output, cmd=str(means.program), overwrite_output=True)
+    # The binding says no option twice, and knows only inputs of which a stream is used.
+    at = command.index(url(target))
+    command[at:at] = _descriptions(plan, said)
+    if beside.chapters is not None:
+        behind = len(command) - command[::-1].index("-i") + 1
+        command[behind:behind] = ["-f", "ffmetadata", "-i", url(beside.chapters)]
     return command
+
+
+def _subtitles(subtitle: Subtitle) -> str:
+    return "copy" if subtitle.codec == subtitles_as(MATROSKA, subtitle.source.codec) else subtitle.codec
 
 
 def frames_of_rate(frames: Frames, rate: Fraction) -> int:
@@ -201,22 +215,26 @@ def _sound(stream: Any, source: StreamInfo, frames: Frames) -> Any:
     return stream
 
 
-def _descriptions(plan: Plan) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    streams = [plan.movie, *(track.source for track in plan.tracks)]
-    names = ["v:0", *(f"a:{n}" for n in range(len(plan.tracks)))]
-    for name, stream in zip(names, streams, strict=True):
+def _streams(plan: Plan) -> dict[str, StreamInfo]:
+    """By the names that ffmpeg has for them in the clip."""
+    return {
+        "v:0": plan.movie,
+        **{f"a:{n}": track.source for n, track in enumerate(plan.tracks)},
+        **{f"s:{n}": subtitle.source for n, subtitle in enumerate(plan.subtitles)},
+    }
+
+
+def _dispositions(plan: Plan) -> dict[str, str]:
+    return {f"disposition:{n}": "default" if s.default else "0" for n, s in _streams(plan).items()}
+
+
+def _descriptions(plan: Plan, said: Mapping[str, str]) -> list[str]:
+    found = [("-metadata", name, value) for name, value in said.items()]
+    for name, stream in _streams(plan).items():
         language = stream.language and language_for(plan.container, stream.language)
         pairs = [("language", language), ("title", stream.title)]
-        values = [f"{key}={value}" for key, value in pairs if value]
-        if values:
-            found[f"metadata:s:{name}"] = _listed(values)
-        found[f"disposition:{name}"] = "default" if stream.default else "0"
-    return found
-
-
-def _listed(values: Sequence[str]) -> str | list[str]:
-    return values[0] if len(values) == 1 else list(values)
+        found += [(f"-metadata:s:{name}", key, value) for key, value in pairs if value]
+    return [argument for option, key, value in found for argument in (option, f"{key}={value}")]
 
 
 def _seconds(value: Fraction) -> str:

@@ -25,6 +25,7 @@ from agent.cutting.picture import PictureWriter
 from agent.cutting.plan import Plan, without_silent
 from agent.cutting.seek import Entry, KeyTest, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
+from agent.cutting.subtitles import Cue, add_subtitles, cues_within, read_cues
 from agent.cutting.tracks import Soundtrack
 
 _HEAD, _TAIL = (0.0, 0.2), (0.9, 1.0)
@@ -50,9 +51,10 @@ def smart(
         video.thread_type = "AUTO"
     sound = [container.streams[track.source.index] for track in plan.tracks]
     try:
+        cues = read_cues(container, plan)
         entry = enter(container, video, sound, plan.start)
         opening = look_ahead(entry, video, plan)
-        return _Cut(container, plan, opening, target, bit_rate, progress).run(entry)
+        return _Cut(container, plan, cues, opening, target, bit_rate, progress).run(entry)
     except NoCleanStart as reason:
         raise Unsuited(str(reason)) from None
     except Unsortable:
@@ -66,6 +68,7 @@ class _Cut:
         self,
         container: av.container.InputContainer,
         plan: Plan,
+        cues: list[Cue],
         opening: Opening,
         target: Path,
         bit_rate: int,
@@ -73,7 +76,7 @@ class _Cut:
     ) -> None:
         assert plan.movie.video is not None
         self._container = container
-        self._plan = plan
+        self._plan, self._cues = cues_within(plan, cues, opening.zero * plan.movie.time_base)
         self._opening = opening
         self._target = target
         self._bit_rate = bit_rate
@@ -94,10 +97,11 @@ class _Cut:
             self._target,
             self._plan.container,
             index_space(self._plan, seconds),
-            self._plan.recorded(start),
+            self._plan.header(start),
         ) as sink:
             writer = PictureWriter(sink, self._stream(sink), self._tick, self._info, self._opening.order)
             sound = Soundtrack(self._container, sink, self._plan, start, self._bit_rate)
+            add_subtitles(self._container, sink, self._plan, self._cues)
             self._encode(writer, self._opening.edge, self._opening_pictures(), _HEAD)
             middle = Middle(writer, self._opening, self._stop, self._matching, KeyTest(self._video))
             self._copy(chain(self._opening.packets, entry.packets), middle, sound)

@@ -56,7 +56,9 @@ def verify(
             if not boxed:
                 timings = timings_of_packets(clip)
         _check_picture(timings[0], outcome)
-        _check_sound(timings[1:], outcome)
+        heard = 1 + len(outcome.sound)
+        _check_sound(timings[1:heard], outcome)
+        _check_subtitles(timings[heard : heard + len(outcome.plan.subtitles)], outcome)
         duration = outcome.end - outcome.start
         if whole or outcome.frames * size[0] * size[1] <= WHOLE_PIXELS:
             decode_whole(outcome.path, duration, progress)
@@ -71,9 +73,18 @@ def verify(
 
 def _check_streams(clip: av.container.InputContainer, outcome: Outcome) -> None:
     found = [(s.type, _codec(s)) for s in clip.streams]
-    planned = [("video", outcome.video_codec), *(("audio", s.codec) for s in outcome.sound)]
+    header = outcome.plan.header(outcome.start)
+    beside = [bool(header.chapters), header.timecode is not None] if outcome.plan.container.boxed else []
+    planned = [
+        ("video", outcome.video_codec),
+        *(("audio", s.codec) for s in outcome.sound),
+        *(("subtitle", s.codec) for s in outcome.plan.subtitles),
+        *[("data", "none")] * sum(beside),
+    ]
     if found != planned:
         raise Rejected(f"it holds {found} and should hold {planned}")
+    if len(clip.chapters()) != len(header.chapters):
+        raise Rejected(f"it has {len(clip.chapters())} chapters and should have {len(header.chapters)}")
 
 
 def _codec(stream: Any) -> str:
@@ -109,3 +120,11 @@ def _check_sound(found: list[Timing], outcome: Outcome) -> None:
         latest = max(planned.end, outcome.end - outcome.start)
         if not planned.end - SOUND_END_SECONDS <= end <= latest + SOUND_END_SECONDS:
             raise Rejected(f"sound track {index} ends at {float(end):.3f} s, not {float(planned.end):.3f} s")
+
+
+def _check_subtitles(found: list[Timing], outcome: Outcome) -> None:
+    for index, timing in enumerate(found, start=1):
+        if not timing.shown:
+            raise Rejected(f"subtitle track {index} is empty")
+        if min(timing.shown) < 0 or timing.shown[-1] * timing.tick > outcome.plan.stop - outcome.start:
+            raise Rejected(f"subtitle track {index} is shown before or behind the picture")

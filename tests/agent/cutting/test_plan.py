@@ -56,6 +56,8 @@ def recording(*streams: StreamInfo, duration: Fraction | None = Fraction(60)) ->
         duration=duration,
         identity=Identity(1, 2, 3, 4),
         streams=streams or (stream(0, "video", "h264"), stream(1, "audio", "aac")),
+        chapters=(),
+        timecode=None,
     )
 
 
@@ -137,7 +139,7 @@ def test_what_is_left_out_is_named_with_a_reason() -> None:
         0: "not picture or sound",
         1: "it holds no sound that can be recognised",
         2: "cover art, not part of the film",
-        5: "subtitles are not kept",
+        5: "such subtitles do not go into mp4",
         6: "a clip holds one video",
     }
 
