@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 from api.cluster.outcome import FailoverState, Operation
-from api.cluster.snapshot import AgentSeen, AgentWord, Snapshot, ineligible, reasons, word
+from api.cluster.snapshot import AgentSeen, AgentWord, Snapshot, reasons, word
 from api.views import Time, View
 from clipping.cluster import Pause
 
@@ -40,7 +40,7 @@ class AgentStatus(View):
             queue_depth=record.queue_depth if record else 0,
             completed_clips_24h=record.completed_clips_24h if record else 0,
             epoch=record.epoch if record else 0,
-            eligible=ineligible(agent, snapshot) is None,
+            eligible=record is not None and record.eligible and status in ("active", "standby"),
             reasons=reasons(agent, snapshot),
             version=record.version if record else None,
             host=record.host if record else None,

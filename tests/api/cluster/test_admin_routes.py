@@ -88,7 +88,7 @@ def test_the_agents_are_listed(api: ApiProcess, agents: Agents) -> None:
         "paused": False,
     }
     assert [(a["agent_id"], a["role"], a["status"], a["eligible"]) for a in body["agents"]] == [
-        ("nas-1", "primary", "active", False),
+        ("nas-1", "primary", "active", True),
         ("nas-2", "standby", "standby", True),
         ("nas-3", "standby", "standby", False),
     ]
