@@ -91,13 +91,8 @@ class Watch:
         age = self._clock.monotonic() - newest.at
         if age > STALE_SECONDS:
             return SelfCheck(False, (f"the agent has not looked at itself for {age:.0f} s",), alive=False)
-        leads = newest.role == "active"
-        bad = [
-            f"{name}: {check.detail}"
-            for name, check in newest.failed.items()
-            if check.essential and not (leads and newest.at - self._failing[name] < grace(name))
-        ]
-        return SelfCheck(not bad, tuple(bad), alive=not self._wedged)
+        bad = unfit(newest.failed, self._failing, newest.at, leads=newest.role == "active")
+        return SelfCheck(not bad, bad, alive=not self._wedged)
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):
@@ -175,6 +170,17 @@ class Watch:
         return Check(
             False, ", ".join(f"{name} stands still for {age:.0f} s" for name, age in late.items()), now
         )
+
+
+def unfit(
+    failed: Mapping[str, Check], since: Mapping[str, float], now: float, *, leads: bool
+) -> tuple[str, ...]:
+    """Why the agent could not work, a sentence each; of a leader only what has failed for its grace. Pure."""
+    return tuple(
+        f"{name}: {check.detail}"
+        for name, check in failed.items()
+        if check.essential and not (leads and now - since.get(name, now) < grace(name))
+    )
 
 
 def grace(check: str) -> float:

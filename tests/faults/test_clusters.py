@@ -8,7 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from clipping.cluster import lease_key
+from clipping.config import overlay
 from clipping.errors import VersionMismatch
+from embedded.layout import free_port
+from tests.support.agent_node import AgentNode
 from tests.support.cluster import CLUSTER, Cluster
 from tests.support.waiting import eventually
 
@@ -97,3 +100,18 @@ def _damage(cluster: Cluster, key: str) -> None:
         return True
 
     eventually(spoil, "a damaged lease")
+
+
+def test_a_second_agent_under_the_same_id_gives_up_and_says_why(cluster: Cluster) -> None:
+    first, _ = cluster.nodes
+    own = {"agent": {"state_dir": str(cluster.folder / "twin")}, "health": {"port": free_port()}}
+    twin = AgentNode("twin", overlay(first.tree, own), cluster.folder, cluster.environ)
+    twin.launch()
+    try:
+        assert twin.wait(60) == 78
+    finally:
+        twin.close()
+    assert "agent.id" in twin.tail()
+    assert first.leads()
+    assert cluster.wait(cluster.ask())["agent_id"] == "agent-1"
+    cluster.settle()

@@ -54,7 +54,7 @@ class Cluster:
         self.token = secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True)
         self.broker = broker or BrokerProcess(folder / "broker")
-        self._environ = {
+        self.environ = {
             MARK: self.token,
             "PUBSUB_EMULATOR_HOST": self.broker.host_port,
             "GRPC_ENABLE_FORK_SUPPORT": "0",
@@ -72,7 +72,7 @@ class Cluster:
         for number in range(agents):
             tree = layout.agent_tree(self.tree, f"agent-{number + 1}", rank=max(0, number - 1))
             tree = overlay(tree, (each or {}).get(number, {}))
-            own = {**self._environ, **(each_environ or {}).get(number, {})}
+            own = {**self.environ, **(each_environ or {}).get(number, {})}
             self.nodes.append(AgentNode(f"agent-{number + 1}", tree, folder, own))
         self._api_config = layout.write("api", self.tree)
         self._api_log = folder / "api.log"
@@ -96,14 +96,14 @@ class Cluster:
 
     def _provision(self) -> None:
         command = [sys.executable, "-m", "agent.cli", "provision", "--config", str(self._api_config)]
-        environ = {**os.environ, **self._environ}
+        environ = {**os.environ, **self.environ}
         subprocess.run(command, env=environ, check=True, timeout=90, stdout=subprocess.DEVNULL)
 
     def start_api(self) -> None:
         command = [sys.executable, "-m", "api.cli", "serve", "--config", str(self._api_config), "--json"]
         with self._api_log.open("ab") as log:
             self._api = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **self._environ}
+                command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **self.environ}
             )
         assert self._api.stdout is not None
         readable, _, _ = select.select([self._api.stdout], [], [], START_SECONDS)
