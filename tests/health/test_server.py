@@ -182,7 +182,7 @@ def test_a_flood_neither_silences_the_page_for_others_nor_stalls_the_agents_othe
         for flood in floods:
             flood.join(10)
         server.close()
-    assert worst < 2.0
+    assert worst < 5.0
 
 
 def _now(clock: SystemClock) -> Snapshot:
@@ -192,7 +192,7 @@ def _now(clock: SystemClock) -> Snapshot:
 def _poll(port: int) -> bytes:
     """A standby's poll, from another address than the flood's."""
     with closing(
-        socket.create_connection(("127.0.0.1", port), timeout=3, source_address=("127.0.0.2", 0))
+        socket.create_connection(("127.0.0.1", port), timeout=10, source_address=("127.0.0.2", 0))
     ) as s:
         s.sendall(b"GET /health HTTP/1.0\r\n\r\n")
         return s.recv(100).split()[1]
