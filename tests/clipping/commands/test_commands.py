@@ -172,6 +172,19 @@ def test_status_list_and_cancel(make_api: MakeApi) -> None:
     assert lines(clipping(api, "list", "--status", "cancelled", "--json", "--limit", "0"))
 
 
+def test_a_reader_that_goes_away_is_no_traceback(api: ApiProcess) -> None:
+    asked(api)
+    command = [sys.executable, "-m", "clipping.cli", "list", "--json"]
+    with subprocess.Popen(
+        command, env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as listing:
+        assert listing.stdout is not None
+        assert listing.stderr is not None
+        listing.stdout.close()
+        assert listing.stderr.read() == b""
+        assert listing.wait(SECONDS) == 1
+
+
 def test_a_batch_reports_line_by_line(make_api: MakeApi, tmp_path: Path) -> None:
     api = make_api()
     file = tmp_path / "clips.csv"
