@@ -30,6 +30,6 @@ def exit_code(run: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return EXIT_FAILED
     except BrokenPipeError:
-        # Whoever read the output has gone (`| head`): nobody is there to tell, at the interpreter's end either.
+        # Whoever read the output has gone (`| head`). What is flushed at the end goes nowhere either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
