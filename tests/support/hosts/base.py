@@ -22,7 +22,6 @@ PACKAGES = (
     "iproute2",
     "procps",
 )
-MIRROR = "http://deb.debian.org/debian"
 BUILD_SECONDS = 1800
 
 
@@ -34,13 +33,14 @@ def tree() -> Path | None:
 
 
 def build() -> Path:
-    """Make it with debootstrap, from the mirror that this machine's apt uses. Needs root and the network."""
+    """Make it with debootstrap, from the mirror that this machine's apt uses for Debian, or else from its own
+    default one. Needs root and the network."""
     target = _cache() / f"debian-{SUITE}"
     beside = target.with_suffix(".new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-    subprocess.run([*command, SUITE, str(beside), _mirror()], check=True, timeout=BUILD_SECONDS)
+    subprocess.run([*command, SUITE, str(beside), *_mirror()], check=True, timeout=BUILD_SECONDS)
     # Each host gets its own; and no console of it waits for a login.
     (beside / "etc" / "machine-id").write_text("")
     (beside / "var/lib/dbus/machine-id").unlink(missing_ok=True)
@@ -50,20 +50,15 @@ def build() -> Path:
     return beside.rename(target)
 
 
-def _mirror() -> str:
-    asked = [
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(REPO_URI)",
-        "Created-By: Packages",
-        f"Codename: {SUITE}",
-    ]
+def _mirror() -> list[str]:
+    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False).stdout
+        said = subprocess.run(
+            [*asked, f"Codename: {SUITE}"], capture_output=True, text=True, timeout=60, check=False
+        ).stdout
     except FileNotFoundError:
-        return MIRROR
-    return next(iter(said.splitlines()), MIRROR)
+        return []
+    return said.splitlines()[:1]
 
 
 def _cache() -> Path:
