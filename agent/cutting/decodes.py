@@ -13,7 +13,7 @@ from typing import Any
 import av
 import av.container
 
-from agent.cutting.source import OPEN_OPTIONS
+from agent.cutting.source import OPENING
 
 EDGE_SECONDS = Fraction(1)
 """How much of both ends is decoded."""
@@ -81,7 +81,7 @@ def decode_parts(path: Path, wanted: Iterable[Part]) -> None:
 
 def open_clip(path: Path) -> av.container.InputContainer:
     """The clip as a strict player opens it."""
-    clip = av.open(f"file:{path}", options=OPEN_OPTIONS)
+    clip: av.container.InputContainer = av.open(f"file:{path}", **OPENING)
     for video in clip.streams.video:
         video.codec_context.options = dict(_STRICT)
     return clip

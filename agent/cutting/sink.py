@@ -73,9 +73,11 @@ class Sink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None:
-                self._put_waiting()
-            self._file.close()
+            try:
+                if error is None:
+                    self._put_waiting()
+            finally:
+                self._file.close()
         except av.error.FFmpegError as closing:
             if error is None:
                 raise self._problem(closing) from closing

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import av.container
@@ -27,7 +28,12 @@ DEMUXERS = (
 """Containers that are one file. Playlists (hls, dash, concat, sdp, imf) are left out on purpose: they make
 libavformat open whatever they name. Sound-only ones are in, so that they get an error that says so."""
 
-OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS}
+OPENING: dict[str, Any] = {
+    "options": {"protocol_whitelist": "file", "format_whitelist": DEMUXERS},
+    # Titles may be in any encoding, whatever the container's standard says.
+    "metadata_errors": "replace",
+}
+"""How libavformat opens any file here."""
 
 FULL = "The spool's disk is full: free some space, then the clip can be cut."
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -78,7 +84,7 @@ def url(path: Path) -> str:
 @contextmanager
 def open_source(path: Path) -> Iterator[av.container.InputContainer]:
     """The demuxed recording. Raises as `identify`, and `SourceCorrupt` when it can't be read as one."""
-    with reading(path), av.open(url(path), options=OPEN_OPTIONS) as container:
+    with reading(path), av.open(url(path), **OPENING) as container:
         yield container
 
 

@@ -47,9 +47,7 @@ def read_cues(container: av.container.InputContainer, plan: Plan) -> list[Cue]:
     if video.start_time is not None:
         begin = max(begin, video.start_time)
     wanted = {subtitle.source.index for subtitle in plan.subtitles}
-    # By its index an MP4 finds subtitles alone. In others only the picture tells how far reading has come.
-    indexed = container.format.name.startswith("mov,")
-    with _only(container, wanted if indexed else {*wanted, video.index}):
+    with _only(container, wanted, video):
         try:
             container.seek(begin, stream=video, backward=True)
         except av.error.FFmpegError:
@@ -76,12 +74,13 @@ def _cues(container: av.container.InputContainer, wanted: set[int], stop: Fracti
 
 
 @contextmanager
-def _only(container: av.container.InputContainer, wanted: set[int]) -> Iterator[None]:
-    """While this holds, the demuxer passes over all streams but these."""
+def _only(container: av.container.InputContainer, wanted: set[int], video: Any) -> Iterator[None]:
+    """While this holds, the demuxer passes over all that is not wanted, but keyframes: they tell how far
+    reading has come."""
     before = [stream.discard for stream in container.streams]
     for stream in container.streams:
         if stream.index not in wanted:
-            stream.discard = Discard.all
+            stream.discard = Discard.nonkey if stream.index == video.index else Discard.all
     try:
         yield
     finally:

@@ -126,5 +126,6 @@ def _check_subtitles(found: list[Timing], outcome: Outcome) -> None:
     for index, timing in enumerate(found, start=1):
         if not timing.shown:
             raise Rejected(f"subtitle track {index} is empty")
-        if min(timing.shown) < 0 or timing.shown[-1] * timing.tick > outcome.plan.stop - outcome.start:
+        latest = outcome.plan.stop - outcome.start + START_SECONDS
+        if min(timing.shown) < 0 or timing.shown[-1] * timing.tick > latest:
             raise Rejected(f"subtitle track {index} is shown before or behind the picture")

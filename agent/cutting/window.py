@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import av
 import av.container
@@ -18,7 +18,7 @@ from agent.cutting.landmarks import Landmarks, Layout
 from agent.cutting.media import Identity, MediaInfo
 from agent.cutting.probe import describe
 from agent.cutting.seek import REACH
-from agent.cutting.source import OPEN_OPTIONS, reading
+from agent.cutting.source import OPENING, reading
 from agent.cutting.splice import Splice
 
 _BEFORE = REACH + 2
@@ -60,8 +60,7 @@ class Indexless:
     def _open(self, begin: int, end: int) -> Iterator[av.container.InputContainer]:
         splice = Splice(self._path, [(0, self._layout.header_end), (begin, end)])
         try:
-            options: Any = {"options": OPEN_OPTIONS, "buffer_size": _BUFFER_BYTES}
-            with reading(self._path), av.open(splice, **options) as container:
+            with reading(self._path), av.open(splice, buffer_size=_BUFFER_BYTES, **OPENING) as container:
                 yield container
         finally:
             splice.close()

@@ -71,7 +71,7 @@ def kept(*codecs: str) -> tuple[str, ...]:
     return (*maps, *coded, "-metadata:s:s:0", "language=deu", "-metadata:s:s:0", "title=Untertitel")
 
 
-def cut(engine: Engine, folder: Path, source: Path, mode: Mode, into: ContainerName | None = None) -> Clip:
+def cut(engine: Engine, folder: Path, source: Path, mode: Mode, into: ContainerName = "mp4") -> Clip:
     spec = CutSpec(source, Fraction("2.5"), Fraction("8.5"), mode, "medium", Output(container=into))
     clip = engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
     assert clip.report.warnings == []
@@ -161,6 +161,41 @@ def test_text_and_chapters_are_cut_and_moved(
         assert opened.streams.subtitles[0].language == "deu"
         if into == "mkv" and name == "all.mkv":
             assert opened.streams.subtitles[0].metadata["title"] == "Untertitel"
+
+
+@pytest.mark.parametrize("name", ["pieces.mp4", "stream.mkv"])
+def test_a_recording_without_an_index_keeps_them_too(engine: Engine, tmp_path: Path, name: str) -> None:
+    whole = with_all("all.mp4", *kept("mov_text"))
+    source = whole.with_name(name)
+    if name == "pieces.mp4":
+        run(
+            "-i",
+            whole,
+            "-map",
+            "0:v",
+            "-map",
+            "0:s",
+            "-c",
+            "copy",
+            "-movflags",
+            "+frag_keyframe+empty_moov",
+            source,
+        )
+    else:
+        run("-i", whole, "-map", "0:v", "-map", "0:s", "-c:v", "copy", "-c:s", "srt", "-live", "1", source)
+    clip = cut(engine, tmp_path, source, "copy")
+    ((_, said),) = texts(clip.path)
+    check_texts(said, first_frame(clip))
+    assert [title for *_, title in chapters(clip.path)] == ["Anpfiff", "Spiel", "Schluß; = #1"]
+
+
+def test_titles_in_an_unknown_encoding_stop_nothing(engine: Engine, tmp_path: Path) -> None:
+    source = make().with_name("latin.mkv")
+    source.write_bytes(
+        with_all("all.mkv", *kept("subrip", "ass", "webvtt")).read_bytes().replace(b"Anpfiff", b"Anpf\xeffe")
+    )
+    clip = cut(engine, tmp_path, source, "copy", "mp4")
+    assert chapters(clip.path)[0][2] == "Anpf\ufffdfe"
 
 
 def test_subtitles_that_show_nothing_in_the_range_are_left_out(engine: Engine, tmp_path: Path) -> None:
