@@ -1,14 +1,15 @@
 """The API's rates and delays, on SQLite and on PostgreSQL, beside a Flask route that does nothing.
 
-    python -m bench.api [--seconds N] [--streams N]
+    python -m bench.api [--seconds N] [--streams N] [--workers N]
 
-One process of `clipping-api serve` at a time. The load, the database and the embedded Pub/Sub share the
-machine's cores with it. Databases write through to the disk, as in production.
+gunicorn with our settings: one worker for each of two cores on PostgreSQL, and one on SQLite, which has one
+writer at a time. The load, the database and the embedded Pub/Sub share the machine's cores with them.
+Databases write through to the disk, as in production.
 
 - `POST` is /v1/clip/request: checked, stored with its outbox entry, published, answered. `status` asks for
   one clip of many.
 - At a rate, requests are sent when they are due, and latencies count from then. At full speed, 16 connections
-  send as soon as they are answered.
+  send as soon as they are answered. The processor's time is that of all workers.
 - Streams: each of the clients watches its own clip, while agents tell of progress, so many messages a second
   over all clips. The delay is from before the message is published until the client has the event.
 """
@@ -22,16 +23,20 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load.http import Answers, Make, at_full_speed, at_rate, request
 from bench.load.streams import Streams
 from clipping.messages import ProgressMessage
+from tests.api.gunicorn_process import GunicornProcess
 from tests.api.process import CLIENT, ApiProcess, emulator_host
 from tests.support.broker import BrokerProcess
 from tests.support.postgres import PostgresServer, find_programs
+from tests.support.stack import children_of
 
 RATE = 200.0
 PROGRESS_RATE = 50.0
@@ -45,10 +50,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.api", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=15.0, metavar="N", help="of each measurement")
     parser.add_argument("--streams", type=int, default=500, metavar="N")
+    parser.add_argument("--workers", type=int, default=2, metavar="N")
     options = parser.parse_args()
     columns: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="bench-api-") as folder:
-        columns["bare route"] = _bare(options.seconds)
+        columns["bare route"] = _bare(options.seconds, options.workers)
         with ExitStack() as stack:
             broker = stack.enter_context(BrokerProcess(Path(folder) / "broker"))
             stack.enter_context(emulator_host(broker.host_port))
@@ -57,51 +63,65 @@ def main() -> int:
                 postgres = stack.enter_context(PostgresServer(programs, durable=True))
                 urls["PostgreSQL"] = postgres.database()
             for name, url in urls.items():
-                with _api(Path(folder) / name, broker, url, options.streams) as api:
-                    columns[name] = _measure(api, options.seconds, options.streams)
+                workers = options.workers if name == "PostgreSQL" else 1
+                with _service(Path(folder) / name, broker, url, workers, options.streams) as service:
+                    columns[name] = _measure(service, options.seconds, options.streams)
     _print(columns)
     return 0
 
 
-def _bare(seconds: float) -> Figures:
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.load.bare"], stdout=subprocess.PIPE, text=True
-    ) as bare:
+def _bare(seconds: float, workers: int) -> Figures:
+    command = [sys.executable, "-m", "bench.load.bare", str(workers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as bare:
         assert bare.stdout is not None
         url = bare.stdout.readline().strip() + "/"
+        time.sleep(1)  # for the forks
+        pids = [bare.pid, *children_of(bare.pid)]
         posted, got = request("POST", url, CLIENT, b"x" * 300), request("GET", url, CLIENT)
-        figures = _both(bare.pid, url, "POST", lambda _: posted, seconds, 200)
-        figures |= _both(bare.pid, url, "status", lambda _: got, seconds, 200)
+        figures = _both(pids, url, "POST", lambda _: posted, seconds, 200)
+        figures |= _both(pids, url, "status", lambda _: got, seconds, 200)
         bare.terminate()
     return figures
 
 
+@dataclass(frozen=True)
+class Service:
+    """gunicorn, and an `ApiProcess` at rest that speaks for the agents."""
+
+    server: GunicornProcess
+    agents: ApiProcess
+
+
 @contextmanager
-def _api(folder: Path, broker: BrokerProcess, url: str, streams: int) -> Iterator[ApiProcess]:
+def _service(folder: Path, broker: BrokerProcess, url: str, workers: int, streams: int) -> Iterator[Service]:
     over = {"api": {"database_url": url, "event_streams": streams}}
-    api = ApiProcess(folder, emulator=broker.host_port, over=over)
+    agents = ApiProcess(folder, emulator=broker.host_port, over=over)
+    agents.stop()
     try:
-        yield api
+        with GunicornProcess(agents, folder, workers=workers) as server:
+            yield Service(server, agents)
     finally:
-        api.close()
+        agents.close()
 
 
-def _measure(api: ApiProcess, seconds: float, streams: int) -> Figures:
-    body = {"hand_id": "bench", "nas_video_path": f"{api.root}/a.mp4", "start_seconds": 1, "end_seconds": 31}
-    ask = request("POST", f"{api.url}/v1/clip/request", CLIENT, json.dumps(body).encode())
-    first = asyncio.run(at_rate(api.url, lambda _: ask, rate=WARM_UP, seconds=max(2.0, streams / WARM_UP)))
+def _measure(service: Service, seconds: float, streams: int) -> Figures:
+    url, pids = service.server.url, service.server.worker_pids
+    body = {"hand_id": "bench", "nas_video_path": f"{service.agents.root}/a.mp4"}
+    data = json.dumps({**body, "start_seconds": 1, "end_seconds": 31}).encode()
+    ask = request("POST", f"{url}/v1/clip/request", CLIENT, data)
+    first = asyncio.run(at_rate(url, lambda _: ask, rate=WARM_UP, seconds=max(2.0, streams / WARM_UP)))
     ids = [json.loads(each)["request_id"] for each in first.bodies]
-    looks = [request("GET", f"{api.url}/v1/clip/{each}/status", CLIENT) for each in ids]
-    figures = _streams(api, ids[:streams], seconds)
-    figures |= _both(api.pid, api.url, "POST", lambda _: ask, seconds, 202)
-    return figures | _both(api.pid, api.url, "status", lambda n: looks[n % len(looks)], seconds, 200)
+    looks = [request("GET", f"{url}/v1/clip/{each}/status", CLIENT) for each in ids]
+    figures = _streams(service, ids[:streams], seconds)
+    figures |= _both(pids, url, "POST", lambda _: ask, seconds, 202)
+    return figures | _both(pids, url, "status", lambda n: looks[n % len(looks)], seconds, 200)
 
 
-def _both(pid: int, url: str, name: str, make: Make, seconds: float, expected: int) -> Figures:
+def _both(pids: Sequence[int], url: str, name: str, make: Make, seconds: float, expected: int) -> Figures:
     asyncio.run(at_rate(url, make, rate=WARM_UP, seconds=1))
-    before = _processor_seconds(pid)
+    before = sum(map(_processor_seconds, pids))
     steady = asyncio.run(at_rate(url, make, rate=RATE, seconds=seconds))
-    used = _processor_seconds(pid) - before
+    used = sum(map(_processor_seconds, pids)) - before
     full = asyncio.run(at_full_speed(url, make, seconds=seconds))
     for answers in (steady, full):
         if set(answers.statuses) != {expected}:
@@ -116,14 +136,15 @@ def _both(pid: int, url: str, name: str, make: Make, seconds: float, expected: i
     }
 
 
-def _streams(api: ApiProcess, ids: list[str], seconds: float) -> Figures:
-    before = _megabytes(api.pid)
-    streams = Streams(api.url, CLIENT, ids)
+def _streams(service: Service, ids: list[str], seconds: float) -> Figures:
+    pids = service.server.worker_pids
+    before = sum(map(_megabytes, pids))
+    streams = Streams(service.server.url, CLIENT, ids)
     streams.open()
-    after = _megabytes(api.pid)
+    after = sum(map(_megabytes, pids))
 
     def publish(request_id: str, seq: int, percent: float) -> None:
-        api.send(
+        service.agents.send(
             ProgressMessage(
                 request_id=request_id,
                 stage="cutting",
@@ -140,7 +161,7 @@ def _streams(api: ApiProcess, ids: list[str], seconds: float) -> Figures:
     delays = Answers(latencies=streams.delays)
     return {
         "open streams": str(len(ids)),
-        "memory of the process before, MB": f"{before:.0f}",
+        "memory of the workers before, MB": f"{before:.0f}",
         "memory with the streams, MB": f"{after:.0f}",
         f"progress told of ({PROGRESS_RATE:g}/s)": f"{told} of {len(streams.sent)}",
         "progress to client, p50 ms": f"{delays.milliseconds(50):.0f}",

@@ -5,6 +5,7 @@ python -m bench.load.bare
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -15,7 +16,7 @@ from clipping.config import Api
 
 
 def main() -> int:
-    """Serve until SIGTERM; the first line is the URL."""
+    """Serve until SIGTERM; the first line is the URL. Workers are forks that share the socket."""
     app = Flask("bare", static_folder=None)
 
     @app.route("/", methods=["GET", "POST"])
@@ -24,9 +25,22 @@ def main() -> int:
         return Response(b'{"ok": true}', mimetype="application/json")
 
     bound = bind("127.0.0.1", 0)
-    server = Server(app, bound, threads=Api().threads)
-    signal.signal(signal.SIGTERM, lambda *_: server.stop())
+    bound.listen()
     print(url_of(bound), flush=True)
+    others: list[int] = []
+    for _ in range(int(sys.argv[1]) - 1 if len(sys.argv) > 1 else 0):
+        if not (pid := os.fork()):
+            others = []
+            break
+        others.append(pid)
+    server = Server(app, bound, threads=Api().threads)
+
+    def stop(*_: object) -> None:
+        for pid in others:
+            os.kill(pid, signal.SIGTERM)
+        server.stop()
+
+    signal.signal(signal.SIGTERM, stop)
     server.run()
     return 0
 
