@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import secrets
 import socket
 from dataclasses import dataclass
@@ -27,8 +28,11 @@ import yaml
 
 from clipping.config import overlay, validate
 from clipping.errors import ConfigurationError
+from embedded.child import StartFailed
 
 HOST = "127.0.0.1"
+PORTS = (20_000, 32_000)
+PORT_TRIES = 100
 MARKER = ".mounted"
 
 
@@ -120,7 +124,17 @@ def _root(path: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that is free now. (A server that binds it a second later may still find it taken.)"""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that is free now, for a server that binds it a moment later.
+
+    Below those that the system gives to outgoing connections (32768 and up, on Linux), or one of these would
+    take it meanwhile.
+    """
+    for _ in range(PORT_TRIES):
+        port = random.randint(*PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+        return port
+    raise StartFailed(f"no free port was found between {PORTS[0]} and {PORTS[1]}")
