@@ -97,7 +97,8 @@ class Job:
         except PermanentError as error:
             completion = self._failure(message, attempt, error)
         except TransientError as error:
-            if attempt < attempts_allowed(error, self.settings.current.pubsub.max_delivery_attempts):
+            allowed = attempts_allowed(error, self.settings.current.pubsub.max_delivery_attempts)
+            if work.stop.is_set() or attempt < allowed:
                 raise
             completion = self._failure(message, attempt, error)
         else:
