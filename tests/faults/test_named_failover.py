@@ -9,6 +9,7 @@ import pytest
 
 from clipping.client import Client
 from tests.support.cluster import Cluster
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -26,7 +27,7 @@ def test_a_named_standby_takes_the_lease_as_soon_as_it_has_run_out(clusters: Cal
     assert answer.status_code == 200, answer.text
     done = answer.json()
     assert (done["state"], done["old_primary"], done["new_primary"]) == ("done", "agent-1", "agent-2")
-    assert done["epoch"] == cluster.observer.epochs()[-1]
+    eventually(lambda: cluster.observer.epochs()[-1] == done["epoch"], "the lease's new epoch to be seen")
     assert took < 55, "it is the lease that is waited for, and not the polls"
     second.becomes("active", within=10, logs=cluster.logs)
     assert cluster.wait(cluster.ask())["agent_id"] == "agent-2"

@@ -29,6 +29,7 @@ KNOWN_DIFFERENCES: dict[str, str] = {
     "test_a_dead_clients_message_comes_again_after_its_deadline": _FEEDS_THE_DEAD,
     "test_messages_published_after_a_clients_death_come_to_the_living": _FEEDS_THE_DEAD,
     "test_a_pull_whose_caller_went_away_takes_nothing": _FEEDS_THE_DEAD,
+    "test_messages_of_a_closed_stream_stay_leased_until_their_deadline": _FEEDS_THE_DEAD,
     "test_a_message_above_ten_megabytes_is_refused": "it takes messages above the limit",
     "test_attributes_above_the_limits_are_refused": "it takes attributes above the limits",
     "test_a_lease_beyond_ten_minutes_is_refused": "it takes any ack deadline in a modification",
