@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from flask import request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from clipping.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+
+_LONGEST_FIELD = 128
+"""Longer paths are not repeated to the caller."""
 
 
 def read_json(max_bytes: int) -> object:
@@ -18,6 +23,11 @@ def read_json(max_bytes: int) -> object:
     Raises `UnsupportedMediaType`, `PayloadTooLarge` (nothing beyond `max_bytes` is read) or
     `InvalidRequest`.
     """
+    return sound(read_flawed_json(max_bytes))
+
+
+def read_flawed_json(max_bytes: int) -> object:
+    """As `read_json`, for a body of which a part may be good: see `decode_json`."""
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
         raise UnsupportedMediaType("the body must be JSON: send Content-Type: application/json")
@@ -45,10 +55,11 @@ def read_bytes(max_bytes: int) -> bytes:
 
 
 def decode_json(data: bytes) -> object:
-    """UTF-8 JSON. A key given twice, a number that is none (NaN, Infinity, 1e999) and half of a character are
-    errors.
+    """UTF-8 JSON, with a `Flaw` for each value that nothing behind us could store or send.
 
-    Raises `InvalidRequest` with the position, or the field.
+    Those are what Python's reader takes though JSON has no such number (NaN, Infinity), what is none once it
+    is read (1e999), and half of a character; a key that is given twice has one as well. `sound` refuses them.
+    Raises `InvalidRequest` with the position.
     """
     try:
         return json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_constant)
@@ -63,29 +74,65 @@ def decode_json(data: bytes) -> object:
         raise InvalidRequest("the body holds a number that is too long") from None
 
 
-class _NotANumber:
-    """Stands for NaN and the infinities until the field that holds them is known."""
+@dataclass(frozen=True)
+class Flaw:
+    """Stands for a value that can't be taken. Its place is known only when all around it is read."""
+
+    problem: str
+    """What is said of the field."""
 
 
-def _constant(_name: str) -> _NotANumber:
-    return _NotANumber()
+_NO_NUMBER = Flaw("must be a finite number")
+_NO_TEXT = Flaw("must be valid Unicode")
+_TWICE = Flaw("is given twice")
+_BAD_NAME = Flaw("has a field that is not valid Unicode")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def sound(body: object) -> object:
+    """The same body. Raises `InvalidRequest` naming the first of its flaws, by its whole path."""
+    path: list[str] = []
+    open_values: list[Iterator[tuple[object, object]]] = [iter([("", body)])]
+    while open_values:
+        for name, value in open_values[-1]:
+            flaw = _flaw(value)
+            if flaw is not None:
+                raise _refusal([*path, str(name)][1:], flaw)
+            if isinstance(value, dict | list):
+                path.append(str(name))
+                open_values.append(iter(value.items() if isinstance(value, dict) else enumerate(value)))
+                break
+        else:
+            open_values.pop()
+            del path[-1:]
+    return body
+
+
+def _constant(_name: str) -> Flaw:
+    return _NO_NUMBER
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Flaw:
     found: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
-            _refuse(key, "is given twice")
-        if isinstance(value, _NotANumber) or (isinstance(value, float) and not math.isfinite(value)):
-            _refuse(key, "must be a finite number")
-        if not _is_text(key) or (isinstance(value, str) and not _is_text(value)):
-            _refuse(key, "must be valid Unicode")
-        found[key] = value
+        if not _is_text(key):
+            return _BAD_NAME
+        found[key] = _TWICE if key in found else value
     return found
 
 
+def _flaw(value: object) -> Flaw | None:
+    match value:
+        case Flaw():
+            return value
+        case float() if not math.isfinite(value):
+            return _NO_NUMBER
+        case str() if not _is_text(value):
+            return _NO_TEXT
+    return None
+
+
 def _is_text(value: str) -> bool:
-    """JSON can write half of a character (a lone surrogate), which nothing behind us can store or send."""
+    """JSON can write half of a character (a lone surrogate)."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -93,6 +140,10 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _refuse(key: str, problem: str) -> NoReturn:
-    name = key if key.isprintable() and len(key) <= 64 else "a field"
-    raise InvalidRequest(f"{name} {problem}", field=name if name == key else None)
+def _refusal(path: Sequence[str], flaw: Flaw) -> InvalidRequest:
+    field = ".".join(path)
+    if not field:
+        return InvalidRequest(f"the body {flaw.problem}")
+    if not field.isprintable() or len(field) > _LONGEST_FIELD:
+        return InvalidRequest(f"a field {flaw.problem}")
+    return InvalidRequest(f"{field} {flaw.problem}", field=field)

@@ -34,7 +34,8 @@ def repeat_of(key: str | None, *, owner: str, path: str, body: object) -> Repeat
         return None
     if not _KEY.fullmatch(key):
         raise InvalidRequest(f"{HEADER} must be 1 to 255 visible ASCII characters", field=HEADER)
-    content = json.dumps([path, body], sort_keys=True)
+    # What is no JSON is a `Flaw` of a clip in a batch, whose other clips are good.
+    content = json.dumps([path, body], sort_keys=True, default=str)
     return Repeat(owner, key, hashlib.sha256(content.encode()).hexdigest())
 
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from api import audit, headers
 from api.accept import Answer, Item, accept_batch, accept_one, earlier_answer, none_is_good, parse, refusal
 from api.auth import caller, requires
-from api.body import read_json
+from api.body import read_flawed_json, read_json, sound
 from api.repeats import HEADER, Repeat, repeat_of
 from api.services import Services, services
 from api.views import BatchAccepted, BatchItem, ClipAccepted
@@ -27,7 +27,8 @@ _LONGEST_ITEM_ID = 128
 def request_clip() -> Response:
     """Accept a request: 202 means that it is in the database and will be worked on."""
     parts = services()
-    body, repeat = _read(parts)
+    body = read_json(parts.config.api.max_body_bytes)
+    repeat = _repeat(body)
     answer = earlier_answer(repeat, parts)
     if answer is None:
         trace = headers.traceparent()
@@ -44,7 +45,8 @@ def request_clip() -> Response:
 def request_batch() -> Response:
     """Accept the good ones of up to 100 requests, and say of the others what is wrong with them."""
     parts = services()
-    body, repeat = _read(parts)
+    body = read_flawed_json(parts.config.api.max_body_bytes)
+    repeat = _repeat(body)
     answer = earlier_answer(repeat, parts)
     if answer is None:
         items, refused = _items(_entries(body), parts)
@@ -57,10 +59,8 @@ def request_batch() -> Response:
     return _response(answer)
 
 
-def _read(parts: Services) -> tuple[object, Repeat | None]:
-    body = read_json(parts.config.api.max_body_bytes)
-    key = request.headers.get(HEADER)
-    return body, repeat_of(key, owner=caller().name, path=request.path, body=body)
+def _repeat(body: object) -> Repeat | None:
+    return repeat_of(request.headers.get(HEADER), owner=caller().name, path=request.path, body=body)
 
 
 def _response(answer: Answer) -> Response:
@@ -68,6 +68,11 @@ def _response(answer: Answer) -> Response:
 
 
 def _entries(body: object) -> list[Any]:
+    """The list of clips, in which there may be flaws. There are none around it."""
+    if isinstance(body, dict) and isinstance(body.get("clips"), list):
+        sound({**body, "clips": None})
+    else:
+        sound(body)
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
     for name in body:
@@ -89,6 +94,7 @@ def _items(entries: list[Any], parts: Services) -> tuple[list[Item], dict[int, B
         item_id: str | None = None
         try:
             item_id, wanted = _split(entry)
+            sound(wanted)
             good.append(Item(index, item_id, parse(wanted, parts)))
         except InvalidRequest as error:
             refused[index] = refusal(item_id, error)
@@ -96,7 +102,10 @@ def _items(entries: list[Any], parts: Services) -> tuple[list[Item], dict[int, B
 
 
 def _split(entry: object) -> tuple[str | None, object]:
-    if not isinstance(entry, dict) or "client_item_id" not in entry:
+    if not isinstance(entry, dict):
+        sound(entry)
+        raise InvalidRequest("a clip must be a JSON object")
+    if "client_item_id" not in entry:
         return None, entry
     rest = dict(entry)
     item_id = rest.pop("client_item_id")

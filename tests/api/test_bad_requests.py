@@ -71,7 +71,7 @@ FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("metadata of numbers", {"metadata": {"a": 1}}, "metadata.a"),
     ("metadata of 17 pairs", {"metadata": {str(n): "" for n in range(17)}}, "metadata"),
     ("metadata with long value", {"metadata": {"a": "x" * 1025}}, "metadata"),
-    ("metadata with half a character", {"metadata": {"a": "\ud800"}}, "a"),
+    ("metadata with half a character", {"metadata": {"a": "\ud800"}}, "metadata.a"),
     ("metadata with empty key", {"metadata": {"": "x"}}, "metadata"),
     ("output a list", {"output": ["9:16"]}, "output"),
     ("output a word", {"output": "9:16"}, "output"),
@@ -135,7 +135,10 @@ BODIES: list[tuple[str, bytes, str | None]] = [
     ("deep", b'{"metadata":' * 50_000, None),
     ("not UTF-8", b'{"hand_id": "\xff"}', None),
     ("a key of half a character", b'{"\\ud800": 1}', None),
-    ("an inner key of half a character", b'{"metadata": {"\\ud800": "a"}}', None),
+    ("an inner key of half a character", b'{"metadata": {"\\ud800": "a"}}', "metadata"),
+    ("an inner NaN", b'{"hand_id": "h", "output": {"fps": NaN}}', "output.fps"),
+    ("an inner key twice", b'{"hand_id": "h", "metadata": {"a": "1", "a": "2"}}', "metadata.a"),
+    ("NaN in a list", b'{"hand_id": [NaN]}', "hand_id.0"),
     ("digits", b'{"start_seconds": ' + b"9" * 5000 + b"}", None),
 ]
 
@@ -171,8 +174,11 @@ def test_a_bad_field_is_named(api: ApiProcess, over: dict[str, Any], field: str)
 
 @pytest.mark.parametrize(("body", "field"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES])
 def test_a_bad_body_is_refused(api: ApiProcess, body: bytes, field: str | None) -> None:
-    answer = api.post("/v1/clip/request", data=body, headers={"Content-Type": "application/json"})
-    check(answer, INVALID, field)
+    headers = {"Content-Type": "application/json"}
+    check(api.post("/v1/clip/request", data=body, headers=headers), INVALID, field)
+    # Its hash is taken before it is understood.
+    headers["Idempotency-Key"] = "bad-body"
+    check(api.post("/v1/clip/request", data=body, headers=headers), INVALID, field)
 
 
 @pytest.mark.parametrize(

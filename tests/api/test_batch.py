@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
 from typing import Any
 
 import pytest
@@ -100,6 +102,57 @@ def test_when_none_is_good_the_first_reason_is_told(either_api: ApiProcess) -> N
 def test_what_is_no_batch_is_refused(either_api: ApiProcess, body: Any, field: str | None) -> None:
     error = either_api.post("/v1/clip/batch", json=body).json()["error"]
     assert (error["code"], error.get("field")) == ("INVALID_REQUEST", field)
+
+
+FLAWS: list[tuple[str, str | None]] = [
+    ("NaN", None),
+    ('"\\ud800"', None),
+    ('{"hand_id": "h", "metadata": {"a": "\\ud800"}}', "metadata.a"),
+    ('{"hand_id": "h", "start_seconds": 1e999}', "start_seconds"),
+    ('{"hand_id": "h", "output": {"fps": -Infinity}}', "output.fps"),
+    ('{"hand_id": "h", "output": {"fps": 1, "fps": 2}}', "output.fps"),
+    ('{"hand_id": "h", "client_item_id": NaN}', "client_item_id"),
+    ('{"\\ud800": "h"}', None),
+]
+
+
+@pytest.mark.parametrize(("flawed", "field"), FLAWS)
+def test_a_flaw_in_one_is_no_flaw_of_the_others(
+    either_api: ApiProcess, flawed: str, field: str | None
+) -> None:
+    good = json.dumps(clip(either_api))
+    headers = {"Content-Type": "application/json", "Idempotency-Key": f"flaw-{secrets.token_hex(4)}"}
+    data = f'{{"clips": [{good}, {flawed}]}}'
+    first, again = (either_api.post("/v1/clip/batch", data=data, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (202, 200), first.text
+    assert first.content == again.content
+    accepted, refused = first.json()["items"]
+    assert accepted["request_id"]
+    assert (refused["error"]["code"], refused["error"].get("field")) == ("INVALID_REQUEST", field)
+    alone = either_api.post(
+        "/v1/clip/batch",
+        data=f'{{"clips": [{flawed}]}}',
+        headers=headers | {"Idempotency-Key": f"alone-{secrets.token_hex(4)}"},
+    )
+    assert alone.status_code == 400
+    assert alone.json()["error"]["field"] == ("clips.0" if field is None else f"clips.0.{field}")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"clips": [{}], "clips": [{}]}', "clips"),
+        ('{"clips": NaN}', "clips"),
+        ('{"clips": [{}], "more": {"a": NaN}}', "more.a"),
+        ('{"clips": [{}], "\\ud800": 1}', None),
+        ("NaN", None),
+    ],
+)
+def test_a_flaw_around_them_is_one_of_all(either_api: ApiProcess, body: str, field: str | None) -> None:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "flaw-around"}
+    answer = either_api.post("/v1/clip/batch", data=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error"].get("field") == field
 
 
 def test_a_quota_ends_within_a_batch(make_api: MakeApi) -> None:
