@@ -156,7 +156,9 @@ def _released(o: Observation) -> Opening:
     if not names_me(o):
         if o.pause is not None:
             return Opening(False, f"the lease is {left}, but {o.pause}")
-        if o.resigned > 0:
+        # Whom it was left to had its time, and so had everybody else.
+        unwanted = lease.state == "handoff" and o.lease.unchanged_for >= 2 * o.timings.handoff
+        if o.resigned > 0 and not unwanted:
             return Opening(False, f"the lease is {left}, but it gave the lead up itself a moment ago")
     kind: TakeoverKind = "released" if lease.epoch > 0 else "first"
     return Opening(True, f"the lease is {left}", at_once=True, kind=kind)

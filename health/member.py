@@ -111,6 +111,7 @@ class Member:
         self._resign = False
         self._intake, self._open = True, False
         self._resigned_until = NEVER
+        self._leaves_it = False
         self._wait = 0.0
         self._drain_fast = self._given_up = False
         self._aborted_at: float | None = None
@@ -230,6 +231,9 @@ class Member:
             self._guard.drop()
         if state is not State.ACQUIRING:
             self._hand.settle()
+        if self.state is State.DRAINING and self._leaves_it:
+            # From now and not from the order: the drain between them may have taken minutes.
+            self._resigned_until, self._leaves_it = now + RESIGNED_SECONDS, False
         if state in (State.STANDBY, State.ACTIVE):
             self._aborted_at = self._giving_up_since = self._duty.gives_up = None
             self._given_up = self._resign = False
@@ -313,9 +317,7 @@ class Member:
                 self._kind = kind
                 self._duty.acquire(reason, now)
             case Resign(target, reason, hold):
-                self._heir = target, reason
-                if hold:
-                    self._resigned_until = now + RESIGNED_SECONDS
+                self._heir, self._leaves_it = (target, reason), hold
             case GiveUp():
                 if self._guard is not None:
                     self._guard.drop()

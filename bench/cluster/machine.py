@@ -43,7 +43,8 @@ class Labour:
         self._open = True
 
     def drain(self, *, fast: bool) -> None:
-        self._end(self._world.rng.uniform(0, 1 if fast else 20))
+        takes = self._machine.drain_takes
+        self._end(self._world.rng.uniform(0, 1 if fast else 20) if takes is None else takes)
 
     def abort(self) -> None:
         self._end(self._world.rng.uniform(0, 3))
@@ -159,6 +160,8 @@ class Machine:
         self.wedged_until = 0.0
         self.idles = False
         """It has no clip in hand when it drains."""
+        self.drain_takes: float | None = None
+        """Seconds; None: as chance has it."""
         self.stops_at_a_write = 0.0
         """Seconds for which the process is stopped as soon as it has sent one."""
         self.peers: dict[str, Machine] = {}

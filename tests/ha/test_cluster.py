@@ -466,6 +466,18 @@ def test_an_operator_can_have_the_leader_resign() -> None:
     assert play.leaders() == play.others(leader)
 
 
+def test_who_resigns_after_a_long_drain_does_not_take_the_lease_back_itself() -> None:
+    play = Play()
+    leader = play.start()
+    leader.drain_takes = 200.0  # longer than a resigned agent holds back
+    assert leader.process is not None
+    leader.process.member.order_resign()
+    play.pass_time(199)
+    assert play.view(leader).role == "draining"
+    play.pass_time(20)
+    assert play.leaders() == play.others(leader)
+
+
 def test_a_single_agent_that_was_told_to_resign_comes_back_after_a_while() -> None:
     play = Play(1)
     leader = play.start()

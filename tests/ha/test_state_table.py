@@ -104,6 +104,12 @@ def test_who_resigned_leaves_a_free_lease_to_others_but_not_a_dead_one() -> None
     assert decide(replace(EXPIRED, resigned=50.0)).state is State.CANDIDATE
 
 
+def test_who_resigned_takes_back_what_neither_its_heir_nor_anybody_else_took() -> None:
+    handed = {"state": "handoff", "target": "nas-3", "holder": "nas-1"}
+    assert decide(standby(lease=seen(29.9, **handed), resigned=30.0)).state is State.STANDBY
+    assert decide(standby(lease=seen(30.0, **handed), resigned=30.0)).state is State.CANDIDATE
+
+
 EXPIRED = standby(lease=seen(30.0), failed_polls=3)
 
 
