@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -12,12 +13,12 @@ from api.callers import Caller
 from api.db import clips
 from api.db.outbox import Entry
 from api.db.tables import Clip
-from api.quotas import take_short
+from api.quotas import ShortsQuota, ShortsUsedUp
 from api.repeats import Repeat, first_answer, keep_answer
 from api.services import Services
 from api.views import BatchAccepted, BatchItem, ClipAccepted, ErrorDetail
 from clipping.config import NasRoot
-from clipping.errors import InvalidRequest, QuotaExceeded, RequestError
+from clipping.errors import InvalidRequest, RequestError
 from clipping.ids import new_batch_id, new_request_id
 from clipping.log import get_logger
 from clipping.messages import ClipRequest, RequestMessage, parse_clip_request
@@ -86,7 +87,8 @@ def accept_one(
         earlier = keep_answer(session, repeat, answer, now=made.row.created_at) if repeat else None
         if earlier is not None:
             return Answer(earlier, repeated=True)
-        _store(session, made, caller, parts)
+        _store(session, made, _quota(session, caller, parts, made.row.created_at))
+        session.flush()  # the entry is of the row
         parts.dispatcher.add(session, made.entry, now=made.row.created_at)
     published = parts.dispatcher.publish(made.entry)
     _log(made.row, published=published)
@@ -106,39 +108,46 @@ def accept_batch(
 
     Raises why when nothing is left, `IdempotencyConflict`, `QueueUnavailable`.
     """
-    batch_id = new_batch_id(parts.clock.now())
+    now = parts.clock.now()
+    batch_id = new_batch_id(now)
     made = [(item, _make(item.wanted, caller, parts, traceparent=traceparent)) for item in items]
-    told, stored = dict(refused), list[Clip]()
-    used_up: QuotaExceeded | None = None
+    told, stored = dict(refused), list[_Made]()
+    used_up: ShortsUsedUp | None = None
     with parts.database.write() as session:
+        quota = _quota(session, caller, parts, now)
         for item, one in made:
             one.row.batch_id, one.row.client_item_id = batch_id, item.client_item_id
             try:
-                _store(session, one, caller, parts)
-            except QuotaExceeded as error:
+                _store(session, one, quota)
+            except ShortsUsedUp as error:
                 used_up = error
                 told[item.index] = refusal(item.client_item_id, error)
                 continue
-            parts.dispatcher.add(session, one.entry, now=one.row.created_at, at_once=True)
-            stored.append(one.row)
+            stored.append(one)
             told[item.index] = BatchItem(client_item_id=item.client_item_id, request_id=one.row.request_id)
         if not stored:
+            # The very same call may have used the quota up a moment ago.
+            earlier = first_answer(session, repeat, now=now) if repeat else None
+            if earlier is not None:
+                return Answer(earlier, repeated=True)
             raise used_up or none_is_good(told)
+        session.flush()  # the entries are of the rows
+        for one in stored:
+            parts.dispatcher.add(session, one.entry, now=one.row.created_at, at_once=True)
         answer = BatchAccepted(batch_id=batch_id, items=[told[index] for index in sorted(told)]).to_json()
-        earlier = keep_answer(session, repeat, answer, now=parts.clock.now()) if repeat else None
+        earlier = keep_answer(session, repeat, answer, now=now) if repeat else None
         if earlier is not None:
             session.rollback()
             return Answer(earlier, repeated=True)
     parts.dispatcher.wake()
-    for row in stored:
-        _log(row, published=False)
+    for one in stored:
+        _log(one.row, published=False)
     return Answer(answer)
 
 
 def refusal(client_item_id: str | None, error: RequestError) -> BatchItem:
     """What a batch's answer says of a bad item."""
-    detail = ErrorDetail(code=error.code, message=error.message, field=error.field)
-    return BatchItem(client_item_id=client_item_id, error=detail)
+    return BatchItem(client_item_id=client_item_id, error=ErrorDetail.of(error))
 
 
 def none_is_good(refused: Mapping[int, BatchItem]) -> RequestError:
@@ -191,12 +200,14 @@ def _accepted(row: Clip, parts: Services) -> ClipAccepted:
     )
 
 
-def _store(session: Session, made: _Made, caller: Caller, parts: Services) -> None:
-    if made.row.short and caller.role != "admin":
-        per_day = parts.config.limits.shorts_per_day
-        take_short(session, caller.name, per_day=per_day, now=made.row.created_at)
+def _quota(session: Session, caller: Caller, parts: Services, now: datetime) -> ShortsQuota:
+    return ShortsQuota(session, caller.name, limit=parts.config.limits.shorts_per_day, now=now)
+
+
+def _store(session: Session, made: _Made, quota: ShortsQuota) -> None:
+    if made.row.short:
+        quota.take()
     session.add(made.row)
-    session.flush()
 
 
 def _log(row: Clip, *, published: bool) -> None:

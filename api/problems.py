@@ -6,7 +6,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.limits import Allowance
-from api.services import services
+from api.quotas import ShortsUsedUp
 from api.views import ErrorBody, ErrorDetail
 from clipping.clock import SystemClock
 from clipping.errors import (
@@ -16,7 +16,6 @@ from clipping.errors import (
     NotFound,
     PayloadTooLarge,
     QueueUnavailable,
-    QuotaExceeded,
     RequestError,
     TransientError,
     Unauthorized,
@@ -34,15 +33,14 @@ _CODES = {
 log = get_logger(__name__)
 
 
-def error_response(status: int, code: str, message: str, *, field: str | None = None) -> Response:
+def error_response(status: int, code: str, message: str) -> Response:
     """An answer in the error shape."""
-    return Response(error_json(code, message, field=field), status=status, mimetype="application/json")
+    return _response(status, ErrorDetail(code=code, message=message))
 
 
-def error_json(code: str, message: str, *, field: str | None = None) -> bytes:
+def error_json(code: str, message: str) -> bytes:
     """The error shape's body."""
-    detail = ErrorDetail(code=code, message=message, field=field)
-    return ErrorBody(error=detail, timestamp=SystemClock().now()).to_json()
+    return _json(ErrorDetail(code=code, message=message))
 
 
 def install(app: Flask) -> None:
@@ -53,13 +51,21 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
+def _response(status: int, detail: ErrorDetail) -> Response:
+    return Response(_json(detail), status=status, mimetype="application/json")
+
+
+def _json(detail: ErrorDetail) -> bytes:
+    return ErrorBody(error=detail, timestamp=SystemClock().now()).to_json()
+
+
 def _request_error(error: RequestError) -> Response:
-    response = error_response(error.status, error.code, error.message, field=error.field)
+    response = _response(error.status, ErrorDetail.of(error))
     g.error_code = error.code
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, QuotaExceeded):
-        g.allowance = Allowance(services().config.limits.shorts_per_day, 0, error.retry_after or 0)
+    if isinstance(error, ShortsUsedUp):
+        g.allowance = Allowance(error.limit, 0, error.retry_after_seconds)
     if isinstance(error, QueueUnavailable):
         log.error("http.unavailable", reason=error.message, cause=str(error.__cause__ or ""))
     if error.retry_after is not None or error.status == 503:

@@ -1,4 +1,4 @@
-"""How much a caller may ask for in a day, counted in the database: the same for all instances."""
+"""How many upright clips a caller may ask for in a day: counted in the database, for all instances."""
 
 from __future__ import annotations
 
@@ -6,33 +6,70 @@ import hashlib
 import math
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, TextClause, func, select, text
 from sqlalchemy.orm import Session
 
 from api.db.tables import Clip
+from clipping.clock import rfc3339
 from clipping.errors import QuotaExceeded
 
+DAY = timedelta(hours=24)
+"""It rolls: what was asked for longer ago does not count, at whatever hour that was."""
 
-def take_short(session: Session, owner: str, *, per_day: int, now: datetime, asked: int = 1) -> None:
-    """Let `asked` more upright clips of this owner pass, today in UTC; 0 a day is no limit.
 
-    Called in the transaction that writes them, before they are written. Raises `QuotaExceeded`.
-    """
-    if not per_day:
-        return
-    _one_at_a_time(session, owner)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    today = select(func.count()).select_from(Clip)
-    today = today.where(Clip.short, Clip.owner == owner, Clip.created_at >= midnight)
-    remaining = per_day - (session.scalar(today) or 0) - asked
-    if remaining >= 0:
-        return
-    seconds = max(1, math.ceil((midnight + timedelta(days=1) - now).total_seconds()))
-    raise QuotaExceeded(
-        f"at most {per_day} upright clips a day: the count starts again at midnight UTC",
-        field="output.aspect",
-        retry_after=seconds,
-    )
+class ShortsUsedUp(QuotaExceeded):
+    """With the numbers that the answer tells."""
+
+    def __init__(self, *, limit: int, used: int, again_at: datetime, now: datetime) -> None:
+        seconds = max(1, math.ceil((again_at - now).total_seconds()))
+        super().__init__(
+            f"at most {limit} upright clips in 24 hours: ask for the next one at {rfc3339(again_at)}",
+            field="output.aspect",
+            retry_after=seconds,
+        )
+        self.limit = limit
+        self.used = used
+        self.retry_after_seconds = seconds
+
+
+class ShortsQuota:
+    """One caller's, in the transaction that writes the clips: counted at the first, however many come."""
+
+    def __init__(self, session: Session, owner: str, *, limit: int, now: datetime) -> None:
+        """`limit` is how many in 24 hours, whatever becomes of them; 0 is no limit."""
+        self._session = session
+        self._owner = owner
+        self._limit = limit
+        self._now = now
+        self._used: int | None = None
+        self._refusal: ShortsUsedUp | None = None
+
+    def take(self) -> None:
+        """Let one more upright clip pass, before it is written. Raises `ShortsUsedUp`."""
+        if not self._limit:
+            return
+        if self._used is None:
+            _one_at_a_time(self._session, self._owner)
+            self._used = (
+                self._session.scalar(select(func.count()).select_from(Clip).where(*self._counted())) or 0
+            )
+        if self._used < self._limit:
+            self._used += 1
+            return
+        if self._refusal is None:
+            again_at = self._again_at()
+            self._refusal = ShortsUsedUp(limit=self._limit, used=self._used, again_at=again_at, now=self._now)
+        raise self._refusal
+
+    def _counted(self) -> tuple[ColumnElement[bool] | TextClause, ...]:
+        # In the index's own words: SQLite does not see that `short = 1` is the same.
+        return text("short"), Clip.owner == self._owner, Clip.created_at > self._now - DAY
+
+    def _again_at(self) -> datetime:
+        """When so many are a day old that there is room for one."""
+        newest = select(Clip.created_at).where(*self._counted()).order_by(Clip.created_at.desc())
+        last_too_many = self._session.scalar(newest.offset(self._limit - 1).limit(1))
+        return (last_too_many or self._now) + DAY
 
 
 def _one_at_a_time(session: Session, owner: str) -> None:

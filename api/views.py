@@ -8,7 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 from api.db.tables import Clip
+from api.quotas import ShortsUsedUp
 from clipping.clock import rfc3339
+from clipping.errors import RequestError
 from clipping.messages import CompletionMessage, ErrorInfo, Metadata, Mode, Report, Stage, Status
 
 Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]
@@ -29,6 +31,21 @@ class ErrorDetail(View):
     code: str
     message: str
     field: str | None = None
+    limit: int | None = None
+    """Of a quota that is used up: how many it allows."""
+    used: int | None = None
+    """How many of them were asked for."""
+    retry_after_seconds: int | None = None
+    """When there is room again."""
+
+    @classmethod
+    def of(cls, error: RequestError) -> Self:
+        """What a caller is told of the error."""
+        told = cls(code=error.code, message=error.message, field=error.field)
+        if not isinstance(error, ShortsUsedUp):
+            return told
+        numbers = {name: getattr(error, name) for name in ("limit", "used", "retry_after_seconds")}
+        return told.model_copy(update=numbers)
 
 
 class ErrorBody(View):

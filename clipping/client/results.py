@@ -39,6 +39,12 @@ class Problem(_Result):
     code: str
     message: str
     field: str | None = None
+    limit: int | None = None
+    """Of a quota that is used up: how many it allows."""
+    used: int | None = None
+    """How many of them were asked for."""
+    retry_after_seconds: int | None = None
+    """When there is room again."""
 
 
 class BatchItem(_Result):

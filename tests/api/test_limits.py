@@ -11,7 +11,7 @@ import pytest
 from api.db import clips, schema
 from api.db.engine import Database
 from api.limits import RateLimiter
-from api.quotas import take_short
+from api.quotas import ShortsQuota, ShortsUsedUp
 from clipping.clock import ManualClock
 from clipping.errors import QuotaExceeded, RateLimited
 from clipping.messages import ClipRequest, RequestMessage
@@ -70,19 +70,28 @@ def test_calls_beyond_the_rate_are_told_when_to_come_again(make_api: MakeApi) ->
     assert "X-RateLimit-Limit" not in api.get("/health").headers
 
 
-def test_upright_clips_are_counted_by_the_day(make_api: MakeApi) -> None:
+def test_a_caller_has_so_many_upright_clips_in_a_day(make_api: MakeApi) -> None:
     api = make_api(limits={"shorts_per_day": 2})
     assert [api.request(**SHORT).status_code for _ in range(3)] == [202, 202, 429]
     refused = api.request(**SHORT)
-    assert refused.json()["error"]["code"] == "QUOTA_EXCEEDED"
-    assert 1 <= int(refused.headers["Retry-After"]) <= 86_400
+    error = refused.json()["error"]
+    assert (error["code"], error["limit"], error["used"]) == ("QUOTA_EXCEEDED", 2, 2)
+    assert 86_300 <= error["retry_after_seconds"] <= 86_400
+    assert refused.headers["Retry-After"] == str(error["retry_after_seconds"])
     assert refused.headers["X-RateLimit-Limit"] == "2"
     assert refused.headers["X-RateLimit-Remaining"] == "0"
     assert api.request().status_code == 202
     api.session.headers["Authorization"] = "Bearer stranger-key"
     assert api.request(**SHORT).status_code == 202
     api.session.headers["Authorization"] = "Bearer admin-key"
-    assert [api.request(**SHORT).status_code for _ in range(3)] == [202] * 3
+    assert [api.request(**SHORT).status_code for _ in range(3)] == [202, 202, 429]
+
+
+def test_failed_and_cancelled_ones_count(make_api: MakeApi) -> None:
+    api = make_api(limits={"shorts_per_day": 1})
+    request_id = api.request(**SHORT).json()["request_id"]
+    assert api.post(f"/v1/clip/{request_id}/cancel").json()["status"] == "cancelled"
+    assert api.request(**SHORT).status_code == 429
 
 
 @pytest.fixture
@@ -110,7 +119,7 @@ def test_no_two_are_the_last_one(database: Database) -> None:
         message = short(number)
         try:
             with database.write() as session:
-                take_short(session, "web", per_day=5, now=NOW)
+                ShortsQuota(session, "web", limit=5, now=NOW).take()
                 session.add(clips.row_of(message))
         except QuotaExceeded:
             return False
@@ -121,12 +130,47 @@ def test_no_two_are_the_last_one(database: Database) -> None:
     assert taken.count(True) == 5
 
 
-def test_the_count_starts_again_at_midnight(database: Database) -> None:
+def test_the_day_rolls(database: Database) -> None:
+    hours = (0, 1, 5, 20)
+    with database.write() as session:
+        for number, hour in enumerate(hours):
+            row = clips.row_of(short(number))
+            row.created_at = NOW + timedelta(hours=hour)
+            session.add(row)
+
+    def refusal(hour: float, limit: int) -> tuple[int, int] | None:
+        with database.write() as session:
+            try:
+                ShortsQuota(session, "web", limit=limit, now=NOW + timedelta(hours=hour)).take()
+            except ShortsUsedUp as refused:
+                return refused.used, refused.retry_after_seconds
+        return None
+
+    assert refusal(21, 5) is None
+    assert refusal(21, 4) == (4, 3 * 3600)
+    assert refusal(21, 2) == (4, 8 * 3600)  # not before three of the four are a day old
+    assert refusal(23.999, 4) == (4, 4)
+    assert refusal(24, 4) is None
+    assert refusal(24, 3) == (3, 3600)
+    assert refusal(43.9, 1) == (1, 360)
+    assert refusal(44, 1) is None
+    assert refusal(21, 0) is None
+    with database.write() as session:
+        ShortsQuota(session, "other", limit=1, now=NOW).take()
+
+
+def test_those_of_one_call_count_too(database: Database) -> None:
     with database.write() as session:
         session.add(clips.row_of(short(1)))
-    with database.write() as session, pytest.raises(QuotaExceeded) as refused:
-        take_short(session, "web", per_day=1, now=NOW)
-    assert refused.value.retry_after == 15 * 3600 + 44 * 60 + 30
     with database.write() as session:
-        take_short(session, "web", per_day=1, now=NOW + timedelta(hours=16))
-        take_short(session, "other", per_day=1, now=NOW)
+        quota = ShortsQuota(session, "web", limit=3, now=NOW + timedelta(hours=1))
+        for number in (2, 3):
+            quota.take()
+            row = clips.row_of(short(number))
+            row.created_at = NOW + timedelta(hours=1)
+            session.add(row)
+        for _ in range(2):
+            with pytest.raises(ShortsUsedUp) as refused:
+                quota.take()
+            told = (refused.value.limit, refused.value.used, refused.value.retry_after_seconds)
+            assert told == (3, 3, 23 * 3600)
