@@ -41,7 +41,7 @@ def rows(api: ApiProcess) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_was_accepted_survives_kill_9(
     make_api: MakeApi, request: pytest.FixtureRequest, kind: str
