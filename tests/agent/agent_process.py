@@ -37,6 +37,7 @@ class AgentProcess:
         self.folder, self.nas = folder, folder / "nas"
         self.nas.mkdir(exist_ok=True)
         self.broker = BrokerProcess(folder / "broker")
+        self._others = os.environ.get("PUBSUB_EMULATOR_HOST")
         os.environ["PUBSUB_EMULATOR_HOST"] = self.broker.host_port
         self.config = folder / "config.yaml"
         self.config.write_text(yaml.safe_dump(self._tree() | over))
@@ -98,6 +99,8 @@ class AgentProcess:
         self._subscriber.transport.close()
         self.broker.stop()
         del os.environ["PUBSUB_EMULATOR_HOST"]
+        if self._others is not None:
+            os.environ["PUBSUB_EMULATOR_HOST"] = self._others
 
     def log(self) -> str:
         return (self.folder / "agent.log").read_text()
