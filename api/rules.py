@@ -33,6 +33,7 @@ from clipping.messages import (
 Told = CompletionMessage | ProgressMessage
 Verdict = Literal["leave", "cancel", "publish", "give up"]
 
+_CANCELLED = "the request was cancelled"
 _STAGES: tuple[Stage, ...] = ("waiting", "probing", "cutting", "verifying", "uploading")
 
 
@@ -102,8 +103,16 @@ def _ended(state: State, message: CompletionMessage) -> State:
         epoch=message.epoch,
         agent_id=message.agent_id or None,
         resumed_count=state.resumed_count,
-        completion=message,
+        completion=_explained(message),
     )
+
+
+def _explained(message: CompletionMessage) -> CompletionMessage:
+    # An agent says of a cancelled clip only that it is; callers are told the same whoever stopped it.
+    if message.status != "cancelled" or message.error is not None:
+        return message
+    error = ErrorInfo(code=Cancelled.code, message=_CANCELLED)
+    return message.model_copy(update={"error": error, "error_message": error.message})
 
 
 def _progressed(state: State, message: ProgressMessage) -> State:
@@ -184,7 +193,7 @@ def lost(
 
 def cancelled(*, request_id: str, hand_id: str, now: datetime) -> CompletionMessage:
     """The end of a request that its caller cancelled before an agent took it, or whose agent fell silent."""
-    return _own_end(request_id, hand_id, ErrorInfo(code=Cancelled.code, message="cancelled on request"), now)
+    return _own_end(request_id, hand_id, ErrorInfo(code=Cancelled.code, message=_CANCELLED), now)
 
 
 def _own_end(

@@ -173,6 +173,17 @@ def test_what_a_deposed_leader_says_of_failing_is_ignored(status: str) -> None:
     assert merge(state, failed(epoch=2, status=status)).status == status
 
 
+def test_a_cancelled_clip_says_so_whoever_stopped_it() -> None:
+    stopped = failed(status="cancelled", error=None, error_message=None)
+    by_agent, by_us = after(stopped), after(cancelled(request_id="r", hand_id="h", now=NOW))
+    assert by_agent.completion is not None
+    assert by_us.completion is not None
+    assert by_us.completion.error is not None
+    assert by_agent.completion.error == by_us.completion.error
+    assert by_agent.completion.error_message == by_us.completion.error.message
+    assert merge(by_agent, stopped) is by_agent
+
+
 def test_a_deposed_leaders_clip_is_there() -> None:
     assert after(progress(epoch=2), completed(epoch=1)).status == "completed"
     assert after(progress(epoch=2), failed(epoch=2), completed(epoch=1)).status == "completed"
