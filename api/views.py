@@ -128,10 +128,17 @@ class ClipStatus(View):
                 "agent_id": clip.agent_id,
                 "metadata": clip.spec["metadata"],
                 "created_at": clip.created_at,
-                "started_at": clip.started_at,
+                "started_at": _started_at(clip),
                 "completed_at": clip.completed_at,
             }
         )
+
+
+def _started_at(clip: Clip) -> datetime | None:
+    # Of a clip that ends at once the first word may be the last, and that has the agent's time.
+    if clip.started_at is None or clip.completed_at is None:
+        return clip.started_at
+    return min(clip.started_at, clip.completed_at)
 
 
 _FROM_COMPLETION = (

@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from clipping.bus.subscriber import Delivery, Subscription
+from clipping.clock import rfc3339
 from clipping.messages import RequestMessage
 from clipping.store.local import LocalStore
 from clipping.store.port import clip_key
@@ -118,7 +119,7 @@ def test_progress_and_completion_reach_the_caller(api: ApiProcess) -> None:
     during = api.wait_for_status(request_id, "processing")
     assert (during["stage"], during["progress_percent"], during["agent_id"]) == ("cutting", 40.0, "nas-1")
     assert Z_TIME.fullmatch(during["started_at"])
-    end = completed(request_id=request_id)
+    end = completed(request_id=request_id, completed_at=datetime.now(UTC) + timedelta(seconds=30))
     api.send(end)
     after = api.wait_for_status(request_id, "completed")
     assert "stage" not in after
@@ -127,9 +128,19 @@ def test_progress_and_completion_reach_the_caller(api: ApiProcess) -> None:
     assert after["progress_percent"] == 100.0
     assert after["output_gcs_path"] == end.output_gcs_path
     assert after["report"]["video"] == {"codec": "h264", "width": 1920, "height": 1080, "fps": 25.0}
-    assert after["completed_at"] == "2026-11-20T08:15:30.000Z"
+    assert after["completed_at"] == rfc3339(end.completed_at)
     assert after["started_at"] == during["started_at"]
     assert eventually(lambda: api.get("/health").json()["status"] == "healthy")
+
+
+def test_no_clip_ends_before_it_begins(api: ApiProcess) -> None:
+    request_id = accepted(api)["request_id"]
+    ended = datetime.now(UTC)
+    api.send(progress(request_id=request_id))  # arrives after what it tells of is over
+    api.wait_for_status(request_id, "processing")
+    api.send(failed(request_id=request_id, completed_at=ended))
+    status = api.wait_for_status(request_id, "failed")
+    assert status["started_at"] == status["completed_at"] == rfc3339(ended)
 
 
 def test_a_failure_says_why(api: ApiProcess) -> None:
