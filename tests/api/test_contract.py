@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,6 +26,7 @@ from clipping import __version__, messages, output
 from clipping.client import NewClip, results
 from clipping.cluster import FailoverMode
 from clipping.config import validate
+from clipping.errors import ClippingError, LeaseLost, PermanentError, TransientError
 
 CONTRACT: dict[str, Any] = yaml.safe_load(
     (Path(package.__path__[0]).parent / "openapi.yaml").read_text(encoding="utf-8")
@@ -210,6 +212,18 @@ def test_every_example_is_valid() -> None:
         complete = {**schema, "components": CONTRACT["components"]}
         errors = list(OAS31Validator(complete).iter_errors(example))
         assert errors == [], f"{example}: {errors[0].message}"
+
+
+def test_every_code_that_a_clip_can_fail_with_is_written() -> None:
+    written = set(re.findall(r"`([A-Z_]{3,})`", SCHEMAS["ErrorInfo"]["properties"]["code"]["description"]))
+    # An agent that has lost its lease says nothing.
+    own = {error.code for error in (*_below(PermanentError), *_below(TransientError))} - {LeaseLost.code}
+    assert written == own
+
+
+def _below(kind: type[ClippingError]) -> set[type[ClippingError]]:
+    direct = {each for each in kind.__subclasses__() if each.__module__ == kind.__module__}
+    return direct.union(*(_below(each) for each in direct))
 
 
 def test_every_error_has_the_one_shape() -> None:
