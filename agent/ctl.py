@@ -26,7 +26,8 @@ DRAIN_EXTRA_SECONDS = 30.0
 COMMANDS = {
     "status": "role, epoch, lease, clips in hand and checks",
     "reload": "read the configuration again; a broken one changes nothing, and exits with 78",
-    "drain": "finish the clips in hand, hand over, and stay a standby for a while; waits until that is done",
+    "drain": "finish the clips in hand, hand over, and stay a standby for a while (where agents elect "
+    "nobody: take no new clips until `resume`); waits until that is done",
     "pause": "take no new clips, and keep the lease",
     "resume": "take clips again",
 }
@@ -99,13 +100,19 @@ def _drained(state_dir: Path, timeout: float) -> dict[str, Any]:
     clock = SystemClock()
     give_up = clock.monotonic() + timeout
     while True:
+        time.sleep(LOOK_SECONDS)
         status = ask(state_dir, "status")
-        if status["role"] not in ("active", "draining") or not status["ok"]:
+        if not status["ok"] or _is_drained(status):
             return status
         if clock.monotonic() >= give_up:
             message = f"the drain was not over after {timeout:g} s"
             return {**status, "ok": False, "code": "TIME_LIMIT", "message": message}
-        time.sleep(LOOK_SECONDS)
+
+
+def _is_drained(status: dict[str, Any]) -> bool:
+    if status["mode"] != "primary-standby":  # nobody to hand over to: it only takes nothing new
+        return not status["intake"] and not status["in_flight"]
+    return status["role"] not in ("active", "draining")
 
 
 def _told(command: str, answer: dict[str, Any]) -> str:

@@ -266,6 +266,7 @@ class _Agent:
             **self._watch.snapshot().body(self._clock.monotonic()),
             "state": view.state.value,
             "why": view.why,
+            "mode": self._settings.current.ha.mode,
             "paused": view.paused,
             "intake": view.intake and self._workforce.held is None,
             "pid": os.getpid(),

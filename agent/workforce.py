@@ -74,6 +74,13 @@ class Workforce:
             self._in_flight.shut()
             self._changed.notify_all()
 
+    def rest(self) -> None:
+        """Take no new work, and give nothing back."""
+        with self._changed:
+            self._wanted, self._give_back_at = False, None
+            self._in_flight.shut()
+            self._changed.notify_all()
+
     def abort(self) -> None:
         """Stop everything: nothing may be published any more."""
         with self._changed:

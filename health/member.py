@@ -342,7 +342,7 @@ class Member:
         if self._intake:
             self._work.begin()
         else:
-            self._work.drain(fast=False)
+            self._work.rest()
 
     def _start_calls(self, now: float) -> None:
         if self.state is State.STOPPED:

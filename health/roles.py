@@ -82,6 +82,10 @@ class Work(Protocol):
         was not."""
         ...
 
+    def rest(self) -> None:
+        """Close the streams, until the next `begin`. What is in hand is finished, however long it takes."""
+        ...
+
     def abort(self) -> None:
         """The lease is lost: cancel the streams, stop ffmpeg (TERM, 3 s, KILL), publish nothing."""
         ...

@@ -46,6 +46,9 @@ class Labour:
         takes = self._machine.drain_takes
         self._end(self._world.rng.uniform(0, 1 if fast else 20) if takes is None else takes)
 
+    def rest(self) -> None:
+        self.drain(fast=False)
+
     def abort(self) -> None:
         self._end(self._world.rng.uniform(0, 3))
 

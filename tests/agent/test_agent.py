@@ -186,6 +186,16 @@ def test_the_intake_can_be_paused_and_resumed(agent: AgentProcess) -> None:
     assert "no agent answers" in gone.stderr
 
 
+def test_a_drain_where_agents_elect_nobody_ends_with_the_clip_in_hand(agent: AgentProcess) -> None:
+    message = agent.send(start_seconds=0, end_seconds=11, mode="encode")
+    eventually(lambda: list((agent.folder / "state/spool").rglob("*.part*")), "the cut", logs=agent.log)
+    done = agent.command("ctl", "drain", "--json")
+    assert done.returncode == 0, done.stderr
+    status = json.loads(done.stdout)
+    assert (status["role"], status["intake"], status["in_flight"]) == ("active", False, [])
+    agent.completed(message.request_id)
+
+
 def test_the_commands_of_an_administrator(agent: AgentProcess) -> None:
     good = agent.command("doctor")
     assert good.returncode == 0, good.stdout

@@ -86,6 +86,20 @@ def test_a_drain_that_takes_too_long_gives_back_what_is_left(site: Site) -> None
     assert entered[0].stop.wait(30)
 
 
+def test_a_rest_finishes_what_is_in_hand_however_long_it_takes(site: Site) -> None:
+    site.begun()
+    entered = site.in_flight.enter("clip-1", 0.0)
+    assert entered is not None
+    site.force.rest()
+    assert site.in_flight.enter("clip-2", 0.0) is None
+    eventually(lambda: not site.gates.is_open, "the streams to shut")
+    site.clock.advance(3000)
+    assert not entered[0].stop.wait(0.5)
+    site.force.drain(fast=False)  # a stop meanwhile has its own time
+    site.clock.advance(301)
+    assert entered[0].stop.wait(30)
+
+
 def test_a_second_drain_may_be_faster_and_never_slower(site: Site) -> None:
     site.begun()
     entered = site.in_flight.enter("clip-1", 0.0)

@@ -53,6 +53,10 @@ class Bench:
         self.told.append("drain fast" if fast else "drain")
         self._open = self.stuck
 
+    def rest(self) -> None:
+        self.told.append("rest")
+        self._open = self.stuck
+
     def abort(self) -> None:
         self.told.append("abort")
         self._open = self.stuck
@@ -267,10 +271,10 @@ def test_without_an_election_it_begins_at_once_and_touches_no_lease(
     eventually(lambda: document(store, "a"), "its document")
     assert store.get(lease_key("default")) is None
     assert "until it is told to resume" in agent.coordinator.drain()
-    eventually(lambda: agent.work.told == ["begin", "drain"], "it to drain")
+    eventually(lambda: agent.work.told == ["begin", "rest"], "it to drain")
     assert not agent.coordinator.view().intake
     agent.coordinator.resume_intake()
-    eventually(lambda: agent.work.told == ["begin", "drain", "begin"], "it to go on")
+    eventually(lambda: agent.work.told == ["begin", "rest", "begin"], "it to go on")
     agent.coordinator.request_stop(fast=True)
     assert agent.coordinator.wait_stopped(30)
     assert agent.work.told[-1] == "drain fast"
