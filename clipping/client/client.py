@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ValidationError
 
 from clipping.client import results
-from clipping.client.failures import ApiError, WaitedTooLong
+from clipping.client.failures import ApiError, Refused, WaitedTooLong
 from clipping.client.transport import Retries, Transport
 from clipping.client.watching import watch
 from clipping.client.wishes import NewClip
@@ -23,6 +24,8 @@ from clipping.messages import Status
 
 MAX_BATCH = 100
 PAGE = 200
+_KEY_HEADER = "Idempotency-Key"
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.1, 2.0
 
 Result = TypeVar("Result", bound=BaseModel)
@@ -194,7 +197,11 @@ class Client:
         return _parsed(kind, self._transport.call("GET", path, query=query, repeatable=True))
 
     def _ask(self, path: str, body: object, key: str | None, kind: type[Result]) -> Result:
-        headers = {"Idempotency-Key": key or secrets.token_urlsafe(24)}
+        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+            # As the service would say, if HTTP let it through.
+            problem = f"{_KEY_HEADER} must be 1 to 255 visible ASCII characters"
+            raise Refused(problem, status=400, code="INVALID_REQUEST", field=_KEY_HEADER)
+        headers = {_KEY_HEADER: key or secrets.token_urlsafe(24)}
         answer = self._transport.call("POST", path, body=body, headers=headers, repeatable=True)
         return _parsed(kind, answer)
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from clipping import __version__
-from clipping.client.failures import ApiError, NoAnswer, Unavailable, error_of
+from clipping.client.failures import ApiError, NoAnswer, Refused, Unavailable, error_of
 from clipping.errors import ConfigurationError
 
 CONNECT_SECONDS = 5.0
@@ -122,6 +122,9 @@ class Transport:
                 return answer
             with answer:
                 raise _error(answer)
+        except requests.exceptions.InvalidJSONError:
+            problem = "the request holds a number that is not finite"
+            raise Refused(problem, status=400, code="INVALID_REQUEST") from None
         except requests.RequestException as error:
             raise NoAnswer(f"{self._url} does not answer: {_sentence(error)}") from None
 

@@ -9,9 +9,8 @@ from typing import Any, get_args
 
 from clipping.cli import Command
 from clipping.client import NewClip
-from clipping.commands.common import add_connection, connect, note, say
+from clipping.commands.common import a_number, add_connection, connect, misused, note, say
 from clipping.commands.watching import follow
-from clipping.errors import ConfigurationError
 from clipping.exits import EXIT_OK
 from clipping.messages import Mode, Priority
 from clipping.output import Aspect, ContainerName, Fit, Quality, VideoCodec
@@ -36,13 +35,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     look.add_argument("--width", type=int, metavar="PIXELS")
     look.add_argument("--height", type=int, metavar="PIXELS")
     look.add_argument("--video-codec", choices=get_args(VideoCodec))
-    look.add_argument("--fps", type=float)
+    look.add_argument("--fps", type=a_number)
     look.add_argument("--max-bytes", type=int)
     look.add_argument("--container", choices=get_args(ContainerName))
     look.add_argument("--effects", type=Path, metavar="FILE", help="JSON, see the service's documentation")
     parser.add_argument(
         "--metadata",
         action="append",
+        type=_pair,
         default=[],
         metavar="KEY=VALUE",
         help="given back unchanged; repeatable",
@@ -79,25 +79,25 @@ def _wanted(arguments: argparse.Namespace) -> NewClip:
         pre_roll_seconds=arguments.pre_roll,
         post_roll_seconds=arguments.post_roll,
         output=output or None,
-        metadata=_pairs(arguments.metadata) or None,
+        metadata=dict(arguments.metadata) or None,
         more={"effects": _effects(arguments.effects)} if arguments.effects else {},
     )
 
 
-def _pairs(given: list[str]) -> dict[str, str]:
-    wrong = [pair for pair in given if "=" not in pair]
-    if wrong:
-        raise ConfigurationError([f"--metadata: {pair!r} is not KEY=VALUE" for pair in wrong])
-    return dict(pair.split("=", 1) for pair in given)
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return name, value
 
 
 def _effects(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError([f"--effects: {path}: {error.strerror}"]) from None
+        misused(f"--effects: {path}: {error.strerror}")
     except ValueError as error:
-        raise ConfigurationError([f"--effects: {path}: not valid JSON: {error}"]) from None
+        misused(f"--effects: {path}: not valid JSON: {error}")
 
 
 COMMAND = Command("ask for a clip", configure, run)

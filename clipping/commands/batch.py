@@ -13,12 +13,12 @@ from itertools import islice
 from pathlib import Path
 
 from clipping.cli import Command
-from clipping.client import Client, NewClip, Refused
+from clipping.client import Client, NewClip, Refused, Unavailable
 from clipping.client.client import MAX_BATCH
 from clipping.client.results import BatchItem, Problem
-from clipping.commands.common import add_connection, connect, note, outcome, say, say_json
-from clipping.commands.sheet import OPTIONAL, REQUIRED, Row, rows
-from clipping.errors import ConfigurationError
+from clipping.commands.common import add_connection, connect, misused, note, outcome, say, say_json
+from clipping.commands.sheet import OPTIONAL, REQUIRED, BadSheet, Row, rows
+from clipping.errors import QuotaExceeded
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
 _LOOKED_AT = 8
@@ -48,12 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 1 when a line was refused, or, with `--wait`, came to no clip."""
-    lines = _lines(arguments.file)
+    wanted = _rows(arguments.file)
     with connect(arguments) as client:
         waiting: deque[Sent] = deque()
         failed = 0
         total = 0
-        for sent in _send_all(client, rows(lines)):
+        for sent in _send_all(client, wanted):
             total += 1
             _tell(sent, as_json=arguments.json)
             if sent.request_id is None:
@@ -88,8 +88,9 @@ def _send(client: Client, good: list[Row]) -> list[BatchItem]:
         return []
     try:
         return client.batch(clips).items
-    except Refused:
-        # None of them is good, and the answer names only the first one's reason.
+    except (Refused, Unavailable) as error:
+        _check_final(error)
+        # None of them is accepted, and the answer names only one reason.
         return [_send_one(client, clip) for clip in clips]
 
 
@@ -98,8 +99,15 @@ def _send_one(client: Client, clip: NewClip) -> BatchItem:
         if clip.client_item_id is not None:  # only a batch knows this field
             return client.batch([clip]).items[0]
         return BatchItem(request_id=client.request(clip).request_id)
-    except Refused as error:
+    except (Refused, Unavailable) as error:
+        _check_final(error)
         return BatchItem(error=Problem(code=error.code, message=error.message, field=error.field))
+
+
+def _check_final(error: Refused | Unavailable) -> None:
+    """Raise the error when it is none of the clips'. A quota that is used up for hours is."""
+    if isinstance(error, Unavailable) and error.code != QuotaExceeded.code:
+        raise error
 
 
 def _tell(sent: Sent, *, as_json: bool) -> None:
@@ -138,15 +146,22 @@ def _wait(client: Client, waiting: deque[Sent], *, as_json: bool) -> int:
     return completed
 
 
+def _rows(name: str) -> list[Row]:
+    """All of them, before any is asked for: a file that breaks off is asked for again as a whole."""
+    try:
+        return list(rows(_lines(name)))
+    except BadSheet as error:
+        misused(*error.problems)
+    except OSError as error:
+        misused(f"{name}: {error.strerror}")
+    except UnicodeDecodeError:
+        misused(f"{name}: not UTF-8")
+
+
 def _lines(name: str) -> Iterable[str]:
     if name == "-":
         return sys.stdin
-    try:
-        return StringIO(Path(name).read_bytes().decode("utf-8-sig"), newline="")
-    except OSError as error:
-        raise ConfigurationError([f"{name}: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError([f"{name}: not UTF-8"]) from None
+    return StringIO(Path(name).read_bytes().decode("utf-8-sig"), newline="")
 
 
 COMMAND = Command("ask for all clips of a CSV file", configure, run)

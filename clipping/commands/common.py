@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from clipping.client import Client, ClipStatus
 from clipping.clock import parse_rfc3339
+from clipping.exits import EXIT_USAGE
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 """Where `clipping up` serves."""
@@ -43,6 +45,24 @@ def a_time(text: str) -> datetime:
         return parse_rfc3339(f"{text}T00:00:00Z" if len(text) == 10 else text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+
+def a_number(text: str) -> float:
+    """An argument such as 29.97."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return number
+
+
+def misused(*problems: str) -> NoReturn:
+    """End as for an argument that can't be meant so."""
+    for problem in problems:
+        note(f"clipping: error: {problem}")
+    raise SystemExit(EXIT_USAGE)
 
 
 def say(line: str) -> None:

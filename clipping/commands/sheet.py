@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from clipping.client import NewClip
-from clipping.errors import ConfigurationError
 
 REQUIRED = ("hand_id", "nas_video_path", "start", "end")
 _ALIASES = {"start_seconds": "start", "end_seconds": "end"}
@@ -29,6 +29,14 @@ OPTIONAL = (
 )
 
 
+class BadSheet(ValueError):
+    """The file as a whole is not one of clips."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the file: a clip, or what is wrong with it."""
@@ -41,7 +49,8 @@ class Row:
 
 
 def rows(lines: Iterable[str]) -> Iterator[Row]:
-    """The clips of a file, with a line of column names. Raises `ConfigurationError` for those."""
+    """The clips of a file, with a line of column names. Raises `BadSheet` for those, and at a line
+    that is no CSV."""
     reader = csv.reader(lines, strict=True)
     try:
         head = _columns(next(reader, []))
@@ -49,7 +58,7 @@ def rows(lines: Iterable[str]) -> Iterator[Row]:
             if any(cell.strip() for cell in cells):
                 yield _row(reader.line_num, head, [cell.strip() for cell in cells])
     except csv.Error as error:
-        raise ConfigurationError([f"line {reader.line_num}: not valid CSV: {error}"]) from None
+        raise BadSheet([f"line {reader.line_num}: not valid CSV: {error}"]) from None
 
 
 def _columns(cells: list[str]) -> list[str]:
@@ -63,7 +72,7 @@ def _columns(cells: list[str]) -> list[str]:
         elif names.count(name) > 1 and f"line 1: the column {name} is there twice" not in problems:
             problems.append(f"line 1: the column {name} is there twice")
     if problems:
-        raise ConfigurationError(problems)
+        raise BadSheet(problems)
     return names
 
 
@@ -104,6 +113,9 @@ def _clip(given: dict[str, str]) -> NewClip:
 
 def _number(name: str, text: str) -> int | float:
     try:
-        return float(text) if name == "output.fps" else int(text)
+        number = float(text) if name == "output.fps" else int(text)
     except ValueError:
-        raise ValueError(f"{name} must be a number, not {text!r}") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a number, not {text!r}")
+    return number

@@ -14,14 +14,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from clipping.cli import Command
 from clipping.client import Client, ClipStatus, Event, Unavailable
-from clipping.commands.common import add_connection, connect, note, outcome, say, say_json
+from clipping.commands.common import a_number, add_connection, connect, note, outcome, say, say_json
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping watch`."""
     parser.add_argument("request_id", metavar="ID")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up then (default: never)")
+    parser.add_argument("--timeout", type=a_number, metavar="SECONDS", help="give up then (default: never)")
     add_connection(parser)
 
 

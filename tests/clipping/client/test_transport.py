@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -182,6 +184,22 @@ def test_a_service_that_says_nothing_is_no_answer() -> None:
 def test_an_address_that_is_none_is_said_at_once(url: str) -> None:
     with pytest.raises(ConfigurationError):
         Client(url)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "a\nb", "schlüssel", "🎬", "x" * 256])
+def test_an_idempotency_key_that_is_none_is_not_sent(key: str) -> None:
+    with Moody() as moody, client(moody) as calling:
+        with pytest.raises(Refused) as caught:
+            calling.request(CLIP, idempotency_key=key)
+        assert (caught.value.code, caught.value.field) == ("INVALID_REQUEST", "Idempotency-Key")
+        assert moody.calls == []
+
+
+def test_a_number_that_is_none_is_not_sent() -> None:
+    with Moody() as moody, client(moody) as calling:
+        with pytest.raises(Refused, match="not finite"):
+            calling.request(replace(CLIP, start_seconds=math.nan))
+        assert moody.calls == []
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\nb", "schlüssel"])

@@ -225,6 +225,28 @@ def test_a_batch_in_which_nothing_is_good_says_so_of_each_line(api: ApiProcess) 
     ]
 
 
+def test_a_batch_beyond_the_quota_says_so_of_each_line(make_api: MakeApi, tmp_path: Path) -> None:
+    api = make_api(limits={"shorts_per_day": 1})
+    file = tmp_path / "shorts.csv"
+    head = "hand_id,nas_video_path,start,end,output.aspect,client_item_id\n"
+    file.write_text(head + "".join(f"h{n},{api.root}/a.mp4,1,2,9:16,i{n % 2 or ''}\n" for n in range(3)))
+    first = lines(clipping(api, "batch", str(file), "--json"))
+    assert ["request_id" in line for line in first] == [True, False, False]
+    again = clipping(api, "batch", str(file), "--json")
+    assert again.returncode == 1
+    assert [line["error"]["code"] for line in lines(again)] == ["QUOTA_EXCEEDED"] * 3
+    assert "0 of 3 accepted" in again.stderr
+
+
+def test_a_file_that_breaks_off_is_not_asked_for(api: ApiProcess, tmp_path: Path) -> None:
+    file = tmp_path / "half.csv"
+    file.write_text(f'hand_id,nas_video_path,start,end\nhalf,{api.root}/a.mp4,1,2\nhalf,"{api.root}')
+    done = clipping(api, "batch", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "line 3: not valid CSV" in done.stderr
+    assert api.get("/v1/clips", params={"hand_id": "half"}).json()["clips"] == []
+
+
 def test_a_batch_waits_for_its_clips(api: ApiProcess, tmp_path: Path) -> None:
     path, file = f"{api.root}/a.mp4", tmp_path / "clips.csv"
     file.write_text(f"hand_id,nas_video_path,start,end\nbatch-a,{path},1,2\nbatch-b,{path},1,2\n")
@@ -277,9 +299,15 @@ def test_agents_are_shown_paused_and_led(make_api: MakeApi) -> None:
         (["agents", "--pause", "--resume"], 2, "not allowed with"),
         (["list", "--url", "ftp://x"], 78, "url: must look like"),
         (["list", "--key", "a b\n"], 78, "key: must be"),
-        (["batch", "/nowhere.csv"], 78, "No such file"),
-        (["request", "/a", "1", "2", "--hand-id", "h", "--metadata", "x"], 78, "not KEY=VALUE"),
-        (["request", "/a", "1", "2", "--hand-id", "h", "--effects", "/nowhere"], 78, "No such file"),
+        (["batch", "/nowhere.csv"], 2, "No such file"),
+        (["batch", "/dev/null"], 2, "the column hand_id is missing"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--metadata", "x"], 2, "not KEY=VALUE"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--effects", "/nowhere"], 2, "No such file"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--effects", "/dev/null"], 2, "not valid JSON"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--fps", "nan"], 2, "not a number"),
+        (["watch", "clip-20261120-000000000000", "--timeout", "inf"], 2, "not a number"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--idempotency-key", "🎬"], 1, "visible ASCII"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--idempotency-key", "a\nb"], 1, "visible ASCII"),
         (["list", "--key", "nobodys"], 1, "UNAUTHORIZED"),
         (["request", "/etc/passwd", "1", "2", "--hand-id", "h"], 1, "INVALID_REQUEST"),
     ],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipping.commands.sheet import Row, rows
-from clipping.errors import ConfigurationError
+from clipping.commands.sheet import BadSheet, Row, rows
 
 HEAD = "hand_id,nas_video_path,start,end"
 
@@ -74,6 +73,12 @@ def test_a_line_that_is_none_says_why_and_the_next_is_read(line: str, words: str
     assert good.clip is not None
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "1e999", "fast"])
+def test_a_rate_is_a_number(text: str) -> None:
+    (row,) = read(f"{HEAD},output.fps\nh,/a.mp4,1,2,{text}\n")
+    assert (row.clip, row.problem) == (None, f"output.fps must be a number, not {text!r}")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -86,6 +91,6 @@ def test_a_line_that_is_none_says_why_and_the_next_is_read(line: str, words: str
     ],
 )
 def test_a_file_that_is_none_is_refused(text: str, words: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(BadSheet) as caught:
         read(text)
     assert words in str(caught.value)
