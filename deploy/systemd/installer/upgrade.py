@@ -37,7 +37,8 @@ def install(order: Order) -> None:
             versions.discard(new)
         raise
     changed = _switch(order, before, new, running)
-    versions.prune(new, before)
+    if new != before:  # else what was before it stays, too
+        versions.prune(new, before)
     _conclude(changed=changed, new=new, running=running, first=before is None)
 
 
