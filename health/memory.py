@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass, replace
@@ -17,6 +18,9 @@ log = get_logger(__name__)
 
 INSTANCES = 16
 SAVE_SECONDS = 60.0
+AGAIN_SECONDS = 10.0
+"""How soon a save that failed is tried again."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Diary:
     """Keeps the memory up to date, without keeping anybody waiting for the disk."""
 
     def __init__(self, memory: Memory, instance: str, *, calls: Calls, clock: Clock) -> None:
-        self._memory = memory
+        self._memory, self._clock = memory, clock
         self._slot: Slot[None] = Slot(calls, clock, SAVE_SECONDS)
         kept = memory.load()
         self.epoch = kept.epoch
@@ -80,19 +84,30 @@ class Diary:
         self.predecessors = frozenset(kept.instances) - {instance}
         self._kept = kept.with_instance(instance)
         # Before the first lease is taken: whoever comes after us on this directory has to know our name.
+        self._unsaved, self._again_at = False, clock.monotonic()
         try:
             memory.save(self._kept)
         except OSError as error:
+            if error.errno in FULL:
+                # No reason to end for good: a successor that does not know us waits for the end of our lease.
+                self._failed(error)
+                return
             raise ConfigurationError([f"agent.state_dir: can't be written: {error.strerror}"]) from None
 
     def note(self, epoch: int) -> None:
-        """Write down the highest epoch seen, if it is news."""
+        """Write down the highest epoch seen, if it is news, or if it could not be written down before."""
         if self._slot.ready():
             try:
                 self._slot.take()
             except (OSError, StoreUnavailable) as error:
-                log.warning("cluster.memory_not_saved", error=str(error))
-        if epoch > self.epoch and not self._slot.busy:
-            self.epoch = epoch
-            self._kept = kept = replace(self._kept, epoch=epoch)
+                self._failed(error)
+        if self._slot.busy:
+            return
+        if epoch > self.epoch or (self._unsaved and self._clock.monotonic() >= self._again_at):
+            self.epoch, self._unsaved = max(epoch, self.epoch), False
+            self._kept = kept = replace(self._kept, epoch=self.epoch)
             self._slot.submit("memory", lambda: self._memory.save(kept))
+
+    def _failed(self, error: Exception) -> None:
+        log.warning("cluster.memory_not_saved", error=str(error))
+        self._unsaved, self._again_at = True, self._clock.monotonic() + AGAIN_SECONDS

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from clipping.clock import ManualClock
 from clipping.errors import ConfigurationError
-from health.memory import INSTANCES, Diary, FileMemory, Remembered
+from health.memory import AGAIN_SECONDS, INSTANCES, Diary, FileMemory, Remembered
 from tests.health.scripted import ScriptedCalls
 
 
@@ -45,6 +46,30 @@ def test_a_folder_that_can_not_be_used_is_a_problem_of_the_configuration(tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="state_dir"):
         diary(tmp_path / "file", "one")
+
+
+class FullDisk(FileMemory):
+    full = True
+
+    def save(self, remembered: Remembered) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().save(remembered)
+
+
+def test_a_full_disk_ends_no_agent_and_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk, clock = FullDisk(tmp_path), ManualClock()
+    kept = Diary(disk, "one", calls=ScriptedCalls(), clock=clock)
+    assert "cluster.memory_not_saved" in caplog.text
+    kept.note(5)
+    disk.full = False
+    kept.note(5)
+    assert FileMemory(tmp_path).load() == Remembered()
+    clock.advance(AGAIN_SECONDS)
+    kept.note(5)
+    assert FileMemory(tmp_path).load() == Remembered(5, ("one",))
 
 
 def test_a_disk_that_fails_later_is_told_and_stops_nothing(
