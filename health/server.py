@@ -6,6 +6,7 @@ many connections (a new one takes the place of the oldest), so long for each, so
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import time
@@ -19,7 +20,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 from clipping.clock import Clock
-from clipping.errors import ConfigurationError
+from clipping.errors import ClippingError, ConfigurationError
 from health.limits import CallLimits
 from health.metrics import REFUSED
 from health.snapshot import Snapshot
@@ -38,8 +39,15 @@ BREATH_SECONDS = 0.02
 THREAD_END_SECONDS = 2.0
 
 
+class AddressMissing(ClippingError):
+    """This machine has no such address, or not yet: at boot it may come later than the agent."""
+
+    code = "ADDRESS_MISSING"
+
+
 class HealthServer:
-    """Owns the thread `health-http` and waitress's own. `latest` must not block."""
+    """Owns the thread `health-http` and waitress's own. `latest` must not block. Raises `ConfigurationError`,
+    and `AddressMissing`, for which another start may do better."""
 
     def __init__(self, host: str, port: int, latest: Callable[[], Snapshot], clock: Clock) -> None:
         # The loop below is waitress's own `run`, with a way out: closing its sockets under a running loop
@@ -63,6 +71,8 @@ class HealthServer:
             )
         except OSError as error:
             wasyncore.close_all(self._sockets, ignore_all=True)
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise AddressMissing(f"health.host: this machine does not have the address {host}") from None
             raise ConfigurationError(
                 [f"health.port: {host}:{port} can't be listened on: {error.strerror}"]
             ) from None

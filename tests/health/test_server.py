@@ -15,7 +15,7 @@ import requests
 from clipping.clock import ManualClock, SystemClock
 from clipping.errors import ConfigurationError
 from health.limits import CALLER_BURST
-from health.server import CONNECTIONS, HealthServer
+from health.server import CONNECTIONS, AddressMissing, HealthServer
 from health.snapshot import MAX_AGE_SECONDS, Check, ClipInHand, LeaseSeen, Snapshot
 from tests.support.waiting import eventually
 
@@ -101,6 +101,11 @@ def test_metrics_are_prometheus_text(page: Page) -> None:
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert "process_resident_memory_bytes" in answer.text
     assert "clipping_takeovers_total" in answer.text
+
+
+def test_an_address_that_may_come_later_is_worth_another_start(page: Page) -> None:
+    with pytest.raises(AddressMissing, match=r"health\.host.*192\.0\.2\.1"):
+        HealthServer("192.0.2.1", 8005, lambda: page.snapshot, page.clock)
 
 
 def test_a_taken_port_is_a_configuration_error(page: Page) -> None:
