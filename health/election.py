@@ -26,6 +26,7 @@ from health.observation import (
     TakeoverKind,
 )
 from health.roles import State
+from health.timings import ABORT_SECONDS
 from health.vitals import FAILED_CHECKS
 
 DUPLICATE_CHANGES = 2
@@ -312,7 +313,8 @@ def _draining(o: Observation) -> Decision:
 def _still_working(o: Observation) -> Decision:
     renews = o.elects and o.wedged_checks < FAILED_CHECKS
     if o.aborted_for is not None:
-        return _aborting(o, State.DRAINING, o.aborted_for, renews=renews)
+        # The lease is renewed meanwhile: there is no hurry as there is when it is lost.
+        return _aborting(o, State.DRAINING, o.aborted_for, ABORT_SECONDS, renews=renews)
     wanted = o.failover
     if o.stop == "fast" and not o.drain_fast:
         return Decision(State.DRAINING, "asked to stop at once", (Drain(True),), renews=renews)
@@ -331,7 +333,7 @@ def _for_this_epoch(o: Observation) -> bool:
 
 def _fenced(o: Observation) -> Decision:
     if not o.idle:
-        return _aborting(o, State.FENCED, o.state_for)
+        return _aborting(o, State.FENCED, o.state_for, o.timings.abort)
     if o.stop != "no":
         return Decision(State.STOPPED, "asked to stop; it leads no longer")
     if o.state_for < o.timings.ttl:
@@ -339,8 +341,8 @@ def _fenced(o: Observation) -> Decision:
     return Decision(State.STANDBY, "has cooled down")
 
 
-def _aborting(o: Observation, state: State, since: float, *, renews: bool = False) -> Decision:
-    if since > o.timings.abort:
+def _aborting(o: Observation, state: State, since: float, limit: float, *, renews: bool = False) -> Decision:
+    if since > limit:
         # A process that can't stop its work must not outlive its lease.
         return Decision(state, "its work does not stop: ends the process", (Exit(EXIT_FAILED),))
     return Decision(state, "stops its work", (), renews)

@@ -325,6 +325,11 @@ def test_draining_aborts_what_takes_too_long_and_ends_the_process_if_that_fails(
     assert decide(draining(state_for=10.1, drain_fast=True)).actions == (Abort(),)
     assert decide(draining(state_for=301.0, aborted_for=9.9)).actions == ()
     assert decide(draining(state_for=311.0, aborted_for=10.1)).actions == (Exit(1),)
+    brisk = replace(
+        TIMINGS, ttl=10, deadline=7
+    )  # where a lost lease leaves 3 s, one that is renewed leaves 10
+    assert decide(replace(draining(state_for=309.0, aborted_for=9.0), timings=brisk)).actions == ()
+    assert decide(replace(FENCED, idle=False, state_for=3.1, timings=brisk)).actions == (Exit(1),)
 
 
 def test_draining_hurries_when_it_is_told_twice() -> None:
