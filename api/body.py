@@ -95,7 +95,7 @@ def sound(body: object) -> object:
     while open_values:
         for name, value in open_values[-1]:
             flaw = _flaw(value)
-            if flaw is not None:
+            if flaw is not None and (path or flaw is _BAD_NAME):  # alone, it is no object either way
                 raise _refusal([*path, str(name)][1:], flaw)
             if isinstance(value, dict | list):
                 path.append(str(name))
@@ -142,8 +142,8 @@ def _is_text(value: str) -> bool:
 
 def _refusal(path: Sequence[str], flaw: Flaw) -> InvalidRequest:
     field = ".".join(path)
-    if not field:
+    if not path:
         return InvalidRequest(f"the body {flaw.problem}")
-    if not field.isprintable() or len(field) > _LONGEST_FIELD:
+    if not field or not field.isprintable() or len(field) > _LONGEST_FIELD:
         return InvalidRequest(f"a field {flaw.problem}")
     return InvalidRequest(f"{field} {flaw.problem}", field=field)

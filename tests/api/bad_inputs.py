@@ -19,29 +19,34 @@ from tests.support.broker import BrokerProcess
 SHOWN = 70
 
 
+LIMITS = {"requests_per_minute": 0}
+
+
 def main() -> int:
     """Prints a Markdown table."""
     with tempfile.TemporaryDirectory() as folder, BrokerProcess(Path(folder) / "broker") as broker:
-        api = ApiProcess(
-            Path(folder) / "api", emulator=broker.host_port, over={"limits": {"requests_per_minute": 0}}
-        )
+        api = ApiProcess(Path(folder) / "api", emulator=broker.host_port, over={"limits": LIMITS})
         try:
-            rows = list(_rows(api))
+            sys.stdout.write(page(api))
         finally:
             api.close()
-    print("# What callers get wrong, and what they are told\n")
-    print(f"{len(rows)} inputs; made by `python -m tests.api.bad_inputs`. None leaves anything behind.\n")
-    print("| input | answer | field | message |\n|---|---|---|---|")
-    for given, answer in rows:
+    return 0
+
+
+def page(api: ApiProcess) -> str:
+    """`docs/bad-requests.md`, as this service answers."""
+    lines = []
+    for given, answer in _rows(api):
         assert 400 <= answer.status_code < 500, (given, answer.text)
         error = answer.json()["error"]
         cells = [given, f"{answer.status_code} {error['code']}", error.get("field", ""), error["message"]]
-        print(
-            "| "
-            + " | ".join(cell.replace("|", "\\|").replace(str(api.root), "/nas") for cell in cells)
-            + " |"
-        )
-    return 0
+        shown = [cell.replace("|", "\\|").replace(str(api.root), "/nas") for cell in cells]
+        lines.append(f"| {' | '.join(shown)} |\n")
+    return (
+        "# What callers get wrong, and what they are told\n\n"
+        f"{len(lines)} inputs; made by `python -m tests.api.bad_inputs`. None leaves anything behind.\n\n"
+        "| input | answer | field | message |\n|---|---|---|---|\n"
+    ) + "".join(lines)
 
 
 def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:

@@ -27,7 +27,8 @@ BAD: list[tuple[str, bytes, str, str | None]] = [
     ("NaN below", b'{"a": 1, "m": {"k": NaN}}', "m.k must be a finite number", "m.k"),
     ("NaN in a list", b'{"m": [0, [1, NaN]]}', "m.1.1 must be a finite number", "m.1.1"),
     ("overflow in a list", b'{"m": [-1e999]}', "m.0 must be a finite number", "m.0"),
-    ("NaN alone", b"NaN", "the body must be a finite number", None),
+    ("an empty name", b'{"": NaN}', "a field must be a finite number", None),
+    ("half a character as a name of all", b'{"\\ud800": 1}', "the body has a field that is not", None),
     ("half a character", b'{"m": {"k": "\\ud800"}}', "m.k must be valid Unicode", "m.k"),
     ("half a character in a list", b'{"m": ["a", "\\udc00"]}', "m.1 must be valid Unicode", "m.1"),
     ("half a character as a name", b'{"m": {"\\ud800": 1}}', "m has a field that is not valid", "m"),
@@ -46,6 +47,11 @@ def test_what_is_not_strict_json_is_refused(data: bytes, message: str, field: st
         sound(decode_json(data))
     assert message in refused.value.message
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("data", [b"NaN", b"1e999", b'"\\ud800"'])
+def test_what_is_no_object_at_all_is_left_to_others(data: bytes) -> None:
+    assert not isinstance(sound(decode_json(data)), dict)
 
 
 def test_ordinary_json_is_read() -> None:
