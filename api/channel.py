@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
+from api.headers import SECURITY
 from api.problems import error_json
 from api.takeover import ENVIRON_KEY, Handed, Taker
 from clipping.errors import ClippingError, HeadersTooLarge, InvalidRequest, PayloadTooLarge, UnknownTransfer
+from clipping.log import get_logger
 
 _CODES = {error.status: error.code for error in (PayloadTooLarge, HeadersTooLarge, UnknownTransfer)}
 _CODES[500] = ClippingError.code
+
+log = get_logger(__name__)
 
 
 class _Task(WSGITask):  # type: ignore[misc]
@@ -48,7 +53,11 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
         self.status = f"{error.code} {error.reason}"
         body = error_json(_CODES.get(error.code, InvalidRequest.code), f"{error.reason}: {error.body}")
         self.response_headers.append(("Content-Type", "application/json"))
-        self.response_headers.append(("X-Content-Type-Options", "nosniff"))
+        # The app was not asked, so what it adds to every answer is added here.
+        self.response_headers += [*SECURITY.items(), ("Cache-Control", "no-store")]
+        request_id = secrets.token_hex(8)
+        self.response_headers.append(("X-Request-Id", request_id))
+        log.info("http.refused", id=request_id, status=error.code, reason=error.body)
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)

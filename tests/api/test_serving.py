@@ -107,6 +107,12 @@ def test_what_is_not_http_is_refused_in_the_error_shape(
     assert answer.split(b" ", 2)[1] == status
     assert b'{"error":{"code":"' + code in answer
     assert api.get("/health").status_code == 200
+    for header in (
+        b"x-request-id: ",
+        b"content-security-policy: default-src 'none'",
+        b"cache-control: no-store",
+    ):
+        assert header in answer.lower()
 
 
 def test_sigterm_finishes_the_answers_under_way(make_api: MakeApi) -> None:
