@@ -21,7 +21,13 @@ from clipping.errors import ClippingError, SourceNotAllowed, SourceNotFound, Sou
 LOOK_SECONDS = 10.0
 """A NAS that has not answered a `stat` by then is away. The call itself can't be interrupted."""
 
+MOST_LOOKS = 32
+"""At one root, that have not returned. Each keeps a thread: a NAS that hangs for a day must not use up the
+process's."""
+
 T = TypeVar("T")
+_looks: dict[str, threading.BoundedSemaphore] = {}
+"""By root; whatever hangs there costs the others nothing."""
 
 
 def resolve(
@@ -37,7 +43,10 @@ def resolve(
     `SourceUnavailable` (its root is not mounted, hangs, or the file can't be read).
     """
     return answer_within(
-        lambda: _resolve(path, roots, mounts), timeout, f"the NAS did not answer within {timeout:g} s: {path}"
+        lambda: _resolve(path, roots, mounts),
+        timeout,
+        f"the NAS did not answer within {timeout:g} s: {path}",
+        root=next((root.path for root in roots if Path(path).is_relative_to(root.path)), ""),
     )
 
 
@@ -48,7 +57,8 @@ def look_at_root(root: NasRoot, *, timeout: float = LOOK_SECONDS) -> None:
 
 def _resolve(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> Path:
     real = Path(os.path.realpath(path))
-    for root in roots:
+    # The root that the path names comes first: to look at another one that hangs would hang this, too.
+    for root in sorted(roots, key=lambda root: not Path(path).is_relative_to(root.path)):
         if real.is_relative_to(os.path.realpath(root.path)):
             break
     else:
@@ -93,11 +103,14 @@ def check_mounted(root: NasRoot, mounts: MountMemory | None = None) -> None:
         ) from None
 
 
-def answer_within(look: Callable[[], T], timeout: float, complaint: str) -> T:
+def answer_within(look: Callable[[], T], timeout: float, complaint: str, *, root: str = "") -> T:
     """What `look` returns or raises, or `SourceUnavailable(complaint)` after `timeout` seconds.
 
     It runs in a thread of its own: a hung mount blocks whoever looks at it, and must not block us.
     """
+    looks = _looks.setdefault(root, threading.BoundedSemaphore(MOST_LOOKS))
+    if not looks.acquire(timeout=timeout):  # as slowly as the others: attempts are not to be used up faster
+        raise SourceUnavailable(complaint)
     outcome: list[T | ClippingError] = []
 
     def run() -> None:
@@ -105,6 +118,8 @@ def answer_within(look: Callable[[], T], timeout: float, complaint: str) -> T:
             outcome.append(look())
         except ClippingError as error:
             outcome.append(error)
+        finally:
+            looks.release()
 
     thread = threading.Thread(target=run, name="nas-look", daemon=True)
     thread.start()

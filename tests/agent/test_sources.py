@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.sources import answer_within, look_at_root, resolve
+from agent.sources import MOST_LOOKS, answer_within, look_at_root, resolve
 from clipping.config import NasRoot
 from clipping.errors import SourceNotAllowed, SourceNotFound, SourceUnavailable
 
@@ -106,6 +106,23 @@ def test_a_root_without_its_marker_is_unavailable(nas: Path) -> None:
         resolve(str(nas / "none.mp4"), marked)
 
 
+def test_a_root_that_may_hang_is_not_looked_at_for_a_file_of_another(
+    nas: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    realpath = os.path.realpath
+
+    def look(path: str) -> str:
+        looked_at.append(str(path))
+        return realpath(path)
+
+    monkeypatch.setattr(os.path, "realpath", look)
+    other = tmp_path / "other"
+    found = resolve(str(nas / "2024/night.mp4"), [*roots(other), *roots(nas)])
+    assert found == nas / "2024/night.mp4"
+    assert str(other) not in looked_at
+
+
 def test_a_missing_root_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable):
         look_at_root(roots(tmp_path / "gone")[0])
@@ -116,3 +133,15 @@ def test_a_nas_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(SourceUnavailable, match="no answer"):
         answer_within(never.wait, 0.05, "no answer")
     never.set()
+
+
+def test_looks_that_hang_do_not_pile_up() -> None:
+    never = threading.Event()
+    before = threading.active_count()
+    for _ in range(MOST_LOOKS + 5):
+        with pytest.raises(SourceUnavailable, match="no answer"):
+            answer_within(never.wait, 0.01, "no answer", root="/nas")
+    assert threading.active_count() <= before + MOST_LOOKS
+    assert answer_within(lambda: "there", 5, "no answer", root="/other") == "there"
+    never.set()
+    assert answer_within(lambda: "there", 5, "no answer", root="/nas") == "there"
