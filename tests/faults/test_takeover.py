@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -85,4 +86,26 @@ def test_a_stop_in_mid_cut_finishes_the_clip_and_a_hurried_one_gives_it_back(clu
     assert second.spool() == []
     first.becomes("active", logs=cluster.logs)
     assert cluster.wait(request_id, within=120)["agent_id"] == "agent-1"
+    cluster.settle()
+
+
+def test_a_drain_that_is_too_short_gives_the_clip_back_and_the_lease_up(
+    clusters: Callable[..., Cluster],
+) -> None:
+    cluster = clusters(over={"ha": {"drain_seconds": 1}})
+    first, second = cluster.nodes
+    request_id = cluster.ask(**LONG)
+    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    helpers = descendants_of(first.pid)
+    begun = time.monotonic()
+    assert first.stop() == 0
+    assert time.monotonic() - begun < 20
+    assert first.events("agent.gave_back")
+    assert first.spool() == []
+    assert not any(alive(pid) for pid in helpers), "ffmpeg has ended before the agent"
+    second.becomes("active", within=10, logs=cluster.logs)  # it need not wait for the lease to run out
+    assert "released" in [seen.state for seen in cluster.observer.history]
+    status = cluster.wait(request_id, within=120)
+    assert (status["status"], status["agent_id"]) == ("completed", "agent-2")
+    assert status["attempt"] >= 2
     cluster.settle()
