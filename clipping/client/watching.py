@@ -17,7 +17,10 @@ from clipping.client.transport import Retries, Transport
 SILENCE_SECONDS = 45.0
 """A service that lives writes at least a comment every 15 s."""
 _RECONNECTING = Retries(tries=20, within_seconds=600.0, first_wait_seconds=0.5)
-"""Of reconnects without any event in between."""
+"""Of reconnects without any event, or any stream that lasted, in between."""
+LASTED_SECONDS = 60.0
+"""A stream that still tells something after so long is a good one, even if nothing happens to the request:
+the service ends every stream after a while, and a request may wait for hours."""
 _REFUSALS = 3
 """After so many in a row the caller had better ask for the status."""
 
@@ -34,7 +37,7 @@ def watch(
     reader, patience = Reader(last_event_id), _Patience()
     while True:
         try:
-            for event in _one_stream(transport, path, reader, give_up):
+            for event in _one_stream(transport, path, reader, patience, give_up):
                 patience.renew()
                 yield event
                 if event.final:
@@ -51,7 +54,7 @@ def watch(
 
 
 class _Patience:
-    """With streams that break off or don't come about, since the last event."""
+    """With streams that break off or don't come about, since the last event or stream that lasted."""
 
     def __init__(self) -> None:
         self.renew()
@@ -60,6 +63,11 @@ class _Patience:
         """An event came."""
         self._misses = self._refusals = 0
         self._since = time.monotonic()
+
+    def heard(self, open_since: float) -> None:
+        """Something came on a stream, a comment perhaps."""
+        if time.monotonic() - open_since >= LASTED_SECONDS:
+            self.renew()
 
     def wait_after(self, failure: NoAnswer | Unavailable) -> float:
         """Seconds before the next try; raises `failure` when there should be none."""
@@ -80,7 +88,9 @@ class _SeenToTheEnd(Exception):
     """The service says that there is nothing after the last event."""
 
 
-def _one_stream(transport: Transport, path: str, reader: Reader, give_up: float | None) -> Iterator[Event]:
+def _one_stream(
+    transport: Transport, path: str, reader: Reader, patience: _Patience, give_up: float | None
+) -> Iterator[Event]:
     headers = {"Accept": "text/event-stream"}
     if reader.last_id is not None:
         headers["Last-Event-ID"] = reader.last_id
@@ -93,16 +103,18 @@ def _one_stream(transport: Transport, path: str, reader: Reader, give_up: float 
         if answer.headers.get("Content-Type", "").partition(";")[0] != "text/event-stream":
             raise NoAnswer("the service does not answer with an event stream")
         try:
-            for message in reader.read(_pieces(answer, give_up)):
+            for message in reader.read(_pieces(answer, patience, give_up)):
                 yield _event(message)
         except (requests.RequestException, StreamBroken) as error:
             raise NoAnswer(f"the event stream broke off: {error}") from None
 
 
-def _pieces(answer: requests.Response, give_up: float | None) -> Iterator[bytes]:
+def _pieces(answer: requests.Response, patience: _Patience, give_up: float | None) -> Iterator[bytes]:
     """What arrives, as it arrives, comments too."""
     piece: bytes
+    began = time.monotonic()
     for piece in answer.iter_content(chunk_size=None):
+        patience.heard(began)
         yield piece
         if give_up is not None and time.monotonic() > give_up:
             raise WaitedTooLong("the end was not told of in time")

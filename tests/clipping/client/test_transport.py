@@ -23,6 +23,7 @@ from clipping.client import (
     Retries,
     Unavailable,
     WaitedTooLong,
+    watching,
 )
 from clipping.errors import ConfigurationError
 from tests.clipping.client.moody import Answer, Moody
@@ -251,6 +252,22 @@ def test_a_stream_that_is_not_to_be_had_is_an_error() -> None:
             with pytest.raises(error):
                 list(calling.events("clip-1"))
             assert len(moody.calls) == calls
+
+
+@pytest.mark.parametrize("lasts", [True, False])
+def test_a_request_may_wait_for_longer_than_a_stream_lasts(
+    monkeypatch: pytest.MonkeyPatch, *, lasts: bool
+) -> None:
+    monkeypatch.setattr(watching, "_RECONNECTING", Retries(tries=3, first_wait_seconds=0.01))
+    monkeypatch.setattr(watching, "LASTED_SECONDS", 0.0 if lasts else 60.0)
+    quiet = [stream("retry: 10", ": still here")] * 6
+    with Moody(*quiet, stream(frame(1, "completed"))) as moody, client(moody) as calling:
+        if lasts:
+            assert [event.kind for event in calling.events("clip-1")] == ["completed"]
+        else:
+            with pytest.raises(NoAnswer, match="too early"):
+                list(calling.events("clip-1"))
+        assert len(moody.calls) == (7 if lasts else 3)
 
 
 def test_a_stream_is_not_watched_for_longer_than_asked() -> None:
