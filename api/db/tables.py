@@ -160,7 +160,7 @@ class IdempotencyKey(Base):
     owner: Mapped[str] = mapped_column(String(256), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_hash: Mapped[str] = mapped_column(String(64))
-    """SHA-256 (hex) of the method, the path and the decoded body."""
+    """SHA-256 (hex) of the path and the decoded body."""
     status: Mapped[int] = mapped_column(Integer)
     answer: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
