@@ -1,0 +1,139 @@
+"""A NAS that hangs, and one whose handles went stale: requests wait, and no file is said to be missing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.agent_node import AgentNode
+from tests.support.cluster import Cluster
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_DETACH = 2
+
+
+class HungMount:
+    """A file system over `folder` that never answers: whoever looks at it waits, as on NFS without a server.
+
+    Nobody reads its requests from /dev/fuse. Raises `OSError` where that can't be mounted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder).encode()
+        self._device: int | None = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        options = f"fd={self._device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
+        if _LIBC.mount(b"hung", self._folder, b"fuse", 0, options) != 0:
+            number = ctypes.get_errno()
+            os.close(self._device)
+            raise OSError(number, os.strerror(number))
+        self._mounted = True
+
+    def break_off(self) -> None:
+        """Those who wait get an error, and so does everybody from now on: as with a stale handle."""
+        if self._device is not None:
+            os.close(self._device)
+            self._device = None
+
+    def close(self) -> None:
+        """What was there before is there again."""
+        self.break_off()
+        if self._mounted:
+            self._mounted = False
+            _LIBC.umount2(self._folder, _DETACH)
+
+
+@pytest.fixture
+def root(nas: Path, tmp_path: Path) -> Path:
+    root = tmp_path / "nas"
+    root.mkdir()
+    shutil.copy(nas / "night.mp4", root / "night.mp4")
+    return root
+
+
+@pytest.fixture
+def hang(root: Path) -> Iterator[Callable[[], HungMount]]:
+    made: list[HungMount] = []
+
+    def mount() -> HungMount:
+        made.append(HungMount(root))
+        return made[-1]
+
+    try:
+        mount().close()
+    except OSError as error:
+        pytest.skip(f"no hung mount can be made here (it takes root and FUSE): {error}")
+    yield mount
+    for one in made:
+        one.close()
+
+
+def test_while_the_nas_hangs_or_is_stale_requests_wait(
+    clusters: Callable[..., Cluster], root: Path, hang: Callable[[], HungMount]
+) -> None:
+    cluster = clusters(root)
+    first, _ = cluster.nodes
+    before = cluster.observer.epochs()[-1]
+    for state in ("hung", "stale"):
+        mount = hang()
+        if state == "stale":
+            mount.break_off()
+        eventually(lambda: _held_up(first), "the streams to be shut", logs=cluster.logs)
+        health = first.health()
+        assert health is not None, "a hung NAS hangs nothing else"
+        word = "no answer for" if state == "hung" else "is not usable"
+        assert any(word in reason for reason in health["reasons"]), (state, health["reasons"])
+        request_id = cluster.ask()
+        assert first.leads(), "it hangs for the other one, too"
+        mount.close()
+        status = cluster.wait(request_id)
+        assert (status["status"], status["agent_id"]) == ("completed", "agent-1"), state
+    assert first.events("clip.released") == [], "no attempts are used up"
+    assert cluster.observer.epochs()[-1] == before
+    cluster.settle()
+
+
+def _held_up(node: AgentNode) -> bool:
+    return len(node.events("intake.paused")) > len(node.events("intake.resumed"))
+
+
+def test_a_root_that_hangs_costs_the_requests_of_another_nothing(
+    clusters: Callable[..., Cluster], nas: Path, root: Path, hang: Callable[[], HungMount]
+) -> None:
+    both = {"agent": {"nas_roots": [{"path": str(root)}, {"path": str(nas)}]}}
+    cluster = clusters(nas, each={0: both, 1: both})
+    mount = hang()
+    assert cluster.wait(cluster.ask())["status"] == "completed"
+    eventually(
+        lambda: any("no answer for" in reason for reason in (cluster.nodes[0].health() or {})["reasons"]),
+        "the leader to notice",
+        every=0.5,
+        logs=cluster.logs,
+    )
+    assert cluster.wait(cluster.ask())["status"] == "completed"
+    assert cluster.nodes[0].events("clip.released") == []
+    mount.close()
+    cluster.settle()
+
+
+def test_a_request_in_hand_when_the_nas_hangs_is_given_back_and_not_failed(
+    clusters: Callable[..., Cluster], root: Path, hang: Callable[[], HungMount]
+) -> None:
+    cluster = clusters(root)
+    first, _ = cluster.nodes
+    mount = hang()
+    request_id = cluster.ask()  # before anybody has noticed
+    eventually(lambda: first.events("clip.released"), "it to be given back", logs=cluster.logs)
+    assert {event["code"] for event in first.events("clip.released")} == {"SOURCE_UNAVAILABLE"}
+    eventually(lambda: first.events("intake.paused"), "the streams to be shut", logs=cluster.logs)
+    assert len(first.events("clip.released")) <= 2, "no storm"
+    mount.close()
+    assert cluster.wait(request_id)["status"] == "completed"
+    cluster.settle()
