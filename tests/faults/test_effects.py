@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from tests.support.broker import BrokerProcess
 from tests.support.cluster import Cluster
+from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -32,3 +41,57 @@ def test_killed_after_the_upload_and_around_the_completion(cluster: Cluster) -> 
     first.becomes("active", logs=cluster.logs)
     assert cluster.wait(cluster.ask())["agent_id"] == "agent-1"
     cluster.settle()
+
+
+class DeafProxy(TcpProxy):
+    """One that can keep the server's answers to itself: what is asked is done, and nobody hears of it."""
+
+    def __init__(self, target: str) -> None:
+        self.hears = threading.Event()
+        self.hears.set()
+        super().__init__(target)
+
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        if source.getpeername() != self._target:
+            super()._forward(source, sink)
+            return
+        try:
+            while data := source.recv(1 << 16):
+                self.hears.wait()
+                sink.sendall(data)
+        except OSError:
+            pass
+        source.close()
+
+
+def test_killed_when_the_completion_is_published_and_the_message_not_acknowledged(
+    clusters: Callable[..., Cluster], tmp_path: Path
+) -> None:
+    broker = BrokerProcess(tmp_path / "broker")
+    with DeafProxy(broker.host_port) as proxy:
+        environ: dict[int, Any] = {0: {"PUBSUB_EMULATOR_HOST": proxy.host_port}}
+        cluster = clusters(broker=broker, each_environ=environ)
+        first, second = cluster.nodes
+        # Else it hands over as soon as it has not heard of Pub/Sub for a while.
+        assert cluster.admin.post(f"{cluster.url}/v1/admin/pause", json={}, timeout=60).status_code == 200
+        time.sleep(5)  # two looks of the agents at it
+        request_id = cluster.ask(start_seconds=0, end_seconds=10, mode="encode")
+        eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+        proxy.hears.clear()
+        try:
+            told = (request_id, "completed")
+            eventually(lambda: cluster.witness.completions()[told], "the completion", logs=cluster.logs)
+            first.kill()
+        finally:
+            proxy.hears.set()
+        assert cluster.admin.post(f"{cluster.url}/v1/admin/resume", json={}, timeout=60).status_code == 200
+        assert cluster.wait(request_id)["agent_id"] == "agent-1", "the first completion counts"
+        eventually(lambda: second.events("clip.adopted"), "the message to come again", logs=cluster.logs)
+        eventually(lambda: second.events("clip.completed"), "its completion", logs=cluster.logs)
+        assert [one.agent_id for one in cluster.witness.seen] == ["agent-1"]
+        assert cluster.witness.completions()[told] == 2
+        status = cluster.status(request_id)
+        assert (status["status"], status["agent_id"]) == ("completed", "agent-1"), (
+            "a second one changes nothing"
+        )
+        cluster.settle()
