@@ -131,6 +131,7 @@ class _Agent:
                 "coordinator": lambda: self.coordinator.heartbeat_age(),
                 "workforce": self._workforce.heartbeat_age,
                 "progress": self._progress.heartbeat_age,
+                "health page": lambda: self._server.heartbeat_age(),
             },
             role=lambda: self.coordinator.view(),
             has_lease=elects,

@@ -54,6 +54,7 @@ class HealthServer:
         # is a race that ends in "bad file descriptor".
         self._sockets: dict[int, Any] = {}
         self._stop = threading.Event()
+        self._clock, self._beat = clock, clock.monotonic()
         self._gate = _Gate(_app(latest, clock), clock)
         try:
             self._server = create_server(
@@ -82,6 +83,10 @@ class HealthServer:
     def start(self) -> None:
         self._thread.start()
 
+    def heartbeat_age(self) -> float:
+        """Seconds since its loop last went round."""
+        return self._clock.monotonic() - self._beat
+
     def close(self) -> None:
         self._stop.set()
         self._thread.join(LOOP_SECONDS + THREAD_END_SECONDS)
@@ -89,6 +94,7 @@ class HealthServer:
     def _run(self) -> None:
         refused = 0
         while not self._stop.is_set():
+            self._beat = self._clock.monotonic()
             wasyncore.loop(timeout=LOOP_SECONDS, use_poll=True, map=self._sockets, count=1)
             _make_room([one for one in self._sockets.values() if isinstance(one, HTTPChannel)], time.time())
             if self._gate.refused != refused:

@@ -103,6 +103,14 @@ def test_metrics_are_prometheus_text(page: Page) -> None:
     assert "clipping_takeovers_total" in answer.text
 
 
+def test_its_loop_shows_that_it_goes_round(page: Page) -> None:
+    page.clock.advance(60)
+    eventually(lambda: page.server.heartbeat_age() < 1, "its loop to go round", within=10)
+    page.server.close()
+    page.clock.advance(60)
+    assert page.server.heartbeat_age() >= 60
+
+
 def test_an_address_that_may_come_later_is_worth_another_start(page: Page) -> None:
     with pytest.raises(AddressMissing, match=r"health\.host.*192\.0\.2\.1"):
         HealthServer("192.0.2.1", 8005, lambda: page.snapshot, page.clock)
