@@ -62,6 +62,10 @@ class Control:
                 client, _ = self._listener.accept()
             except TimeoutError:
                 continue
+            except OSError as error:  # no descriptors left, say: that may pass
+                log.warning("control.not_heard", error=str(error))
+                self._stop.wait(ACCEPT_SECONDS)
+                continue
             with client:
                 try:
                     client.settimeout(CLIENT_SECONDS)
