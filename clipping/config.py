@@ -322,7 +322,7 @@ class Limits(_Section):
     max_short_seconds: Positive = 180
     """The longest upright clip (9:16)."""
     shorts_per_day: Annotated[int, Field(ge=0)] = 10
-    """Upright clips that one caller may ask for in 24 hours, rolling, whatever becomes of them. 0: no limit."""
+    """Upright clips that one caller may ask for in 24 hours, whatever becomes of them. 0: no limit."""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600
     """Calls of one caller, each minute. 0: no limit. Counted by each process."""
     lost_after_seconds: Positive = 900
