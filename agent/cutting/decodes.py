@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ _WITH_HIDDEN_FRAMES = frozenset({"vp8", "libvpx"})
 _STRICT = {"err_detect": "explode", "skip_loop_filter": "all"}
 """As strict as Chromium, for which every decoding error is fatal. The deblocking filter reads no bits: to
 leave it out hides no error and saves a third of the work."""
-_AT_ONCE = 2 if (os.cpu_count() or 1) > 2 else 1
-"""A clip has two ends, and one processor is busy with writing or hashing it."""
+_AT_ONCE = 2
+"""A clip has two ends. The writer beside them waits for the disk more than for a processor."""
 
 
 class Rejected(Exception):
@@ -66,7 +65,7 @@ def decode_whole(path: Path, duration: Fraction, progress: Callable[[float], Non
 
 
 def decode_parts(path: Path, wanted: Iterable[Part]) -> None:
-    """Decode parts of a clip, both ends at once where that is faster. Raises `Rejected`."""
+    """Decode parts of a clip, both ends at once. Raises `Rejected`."""
 
     def decode(part: Part) -> None:
         with open_clip(path) as clip:
