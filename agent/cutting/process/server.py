@@ -50,6 +50,7 @@ class Server:
                         self._woken.recv(4096)
                         self._reap()
                     elif not self._command():
+                        signal.set_wakeup_fd(-1)  # its socket goes before the last child does
                         self._kill_all()
                         return
 
