@@ -53,7 +53,9 @@ def _recordings(media: Path | None, only: str) -> list[tuple[Path, bool]]:
     """Paths, and whether we made them; the large ones first, so that no worker is left alone with one."""
     chosen = [(made(recipe), True) for recipe in RECIPES if only in recipe.name]
     if media is not None:
-        files = [p for p in sorted(media.resolve().iterdir()) if p.is_file() and p.suffix not in _NO_RECORDINGS]
+        files = [
+            p for p in sorted(media.resolve().iterdir()) if p.is_file() and p.suffix not in _NO_RECORDINGS
+        ]
         chosen += [(path, False) for path in files if only in path.name]
     return sorted(chosen, key=lambda pair: -pair[0].stat().st_size)
 
