@@ -107,5 +107,7 @@ def _end(recording: Recording, found: choose.Window, last: int) -> int:
     following = found.shown[found.shown > last]
     if len(following):
         return int(following.min())
-    usual = recording.video.table.durations(found.last - 1, found.last)
-    return last + max(1, int(usual[0]))
+    # What the table calls a frame's length is the time to the next one that is decoded, which may be a tick.
+    told = int(recording.video.table.durations(found.last - 1, found.last)[0])
+    gaps = np.diff(np.sort(found.shown))
+    return last + max(1, told, int(np.median(gaps)) if len(gaps) else 0)
