@@ -94,7 +94,7 @@ class Crowd:
             again = outcome in (NOT_SENT, 503) or (outcome == NOT_ANSWERED and call.key is not None)
             if not again:
                 return
-            time.sleep(chance.uniform(0.2, 0.5))
+            time.sleep(chance.uniform(0.5, 1.5))
 
 
 def _refused(error: requests.RequestException) -> bool:
