@@ -65,5 +65,6 @@ def test_nothing_made_up_from_the_contract_breaks_the_service(
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     found = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
     assert found, done.stdout[-2000:]
+    print(f"\n{phases} of {paths}: {found[0]}")
     assert int(found[1]) == int(found[2]) >= cases
     assert json.loads(report.read_text())
