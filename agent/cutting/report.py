@@ -11,6 +11,9 @@ from agent.cutting.verify import Facts
 from clipping.messages import AudioReport, Range, Report, VideoReport
 from clipping.timecode import format_seconds
 
+_UNNOTICED = Fraction(1, 10)
+"""Seconds of sound behind the last picture that many a good recording has."""
+
 
 def report(
     spec: CutSpec, info: MediaInfo, outcome: Outcome, facts: Facts, warnings: tuple[str, ...]
@@ -34,16 +37,22 @@ def report(
         audio=[AudioReport(codec=s.codec, language=s.language) for s in outcome.sound],
         dropped_streams=list(plan.dropped),
         encoder=outcome.encoder,
-        warnings=[*warnings, *_early_end(spec, info, end), *outcome.warnings],
+        warnings=[*warnings, *_early_end(spec, info, end, outcome.frame_seconds), *outcome.warnings],
     )
 
 
-def _early_end(spec: CutSpec, info: MediaInfo, end: Fraction) -> list[str]:
+def _early_end(spec: CutSpec, info: MediaInfo, end: Fraction, longest: Fraction) -> list[str]:
     missing = spec.out_point - end
-    if info.duration is None or spec.out_point <= info.duration or missing <= 0:
+    if missing <= 0:
         return []
+    what = "recording"
+    if info.duration is None or spec.out_point <= info.duration:
+        # One that broke off may still name the length that it was to have.
+        if missing <= max(_UNNOTICED, longest):
+            return []
+        what = "recording's picture"
     return [
-        f"The recording ends at {format_seconds(float(end))}, {float(missing):.3f} s before the end that was "
+        f"The {what} ends at {format_seconds(float(end))}, {float(missing):.3f} s before the end that was "
         "asked for: the clip ends there."
     ]
 

@@ -51,6 +51,7 @@ _AWAY = frozenset(
         errno.EPERM,
     }
 )
+_NEVER_A_FILE = frozenset({errno.ELOOP, errno.ENAMETOOLONG})
 
 
 def identify(path: Path) -> Identity:
@@ -64,6 +65,10 @@ def identify(path: Path) -> Identity:
     except (FileNotFoundError, NotADirectoryError):
         raise SourceNotFound(f"There is no file {path}: check the path.") from None
     except OSError as error:
+        if error.errno in _NEVER_A_FILE:
+            raise SourceNotFound(f"There can be no file {path}: {error.strerror}.") from error
+        if error.errno == errno.ENXIO and path.is_socket():
+            raise SourceNotAllowed(f"{path} is not a regular file: name a recording.") from error
         raise SourceUnavailable(f"{path} can't be opened: {error.strerror}.") from error
     try:
         status = os.fstat(descriptor)
@@ -103,8 +108,10 @@ def translated(error: av.error.FFmpegError, path: Path) -> Exception:
         return SourceUnavailable(f"{path.name} can't be read now: {error.strerror}.")
     if error.errno == errno.ENOENT:
         return SourceNotFound(f"There is no file {path}: check the path.")
+    # So libavformat's MPEG-TS says that it finds no packets any more.
+    reason = "no packets follow where some should" if error.errno == errno.EAGAIN else error.strerror
     return SourceCorrupt(
-        f"{path.name} can't be read as a recording ({error.strerror}): "
+        f"{path.name} can't be read as a recording ({reason}): "
         "it is damaged, incomplete, still being written, or not a video."
     )
 
