@@ -13,6 +13,9 @@ from clipping.timecode import format_seconds
 
 _UNNOTICED = Fraction(1, 10)
 """Seconds of sound behind the last picture that many a good recording has."""
+_STANDS_STILL = Fraction(1, 2)
+_TIMES_USUAL = 5
+"""With a gap of so many seconds, so many times as long as its frames on average, frames are missing."""
 
 
 def report(
@@ -37,7 +40,12 @@ def report(
         audio=[AudioReport(codec=s.codec, language=s.language) for s in outcome.sound],
         dropped_streams=list(plan.dropped),
         encoder=outcome.encoder,
-        warnings=[*warnings, *_early_end(spec, info, end, outcome.frame_seconds), *outcome.warnings],
+        warnings=[
+            *warnings,
+            *_early_end(spec, info, end, outcome.frame_seconds),
+            *_gap(outcome),
+            *outcome.warnings,
+        ],
     )
 
 
@@ -54,6 +62,17 @@ def _early_end(spec: CutSpec, info: MediaInfo, end: Fraction, longest: Fraction)
     return [
         f"The {what} ends at {format_seconds(float(end))}, {float(missing):.3f} s before the end that was "
         "asked for: the clip ends there."
+    ]
+
+
+def _gap(outcome: Outcome) -> list[str]:
+    """Damaged recordings lose frames without an error; so do some that were never anything else."""
+    usual = (outcome.end - outcome.start) / outcome.frames
+    if outcome.frame_seconds <= max(_STANDS_STILL, _TIMES_USUAL * usual):
+        return []
+    return [
+        f"The picture stands still for {float(outcome.frame_seconds):.3f} s in it, as the recording has no "
+        "frames there: perhaps it is damaged."
     ]
 
 

@@ -156,6 +156,17 @@ def test_corrupted_bytes_never_make_a_clip_that_a_strict_decoder_refuses(
         assert isinstance(result, CutVerificationFailed)
 
 
+def test_a_clip_says_that_damage_took_frames_out_of_its_middle(engine: Engine, tmp_path: Path) -> None:
+    data = bytearray(whole("mkv"))
+    middle, few = len(data) // 2, len(data) // 12
+    data[middle : middle + few] = bytes(few)
+    source = tmp_path / "damaged.mkv"
+    source.write_bytes(data)
+    result = attempt(engine, source, tmp_path / "spool", "4", "9", "encode")
+    assert isinstance(result, Clip)
+    assert any("stands still" in warning for warning in result.report.warnings), result.report
+
+
 def test_a_socket(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's whole path may have 107 bytes
     with socket.socket(socket.AF_UNIX) as listener:
