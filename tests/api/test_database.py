@@ -201,9 +201,11 @@ def test_a_server_that_was_killed_is_unavailable_until_it_is_back(postgres: Post
     with database.write() as session:
         session.add(clips.row_of(row()))
     postgres.kill()
-    with pytest.raises(QueueUnavailable), database.read() as session:
-        clips.find(session, REQUEST_ID)
-    postgres.start()
+    try:
+        with pytest.raises(QueueUnavailable), database.read() as session:
+            clips.find(session, REQUEST_ID)
+    finally:
+        postgres.start()  # other tests have it too
     with database.read() as session:
         assert clips.find(session, REQUEST_ID) is not None
     database.close()

@@ -17,6 +17,7 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
+from tests.support.procs import alive, children_of
 from tests.support.waiting import eventually
 
 START_SECONDS = 60.0
@@ -72,8 +73,11 @@ class PostgresServer:
         eventually(self._answers, "PostgreSQL", within=START_SECONDS, every=0.05, logs=self.log)
 
     def kill(self) -> None:
-        """kill -9 of the server; what was committed stays."""
+        """kill -9 of the server; what was committed stays. Its connections' processes end by themselves."""
+        assert self._process is not None, "the server is not running"
+        connections = children_of(self._process.pid)
         self._end(signal.SIGKILL)
+        eventually(lambda: not any(map(alive, connections)), "PostgreSQL's processes to end")
 
     def stop(self) -> None:
         """End it and remove everything."""
