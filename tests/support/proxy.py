@@ -80,10 +80,14 @@ class TcpProxy:
                     target=self._forward, args=(source, sink), name="proxy-forward", daemon=True
                 ).start()
 
+    def _let_through(self, source: socket.socket, data: bytes) -> None:
+        """Return when `data`, that `source` has sent, may go on to the other side."""
+        self._passes.wait()
+
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(1 << 16):
-                self._passes.wait()
+                self._let_through(source, data)
                 sink.sendall(data)
         except OSError:
             pass
