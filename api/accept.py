@@ -87,8 +87,9 @@ def accept_one(
         earlier = keep_answer(session, repeat, answer, now=made.row.created_at) if repeat else None
         if earlier is not None:
             return Answer(earlier, repeated=True)
-        _store(session, made, _quota(session, caller, parts, made.row.created_at))
-        session.flush()  # the entry is of the row
+        if made.row.short:
+            _quota(session, caller, parts, made.row.created_at).take()
+        clips.add(session, [made.row])
         parts.dispatcher.add(session, made.entry, now=made.row.created_at)
     published = parts.dispatcher.publish(made.entry)
     _log(made.row, published=published)
@@ -118,7 +119,8 @@ def accept_batch(
         for item, one in made:
             one.row.batch_id, one.row.client_item_id = batch_id, item.client_item_id
             try:
-                _store(session, one, quota)
+                if one.row.short:
+                    quota.take()
             except ShortsUsedUp as error:
                 used_up = error
                 told[item.index] = refusal(item.client_item_id, error)
@@ -131,7 +133,7 @@ def accept_batch(
             if earlier is not None:
                 return Answer(earlier, repeated=True)
             raise used_up or none_is_good(told)
-        session.flush()  # the entries are of the rows
+        clips.add(session, [one.row for one in stored])
         for one in stored:
             parts.dispatcher.add(session, one.entry, now=one.row.created_at, at_once=True)
         answer = BatchAccepted(batch_id=batch_id, items=[told[index] for index in sorted(told)]).to_json()
@@ -202,12 +204,6 @@ def _accepted(row: Clip, parts: Services) -> ClipAccepted:
 
 def _quota(session: Session, caller: Caller, parts: Services, now: datetime) -> ShortsQuota:
     return ShortsQuota(session, caller.name, limit=parts.config.limits.shorts_per_day, now=now)
-
-
-def _store(session: Session, made: _Made, quota: ShortsQuota) -> None:
-    if made.row.short:
-        quota.take()
-    session.add(made.row)
 
 
 def _log(row: Clip, *, published: bool) -> None:

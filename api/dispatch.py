@@ -23,6 +23,8 @@ SWEEP_PUBLISH_SECONDS = 5.0
 LEASE_SECONDS = 30.0
 """How long entries that somebody works on are left alone by the others."""
 BATCH = 100
+TOGETHER = 8
+"""The most entries of a call to Pub/Sub, which takes 10 MB: each is smaller than a request's body."""
 LOOK_SECONDS = 1.0
 """How often the sweeper looks for entries that nobody told it of: those of a process that died."""
 SETTLE_SECONDS = 0.05
@@ -67,7 +69,7 @@ class Dispatcher:
             # Nobody waits a second for a bus that is known to be away: the sweeper finds out when it is back.
             self._wake.set()
             return False
-        if not self._send(entry, INLINE_SECONDS):
+        if not self._send([entry], INLINE_SECONDS):
             return False
         with self._lock:
             self._published.append(entry.request_id)
@@ -134,12 +136,13 @@ class Dispatcher:
             entries = outbox.claim(session, now=now, until=until, limit=BATCH)
         give_up = self._clock.monotonic() + LEASE_SECONDS - SWEEP_PUBLISH_SECONDS
         sent = 0
-        for entry in entries:
-            if self._stopping.is_set() or self._clock.monotonic() > give_up:
+        while sent < len(entries) and not self._stopping.is_set() and self._clock.monotonic() <= give_up:
+            # By itself where there is trouble: one that Pub/Sub refuses would take the others with it.
+            some = entries[sent : sent + (TOGETHER if self._bus_ok else 1)]
+            if self._send(some, SWEEP_PUBLISH_SECONDS):
+                sent += len(some)
+            elif len(some) == 1:
                 break
-            if not self._send(entry, SWEEP_PUBLISH_SECONDS):
-                break
-            sent += 1
         self._settle(entries, sent)
         return sent == len(entries) == BATCH
 
@@ -156,12 +159,14 @@ class Dispatcher:
         if sent:
             log.info("outbox.swept", published=sent, left=len(entries) - sent)
 
-    def _send(self, entry: Entry, timeout: float) -> bool:
+    def _send(self, entries: Sequence[Entry], timeout: float) -> bool:
+        messages = [(entry.data, entry.attributes) for entry in entries]
         try:
-            self._publisher.publish(self._topic, entry.data, entry.attributes, timeout_seconds=timeout)
+            self._publisher.publish_all(self._topic, messages, timeout_seconds=timeout)
         except BusUnavailable as error:
             if self._bus_ok:
-                log.warning("outbox.bus", ok=False, reason=error.message, request_id=entry.request_id)
+                first = entries[0].request_id
+                log.warning("outbox.bus", ok=False, reason=error.message, request_id=first, of=len(entries))
             self._bus_ok = False
             return False
         if not self._bus_ok:

@@ -16,18 +16,16 @@ def new_request_id(now: datetime) -> str:
 
 
 def new_operation_id(now: datetime) -> str:
-    """`failover-YYYYMMDD-` and 16 random characters."""
+    """`failover-YYYYMMDD-` and as many random characters."""
     return _named("failover", now)
-
-
-def _named(kind: str, now: datetime) -> str:
-    return f"{kind}-{now:%Y%m%d}-" + "".join(secrets.choice(_CROCKFORD) for _ in range(_RANDOM_LENGTH))
 
 
 def new_batch_id(now: datetime) -> str:
     """`batch-YYYYMMDD-` and as many random characters."""
-    return f"batch-{now:%Y%m%d}-" + _random()
+    return _named("batch", now)
 
 
-def _random() -> str:
-    return "".join(secrets.choice(_CROCKFORD) for _ in range(_RANDOM_LENGTH))
+def _named(kind: str, now: datetime) -> str:
+    # A character for each byte: 256 is a multiple of 32, so all are equally likely.
+    random = "".join(_CROCKFORD[byte % 32] for byte in secrets.token_bytes(_RANDOM_LENGTH))
+    return f"{kind}-{now:%Y%m%d}-{random}"

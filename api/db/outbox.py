@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from api.db.tables import Unsent
+from api.db.tables import Unsent, table_of
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,15 @@ class Entry:
 
 def add(session: Session, entry: Entry, *, now: datetime, next_attempt_at: datetime) -> None:
     """Write the entry; nobody claims it before `next_attempt_at`."""
-    session.add(
-        Unsent(
-            request_id=entry.request_id,
-            data=entry.data,
-            attributes=entry.attributes,
-            created_at=now,
-            next_attempt_at=next_attempt_at,
-        )
+    session.execute(
+        insert(table_of(Unsent)),
+        {
+            "request_id": entry.request_id,
+            "data": entry.data,
+            "attributes": entry.attributes,
+            "created_at": now,
+            "next_attempt_at": next_attempt_at,
+        },
     )
 
 

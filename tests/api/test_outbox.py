@@ -56,15 +56,16 @@ def arrivals(api: ApiProcess) -> Iterator[list[str]]:
         subscription.close()
 
 
-def fill(database: Database, count: int) -> list[str]:
+def fill(database: Database, count: int, *, refused: int | None = None) -> list[str]:
+    """Accepted requests that nobody has published; Pub/Sub takes all of them but the one at `refused`."""
     ids = [f"clip-20261120-{number:012d}" for number in range(count)]
     wanted = ClipRequest(hand_id="h", nas_video_path="/nas/a.mp4", start_seconds=1, end_seconds=2)
     with database.write() as session:
-        for request_id in ids:
+        for number, request_id in enumerate(ids):
             message = RequestMessage.of(wanted, request_id=request_id, owner="web", requested_at=NOW)
-            session.add(clips.row_of(message))
-            session.flush()
-            outbox.add(session, Entry(request_id, b"x", {}), now=NOW, next_attempt_at=NOW)
+            clips.add(session, [clips.row_of(message)])
+            attributes = {"request_id": request_id, **({"x" * 257: ""} if number == refused else {})}
+            outbox.add(session, Entry(request_id, b"x", attributes), now=NOW, next_attempt_at=NOW)
     return ids
 
 
@@ -114,6 +115,21 @@ def test_a_published_request_leaves_the_outbox(make_api: MakeApi) -> None:
         eventually(lambda: api.counts()["outbox"] == 0)
         eventually(lambda: len(seen) >= 20)
     assert sorted(seen) == sorted(wanted)
+
+
+def test_one_that_pubsub_refuses_keeps_none_of_the_others(make_api: MakeApi) -> None:
+    api = make_api()
+    with arrivals(api) as seen, api.database() as database:
+        ids = fill(database, 40, refused=11)
+        bad = ids.pop(11)
+        eventually(lambda: len(seen) >= len(ids))
+        eventually(lambda: api.counts()["outbox"] == 1)
+        with database.write() as session:
+            later = NOW + timedelta(days=10_000)
+            (left,) = outbox.claim(session, now=later, until=later, limit=10)
+    assert sorted(set(seen)) == ids
+    assert left.request_id == bad
+    assert left.attempts >= 1
 
 
 @pytest.mark.slow

@@ -32,6 +32,35 @@ def test_a_published_message_has_an_id_and_arrives_as_it_was_sent(
     assert abs(delivery.published_at.timestamp() - time.time()) < 60
 
 
+def test_messages_of_one_call_arrive_apart(topic: str, publisher: Publisher, start: Start) -> None:
+    got: dict[str, tuple[bytes, str]] = {}
+
+    def keep(delivery: Delivery) -> None:
+        delivery.acknowledge()
+        got[delivery.message_id] = (delivery.data, delivery.attributes["n"])
+
+    start(keep)
+    ids = publisher.publish_all(topic, [(b"%d" % n, {"n": str(n)}) for n in range(20)])
+    eventually(lambda: len(got) >= 20)
+    assert got == {each: (b"%d" % n, str(n)) for n, each in enumerate(ids)}
+
+
+def test_of_the_messages_of_a_call_that_is_refused_none_arrives(
+    topic: str, publisher: Publisher, start: Start
+) -> None:
+    got: list[bytes] = []
+
+    def keep(delivery: Delivery) -> None:
+        delivery.acknowledge()
+        got.append(delivery.data)
+
+    start(keep)
+    with pytest.raises(BusUnavailable, match=f"publish to {topic}"):
+        publisher.publish_all(topic, [(b"good", {}), (b"bad", {"x" * 257: ""})])
+    publisher.publish(topic, b"last", {})
+    assert eventually(lambda: got) == [b"last"]
+
+
 def test_a_message_above_grpcs_default_limit_arrives(topic: str, publisher: Publisher, start: Start) -> None:
     got: list[int] = []
 
