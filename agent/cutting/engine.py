@@ -140,6 +140,7 @@ class _Supervised:
         self._helper: int | None = None
         self._answer: Done | Failed | None = None
         self._exit_code: int | None = None
+        self._begun_again = False
 
     def result(self, limit_seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run the job; its value. Raises what it raised, or why it was ended."""
@@ -148,6 +149,10 @@ class _Supervised:
         try:
             while True:
                 if self._listen(_LOOK_SECONDS):
+                    if not self._has_begun() and not self._begun_again:
+                        self._job.close()
+                        self._job, self._begun_again = self._server.run(function, *arguments), True
+                        continue
                     return self._conclude()
                 self._tell_again()
                 if self._cancelled.is_set():
@@ -160,6 +165,9 @@ class _Supervised:
                     raise self._stalled()
         finally:
             self._job.close()
+
+    def _has_begun(self) -> bool:
+        return not (self._job.pid is None and self._answer is None and self._exit_code is None)
 
     def _listen(self, timeout: float) -> bool:
         """Take in what the job says; True when it has ended."""

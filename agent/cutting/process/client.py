@@ -36,7 +36,7 @@ class Job:
         self._channel = channel
         self._server = server
         self.pid: int | None = None
-        """None until it has started."""
+        """None until it has started. A job that ends before that did nothing: the server died first."""
 
     def messages(self, timeout: float) -> Iterator[Any]:
         """What the job has said, waiting at most `timeout` seconds for the first; None as its last word."""
@@ -79,9 +79,13 @@ class ForkServer:
         """Start `function(channel, *arguments)` in a process of its own."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._lock:
-            control = self._ensure()
             number = next(self._numbers)
-            send(control, Run(number, function, arguments), (theirs.fileno(),))
+            order = Run(number, function, arguments)
+            try:
+                send(self._ensure(), order, (theirs.fileno(),))
+            except (BrokenPipeError, ConnectionResetError):  # it has just died, and is not yet found dead
+                self._discard()
+                send(self._ensure(), order, (theirs.fileno(),))
         return Job(number, ours, self)
 
     def signal(self, job: int, number: int) -> None:

@@ -238,7 +238,7 @@ def test_a_killed_fork_server_is_replaced(spool: Path) -> None:
     engine = Engine(EngineSettings())
     engine.start()
     try:
-        (server,) = [pid for pid in processes("process.server") if _parent(pid) == os.getpid()][-1:]
+        server = _server()
         os.kill(server, signal.SIGKILL)
         assert wait_for(lambda: not processes_alive(server))
         cutting = Cutting(engine, make(), spool, "copy", end=3)
@@ -246,6 +246,31 @@ def test_a_killed_fork_server_is_replaced(spool: Path) -> None:
         assert cutting.clip is not None
     finally:
         engine.close()
+
+
+def test_a_cut_whose_fork_server_dies_before_it_began_is_made_by_the_next_one(spool: Path) -> None:
+    engine = Engine(EngineSettings())
+    engine.start()
+    try:
+        server = _server()
+        os.kill(server, signal.SIGSTOP)
+        cutting = Cutting(engine, make(), spool, "copy", end=3)
+        time.sleep(0.5)  # the order waits in the server's socket
+        os.kill(server, signal.SIGKILL)
+        cutting.join(PATIENCE)
+        assert (cutting.error, cutting.clip is not None) == (None, True)
+        for _ in range(5):  # dying, but not yet found dead
+            os.kill(_server(), signal.SIGKILL)
+            cutting = Cutting(engine, make(), spool, "copy", end=3)
+            cutting.join(PATIENCE)
+            assert (cutting.error, cutting.clip is not None) == (None, True)
+    finally:
+        engine.close()
+
+
+def _server() -> int:
+    """The fork server of this process that was started last."""
+    return [pid for pid in processes("process.server") if _parent(pid) == os.getpid()][-1]
 
 
 def processes_alive(pid: int) -> bool:
