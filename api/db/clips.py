@@ -33,7 +33,7 @@ def row_of(message: RequestMessage) -> Clip:
 
 def add(session: Session, rows: Collection[Clip]) -> None:
     """Write rows that `row_of` made; all of them have the same columns set."""
-    # A plain INSERT: nobody looks at them again, and the session's bookkeeping is a sixth of a request's cost.
+    # A plain INSERT: nobody looks at them again, and the session's bookkeeping is a sixth of a request.
     table = table_of(Clip)
     columns = table.columns.keys()
     values = [{name: value for name, value in vars(row).items() if name in columns} for row in rows]
