@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from clipping.errors import ConfigurationError
+from clipping.text import check_one_line
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -36,6 +37,7 @@ Role = Literal["client", "admin"]
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
         raise ValueError("must be an absolute path")
+    check_one_line(path)
     return os.path.normpath(path)
 
 

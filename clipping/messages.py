@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -30,6 +29,7 @@ from clipping.clock import rfc3339
 from clipping.errors import InvalidRequest
 from clipping.output import AS_IS, Output, check_mode, default_mode
 from clipping.output import Quality as Quality
+from clipping.text import check_one_line
 from clipping.timecode import parse_seconds
 
 SCHEMA = 1
@@ -44,21 +44,12 @@ TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 HAND_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 REQUEST_ID = r"^clip-\d{8}-[0-9a-hjkmnp-tv-z]{12,32}$"
 MAX_PATH_BYTES = 4096
-PLAIN_TEXT = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
-"""Words for people, on one line: no control characters."""
-_PLAIN_TEXT = re.compile(PLAIN_TEXT)
-
-
-def is_plain_text(text: str) -> bool:
-    """Whether it is words on one line: `PLAIN_TEXT`, and without halves of surrogate pairs."""
-    return _PLAIN_TEXT.fullmatch(text) is not None and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
         raise ValueError("must be an absolute path")
-    if any(ord(c) < 32 for c in path):
-        raise ValueError("must not contain control characters")
+    check_one_line(path)
     if ".." in path.split("/"):
         raise ValueError("must not contain '..'")
     try:

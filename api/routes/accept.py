@@ -14,7 +14,7 @@ from api.repeats import HEADER, Repeat, repeat_of
 from api.services import Services, services
 from api.views import BatchAccepted, BatchItem, ClipAccepted
 from clipping.errors import InvalidRequest
-from clipping.messages import is_plain_text
+from clipping.text import is_plain_text
 
 blueprint = Blueprint("accept", __name__, url_prefix="/v1/clip")
 

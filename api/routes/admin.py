@@ -27,7 +27,8 @@ from clipping.clock import parse_rfc3339
 from clipping.cluster import FailoverMode
 from clipping.config import Name
 from clipping.errors import InvalidRequest, NotFound
-from clipping.messages import first_problem, is_plain_text
+from clipping.messages import first_problem
+from clipping.text import is_plain_text
 
 blueprint = Blueprint("admin", __name__, url_prefix="/v1/admin")
 

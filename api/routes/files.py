@@ -10,7 +10,7 @@ import re
 from typing import BinaryIO
 
 from flask import Blueprint, Response, request
-from werkzeug.http import is_resource_modified, parse_range_header
+from werkzeug.http import is_resource_modified
 from werkzeug.wsgi import wrap_file
 
 from api.problems import error_response
@@ -22,6 +22,7 @@ from clipping.store.port import ObjectInfo
 blueprint = Blueprint("files", __name__, url_prefix="/v1/files")
 
 _SECONDS = re.compile(r"\d{1,11}", re.ASCII)
+_RANGE = re.compile(r"bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})", re.ASCII | re.IGNORECASE)
 _READ_BYTES = 1 << 18
 _GONE = "the clip was deleted when its retention ended: request it again"
 
@@ -46,9 +47,10 @@ def serve(key: str) -> Response:
     if not is_resource_modified(request.environ, etag=info.version, last_modified=info.created_at):
         response.status_code = 304
         return response
-    wanted = _wanted(info)
-    if wanted is None:
-        refusal = error_response(416, RangeNotSatisfiable.code, f"the clip has {info.size} bytes")
+    try:
+        part = _part(info)
+    except RangeNotSatisfiable as error:
+        refusal = error_response(error.status, error.code, error.message)
         refusal.headers["Content-Range"] = f"bytes */{info.size}"
         return refusal
     try:
@@ -56,7 +58,7 @@ def serve(key: str) -> Response:
         file = path.open("rb", buffering=0)
     except FileNotFoundError:
         raise Expired(_GONE) from None
-    return _body(response, file, wanted, info.size)
+    return _body(response, file, part, info.size)
 
 
 def _headers(info: ObjectInfo, filename: str) -> Response:
@@ -71,31 +73,44 @@ def _headers(info: ObjectInfo, filename: str) -> Response:
     return response
 
 
-def _wanted(info: ObjectInfo) -> range | None:
-    """The bytes to send: one range, or all where several or none are asked for; None behind the end."""
-    whole = range(info.size)
-    asked = parse_range_header(request.headers.get("Range"))
-    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
-        return whole
+def _part(info: ObjectInfo) -> range | None:
+    """The bytes that the request asks for. None: all of them."""
     if "If-Range" in request.headers and is_resource_modified(
         request.environ, etag=info.version, last_modified=info.created_at, ignore_if_range=False
     ):
-        return whole
-    first, _ = asked.ranges[0]
-    if first <= -info.size:
-        return whole  # the last so many bytes, of which there are not so many
-    part = asked.range_for_length(info.size)
-    return range(*part) if part else None
+        return None
+    return byte_range(request.headers.get("Range", ""), info.size)
 
 
-def _body(response: Response, file: BinaryIO, wanted: range, size: int) -> Response:
-    response.content_length = len(wanted)
-    if len(wanted) != size:
+def byte_range(header: str, size: int) -> range | None:
+    """The bytes that a `Range` header asks for; None where it has to be ignored (RFC 9110, section 14.2).
+
+    Ignored are several ranges, other units and what is malformed. Raises `RangeNotSatisfiable`.
+    """
+    match = _RANGE.fullmatch(header)
+    if match is None or match["first"] == match["last"] == "":
+        return None
+    if match["first"] == "":
+        wanted = range(max(0, size - int(match["last"])), size)
+    else:
+        first, last = int(match["first"]), int(match["last"] or size)
+        if match["last"] and last < first:
+            return None
+        wanted = range(first, min(last + 1, size))
+    if not wanted:
+        raise RangeNotSatisfiable(f"the clip has {size} bytes")
+    return wanted
+
+
+def _body(response: Response, file: BinaryIO, part: range | None, size: int) -> Response:
+    sent = range(size) if part is None else part
+    response.content_length = len(sent)
+    if part is not None:
         response.status_code = 206
-        response.headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
+        response.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
     if request.method == "HEAD":
         file.close()
         return response
-    file.seek(wanted.start)
+    file.seek(sent.start)
     response.response = wrap_file(request.environ, file, _READ_BYTES)
     return response

@@ -22,7 +22,7 @@ from api.cluster import views as cluster
 from api.cluster.snapshot import AgentWord
 from api.events import changes
 from api.routes import admin
-from clipping import __version__, messages, output
+from clipping import __version__, messages, output, text
 from clipping.client import NewClip, results
 from clipping.cluster import FailoverMode
 from clipping.config import validate
@@ -174,7 +174,7 @@ def test_the_words_are_the_same(written: list[str], meant: Any) -> None:
 def test_patterns_and_defaults_are_the_same() -> None:
     assert SCHEMAS["RequestId"]["pattern"] == messages.REQUEST_ID
     assert SCHEMAS["HandId"]["pattern"] == messages.HAND_ID
-    assert SCHEMAS["Reason"]["pattern"] == messages.PLAIN_TEXT
+    assert SCHEMAS["Reason"]["pattern"] == text.PLAIN_TEXT
     for name, field in messages.ClipRequest.model_fields.items():
         written = SCHEMAS["ClipRequest"]["properties"][name]
         if "default" in written:

@@ -72,6 +72,11 @@ def test_all_problems_are_told_at_once_by_their_paths() -> None:
         ({"storage": {"signed_url_days": 8}}, "storage.signed_url_days"),
         ({"api": {"keys": [{"name": "a", "role": "god", "sha256": "0" * 64}]}}, "api.keys.0.role"),
         ({"agent": {"nas_roots": ["/nas"]}}, "agent.nas_roots.0"),
+        (
+            {"agent": {"nas_roots": [{"path": "/nas/\u2028a"}]}},
+            "agent.nas_roots.0.path: must not contain control",
+        ),
+        ({"agent": {"state_dir": "/var/\x7f"}}, "agent.state_dir: must not contain control"),
         ({"ha": {"mode": "chaos"}}, "ha.mode"),
         ({"ha": {"preset": "instant"}}, "ha.preset"),
         ({"ha": {"preset": "quick", "ttl_seconds": 7}}, "ha: ttl_seconds > deadline_seconds"),

@@ -104,7 +104,10 @@ def test_rolls_widen_the_clip_and_stop_at_zero() -> None:
         ({"hand_id": 154}, "hand_id", "must be a string"),
         ({"nas_video_path": "night.mp4"}, "nas_video_path", "absolute"),
         ({"nas_video_path": "/nas/../etc/passwd"}, "nas_video_path", "'..'"),
-        ({"nas_video_path": "/nas/a\0b"}, "nas_video_path", "control characters"),
+        *(
+            ({"nas_video_path": f"/nas/a{character}b"}, "nas_video_path", "control or line separator")
+            for character in ("\0", "\x1b", "\x7f", "\x80", "\x85", "\x9f", "\u2028", "\u2029")
+        ),
         ({"nas_video_path": "/" + "a" * 5000}, "nas_video_path", "4096 bytes"),
         ({"nas_video_path": "/nas/\ud800"}, "nas_video_path", ""),
         ({"start_seconds": True}, "start_seconds", "boolean"),

@@ -1,0 +1,25 @@
+"""Which text may be shown and logged: one line, without control characters."""
+
+from __future__ import annotations
+
+import re
+
+PLAIN_TEXT = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+"""No control character (Unicode category Cc) and no line or paragraph separator (Zl, Zp)."""
+_PLAIN_TEXT = re.compile(PLAIN_TEXT)
+
+
+def is_one_line(text: str) -> bool:
+    """Whether `text` matches `PLAIN_TEXT`."""
+    return _PLAIN_TEXT.fullmatch(text) is not None
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether `text` matches `PLAIN_TEXT` and is valid Unicode (no lone surrogates)."""
+    return is_one_line(text) and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def check_one_line(text: str) -> None:
+    """Raises `ValueError` unless `is_one_line`."""
+    if not is_one_line(text):
+        raise ValueError("must not contain control or line separator characters")
