@@ -24,7 +24,16 @@ def test_the_layers_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["scripts/install", "scripts/demo", "scripts/test", "scripts/check", ".ci/run"]
+    "script",
+    [
+        "scripts/install",
+        "scripts/wheels",
+        "scripts/lock",
+        "scripts/demo",
+        "scripts/test",
+        "scripts/check",
+        ".ci/run",
+    ],
 )
 def test_the_scripts_can_be_run(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)

@@ -5,7 +5,7 @@ Everything is fresh for each test, apart from the wheels and from the disk on wh
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -50,20 +50,11 @@ def tree() -> Path:
 def wheels(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This checkout and everything that an agent needs, as wheels."""
     folder = tmp_path_factory.mktemp("wheels")
-    source = tmp_path_factory.mktemp("source") / "checkout"
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "tests", "build", "*data")
-    shutil.copytree(ROOT, source, ignore=ignored)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--wheel-dir",
-        str(folder),
-        f"{source}[agent]",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
+    command = [str(ROOT / "scripts" / "wheels"), str(folder)]
+    environ = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=PIP_SECONDS, check=False
+    )
     if done.returncode != 0:
         pytest.skip(f"pip could not collect the wheels: {done.stderr.strip().splitlines()[-1]}")
     return folder

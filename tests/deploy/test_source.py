@@ -6,10 +6,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from installer.source import BUILD_FILES, PACKAGES, find_source
+from installer.source import BUILD_FILES, LOCKS, PACKAGES, find_source
 from installer.tell import InstallError
 
 WHEEL = "clipping_service-0.1.0-py3-none-any.whl"
+
+
+def locks(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in LOCKS:
+        (folder / name).write_text("")
 
 
 @pytest.fixture
@@ -21,6 +27,7 @@ def checkout(tmp_path: Path) -> Path:
         (folder / name / "__init__.py").write_text("")
     for name in BUILD_FILES:
         (folder / name).write_text("")
+    locks(folder / "requirements")
     (folder / "setup.cfg").write_text("[metadata]\nversion = 0.1.0\n")
     return folder
 
@@ -41,17 +48,31 @@ def test_a_checkout_is_named_by_what_is_installed_of_it(checkout: Path) -> None:
     assert find_source(checkout, None).name != before
 
 
+def test_other_packages_make_another_version(checkout: Path, tmp_path: Path) -> None:
+    before = find_source(checkout, None)
+    assert before.locks == checkout / "requirements"
+    (checkout / "requirements" / "agent.txt").write_text("flask==3.1.3 --hash=sha256:00\n")
+    assert find_source(checkout, None).name != before.name
+    (tmp_path / WHEEL).write_bytes(b"first")
+    locks(tmp_path)
+    wheel = find_source(None, tmp_path)
+    assert wheel.locks == tmp_path
+    (tmp_path / "build.txt").write_text("setuptools==84.2.1 --hash=sha256:00\n")
+    assert find_source(None, tmp_path).name != wheel.name
+
+
 def test_building_a_checkout_leaves_it_as_it_was(checkout: Path, tmp_path: Path) -> None:
     source = find_source(checkout, None)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    assert source.requirement(scratch) == f"clipping-service[agent] @ {(scratch / 'source').as_uri()}"
+    assert source.project(scratch) == scratch / "source"
     assert (scratch / "source" / "agent" / "__init__.py").exists()
 
 
 def test_the_wheel_among_the_wheels_is_taken(tmp_path: Path) -> None:
     (tmp_path / WHEEL).write_bytes(b"first")
     (tmp_path / "flask-3.1.3-py3-none-any.whl").write_bytes(b"")
+    locks(tmp_path)
     source = find_source(None, tmp_path)
     assert (source.path.name, source.wheels) == (WHEEL, tmp_path)
     (tmp_path / WHEEL).write_bytes(b"second")
@@ -69,6 +90,9 @@ def test_what_can_not_be_installed_is_refused(checkout: Path, tmp_path: Path) ->
     ):
         with pytest.raises(InstallError, match=reason):
             find_source(given, folder)
+    (wheels / WHEEL).touch()
+    with pytest.raises(InstallError, match=r"build\.txt is missing: .*scripts/wheels DIR"):
+        find_source(None, wheels)
     for version in ("0.1.0", "0.2.0"):
         (wheels / WHEEL.replace("0.1.0", version)).touch()
     with pytest.raises(InstallError, match=r"0\.1\.0.*0\.2\.0"):

@@ -1,4 +1,4 @@
-"""What is to be installed: a checkout, or a wheel with the wheels that it needs."""
+"""What is to be installed: a checkout or a wheel, and the packages that it needs with their hashes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from installer.tell import InstallError
 
 PACKAGES = ("clipping", "health", "agent", "api", "embedded")
 BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md")
+LOCKS = ("build.txt", "agent.txt")
+"""The requirement files that are installed before the project, in this order: the build backend first."""
 _WHEEL = re.compile(r"clipping_service-([^-]+)-[^/]*\.whl")
 
 
@@ -25,9 +27,11 @@ class Source:
     name: str
     wheels: Path | None
     """Where pip takes everything from. None: from the package index."""
+    locks: Path
+    """The folder of `LOCKS`."""
 
-    def requirement(self, scratch: Path) -> str:
-        """What pip is asked for. A checkout is copied to `scratch`: building leaves files beside it."""
+    def project(self, scratch: Path) -> Path:
+        """What pip installs. A checkout is copied to `scratch`: building leaves files beside it."""
         path = self.path
         if path.is_dir():
             path = scratch / "source"
@@ -36,7 +40,7 @@ class Source:
                 shutil.copy(self.path / name, path / name)
             for name in PACKAGES:
                 shutil.copytree(self.path / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
-        return f"clipping-service[agent] @ {path.as_uri()}"
+        return path
 
 
 def find_source(given: Path | None, wheels: Path | None) -> Source:
@@ -48,7 +52,8 @@ def find_source(given: Path | None, wheels: Path | None) -> Source:
         raise InstallError(f"{wheels} is not a folder of wheels")
     path = given or (_wheel_in(wheels) if wheels is not None else HERE.parents[1])
     if _WHEEL.fullmatch(path.name) and path.is_file():
-        return Source(path.resolve(), _wheel_name(path), wheels)
+        locks = _locks(wheels or HERE.parents[1] / "requirements")
+        return Source(path.resolve(), _wheel_name(path, locks), wheels, locks)
     if not (path / "setup.cfg").is_file() or not (path / "agent").is_dir():
         raise InstallError(
             f"{path} is neither a checkout nor a wheel of clipping-service; name one, or use --wheels DIR"
@@ -57,7 +62,18 @@ def find_source(given: Path | None, wheels: Path | None) -> Source:
         raise InstallError(
             "--wheels needs a wheel of clipping-service: a checkout can't be built without the index"
         )
-    return Source(path.resolve(), _checkout_name(path), None)
+    locks = _locks(path.resolve() / "requirements")
+    return Source(path.resolve(), _checkout_name(path, locks), None, locks)
+
+
+def _locks(folder: Path) -> Path:
+    for name in LOCKS:
+        if not (folder / name).is_file():
+            raise InstallError(
+                f"{folder / name} is missing: it lists the packages and their hashes; "
+                f"`scripts/wheels DIR` in a checkout makes a folder with everything that --wheels needs"
+            )
+    return folder
 
 
 def _wheel_in(folder: Path) -> Path:
@@ -66,19 +82,29 @@ def _wheel_in(folder: Path) -> Path:
         names = ", ".join(path.name for path in found) or "none"
         raise InstallError(
             f"{folder} must hold one wheel of clipping-service; there is: {names}. "
-            f"`pip wheel '.[agent]' --wheel-dir DIR` in a checkout makes such a folder"
+            f"`scripts/wheels DIR` in a checkout makes such a folder"
         )
     return found[0]
 
 
-def _wheel_name(path: Path) -> str:
+def _wheel_name(path: Path, locks: Path) -> str:
     match = _WHEEL.fullmatch(path.name)
     assert match is not None
-    return f"{match[1]}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    digest = _digest_of_locks(locks)
+    digest.update(path.read_bytes())
+    return f"{match[1]}-{digest.hexdigest()[:12]}"
 
 
-def _checkout_name(path: Path) -> str:
+def _digest_of_locks(locks: Path) -> hashlib._Hash:
     digest = hashlib.sha256()
+    for name in LOCKS:
+        content = (locks / name).read_bytes()
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest
+
+
+def _checkout_name(path: Path, locks: Path) -> str:
+    digest = _digest_of_locks(locks)
     for name in (*BUILD_FILES, *PACKAGES):
         for file in sorted([path / name] if (path / name).is_file() else (path / name).rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from installer.layout import CURRENT, VERSIONS
-from installer.source import Source
+from installer.source import LOCKS, Source
 from installer.tell import InstallError, indented, must, run, say
 
 PIP_SECONDS = 1800
@@ -57,10 +57,18 @@ def _fill(version: Path, source: Source) -> None:
     pip += ["--disable-pip-version-check", "--no-cache-dir"]
     if source.wheels is not None:
         pip += ["--no-index", "--find-links", source.wheels]
+    # Without build isolation, sources are built with the locked build backend; otherwise pip would
+    # fetch one without verifying it.
+    build = ["--no-build-isolation", "--use-pep517"]
+    steps = [[*pip, "--require-hashes", *build, "--requirement", source.locks / name] for name in LOCKS]
     with tempfile.TemporaryDirectory(prefix="clipping-install-") as scratch:
-        done = run([*pip, source.requirement(Path(scratch))], timeout=PIP_SECONDS)
-    if done.returncode != 0:
-        raise InstallError(f"the packages could not be installed; nothing was changed:\n{indented(done)}")
+        steps.append([*pip, "--no-deps", *build, source.project(Path(scratch))])
+        for step in steps:
+            done = run(step, timeout=PIP_SECONDS)
+            if done.returncode != 0:
+                raise InstallError(
+                    f"the packages could not be installed; nothing was changed:\n{indented(done)}"
+                )
     must([program(version), "--version"])
     (version / _COMPLETE).touch()
 
