@@ -31,6 +31,8 @@ from health.vitals import FAILED_CHECKS
 
 DUPLICATE_CHANGES = 2
 """A dead predecessor's last write may still arrive; a second one is somebody alive."""
+UNREAD = "started: has not read the lease yet"
+"""Not a failure of the store: the first read is still under way."""
 
 
 def decide(o: Observation) -> Decision:
@@ -56,7 +58,7 @@ def decide(o: Observation) -> Decision:
 
 def _init(o: Observation) -> Decision:
     if o.elects:
-        return Decision(State.STANDBY, "started: waits for what the lease says")
+        return Decision(State.STANDBY, UNREAD)
     return Decision(State.ACTIVE, "works without an election (ha.mode)", (Begin(),))
 
 
@@ -115,9 +117,11 @@ class Opening:
 
 def find_opening(o: Observation) -> Opening:
     """Whether this standby may try for the lease."""
-    if not o.reachable or o.lease.kind == "unread":
+    if not o.reachable:
         return Opening(False, "the store can't be reached: never takes over blindly")
     match o.lease.kind:
+        case "unread":
+            return Opening(False, UNREAD)
         case "broken":
             return Opening(False, f"the lease can't be understood, an operator has to look: {o.lease.detail}")
         case "missing":

@@ -93,7 +93,8 @@ class LeaseHand:
         self._newest: tuple[int, _Sent] | None = None
         self.goal: Goal = "acquire"
         self._reads_back = False
-        self.reachable = False
+        self.reachable = True
+        """The last call got an answer. True before the first one: nothing has failed yet."""
         self.problem = ""
         self.outcome: WriteOutcome = "none"
         self.read_at = float("-inf")

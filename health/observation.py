@@ -50,7 +50,7 @@ class Observation:
     timings: Timings
     lease: LeaseView = LeaseView()
     reachable: bool = True
-    """The last reading of the lease worked."""
+    """The last call to the store about the lease got an answer, or none has been made yet."""
     elects: bool = True
     """False in `ha.mode` pool and single."""
     predecessors: frozenset[str] = frozenset()
