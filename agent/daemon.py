@@ -94,7 +94,8 @@ class _Agent:
         clock, names = self._clock, config.pubsub
         elects = config.ha.mode == "primary-standby"
         guard = Guard(clock, config.ha.deadline_seconds) if elects else None
-        self._in_flight, self._tally, mounts = InFlight(), Tally(clock), MountMemory()
+        self._in_flight, mounts = InFlight(), MountMemory()
+        self._tally = Tally(Path(config.agent.state_dir), clock)
         store = open_store(config)
         self._publisher = Publisher(names.project, timeout_seconds=names.publish_timeout_seconds)
         self._progress = ProgressReporter(self._publisher, names.progress_topic, clock)
@@ -222,6 +223,7 @@ class _Agent:
         self._watch.close()
         self._checks.close()
         self._systemd.close()
+        self._tally.close()
         self._spool.close()
         return finished and not self._workforce.gave_back
 

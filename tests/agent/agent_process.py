@@ -19,7 +19,7 @@ from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
 from clipping.bus.connection import subscriber_client
-from clipping.cluster import cancel_key
+from clipping.cluster import AgentRecord, agent_key, cancel_key
 from clipping.ids import new_request_id
 from clipping.messages import CompletionMessage, RequestMessage, parse_clip_request
 from clipping.store.local import LocalStore
@@ -132,6 +132,14 @@ class AgentProcess:
         """As the API does it."""
         store = LocalStore(self.folder / "store", public_url="http://127.0.0.1")
         store.replace(cancel_key(request_id), b"{}", expected=None)
+
+    def record(self) -> AgentRecord:
+        """Its own document in the store, as it wrote it last."""
+        found = LocalStore(self.folder / "store", public_url="http://127.0.0.1").get(
+            agent_key("default", "nas-1")
+        )
+        assert found is not None
+        return AgentRecord.from_json(found[0])
 
     def publish(self, message: RequestMessage | bytes) -> None:
         data = message if isinstance(message, bytes) else message.to_json()

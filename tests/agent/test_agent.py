@@ -40,6 +40,16 @@ def test_a_message_that_comes_again_adopts_the_clip(agent: AgentProcess) -> None
     assert second.sha256
 
 
+def test_the_clips_of_a_day_are_counted_over_restarts(agent: AgentProcess) -> None:
+    for _ in range(2):
+        agent.completed(agent.send().request_id)
+    agent.stop()
+    agent.start()
+    agent.completed(agent.send().request_id)
+    agent.stop()
+    assert agent.record().completed_clips_24h == 3
+
+
 def test_a_message_that_comes_twice_at_once_is_cut_once(agent: AgentProcess) -> None:
     message = agent.send(start_seconds=0, end_seconds=11, mode="encode")
     agent.publish(message)
