@@ -61,7 +61,7 @@ def _leader(snapshot: Snapshot) -> Word:
 
 
 def _as_standby(agent: AgentSeen, snapshot: Snapshot) -> Word:
-    if agent.down:
+    if word(agent, snapshot) == "down":
         return "down"
     return "degraded" if ineligible(agent, snapshot) else "healthy"
 

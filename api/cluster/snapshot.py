@@ -14,6 +14,8 @@ from clipping.cluster import HEARTBEAT_SECONDS, AgentRecord, Intent, Lease
 
 DOWN_SECONDS = 3 * HEARTBEAT_SECONDS
 """An agent that has not written for so long is down: it does so three times in this time."""
+LATE_SECONDS = HEARTBEAT_SECONDS + 10.0
+"""An agent whose document is older has missed a heartbeat. That alone may be a slow store."""
 
 AgentWord = Literal["active", "standby", "draining", "fenced", "down"]
 
@@ -94,7 +96,11 @@ class Snapshot:
 
 
 def word(agent: AgentSeen, snapshot: Snapshot) -> AgentWord:
-    """How an agent is, in one word: its own, unless the lease, which is written first, knows better."""
+    """An agent's status: its own, unless the lease shows that it is out of date.
+
+    `fenced` is always the agent's own report. One that loses its lease writes so at once, so a document that
+    still claims the lead comes from an agent that is dead, or cut off from the store: it is down.
+    """
     if agent.record is None or agent.down:
         return "down"
     own = agent.record.state
@@ -104,20 +110,29 @@ def word(agent: AgentSeen, snapshot: Snapshot) -> AgentWord:
         return own if own == "draining" else "active"
     if own not in ("active", "draining") or agent.record.epoch > snapshot.epoch:
         return own  # or it took over after the lease was read
-    # It wrote so while its lease was good, and stops by itself before that runs out.
-    return "draining" if _gave_up(agent, snapshot) else "fenced"
+    return _without_its_lease(agent, own, snapshot)
+
+
+def _without_its_lease(agent: AgentSeen, own: AgentWord, snapshot: Snapshot) -> AgentWord:
+    """The status of an agent that claims the lead, while the lease is not, or no longer, its own."""
+    if agent.age_seconds > LATE_SECONDS:
+        return "down"
+    if _gave_up(agent, snapshot):
+        return "draining"
+    handed_over = own == "draining" and snapshot.holder != agent.agent_id
+    # Without a lease there is nothing to judge it by: somebody deleted it, and the agent notices in seconds.
+    return own if handed_over or snapshot.lease is None else "down"
 
 
 def reasons(agent: AgentSeen, snapshot: Snapshot) -> list[str]:
     """What keeps an agent from being well, or from taking over: its own reasons, and what the store shows."""
-    found: list[str] = []
     if agent.record is None:
-        found.append(agent.problem)
-    elif agent.down:
-        found.append(f"down: it was last heard of {agent.age_seconds:.0f} s ago")
-    elif word(agent, snapshot) == "fenced" and agent.record.state != "fenced":
-        found.append(_lost(agent, snapshot))
-    return found + list(agent.record.reasons if agent.record else ())
+        return [agent.problem]
+    own = list(agent.record.reasons)
+    if word(agent, snapshot) == "down":
+        return [f"down: {_why_down(agent, snapshot)}", *own]
+    claims = agent.record.state in ("active", "draining")
+    return ["there is no lease", *own] if claims and snapshot.has_leader and snapshot.lease is None else own
 
 
 def ineligible(agent: AgentSeen, snapshot: Snapshot) -> str | None:
@@ -136,9 +151,10 @@ def _gave_up(agent: AgentSeen, snapshot: Snapshot) -> bool:
     return lease is not None and lease.state != "held" and lease.holder == agent.agent_id
 
 
-def _lost(agent: AgentSeen, snapshot: Snapshot) -> str:
-    if snapshot.lease is None:
-        return "there is no lease"
-    if snapshot.lease.lease.holder != agent.agent_id:
-        return f"{snapshot.lease.lease.holder} has the lease, since epoch {snapshot.epoch}"
-    return f"its lease ran out: it was last renewed {snapshot.lease.age_seconds:.0f} s ago"
+def _why_down(agent: AgentSeen, snapshot: Snapshot) -> str:
+    heard = f"it was last heard of {agent.age_seconds:.0f} s ago"
+    if agent.age_seconds > LATE_SECONDS or snapshot.lease is None:
+        return heard
+    if snapshot.holder == agent.agent_id:
+        return f"its lease ran out, it was last renewed {snapshot.lease.age_seconds:.0f} s ago"
+    return f"{heard}, and {snapshot.lease.lease.holder} has its lease"

@@ -42,6 +42,7 @@ ACTIVE = seen("nas-1", state="active")
         (snapshot(ACTIVE), "healthy", "none"),
         (snapshot(ACTIVE, seen("nas-2", age=OLD)), "healthy", "down"),
         (snapshot(ACTIVE, seen("nas-2", eligible=False)), "healthy", "degraded"),
+        (snapshot(ACTIVE, seen("nas-2", state="active", epoch=6)), "healthy", "down"),
         (snapshot(ACTIVE, seen("nas-2", age=OLD), seen("nas-3")), "healthy", "healthy"),
         (snapshot(seen("nas-1", state="active", age=OLD), ACTIVE, has_leader=False), "healthy", "none"),
         (snapshot(seen("nas-1", state="active", age=OLD), has_leader=False), "down", "none"),

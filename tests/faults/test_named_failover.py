@@ -51,7 +51,7 @@ def test_the_service_shows_what_became_of_the_agents(clusters: Callable[..., Clu
         assert after.leader == "agent-2"
         assert after.epoch > before.epoch
         dead = next(agent for agent in after.agents if agent.agent_id == "agent-1")
-        # It said that it was active, and can't be: a lease that has run out is not its own any more.
-        assert (dead.role, dead.status, dead.eligible) == ("standby", "fenced", False)
-        assert "agent-2 has the lease" in dead.reasons[0]
+        # Its document still claims the lead: a live agent would have written "fenced" by now.
+        assert (dead.role, dead.status, dead.eligible) == ("standby", "down", False)
+        assert "agent-2 has its lease" in dead.reasons[0]
     cluster.settle()

@@ -27,10 +27,17 @@ from tests.api.cluster.documents import NOW, lease, seen, snapshot
         (seen("nas-2", age=91), {}, "down"),
         (seen("nas-1", age=91, state="active"), {}, "down"),
         (seen("nas-2", age=90), {}, "standby"),
-        # It says that it works, and the lease is not its own, or not any more.
-        (seen("nas-2", state="active"), {}, "fenced"),
-        (seen("nas-1", state="active"), {"lease_age": 31}, "fenced"),
-        (seen("nas-1", state="active"), {"no_lease": True}, "fenced"),
+        # Powered off, or cut off from the store: a live agent that loses its lease writes "fenced" at once.
+        (seen("nas-2", state="active"), {}, "down"),
+        (seen("nas-1", state="active"), {"lease_age": 31}, "down"),
+        (seen("nas-1", state="draining"), {"lease_age": 31}, "down"),
+        # The lease was deleted a moment ago, and the agent has not noticed yet.
+        (seen("nas-1", state="active"), {"no_lease": True}, "active"),
+        (seen("nas-1", state="active", age=41), {"no_lease": True}, "down"),
+        # It handed the lease over and is about to say so; a heartbeat that is overdue says that it died.
+        (seen("nas-2", state="draining", age=40), {}, "draining"),
+        (seen("nas-2", state="draining", age=41), {}, "down"),
+        (seen("nas-1", state="draining", age=41), {"held": lease(state="released")}, "down"),
         # It took over while the documents were being read, the lease first.
         (seen("nas-2", state="active", epoch=8), {}, "active"),
         # It has given the lease up and is about to say so.
@@ -56,8 +63,18 @@ def test_a_document_that_cannot_be_read_is_an_agent_that_is_down() -> None:
     ("agent", "cluster", "words"),
     [
         (seen("nas-2", age=312, state="standby"), {}, "last heard of 312 s ago"),
-        (seen("nas-1", state="active"), {"lease_age": 40}, "its lease ran out: it was last renewed 40 s ago"),
-        (seen("nas-3", state="active"), {}, "nas-1 has the lease, since epoch 7"),
+        (
+            seen("nas-1", state="active"),
+            {"lease_age": 40},
+            "down: its lease ran out, it was last renewed 40 s ago",
+        ),
+        (
+            seen("nas-3", state="active", age=12),
+            {},
+            "down: it was last heard of 12 s ago, and nas-1 has its lease",
+        ),
+        (seen("nas-1", state="active"), {"no_lease": True}, "there is no lease"),
+        (seen("nas-2", state="draining", age=41), {}, "down: it was last heard of 41 s ago"),
         (seen("nas-2", eligible=False, reasons=("the NAS is not mounted",)), {}, "the NAS is not mounted"),
         (seen("nas-2", eligible=False), {}, "not eligible"),
         (seen("nas-2", state="draining"), {"held": lease(state="released", holder="nas-2")}, "draining"),
