@@ -1,4 +1,4 @@
-"""What the agent stands on, each looked at in a thread of its own: NAS, disk, ffmpeg, engine, Pub/Sub."""
+"""What the agent depends on, each checked in its own thread: NAS, disk, ffmpeg, engine, Pub/Sub, signing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.cutting import Engine, find_ffmpeg
 from agent.mounts import MountMemory
 from agent.settings import Settings
+from agent.signing import SigningCheck
 from agent.sources import check_mounted
 from agent.spool import Spool
 from clipping.bus.reach import Reach
@@ -21,6 +22,7 @@ from health.snapshot import Check
 ENGINE = "engine"
 SPOOL = "spool"
 BUS = "pubsub"
+SIGNING = "signing"
 NAS = "nas "
 """Followed by the root's path."""
 INTERVAL_SECONDS = 5.0
@@ -30,6 +32,10 @@ DISK_SECONDS = 10.0
 ENGINE_SECONDS = 8.0
 """To start a process and read a little takes it 10 ms. An engine that does not answer by then hangs."""
 BUS_SECONDS = 3.0
+SIGNING_INTERVAL_SECONDS, SIGNING_AGAIN_SECONDS = 30.0, 10.0
+"""Where a link is signed and fetched over the network. Both calls count against a quota of the cloud's."""
+SIGNING_SECONDS = 40.0
+"""IAM is asked three times, for 10 s each, before it counts as unreachable."""
 FIRST_SECONDS = 5.0
 
 
@@ -45,10 +51,23 @@ class Checks:
         engine: Engine,
         mounts: MountMemory,
         reach: Reach,
+        signing: SigningCheck,
     ) -> None:
         self._clock, self._mounts = clock, mounts
         config = settings.current
         ffmpeg = Path(config.agent.ffmpeg) if config.agent.ffmpeg else None
+        self._signing = Probe(
+            SIGNING,
+            signing.look,
+            interval=INTERVAL_SECONDS if signing.local else SIGNING_INTERVAL_SECONDS,
+            limit=SIGNING_SECONDS,
+            # One call that IAM refuses by chance is no reason to hand over.
+            patience=1 if signing.local else 2,
+            again=SIGNING_AGAIN_SECONDS,
+            essential=False,
+            bars_lead=True,
+            clock=clock,
+        )
         self._probes = [
             Probe(SPOOL, spool.look, interval=INTERVAL_SECONDS, limit=DISK_SECONDS, clock=clock),
             Probe(
@@ -73,6 +92,7 @@ class Checks:
                 patience=2,
                 clock=clock,
             ),
+            self._signing,
         ]
         self._roots = self._root_probes(config)
         settings.follow(self._changed)
@@ -92,6 +112,11 @@ class Checks:
     def read(self) -> Mapping[str, Check]:
         """The newest answers. Never blocks."""
         return {probe.name: probe.check() for probe in [*self._probes, *self._roots]}
+
+    def signing_failed(self) -> None:
+        """A clip's link could not be signed: find out now whether the next one's could."""
+        if self._signing.check().ok:
+            self._signing.hurry()
 
     def _root_probes(self, config: Config) -> list[Probe]:
         return [
@@ -127,13 +152,14 @@ def _engine(engine: Engine) -> str:
 
 
 def intake_trouble(checks: Mapping[str, Check]) -> str | None:
-    """Why no request that is taken now could be served, if so: a full disk, or no NAS at all. Pure.
+    """Why no request that is taken now could be served, if so: a full disk, no links, or no NAS at all. Pure.
 
     While one of several roots is away the others' requests are served; its own come again later.
     """
-    spool = checks.get(SPOOL)
-    if spool is not None and not spool.ok:
-        return f"{SPOOL}: {spool.detail}"
+    for name in (SPOOL, SIGNING):
+        check = checks.get(name)
+        if check is not None and not check.ok:
+            return f"{name}: {check.detail}"
     roots = {name: check for name, check in checks.items() if name.startswith(NAS)}
     if roots and not any(check.ok for check in roots.values()):
         return "; ".join(f"{name}: {check.detail}" for name, check in roots.items())

@@ -24,6 +24,7 @@ from agent.lanes import ACKNOWLEDGE_SECONDS, Lanes
 from agent.mounts import MountMemory
 from agent.progress import ProgressReporter
 from agent.settings import Settings
+from agent.signing import SigningCheck
 from agent.spool import Spool
 from agent.systemd import Systemd
 from agent.tally import Tally
@@ -100,7 +101,12 @@ class _Agent:
         self._publisher = Publisher(names.project, timeout_seconds=names.publish_timeout_seconds)
         self._progress = ProgressReporter(self._publisher, names.progress_topic, clock)
         self._cancels = Cancels(store, self._in_flight)
-        courier = Courier(store, agent_id=self.id, signed_url_seconds=config.storage.signed_url_days * 86400)
+        courier = Courier(
+            store,
+            agent_id=self.id,
+            signed_url_seconds=config.storage.signed_url_days * 86400,
+            unsigned=lambda: self._checks.signing_failed(),
+        )
         job = Job(
             settings=self._settings,
             clock=clock,
@@ -119,7 +125,13 @@ class _Agent:
         )
         self._reach = Reach(names.project, names.worker_subscription)
         self._checks = Checks(
-            self._settings, clock, spool=self._spool, engine=self._engine, mounts=mounts, reach=self._reach
+            self._settings,
+            clock,
+            spool=self._spool,
+            engine=self._engine,
+            mounts=mounts,
+            reach=self._reach,
+            signing=SigningCheck(store, config.agent.cluster, self.id, clock),
         )
         self._watch = Watch(
             config.agent,

@@ -6,13 +6,14 @@ it after a crash can publish the same completion without cutting again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import BaseModel, ValidationError
 
 from agent.cutting import Clip
-from clipping.errors import ObjectExists, StoreUnavailable
+from clipping.errors import ObjectExists, SigningUnavailable, StoreUnavailable
 from clipping.log import get_logger
 from clipping.messages import Report, RequestMessage
 from clipping.store.port import ObjectInfo, Store, clip_key
@@ -52,22 +53,33 @@ class Delivered:
 
 
 class Courier:
-    """Brings clips to the store. `epoch` and `agent_id` go into the object's metadata."""
+    """Brings clips to the store. `epoch` and `agent_id` go into the object's metadata.
 
-    def __init__(self, store: Store, *, agent_id: str, signed_url_seconds: float) -> None:
+    `unsigned` is called whenever a link could not be signed. It must not block.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        agent_id: str,
+        signed_url_seconds: float,
+        unsigned: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._agent_id = agent_id
         self._seconds = signed_url_seconds
+        self._unsigned = unsigned
 
-    def find(self, message: RequestMessage) -> Delivered | None:
+    def find(self, message: RequestMessage) -> ObjectInfo | None:
         """The clip of this very request, when an earlier attempt brought it. Raises `StoreUnavailable`."""
         page = self._store.list(clip_key(message.hand_id, message.request_id, ""), limit=10)
         for info in page.objects:
             if self._is_of(info, message):
-                return self._delivered(info, message)
+                return info
         return None
 
-    def deliver(self, clip: Clip, message: RequestMessage, *, epoch: int) -> Delivered:
+    def upload(self, clip: Clip, message: RequestMessage, *, epoch: int) -> ObjectInfo:
         """Upload, whole or not at all; adopt what an earlier attempt has uploaded meanwhile.
 
         Raises `StoreUnavailable`.
@@ -82,7 +94,7 @@ class Courier:
             "clip": facts.to_metadata(),
         }
         try:
-            info = self._store.create(key, clip.path, content_type=clip.content_type, metadata=metadata)
+            return self._store.create(key, clip.path, content_type=clip.content_type, metadata=metadata)
         except ObjectExists:
             # Also the answer to a retried upload whose first answer was lost.
             existing = self._store.stat(key)
@@ -91,20 +103,28 @@ class Courier:
                     f"{self._store.uri(key)} exists and is another clip's; remove it or ask again"
                 ) from None
             log.info("clip.adopted", request_id=message.request_id, uri=self._store.uri(key), after="upload")
-            info = existing
-        return self._delivered(info, message)
+            return existing
 
     def _is_of(self, info: ObjectInfo, message: RequestMessage) -> bool:
         mine = (message.request_id, message.spec_hash())
         return (info.metadata.get("request_id"), info.metadata.get("spec_hash")) == mine
 
-    def _delivered(self, info: ObjectInfo, message: RequestMessage) -> Delivered:
+    def link(self, info: ObjectInfo, message: RequestMessage) -> Delivered:
+        """The object with a signed link. A call of its own: a failed signature repeats no upload.
+
+        Raises `SigningUnavailable`, and `StoreUnavailable` when the object's metadata is lost.
+        """
         try:
             facts = Facts.model_validate_json(info.metadata.get("clip", ""))
         except ValidationError:
             raise StoreUnavailable(f"{self._store.uri(info.key)} has lost its metadata") from None
         extension = info.key.rpartition(".")[2]
-        link = self._store.sign(info.key, filename=f"{message.hand_id}.{extension}", seconds=self._seconds)
+        filename = f"{message.hand_id}.{extension}"
+        try:
+            link = self._store.sign(info.key, filename=filename, seconds=self._seconds)
+        except SigningUnavailable:
+            self._unsigned()
+            raise
         return Delivered(
             path_name=self._store.path_name(info.key),
             uri=self._store.uri(info.key),

@@ -13,11 +13,13 @@ from agent.cutting import find_ffmpeg
 from agent.cutting.encoders import CANDIDATES, CARD, CODECS, EncoderName, Refused
 from agent.cutting.encoders_here import TRIAL_FRAMES, try_encoder
 from agent.cutting.ffmpeg import ask
+from agent.signing import try_once
 from agent.sources import look_at_root
 from agent.spool import Spool
 from clipping.bus.provision import provision
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
+from clipping.cluster import doctor_key
 from clipping.config import Config, NasRoot
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
 from clipping.store.open import open_coordination_store, open_store
@@ -49,6 +51,7 @@ def examine(config: Config) -> list[Finding]:
         findings.append(_finding(f"nas {root.path}", partial(_root, root)))
     findings.append(_finding("pubsub", lambda: _pubsub(config)))
     findings.append(_finding("store", lambda: _store(config)))
+    findings.append(_finding("signing", lambda: _signing(config)))
     findings.append(_finding("clock", lambda: _clock(config)))
     return findings
 
@@ -137,13 +140,17 @@ def _pubsub(config: Config) -> str:
 
 def _store(config: Config) -> str:
     store = open_coordination_store(config)
-    key = f"ha/{config.agent.cluster}/doctor/{config.agent.id}-{secrets.token_hex(4)}.json"
+    key = doctor_key(config.agent.cluster, f"{config.agent.id}-{secrets.token_hex(4)}")
     info = store.replace(key, b"{}", expected=None)
     read = store.get(key)
     store.delete(key, expected=info.version)
     if read is None or read[0] != b"{}":
         raise StoreUnavailable("an object that was just written could not be read back")
     return f"{config.storage.backend}: wrote, read and removed an object"
+
+
+def _signing(config: Config) -> str:
+    return try_once(open_store(config), config.agent.cluster, config.agent.id, SystemClock())
 
 
 def _clock(config: Config) -> str:

@@ -33,11 +33,13 @@ from clipping.errors import (
     Cancelled,
     LeaseLost,
     PermanentError,
+    SigningUnavailable,
     StoreUnavailable,
     TransientError,
 )
 from clipping.log import get_logger
 from clipping.messages import CompletionMessage, ErrorInfo, ProgressMessage, RequestMessage, Stage
+from clipping.store.port import ObjectInfo
 from clipping.timecode import exact
 from health.guard import Permit
 
@@ -119,8 +121,9 @@ class Job:
 
     def _deliver(self, message: RequestMessage, work: Work, attempt: int) -> Delivered:
         self.guard.check()
-        delivered = self._retried(lambda: self.courier.find(message), work.stop)
-        if delivered is not None:
+        found = self._retried(lambda: self.courier.find(message), work.stop)
+        if found is not None:
+            delivered = self._retried(lambda: self.courier.link(found, message), work.halt)
             log.info("clip.adopted", request_id=message.request_id, uri=delivered.uri)
             return delivered
         if self._retried(lambda: self.cancels.asked(message.request_id), work.stop):
@@ -133,13 +136,14 @@ class Job:
         with self.spool.folder(message.request_id) as folder:
             clip = self.engine.cut(cut_spec(message, source), folder, progress=report, cancelled=work.halt)
             report("uploading", 100.0)
-            return self._retried(lambda: self._upload(clip, message, work), work.halt)
+            info = self._retried(lambda: self._upload(clip, message, work), work.halt)
+        return self._retried(lambda: self.courier.link(info, message), work.halt)
 
-    def _upload(self, clip: Clip, message: RequestMessage, work: Work) -> Delivered:
+    def _upload(self, clip: Clip, message: RequestMessage, work: Work) -> ObjectInfo:
         if work.halt.is_set():
             raise Cancelled("The clip was cancelled before it was uploaded.")
         self.guard.check()
-        return self.courier.deliver(clip, message, epoch=self.guard.epoch)
+        return self.courier.upload(clip, message, epoch=self.guard.epoch)
 
     def _reporter(self, message: RequestMessage, work: Work, attempt: int) -> Callable[[Stage, float], None]:
         seq = 0
@@ -179,7 +183,7 @@ class Job:
         for wait in RETRY_SECONDS:
             try:
                 return call()
-            except (StoreUnavailable, BusUnavailable) as error:
+            except (StoreUnavailable, SigningUnavailable, BusUnavailable) as error:
                 log.warning("clip.retry", code=error.code, error=error.message, wait=wait)
                 if stop.wait(wait):
                     raise

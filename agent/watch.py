@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from agent.checks import BUS, ENGINE, Checks, intake_trouble
+from agent.checks import BUS, ENGINE, SIGNING, Checks, intake_trouble
 from agent.clockwatch import ClockWatch
 from agent.inflight import InFlight
 from agent.lanes import Lanes
@@ -29,7 +29,7 @@ LANE = "lane_"
 INTERVAL_SECONDS = 0.5
 STALE_SECONDS = 5.0
 """An older snapshot is no proof that the agent could work."""
-GRACE_SECONDS, BUS_GRACE_SECONDS = 10.0, 20.0
+GRACE_SECONDS, BUS_GRACE_SECONDS, SIGNING_GRACE_SECONDS = 10.0, 20.0, 45.0
 """For so long a leader keeps the lead although something fails: until the standbys have noticed whether it
 fails for them too. Without this an outage that hits everybody moves the lead for nothing. New work is held up
 at once all the same."""
@@ -179,10 +179,12 @@ def unfit(
     return tuple(
         f"{name}: {check.detail}"
         for name, check in failed.items()
-        if check.essential and not (leads and now - since.get(name, now) < grace(name))
+        if check.needed_to_lead and not (leads and now - since.get(name, now) < grace(name))
     )
 
 
 def grace(check: str) -> float:
     """How long a leader may lead on while this check fails."""
+    if check == SIGNING:
+        return SIGNING_GRACE_SECONDS
     return BUS_GRACE_SECONDS if check == BUS or check.startswith(LANE) else GRACE_SECONDS

@@ -175,6 +175,16 @@ def agents_prefix(cluster: str) -> str:
     return f"ha/{cluster}/agents/"
 
 
+def signing_key(cluster: str, agent_id: str) -> str:
+    """The object to which an agent signs a link, again and again, to see whether it can."""
+    return f"ha/{cluster}/signing/{agent_id}.json"
+
+
+def doctor_key(cluster: str, name: str) -> str:
+    """An object that `clipping-agent doctor` writes, and removes again."""
+    return f"ha/{cluster}/doctor/{name}.json"
+
+
 def cancel_key(request_id: str) -> str:
     """Its being there means: don't cut this, or stop cutting it. Written by the API, create-only; agents look
     at it before they start a clip, and every second while one is in hand."""

@@ -41,6 +41,7 @@ ClippingError
 │   ├── SourceUnavailable            SOURCE_UNAVAILABLE
 │   ├── NoSpace                      NO_SPACE
 │   ├── StoreUnavailable             STORE_UNAVAILABLE
+│   ├── SigningUnavailable           SIGNING_UNAVAILABLE
 │   ├── EncoderFailed                ENCODER_FAILED
 │   ├── LeaseLost                    LEASE_LOST
 │   └── BusUnavailable               BUS_UNAVAILABLE
@@ -305,6 +306,12 @@ class StoreUnavailable(TransientError):
     """The object store can't be reached, or refuses us."""
 
     code = "STORE_UNAVAILABLE"
+
+
+class SigningUnavailable(TransientError):
+    """The object store takes clips, but no download link to them can be signed."""
+
+    code = "SIGNING_UNAVAILABLE"
 
 
 class EncoderFailed(TransientError):

@@ -33,7 +33,8 @@ class Probe:
     """Looks every `interval` seconds. `look` returns in a few words what it saw, or raises an error of ours.
 
     A look that takes longer than `limit` seconds counts as failed. A check that was well fails after
-    `patience` failed looks in a row. Owns the thread `check-NAME`.
+    `patience` failed looks in a row. After a failed look the next one comes after `again` seconds, if that is
+    sooner. Owns the thread `check-NAME`.
     """
 
     def __init__(
@@ -45,15 +46,19 @@ class Probe:
         limit: float,
         clock: Clock,
         patience: int = 1,
+        again: float = AGAIN_SECONDS,
         essential: bool = True,
+        bars_lead: bool = False,
     ) -> None:
         self.name = name
         self._look = look
         self._interval, self._limit = interval, limit
         self._clock = clock
         self._patience = patience
-        self._essential = essential
-        self._stop = threading.Event()
+        self._again = min(interval, again)
+        self._essential, self._bars_lead = essential, bars_lead
+        self._stop = False
+        self._wake = threading.Event()
         self._looked = threading.Event()
         self._since: float | None = clock.monotonic()
         self._last: _Outcome | None = None
@@ -65,7 +70,8 @@ class Probe:
 
     def close(self, timeout: float = 1.0) -> None:
         """Look no more. A look that hangs is left behind."""
-        self._stop.set()
+        self._stop = True
+        self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
@@ -73,21 +79,28 @@ class Probe:
         """Wait for the first look; False after `timeout` seconds without its answer."""
         return self._looked.wait(timeout)
 
+    def hurry(self) -> None:
+        """Look again now, or as soon as the look under way has ended."""
+        self._wake.set()
+
     def check(self) -> Check:
         """The newest answer, or for how long there has been none. Never blocks."""
         now = self._clock.monotonic()
         since, last = self._since, self._last
         if since is not None and now - since > self._limit:
-            check = Check(False, f"no answer for {now - since:.0f} s", since, self._essential)
+            check = self._made(False, f"no answer for {now - since:.0f} s", since)
         elif last is None:
-            return Check(False, NOT_LOOKED, now, self._essential)
+            return self._made(False, NOT_LOOKED, now)
         else:
-            check = Check(last.ok, last.detail, last.at, self._essential)
+            check = self._made(last.ok, last.detail, last.at)
         told, self._told = self._told, check.ok
         if check.ok != told and not (check.ok and told is None):
             level = log.info if check.ok else log.warning
             level("check.changed", check=self.name, ok=check.ok, detail=check.detail)
         return check
+
+    def _made(self, ok: bool, detail: str, at: float) -> Check:
+        return Check(ok, detail, at, essential=self._essential, bars_lead=self._bars_lead)
 
     def _run(self) -> None:
         failures = 0
@@ -99,8 +112,10 @@ class Probe:
                 self._last = outcome
             self._since = None
             self._looked.set()
-            if self._stop.wait(min(self._interval, AGAIN_SECONDS) if failures else self._interval):
+            self._wake.wait(self._again if failures else self._interval)
+            if self._stop:
                 return
+            self._wake.clear()
 
     def _outcome(self) -> _Outcome:
         try:

@@ -22,6 +22,13 @@ class Check:
     """When it was looked at, on the monotonic clock."""
     essential: bool = True
     """Without it the agent can't do its work. What is not essential only degrades it."""
+    bars_lead: bool = False
+    """Of one that is not essential: while it fails, the agent must not lead if another can."""
+
+    @property
+    def needed_to_lead(self) -> bool:
+        """Whether an agent without it is not eligible."""
+        return self.essential or self.bars_lead
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
 from clipping.store.disposition import attachment
 from clipping.store.gcs_credentials import Identity, identity
-from clipping.store.gcs_failures import GCS_ERRORS, bucket_is_missing, unavailable
+from clipping.store.gcs_failures import GCS_ERRORS, bucket_is_missing, unavailable, unsignable
 from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
 from clipping.store.retention import with_rule
 
@@ -160,15 +160,18 @@ class GcsStore:
         return True
 
     def sign(self, key: str, *, filename: str, seconds: float) -> SignedUrl:
-        with self._failing_as(f"sign a link to {key}"):
-            blob = self._blob(key)
+        blob = self._blob(key)
+        who = self._connect()[1]
+        try:
             url = blob.generate_signed_url(
                 version="v4",
                 method="GET",
                 expiration=timedelta(seconds=min(seconds, MAX_SIGNED_SECONDS)),
                 response_disposition=attachment(filename),
-                credentials=self._connect()[1].signing(),
+                credentials=who.signing(),
             )
+        except GCS_ERRORS as error:
+            raise unsignable(key, who.email, error) from error
         return SignedUrl(url, _expiry(url))
 
     def server_time(self) -> datetime:

@@ -30,6 +30,12 @@ class Identity:
     transport: Credentials
     account: Credentials | None
 
+    @property
+    def email(self) -> str | None:
+        """The service account that links are signed as, where that is known."""
+        email = getattr(self.account, "service_account_email", None)
+        return email if isinstance(email, str) and "@" in email else None
+
     def signing(self, request: Request | None = None) -> Any:
         """Credentials that can sign. Raises google.auth's errors, with what to do.
 
@@ -44,8 +50,8 @@ class Identity:
         request = request or _BoundedRequest()
         if not self.account.valid:
             self.account.refresh(request)  # the metadata server says who we are only then
-        email = getattr(self.account, "service_account_email", None)
-        if not email or "@" not in email:
+        email = self.email
+        if email is None:
             raise exceptions.DefaultCredentialsError(
                 "links can't be signed with a user's login; use a service account, or log in with "
                 "`gcloud auth application-default login --impersonate-service-account=ACCOUNT`"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import json
+from http import HTTPStatus
+
 import requests
 from google.api_core import exceptions
 from google.auth import exceptions as auth
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-from clipping.errors import StoreUnavailable
+from clipping.errors import SigningUnavailable, StoreUnavailable
 
 GCS_ERRORS: tuple[type[Exception], ...] = (
     exceptions.GoogleAPIError,
@@ -27,6 +31,50 @@ def bucket_is_missing(error: Exception) -> bool:
 def unavailable(action: str, bucket: str, error: Exception) -> StoreUnavailable:
     """`action` ("create clips/…") could not be done in `bucket` because of `error`."""
     return StoreUnavailable(f"Could not {action}: {_explain(bucket, error)}.")
+
+
+def unsignable(key: str, account: str | None, error: Exception) -> SigningUnavailable:
+    """No link to `key` could be signed as `account` because of `error`. The message says what to change."""
+    return SigningUnavailable(f"could not sign a link to {key}: {_explain_signing(account, error)}")
+
+
+def _explain_signing(account: str | None, error: Exception) -> str:
+    status, text = _refusal(error)
+    who = account or "the agent's service account"
+    if "SERVICE_DISABLED" in str(error) or "has not been used in project" in text:
+        return (
+            f"the IAM Service Account Credentials API is disabled ({text}); run "
+            "`gcloud services enable iamcredentials.googleapis.com`"
+        )
+    match status, error:
+        case HTTPStatus.FORBIDDEN, _:
+            return (
+                f"IAM does not allow signBlob for {who} ({text}); grant roles/iam.serviceAccountTokenCreator "
+                f"on {who} to the identity that the agent uses (usually {who} itself), or set "
+                "GOOGLE_APPLICATION_CREDENTIALS to a key file of the account"
+            )
+        case HTTPStatus.NOT_FOUND, _:
+            return f"the service account {who} does not exist ({text})"
+        case HTTPStatus.TOO_MANY_REQUESTS, _:
+            return f"IAM's quota for signBlob is used up ({text}); raise it, or use a key file"
+        case None, auth.DefaultCredentialsError():
+            return text
+        case None, auth.RefreshError():
+            return f"the credentials of {who} were refused ({text})"
+        case None, auth.TransportError() | requests.RequestException():
+            return f"IAM can't be reached ({text.rpartition(': ')[2].rstrip(')') or text})"
+    return text or type(error).__name__
+
+
+def _refusal(error: Exception) -> tuple[int | None, str]:
+    """Status and message of IAM's answer, which Google's library quotes in Python's notation; or the text."""
+    text = " ".join(str(error).split()).rstrip(".")
+    try:
+        quoted = ast.literal_eval(text.partition(": ")[2])
+        answer = json.loads(quoted) if isinstance(quoted, bytes) else quoted
+        return int(answer["error"]["code"]), " ".join(str(answer["error"]["message"]).split()).rstrip(".")
+    except (ValueError, SyntaxError, LookupError, TypeError):
+        return None, text
 
 
 def _explain(bucket: str, error: Exception) -> str:

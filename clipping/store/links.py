@@ -10,18 +10,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from clipping.errors import Expired, Forbidden, StoreUnavailable
+from clipping.errors import Expired, Forbidden, SigningUnavailable
 from clipping.store.filesystem import sync_folder
 
+LINK_PATH = "/v1/files/"
+"""Of the API; the object's key follows."""
 _KEY_BYTES = 32
 
 
 class LinkSigner:
-    """HMAC-SHA256 over the object's key, the time of expiry and the name to save as."""
+    """HMAC-SHA256 over the object's key, the time of expiry and the name to save as.
 
-    def __init__(self, secret: bytes, public_url: str) -> None:
-        self._secret = secret
-        self._base = public_url.rstrip("/") + "/v1/files/"
+    The key in `key_file` is read at every call: all processes that use the file agree at any time, and one
+    that was replaced needs no restart. Every call raises `SigningUnavailable` when it can't be read or made.
+    """
+
+    def __init__(self, key_file: Path, public_url: str) -> None:
+        self._key_file = key_file
+        self._base = public_url.rstrip("/") + LINK_PATH
 
     def url(self, key: str, *, filename: str, expires: int) -> str:
         """`{public_url}/v1/files/{key}?expires=<unix seconds>&filename=<name>&signature=<hex>`."""
@@ -44,15 +50,27 @@ class LinkSigner:
         words = "\n".join(
             quote(word, safe="", errors="surrogateescape") for word in (key, str(expires), filename)
         )
-        return hmac.new(self._secret, words.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(load_or_create_secret(self._key_file), words.encode(), hashlib.sha256).hexdigest()
 
 
 def load_or_create_secret(path: Path) -> bytes:
-    """The key in the file `path`; made at first use. All who create it at the same time get the same one."""
+    """The key in the file `path`; made at first use. All who create it at the same time get the same one.
+
+    Raises `SigningUnavailable`.
+    """
     try:
-        return _read_secret(path)
-    except FileNotFoundError:
-        pass
+        try:
+            return _read_secret(path)
+        except FileNotFoundError:
+            return _create_secret(path)
+    except OSError as error:
+        raise SigningUnavailable(
+            f"the key for download links, {path}, can't be read or created ({error.strerror or error}); "
+            "let the user that this process runs as read it, and write to its folder"
+        ) from None
+
+
+def _create_secret(path: Path) -> bytes:
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -76,8 +94,8 @@ def _read_secret(path: Path) -> bytes:
     except ValueError:
         secret = b""
     if len(secret) != _KEY_BYTES:
-        raise StoreUnavailable(
-            f"{path} is damaged: it should hold {2 * _KEY_BYTES} hexadecimal digits. "
-            "Delete it, and links given out so far stop working."
+        raise SigningUnavailable(
+            f"{path} is damaged: it should hold {2 * _KEY_BYTES} hexadecimal digits; restore it, or delete "
+            "it for a new one (links given out so far then stop working)"
         )
     return secret

@@ -32,7 +32,7 @@ from pathlib import Path
 from clipping.clock import Clock, SystemClock
 from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
 from clipping.store.filesystem import locked, make_folders, network_type, sync_file, sync_folder
-from clipping.store.links import LinkSigner, load_or_create_secret
+from clipping.store.links import LinkSigner
 from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
 from clipping.store.record import Record
 
@@ -69,7 +69,7 @@ class LocalStore:
             make_folders(self._temporary, root)
             self._remove_leftovers()
             self._network = network_type(root, mounts.read_text(errors="replace"))
-            self._signer = LinkSigner(load_or_create_secret(root / "signing.key"), public_url)
+            self._signer = LinkSigner(root / "signing.key", public_url)
 
     @property
     def network(self) -> str | None:
@@ -157,7 +157,7 @@ class LocalStore:
         return SignedUrl(url, expires_at)
 
     def verify_signature(self, key: str, expires: int, filename: str, signature: str, now: datetime) -> None:
-        """For the API, before it serves a link. Raises `Forbidden` or `Expired`."""
+        """For the API, before it serves a link. Raises `Forbidden`, `Expired` or `SigningUnavailable`."""
         self._signer.verify(key, expires, filename, signature, now)
 
     def open_object(self, key: str) -> tuple[Path, ObjectInfo] | None:

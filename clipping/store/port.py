@@ -85,7 +85,10 @@ class Store(Protocol):
         ...
 
     def sign(self, key: str, *, filename: str, seconds: float) -> SignedUrl:
-        """A download link that a browser saves as `filename`. Does not look whether the object exists."""
+        """A download link that a browser saves as `filename`. Does not look whether the object exists.
+
+        Raises `SigningUnavailable` when the store can be used, but no link be signed.
+        """
         ...
 
     def server_time(self) -> datetime:

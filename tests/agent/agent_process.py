@@ -60,6 +60,8 @@ class AgentProcess:
             "storage": {"path": str(self.folder / "store")},
             "health": {"host": "127.0.0.1", "port": 0},
             "ha": {"mode": "single"},
+            # Nothing listens there: `doctor` on a busy machine must not meet somebody else's service.
+            "api": {"public_url": "http://127.0.0.1:9"},
             "log": {"format": "json"},
         }
 

@@ -210,7 +210,7 @@ def test_the_commands_of_an_administrator(agent: AgentProcess) -> None:
     good = agent.command("doctor")
     assert good.returncode == 0, good.stdout
     assert "BAD" not in good.stdout
-    for name in ("ffmpeg", "encoder libx264", f"nas {agent.nas}", "pubsub", "store", "clock"):
+    for name in ("ffmpeg", "encoder libx264", f"nas {agent.nas}", "pubsub", "store", "signing", "clock"):
         assert name in good.stdout
     assert agent.command("provision").stdout == "everything is as it should be\n"
     assert agent.command("check-config").returncode == 0

@@ -1,11 +1,20 @@
-"""What the doctor says of the encoders: what is wrong, and what is used instead."""
+"""What the doctor says about the encoders (what is wrong, what is used instead) and about download links."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from agent.cutting.encoders import EncoderName, Refused
 from agent.doctor import Wanted, encoder_findings
+from agent.signing import try_once
+from api.app import create_app
+from clipping.clock import SystemClock
+from clipping.config import Config, validate
+from clipping.errors import SigningUnavailable
+from clipping.store.local import LocalStore
+from tests.support.served import served
 
 OLD = Refused("driver too old", "the NVIDIA driver is too old")
 GONE = Refused("absent", "this ffmpeg was built without it")
@@ -51,3 +60,39 @@ def test_a_card_that_is_not_wanted_is_not_tried() -> None:
         True,
         "not used, because this ffmpeg was built without it; clips in HEVC are refused",
     )
+
+
+def configuration(folder: Path) -> Config:
+    return validate(
+        {
+            "storage": {"path": str(folder / "store")},
+            "api": {"database_url": f"sqlite:///{folder}/clips.db"},
+        }
+    )
+
+
+def try_links(store: Path, public_url: str) -> str:
+    return try_once(LocalStore(store, public_url=public_url), "main", "nas-1", SystemClock())
+
+
+def test_links_are_fetched_from_the_api_where_that_runs(tmp_path: Path) -> None:
+    with served(create_app(configuration(tmp_path))) as url:
+        assert try_links(tmp_path / "store", url) == f"signed a link and fetched it from {url}"
+    told = try_links(tmp_path / "store", url)  # no failure of signing: the API may be down, or not yet up
+    assert told.startswith(f"signed and verified a link; {url} (api.public_url) does not answer now")
+    assert not list((tmp_path / "store" / "objects").rglob("doctor/*")), "nothing is left behind"
+
+
+def test_an_api_of_another_store_is_found_out(tmp_path: Path) -> None:
+    with served(create_app(configuration(tmp_path))) as url:
+        with pytest.raises(SigningUnavailable, match=r"refused with 403: .*storage\.path"):
+            try_links(tmp_path / "other", url)
+        (tmp_path / "other" / "signing.key").write_bytes((tmp_path / "store" / "signing.key").read_bytes())
+        with pytest.raises(SigningUnavailable, match=r"answered with 410: .*storage\.path"):
+            try_links(tmp_path / "other", url)
+
+
+def test_a_damaged_key_is_named(tmp_path: Path) -> None:
+    (tmp_path / "signing.key").write_text("00ff")
+    with pytest.raises(SigningUnavailable, match=r"signing\.key is damaged"):
+        try_links(tmp_path, "http://127.0.0.1:9")

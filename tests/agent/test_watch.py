@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from agent.watch import BUS_GRACE_SECONDS, GRACE_SECONDS, unfit
-from health.snapshot import Check
+from agent.watch import BUS_GRACE_SECONDS, GRACE_SECONDS, SIGNING_GRACE_SECONDS, unfit
+from health.snapshot import Check, Snapshot
 
 GONE = Check(False, "gone", 0.0)
+UNSIGNED = Check(False, "SIGNING_UNAVAILABLE: no", 0.0, essential=False, bars_lead=True)
 MINOR = Check(False, "set by +3600 s", 0.0, essential=False)
 
 
@@ -21,6 +22,16 @@ def test_a_leader_is_unfit_when_the_standbys_have_had_time_to_look() -> None:
     ):
         assert unfit({name: GONE}, {name: 5.0}, 5.0 + grace - 0.1, leads=True) == ()
         assert unfit({name: GONE}, {name: 5.0}, 5.0 + grace, leads=True) == (f"{name}: gone",)
+
+
+def test_without_signing_an_agent_is_unfit_though_it_is_only_degraded() -> None:
+    checks, since = {"signing": UNSIGNED}, {"signing": 5.0}
+    why = ("signing: SIGNING_UNAVAILABLE: no",)
+    assert unfit(checks, since, 5.0, leads=False) == why
+    assert unfit(checks, since, 5.0 + SIGNING_GRACE_SECONDS - 0.1, leads=True) == ()
+    assert unfit(checks, since, 5.0 + SIGNING_GRACE_SECONDS, leads=True) == why
+    snapshot = Snapshot("nas-1", "main", "standby", 0, 5.0, "1", checks=checks, eligible=False)
+    assert (snapshot.status(5.0), snapshot.reasons) == ("degraded", list(why))
 
 
 def test_what_is_not_essential_makes_nobody_unfit() -> None:

@@ -206,6 +206,13 @@ def test_a_download_is_signed_afresh_and_expires_in_days(api: ApiProcess, tmp_pa
     file = requests.get(answer["download_url"], timeout=30)
     assert (file.status_code, len(file.content)) == (200, 5000)
     assert file.headers["Content-Disposition"] == "attachment; filename=hand-1.mp4"
+    secret = api.folder / "store" / "signing.key"
+    good = secret.read_text()
+    secret.write_text("damaged")
+    unsigned = api.get(f"/v1/clip/{request_id}/download")
+    assert code(unsigned) == (503, "SIGNING_UNAVAILABLE")
+    assert "signing.key is damaged" in unsigned.json()["error"]["message"]
+    secret.write_text(good)
     store.delete(key)
     assert code(api.get(f"/v1/clip/{request_id}/download")) == (410, "EXPIRED")
 

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 import yaml
-from flask import Flask
 from sqlalchemy import text
 
 import api as package
 from api.app import create_app
-from api.serving import Server, bind, url_of
 from clipping.config import validate
 from tests.api.conftest import MakeApi
 from tests.api.process import ApiProcess
 from tests.support.broker import BrokerProcess
+from tests.support.served import served
 from tests.support.waiting import eventually
-
-
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """The app, without its own threads, under waitress in this process."""
-    bound = bind("127.0.0.1", 0)
-    server = Server(app, bound, threads=2)
-    thread = threading.Thread(target=server.run, name="server", daemon=True)
-    thread.start()
-    yield url_of(bound)
-    server.stop()
-    thread.join(30)
-    assert not thread.is_alive()
 
 
 def anonymous(api: ApiProcess, path: str, **headers: str) -> requests.Response:

@@ -63,6 +63,37 @@ def test_a_look_that_hangs_fails_the_check_and_costs_one_thread() -> None:
     one.close()
 
 
+def test_a_look_can_be_hurried_and_a_failed_one_is_repeated_when_it_should_be() -> None:
+    nas = Nas()
+    one = Probe("nas", nas.look, interval=3600.0, again=3600.0, limit=3.0, clock=ManualClock())
+    one.start()
+    assert one.wait_first(10)
+    nas.trouble = SourceUnavailable("gone")
+    one.hurry()
+    eventually(lambda: not one.check().ok, "the look that was hurried")
+    assert nas.looks == 2
+    one.close()
+    soon = Probe("nas", nas.look, interval=3600.0, again=0.01, limit=3.0, clock=ManualClock())
+    soon.start()
+    eventually(lambda: nas.looks > 4, "the looks after a failed one")
+    soon.close()
+
+
+def test_a_check_says_whether_an_agent_without_it_may_lead() -> None:
+    nas = Nas()
+    for essential, bars_lead, needed in ((True, False, True), (False, True, True), (False, False, False)):
+        one = Probe(
+            "nas",
+            nas.look,
+            interval=1,
+            limit=3.0,
+            clock=ManualClock(),
+            essential=essential,
+            bars_lead=bars_lead,
+        )
+        assert one.check().needed_to_lead is needed
+
+
 def test_a_check_with_a_fault_of_its_own_has_failed() -> None:
     nas = Nas()
     nas.trouble = ZeroDivisionError("oops")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,7 +44,7 @@ class LocalIam(Request):
 
     def __init__(self, account: ServiceAccount) -> None:
         self.allowed = True
-        self._account = account
+        self.account = account
 
     def __call__(
         self,
@@ -56,10 +57,15 @@ class LocalIam(Request):
     ) -> Response:
         parts = urlsplit(url)
         if parts.path.endswith("/token"):
-            return _Answer(200, {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"})
+            kind = "urn:ietf:params:oauth:token-type:access_token"
+            answer = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
+            return _Answer(200, {**answer, "issued_token_type": kind})
+        if parts.path.endswith(":generateAccessToken"):
+            expires = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return _Answer(200, {"accessToken": TOKEN, "expireTime": expires})
         if "/service-accounts/" in parts.path and method == "GET":
-            return _Answer(200, {"email": self._account.email, "scopes": [], "aliases": ["default"]})
-        if parts.path.endswith(f"/{self._account.email}:signBlob"):
+            return _Answer(200, {"email": self.account.email, "scopes": [], "aliases": ["default"]})
+        if parts.path.endswith(f"/{self.account.email}:signBlob"):
             return self._sign(body or b"{}", headers or {})
         return _Answer(404, {"error": {"code": 404, "message": url}})
 
@@ -69,5 +75,5 @@ class LocalIam(Request):
             message = "Permission 'iam.serviceAccounts.signBlob' denied on resource"
             return _Answer(403, {"error": {"code": 403, "message": message}})
         payload = base64.b64decode(json.loads(body)["payload"])
-        signature = self._account.private_key.sign(payload, padding.PKCS1v15(), hashes.SHA256())
+        signature = self.account.private_key.sign(payload, padding.PKCS1v15(), hashes.SHA256())
         return _Answer(200, {"keyId": "1", "signedBlob": base64.b64encode(signature).decode()})

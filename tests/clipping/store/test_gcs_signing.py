@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import google.oauth2.credentials
 import pytest
 import requests
 from google.auth import compute_engine
 from google.auth.credentials import AnonymousCredentials
-from google.auth.exceptions import DefaultCredentialsError, TransportError
+from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 from google.cloud.storage import Client
 
-from clipping.errors import StoreUnavailable
+from clipping.errors import SigningUnavailable, StoreUnavailable
 from clipping.store.disposition import attachment
 from clipping.store.gcs import GcsStore
 from clipping.store.gcs_credentials import Identity
+from clipping.store.gcs_failures import unsignable
 from tests.support import v4
 from tests.support.gcs import ServiceAccount
 from tests.support.iam import LocalIam
@@ -102,5 +105,69 @@ def test_with_an_emulator_and_no_key_the_remedy_is_named(
     gcs_server: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
-    with pytest.raises(StoreUnavailable, match="set GOOGLE_APPLICATION_CREDENTIALS"):
+    with pytest.raises(SigningUnavailable, match="set GOOGLE_APPLICATION_CREDENTIALS"):
         GcsStore("clips").sign(KEY, filename="h.mp4", seconds=60)
+
+
+def test_without_any_credentials_it_is_the_store_that_can_not_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(StoreUnavailable, match="credentials for Cloud Storage are missing"):
+        GcsStore("clips").sign(KEY, filename="h.mp4", seconds=60)
+
+
+def refusal(code: int, message: str) -> bytes:
+    """As Google writes it."""
+    return json.dumps({"error": {"code": code, "message": message, "status": "X"}}, indent=2).encode()
+
+
+ROLE = "roles/iam.serviceAccountTokenCreator"
+DENIED = "Permission 'iam.serviceAccounts.signBlob' denied on resource (or it may not exist)."
+DISABLED = "IAM Service Account Credentials API has not been used in project 7 before or it is disabled."
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            TransportError(f"Error calling the IAM signBlob API: {refusal(403, DENIED)!r}"),
+            (
+                "Permission 'iam.serviceAccounts.signBlob' denied",
+                f"{ROLE} on a@b",
+            ),
+        ),
+        (
+            TransportError(f"Error calling sign_bytes: {json.loads(refusal(403, DENIED))}"),
+            ("signBlob", f"grant {ROLE} on a@b"),
+        ),
+        (
+            TransportError(f"Error calling the IAM signBlob API: {refusal(403, DISABLED)!r}"),
+            ("gcloud services enable iamcredentials.googleapis.com",),
+        ),
+        (
+            TransportError(f"Error calling the IAM signBlob API: {refusal(404, 'Not found')!r}"),
+            ("the service account a@b does not exist",),
+        ),
+        (
+            TransportError(f"Error calling the IAM signBlob API: {refusal(429, 'Quota')!r}"),
+            ("quota for signBlob",),
+        ),
+        (TransportError("exhausted signBlob endpoint retries"), ("IAM can't be reached (exhausted",)),
+        (
+            TransportError("HTTPSConnectionPool(host='x', port=443): Max retries: Connection refused)"),
+            ("IAM can't be reached (Connection refused)",),
+        ),
+        (RefreshError("invalid_grant: the key was deleted"), ("a@b were refused", "the key was deleted")),
+        (DefaultCredentialsError("there is nobody"), ("there is nobody",)),
+    ],
+)
+def test_a_failure_to_sign_says_what_to_change(error: Exception, words: tuple[str, ...]) -> None:
+    told = unsignable(KEY, "a@b", error)
+    assert isinstance(told, SigningUnavailable)
+    assert told.message.startswith(f"could not sign a link to {KEY}: ")
+    for word in words:
+        assert word in told.message
+    assert "\\" not in told.message
+    assert "\n" not in told.message

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from clipping.clock import ManualClock
-from clipping.errors import Expired, Forbidden, StoreUnavailable
+from clipping.errors import Expired, Forbidden, SigningUnavailable
 from clipping.store.links import LinkSigner, load_or_create_secret
 from clipping.store.local import LocalStore
 
@@ -74,8 +74,8 @@ def test_a_forged_link_is_forbidden_and_not_expired(tmp_path: Path) -> None:
         store.verify_signature(key, expires - 1, name, signature, NOW + timedelta(days=1))
 
 
-def test_words_can_not_move_from_one_field_to_the_next() -> None:
-    signer = LinkSigner(b"k" * 32, "http://x")
+def test_words_can_not_move_from_one_field_to_the_next(tmp_path: Path) -> None:
+    signer = LinkSigner(tmp_path / "signing.key", "http://x")
     signatures = [
         _parts(signer.url("a", filename=name, expires=expires))[3]
         for name, expires in (("b", 12), ("2\nb", 1), ("b%0A", 12), ("b\n", 12))
@@ -91,8 +91,18 @@ def test_links_outlive_a_restart_and_die_with_the_key(tmp_path: Path) -> None:
         _store(tmp_path).verify_signature(*parts, NOW)
 
 
+def test_a_key_that_is_replaced_while_stores_are_open_holds_for_all_of_them_at_once(tmp_path: Path) -> None:
+    agent, api = _store(tmp_path), _store(tmp_path)
+    old = _parts(agent.sign(KEY, filename="h.mp4", seconds=60).url)
+    (tmp_path / "signing.key").unlink()
+    new = _parts(agent.sign(KEY, filename="h.mp4", seconds=60).url)
+    api.verify_signature(*new, NOW)
+    with pytest.raises(Forbidden):
+        api.verify_signature(*old, NOW)
+
+
 def test_the_key_is_for_its_owner_only(tmp_path: Path) -> None:
-    _store(tmp_path)
+    _store(tmp_path).sign(KEY, filename="h.mp4", seconds=60)
     path = tmp_path / "signing.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [found.name for found in tmp_path.glob("signing.key*")] == ["signing.key"]
@@ -115,5 +125,15 @@ def test_all_who_create_the_key_at_once_have_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["", "zz", "00ff"])
 def test_a_damaged_key_is_never_used(tmp_path: Path, damage: str) -> None:
     (tmp_path / "signing.key").write_text(damage)
-    with pytest.raises(StoreUnavailable, match=r"signing\.key is damaged"):
-        _store(tmp_path)
+    store = _store(tmp_path)
+    with pytest.raises(SigningUnavailable, match=r"signing\.key is damaged"):
+        store.sign(KEY, filename="h.mp4", seconds=60)
+    with pytest.raises(SigningUnavailable, match=r"signing\.key is damaged"):
+        store.verify_signature(KEY, 1, "h.mp4", "", NOW)
+
+
+def test_a_key_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    (tmp_path / "signing.key").mkdir()  # permissions would not stop root
+    with pytest.raises(SigningUnavailable, match=r"signing\.key, can't be read .* \(Is a directory\)"):
+        store.sign(KEY, filename="h.mp4", seconds=60)

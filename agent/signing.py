@@ -1,0 +1,124 @@
+"""Whether this agent can deliver: a clip without a link is of no use to its caller."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from pathlib import Path
+
+from clipping.clock import Clock
+from clipping.cluster import doctor_key, signing_key
+from clipping.errors import SigningUnavailable, StoreUnavailable, VersionMismatch
+from clipping.store.local import LocalStore
+from clipping.store.port import Store
+from clipping.store.signing import Fetched, fetch, host_of, sign_and_verify
+
+CONTENT = b"{}"
+CLOCK_HINT = "check the account's access to the bucket and this machine's clock"
+
+
+class SigningCheck:
+    """Signs a link to a small object of this agent's own, and fetches it. For a `Probe`.
+
+    The object is written once. A local store verifies its links by itself: they are served by the API, which
+    may be down without any fault of the agent's.
+    """
+
+    def __init__(self, store: Store, cluster: str, agent_id: str, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._key = signing_key(cluster, agent_id)
+        self._written = False
+
+    @property
+    def local(self) -> bool:
+        """Whether a look costs no network call."""
+        return isinstance(self._store, LocalStore)
+
+    def look(self) -> str:
+        """A few words of what was tried. Raises `SigningUnavailable`, which names its code."""
+        try:
+            return self._try()
+        except SigningUnavailable as error:
+            raise SigningUnavailable(f"{error.code}: {error.message}") from None
+
+    def _try(self) -> str:
+        if self.local:
+            sign_and_verify(self._store, self._key, self._clock)
+            return "signed and verified a link"
+        try:
+            self._write()
+        except StoreUnavailable:
+            # The store's own trouble shows elsewhere; whether links can be signed is still to be known.
+            sign_and_verify(self._store, self._key, self._clock)
+            return "signed a link; not fetched, as its object could not be written"
+        url = sign_and_verify(self._store, self._key, self._clock)
+        found = fetch(url, CONTENT)
+        if found.state == "missing":
+            self._written = False  # a lifecycle rule, perhaps: it is written again for the next look
+        return remote_verdict(found, url)
+
+    def _write(self) -> None:
+        if self._written:
+            return
+        try:
+            self._store.replace(self._key, CONTENT, expected=None)
+        except VersionMismatch:
+            pass  # it is there since an earlier start
+        self._written = True
+
+
+def remote_verdict(found: Fetched, url: str) -> str:
+    """What fetching a link to a bucket says of signing. Pure. Raises `SigningUnavailable`."""
+    match found.state:
+        case "good":
+            return "signed a link and fetched it"
+        case "refused":
+            raise SigningUnavailable(f"{found.detail}; {CLOCK_HINT}")
+        case "missing":
+            return "signed a link; not fetched, as its object was deleted"
+        case "unreachable":
+            return f"signed a link; not fetched, as {host_of(url)} can't be reached ({found.detail})"
+
+
+def local_verdict(found: Fetched, url: str) -> str:
+    """What fetching a link to the API says of signing. Pure. Raises `SigningUnavailable`."""
+    host = host_of(url)
+    match found.state:
+        case "good":
+            return f"signed a link and fetched it from {host}"
+        case "unreachable":
+            return (
+                f"signed and verified a link; {host} (api.public_url) does not answer now ({found.detail}): "
+                "links work while the API runs there"
+            )
+        case _:
+            raise SigningUnavailable(
+                f"signed and verified a link, but {host} (api.public_url) does not serve it: {found.detail}; "
+                "point api.public_url to the API of this store, and give both the same storage.path"
+            )
+
+
+def try_once(store: Store, cluster: str, agent_id: str, clock: Clock) -> str:
+    """Write an object, sign a link to it, fetch that and remove the object. For `doctor`.
+
+    Raises `SigningUnavailable`, and `StoreUnavailable` when no object can be written.
+    """
+    content = secrets.token_hex(16).encode()
+    key = doctor_key(cluster, f"{agent_id}-{secrets.token_hex(4)}")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "object"
+        source.write_bytes(content)
+        store.create(key, source, content_type="application/octet-stream", metadata={})
+    try:
+        url = sign_and_verify(store, key, clock)
+        verdict = local_verdict if isinstance(store, LocalStore) else remote_verdict
+        return verdict(fetch(url, content), url)
+    finally:
+        _remove(store, key)
+
+
+def _remove(store: Store, key: str) -> None:
+    try:
+        store.delete(key)
+    except StoreUnavailable:
+        pass  # it is small, and below a folder that nothing reads

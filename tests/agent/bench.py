@@ -1,0 +1,138 @@
+"""One clip's steps with all their real parts, in the test's own process."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from google.api_core.exceptions import DeadlineExceeded
+from google.cloud.pubsub_v1 import SubscriberClient
+
+from agent.cancels import Cancels
+from agent.cutting import Engine
+from agent.delivery import Courier
+from agent.inflight import InFlight, Work
+from agent.job import Job
+from agent.mounts import MountMemory
+from agent.progress import ProgressReporter
+from agent.settings import Settings
+from agent.spool import Spool
+from clipping.bus.connection import subscriber_client
+from clipping.bus.provision import provision
+from clipping.bus.publisher import Publisher
+from clipping.bus.topology import topology
+from clipping.clock import ManualClock, SystemClock
+from clipping.config import validate
+from clipping.ids import new_request_id
+from clipping.messages import CompletionMessage, RequestMessage, parse_clip_request
+from clipping.store.local import LocalStore
+from health.guard import Guard
+from tests.support.media import Recording, make
+from tests.support.waiting import eventually
+
+DEADLINE = 20.0
+EPOCH = 7
+
+
+class RunsOut(ManualClock):
+    """Stands still for so many looks at the lease; at the next one the lease is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: float = math.inf
+
+    def monotonic(self) -> float:
+        self.looks -= 1
+        if self.looks < 0:
+            self.advance(DEADLINE)
+        return super().monotonic()
+
+
+class Bench:
+    """One clip's steps with all their real parts, under a lease whose clock the test holds."""
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
+        (folder / "nas").mkdir()
+        shutil.copy(make(Recording(seconds=60)), folder / "nas" / "night.mp4")
+        self.recording = folder / "nas" / "night.mp4"
+        project = f"test-{secrets.token_hex(6)}"
+        config = validate(
+            {"agent": {"nas_roots": [{"path": str(folder / "nas")}]}, "pubsub": {"project": project}}
+        )
+        provision(project, topology(config))
+        self._spool = Spool(folder / "state", min_free_bytes=0)
+        self.store = LocalStore(folder / "store", public_url="http://127.0.0.1")
+        self._publisher = Publisher(project, timeout_seconds=20)
+        self._path = f"projects/{project}/subscriptions/clipping-api-complete"
+        self._subscriber: SubscriberClient = subscriber_client()
+        self.clock = RunsOut()
+        self.guard = Guard(self.clock, DEADLINE)
+        self.guard.renewed(EPOCH, self.clock.monotonic())
+        self._folder = folder
+        self.job = Job(
+            settings=Settings(config, lambda: config),
+            clock=SystemClock(),
+            engine=engine,
+            spool=self._spool,
+            mounts=MountMemory(),
+            courier=Courier(self.store, agent_id="nas-1", signed_url_seconds=60),
+            cancels=Cancels(self.store, InFlight()),
+            publisher=self._publisher,
+            progress=ProgressReporter(self._publisher, config.pubsub.progress_topic, SystemClock()),
+            guard=self.guard,
+        )
+
+    def cutting(self) -> bool:
+        return any((self._folder / "state" / "spool").rglob("*.part*"))
+
+    def message(self, **fields: object) -> RequestMessage:
+        now = datetime.now(UTC)
+        body = {"hand_id": "h", "nas_video_path": str(self.recording), "start_seconds": 1, "end_seconds": 3}
+        request = parse_clip_request({**body, **fields}, max_clip_seconds=600)
+        return RequestMessage.of(request, request_id=new_request_id(now), owner="t", requested_at=now)
+
+    def published(self) -> list[CompletionMessage]:
+        try:
+            answer = self._subscriber.pull(subscription=self._path, max_messages=10, timeout=1, retry=None)
+        except DeadlineExceeded:
+            return []
+        return [CompletionMessage.from_json(one.message.data) for one in answer.received_messages]
+
+    def clips(self) -> list[str]:
+        return [info.key for info in self.store.list("clips/").objects]
+
+    def break_signing(self) -> None:
+        """The store takes clips, and no link can be signed."""
+        (self._folder / "store" / "signing.key").write_text("damaged")
+
+    def mend_signing(self) -> None:
+        (self._folder / "store" / "signing.key").unlink()
+
+    @contextmanager
+    def when_uploaded(self, act: Callable[[], None]) -> Iterator[None]:
+        """Call `act` once a clip is in the store."""
+
+        def wait() -> None:
+            eventually(self.clips, "the upload")
+            act()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        yield
+        thread.join(90)
+
+    def run_until_uploaded(self, message: RequestMessage, work: Work) -> CompletionMessage:
+        """Run, and ask for the clip back once it is in the store."""
+        with self.when_uploaded(work.give_back):
+            return self.job.run(message, work, attempt=1)
+
+    def close(self) -> None:
+        self._publisher.close()
+        self._subscriber.transport.close()
+        self._spool.close()
