@@ -111,6 +111,23 @@ class Cluster:
         assert line, f"the API did not start: {self._api_log.read_text()[-3000:]}"
         self.url = str(json.loads(line)["url"])
 
+    @property
+    def api_pid(self) -> int:
+        """The API's process, or the last one that there was."""
+        assert self._api is not None, "the API was not started"
+        return self._api.pid
+
+    def reap_api(self) -> int:
+        """The exit code of an API that has ended."""
+        assert self._api is not None
+        assert self._api.stdout is not None
+        self._api.stdout.close()
+        return self._api.wait(30)
+
+    def client_key(self, *, admin: bool = False) -> str:
+        """The bearer key of a caller."""
+        return self._keys.admin if admin else self._keys.client
+
     def _start_agents(self) -> None:
         """The others when the first one leads."""
         first = self.nodes[0]

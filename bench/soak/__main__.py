@@ -1,0 +1,241 @@
+"""The command line of the soak."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.soak import __doc__ as about
+from bench.soak.faults import Breaker
+from bench.soak.judge import (
+    Violation,
+    highest_first,
+    judge_case,
+    judge_epochs,
+    judge_leaders,
+    judge_versions,
+)
+from bench.soak.load import Load
+from bench.soak.recordings import prepare
+from bench.soak.stack import Stack
+from bench.soak.watch import Watch
+from tests.support.cluster import MARK
+from tests.support.procs import descendants_of, with_variable
+
+_INSIDE = "CLIPPING_SOAK_INSIDE"
+_CAPBSET_DROP, _DAC_OVERRIDE, _DAC_READ_SEARCH = 24, 1, 2
+LEFTOVER_SECONDS = 150.0
+RESTART_SECONDS = 70.0
+"""What a dead process was writing is removed when a store is opened, but not within the first minute."""
+LOG_LINES = 12
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _options(argv)
+    if os.geteuid() == 0 and _INSIDE not in os.environ:
+        # The disks that are mounted here, and whatever hangs there, go with the last process.
+        command = ["unshare", "--mount", sys.executable, "-m", "bench.soak", *(argv or sys.argv[1:])]
+        os.execvpe(command[0], command, {**os.environ, _INSIDE: "1"})
+    if os.geteuid() == 0:
+        for capability in (
+            _DAC_OVERRIDE,
+            _DAC_READ_SEARCH,
+        ):  # or no file is unreadable to what is started here
+            ctypes.CDLL(None).prctl(_CAPBSET_DROP, capability, 0, 0, 0)
+    folder = Path(tempfile.mkdtemp(prefix="clipping-soak-", dir=options.folder))
+    clean = False
+    try:
+        clean = Soak(folder, options).run()
+    finally:
+        if clean:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 0 if clean else 1
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.soak", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=30.0, help="of load and faults (default: %(default)s)"
+    )
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between two faults")
+    parser.add_argument("--rate", type=float, default=1.0, help="requests a second")
+    parser.add_argument("--most-open", type=int, default=60, help="hold back while so many requests are open")
+    parser.add_argument("--seed", type=int, default=1, help="decides on the requests and on the faults")
+    parser.add_argument("--settle", type=float, default=600.0, help="seconds to wait for the last requests")
+    parser.add_argument("--folder", type=Path, help="where the data goes; kept when something was wrong")
+    return parser.parse_args(argv)
+
+
+class Soak:
+    """One run."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
+        self._folder, self._options = folder, options
+        self._began = time.monotonic()
+
+    def run(self) -> bool:
+        """Whether everything was as it has to be."""
+        options = self._options
+        stack = Stack(self._folder, prepare(self._folder), disks=os.geteuid() == 0)
+        violations: list[Violation] = []
+        try:
+            watch = Watch(stack.agents, stack.cluster.store)
+            load = Load(stack, random.Random(options.seed), rate=options.rate, most_open=options.most_open)
+            breaker = Breaker(stack, random.Random(options.seed + 1), self._log)
+            self._log(f"data in {self._folder}")
+            self._break(breaker, load, stack)
+            self._log("no more requests and faults")
+            load.stop()
+            self._settle(load, stack)
+            self._log("checking what came of them")
+            load.check_again()
+            load.download_all()
+            load.close()
+            watch.list_clips()
+            self._count(stack, load, watch)
+            violations += load.violations
+            violations += [one for case in load.cases.values() for one in judge_case(case)]
+            violations += _leftovers(stack)
+            watch.close()
+            violations += judge_leaders(highest_first(watch.leading))
+            violations += judge_epochs(watch.epochs) + judge_versions(watch.versions)
+        finally:
+            stack.close()
+        violations += _survivors(stack)
+        self._report(stack, load, watch, breaker, violations)
+        return not violations
+
+    def _log(self, text: str) -> None:
+        print(f"{time.monotonic() - self._began:7.1f} s  {text}", flush=True)
+
+    def _break(self, breaker: Breaker, load: Load, stack: Stack) -> None:
+        end = time.monotonic() + 60.0 * self._options.minutes
+        due = time.monotonic() + self._options.every
+        try:
+            while time.monotonic() < end:
+                breaker.heal()
+                if time.monotonic() >= due:
+                    due += self._options.every
+                    breaker.strike()
+                    stack.cluster.witness.completions()  # so that the subscription does not fill up
+                    self._log(f"    {len(load.cases)} requests, {len(load.open())} open")
+                time.sleep(0.2)
+        finally:
+            breaker.heal(everything=True)
+
+    def _settle(self, load: Load, stack: Stack) -> None:
+        end = time.monotonic() + self._options.settle
+        while load.open() and time.monotonic() < end:
+            self._log(f"    {len(load.open())} of {len(load.cases)} requests are open")
+            time.sleep(5.0)
+            stack.cluster.witness.completions()
+
+    def _count(self, stack: Stack, load: Load, watch: Watch) -> None:
+        """What the queue and the store know of each request."""
+        objects: Counter[str] = Counter()
+        for key in watch.versions:
+            objects[Path(key).name.partition(".")[0]] += 1
+        published = stack.cluster.witness.completions()
+        for case in load.cases.values():
+            case.objects = objects[case.request_id]
+        for (request_id, status), count in published.items():
+            if request_id in load.cases:
+                load.cases[request_id].published[status] += count
+
+    def _report(
+        self, stack: Stack, load: Load, watch: Watch, breaker: Breaker, violations: list[Violation]
+    ) -> None:
+        cases = list(load.cases.values())
+        print("\nkind                   accepted  ends")
+        for kind in sorted({case.kind for case in cases}):
+            ends = Counter(case.ends[-1] if case.ends else "open" for case in cases if case.kind == kind)
+            told = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+            print(f"{kind:<22} {sum(ends.values()):>8}  {told}")
+        print("\nfault                    times")
+        for name, times in sorted(breaker.done.items()):
+            print(f"{name:<24} {times:>5}")
+        attempts = sorted(case.attempt for case in cases)
+        duplicates = sum(sum(case.published.values()) > 1 for case in cases)
+        led = watch.led_seconds / (watch.leading[-1].answered - watch.leading[0].asked)
+        print(f"\nrestarts: {', '.join(f'{name} ({times})' for name, times in stack.exits.most_common())}")
+        print(
+            f"{len(cases)} requests accepted, {load.sent['invalid']} invalid ones refused, "
+            f"{sum(load.unsent.values())} not answered, {load.held_back} held back; "
+            f"{sum(breaker.done.values())} faults, {breaker.skipped} skipped; "
+            f"{len(watch.epochs)} epochs; most attempts of a request: {attempts[-1] if attempts else 0}; "
+            f"{duplicates} completions published more than once; "
+            f"an agent led {led:.0%} of the time"
+        )
+        for violation in violations:
+            print(f"VIOLATION {violation}")
+        logs = _lines_about(self._folder, violations)
+        if violations:
+            (self._folder / "violations.log").write_text(logs)
+            print(f"logs about them: {self._folder}/violations.log")
+        print(f"{len(violations)} violations", flush=True)
+
+
+def _leftovers(stack: Stack) -> list[Violation]:
+    """What is still in the spools and in the store's temporary folder, and processes without an owner, once
+    there was time to clean up."""
+    found: list[Violation] = []
+    began, restarted = time.monotonic(), False
+    while time.monotonic() - began < LEFTOVER_SECONDS:
+        spools = [path for node in stack.agents for path in node.state_dir.glob("spool/*")]
+        temporary = list((stack.data / "store" / "tmp").iterdir())
+        owned = {os.getpid(), *descendants_of(os.getpid())}
+        stray = [
+            f"{pid} {command}"
+            for pid, command in with_variable(MARK, stack.cluster.token).items()
+            if pid not in owned
+        ]
+        found = [Violation("left behind", str(path)) for path in [*spools, *temporary]]
+        found += [Violation("orphan", process) for process in stray]
+        if not found:
+            break
+        if not restarted and time.monotonic() - began > RESTART_SECONDS:
+            restarted = True
+            for node in stack.agents:
+                node.signal(signal.SIGTERM)
+        time.sleep(1.0)
+    return found
+
+
+def _survivors(stack: Stack) -> list[Violation]:
+    """Processes that outlive the stack."""
+    end = time.monotonic() + 30.0
+    while (left := with_variable(MARK, stack.cluster.token)) and time.monotonic() < end:
+        time.sleep(0.5)
+    return [Violation("orphan", f"{pid} {command}") for pid, command in left.items()]
+
+
+def _lines_about(folder: Path, violations: list[Violation]) -> str:
+    """What the logs say about the requests among `violations`."""
+    texts = {
+        path.name: path.read_text(errors="replace").splitlines() for path in sorted(folder.glob("*.log"))
+    }
+    found = []
+    for request_id in sorted(
+        {word for one in violations for word in one.what.split() if word.startswith("clip-")}
+    ):
+        found.append(f"\n{request_id}")
+        for name, lines in texts.items():
+            about = [line for line in lines if request_id in line]
+            found += [f"  {name}: {line}" for line in about[:LOG_LINES] + about[LOG_LINES:][-LOG_LINES:]]
+    return "\n".join(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
