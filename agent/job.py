@@ -23,9 +23,11 @@ from agent.delivery import Courier, Delivered
 from agent.inflight import Work
 from agent.mounts import MountMemory
 from agent.progress import ProgressReporter
+from agent.reporting import AttemptReporter, Identity
 from agent.settings import Settings
 from agent.sources import resolve
 from agent.spool import Spool
+from clipping.bus.backoff import redelivery_seconds
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
 from clipping.errors import (
@@ -38,7 +40,7 @@ from clipping.errors import (
     TransientError,
 )
 from clipping.log import get_logger
-from clipping.messages import CompletionMessage, ErrorInfo, ProgressMessage, RequestMessage, Stage
+from clipping.messages import CompletionMessage, ErrorInfo, RequestMessage
 from clipping.store.port import ObjectInfo
 from clipping.timecode import exact
 from health.guard import Permit
@@ -50,14 +52,6 @@ T = TypeVar("T")
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Waits between the tries of an upload or a publish, before the message is given back for a later attempt.
 Giving it back at once would use up its attempts during an outage of minutes."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who works, and under which lease (0: there is none)."""
-
-    agent_id: str
-    epoch: int
 
 
 @dataclass(frozen=True)
@@ -87,9 +81,27 @@ class Job:
         `Cancelled` when the work was stopped to be given back; nothing is published then. Everything else
         ends in a published completion.
         """
+        report = AttemptReporter(self.progress, self.clock, lambda: self.identity, message, work, attempt)
+        try:
+            return self._run(message, work, attempt, report)
+        except LeaseLost:
+            raise
+        except TransientError as error:
+            policy = self.settings.current.pubsub
+            report.ended(
+                error,
+                redelivery_seconds(
+                    attempt, minimum=policy.retry_min_seconds, maximum=policy.retry_max_seconds
+                ),
+            )
+            raise
+
+    def _run(
+        self, message: RequestMessage, work: Work, attempt: int, report: AttemptReporter
+    ) -> CompletionMessage:
         started, begun = self.clock.now(), self.clock.monotonic()
         try:
-            delivered = self._deliver(message, work, attempt)
+            delivered = self._deliver(message, work, report)
         except LeaseLost:
             raise
         except Cancelled:
@@ -100,12 +112,15 @@ class Job:
             completion = self._failure(message, attempt, error)
         except TransientError as error:
             allowed = attempts_allowed(error, self.settings.current.pubsub.max_delivery_attempts)
-            if work.stop.is_set() or attempt < allowed:
+            if work.stop.is_set() or (attempt < allowed and not work.cancelled):
                 raise
-            completion = self._failure(message, attempt, error)
+            if work.cancelled:  # while it waited to be tried again
+                completion = unfinished(message, self.identity, attempt, self.clock.now(), "cancelled")
+            else:
+                completion = self._failure(message, attempt, error)
         else:
             completion = self._success(message, attempt, delivered, self.clock.monotonic() - begun)
-        self._publish(completion, work)
+        self._publish(completion, work, report)
         log.info(
             "clip." + completion.status,
             request_id=message.request_id,
@@ -119,25 +134,31 @@ class Job:
         )
         return completion
 
-    def _deliver(self, message: RequestMessage, work: Work, attempt: int) -> Delivered:
+    def _deliver(self, message: RequestMessage, work: Work, report: AttemptReporter) -> Delivered:
         self.guard.check()
-        found = self._retried(lambda: self.courier.find(message), work.stop)
+        found = self._retried(lambda: self.courier.find(message), work.stop, report)
         if found is not None:
-            delivered = self._retried(lambda: self.courier.link(found, message), work.halt)
+            delivered = self._linked(found, message, work, report)
             log.info("clip.adopted", request_id=message.request_id, uri=delivered.uri)
             return delivered
-        if self._retried(lambda: self.cancels.asked(message.request_id), work.stop):
+        if self._retried(lambda: self.cancels.asked(message.request_id), work.stop, report):
             work.cancel()
             raise Cancelled("The clip was cancelled before it was cut.")
-        report = self._reporter(message, work, attempt)
-        report("probing", 0.0)
+        report.stage("probing", 0.0)
         roots = self.settings.current.agent.nas_roots
         source = resolve(message.nas_video_path, roots, mounts=self.mounts)
         with self.spool.folder(message.request_id) as folder:
-            clip = self.engine.cut(cut_spec(message, source), folder, progress=report, cancelled=work.halt)
-            report("uploading", 100.0)
-            info = self._retried(lambda: self._upload(clip, message, work), work.halt)
-        return self._retried(lambda: self.courier.link(info, message), work.halt)
+            clip = self.engine.cut(
+                cut_spec(message, source), folder, progress=report.stage, cancelled=work.halt
+            )
+            report.stage("uploading", 100.0)
+            info = self._retried(lambda: self._upload(clip, message, work), work.halt, report)
+        return self._linked(info, message, work, report)
+
+    def _linked(
+        self, info: ObjectInfo, message: RequestMessage, work: Work, report: AttemptReporter
+    ) -> Delivered:
+        return self._retried(lambda: self.courier.link(info, message), work.halt, report)
 
     def _upload(self, clip: Clip, message: RequestMessage, work: Work) -> ObjectInfo:
         if work.halt.is_set():
@@ -145,29 +166,7 @@ class Job:
         self.guard.check()
         return self.courier.upload(clip, message, epoch=self.guard.epoch)
 
-    def _reporter(self, message: RequestMessage, work: Work, attempt: int) -> Callable[[Stage, float], None]:
-        seq = 0
-
-        def report(stage: Stage, percent: float) -> None:
-            nonlocal seq
-            seq += 1
-            work.stage, work.progress_percent, work.at = stage, percent, self.clock.monotonic()
-            identity = self.identity
-            self.progress.report(
-                ProgressMessage(
-                    request_id=message.request_id,
-                    stage=stage,
-                    progress_percent=round(percent, 1),
-                    agent_id=identity.agent_id,
-                    epoch=identity.epoch,
-                    attempt=attempt,
-                    seq=seq,
-                )
-            )
-
-        return report
-
-    def _publish(self, completion: CompletionMessage, work: Work) -> None:
+    def _publish(self, completion: CompletionMessage, work: Work, report: AttemptReporter) -> None:
         # A late "cutting 80 %" behind the completion would be ignored, but it need not be sent at all.
         self.progress.forget(completion.request_id)
         attributes = {"request_id": completion.request_id, "status": completion.status}
@@ -177,16 +176,17 @@ class Job:
             self.guard.check()
             return self.publisher.publish(topic, completion.to_json(), attributes)
 
-        self._retried(publish, work.stop)
+        self._retried(publish, work.stop, report)
 
-    def _retried(self, call: Callable[[], T], stop: threading.Event) -> T:
+    def _retried(self, call: Callable[[], T], stop: threading.Event, report: AttemptReporter) -> T:
         for wait in RETRY_SECONDS:
             try:
                 return call()
             except (StoreUnavailable, SigningUnavailable, BusUnavailable) as error:
                 log.warning("clip.retry", code=error.code, error=error.message, wait=wait)
-                if stop.wait(wait):
-                    raise
+                with report.waiting(error, wait):
+                    if stop.wait(wait):
+                        raise
         return call()
 
     def _success(

@@ -1,7 +1,8 @@
 """Tells the API how a clip goes, without ever making the clip wait.
 
 One thread publishes the newest state of each clip in hand: at most one message a second and clip, and one at
-each change of stage. What can't be published is dropped: the next one says more.
+each change of stage. What can't be published is dropped: the next one says more. Only that a clip has to wait
+is published again, as nothing may follow it for minutes.
 """
 
 from __future__ import annotations
@@ -82,6 +83,14 @@ class ProgressReporter:
                 )
             except BusUnavailable as error:
                 log.debug("progress.dropped", request_id=message.request_id, reason=error.message)
+                if message.stage == "retrying":
+                    self._keep(message)
+
+    def _keep(self, message: ProgressMessage) -> None:
+        """Publish it later, unless there is a newer one or the clip was settled meanwhile."""
+        with self._wake:
+            if message.request_id in self._sent:
+                self._newest.setdefault(message.request_id, message)
 
     def _due(self) -> ProgressMessage | None:
         now = self._clock.monotonic()

@@ -54,7 +54,8 @@ def build_services(config: Config) -> Services:
     pool = config.api.database_pool or config.api.threads + SLOTS * len(KINDS) + _OWN_THREADS
     database = Database(config.api.database_url, connections=pool)
     publisher = Publisher(config.pubsub.project, timeout_seconds=config.pubsub.publish_timeout_seconds)
-    intake = Intake(database, clock)
+    measures = Metrics(database, clock)
+    intake = Intake(database, clock, on_retry=measures.retried)
     dispatcher = Dispatcher(database, publisher, config.pubsub.requests_topic, clock)
     store = open_store(config)
     push = config.api.push
@@ -65,7 +66,6 @@ def build_services(config: Config) -> Services:
     )
     failovers = Failovers(database, coordination, clock, cluster=config.agent.cluster, ha=config.ha)
     sweeper = Sweeper(config, database=database, dispatcher=dispatcher, store=store, clock=clock)
-    measures = Metrics(database, clock)
     streams = config.api.event_streams
     return Services(
         config=config,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
@@ -14,7 +14,7 @@ from api.db.parked import park
 from clipping.clock import Clock
 from clipping.errors import InvalidRequest
 from clipping.log import get_logger
-from clipping.messages import REQUEST_ID, CompletionMessage, ProgressMessage, RequestMessage
+from clipping.messages import REQUEST_ID, CompletionMessage, LastError, ProgressMessage, RequestMessage
 
 Kind = Literal["complete", "progress", "dead-letter"]
 KINDS: tuple[Kind, ...] = ("complete", "progress", "dead-letter")
@@ -24,6 +24,7 @@ _ATTEMPTS = "CloudPubSubDeadLetterSourceDeliveryCount"
 _MAX_COUNT = 2**53
 _REQUEST_ID = re.compile(REQUEST_ID)
 _MAX_NAME = 64
+_MAX_ERROR_MESSAGE = 10_000
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _Told = TypeVar("_Told", CompletionMessage, ProgressMessage)
 
@@ -31,11 +32,14 @@ log = get_logger(__name__)
 
 
 class Intake:
-    """Applies messages. Safe to share between threads."""
+    """Applies messages. Safe to share between threads. `on_retry` gets the code of each error that is new."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, on_retry: Callable[[str], None] = lambda code: None
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._on_retry = on_retry
 
     def take(self, kind: Kind, message_id: str, data: bytes, attributes: Mapping[str, str]) -> None:
         """Apply one message; when this returns, it may be acknowledged.
@@ -73,6 +77,16 @@ class Intake:
                 clip.last_sign_at = now
             if after is not before:
                 clips.store_state(clip, before, after, now=now)
+        failure = after.last_failure
+        if failure is not None and failure is not before.last_failure:
+            self._on_retry(failure.error.code)
+            log.info(
+                "request.retrying",
+                request_id=message.request_id,
+                attempt=failure.attempt,
+                code=failure.error.code,
+                error=failure.error.message,
+            )
         if after.status != before.status:
             end = after.completion
             log.info(
@@ -129,6 +143,10 @@ def _bounded(message: _Told) -> _Told:
     moments: dict[str, datetime | None] = {}
     if isinstance(message, ProgressMessage):
         counts["seq"] = message.seq
+        moments["next_attempt_at"] = message.next_attempt_at
+        if message.last_error is not None:
+            _bound_error(message.last_error)
+            moments["last_error.at"] = message.last_error.at
     else:
         counts["file_size_bytes"] = message.file_size_bytes
         moments["completed_at"] = message.completed_at
@@ -140,3 +158,15 @@ def _bounded(message: _Told) -> _Told:
         if moment is not None and not _EARLIEST <= moment <= _LATEST:
             raise InvalidRequest(f"{name} is not of our time", field=name)
     return message
+
+
+def _bound_error(error: LastError) -> None:
+    if len(error.code) > _MAX_NAME or "\0" in error.code:
+        raise InvalidRequest(
+            f"last_error.code must be at most {_MAX_NAME} characters long", field="last_error.code"
+        )
+    if len(error.message) > _MAX_ERROR_MESSAGE:
+        raise InvalidRequest(
+            f"last_error.message must be at most {_MAX_ERROR_MESSAGE} characters long",
+            field="last_error.message",
+        )

@@ -20,12 +20,13 @@ from prometheus_client.registry import Collector
 from api.db import load
 from api.db.engine import Database
 from clipping.clock import Clock
-from clipping.errors import QueueUnavailable
+from clipping.errors import QueueUnavailable, TransientError
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable that prometheus_client looks for when it is imported."""
 FRESH_SECONDS = 5.0
 """How long an answer of the database serves: scrapes must not load it."""
+_CODES = frozenset(error.code for error in TransientError.__subclasses__())
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -48,6 +49,9 @@ class Metrics:
         self.streams = Gauge(
             "clipping_api_event_streams", "Open event streams.", registry=own, multiprocess_mode="livesum"
         )
+        self._retries = Counter(
+            "clipping_api_retries", "Errors after which agents try clips again.", ["code"], registry=own
+        )
         self._registry = own
         if os.environ.get(MULTIPROCESS_FOLDER):
             self._registry = CollectorRegistry()
@@ -57,6 +61,11 @@ class Metrics:
     def install(self, app: Flask) -> None:
         """Count the app's answers."""
         app.after_request(self._after)
+
+    def retried(self, code: str) -> None:
+        """An agent reported that it tries a clip again after this error."""
+        # A code that is not ours is one: whatever agents send must not fill the memory.
+        self._retries.labels(code if code in _CODES else "other").inc()
 
     def text(self) -> bytes:
         """Everything, in Prometheus's text format."""

@@ -10,13 +10,16 @@ outbox may publish a request twice. So:
 - Progress never moves a request that has ended. Of two progress messages the one of the higher epoch counts,
   then of the higher attempt, then of the higher `seq`; the percentage never goes back within an attempt.
 - A checkpoint is a thing in the store: it is true whoever tells of it, and the furthest one stands.
+- So is an error that an attempt met: the newest one (by epoch, attempt and `seq`) stands until the request
+  ends, also while the next attempt works. Whether the request waits, and until when, only the newest progress
+  message says: a `retrying` of an older epoch, attempt or `seq` changes neither stage nor `next_attempt_at`.
 - A message that was seen before changes nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from clipping.errors import Cancelled, Lost
@@ -25,6 +28,7 @@ from clipping.messages import (
     Checkpoint,
     CompletionMessage,
     ErrorInfo,
+    LastError,
     ProgressMessage,
     Stage,
     Status,
@@ -34,7 +38,19 @@ Told = CompletionMessage | ProgressMessage
 Verdict = Literal["leave", "cancel", "publish", "give up"]
 
 _CANCELLED = "the request was cancelled"
-_STAGES: tuple[Stage, ...] = ("waiting", "probing", "cutting", "verifying", "uploading")
+_STAGES: tuple[Stage, ...] = ("waiting", "probing", "cutting", "verifying", "uploading", "retrying")
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error that an attempt met, and where in the request's history."""
+
+    error: LastError
+    epoch: int
+    attempt: int
+    seq: int
+    agent_id: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,10 @@ class State:
     agent_id: str | None = None
     resumed_count: int = 0
     checkpoint: Checkpoint | None = None
+    last_failure: Failure | None = None
+    """The newest; None when there was none, or when the request has ended."""
+    next_attempt_at: datetime | None = None
+    """With stage `retrying` only."""
     completion: CompletionMessage | None = None
     """The message that ended it."""
 
@@ -78,7 +98,14 @@ def visible_change(before: State, after: State) -> bool:
 
 def published_again(state: State) -> State:
     """The state of a request whose message starts anew: its attempts are counted from one again."""
-    return State(epoch=state.epoch, resumed_count=state.resumed_count, checkpoint=state.checkpoint)
+    # The attempts that come now are newer than the failure, whatever their numbers.
+    known = replace(state.last_failure, attempt=0, seq=0) if state.last_failure else None
+    return State(
+        epoch=state.epoch,
+        resumed_count=state.resumed_count,
+        checkpoint=state.checkpoint,
+        last_failure=known,
+    )
 
 
 def after_silence(state: State, *, cancelled: bool, tries: int, tries_allowed: int) -> Verdict:
@@ -118,7 +145,7 @@ def _explained(message: CompletionMessage) -> CompletionMessage:
 def _progressed(state: State, message: ProgressMessage) -> State:
     if state.status in TERMINAL:
         return _resumed(state, message.checkpoint)
-    state = _checkpointed(state, message.checkpoint)
+    state = _failed(_checkpointed(state, message.checkpoint), message)
     if is_stale(state, message):
         return state
     percent = _clamped(message.progress_percent)
@@ -140,12 +167,35 @@ def _progressed(state: State, message: ProgressMessage) -> State:
         epoch=message.epoch,
         seq=message.seq,
         agent_id=message.agent_id,
+        next_attempt_at=_next_attempt_at(message),
     )
 
 
-def _rank(of: State | ProgressMessage) -> tuple[int, int, int, str, int]:
-    # Agent and stage break ties between two agents that work on the same request at the same time.
-    return of.epoch, of.attempt, of.seq, of.agent_id or "", _STAGES.index(of.stage or "waiting")
+def _rank(of: State | ProgressMessage) -> tuple[int, int, int, str, int, datetime]:
+    # Agent, stage and time break ties between two agents that work on the same request at the same time.
+    stage = _STAGES.index(of.stage or "waiting")
+    return of.epoch, of.attempt, of.seq, of.agent_id or "", stage, _next_attempt_at(of) or _NEVER
+
+
+def _next_attempt_at(of: State | ProgressMessage) -> datetime | None:
+    return of.next_attempt_at if of.stage == "retrying" else None
+
+
+def _failed(state: State, message: ProgressMessage) -> State:
+    if message.last_error is None:
+        return state
+    told = Failure(message.last_error, message.epoch, message.attempt, message.seq, message.agent_id)
+    known = state.last_failure
+    if known is not None and _recency(told) <= _recency(known):
+        return state
+    return replace(state, last_failure=told)
+
+
+def _recency(failure: Failure) -> tuple[int, int, int, str, datetime, str, str]:
+    # All behind `seq` only breaks ties. The time is another machine's.
+    error = failure.error
+    place = failure.epoch, failure.attempt, failure.seq, failure.agent_id
+    return *place, error.at, error.code, error.message
 
 
 def _checkpointed(state: State, told: Checkpoint | None) -> State:

@@ -11,7 +11,7 @@ from api.db.tables import Clip
 from api.quotas import ShortsUsedUp
 from clipping.clock import rfc3339
 from clipping.errors import RequestError
-from clipping.messages import CompletionMessage, ErrorInfo, Metadata, Mode, Report, Stage, Status
+from clipping.messages import CompletionMessage, ErrorInfo, LastError, Metadata, Mode, Report, Stage, Status
 
 Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]
 
@@ -92,6 +92,8 @@ class ClipStatus(View):
     stage: Stage | None = None
     progress_percent: float | None = None
     attempt: int | None = None
+    last_error: LastError | None = None
+    next_attempt_at: Time | None = None
     resumed_count: int
     output_gcs_path: str | None = None
     output_uri: str | None = None
@@ -124,6 +126,8 @@ class ClipStatus(View):
                 "stage": clip.stage,
                 "progress_percent": clip.progress_percent,
                 "attempt": clip.attempt or None,
+                "last_error": clip.last_error,
+                "next_attempt_at": clip.next_attempt_at,
                 "resumed_count": clip.resumed_count,
                 "agent_id": clip.agent_id,
                 "metadata": clip.spec["metadata"],

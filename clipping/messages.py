@@ -37,7 +37,7 @@ SCHEMA = 1
 Mode = Literal["copy", "smart", "encode"]
 Priority = Literal["high", "normal", "low"]
 Lane = Literal["interactive", "batch"]
-Stage = Literal["waiting", "probing", "cutting", "verifying", "uploading"]
+Stage = Literal["waiting", "probing", "cutting", "verifying", "uploading", "retrying"]
 Status = Literal["queued", "processing", "completed", "failed", "cancelled"]
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 
@@ -255,6 +255,13 @@ class ErrorInfo(_Message):
     message: str
 
 
+class LastError(ErrorInfo):
+    """Why a clip is tried again."""
+
+    at: Moment
+    """When it happened, by the agent's clock."""
+
+
 class CompletionMessage(_Message):
     """On `clipping-complete`, agents to API and whoever else listens."""
 
@@ -312,6 +319,11 @@ class ProgressMessage(_Message):
     """Grows within one attempt; a reader drops what is older than what it has."""
     checkpoint: Checkpoint | None = None
     """In every message after the first finished segment, and after a clip was resumed."""
+    last_error: LastError | None = None
+    """With stage `retrying`: what went wrong."""
+    next_attempt_at: Moment | None = None
+    """With stage `retrying`: when it is tried again. Exact within an attempt; for another attempt an estimate
+    from the subscription's retry policy, at the earliest."""
 
 
 def first_problem(error: ValidationError) -> InvalidRequest:

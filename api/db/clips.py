@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from api.db.tables import Clip, table_of
-from api.rules import State, visible_change
-from clipping.messages import Checkpoint, CompletionMessage, Lane, RequestMessage, Stage, Status
+from api.rules import Failure, State, visible_change
+from clipping.messages import (
+    Checkpoint,
+    CompletionMessage,
+    Lane,
+    LastError,
+    RequestMessage,
+    Stage,
+    Status,
+)
 
 _ENVELOPE = {"request_id", "owner", "requested_at", "schema_"}
+_PLACE = ("epoch", "attempt", "seq", "agent_id")
 
 
 def row_of(message: RequestMessage) -> Clip:
@@ -87,6 +96,8 @@ def state_of(clip: Clip) -> State:
         agent_id=clip.agent_id,
         resumed_count=clip.resumed_count,
         checkpoint=Checkpoint.model_validate(clip.checkpoint) if clip.checkpoint else None,
+        last_failure=_failure(clip.last_error) if clip.last_error else None,
+        next_attempt_at=clip.next_attempt_at,
         completion=CompletionMessage.model_validate_json(clip.completion) if clip.completion else None,
     )
 
@@ -102,9 +113,11 @@ def store_state(clip: Clip, before: State, after: State, *, now: datetime) -> No
         "seq",
         "agent_id",
         "resumed_count",
+        "next_attempt_at",
     ):
         setattr(clip, name, getattr(after, name))
     clip.checkpoint = after.checkpoint.model_dump(mode="json") if after.checkpoint else None
+    clip.last_error = _failure_fields(after.last_failure) if after.last_failure else None
     if visible_change(before, after):
         clip.revision += 1
     if after.status == "queued":
@@ -118,6 +131,17 @@ def store_state(clip: Clip, before: State, after: State, *, now: datetime) -> No
         clip.duration_seconds = end.duration_seconds
         clip.processing_time_seconds = end.processing_time_seconds
         clip.file_size_bytes = end.file_size_bytes
+
+
+def _failure(fields: Mapping[str, Any]) -> Failure:
+    place = {name: fields[name] for name in _PLACE}
+    return Failure(error=LastError.model_validate(fields), **place)
+
+
+def _failure_fields(failure: Failure) -> dict[str, Any]:
+    error, place = failure.error, {name: getattr(failure, name) for name in _PLACE}
+    # In full: rounded, the same message would seem to be newer than what it said before.
+    return {"code": error.code, "message": error.message, "at": error.at.isoformat(), **place}
 
 
 def lane_of(clip: Clip) -> Lane:

@@ -96,6 +96,11 @@ class Clip(Base):
     """How often an attempt went on where an earlier one had stopped, instead of at the beginning."""
     checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     """The last finished part of a long encode, as the agent tells it."""
+    last_error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    """The newest error that an attempt met, until the request ends: code, message, at; and epoch, attempt,
+    seq and agent_id of the message that reported it."""
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    """While the request waits to be tried again."""
 
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     last_sign_at: Mapped[datetime] = mapped_column(UtcTime)

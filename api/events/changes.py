@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, Self
 
 from api.db.tables import Clip
 from api.views import ClipStatus
 from clipping.messages import TERMINAL
 
-Name = Literal["status", "progress", "checkpoint", "resumed", "completed", "failed", "cancelled"]
+Name = Literal["status", "progress", "retrying", "checkpoint", "resumed", "completed", "failed", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Seen:
     stage: str | None
     progress_percent: float | None
     attempt: int
+    last_error: dict[str, Any] | None
+    next_attempt_at: datetime | None
     agent_id: str | None
     resumed_count: int
     checkpoint: dict[str, Any] | None
@@ -37,6 +40,8 @@ class Seen:
             stage=clip.stage,
             progress_percent=clip.progress_percent,
             attempt=clip.attempt,
+            last_error=clip.last_error,
+            next_attempt_at=clip.next_attempt_at,
             agent_id=clip.agent_id,
             resumed_count=clip.resumed_count,
             checkpoint=clip.checkpoint,
@@ -46,6 +51,11 @@ class Seen:
     @property
     def ended(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def retry(self) -> tuple[dict[str, Any] | None, datetime | None] | None:
+        """What it waits for after an error; None while it does not."""
+        return (self.last_error, self.next_attempt_at) if self.stage == "retrying" else None
 
 
 def changes(before: Seen | None, now: Seen) -> list[Name]:
@@ -63,7 +73,13 @@ def changes(before: Seen | None, now: Seen) -> list[Name]:
         told.append("resumed")
     if now.checkpoint is not None and now.checkpoint != before.checkpoint:
         told.append("checkpoint")
-    if (now.stage, now.progress_percent) != (before.stage, before.progress_percent) and "status" not in told:
+    if now.retry is not None:
+        if now.retry != before.retry:
+            told.append("retrying")
+    elif (now.stage, now.progress_percent) != (
+        before.stage,
+        before.progress_percent,
+    ) and "status" not in told:
         told.append("progress")
     return told or ["status"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from clipping.clock import rfc3339
-from clipping.messages import TERMINAL, ErrorInfo, Mode, Report, Stage, Status
+from clipping.messages import TERMINAL, ErrorInfo, LastError, Mode, Report, Stage, Status
 
 Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]
 
@@ -71,6 +71,10 @@ class ClipStatus(_Result):
     stage: Stage | None = None
     progress_percent: float | None = None
     attempt: int | None = None
+    last_error: LastError | None = None
+    """The newest error that an attempt met, until the clip ends."""
+    next_attempt_at: Time | None = None
+    """With stage `retrying`: when it is tried again; of another attempt an estimate."""
     resumed_count: int = 0
     output_gcs_path: str | None = None
     output_uri: str | None = None
@@ -108,7 +112,7 @@ class Event(_Result):
     event_id: str | None
     """Where a stream goes on after it."""
     kind: str
-    """`status`, `progress`, `checkpoint`, `resumed`, `completed`, `failed` or `cancelled`."""
+    """`status`, `progress`, `retrying`, `checkpoint`, `resumed`, `completed`, `failed` or `cancelled`."""
     data: dict[str, Any]
 
     @property

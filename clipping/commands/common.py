@@ -99,6 +99,16 @@ def ago(moment: datetime) -> str:
     return f"{seconds:.0f} s"
 
 
+def retry_words(clip: ClipStatus, now: datetime) -> str:
+    """Why a clip waits to be tried again, and for how long. Pure."""
+    code = f" after {clip.last_error.code}" if clip.last_error else ""
+    attempt = f" (attempt {clip.attempt})" if clip.attempt else ""
+    left = (clip.next_attempt_at - now).total_seconds() if clip.next_attempt_at else 0.0
+    # It is an estimate, or the clocks differ: a time that has passed is no news.
+    when = f"next try in {left:.0f} s" if left >= 1 else "next try soon"
+    return f"retrying{code}{attempt}, {when}"
+
+
 def outcome(clip: ClipStatus) -> str:
     """A request in one line."""
     match clip.status:
@@ -109,6 +119,8 @@ def outcome(clip: ClipStatus) -> str:
         case "failed":
             code = f"{clip.error.code}: " if clip.error else ""
             return f"failed: {code}{clip.error_message or 'it was not said why'}"
+        case "processing" if clip.stage == "retrying":
+            return f"processing: {retry_words(clip, datetime.now(UTC))}"
         case "processing":
             stage = clip.stage or "processing"
             return f"processing: {stage} {clip.progress_percent or 0:.0f} %"

@@ -82,6 +82,9 @@ def list_clips(arguments: argparse.Namespace) -> int:
 
 def _told(clip: ClipStatus) -> str:
     lines = [f"{clip.request_id}  {clip.hand_id}  {outcome(clip)}"]
+    if clip.last_error:
+        error = clip.last_error
+        lines.append(f"  last error, {ago(error.at)} ago: {error.code}: {error.message}")
     if clip.report:
         actual = clip.report.actual
         lines.append(f"  {clip.report.mode}, {actual.start:.3f} to {actual.end:.3f} s of the recording")

@@ -7,14 +7,25 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Protocol
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from clipping.cli import Command
 from clipping.client import Client, ClipStatus, Event, Unavailable
-from clipping.commands.common import a_number, add_connection, connect, note, outcome, say, say_json
+from clipping.commands.common import (
+    a_number,
+    add_connection,
+    connect,
+    note,
+    outcome,
+    retry_words,
+    say,
+    say_json,
+)
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
 
@@ -71,6 +82,16 @@ def tell(clip: ClipStatus) -> None:
         say(clip.download_url)
 
 
+def waiting(event: Event) -> ClipStatus | None:
+    """The clip, if it waits to be tried again. Of another service's events, which may lack fields, None."""
+    if event.data.get("stage") != "retrying":
+        return None
+    try:
+        return ClipStatus.model_validate(event.data)
+    except ValidationError:
+        return None
+
+
 class _Show(Protocol):
     def event(self, event: Event) -> None:
         """Show what has happened."""
@@ -83,15 +104,25 @@ class _Silent:
 
 
 class _Lines:
-    """A line for each change of status or stage."""
+    """A line for each change of status or stage, and for each error of an attempt that makes it wait."""
 
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
         self._last = ""
+        self._told: tuple[int | None, str, str] | None = None
+        """Attempt, code and message of the newest wait that was shown: one attempt may wait many times."""
 
     def event(self, event: Event) -> None:
         if event.final:
             return  # is told with more words
+        clip = waiting(event)
+        if clip is not None and clip.last_error is not None:
+            told = (clip.attempt, clip.last_error.code, clip.last_error.message)
+            if told != self._told:
+                words = retry_words(clip, datetime.now(UTC))
+                note(f"{self._request_id}: {words}: {clip.last_error.message}")
+                self._told, self._last = told, ""
+            return
         words = f"{event.data.get('status') or event.kind} {event.data.get('stage') or ''}".strip()
         if event.kind in ("checkpoint", "resumed"):
             words = f"{words} ({event.kind})"
@@ -107,6 +138,9 @@ class _Bar:
 
     def event(self, event: Event) -> None:
         stage = str(event.data.get("stage") or event.data.get("status") or event.kind)
+        clip = waiting(event)
+        if clip is not None:
+            stage = retry_words(clip, datetime.now(UTC))
         percent = event.data.get("progress_percent")
         done = 100.0 if event.kind == "completed" else percent
         self._progress.update(

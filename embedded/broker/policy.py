@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from clipping.bus.backoff import redelivery_seconds
+
 DEFAULT_RETENTION_SECONDS = 7 * 86400
 DEFAULT_MIN_BACKOFF_SECONDS = 10.0
 DEFAULT_MAX_BACKOFF_SECONDS = 600.0
@@ -33,8 +35,7 @@ class Policy:
         """How long a message waits after its delivery number `attempts` (1 is the first) failed."""
         if self.min_backoff is None:
             return 0.0
-        # 2**60 times any backoff is above any maximum; a higher power may not fit a float.
-        return min(self.max_backoff, self.min_backoff * 2.0 ** min(attempts - 1, 60))
+        return redelivery_seconds(attempts, minimum=self.min_backoff, maximum=self.max_backoff)
 
     def gives_up(self, attempts: int) -> bool:
         """Whether a message that failed this many times is a dead letter."""

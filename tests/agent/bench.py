@@ -30,7 +30,7 @@ from clipping.bus.topology import topology
 from clipping.clock import ManualClock, SystemClock
 from clipping.config import validate
 from clipping.ids import new_request_id
-from clipping.messages import CompletionMessage, RequestMessage, parse_clip_request
+from clipping.messages import CompletionMessage, ProgressMessage, RequestMessage, parse_clip_request
 from clipping.store.local import LocalStore
 from health.guard import Guard
 from tests.support.media import Recording, make
@@ -69,7 +69,11 @@ class Bench:
         self._spool = Spool(folder / "state", min_free_bytes=0)
         self.store = LocalStore(folder / "store", public_url="http://127.0.0.1")
         self._publisher = Publisher(project, timeout_seconds=20)
-        self._path = f"projects/{project}/subscriptions/clipping-api-complete"
+        self._path = f"projects/{project}/subscriptions/clipping-api-"
+        self.progress = ProgressReporter(self._publisher, config.pubsub.progress_topic, SystemClock())
+        self.progress.start()
+        self.told: list[ProgressMessage] = []
+        """What `progressed` has pulled so far."""
         self._subscriber: SubscriberClient = subscriber_client()
         self.clock = RunsOut()
         self.guard = Guard(self.clock, DEADLINE)
@@ -84,7 +88,7 @@ class Bench:
             courier=Courier(self.store, agent_id="nas-1", signed_url_seconds=60),
             cancels=Cancels(self.store, InFlight()),
             publisher=self._publisher,
-            progress=ProgressReporter(self._publisher, config.pubsub.progress_topic, SystemClock()),
+            progress=self.progress,
             guard=self.guard,
         )
 
@@ -98,11 +102,27 @@ class Bench:
         return RequestMessage.of(request, request_id=new_request_id(now), owner="t", requested_at=now)
 
     def published(self) -> list[CompletionMessage]:
+        return [CompletionMessage.from_json(data) for data in self._pull("complete")]
+
+    def progressed(self) -> list[ProgressMessage]:
+        """The progress messages published so far."""
+        self.told += [ProgressMessage.from_json(data) for data in self._pull("progress")]
+        return self.told
+
+    def waits(self) -> list[ProgressMessage]:
+        """Those that say that the clip waits."""
+        return [message for message in self.progressed() if message.stage == "retrying"]
+
+    def _pull(self, kind: str) -> list[bytes]:
+        path = self._path + kind
         try:
-            answer = self._subscriber.pull(subscription=self._path, max_messages=10, timeout=1, retry=None)
+            answer = self._subscriber.pull(subscription=path, max_messages=10, timeout=1, retry=None)
         except DeadlineExceeded:
             return []
-        return [CompletionMessage.from_json(one.message.data) for one in answer.received_messages]
+        ids = [one.ack_id for one in answer.received_messages]
+        if kind == "progress" and ids:
+            self._subscriber.acknowledge(subscription=path, ack_ids=ids, timeout=10)
+        return [bytes(one.message.data) for one in answer.received_messages]
 
     def clips(self) -> list[str]:
         return [info.key for info in self.store.list("clips/").objects]
@@ -133,6 +153,7 @@ class Bench:
             return self.job.run(message, work, attempt=1)
 
     def close(self) -> None:
+        self.progress.close()
         self._publisher.close()
         self._subscriber.transport.close()
         self._spool.close()

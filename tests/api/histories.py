@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipping.messages import CompletionMessage, ProgressMessage
-from tests.api.messages import completed, failed, progress
+from tests.api.messages import completed, failed, progress, retrying
 
 Message = CompletionMessage | ProgressMessage
 
@@ -75,6 +75,18 @@ def _deposed_and_done(named: dict[str, Any]) -> tuple[list[Message], dict[str, A
     return first + second, {"status": "completed"}
 
 
+def _tried_again(named: dict[str, Any]) -> tuple[list[Message], dict[str, Any]]:
+    """The first attempt waited twice and was given up, the second one waits."""
+    first = [*_steps(3, **named), retrying("NO_SPACE", **named, seq=4), retrying("NO_SPACE", **named, seq=5)]
+    second = [*_steps(2, **named, attempt=2), retrying("STORE_UNAVAILABLE", **named, attempt=2, seq=3)]
+    return first + second, {"status": "processing", "stage": "retrying", "attempt": 2}
+
+
+def _waited_and_done(named: dict[str, Any]) -> tuple[list[Message], dict[str, Any]]:
+    sent = [*_steps(2, **named), retrying(**named, seq=3), completed(**named, attempt=2)]
+    return sent, {"status": "completed", "last_error": None, "next_attempt_at": None}
+
+
 def _new_leader_at_work(named: dict[str, Any]) -> tuple[list[Message], dict[str, Any]]:
     first = _steps(3, **named, epoch=6, attempt=4)
     second = _steps(1, **named, epoch=7, attempt=1, agent_id="nas-2")
@@ -93,6 +105,8 @@ KINDS: tuple[Callable[[dict[str, Any]], tuple[list[Message], dict[str, Any]]], .
     _deposed_and_failed,
     _deposed_and_done,
     _new_leader_at_work,
+    _tried_again,
+    _waited_and_done,
 )
 
 

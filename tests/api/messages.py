@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clipping.messages import CompletionMessage, ProgressMessage
@@ -22,6 +22,13 @@ def progress(**over: Any) -> ProgressMessage:
         "seq": 1,
     }
     return ProgressMessage(**{**fields, **over})
+
+
+def retrying(code: str = "STORE_UNAVAILABLE", **over: Any) -> ProgressMessage:
+    error = {"code": code, "message": "the store can't be reached", "at": NOW}
+    return progress(
+        **{"stage": "retrying", "last_error": error, "next_attempt_at": NOW + timedelta(seconds=10), **over}
+    )
 
 
 def completed(**over: Any) -> CompletionMessage:

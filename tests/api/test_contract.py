@@ -56,6 +56,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "Error": views.ErrorBody,
     "ErrorDetail": views.ErrorDetail,
     "ErrorInfo": messages.ErrorInfo,
+    "LastError": messages.LastError,
     "Report": messages.Report,
     "Range": messages.Range,
     "VideoReport": messages.VideoReport,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from api.events.changes import Seen, changes, frames, last_event_id
 from api.events.stream import LINGER_SECONDS, MAX_PENDING_BYTES, Stream
+from tests.api.messages import NOW
 
 QUEUED = Seen(
     revision=1,
@@ -17,6 +19,8 @@ QUEUED = Seen(
     stage="waiting",
     progress_percent=0.0,
     attempt=0,
+    last_error=None,
+    next_attempt_at=None,
     agent_id=None,
     resumed_count=0,
     checkpoint=None,
@@ -31,6 +35,9 @@ WORKING = replace(
     attempt=1,
     agent_id="nas-1",
 )
+
+
+WAITING = replace(WORKING, revision=3, stage="retrying", last_error={"code": "NO_SPACE"}, next_attempt_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,15 @@ WORKING = replace(
             replace(WORKING, revision=9, progress_percent=50.0, checkpoint={"segments": 4}),
             ["checkpoint", "progress"],
         ),
+        (WORKING, WAITING, ["retrying"]),
+        (QUEUED, WAITING, ["status", "retrying"]),
+        (WAITING, replace(WAITING, revision=4), ["status"]),
+        (WAITING, replace(WAITING, revision=4, last_error={"code": "TIME_LIMIT"}), ["retrying"]),
+        (WAITING, replace(WAITING, revision=4, next_attempt_at=NOW + timedelta(seconds=2)), ["retrying"]),
+        (WAITING, replace(WAITING, revision=4, progress_percent=20.0), ["status"]),
+        (WAITING, replace(WAITING, revision=4, stage="uploading", next_attempt_at=None), ["progress"]),
+        (WAITING, replace(WAITING, revision=4, stage="probing", attempt=2), ["status"]),
+        (WAITING, replace(WAITING, revision=4, status="failed", stage=None), ["failed"]),
         (WORKING, replace(QUEUED, revision=3), ["status"]),
         (WORKING, replace(WORKING, revision=3), ["status"]),
         (WORKING, replace(WORKING, revision=3, status="failed"), ["failed"]),

@@ -11,7 +11,7 @@ import requests
 
 from clipping.messages import Checkpoint
 from tests.api.conftest import MakeApi
-from tests.api.messages import completed, failed, progress
+from tests.api.messages import completed, failed, progress, retrying
 from tests.api.process import CLIENT, STRANGER, ApiProcess
 from tests.support.events import EventReader
 from tests.support.postgres import PostgresServer
@@ -47,6 +47,33 @@ def test_a_clip_from_the_queue_to_its_end(api: ApiProcess) -> None:
     ids = [int(event.id or 0) for event in reader.events]
     assert ids == sorted(set(ids))
     assert 1000 <= (reader.retry or 0) <= 3000
+
+
+def test_a_clip_that_is_tried_again_is_told(make_api: MakeApi) -> None:
+    api = make_api()
+    request_id = ask(api)
+    with watch(api, request_id) as reader:
+        reader.wait("status")
+        api.send(progress(request_id=request_id, seq=1))
+        eventually(lambda: reader.names.count("status") == 2)
+        api.send(retrying("SIGNING_UNAVAILABLE", request_id=request_id, seq=2))
+        waits = reader.wait("retrying").data
+        assert (waits["status"], waits["stage"], waits["attempt"]) == ("processing", "retrying", 1)
+        assert waits["last_error"]["code"] == "SIGNING_UNAVAILABLE"
+        assert waits["next_attempt_at"] == "2026-11-20T08:15:40.000Z"
+        api.send(progress(request_id=request_id, attempt=2, stage="probing"))
+        eventually(lambda: reader.names.count("status") == 3)
+        assert reader.events[-1].data["last_error"] == waits["last_error"]
+        assert "next_attempt_at" not in reader.events[-1].data
+        api.send(retrying("X_OF_A_NEWER_AGENT", request_id=request_id, attempt=2, seq=2))
+        eventually(lambda: reader.names.count("retrying") == 2)
+        api.send(completed(request_id=request_id, attempt=2))
+        reader.wait_for_end()
+    assert reader.names == ["status", "status", "retrying", "status", "retrying", "completed"]
+    assert "last_error" not in reader.events[-1].data
+    text = api.get("/metrics").text
+    assert 'clipping_api_retries_total{code="SIGNING_UNAVAILABLE"} 1.0' in text
+    assert 'clipping_api_retries_total{code="other"} 1.0' in text
 
 
 def test_checkpoints_and_going_on_from_them_are_told(api: ApiProcess) -> None:

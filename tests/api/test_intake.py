@@ -16,10 +16,11 @@ from api.db import clips, schema
 from api.db.engine import Database
 from api.db.tables import ParkedMessage
 from api.intake import Intake, Kind
+from api.views import ClipStatus
 from clipping.clock import ManualClock
 from clipping.messages import CompletionMessage, RequestMessage
 from tests.api.histories import KINDS, history
-from tests.api.messages import NOW, completed, failed, progress
+from tests.api.messages import NOW, completed, failed, progress, retrying
 from tests.api.rows import get, put, tell
 
 
@@ -86,6 +87,36 @@ def test_the_revision_counts_what_can_be_seen(database: Database) -> None:
         assert seen[-1] - seen[-2] == more, message
 
 
+def test_a_retry_is_stored_shown_and_counted_once(database: Database) -> None:
+    request_id = put(database)
+    codes: list[str] = []
+    intake = Intake(database, ManualClock(NOW), on_retry=codes.append)
+    late = NOW + timedelta(seconds=2, microseconds=123_456)
+    error = {"code": "SIGNING_UNAVAILABLE", "message": "no role \0", "at": late}
+    waits = retrying(request_id=request_id, last_error=error, next_attempt_at=late, seq=2)
+    body = {**json.loads(waits.to_json()), "next_attempt_at": late.isoformat()}
+    body["last_error"]["at"] = late.isoformat()  # to the microsecond, as another sender may write it
+    for _ in range(3):
+        intake.take("progress", "1", json.dumps(body).encode(), {})
+    row = get(database, request_id)
+    assert (row.revision, codes) == (2, ["SIGNING_UNAVAILABLE"])
+    shown = json.loads(ClipStatus.of(row).to_json())
+    assert (shown["status"], shown["stage"], shown["attempt"]) == ("processing", "retrying", 1)
+    assert shown["next_attempt_at"] == "2026-11-20T08:15:32.123Z"
+    assert shown["last_error"] == {**error, "at": "2026-11-20T08:15:32.123Z"}
+
+    tell(database, progress(request_id=request_id, attempt=2, stage="probing"))
+    shown = json.loads(ClipStatus.of(get(database, request_id)).to_json())
+    assert (shown["stage"], shown["last_error"]["code"]) == ("probing", "SIGNING_UNAVAILABLE")
+    assert "next_attempt_at" not in shown
+    tell(database, completed(request_id=request_id))
+    row = get(database, request_id)
+    assert (row.last_error, row.next_attempt_at) == (None, None)
+    tell(database, retrying(request_id=request_id, attempt=3))
+    assert get(database, request_id).revision == row.revision
+    assert codes == ["SIGNING_UNAVAILABLE"]
+
+
 def test_a_clip_whose_progress_never_came_still_began(database: Database) -> None:
     request_id = put(database)
     tell(database, completed(request_id=request_id, completed_at=NOW, processing_time_seconds=4.0))
@@ -142,6 +173,12 @@ HUGE = 10**30
         ("progress", {"seq": -1}),
         ("progress", {"stage": "sleeping"}),
         ("progress", {"progress_percent": "50"}),
+        ("progress", {"last_error": {"code": "X", "message": "y"}}),
+        ("progress", {"last_error": {"code": "X" * 65, "message": "y", "at": "2026-11-20T08:15:30Z"}}),
+        ("progress", {"last_error": {"code": "X", "message": "y" * 10_001, "at": "2026-11-20T08:15:30Z"}}),
+        ("progress", {"last_error": {"code": "X", "message": "y", "at": "0001-01-01T00:00:00+14:00"}}),
+        ("progress", {"next_attempt_at": "9999-12-31T23:59:59-14:00"}),
+        ("progress", {"next_attempt_at": 5}),
         ("progress", {"checkpoint": {"segments": -1, "seconds": 0}}),
         ("progress", {"checkpoint": {"segments": 1, "seconds": "x"}}),
         ("dead-letter", {"owner": None}),

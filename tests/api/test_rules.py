@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import reduce
 from itertools import permutations
 from typing import get_args
@@ -11,9 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.rules import State, after_silence, cancelled, given_up, lost, merge, visible_change
-from clipping.messages import Checkpoint, CompletionMessage, ProgressMessage, Stage
-from tests.api.messages import NOW, completed, failed, progress
+from api.rules import (
+    State,
+    after_silence,
+    cancelled,
+    given_up,
+    lost,
+    merge,
+    published_again,
+    visible_change,
+)
+from clipping.messages import Checkpoint, CompletionMessage, LastError, ProgressMessage, Stage
+from tests.api.messages import NOW, completed, failed, progress, retrying
 
 Message = CompletionMessage | ProgressMessage
 
@@ -23,8 +33,16 @@ checkpoints = st.none() | st.builds(
     st.integers(0, 3),
     st.integers(0, 2),
 )
+moments = st.integers(0, 3).map(lambda seconds: NOW + timedelta(seconds=seconds))
+errors = st.builds(
+    lambda code, at: LastError(code=code, message="why", at=at),
+    st.sampled_from(["STORE_UNAVAILABLE", "NO_SPACE"]),
+    moments,
+)
 progresses = st.builds(
-    lambda checkpoint, stage, percent, agent, epoch, attempt, seq: progress(
+    lambda error, retry_at, checkpoint, stage, percent, agent, epoch, attempt, seq: progress(
+        last_error=error,
+        next_attempt_at=retry_at,
         stage=stage,
         progress_percent=percent,
         agent_id=agent,
@@ -33,6 +51,8 @@ progresses = st.builds(
         seq=seq,
         checkpoint=checkpoint,
     ),
+    st.none() | errors,
+    st.none() | moments,
     checkpoints,
     stages,
     st.floats(-10, 110),
@@ -201,6 +221,65 @@ def test_the_furthest_checkpoint_stands_and_restarts_are_counted() -> None:
         state = after(*order)
         assert (state.checkpoint, state.resumed_count) == (again.checkpoint, 1)
     assert (after(first, completed()).checkpoint, after(again, completed()).resumed_count) == (None, 1)
+
+
+def error_code(state: State) -> str | None:
+    return state.last_failure.error.code if state.last_failure else None
+
+
+def test_a_clip_that_waits_says_why_and_until_when() -> None:
+    state = after(progress(seq=1, progress_percent=40.0), retrying("NO_SPACE", seq=2, progress_percent=40.0))
+    assert (state.status, state.stage, state.attempt) == ("processing", "retrying", 1)
+    assert (error_code(state), state.next_attempt_at) == ("NO_SPACE", NOW + timedelta(seconds=10))
+    assert visible_change(after(progress()), state)
+
+
+def test_the_next_attempt_ends_the_wait_and_keeps_the_error_until_the_request_ends() -> None:
+    messages = [retrying(seq=2), progress(attempt=2, seq=1, stage="probing")]
+    for order in permutations(messages):
+        state = after(*order)
+        assert (state.stage, state.attempt, state.next_attempt_at) == ("probing", 2, None)
+        assert error_code(state) == "STORE_UNAVAILABLE"
+        assert error_code(merge(state, completed())) is None
+        assert error_code(merge(state, failed())) is None
+
+
+def test_the_step_that_is_tried_again_ends_the_wait_too() -> None:
+    state = after(retrying(seq=2), progress(seq=3, stage="uploading"))
+    assert (state.stage, state.next_attempt_at, error_code(state)) == ("uploading", None, "STORE_UNAVAILABLE")
+
+
+@pytest.mark.parametrize("older", [{"epoch": 1}, {"attempt": 1}, {"seq": 1}], ids=str)
+def test_an_older_wait_changes_nothing_that_a_newer_message_said(older: dict[str, int]) -> None:
+    now = {"epoch": 2, "attempt": 2, "seq": 2}
+    working = after(progress(**now))
+    assert replace(merge(working, retrying(**{**now, **older})), last_failure=None) == working
+    waiting = after(retrying("NO_SPACE", **now))
+    assert merge(waiting, retrying(**{**now, **older})) is waiting
+
+
+def test_a_request_that_has_ended_waits_for_nothing() -> None:
+    for end in (completed(), failed(), failed(status="cancelled")):
+        ended = after(end)
+        assert merge(ended, retrying(attempt=9, epoch=9, seq=9)) is ended
+        assert after(retrying(), end) == ended
+
+
+def test_published_again_it_still_says_what_went_wrong_and_hears_of_what_comes_now() -> None:
+    again = published_again(after(retrying("NO_SPACE", epoch=3, attempt=7, seq=5)))
+    assert (again.status, again.stage, again.next_attempt_at) == ("queued", "waiting", None)
+    assert error_code(again) == "NO_SPACE"
+    assert error_code(merge(again, retrying(epoch=3, attempt=1, seq=1))) == "STORE_UNAVAILABLE"
+
+
+@given(st.lists(progresses, max_size=8))
+def test_only_a_clip_that_waits_has_a_time_for_it(messages: list[Message]) -> None:
+    state = after(*messages)
+    assert state.next_attempt_at is None or state.stage == "retrying"
+    told = [m for m in messages if isinstance(m, ProgressMessage) and m.last_error is not None]
+    newest = max(((m.epoch, m.attempt, m.seq) for m in told), default=None)
+    found = state.last_failure
+    assert (None if found is None else (found.epoch, found.attempt, found.seq)) == newest
 
 
 def test_whoever_watches_hears_of_changes_only() -> None:

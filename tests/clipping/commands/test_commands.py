@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from typing import Any
 import pytest
 
 from clipping.cli import main
+from clipping.client import Client
 from tests.api.cluster.test_admin_routes import agents_of, obeying
 from tests.api.conftest import MakeApi
-from tests.api.messages import completed, failed, progress
+from tests.api.messages import completed, failed, progress, retrying
 from tests.api.process import ADMIN, CLIENT, ApiProcess
 from tests.support.waiting import eventually
 
@@ -119,6 +121,44 @@ def test_watching_prints_lines_where_there_is_no_terminal(api: ApiProcess) -> No
     told = lines(clipping(api, "watch", request_id, "--json"))
     assert told[-1]["event"] == "completed"
     assert told[-1]["data"]["request_id"] == request_id
+
+
+def test_a_clip_that_is_tried_again_is_told_in_words(make_api: MakeApi) -> None:
+    api = make_api()
+    request_id = asked(api)
+    error = {"code": "NO_SPACE", "message": "make room on that disk", "at": datetime.now(UTC)}
+    soon = datetime.now(UTC) + timedelta(minutes=5)
+    api.send(retrying(request_id=request_id, attempt=2, last_error=error, next_attempt_at=soon))
+    eventually(lambda: api.status(request_id).get("stage") == "retrying")
+    shown = clipping(api, "status", request_id).stdout
+    assert "processing: retrying after NO_SPACE (attempt 2), next try in " in shown
+    assert "s ago: NO_SPACE: make room on that disk" in shown
+    (found,) = (line for line in clipping(api, "list").stdout.splitlines() if request_id in line)
+    assert "retrying after NO_SPACE" in found
+
+    def ends() -> None:
+        eventually(lambda: "clipping_api_event_streams 1.0" in api.get("/metrics").text, "the watch")
+        api.send(progress(request_id=request_id, attempt=3))
+        eventually(lambda: api.status(request_id)["stage"] == "cutting")
+        error["at"] = datetime.now(UTC)
+        with Client(api.url, key=CLIENT) as client:
+            events = client.events(request_id)
+            next(events)
+            api.send(
+                retrying(request_id=request_id, attempt=3, seq=2, last_error=error, next_attempt_at=soon)
+            )
+            next(event for event in events if event.kind == "retrying")  # the other stream has it as well
+            events.close()  # type: ignore[attr-defined]
+        api.send(completed(request_id=request_id))
+
+    agent = threading.Thread(target=ends)
+    agent.start()
+    watched = clipping(api, "watch", request_id)
+    agent.join(SECONDS)
+    assert watched.returncode == 0
+    told = [line for line in watched.stderr.splitlines() if "retrying after NO_SPACE" in line]
+    assert [line.partition("(")[2].partition(")")[0] for line in told] == ["attempt 2", "attempt 3"]
+    assert all(line.endswith("make room on that disk") for line in told)
 
 
 def test_watching_shows_a_bar_on_a_terminal(api: ApiProcess) -> None:
