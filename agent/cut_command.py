@@ -16,7 +16,7 @@ from typing import get_args
 from pydantic import ValidationError
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
-from clipping.errors import InvalidRequest, NoSpace, SourceNotFound
+from clipping.errors import InvalidRequest, NoSpace
 from clipping.exits import EXIT_OK
 from clipping.messages import Mode, Stage, first_problem
 from clipping.output import ContainerName, Output, check_mode, default_mode
@@ -43,12 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("END must be greater than START")
     # The engine's processes have a working directory of their own.
     source, output = arguments.source.absolute(), arguments.output.absolute()
-    if not source.exists():
-        raise SourceNotFound(f"there is no file {source}")
     if not output.parent.is_dir():
         raise ValueError(f"the folder {output.parent} does not exist")
     mode, wanted = wishes(arguments, output)
-    spec = CutSpec(source.resolve(), start, end, mode, arguments.quality, wanted)
+    spec = CutSpec(source, start, end, mode, arguments.quality, wanted)
     engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg, encoder=arguments.encoder))
     engine.start()
     try:

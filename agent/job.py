@@ -1,6 +1,6 @@
 """One clip, step by step. The order is what makes a crash at any point harmless.
 
-lease still ours? → already delivered? adopt it → cancelled? → resolve the source → probe, plan, cut, verify
+lease still ours? → already delivered? adopt it → cancelled? → open the source → probe, plan, cut, verify
 (the engine) → lease still ours? → upload, create-only → sign → lease still ours? → publish the completion,
 confirmed → acknowledge → remove the spool folder.
 
@@ -25,7 +25,7 @@ from agent.mounts import MountMemory
 from agent.progress import ProgressReporter
 from agent.reporting import AttemptReporter, Identity
 from agent.settings import Settings
-from agent.sources import resolve
+from agent.sources import open_below
 from agent.spool import Spool
 from clipping.bus.backoff import redelivery_seconds
 from clipping.bus.publisher import Publisher
@@ -145,15 +145,18 @@ class Job:
             work.cancel()
             raise Cancelled("The clip was cancelled before it was cut.")
         report.stage("probing", 0.0)
-        roots = self.settings.current.agent.nas_roots
-        source = resolve(message.nas_video_path, roots, mounts=self.mounts)
         with self.spool.folder(message.request_id) as folder:
-            clip = self.engine.cut(
-                cut_spec(message, source), folder, progress=report.stage, cancelled=work.halt
-            )
+            clip = self._cut(message, work, folder, report)
             report.stage("uploading", 100.0)
             info = self._retried(lambda: self._upload(clip, message, work), work.halt, report)
         return self._linked(info, message, work, report)
+
+    def _cut(self, message: RequestMessage, work: Work, folder: Path, report: AttemptReporter) -> Clip:
+        roots = self.settings.current.agent.nas_roots
+        with open_below(message.nas_video_path, roots, mounts=self.mounts) as source:
+            return self.engine.cut(
+                cut_spec(message), folder, progress=report.stage, cancelled=work.halt, source=source
+            )
 
     def _linked(
         self, info: ObjectInfo, message: RequestMessage, work: Work, report: AttemptReporter
@@ -241,10 +244,10 @@ def unfinished(
     )
 
 
-def cut_spec(message: RequestMessage, source: Path) -> CutSpec:
+def cut_spec(message: RequestMessage) -> CutSpec:
     """What the engine is to do for this request."""
     return CutSpec(
-        source=source,
+        source=Path(message.nas_video_path),
         in_point=exact(message.in_seconds),
         out_point=exact(message.out_seconds),
         mode=message.mode,

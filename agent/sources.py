@@ -1,19 +1,23 @@
-"""From the path in a request to a file that may be read: inside the roots, really a file, really there.
+"""From the path in a request to an open file: inside the roots, really a file, really there.
 
-The path is resolved before it is judged (`..`, links and mounts included), and the resolved one is what the
-engine opens. A root that is not mounted is SOURCE_UNAVAILABLE, never "not found".
+Symlinks may lead anywhere inside the roots, absolute ones included. They are resolved first; the result is
+opened below the root's own descriptor without following any link. If a folder was exchanged in between,
+nothing is opened and the path is resolved again. Everything later reads the descriptor, not the path.
+
+A root that is not mounted is SOURCE_UNAVAILABLE, never "not found".
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
+from agent.beneath import open_beneath
+from agent.cutting.source import SourceFile, adopt
 from agent.mounts import MountMemory
 from clipping.config import NasRoot
 from clipping.errors import ClippingError, SourceNotAllowed, SourceNotFound, SourceUnavailable
@@ -25,28 +29,36 @@ MOST_LOOKS = 32
 """At one root, that have not returned. Each keeps a thread: a NAS that hangs for a day must not use up the
 process's."""
 
+_TRIES = 10
+_LEADS_ELSEWHERE = frozenset({errno.ELOOP, errno.EXDEV, errno.EAGAIN})
+
 T = TypeVar("T")
 _looks: dict[str, threading.BoundedSemaphore] = {}
 """By root; whatever hangs there costs the others nothing."""
 
 
-def resolve(
+class _Exchanged(Exception):
+    """Something on the path was exchanged while it was resolved and opened."""
+
+
+def open_below(
     path: str,
     roots: Sequence[NasRoot],
     *,
     timeout: float = LOOK_SECONDS,
     mounts: MountMemory | None = None,
-) -> Path:
-    """The real path of a recording. `mounts` knows which roots were mounted before.
+) -> SourceFile:
+    """Open a recording; the caller closes it. `mounts` knows which roots were mounted before.
 
-    Raises `SourceNotAllowed` (outside every root, or not a regular file), `SourceNotFound`, and
-    `SourceUnavailable` (its root is not mounted, hangs, or the file can't be read).
+    Raises `SourceNotAllowed` (outside every root, or not a regular file), `SourceNotFound`, `SourceCorrupt`
+    (it is empty) and `SourceUnavailable` (its root is not mounted, hangs, or the file can't be read).
     """
     return answer_within(
-        lambda: _resolve(path, roots, mounts),
+        lambda: _open(path, roots, mounts),
         timeout,
         f"the NAS did not answer within {timeout:g} s: {path}",
         root=next((root.path for root in roots if Path(path).is_relative_to(root.path)), ""),
+        discard=SourceFile.close,
     )
 
 
@@ -55,26 +67,67 @@ def look_at_root(root: NasRoot, *, timeout: float = LOOK_SECONDS) -> None:
     answer_within(lambda: check_mounted(root), timeout, f"{root.path} did not answer within {timeout:g} s")
 
 
-def _resolve(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> Path:
-    real = Path(os.path.realpath(path))
-    # The root that the path names comes first: to look at another one that hangs would hang this, too.
-    for root in sorted(roots, key=lambda root: not Path(path).is_relative_to(root.path)):
-        if real.is_relative_to(os.path.realpath(root.path)):
-            break
-    else:
-        raise SourceNotAllowed(f"{path} is not in one of the folders that clips may be cut from")
+def _open(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> SourceFile:
+    reason = ""
+    for _ in range(_TRIES):
+        try:
+            return _open_once(path, roots, mounts)
+        except _Exchanged as exchanged:
+            reason = str(exchanged)
+    if _is_circle(path):
+        raise SourceNotFound(f"{path} is a symlink to itself")
+    raise SourceUnavailable(f"{path} can't be opened now: {reason}")
+
+
+def _open_once(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> SourceFile:
     try:
-        info = os.stat(real)
+        root, below = _place(path, roots)
+    except OSError as error:  # what was a link a moment ago is none any more, or the NAS has gone
+        raise _Exchanged(error.strerror) from error
+    try:
+        folder = os.open(root.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         check_mounted(root, mounts)
-        raise _unreadable(path, error) from None
-    if not stat.S_ISREG(info.st_mode):
-        raise SourceNotAllowed(f"{path} is not a regular file")
+        raise SourceUnavailable(f"{root.path} can't be opened: {error.strerror}") from None
     try:
-        os.close(os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW))
+        return adopt(Path(path), open_beneath(folder, below))
     except OSError as error:
+        if error.errno in _LEADS_ELSEWHERE:
+            raise _Exchanged(error.strerror) from error
+        _confirm(root, folder, mounts)
         raise _unreadable(path, error) from None
-    return real
+    finally:
+        os.close(folder)
+
+
+def _place(path: str, roots: Sequence[NasRoot]) -> tuple[NasRoot, str]:
+    """The root that a path leads into, and the path below it without symlinks; outdated at any moment."""
+    real = os.path.realpath(path)
+    # The root that the path names comes first: to look at another one that hangs would hang this, too.
+    for root in sorted(roots, key=lambda root: not Path(path).is_relative_to(root.path)):
+        within = os.path.realpath(root.path)
+        if Path(real).is_relative_to(within):
+            return root, os.path.relpath(real, within)
+    raise SourceNotAllowed(f"{path} is not in one of the folders that clips may be cut from")
+
+
+def _confirm(root: NasRoot, folder: int, mounts: MountMemory | None) -> None:
+    """Raises `SourceUnavailable` unless `folder`, in which something was missing, is the mounted root."""
+    check_mounted(root, mounts)
+    try:
+        same = os.path.samestat(os.stat(root.path), os.fstat(folder))
+    except OSError as error:
+        raise SourceUnavailable(f"{root.path} is not usable: {error.strerror}; is the NAS mounted?") from None
+    if not same:
+        raise SourceUnavailable(f"{root.path} was mounted or renamed just now")
+
+
+def _is_circle(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _unreadable(path: str, error: OSError) -> ClippingError:
@@ -103,29 +156,61 @@ def check_mounted(root: NasRoot, mounts: MountMemory | None = None) -> None:
         ) from None
 
 
-def answer_within(look: Callable[[], T], timeout: float, complaint: str, *, root: str = "") -> T:
+def answer_within(
+    look: Callable[[], T],
+    timeout: float,
+    complaint: str,
+    *,
+    root: str = "",
+    discard: Callable[[T], None] = lambda _: None,
+) -> T:
     """What `look` returns or raises, or `SourceUnavailable(complaint)` after `timeout` seconds.
 
-    It runs in a thread of its own: a hung mount blocks whoever looks at it, and must not block us.
+    It runs in a thread of its own: a hung mount blocks whoever looks at it, and must not block us. What it
+    returns too late goes to `discard`.
     """
     looks = _looks.setdefault(root, threading.BoundedSemaphore(MOST_LOOKS))
     if not looks.acquire(timeout=timeout):  # as slowly as the others: attempts are not to be used up faster
         raise SourceUnavailable(complaint)
-    outcome: list[T | ClippingError] = []
+    look_at = _Look(look, discard, looks)
+    threading.Thread(target=look_at.run, name="nas-look", daemon=True).start()
+    return look_at.result(timeout, complaint)
 
-    def run() -> None:
+
+class _Look(Generic[T]):
+    """One look, between the thread that takes it and the one that waits for it."""
+
+    def __init__(
+        self, look: Callable[[], T], discard: Callable[[T], None], looks: threading.BoundedSemaphore
+    ) -> None:
+        self._look, self._discard, self._looks = look, discard, looks
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._outcome: list[T | ClippingError] = []
+        self._given_up = False
+
+    def run(self) -> None:
+        outcome: list[T | ClippingError] = []
         try:
-            outcome.append(look())
+            outcome.append(self._look())
         except ClippingError as error:
             outcome.append(error)
         finally:
-            looks.release()
+            with self._lock:
+                self._outcome = outcome
+                late = self._given_up
+            self._looks.release()
+            self._over.set()
+        if late and not isinstance(outcome[0], ClippingError):
+            self._discard(outcome[0])
 
-    thread = threading.Thread(target=run, name="nas-look", daemon=True)
-    thread.start()
-    thread.join(timeout)
-    if not outcome:
-        raise SourceUnavailable(complaint)
-    if isinstance(outcome[0], ClippingError):
-        raise outcome[0]
-    return outcome[0]
+    def result(self, timeout: float, complaint: str) -> T:
+        self._over.wait(timeout)
+        with self._lock:
+            self._given_up = True
+            outcome = self._outcome
+        if not outcome:
+            raise SourceUnavailable(complaint)
+        if isinstance(outcome[0], ClippingError):
+            raise outcome[0]
+        return outcome[0]

@@ -39,6 +39,7 @@ ClippingError
 │   └── Cancelled                    CANCELLED
 ├── TransientError                   trying again may help: retry with backoff, the last attempt fails visibly
 │   ├── SourceUnavailable            SOURCE_UNAVAILABLE
+│   ├── SourceChanged                SOURCE_CHANGED
 │   ├── NoSpace                      NO_SPACE
 │   ├── StoreUnavailable             STORE_UNAVAILABLE
 │   ├── SigningUnavailable           SIGNING_UNAVAILABLE
@@ -294,6 +295,12 @@ class SourceUnavailable(TransientError):
     """The NAS is away or hangs: not the same as a missing file."""
 
     code = "SOURCE_UNAVAILABLE"
+
+
+class SourceChanged(TransientError):
+    """The recording was overwritten or shortened while it was cut: what was read is not there any more."""
+
+    code = "SOURCE_CHANGED"
 
 
 class NoSpace(TransientError):

@@ -14,23 +14,21 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
-    field_serializer,
     model_validator,
 )
 
-from clipping.clock import rfc3339
 from clipping.errors import InvalidRequest
 from clipping.output import AS_IS, Output, check_mode, default_mode
 from clipping.output import Quality as Quality
+from clipping.report import Report
 from clipping.text import check_one_line
 from clipping.timecode import parse_seconds
+from clipping.wire import Model, Moment
 
 SCHEMA = 1
 
@@ -73,21 +71,11 @@ def _metadata(pairs: dict[str, str]) -> dict[str, str]:
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 HandId = Annotated[str, StringConstraints(pattern=HAND_ID)]
 SourcePath = Annotated[str, AfterValidator(_absolute)]
-Moment = Annotated[AwareDatetime, Field(strict=False)]
-"""RFC 3339. Not strict: behind a `before` validator pydantic no longer sees that its input was JSON."""
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 
 
-class _Message(BaseModel):
-    """Frozen; unknown fields are ignored; times are written as RFC 3339 with `Z`."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-    @field_serializer("*", when_used="json-unless-none", check_fields=False)
-    def _times(self, value: Any) -> Any:
-        return rfc3339(value) if hasattr(value, "isoformat") else value
+class _Message(Model):
+    """What is sent or received by itself."""
 
     def to_json(self) -> bytes:
         """UTF-8 JSON; absent values are left out."""
@@ -197,55 +185,6 @@ class RequestMessage(ClipRequest):
             requested_at=requested_at,
             **request.model_dump(exclude_none=True),
         )
-
-
-class Range(_Message):
-    """Seconds of the recording, half-open."""
-
-    start: float
-    end: float
-
-
-class VideoReport(_Message):
-    """The clip's picture."""
-
-    codec: str
-    width: int
-    height: int
-    fps: float
-
-
-class AudioReport(_Message):
-    """One sound track of the clip."""
-
-    codec: str
-    language: str | None = None
-
-
-class DroppedStream(_Message):
-    """A stream of the recording that is not in the clip, and why."""
-
-    index: int
-    codec: str
-    reason: str
-
-
-class Report(_Message):
-    """Where the cut really fell, and what it took."""
-
-    mode: Mode
-    requested: Range
-    actual: Range
-    keyframe_lead_seconds: float
-    """How much earlier than asked the clip begins, because a copied clip must start on a keyframe."""
-    frames: int
-    reencoded_seconds: float
-    video: VideoReport
-    audio: list[AudioReport]
-    dropped_streams: list[DroppedStream]
-    encoder: str | None = None
-    """The encoder that wrote the re-encoded frames; absent when nothing was re-encoded."""
-    warnings: list[str] = Field(default_factory=list)
 
 
 class ErrorInfo(_Message):

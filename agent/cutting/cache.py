@@ -1,7 +1,8 @@
 """What is known of recordings, kept on disk: which streams, how long, and an MP4's index.
 
-A recording is known by its path and identity, so that a file which changes in any way is looked into anew.
-Entries that can't be read are as good as none. The least recently used go when there are too many.
+A recording is known by its identity (device, inode, size and time of change), whatever its path: a file that
+changes in any way is another. Entries that can't be read are as good as none. The least recently used go when
+there are too many.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from agent.cutting.direct.index import load_index
 from agent.cutting.media import Identity, MediaInfo
+from agent.cutting.source import SourceFile
 
 _INFO: TypeAdapter[MediaInfo] = TypeAdapter(MediaInfo)
 _LIMIT_BYTES = 2 << 30
@@ -30,9 +32,9 @@ class Cache:
         self._folder = folder
         self._limit = limit_bytes
 
-    def info(self, path: Path, identity: Identity) -> MediaInfo | None:
+    def info(self, identity: Identity) -> MediaInfo | None:
         """What was found out about a recording before."""
-        file = self._file(path, identity, "json")
+        file = self._file(identity, "json")
         if file is None:
             return None
         try:
@@ -40,30 +42,30 @@ class Cache:
             os.utime(file)
         except (OSError, ValidationError):
             return None
-        return found if (found.path, found.identity) == (path, identity) else None
+        return found if found.identity == identity else None
 
     def keep_info(self, info: MediaInfo) -> None:
         """Remember it."""
-        file = self._file(info.path, info.identity, "json")
+        file = self._file(info.identity, "json")
         if file is not None:
             self._put(file, _INFO.dump_json(info))
 
-    def index(self, path: Path, identity: Identity) -> mmap.mmap:
+    def index(self, source: SourceFile) -> mmap.mmap:
         """A plain MP4's index (see `load_index`). Raises `NotPlain` and `OSError`."""
-        file = self._file(path, identity, "moov")
+        file = self._file(source.identity, "moov")
         if file is not None:
             kept = _mapped(file)
             if kept is not None:
                 return kept
-        index = load_index(path)
+        index = load_index(source.path)
         if file is not None:
             self._put(file, index)
         return index
 
-    def _file(self, path: Path, identity: Identity, kind: str) -> Path | None:
+    def _file(self, identity: Identity, kind: str) -> Path | None:
         if self._folder is None:
             return None
-        name = hashlib.sha256(repr((os.fsencode(path), identity)).encode()).hexdigest()[:40]
+        name = hashlib.sha256(repr(identity).encode()).hexdigest()[:40]
         return self._folder / f"{name}.{kind}"
 
     def _put(self, file: Path, data: bytes | mmap.mmap) -> None:

@@ -19,6 +19,7 @@ from agent.cutting.output_rates import FIRST_SHARE, Rates, rates, second_share
 from agent.cutting.plan import Plan, without_silent
 from agent.cutting.process.limits import most_memory
 from agent.cutting.recipe import Means, encode_arguments, frames_of_rate
+from agent.cutting.source import SourceFile
 from agent.cutting.spec import Order
 from agent.cutting.subtitles import cues_within, read_cues
 from clipping.errors import EncoderFailed, OutputTooLarge
@@ -33,6 +34,7 @@ _MOST_BYTES_AT_LEAST = 1 << 30
 
 
 def encode(
+    source: SourceFile,
     container: av.container.InputContainer,
     info: MediaInfo,
     plan: Plan,
@@ -54,7 +56,7 @@ def encode(
     plan, cues = cues_within(plan, cues, frames.start)
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     with files_beside(container, plan, frames.start, cues, target) as beside:
-        work = _Encode(info, plan, frames, target, beside, order, from_start, progress, started)
+        work = _Encode(source, info, plan, frames, target, beside, order, from_start, progress, started)
         work.write()
     return work.outcome()
 
@@ -64,6 +66,7 @@ class _Encode:
 
     def __init__(
         self,
+        source: SourceFile,
         info: MediaInfo,
         plan: Plan,
         frames: Frames,
@@ -74,6 +77,7 @@ class _Encode:
         progress: Callable[[float], None],
         started: Callable[[int | None], None],
     ) -> None:
+        self._source = source
         self._info = info
         self._plan = plan
         self._frames = frames
@@ -132,6 +136,7 @@ class _Encode:
     def _ffmpeg(self, rates: Rates, upto: float) -> None:
         command = encode_arguments(
             self._means(),
+            self._source,
             self._info,
             self._plan,
             self._frames,
@@ -150,6 +155,7 @@ class _Encode:
 
         ffmpeg.run(
             command,
+            source=self._source,
             seconds=seconds,
             limits=ffmpeg.Limits(
                 file_bytes=max(_MOST_BYTES_AT_LEAST, int(_MOST_BYTES_A_SECOND * seconds)),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,10 +17,11 @@ from agent.cutting.encoders_here import Encoders
 from agent.cutting.ffmpeg import find_ffmpeg
 from agent.cutting.job import run_cut, run_look, run_probe
 from agent.cutting.media import MediaInfo
-from agent.cutting.process.client import ForkServer
+from agent.cutting.process.client import ForkServer, Job
 from agent.cutting.process.job import JobCrashed
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
 from agent.cutting.process.watch import StallWatch, bytes_moved, work_done
+from agent.cutting.source import SourceFile, open_path
 from agent.cutting.spec import Clip, CutSpec, EngineSettings, Order
 from clipping.errors import Cancelled, EncoderFailed, SourceUnavailable, TimeLimit
 from clipping.log import get_logger
@@ -79,13 +82,18 @@ class Engine:
 
         Raises `EncoderFailed` when there is no ffmpeg.
         """
-        return _reads(self._server, find_ffmpeg(self._settings.ffmpeg), timeout)
+        program = os.open(find_ffmpeg(self._settings.ffmpeg), os.O_PATH | os.O_CLOEXEC)
+        try:
+            return _reads(self._server, program, timeout)
+        finally:
+            os.close(program)
 
     def probe(self, source: Path) -> MediaInfo:
         """What a recording holds. Raises as `agent.cutting.probe.probe`, and `TimeLimit`."""
-        run = _Supervised(self._server, self._settings, source, lambda *_: None, threading.Event())
         limit = min(_PROBE_SECONDS, self._settings.time_limit_seconds)
-        return cast(MediaInfo, run.result(limit, run_probe, source, self._cache))
+        with open_path(source) as file:
+            run = _Supervised(self._server, self._settings, file, lambda *_: None, threading.Event())
+            return cast(MediaInfo, run.result(limit, run_probe, file.name, file.identity, self._cache))
 
     def cut(
         self,
@@ -94,22 +102,30 @@ class Engine:
         *,
         progress: Callable[[Stage, float], None],
         cancelled: threading.Event,
+        source: SourceFile | None = None,
     ) -> Clip:
         """Cut, verify and describe one clip; its file is in `folder`, under a name of its own.
 
+        `source` is the recording, opened by the caller, who closes it; without it the file that is at
+        `spec.source` now is opened. Either way nothing else is read, whatever the path names later.
         `progress(stage, percent)` is called in this thread, at most about five times a second, with percent
         of the whole; when nothing has moved for half a second, with what it was called with before.
         When this raises, nothing is left in `folder`:
         `SourceNotFound`, `SourceNotAllowed` (not a regular file), `SourceCorrupt`, `SourceHasNoVideo`,
         `RangeBeyondEnd`, `UnsupportedCodec`, `CutVerificationFailed`, `TimeLimit`, `Cancelled`,
-        `SourceUnavailable`, `NoSpace`, `EncoderFailed`, `OutputTooLarge`.
+        `SourceUnavailable`, `SourceChanged`, `NoSpace`, `EncoderFailed`, `OutputTooLarge`.
         """
         stem = f"clip-{secrets.token_hex(6)}"
         program = find_ffmpeg(self._settings.ffmpeg)
         try:
-            with self._encoders.chosen(spec) as choice:
-                order = Order(spec, folder, stem, program, choice, self._cache, self._settings.verify)
-                run = _Supervised(self._server, self._settings, spec.source, progress, cancelled)
+            with (
+                open_path(spec.source) if source is None else nullcontext(source) as file,
+                self._encoders.chosen(spec) as choice,
+            ):
+                order = Order(
+                    spec, file.identity, folder, stem, program, choice, self._cache, self._settings.verify
+                )
+                run = _Supervised(self._server, self._settings, file, progress, cancelled)
                 clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
@@ -125,7 +141,7 @@ class _Supervised:
         self,
         server: ForkServer,
         settings: EngineSettings,
-        source: Path,
+        source: SourceFile,
         progress: Callable[[Stage, float], None],
         cancelled: threading.Event,
     ) -> None:
@@ -144,14 +160,14 @@ class _Supervised:
 
     def result(self, limit_seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run the job; its value. Raises what it raised, or why it was ended."""
-        self._job = self._server.run(function, *arguments)
+        self._job = self._start(function, *arguments)
         deadline = time.monotonic() + limit_seconds
         try:
             while True:
                 if self._listen(_LOOK_SECONDS):
                     if not self._has_begun() and not self._begun_again:
                         self._job.close()
-                        self._job, self._begun_again = self._server.run(function, *arguments), True
+                        self._job, self._begun_again = self._start(function, *arguments), True
                         continue
                     return self._conclude()
                 self._tell_again()
@@ -165,6 +181,9 @@ class _Supervised:
                     raise self._stalled()
         finally:
             self._job.close()
+
+    def _start(self, function: Callable[..., Any], *arguments: Any) -> Job:
+        return self._server.run(function, *arguments, descriptors=(self._source.descriptor,))
 
     def _has_begun(self) -> bool:
         return not (self._job.pid is None and self._answer is None and self._exit_code is None)
@@ -205,7 +224,7 @@ class _Supervised:
                 raise EncoderFailed("The cut failed by a fault of the program: see the agent's log.")
             case Failed(error):
                 for note in getattr(error, "__notes__", ()):
-                    log.warning("ffmpeg.failed", source=str(self._source), stderr=note)
+                    log.warning("ffmpeg.failed", source=str(self._source.name), stderr=note)
                 raise error
         code = self._exit_code
         how = (
@@ -236,7 +255,7 @@ class _Supervised:
 
     def _source_answers(self) -> bool:
         """Whether the recording can be read just now, tried in yet another process as this may hang too."""
-        return _reads(self._server, self._source, _ANSWER_SECONDS)
+        return _reads(self._server, self._source.descriptor, _ANSWER_SECONDS)
 
     def _end(self, *, grace: float) -> None:
         """Stop the whole process group, and wait until it is gone, though not for ever."""
@@ -257,9 +276,9 @@ class _Supervised:
         return False
 
 
-def _reads(server: ForkServer, path: Path, timeout: float) -> bool:
+def _reads(server: ForkServer, descriptor: int, timeout: float) -> bool:
     """Whether a process of its own reads a little of a file in time."""
-    job = server.run(run_look, path)
+    job = server.run(run_look, descriptors=(descriptor,))
     deadline = time.monotonic() + timeout
     try:
         while (left := deadline - time.monotonic()) > 0:

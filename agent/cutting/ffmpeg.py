@@ -20,6 +20,7 @@ from typing import IO
 from agent.cutting.climb import Climb
 from agent.cutting.process.limits import first_to_go, limit
 from agent.cutting.process.watch import work_done
+from agent.cutting.source import SourceFile, url
 from clipping.errors import EncoderFailed, NoSpace, SourceUnavailable
 
 _KEPT_LINES = 20
@@ -101,12 +102,13 @@ def filters(program: Path) -> frozenset[str]:
 def run(
     command: Sequence[str],
     *,
+    source: SourceFile | None = None,
     seconds: float,
     limits: Limits,
     progress: Callable[[float], None],
     started: Callable[[int | None], None],
 ) -> None:
-    """Run ffmpeg to its end, in the caller's process group.
+    """Run ffmpeg to its end, in the caller's process group. It inherits the descriptor of `source`.
 
     `progress` gets 0 to 1 of `seconds` of output, at least once a second as long as ffmpeg moves at all, and
     never while it stands still; `started` its process id, and None at the end. Raises `NoSpace`,
@@ -114,7 +116,11 @@ def run(
     """
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=() if source is None else (source.descriptor,),
         )
     except OSError as error:
         raise EncoderFailed(f"{command[0]} can't be run: {error.strerror}.") from error
@@ -122,7 +128,7 @@ def run(
     assert process.stderr is not None
     started(process.pid)
     said: deque[str] = deque(maxlen=_KEPT_LINES)
-    listener = threading.Thread(target=_listen, args=(process.stderr, said), name="ffmpeg-stderr")
+    listener = threading.Thread(target=_listen, args=(process.stderr, said, source), name="ffmpeg-stderr")
     listener.start()
     try:
         own_limit = _limit(process.pid, limits)
@@ -194,6 +200,9 @@ def failure(code: int, said: Sequence[str]) -> Exception:
     return EncoderFailed(f"ffmpeg failed: {last}")
 
 
-def _listen(stderr: IO[bytes], said: deque[str]) -> None:
+def _listen(stderr: IO[bytes], said: deque[str], source: SourceFile | None) -> None:
     for line in stderr:
-        said.append(line.decode(errors="replace").rstrip())
+        text = line.decode(errors="replace").rstrip()
+        if source is not None:
+            text = text.replace(url(source.path), str(source.name))
+        said.append(text)

@@ -29,7 +29,7 @@ from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.plan import Plan, plan_cut
 from agent.cutting.report import report
 from agent.cutting.smart import smart
-from agent.cutting.source import identify
+from agent.cutting.source import SourceFile, check_readable, grown
 from agent.cutting.spec import Clip, Order
 from agent.cutting.tell import Teller
 from agent.cutting.verify import Facts
@@ -38,7 +38,6 @@ from clipping.errors import (
     EncoderFailed,
     RangeBeyondEnd,
     SourceCorrupt,
-    SourceUnavailable,
 )
 from clipping.messages import Mode, Quality
 
@@ -58,15 +57,17 @@ _PROBED, _CUT = 3.0, 92.0
 """Percent of the whole at the end of the stages."""
 
 
-def run_probe(channel: socket.socket, path: Path, cache: Path | None) -> MediaInfo:
+def run_probe(
+    channel: socket.socket, descriptor: int, name: Path, identity: Identity, cache: Path | None
+) -> MediaInfo:
     """The probe as a job."""
-    with Opened(path, identify(path), Cache(cache)) as opened:
+    with Opened(SourceFile(name, descriptor, identity), Cache(cache)) as opened:
         return opened.info
 
 
-def run_look(channel: socket.socket, path: Path) -> int:
-    """Whether the recording can be read at all, as a job; the bytes that were. May hang as the NAS does."""
-    with path.open("rb", buffering=0) as file:
+def run_look(channel: socket.socket, descriptor: int) -> int:
+    """Whether a file can be read at all, as a job; the bytes that were. May hang as the NAS does."""
+    with open(f"/proc/self/fd/{descriptor}", "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         at = secrets.randbelow(max(1, size - _LOOK_BYTES))
         # What is in this machine's memory says nothing of the NAS.
@@ -74,26 +75,19 @@ def run_look(channel: socket.socket, path: Path) -> int:
         return len(os.pread(file.fileno(), _LOOK_BYTES, at))
 
 
-def run_cut(channel: socket.socket, order: Order) -> Clip:
+def run_cut(channel: socket.socket, descriptor: int, order: Order) -> Clip:
     """The cut as a job. Raises the errors that `Engine.cut` names."""
     tell = Teller(channel)
     tell("probing", 0)
-    source = order.spec.source
-    identity = identify(source)
+    source = SourceFile(order.spec.source, descriptor, order.identity)
     try:
-        with Opened(source, identity, Cache(order.cache)) as opened:
+        with Opened(source, Cache(order.cache)) as opened:
             made = _first_good(opened, order, tell)
     except (SourceCorrupt, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
-        _check_unchanged(source, identity)
+        grown(source)
+        check_readable(source)
         raise
-    _check_unchanged(source, identity)
-    return _finish(order, opened.info, made)
-
-
-def _check_unchanged(source: Path, identity: Identity) -> None:
-    """What was read is only worth something if it is still there. It may have grown."""
-    if not identity.still_holds(identify(source)):
-        raise SourceUnavailable(f"{source.name} was changed while it was being read.")
+    return _finish(order, opened.info, made, grown(source))
 
 
 @dataclass(frozen=True)
@@ -175,6 +169,7 @@ def _make(
         return _cut(opened, plan, part, SOUND_BIT_RATE[quality], progress)
     refuse_disorder(opened.around(plan), plan)
     return encode(
+        opened.source,
         opened.around(plan),
         opened.info,
         plan,
@@ -203,7 +198,7 @@ def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callab
     return outcome
 
 
-def _finish(order: Order, info: MediaInfo, made: _Made) -> Clip:
+def _finish(order: Order, info: MediaInfo, made: _Made, growing: bool) -> Clip:
     container = made.outcome.plan.container
     target = order.folder / f"{order.stem}.{container.extension}"
     made.outcome.path.rename(target)
@@ -215,5 +210,5 @@ def _finish(order: Order, info: MediaInfo, made: _Made) -> Clip:
         size=target.stat().st_size,
         sha256=made.sha256,
         duration=round(float(made.facts.duration), 6),
-        report=report(order.spec, info, made.outcome, made.facts, warnings),
+        report=report(order.spec, info, made.outcome, made.facts, warnings, growing=growing),
     )

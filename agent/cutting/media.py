@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from typing import Literal
 
 Kind = Literal["video", "audio", "subtitle", "data", "attachment", "unknown"]
@@ -30,8 +29,14 @@ class Identity:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def still_holds(self, later: Identity) -> bool:
-        """Whether what was read before is still there: the same file, which may have grown."""
-        return (self.device, self.inode) == (later.device, later.inode) and later.size >= self.size
+        """Whether what was read before is still there: the same file, unchanged or appended to."""
+        if (self.device, self.inode) != (later.device, later.inode):
+            return False
+        return self.grew(later) or (self.size, self.mtime_ns) == (later.size, later.mtime_ns)
+
+    def grew(self, later: Identity) -> bool:
+        """Whether the file was appended to, as a recording in progress is."""
+        return later.size > self.size
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,6 @@ class Chapter:
 class MediaInfo:
     """A recording as the probe found it. Times in seconds."""
 
-    path: Path
     container: str
     """libavformat's names for it, comma-separated: `mov,mp4,m4a,3gp,3g2,mj2`."""
     zero: Fraction

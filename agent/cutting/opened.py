@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 import av.container
@@ -12,19 +12,18 @@ from agent.cutting.cache import Cache
 from agent.cutting.direct.movie import movie
 from agent.cutting.direct.recording import Recording
 from agent.cutting.direct.tables import NotPlain
-from agent.cutting.media import Identity, MediaInfo
+from agent.cutting.media import MediaInfo
 from agent.cutting.plan import Plan
 from agent.cutting.probe import describe
-from agent.cutting.source import open_source
+from agent.cutting.source import SourceFile, open_source
 from agent.cutting.window import Indexless, indexless
 
 
 class Opened:
     """Use as a context manager. Raises as `source.open_source` and `probe.describe`."""
 
-    def __init__(self, path: Path, identity: Identity, cache: Cache) -> None:
-        self._path = path
-        self._identity = identity
+    def __init__(self, source: SourceFile, cache: Cache) -> None:
+        self.source = source
         self._cache = cache
         self._stack = ExitStack()
         self._container: av.container.InputContainer | None = None
@@ -33,20 +32,22 @@ class Opened:
 
     def __enter__(self) -> Self:
         self._indexless = self._without_index()
-        known = self._cache.info(self._path, self._identity)
+        known = self._cache.info(self.source.identity)
         self.info: MediaInfo = known or self._look()
         if known is None:
             self._cache.keep_info(self.info)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)  # what is open there translates libav's errors
 
     def around(self, plan: Plan) -> av.container.InputContainer:
         """The demuxed recording, of which perhaps only what lies near the plan's range can be read."""
         if self._container is None:
             near = self._indexless
-            opening = open_source(self._path) if near is None else near.around(plan.start, plan.stop)
+            opening = open_source(self.source) if near is None else near.around(plan.start, plan.stop)
             self._container = self._stack.enter_context(opening)
         return self._container
 
@@ -60,22 +61,22 @@ class Opened:
 
     def _without_index(self) -> Indexless | None:
         try:
-            return indexless(self._path)
+            return indexless(self.source)
         except OSError:
             return None  # opening it again will say why
 
     def _look(self) -> MediaInfo:
         if self._indexless is not None:
-            return self._indexless.describe(self._identity)
-        self._container = self._stack.enter_context(open_source(self._path))
-        return describe(self._container, self._path, self._identity)
+            return self._indexless.describe()
+        self._container = self._stack.enter_context(open_source(self.source))
+        return describe(self._container, self.source)
 
     def _by_index(self) -> Recording | None:
         if self.info.demuxer != "mov":
             return None
         try:
-            tracks = movie(self._cache.index(self._path, self._identity))
-            recording = Recording(self._path, tracks)
+            tracks = movie(self._cache.index(self.source))
+            recording = Recording(self.source, tracks)
             self._stack.enter_context(recording)
             return recording if _agrees(recording, self.info) else None
         except (NotPlain, OSError, IndexError, ValueError):

@@ -15,7 +15,8 @@ from agent.cutting.media import Chapter, MediaInfo, StreamInfo
 from agent.cutting.smpte import advanced
 from agent.cutting.spec import CutSpec
 from clipping.errors import RangeBeyondEnd, SourceHasNoVideo, UnsupportedCodec
-from clipping.messages import DroppedStream, Mode
+from clipping.messages import Mode
+from clipping.report import DroppedStream
 from clipping.timecode import format_seconds
 
 END_TOLERANCE = Fraction(1)
@@ -93,9 +94,9 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
     """
     movie = info.movie
     if movie is None:
-        raise SourceHasNoVideo(f"{info.path.name} holds no video.")
+        raise SourceHasNoVideo(f"{spec.source.name} holds no video.")
     if mode == "encode" and movie.codec == "none":
-        raise UnsupportedCodec(f"There is no decoder for the video in {info.path.name}.")
+        raise UnsupportedCodec(f"There is no decoder for the video in {spec.source.name}.")
     start, stop = _range(info, spec)
     container = _container(info, movie, spec, mode)
     tracks: list[Track] = []
@@ -160,12 +161,12 @@ def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction]:
         length = format_seconds(float(info.duration))
         if spec.in_point >= info.duration:
             raise RangeBeyondEnd(
-                f"The clip would start at {format_seconds(float(spec.in_point))}, but {info.path.name} is "
+                f"The clip would start at {format_seconds(float(spec.in_point))}, but {spec.source.name} is "
                 f"only {length} long."
             )
         if spec.out_point > info.duration + END_TOLERANCE:
             raise RangeBeyondEnd(
-                f"The clip would end at {format_seconds(float(spec.out_point))}, but {info.path.name} is "
+                f"The clip would end at {format_seconds(float(spec.out_point))}, but {spec.source.name} is "
                 f"only {length} long: choose an earlier end."
             )
     return info.zero + spec.in_point, info.zero + spec.out_point

@@ -13,9 +13,9 @@ import av.container
 import av.stream
 from av.stream import Discard, Disposition
 
-from agent.cutting.media import AudioInfo, Chapter, Identity, Kind, MediaInfo, StreamInfo, VideoInfo
+from agent.cutting.media import AudioInfo, Chapter, Kind, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.mp4 import rotations
-from agent.cutting.source import identify, open_source, reading
+from agent.cutting.source import SourceFile, open_path, open_source, reading
 from clipping.errors import SourceCorrupt, SourceHasNoVideo
 
 _MICROSECOND = Fraction(1, 1_000_000)
@@ -35,22 +35,20 @@ def probe(path: Path) -> MediaInfo:
 
     Raises `SourceNotFound`, `SourceNotAllowed`, `SourceUnavailable`, `SourceCorrupt`, `SourceHasNoVideo`.
     """
-    identity = identify(path)
-    with open_source(path) as container:
-        return describe(container, path, identity)
+    with open_path(path) as source, open_source(source) as container:
+        return describe(container, source)
 
 
-def describe(container: av.container.InputContainer, path: Path, identity: Identity) -> MediaInfo:
+def describe(container: av.container.InputContainer, source: SourceFile) -> MediaInfo:
     """What an opened recording holds. Raises `SourceCorrupt`, `SourceHasNoVideo`."""
-    turned = rotations(path) if "mp4" in container.format.name.split(",") else {}
+    turned = rotations(source.path) if "mp4" in container.format.name.split(",") else {}
     streams = tuple(_stream(s, turned.get(s.id, 0)) for s in container.streams)
     zero = _zero(container, streams)
     info = MediaInfo(
-        path=path,
         container=container.format.name,
         zero=zero,
-        duration=_duration(container, zero, streams),
-        identity=identity,
+        duration=_duration(container, source.name, zero, streams),
+        identity=source.identity,
         streams=streams,
         chapters=_chapters(container),
         timecode=_timecode(container, streams),
@@ -58,10 +56,12 @@ def describe(container: av.container.InputContainer, path: Path, identity: Ident
     )
     movie = info.movie
     if movie is None:
-        raise SourceHasNoVideo(f"{path.name} holds no video" + (", only sound." if info.sound else "."))
+        raise SourceHasNoVideo(
+            f"{source.name.name} holds no video" + (", only sound." if info.sound else ".")
+        )
     if movie.codec == "none" or movie.video is None or movie.video.width == 0:
         raise SourceCorrupt(
-            f"The video in {path.name} can't be recognised: the file is damaged or incomplete."
+            f"The video in {source.name.name} can't be recognised: the file is damaged or incomplete."
         )
     return info
 
@@ -112,24 +112,26 @@ def _zero(container: av.container.InputContainer, streams: tuple[StreamInfo, ...
 
 
 def _duration(
-    container: av.container.InputContainer, zero: Fraction, streams: tuple[StreamInfo, ...]
+    container: av.container.InputContainer, name: Path, zero: Fraction, streams: tuple[StreamInfo, ...]
 ) -> Fraction | None:
     if container.duration is not None and container.duration > 0:
         if container.format.name.startswith("mov,") and container.start_time is not None:
             return (container.start_time + container.duration) * _MICROSECOND
         return container.duration * _MICROSECOND
     movie = next((s for s in streams if s.movie), None)
-    return None if movie is None else _last_seen(container, container.streams[movie.index], zero)
+    return None if movie is None else _last_seen(container, name, container.streams[movie.index], zero)
 
 
-def _last_seen(container: av.container.InputContainer, stream: Any, zero: Fraction) -> Fraction | None:
+def _last_seen(
+    container: av.container.InputContainer, name: Path, stream: Any, zero: Fraction
+) -> Fraction | None:
     """The end by the last packets, for files whose header names no duration (a recording cut off)."""
     try:
         container.seek(2**62, backward=True)
     except av.error.FFmpegError:
         return None
     last = None
-    with reading(Path(container.name)):
+    with reading(name):
         for packet in container.demux(stream):
             if packet.pts is not None:
                 end = packet.pts + (packet.duration or 0)

@@ -25,7 +25,7 @@ from agent.cutting.media import AudioInfo, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.output import shaped
 from agent.cutting.output_rates import Rates, refined
 from agent.cutting.plan import Plan, Subtitle
-from agent.cutting.source import DEMUXERS, url
+from agent.cutting.source import DEMUXERS, SourceFile, url
 from agent.cutting.spec import CutSpec
 
 _MARGIN = Fraction(15)
@@ -56,6 +56,7 @@ class Means:
 
 def encode_arguments(
     means: Means,
+    source_file: SourceFile,
     info: MediaInfo,
     plan: Plan,
     frames: Frames,
@@ -71,7 +72,7 @@ def encode_arguments(
     `from_start`: decode the recording from its beginning, for streams that can't be entered in their middle.
     """
     assert plan.movie.video is not None
-    source = ffmpeg.input(url(info.path), **_input_options(info, frames, from_start=from_start))
+    source = ffmpeg.input(url(source_file.path), **_input_options(info, frames, from_start=from_start))
     picture = _picture(source["V:0"], plan.movie.video, frames, spec, means)
     sound = [_sound(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
     texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from fractions import Fraction
 
-from agent.cutting.media import MediaInfo
+from agent.cutting.media import Identity, MediaInfo
 from agent.cutting.outcome import Outcome
 from agent.cutting.spec import CutSpec
 from agent.cutting.verify import Facts
-from clipping.messages import AudioReport, Range, Report, VideoReport
+from clipping.report import AudioReport, Range, Report, SourceReport, VideoReport
 from clipping.timecode import format_seconds
 
 _UNNOTICED = Fraction(1, 10)
@@ -19,9 +20,18 @@ _TIMES_USUAL = 5
 
 
 def report(
-    spec: CutSpec, info: MediaInfo, outcome: Outcome, facts: Facts, warnings: tuple[str, ...]
+    spec: CutSpec,
+    info: MediaInfo,
+    outcome: Outcome,
+    facts: Facts,
+    warnings: tuple[str, ...],
+    *,
+    growing: bool,
 ) -> Report:
-    """The report of a verified clip. Times are seconds as a player of the recording shows them."""
+    """The report of a verified clip. Times are seconds as a player of the recording shows them.
+
+    `growing`: the recording was appended to while it was cut.
+    """
     plan = outcome.plan
     start, end = outcome.start - info.zero, outcome.end - info.zero
     return Report(
@@ -46,7 +56,13 @@ def report(
             *_gap(outcome),
             *outcome.warnings,
         ],
+        source=_source(info.identity, growing),
     )
+
+
+def _source(identity: Identity, growing: bool) -> SourceReport:
+    modified = datetime.fromtimestamp(identity.mtime_ns // 1_000_000_000, UTC)
+    return SourceReport(size=identity.size, modified=modified, growing=growing)
 
 
 def _early_end(spec: CutSpec, info: MediaInfo, end: Fraction, longest: Fraction) -> list[str]:

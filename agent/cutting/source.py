@@ -1,4 +1,7 @@
-"""Opening a recording, safely: an existing regular file, a demuxer that opens nothing else, clear errors."""
+"""Opening a recording once and reading it by its descriptor, with a demuxer that opens nothing else.
+
+A path is looked up only once: what it names can change at any moment, to a file outside the roots as well.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,17 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import av.container
 
 from agent.cutting.media import Identity
 from clipping.errors import (
+    SourceChanged,
     SourceCorrupt,
     SourceNotAllowed,
     SourceNotFound,
@@ -39,6 +45,8 @@ FULL = "The spool's disk is full: free some space, then the clip can be cut."
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _AWAY = frozenset(
     {
+        errno.ENOENT,
+        errno.ENOTDIR,
         errno.EIO,
         errno.ESTALE,
         errno.ETIMEDOUT,
@@ -51,34 +59,106 @@ _AWAY = frozenset(
         errno.EPERM,
     }
 )
+"""What reading an open file ends with while the file system is away. A file that was there when it was opened
+is not missing, so "no such file" is one of them."""
 _NEVER_A_FILE = frozenset({errno.ELOOP, errno.ENAMETOOLONG})
+_LOOK_BYTES = 64 << 10
 
 
-def identify(path: Path) -> Identity:
-    """The file's identity.
+@dataclass(frozen=True)
+class SourceFile:
+    """An open recording. Close it, or use it as a context manager."""
 
-    Raises `SourceNotFound`, `SourceNotAllowed` (no regular file) or `SourceUnavailable`.
-    """
+    name: Path
+    """The path as the user gave it, for messages. Never opened again."""
+    descriptor: int
+    """Opened with O_PATH: it pins the file, and closing it never waits for a file system that hangs."""
+    identity: Identity
+
+    @property
+    def path(self) -> Path:
+        """Opens this very file, in this process and in those that inherit the descriptor."""
+        return _by_descriptor(self.descriptor)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _by_descriptor(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}")
+
+
+def open_path(path: Path) -> SourceFile:
+    """Open the file that is at a path now. Raises as `adopt`, and `SourceNotFound`."""
     try:
-        # Not blocking: a FIFO would otherwise wait for a writer for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         raise SourceNotFound(f"There is no file {path}: check the path.") from None
     except OSError as error:
         if error.errno in _NEVER_A_FILE:
             raise SourceNotFound(f"There can be no file {path}: {error.strerror}.") from error
-        if error.errno == errno.ENXIO and path.is_socket():
-            raise SourceNotAllowed(f"{path} is not a regular file: name a recording.") from error
         raise SourceUnavailable(f"{path} can't be opened: {error.strerror}.") from error
+    return adopt(path, descriptor)
+
+
+def adopt(name: Path, descriptor: int) -> SourceFile:
+    """Take over a descriptor opened with O_PATH; it is closed when this raises.
+
+    Raises `SourceNotAllowed` (not a regular file), `SourceUnavailable` and `SourceCorrupt` (it is empty).
+    """
     try:
-        status = os.fstat(descriptor)
-    finally:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise SourceNotAllowed(f"{name} is not a regular file: name a recording.")
+        identity = _identity(descriptor)
+        if identity.size == 0:
+            raise SourceCorrupt(f"{name.name} is empty (0 bytes).")
+    except OSError as error:
         os.close(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise SourceNotAllowed(f"{path} is not a regular file: name a recording.")
-    if status.st_size == 0:
-        raise SourceCorrupt(f"{path.name} is empty (0 bytes).")
-    return Identity.of(status)
+        raise SourceUnavailable(f"{name} can't be opened: {error.strerror}.") from error
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return SourceFile(name, descriptor, identity)
+
+
+def _identity(descriptor: int) -> Identity:
+    # Opening it shows whether it may be read, and makes NFS ask the server for the newest attributes.
+    opened = os.open(_by_descriptor(descriptor), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return Identity.of(os.fstat(opened))
+    finally:
+        os.close(opened)
+
+
+def grown(source: SourceFile) -> bool:
+    """Whether the recording was appended to since it was opened.
+
+    Raises `SourceChanged` when what was read is not there any more, and `SourceUnavailable`.
+    """
+    with reading(source.name, OSError):
+        later = _identity(source.descriptor)
+    if not source.identity.still_holds(later):
+        raise SourceChanged(f"{source.name.name} was changed while it was being read: it is cut again")
+    return source.identity.grew(later)
+
+
+def check_readable(source: SourceFile) -> None:
+    """Raises `SourceUnavailable` when the recording can't be read at its start, middle or end.
+
+    libavformat takes a failed read for the end of the file or for damage as often as not.
+    """
+    with reading(source.name, OSError), source.path.open("rb", buffering=0) as file:
+        # What is in this machine's memory proves nothing.
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        last = max(0, source.identity.size - _LOOK_BYTES)
+        for at in (0, last // 2, last):
+            os.pread(file.fileno(), _LOOK_BYTES, at)
 
 
 def url(path: Path) -> str:
@@ -87,31 +167,54 @@ def url(path: Path) -> str:
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[av.container.InputContainer]:
-    """The demuxed recording. Raises as `identify`, and `SourceCorrupt` when it can't be read as one."""
-    with reading(path), av.open(url(path), **OPENING) as container:
+def open_source(source: SourceFile) -> Iterator[av.container.InputContainer]:
+    """The demuxed recording. Raises `SourceUnavailable`, and `SourceCorrupt` when it can't be read as one."""
+    with reading(source.name), _open(source) as container:
         yield container
 
 
+def _open(source: SourceFile) -> av.container.InputContainer:
+    try:
+        return _demuxed(source, None)
+    except av.error.InvalidDataError:
+        # libavformat would fall back on the extension, which a descriptor does not have.
+        demuxer = _demuxers().get(source.name.suffix.lower().removeprefix("."))
+        if demuxer is None:
+            raise
+    return _demuxed(source, demuxer)
+
+
+def _demuxed(source: SourceFile, demuxer: str | None) -> av.container.InputContainer:
+    container: av.container.InputContainer = av.open(url(source.path), format=demuxer, **OPENING)
+    return container
+
+
+@cache
+def _demuxers() -> dict[str, str]:
+    """By the extensions that libavformat knows for them."""
+    known = [av.ContainerFormat(name, "r") for name in DEMUXERS.split(",") if name in av.formats_available]
+    return {extension: known_format.name for known_format in known for extension in known_format.extensions}
+
+
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Translate libav's errors about `path` into ours."""
+def reading(
+    name: Path, kind: type[av.error.FFmpegError] | type[OSError] = av.error.FFmpegError
+) -> Iterator[None]:
+    """Translate errors of one kind, libav's or the system's, into ours about the recording `name`."""
     try:
         yield
-    except av.error.FFmpegError as error:
-        raise translated(error, path) from error
+    except kind as error:
+        raise translated(error, name) from error
 
 
-def translated(error: av.error.FFmpegError, path: Path) -> Exception:
-    """What an error of libav means to the user."""
+def translated(error: av.error.FFmpegError | OSError, name: Path) -> Exception:
+    """What an error of libav or of the system means to the user."""
     if error.errno in _AWAY:
-        return SourceUnavailable(f"{path.name} can't be read now: {error.strerror}.")
-    if error.errno == errno.ENOENT:
-        return SourceNotFound(f"There is no file {path}: check the path.")
+        return SourceUnavailable(f"{name.name} can't be read now: {error.strerror}.")
     # So libavformat's MPEG-TS says that it finds no packets any more.
     reason = "no packets follow where some should" if error.errno == errno.EAGAIN else error.strerror
     return SourceCorrupt(
-        f"{path.name} can't be read as a recording ({reason}): "
+        f"{name.name} can't be read as a recording ({reason}): "
         "it is damaged, incomplete, still being written, or not a video."
     )
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from agent.cutting.encoders import Choice
-from clipping.messages import Mode, Report
+from agent.cutting.media import Identity
+from clipping.messages import Mode
 from clipping.output import AS_IS, Output, Quality
+from clipping.report import Report
 
 Extent = Literal["ends", "full"]
 
@@ -23,6 +25,7 @@ class CutSpec:
     """
 
     source: Path
+    """Its name: opened only where `Engine.cut` is given no open file."""
     in_point: Fraction
     out_point: Fraction
     mode: Mode
@@ -74,6 +77,8 @@ class Order:
     """A cut as the child process gets it: the spec, where to write, and with what."""
 
     spec: CutSpec
+    identity: Identity
+    """Of the recording, when it was opened. Its descriptor goes beside the order."""
     folder: Path
     stem: str
     """The clip's file name without extension; every file of this cut begins with it."""

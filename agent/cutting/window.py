@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import BinaryIO
 
 import av
@@ -15,10 +14,10 @@ import av.container
 from agent.cutting.clusters import clusters
 from agent.cutting.fragments import fragments
 from agent.cutting.landmarks import Landmarks, Layout
-from agent.cutting.media import Identity, MediaInfo
+from agent.cutting.media import MediaInfo
 from agent.cutting.probe import describe
 from agent.cutting.seek import REACH
-from agent.cutting.source import OPENING, reading
+from agent.cutting.source import OPENING, SourceFile, reading
 from agent.cutting.splice import Splice
 
 _BEFORE = REACH + 2
@@ -32,45 +31,53 @@ _BUFFER_BYTES = 1 << 20
 class Indexless:
     """A recording without an index, in which places are found by bisection."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self._path = path
+    def __init__(self, source: SourceFile, layout: Layout) -> None:
+        self._source = source
         self._layout = layout
 
     @contextmanager
     def around(self, start: Fraction, stop: Fraction) -> Iterator[av.container.InputContainer]:
         """The recording as if it held only what lies near the range, at unchanged times."""
-        with self._path.open("rb") as file:
+        with self._read() as file:
             landmarks = Landmarks(file, self._layout)
             begin, end = landmarks.before(start - _BEFORE), landmarks.after(stop + _AFTER)
         with self._open(begin, end) as container:
             yield container
 
-    def describe(self, identity: Identity) -> MediaInfo:
+    def describe(self) -> MediaInfo:
         """What it holds. Raises as `probe.describe`."""
         head = self._layout.header_end
         with self._open(head, min(self._layout.size, head + _HEAD_BYTES)) as container:
-            info = describe(container, self._path, identity)
-        with self._path.open("rb") as file:
+            info = describe(container, self._source)
+        with self._read() as file:
             last = Landmarks(file, self._layout).last()
         with self._open(last, self._layout.size) as container:
             end = _end(container)
         return info if end is None else replace(info, duration=end - info.zero)
 
     @contextmanager
+    def _read(self) -> Iterator[BinaryIO]:
+        with reading(self._source.name, OSError), self._source.path.open("rb") as file:
+            yield file
+
+    @contextmanager
     def _open(self, begin: int, end: int) -> Iterator[av.container.InputContainer]:
-        splice = Splice(self._path, [(0, self._layout.header_end), (begin, end)])
+        splice = Splice(self._source.path, [(0, self._layout.header_end), (begin, end)])
         try:
-            with reading(self._path), av.open(splice, buffer_size=_BUFFER_BYTES, **OPENING) as container:
+            with (
+                reading(self._source.name),
+                av.open(splice, buffer_size=_BUFFER_BYTES, **OPENING) as container,
+            ):
                 yield container
         finally:
             splice.close()
 
 
-def indexless(path: Path) -> Indexless | None:
+def indexless(source: SourceFile) -> Indexless | None:
     """The recording, if it is of a kind that is searched faster than libavformat does. Raises `OSError`."""
-    with path.open("rb") as file:
+    with source.path.open("rb") as file:
         layout = _layout(file)
-    return None if layout is None else Indexless(path, layout)
+    return None if layout is None else Indexless(source, layout)
 
 
 def _layout(file: BinaryIO) -> Layout | None:

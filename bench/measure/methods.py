@@ -16,7 +16,8 @@ from agent.cutting import CutSpec, Engine, find_ffmpeg
 from bench.measure.points import Cut
 from bench.recording import CACHE
 from clipping.errors import ClippingError, PermanentError
-from clipping.messages import Mode, Report
+from clipping.messages import Mode
+from clipping.report import Report
 
 OURS: tuple[Mode, ...] = get_args(Mode)
 FFMPEG, SMARTCUT = "ffmpeg -c copy", "smartcut"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.mounts import MountMemory
-from agent.sources import check_mounted, resolve
+from agent.sources import check_mounted, open_below
 from clipping.config import NasRoot
 from clipping.errors import SourceNotFound, SourceUnavailable
 
@@ -35,7 +35,7 @@ def test_a_root_that_was_a_mount_is_missed(root: Path) -> None:
     with pytest.raises(SourceUnavailable, match="no mount any more"):
         check_mounted(config, mounts)
     with pytest.raises(SourceUnavailable, match="no mount any more"):
-        resolve(str(root / "night.mp4"), [config], mounts=mounts)
+        open_below(str(root / "night.mp4"), [config], mounts=mounts)
 
 
 def test_a_root_that_never_was_a_mount_need_not_be_one(root: Path) -> None:
@@ -43,4 +43,4 @@ def test_a_root_that_never_was_a_mount_need_not_be_one(root: Path) -> None:
     unmount(root)
     check_mounted(config, mounts)
     with pytest.raises(SourceNotFound):
-        resolve(str(root / "night.mp4"), [config], mounts=mounts)
+        open_below(str(root / "night.mp4"), [config], mounts=mounts)

@@ -22,7 +22,7 @@ from api.cluster import views as cluster
 from api.cluster.snapshot import AgentWord
 from api.events import changes
 from api.routes import admin
-from clipping import __version__, messages, output, text
+from clipping import __version__, messages, output, report, text
 from clipping.client import NewClip, results
 from clipping.cluster import FailoverMode
 from clipping.config import validate
@@ -57,11 +57,12 @@ MODELS: dict[str, type[BaseModel]] = {
     "ErrorDetail": views.ErrorDetail,
     "ErrorInfo": messages.ErrorInfo,
     "LastError": messages.LastError,
-    "Report": messages.Report,
-    "Range": messages.Range,
-    "VideoReport": messages.VideoReport,
-    "AudioReport": messages.AudioReport,
-    "DroppedStream": messages.DroppedStream,
+    "Report": report.Report,
+    "Range": report.Range,
+    "VideoReport": report.VideoReport,
+    "AudioReport": report.AudioReport,
+    "DroppedStream": report.DroppedStream,
+    "SourceReport": report.SourceReport,
 }
 
 

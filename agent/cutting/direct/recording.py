@@ -6,7 +6,6 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Self
 
 import av
@@ -17,6 +16,7 @@ from agent.cutting.dts import WINDOW
 from agent.cutting.mp4 import boxes
 from agent.cutting.nal import length_size, starts_clean
 from agent.cutting.packets import packet_of
+from agent.cutting.source import SourceFile, reading
 
 _VISUAL_ENTRY = 16 + 8 + 78
 """Where the boxes of a `stsd` with one picture entry begin: behind its own header and the entry's fields."""
@@ -26,8 +26,9 @@ _CONFIGURATIONS = {b"avc1": ("h264", "avcC"), b"hvc1": ("hevc", "hvcC")}
 class Recording:
     """Use as a context manager."""
 
-    def __init__(self, path: Path, tracks: list[Trak]) -> None:
+    def __init__(self, source: SourceFile, tracks: list[Trak]) -> None:
         """Raises `NotPlain` and `OSError`."""
+        self._name = source.name
         self.tracks = tracks
         self.video = next(track for track in tracks if track.kind == "video")
         if self.video.coding not in _CONFIGURATIONS:
@@ -35,7 +36,7 @@ class Recording:
         self.codec, self._box = _CONFIGURATIONS[self.video.coding]
         self.extradata = self._configuration()
         self._length_size = length_size(self.codec, self.extradata)
-        self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.file = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
 
     def __enter__(self) -> Self:
         return self
@@ -55,9 +56,10 @@ class Recording:
         return stop if self.video.until is None else min(stop, self.video.until)
 
     def payload(self, sample: int) -> bytes:
-        """A picture's bytes. Raises `NotPlain` when the file does not hold them."""
+        """A picture's bytes. Raises `NotPlain` when the file does not hold them, and `SourceUnavailable`."""
         size = int(self.video.table.sizes(sample, sample + 1)[0])
-        data = os.pread(self.file, size, int(self.video.table.offsets(sample, sample + 1)[0]))
+        with reading(self._name, OSError):
+            data = os.pread(self.file, size, int(self.video.table.offsets(sample, sample + 1)[0]))
         if len(data) != size:
             raise NotPlain("it is shorter than its index says")
         return data

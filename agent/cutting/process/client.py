@@ -75,17 +75,20 @@ class ForkServer:
         with self._lock:
             self._ensure()
 
-    def run(self, function: Callable[..., Any], *arguments: Any) -> Job:
-        """Start `function(channel, *arguments)` in a process of its own."""
+    def run(self, function: Callable[..., Any], *arguments: Any, descriptors: tuple[int, ...] = ()) -> Job:
+        """Start `function(channel, *descriptors, *arguments)` in a process of its own.
+
+        Closing a descriptor must never wait (O_PATH), since the server does it.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._lock:
             number = next(self._numbers)
             order = Run(number, function, arguments)
             try:
-                send(self._ensure(), order, (theirs.fileno(),))
+                send(self._ensure(), order, (theirs.fileno(), *descriptors))
             except (BrokenPipeError, ConnectionResetError):  # it has just died, and is not yet found dead
                 self._discard()
-                send(self._ensure(), order, (theirs.fileno(),))
+                send(self._ensure(), order, (theirs.fileno(), *descriptors))
         return Job(number, ours, self)
 
     def signal(self, job: int, number: int) -> None:

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from typing import NoReturn
 
 from agent.cutting.process.limits import first_to_go, limit, most_memory
@@ -20,7 +21,7 @@ class JobCrashed(Exception):
     """The job raised something that is no error of ours: a bug. The text is its traceback."""
 
 
-def become(channel: socket.socket, run: Run) -> NoReturn:
+def become(channel: socket.socket, run: Run, descriptors: Sequence[int]) -> NoReturn:
     """Turn a freshly forked process into the job's: its own group, tied to the daemon's life."""
     code = 1
     try:
@@ -34,16 +35,16 @@ def become(channel: socket.socket, run: Run) -> NoReturn:
         first_to_go(os.getpid())
         limit(os.getpid(), resource.RLIMIT_DATA, most_memory())
         threading.Thread(target=_die_with_daemon, args=(channel,), name="daemon-watch", daemon=True).start()
-        code = _work(channel, run)
+        code = _work(channel, run, descriptors)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
-def _work(channel: socket.socket, run: Run) -> int:
+def _work(channel: socket.socket, run: Run, descriptors: Sequence[int]) -> int:
     try:
-        value = run.function(channel, *run.arguments)
+        value = run.function(channel, *descriptors, *run.arguments)
     except ClippingError as error:
         send(channel, Failed(error))
         return 1

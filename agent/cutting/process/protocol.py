@@ -13,13 +13,18 @@ from typing import Any
 
 from clipping.messages import Stage
 
+MAX_DESCRIPTORS = 4
+"""With one message."""
 MAX_MESSAGE = 128 << 10
 """Bytes; below the kernel's default limit of a datagram."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """To the server, with the job's socket: call `function(channel, *arguments)` in a new process."""
+    """To the server: call `function(channel, *descriptors, *arguments)` in a new process.
+
+    The job's socket and the descriptors come beside it (SCM_RIGHTS), in this order.
+    """
 
     job: int
     function: Callable[..., Any]

@@ -11,7 +11,16 @@ import socket
 from dataclasses import dataclass
 
 from agent.cutting.process.job import become
-from agent.cutting.process.protocol import MAX_MESSAGE, Exited, Ready, Run, Signal, Started, send
+from agent.cutting.process.protocol import (
+    MAX_DESCRIPTORS,
+    MAX_MESSAGE,
+    Exited,
+    Ready,
+    Run,
+    Signal,
+    Started,
+    send,
+)
 
 
 @dataclass
@@ -55,24 +64,26 @@ class Server:
                         return
 
     def _command(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, 1)
+        data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, MAX_DESCRIPTORS)
         if not data:
             return False
         message = pickle.loads(data)
         if isinstance(message, Run):
-            self._run(message, socket.socket(fileno=fds[0]))
+            self._run(message, socket.socket(fileno=fds[0]), fds[1:])
         elif isinstance(message, Signal) and message.job in self._children:
             _signal(self._children[message.job].pid, message.number)
         return True
 
-    def _run(self, run: Run, channel: socket.socket) -> None:
+    def _run(self, run: Run, channel: socket.socket, descriptors: list[int]) -> None:
         pid = os.fork()
         if pid == 0:
             for end in (self._control, self._wake, self._woken):
                 end.close()
             for other in self._children.values():
                 other.channel.close()
-            become(channel, run)
+            become(channel, run, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
         try:
             os.setpgid(pid, pid)  # here and in the child: whoever is first
         except (PermissionError, ProcessLookupError):

@@ -14,12 +14,18 @@ from agent.cutting.cache import Cache
 from agent.cutting.direct.tables import NotPlain
 from agent.cutting.media import MediaInfo
 from agent.cutting.probe import probe
-from agent.cutting.source import identify
+from agent.cutting.source import open_path
 from tests.support.media import Recording, make, numbers
 
 
 def known(cache: Cache, path: Path) -> MediaInfo | None:
-    return cache.info(path, identify(path))
+    with open_path(path) as source:
+        return cache.info(source.identity)
+
+
+def index_of(cache: Cache, path: Path) -> bytes:
+    with open_path(path) as source:
+        return bytes(cache.index(source))
 
 
 @pytest.mark.parametrize("extension", ["mp4", "ts"])
@@ -38,8 +44,24 @@ def test_a_recording_that_changes_in_any_way_is_another(tmp_path: Path) -> None:
     os.utime(source, ns=(1, 1))
     assert known(cache, source) is None
     cache.keep_info(probe(source))
+    kept = source.stat()
+    source.unlink()
+    source.write_bytes(make().read_bytes())
+    os.utime(source, ns=(kept.st_mtime_ns, kept.st_mtime_ns))
+    assert known(cache, source) is None or source.stat().st_ino == kept.st_ino
+
+
+def test_a_recording_is_the_same_under_every_name(tmp_path: Path) -> None:
+    cache, source = Cache(tmp_path / "cache"), tmp_path / "game.mp4"
+    source.write_bytes(make().read_bytes())
+    cache.keep_info(probe(source))
+    os.link(source, tmp_path / "link.mp4")
     source.rename(tmp_path / "other.mp4")
-    assert known(cache, tmp_path / "other.mp4") is None
+    assert (
+        known(cache, tmp_path / "other.mp4")
+        == known(cache, tmp_path / "link.mp4")
+        == probe(tmp_path / "link.mp4")
+    )
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"{}", b"\xff\xfe", b'{"path": "/x"}'])
@@ -57,22 +79,24 @@ def test_a_folder_that_cannot_be_written_to_is_no_harm(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "file")
     cache.keep_info(probe(make()))
     assert known(cache, make()) is None
-    assert len(cache.index(make(), identify(make()))) > 0
+    assert len(index_of(cache, make())) > 0
 
 
 def test_an_index_is_read_from_the_recording_once(tmp_path: Path) -> None:
     cache, source = Cache(tmp_path / "cache"), tmp_path / "game.mp4"
     source.write_bytes(make().read_bytes())
-    identity = identify(source)
-    first = bytes(cache.index(source, identity))
-    source.unlink()
-    assert bytes(cache.index(source, identity)) == first
+    first = index_of(cache, source)
+    kept = source.stat().st_mtime_ns
+    with source.open("r+b") as file:
+        file.write(bytes(source.stat().st_size))
+    os.utime(source, ns=(kept, kept))
+    assert index_of(cache, source) == first
 
 
 def test_what_is_no_mp4_has_no_index_to_keep(tmp_path: Path) -> None:
     source = make(Recording("mkv"))
     with pytest.raises(NotPlain):
-        Cache(tmp_path).index(source, identify(source))
+        index_of(Cache(tmp_path), source)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,7 +119,7 @@ def test_a_cut_does_not_believe_a_damaged_index(tmp_path: Path) -> None:
     engine.start()
     try:
         spec = CutSpec(make(), Fraction("3.3"), Fraction("7.1"), "smart", "high")
-        good = bytes(Cache(folder).index(make(), identify(make())))
+        good = index_of(Cache(folder), make())
         (index,) = folder.glob("*.moov")
         for damage in ("none", "empty", "zeros", "half", "shifted"):
             index.write_bytes(damaged(good, damage))

@@ -26,6 +26,7 @@ from agent.cutting.encoders_here import Encoders, try_encoder
 from agent.cutting.job import run_cut
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.protocol import Done, Failed
+from agent.cutting.source import SourceFile, open_path
 from agent.cutting.spec import Order
 from clipping.errors import UnsupportedCodec
 from clipping.output import Output
@@ -226,8 +227,9 @@ def test_an_encoder_that_gives_up_is_replaced_once_and_named(tmp_path: Path) -> 
     server = ForkServer(preload="agent.cutting.job")
     server.start()
     try:
-        order = Order(spec(), tmp_path, "clip", find_ffmpeg(None), Choice("h264_nvenc"))
-        clip = result(server, order)
+        with open_path(spec().source) as source:
+            order = Order(spec(), source.identity, tmp_path, "clip", find_ffmpeg(None), Choice("h264_nvenc"))
+            clip = result(server, order, source)
     finally:
         server.close()
     assert numbers(clip.path) == list(range(25, 50))
@@ -240,8 +242,8 @@ def test_an_encoder_that_gives_up_is_replaced_once_and_named(tmp_path: Path) -> 
     assert warning.endswith("libx264 made the clip.")
 
 
-def result(server: ForkServer, order: Order) -> Clip:
-    job = server.run(run_cut, order)
+def result(server: ForkServer, order: Order, source: SourceFile) -> Clip:
+    job = server.run(run_cut, order, descriptors=(source.descriptor,))
     deadline = time.monotonic() + PATIENCE
     try:
         while time.monotonic() < deadline:

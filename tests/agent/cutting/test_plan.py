@@ -50,7 +50,6 @@ def stream(index: int, kind: str, codec: str, **more: object) -> StreamInfo:
 
 def recording(*streams: StreamInfo, duration: Fraction | None = Fraction(60)) -> MediaInfo:
     return MediaInfo(
-        path=Path("/nas/game.ts"),
         container="mpegts",
         zero=Fraction(10),
         duration=duration,

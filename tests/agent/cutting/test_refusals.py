@@ -16,11 +16,11 @@ from agent.cutting import CutSpec, Engine, find_ffmpeg
 from clipping.errors import (
     ClippingError,
     RangeBeyondEnd,
+    SourceChanged,
     SourceCorrupt,
     SourceHasNoVideo,
     SourceNotAllowed,
     SourceNotFound,
-    SourceUnavailable,
 )
 from clipping.messages import Mode, Stage
 from tests.support.media import Recording, make
@@ -173,7 +173,7 @@ def test_a_file_that_shrinks_while_it_is_read(
             os.truncate(source, 100_000)
 
     spec = CutSpec(source, Fraction(4), Fraction(9), mode, "high")
-    with pytest.raises(SourceUnavailable, match="changed"):
+    with pytest.raises(SourceChanged, match="changed"):
         engine.cut(spec, folder, progress=shrink, cancelled=threading.Event())
     assert list(folder.iterdir()) == []
 
@@ -190,5 +190,7 @@ def test_a_file_that_still_grows_is_cut_where_it_is_there(engine: Engine, tmp_pa
 
     spec = CutSpec(source, Fraction(2), Fraction(5), mode, "high")
     clip = engine.cut(spec, tmp_path, progress=grow, cancelled=threading.Event())
+    assert clip.report.source is not None
+    assert clip.report.source.growing
     assert clip.report.frames >= 75
     assert clip.report.warnings == []

@@ -17,7 +17,7 @@ from agent.cutting.decodes import Rejected
 from agent.cutting.outcome import Outcome, Sound
 from agent.cutting.plan import plan_cut
 from agent.cutting.probe import probe
-from agent.cutting.source import open_source
+from agent.cutting.source import open_path, open_source
 from agent.cutting.spec import CutSpec
 from agent.cutting.timing import timings_of_boxes, timings_of_packets
 from agent.cutting.verify import verify
@@ -33,7 +33,7 @@ def cut(folder: Path, recording: Recording = SHORT) -> Outcome:
     source = make(recording)
     spec = CutSpec(source, Fraction("3.3"), Fraction(recording.seconds) - 5, "copy", "high")
     plan = plan_cut(probe(source), spec, "copy")
-    with open_source(source) as container:
+    with open_path(source) as file, open_source(file) as container:
         return copy(container, plan, folder / "clip.part", bit_rate=128_000, progress=lambda _: None)
 
 
@@ -133,7 +133,7 @@ def test_damaged_pictures_are_rejected(tmp_path: Path) -> None:
 def test_the_index_tells_the_same_times_as_the_packets(tmp_path: Path) -> None:
     outcome = cut(tmp_path)
     by_index = timings_of_boxes(outcome.path)
-    with open_source(outcome.path) as clip:
+    with open_path(outcome.path) as file, open_source(file) as clip:
         by_packets = timings_of_packets(clip)
     for index, packets in zip(by_index, by_packets, strict=True):
         assert index.tick == packets.tick

@@ -12,6 +12,7 @@ import pytest
 
 from agent.cutting import Engine, find_ffmpeg
 from agent.cutting.landmarks import Landmark, Landmarks
+from agent.cutting.source import open_path
 from agent.cutting.window import indexless
 from clipping.messages import Mode
 from tests.agent.cutting.conftest import Cut
@@ -56,7 +57,8 @@ def test_they_are_cut_exactly(
 @pytest.mark.parametrize("shape", SHAPES)
 def test_their_length_is_found_at_their_end(engine: Engine, tmp_path: Path, shape: str) -> None:
     source = without_index(shape, tmp_path)
-    assert indexless(source) is not None
+    with open_path(source) as file:
+        assert indexless(file) is not None
     duration = engine.probe(source).duration
     assert duration is not None
     assert float(duration) == pytest.approx(20, abs=0.1)
@@ -65,7 +67,8 @@ def test_their_length_is_found_at_their_end(engine: Engine, tmp_path: Path, shap
 @pytest.mark.parametrize("extension", ["mp4", "mkv", "ts", "mov", "avi"])
 def test_others_are_opened_as_they_are(extension: str) -> None:
     video = ("-c:v", "mpeg4") if extension == "avi" else None
-    assert indexless(make(Recording(extension, video=video, sound=()))) is None
+    with open_path(make(Recording(extension, video=video, sound=()))) as source:
+        assert indexless(source) is None
 
 
 class Counting(io.BytesIO):

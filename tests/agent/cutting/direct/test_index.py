@@ -17,6 +17,7 @@ from agent.cutting.direct.index import load_index
 from agent.cutting.direct.movie import Trak, movie
 from agent.cutting.direct.recording import Recording as Indexed
 from agent.cutting.direct.tables import NotPlain
+from agent.cutting.source import open_path
 from tests.support.media import Recording, make
 
 RECORDINGS = {
@@ -85,7 +86,11 @@ def test_the_sample_of_a_moment_is_found(kind: str) -> None:
 
 def test_the_first_picture_is_shown_when_libavformat_says() -> None:
     path = make()
-    with Indexed(path, tracks(path)) as recording, av.open(str(path)) as container:
+    with (
+        open_path(path) as source,
+        Indexed(source, tracks(path)) as recording,
+        av.open(str(path)) as container,
+    ):
         video = container.streams.video[0]
         assert video.start_time is not None
         assert recording.start == video.start_time * video.time_base
