@@ -82,7 +82,11 @@ class Engine:
 
         Raises `EncoderFailed` when there is no ffmpeg.
         """
-        program = os.open(find_ffmpeg(self._settings.ffmpeg), os.O_PATH | os.O_CLOEXEC)
+        path = find_ffmpeg(self._settings.ffmpeg)
+        try:
+            program = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            raise EncoderFailed(f"{path} can't be opened: {error.strerror}") from error
         try:
             return _reads(self._server, program, timeout)
         finally:
