@@ -67,3 +67,8 @@ def keep_answer(session: Session, repeat: Repeat, answer: bytes, *, now: datetim
         since=now - KEPT,
     )
     return None if kept else first_answer(session, repeat, now=now)
+
+
+def forget_answer(session: Session, repeat: Repeat) -> None:
+    """Free the key, in the transaction that takes back what was answered under it."""
+    idempotency.release(session, repeat.owner, repeat.key)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from api.cluster.coordination import Coordination
-from api.cluster.decisions import NO_LEADER, choose
+from api.cluster.decisions import NO_LEADER, Direction, Handover, Settled, choose
 from api.cluster.outcome import Operation, follow, told
 from api.cluster.snapshot import Snapshot
 from api.db import failovers as rows
 from api.db.engine import Database
+from api.repeats import Repeat, first_answer, forget_answer, keep_answer
 from clipping.clock import Clock
 from clipping.cluster import FailoverIntent, FailoverMode, Intent, Pause
 from clipping.config import Ha
 from clipping.errors import (
     CoordinationUnavailable,
+    NoEligibleTarget,
+    NotFound,
     NotPossible,
     OperationRunning,
     QueueUnavailable,
+    RequestError,
     VersionMismatch,
 )
 from clipping.ids import new_operation_id
@@ -32,7 +36,21 @@ WATCHED = timedelta(hours=1)
 """So long an intent that came to nothing is looked for in the store, to be taken back."""
 _TRIES = 5
 
+_REFUSALS = (NotFound, NotPossible, NoEligibleTarget, OperationRunning)
+
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an administrator asks for. `direction`: see `choose`."""
+
+    agent_id: str
+    target: str | None = None
+    direction: Direction | None = None
+    mode: FailoverMode = "graceful"
+    reason: str = ""
+    requested_by: str = ""
 
 
 class Failovers:
@@ -48,41 +66,71 @@ class Failovers:
             "fast": timedelta(seconds=2 * ha.ttl_seconds + SPARE_SECONDS),
         }
 
-    def begin(
-        self, agent_id: str, *, target: str | None, mode: FailoverMode, reason: str, requested_by: str
+    def begin(self, wanted: Wanted, repeat: Repeat | None = None) -> Operation:
+        """Tell the agents to hand over, once for each `repeat`: a repeated call follows the first one.
+
+        Raises why not, and then nothing is changed and `repeat` can be used again; after
+        `CoordinationUnavailable` it can't, if the agents may have been told.
+        """
+        try:
+            return self._earlier(repeat) or self._begin(wanted, repeat)
+        except _REFUSALS:
+            # The same call may have been faster at another instance: then it is the reason for the refusal.
+            earlier = self._earlier(repeat)
+            if earlier is None:
+                raise
+            return earlier
+
+    def _begin(self, wanted: Wanted, repeat: Repeat | None) -> Operation:
+        operation_id, written = new_operation_id(self._now()), False
+        try:
+            for _ in range(_TRIES):
+                snapshot = self._coordination.snapshot()
+                self._refuse_second(snapshot)
+                chosen = choose(snapshot, wanted.agent_id, wanted.target, wanted.direction)
+                operation = self._planned(operation_id, wanted, chosen, snapshot)
+                faster = self._write_down(operation, repeat, again=written)
+                if faster is not None:
+                    return faster
+                written = True
+                if operation.finished or self._tell(operation, snapshot):
+                    _log_request(operation, wanted)
+                    return operation
+            raise OperationRunning("others change the agents' intent all the time: try again in a moment")
+        except RequestError:
+            if written and not self._is_finished(operation_id):
+                self._take_back(operation_id, repeat)
+            raise
+
+    def _planned(
+        self, operation_id: str, wanted: Wanted, chosen: Handover | Settled, snapshot: Snapshot
     ) -> Operation:
-        """Tell the agents to hand over. Raises why not, and then nothing is changed."""
-        for _ in range(_TRIES):
-            snapshot = self._coordination.snapshot()
-            self._refuse_second(snapshot)
-            handover = choose(snapshot, agent_id, target)
-            now = self._now()
-            operation = Operation(
-                operation_id=new_operation_id(now),
-                cluster=self._cluster,
-                requested_agent=agent_id,
-                old_primary=handover.old_primary,
-                target=handover.target,
-                old_epoch=handover.epoch,
-                mode=mode,
-                reason=reason,
-                requested_by=requested_by,
-                created_at=now,
-                expires_at=now + self._lasts[mode],
-            )
-            if self._tell(operation, snapshot):
-                log.info(
-                    "failover.requested",
-                    operation_id=operation.operation_id,
-                    old_primary=operation.old_primary,
-                    target=operation.target,
-                    epoch=operation.old_epoch,
-                    mode=mode,
-                    requested_by=requested_by,
-                    reason=reason or None,
-                )
-                return operation
-        raise OperationRunning("others change the agents' intent all the time: try again in a moment")
+        now = self._now()
+        assert snapshot.lease is not None, "there was something to choose"
+        operation = Operation(
+            operation_id=operation_id,
+            cluster=self._cluster,
+            requested_agent=wanted.agent_id,
+            old_primary=snapshot.lease.lease.holder,
+            target=chosen.target if isinstance(chosen, Handover) else chosen.leader or "",
+            old_epoch=chosen.epoch,
+            mode=wanted.mode,
+            reason=wanted.reason,
+            requested_by=wanted.requested_by,
+            created_at=now,
+            expires_at=now + self._lasts[wanted.mode],
+        )
+        if isinstance(chosen, Handover):
+            return operation
+        return replace(operation, state="done", new_primary=chosen.leader, epoch=chosen.epoch)
+
+    def _earlier(self, repeat: Repeat | None) -> Operation | None:
+        """The failover of an earlier such call, as it is now. Raises `IdempotencyConflict`."""
+        if repeat is None:
+            return None
+        with self._database.read() as session:
+            found = first_answer(session, repeat, now=self._now())
+        return self.find(found.decode()) if found is not None else None
 
     def find(self, operation_id: str) -> Operation | None:
         """The operation as it is now."""
@@ -155,16 +203,39 @@ class Failovers:
             expires_at=intent.requested_at + self._lasts[intent.mode],
         )
 
-    def _tell(self, operation: Operation, snapshot: Snapshot) -> bool:
-        """Write the operation down, then tell the agents. False when another was quicker."""
+    def _write_down(self, operation: Operation, repeat: Repeat | None, *, again: bool) -> Operation | None:
+        """Keep it, with its key. When the same call was faster: that one's, and nothing is written."""
         with self._database.write() as session:
-            rows.add(session, operation)
+            if again:
+                rows.rewrite(session, operation)
+                return None
+            answer = operation.operation_id.encode()
+            earlier = keep_answer(session, repeat, answer, now=operation.created_at) if repeat else None
+            if earlier is None:
+                rows.add(session, operation)
+                return None
+            found = rows.find(session, earlier.decode())
+        if found is None:  # it came to nothing just now
+            raise OperationRunning("the same failover was given up a moment ago: try again")
+        return found
+
+    def _take_back(self, operation_id: str, repeat: Repeat | None) -> None:
+        with self._database.write() as session:
+            rows.remove(session, operation_id)
+            if repeat is not None:
+                forget_answer(session, repeat)
+
+    def _is_finished(self, operation_id: str) -> bool:
+        with self._database.read() as session:
+            found = rows.find(session, operation_id)
+        return found is not None and found.finished
+
+    def _tell(self, operation: Operation, snapshot: Snapshot) -> bool:
+        """Tell the agents. False when somebody else wrote to them meanwhile."""
         intent = Intent(failover=operation.intent(), pause=snapshot.intent.pause)
         try:
             self._coordination.replace_intent(intent, expected=snapshot.intent_version)
         except VersionMismatch:
-            with self._database.write() as session:
-                rows.remove(session, operation.operation_id)
             return False
         except CoordinationUnavailable as error:
             # Should the write get through all the same, `tidy` takes it back.
@@ -221,3 +292,18 @@ class Failovers:
         """In milliseconds, as the documents and the answers write it."""
         now = self._clock.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _log_request(operation: Operation, wanted: Wanted) -> None:
+    log.info(
+        "failover.needless" if operation.finished else "failover.requested",
+        operation_id=operation.operation_id,
+        agent_id=wanted.agent_id,
+        direction=wanted.direction,
+        old_primary=operation.old_primary,
+        target=operation.target or None,
+        epoch=operation.old_epoch,
+        mode=wanted.mode,
+        requested_by=wanted.requested_by,
+        reason=wanted.reason or None,
+    )

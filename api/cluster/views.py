@@ -113,7 +113,8 @@ class FailoverView(View):
     @classmethod
     def of(cls, operation: Operation) -> Self:
         fields = {name: getattr(operation, name) for name in cls.model_fields}
-        return cls.model_validate({**fields, "reason": operation.reason or None})
+        absent = {name: fields[name] or None for name in ("target", "reason")}
+        return cls.model_validate({**fields, **absent})
 
 
 def _pause(snapshot: Snapshot) -> dict[str, Any]:

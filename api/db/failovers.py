@@ -20,6 +20,12 @@ def add(session: Session, operation: Operation) -> None:
     session.add(Failover(**{name: getattr(operation, name) for name in _FIELDS}))
 
 
+def rewrite(session: Session, operation: Operation) -> None:
+    """Replace one that the agents were not told of yet."""
+    query = update(Failover).where(Failover.operation_id == operation.operation_id)
+    session.execute(query.values({name: getattr(operation, name) for name in _FIELDS}))
+
+
 def find(session: Session, operation_id: str) -> Operation | None:
     """The operation of that id."""
     row = session.get(Failover, operation_id)

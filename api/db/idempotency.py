@@ -49,6 +49,11 @@ def claim(
     return session.scalar(written) is not None
 
 
+def release(session: Session, owner: str, key: str) -> None:
+    """Forget a key whose request came to nothing."""
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner == owner, IdempotencyKey.key == key))
+
+
 def forget(session: Session, *, before: datetime, limit: int) -> int:
     """Remove keys that are no longer kept; how many."""
     old = (

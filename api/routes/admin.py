@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,8 +19,11 @@ from pydantic import (
 
 from api.auth import caller, requires
 from api.body import read_optional_json
+from api.cluster.decisions import Direction
+from api.cluster.failovers import Wanted
 from api.cluster.outcome import Operation
 from api.cluster.views import ClusterView, FailoverView, PauseState
+from api.repeats import HEADER, repeat_of
 from api.services import Services, services
 from api.views import View
 from clipping.clock import parse_rfc3339
@@ -65,9 +68,19 @@ class FailoverRequest(_Body):
     """How to fail over; all of it may be left out."""
 
     target: Name | None = None
+    direction: Direction | None = None
     mode: FailoverMode = "graceful"
     reason: Reason = ""
     wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = DEFAULT_WAIT_SECONDS
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if self.direction == "to" and self.target is not None:
+            raise InvalidRequest(
+                "target must be left out when direction is to: the agent in the path takes over",
+                field="target",
+            )
+        return self
 
 
 class PauseRequest(_Body):
@@ -98,16 +111,13 @@ def agents() -> Response:
 def failover(agent_id: str) -> Response:
     """Hand the lease over: from the agent that leads, or to a standby."""
     parts = services()
-    asked = _body(FailoverRequest, parts)
+    body = _read(parts)
+    asked = _parsed(FailoverRequest, body)
     if not _AGENT_ID.fullmatch(agent_id):
         raise NotFound("there is no such agent")
-    operation = parts.failovers.begin(
-        agent_id,
-        target=asked.target,
-        mode=asked.mode,
-        reason=asked.reason,
-        requested_by=caller().name,
-    )
+    wanted = Wanted(agent_id, asked.target, asked.direction, asked.mode, asked.reason, caller().name)
+    repeat = repeat_of(request.headers.get(HEADER), owner=caller().name, path=request.path, body=body)
+    operation = parts.failovers.begin(wanted, repeat)
     operation = parts.failovers.wait(operation, asked.wait_seconds)
     response = _json(FailoverView.of(operation), status=200 if operation.finished else 202)
     response.headers["Location"] = f"/v1/admin/failovers/{operation.operation_id}"
@@ -150,9 +160,17 @@ def _find(operation_id: str, parts: Services) -> Operation:
 
 
 def _body(kind: type[Body], parts: Services) -> Body:
+    return _parsed(kind, _read(parts))
+
+
+def _read(parts: Services) -> dict[str, Any]:
     body: Any = read_optional_json(parts.config.api.max_body_bytes)
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object, or empty")
+    return body
+
+
+def _parsed(kind: type[Body], body: dict[str, Any]) -> Body:
     try:
         return kind.model_validate(body)
     except ValidationError as error:

@@ -5,8 +5,8 @@
         clip = client.wait(accepted.request_id, timeout=600)
         print(clip.status, clip.download_url)
 
-Every call has a time limit. What may be repeated without harm is repeated: reading, and asking for clips,
-which carries an `Idempotency-Key` so that a request whose answer was lost is not cut twice.
+Every call has a time limit. What may be repeated without harm is repeated: reading, and asking for clips and
+for failovers, which carry an `Idempotency-Key` so that one whose answer was lost is not done twice.
 """
 
 from clipping.client.client import Client

@@ -150,20 +150,32 @@ class Client:
 
     def failover(
         self,
-        agent_id: str,
         *,
-        target: str | None = None,
+        from_agent: str | None = None,
+        to_agent: str | None = None,
         mode: FailoverMode = "graceful",
         reason: str | None = None,
         wait_seconds: float = 20.0,
+        idempotency_key: str | None = None,
     ) -> results.Failover:
-        """Hand over from the agent that leads, or to a standby. Not repeated: look at `agents` when in doubt.
+        """Hand over from `from_agent`, to `to_agent`, or from the one to the other. One of them is required.
 
-        The answer may be of a failover that is still under way: follow it with `failover_status`.
+        Nothing changes when `from_agent` does not lead or `to_agent` leads already: see
+        `Failover.nothing_to_do`. Repeated under one `idempotency_key` (default: a new one), it is still one
+        failover. The answer may be of one that is still under way: follow it with `failover_status`.
         """
-        body = {"target": target, "mode": mode, "reason": reason, "wait_seconds": wait_seconds}
-        path = f"/v1/admin/agents/{quote(agent_id, safe='')}/failover"
-        return self._post(path, results.Failover, body, timeout=wait_seconds + self._transport.timeout)
+        named = from_agent if from_agent is not None else to_agent
+        if named is None:
+            raise ValueError("failover needs from_agent, to_agent or both")
+        body: dict[str, Any] = {"mode": mode, "wait_seconds": wait_seconds}
+        body["direction"] = "to" if from_agent is None else "from"
+        if from_agent is not None and to_agent is not None:
+            body["target"] = to_agent
+        if reason is not None:
+            body["reason"] = reason
+        path = f"/v1/admin/agents/{quote(named, safe='')}/failover"
+        timeout = wait_seconds + self._transport.timeout
+        return self._ask(path, body, idempotency_key, results.Failover, timeout=timeout)
 
     def failover_status(self, operation_id: str) -> results.Failover:
         """How far a failover has come."""
@@ -196,20 +208,22 @@ class Client:
     def _get(self, path: str, kind: type[Result], query: dict[str, Any] | None = None) -> Result:
         return _parsed(kind, self._transport.call("GET", path, query=query, repeatable=True))
 
-    def _ask(self, path: str, body: object, key: str | None, kind: type[Result]) -> Result:
+    def _ask(
+        self, path: str, body: object, key: str | None, kind: type[Result], timeout: float | None = None
+    ) -> Result:
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             # As the service would say, if HTTP let it through.
             problem = f"{_KEY_HEADER} must be 1 to 255 visible ASCII characters"
             raise Refused(problem, status=400, code="INVALID_REQUEST", field=_KEY_HEADER)
         headers = {_KEY_HEADER: key or secrets.token_urlsafe(24)}
-        answer = self._transport.call("POST", path, body=body, headers=headers, repeatable=True)
+        answer = self._transport.call(
+            "POST", path, body=body, headers=headers, repeatable=True, timeout=timeout
+        )
         return _parsed(kind, answer)
 
-    def _post(
-        self, path: str, kind: type[Result], body: dict[str, Any] | None = None, timeout: float | None = None
-    ) -> Result:
+    def _post(self, path: str, kind: type[Result], body: dict[str, Any] | None = None) -> Result:
         given = {name: value for name, value in (body or {}).items() if value is not None}
-        answer = self._transport.call("POST", path, body=given, repeatable=False, timeout=timeout)
+        answer = self._transport.call("POST", path, body=given, repeatable=False)
         return _parsed(kind, answer)
 
 

@@ -212,6 +212,11 @@ class Failover(_Result):
         """Whether it has come to its end, good or bad."""
         return self.state in ("done", "failed", "expired")
 
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the cluster was as requested already, and nothing was changed."""
+        return self.state == "done" and self.switched_at is None
+
 
 class Health(_Result):
     """How the service is."""

@@ -9,7 +9,7 @@ from typing import get_args
 from clipping.cli import Command
 from clipping.client import Client, Cluster, Failover, PauseState
 from clipping.cluster import FailoverMode
-from clipping.commands.common import a_time, add_connection, ago, connect, note, say, table
+from clipping.commands.common import a_time, add_connection, ago, connect, misused, note, say, table
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
 LONGEST_CALL_SECONDS = 50.0
@@ -39,8 +39,20 @@ def agents(arguments: argparse.Namespace) -> int:
 
 def configure_failover(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping failover`."""
-    parser.add_argument("agent_id", metavar="AGENT", help="the one that leads, or the standby to take over")
-    parser.add_argument("--target", metavar="AGENT", help="who takes over (default: the best standby)")
+    parser.add_argument(
+        "--from",
+        dest="from_agent",
+        metavar="A",
+        help="A must not lead any more; nothing changes if it does not lead",
+    )
+    parser.add_argument(
+        "--to",
+        dest="to_agent",
+        metavar="B",
+        help="B is to lead (default: the best standby); nothing changes if it leads already",
+    )
+    # An agent alone used to mean "from" or "to", depending on which agent led.
+    parser.add_argument("agent", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument(
         "--mode",
         choices=get_args(FailoverMode),
@@ -49,26 +61,42 @@ def configure_failover(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reason", help="for the others, and for the log")
     parser.add_argument("--no-wait", action="store_true", help="don't stay until it is finished")
+    parser.add_argument("--idempotency-key", metavar="KEY", help="one failover, however often it is repeated")
     add_connection(parser)
 
 
 def failover(arguments: argparse.Namespace) -> int:
     """Move the lease; exit 1 when it did not get there."""
+    _check_agents(arguments)
     with connect(arguments) as client:
         operation = client.failover(
-            arguments.agent_id,
-            target=arguments.target,
+            from_agent=arguments.from_agent,
+            to_agent=arguments.to_agent,
             mode=arguments.mode,
             reason=arguments.reason,
             wait_seconds=0.0 if arguments.no_wait else LONGEST_CALL_SECONDS,
+            idempotency_key=arguments.idempotency_key,
         )
         # The service ends every operation, at the latest when its time is over.
         while not operation.finished and not arguments.no_wait:
             note(f"{operation.operation_id}: {operation.state}")
             time.sleep(POLL_SECONDS)
             operation = client.failover_status(operation.operation_id)
-    say(operation.to_json() if arguments.json else _came_to(operation))
+    say(operation.to_json() if arguments.json else _came_to(operation, arguments))
     return EXIT_FAILED if operation.state in ("failed", "expired") else EXIT_OK
+
+
+def _check_agents(arguments: argparse.Namespace) -> None:
+    if arguments.agent is not None:
+        misused(
+            f"{arguments.agent} alone is ambiguous: use --from {arguments.agent} or --to {arguments.agent}"
+        )
+    if arguments.from_agent is None and arguments.to_agent is None:
+        misused(
+            "name the agent that must not lead any more (--from A), the one that is to lead (--to B) or both"
+        )
+    if arguments.from_agent == arguments.to_agent:
+        misused("--from and --to must name different agents")
 
 
 def _pause(client: Client, arguments: argparse.Namespace) -> int:
@@ -112,15 +140,25 @@ def _paused(state: PauseState) -> str:
     return f"automatic takeovers are paused by {state.pause.paused_by}{until}{reason}"
 
 
-def _came_to(operation: Failover) -> str:
+def _came_to(operation: Failover, arguments: argparse.Namespace) -> str:
+    if operation.nothing_to_do:
+        return f"{_as_it_is(operation, arguments)}: nothing to do"
     match operation.state:
         case "done":
             return f"{operation.new_primary} leads since epoch {operation.epoch}"
         case "failed" | "expired":
-            return f"{operation.operation_id}: {operation.state}: {operation.error or 'it was not said why'}"
+            return f"{operation.operation_id}: {operation.state}: {operation.error or 'no reason was given'}"
         case _:
             return f"{operation.operation_id}: {operation.state}"
 
 
+def _as_it_is(operation: Failover, arguments: argparse.Namespace) -> str:
+    leader = operation.new_primary
+    if arguments.to_agent is not None and leader == arguments.to_agent:
+        return f"{leader} leads already, since epoch {operation.epoch}"
+    others = f"{leader} leads since epoch {operation.epoch}" if leader else "no agent leads"
+    return f"{arguments.from_agent} does not lead ({others})"
+
+
 AGENTS = Command("show the agents, or pause their automatic takeovers", configure_agents, agents)
-FAILOVER = Command("hand over from the agent that leads, or to a standby", configure_failover, failover)
+FAILOVER = Command("hand over from one agent, or to one", configure_failover, failover)

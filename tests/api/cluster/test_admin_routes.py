@@ -186,6 +186,52 @@ def test_only_one_of_many_callers_begins_a_failover(
     assert api.counts()["failovers"] == before + 1
 
 
+def keyed(api: ApiProcess, agent_id: str, key: str, **body: Any) -> requests.Response:
+    headers = {"Idempotency-Key": key}
+    return call(api, "POST", FAILOVER.format(agent_id), json={"wait_seconds": 30, **body}, headers=headers)
+
+
+@pytest.mark.parametrize("body", [{}, {"direction": "from"}], ids=["plain", "with a direction"])
+def test_a_failover_that_is_repeated_with_its_key_is_one(
+    api: ApiProcess, agents: Agents, make_api: MakeApi, body: dict[str, Any]
+) -> None:
+    other = make_api(
+        storage={"path": api.config.storage.path}, api={"database_url": api.config.api.database_url}
+    )
+    key, before = f"once-{len(body)}", api.counts()["failovers"]
+    with obeying(agents):
+        first, again, elsewhere = (keyed(one, "nas-1", key, **body) for one in (api, api, other))
+    assert [answer.status_code for answer in (first, again, elsewhere)] == [200] * 3
+    assert first.json()["new_primary"] == "nas-2"
+    assert again.json() == elsewhere.json() == first.json()
+    assert again.headers["Location"] == first.headers["Location"]
+    assert code(keyed(other, "nas-1", key, mode="fast")) == (409, "IDEMPOTENCY_CONFLICT")
+    assert code(keyed(other, "nas-2", key, **body)) == (409, "IDEMPOTENCY_CONFLICT")
+    assert code(keyed(api, "nas-1", "a b")) == (400, "INVALID_REQUEST")
+    assert call(api, "GET", "/v1/admin/agents").json()["leader"] == "nas-2"
+    assert api.counts()["failovers"] == before + 1
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "body"),
+    [
+        ("nas-2", {"direction": "from"}),
+        ("nas-2", {"direction": "from", "target": "nas-1"}),
+        ("nas-1", {"direction": "to"}),
+    ],
+)
+def test_what_is_so_already_is_done_at_once(
+    api: ApiProcess, agents: Agents, agent_id: str, body: dict[str, Any]
+) -> None:
+    answer = failover(api, agent_id, **body)
+    assert answer.status_code == 200
+    done = answer.json()
+    assert (done["state"], done["new_primary"], done["epoch"]) == ("done", "nas-1", 7)
+    assert "switched_at" not in done
+    assert agents.told() is None
+    assert call(api, "GET", f"/v1/admin/failovers/{done['operation_id']}").json() == done
+
+
 @pytest.mark.parametrize(
     ("agent_id", "body", "expected", "field"),
     [
@@ -201,6 +247,9 @@ def test_only_one_of_many_callers_begins_a_failover(
         ("nas-1", {"target": ""}, (400, "INVALID_REQUEST"), "target"),
         ("nas-1", {"target": None}, (400, "INVALID_REQUEST"), "target"),
         ("nas-1", {"target": 7}, (400, "INVALID_REQUEST"), "target"),
+        ("nas-2", {"direction": "to", "target": "nas-2"}, (400, "INVALID_REQUEST"), "target"),
+        ("nas-1", {"direction": "away"}, (400, "INVALID_REQUEST"), "direction"),
+        ("nas-1", {"direction": "from", "target": "nas-1"}, (409, "NOT_POSSIBLE"), "target"),
         ("nas-1", {"mode": "brutal"}, (400, "INVALID_REQUEST"), "mode"),
         ("nas-1", {"wait_seconds": 55.1}, (400, "INVALID_REQUEST"), "wait_seconds"),
         ("nas-1", {"wait_seconds": -1}, (400, "INVALID_REQUEST"), "wait_seconds"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.cluster.decisions import Handover, choose
+from api.cluster.decisions import Direction, Handover, Settled, choose
 from api.cluster.snapshot import Snapshot
 from clipping.errors import NoEligibleTarget, NotFound, NotPossible, RequestError
 from tests.api.cluster.documents import lease, seen, snapshot
@@ -76,4 +76,72 @@ def test_what_cannot_be_done_says_why(
 ) -> None:
     with pytest.raises(error) as caught:
         choose(cluster, agent_id, target)
+    assert words in caught.value.message
+
+
+RELEASED = snapshot(seen("nas-1"), seen("nas-2"), held=lease(state="released"))
+GONE = snapshot(seen("nas-1", age=200, state="active"), seen("nas-2"), lease_age=200)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "agent_id", "target", "direction", "expected"),
+    [
+        (snapshot(), "nas-1", None, "from", Handover("nas-1", "nas-2", 7)),
+        (snapshot(ACTIVE, seen("nas-2"), seen("nas-5", rank=9)), "nas-1", "nas-5", "from", ("nas-5",)),
+        (GONE, "nas-1", None, "from", Handover("nas-1", "nas-2", 7)),
+        (snapshot(), "nas-2", None, "to", Handover("nas-1", "nas-2", 7)),
+        (GONE, "nas-2", None, "to", Handover("nas-1", "nas-2", 7)),
+        (RELEASED, "nas-1", None, "to", Handover("nas-1", "nas-1", 7)),
+        # As it was asked for already: a repetition changes nothing.
+        (snapshot(), "nas-2", None, "from", Settled("nas-1", 7)),
+        (RELEASED, "nas-1", None, "from", Settled(None, 7)),
+        (snapshot(), "nas-2", "nas-1", "from", Settled("nas-1", 7)),
+        (snapshot(), "nas-1", None, "to", Settled("nas-1", 7)),
+    ],
+)
+def test_a_direction_says_what_the_named_agent_is_for(
+    cluster: Snapshot,
+    agent_id: str,
+    target: str | None,
+    direction: Direction,
+    expected: Handover | Settled | tuple[str],
+) -> None:
+    chosen = choose(cluster, agent_id, target, direction)
+    if isinstance(expected, tuple):
+        assert isinstance(chosen, Handover)
+        assert (chosen.target,) == expected
+    else:
+        assert chosen == expected
+
+
+@pytest.mark.parametrize(
+    ("cluster", "agent_id", "target", "direction", "error", "words"),
+    [
+        (
+            snapshot(ACTIVE, seen("nas-2"), seen("nas-5")),
+            "nas-2",
+            "nas-5",
+            "from",
+            NotPossible,
+            "nas-1 leads",
+        ),
+        (RELEASED, "nas-1", "nas-2", "from", NotPossible, "nas-1 does not lead"),
+        (snapshot(), "nas-1", "nas-1", "from", NotPossible, "target"),
+        (GONE, "nas-1", None, "to", NoEligibleTarget, "nas-1 can't take over: down"),
+        (snapshot(), "nas-9", None, "from", NotFound, "no agent nas-9"),
+        (snapshot(), "nas-9", None, "to", NotFound, "no agent nas-9"),
+        (snapshot(has_leader=False, no_lease=True), "nas-1", None, "from", NotPossible, "each of them works"),
+        (snapshot(no_lease=True), "nas-1", None, "to", NotPossible, "no lease"),
+    ],
+)
+def test_a_direction_that_cannot_be_followed_says_why(
+    cluster: Snapshot,
+    agent_id: str,
+    target: str | None,
+    direction: Direction,
+    error: type[RequestError],
+    words: str,
+) -> None:
+    with pytest.raises(error) as caught:
+        choose(cluster, agent_id, target, direction)
     assert words in caught.value.message

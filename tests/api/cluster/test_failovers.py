@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 
 from api.cluster.coordination import Coordination
-from api.cluster.failovers import Failovers
+from api.cluster.failovers import Failovers, Wanted
 from api.cluster.outcome import Operation
 from api.db import schema
 from api.db.engine import Database
 from clipping.clock import ManualClock
-from clipping.cluster import intent_key
+from clipping.cluster import FailoverMode, intent_key
 from clipping.config import Ha
 from clipping.errors import OperationRunning
 from clipping.store.memory import MemoryStore
@@ -28,10 +29,8 @@ class Instance:
         self.coordination = Coordination(store, CLUSTER, has_leader=True)
         self.failovers = Failovers(database, self.coordination, clock, cluster=CLUSTER, ha=Ha())
 
-    def begin(self, agent_id: str = "nas-1", mode: str = "graceful") -> Operation:
-        assert mode in ("graceful", "fast")
-        chosen = "graceful" if mode == "graceful" else "fast"
-        return self.failovers.begin(agent_id, target=None, mode=chosen, reason="upgrade", requested_by="ops")
+    def begin(self, agent_id: str = "nas-1", mode: FailoverMode = "graceful") -> Operation:
+        return self.failovers.begin(Wanted(agent_id, mode=mode, reason="upgrade", requested_by="ops"))
 
     def find(self, operation: Operation) -> Operation:
         found = self.failovers.find(operation.operation_id)
@@ -96,9 +95,9 @@ def test_there_is_one_at_a_time(instances: tuple[Instance, Instance], agents: Ag
     assert (second.old_primary, second.target, second.old_epoch) == ("nas-2", "nas-1", 8)
 
 
-@pytest.mark.parametrize("mode", LASTS)
+@pytest.mark.parametrize("mode", get_args(FailoverMode))
 def test_one_that_comes_to_nothing_is_taken_back(
-    mode: str, instances: tuple[Instance, Instance], agents: Agents, clock: ManualClock
+    mode: FailoverMode, instances: tuple[Instance, Instance], agents: Agents, clock: ManualClock
 ) -> None:
     one, other = instances
     operation = one.begin(mode=mode)

@@ -157,8 +157,10 @@ def test_the_agents_are_led(api: ApiProcess, admin: Client, client: Client) -> N
     agents.pair()
     assert admin.agents().leader == "nas-1"
     with obeying(agents):
-        done = admin.failover("nas-1", reason="upgrade", wait_seconds=30)
+        done = admin.failover(from_agent="nas-1", reason="upgrade", wait_seconds=30)
+        assert admin.failover(to_agent="nas-2").nothing_to_do
     assert (done.state, done.finished, done.new_primary) == ("done", True, "nas-2")
+    assert not done.nothing_to_do
     assert admin.failover_status(done.operation_id) == done
     until = datetime.now(UTC) + timedelta(hours=1)
     paused = admin.pause(reason="upgrade", until=until).pause
@@ -166,7 +168,9 @@ def test_the_agents_are_led(api: ApiProcess, admin: Client, client: Client) -> N
     assert (paused.reason, paused.paused_by) == ("upgrade", "ops")
     assert not admin.resume().paused
     with pytest.raises(NotFound):
-        admin.failover("nas-9")
+        admin.failover(from_agent="nas-9")
+    with pytest.raises(ValueError, match="needs from_agent"):
+        admin.failover()
     with pytest.raises(NotAllowed):
         client.agents()
 

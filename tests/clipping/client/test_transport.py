@@ -93,14 +93,43 @@ def test_asking_for_a_clip_is_repeated_under_one_key() -> None:
 def test_what_can_do_harm_twice_is_not_repeated() -> None:
     with Moody(refusal(503, "COORDINATION_UNAVAILABLE")) as moody, client(moody) as calling:
         for call in (
-            lambda: calling.failover("nas-1"),
             lambda: calling.cancel("clip-1"),
             calling.pause,
             calling.resume,
         ):
             with pytest.raises(Unavailable):
                 call()
-        assert len(moody.calls) == 4
+        assert len(moody.calls) == 3
+
+
+def test_a_failover_is_repeated_under_one_key() -> None:
+    done = Answer(
+        body=json.dumps(
+            {
+                "operation_id": "failover-20261120-3m8x0v5k1t7q9wbn",
+                "state": "done",
+                "created_at": "2026-11-20T08:15:30.123Z",
+                "expires_at": "2026-11-20T08:22:30.123Z",
+            }
+        ).encode()
+    )
+    with Moody(refusal(503, "COORDINATION_UNAVAILABLE"), Answer(cut=True), done) as moody:
+        with client(moody) as calling:
+            assert calling.failover(from_agent="nas-1", to_agent="nas-2", reason="upgrade").finished
+            calling.failover(to_agent="nas-2", idempotency_key="mine")
+        assert len({call.headers["Idempotency-Key"] for call in moody.calls[:3]}) == 1
+        assert moody.calls[3].headers["Idempotency-Key"] == "mine"
+        assert {call.path for call in moody.calls[:3]} == {"/v1/admin/agents/nas-1/failover"}
+        assert json.loads(moody.calls[0].body) == {
+            "direction": "from",
+            "target": "nas-2",
+            "mode": "graceful",
+            "reason": "upgrade",
+            "wait_seconds": 20.0,
+        }
+        assert moody.calls[3].path == "/v1/admin/agents/nas-2/failover"
+        body = json.loads(moody.calls[3].body)
+        assert (body["direction"], "target" in body) == ("to", False)
 
 
 def test_it_gives_up_after_its_tries() -> None:

@@ -317,16 +317,39 @@ def test_agents_are_shown_paused_and_led(make_api: MakeApi) -> None:
     assert paused.stdout == "automatic takeovers are paused by ops: upgrade\n"
     assert "paused by ops" in clipping(api, "agents", key=ADMIN).stdout
     assert clipping(api, "agents", "--resume", key=ADMIN).stdout == "automatic takeovers are on\n"
-    with obeying(agents):
-        done = clipping(api, "failover", "nas-1", "--reason", "upgrade", key=ADMIN)
-    assert (done.returncode, done.stdout) == (0, "nas-2 leads since epoch 8\n")
-    refused = clipping(api, "failover", "nas-3", key=ADMIN)
-    assert refused.returncode == 1
-    assert "NO_ELIGIBLE_TARGET: nas-3 can't take over: the NAS is not mounted" in refused.stderr
-    begun = clipping(api, "failover", "nas-2", "--no-wait", "--json", key=ADMIN)
-    assert (begun.returncode, lines(begun)[0]["state"]) == (0, "pending")
     client = clipping(api, "agents")
     assert (client.returncode, "FORBIDDEN" in client.stderr) == (1, True)
+
+
+def test_a_failover_says_from_or_to_and_can_be_repeated(make_api: MakeApi) -> None:
+    api = make_api()
+    agents = agents_of(api)
+    agents.pair()
+    agents.tell("nas-3", eligible=False, reasons=("the NAS is not mounted",))
+
+    def failover(*arguments: str) -> Done:
+        return clipping(api, "failover", *arguments, key=ADMIN)
+
+    with obeying(agents):
+        done = failover("--from", "nas-1", "--reason", "upgrade")
+        assert (done.returncode, done.stdout) == (0, "nas-2 leads since epoch 8\n")
+        for again, said in (
+            (["--from", "nas-1"], "nas-1 does not lead (nas-2 leads since epoch 8): nothing to do\n"),
+            (["--to", "nas-2"], "nas-2 leads already, since epoch 8: nothing to do\n"),
+            (["--from", "nas-1", "--to", "nas-2"], "nas-2 leads already, since epoch 8: nothing to do\n"),
+        ):
+            repeated = failover(*again)
+            assert (repeated.returncode, repeated.stdout) == (0, said)
+        assert failover("--to", "nas-1").stdout == "nas-1 leads since epoch 9\n"
+    refused = failover("--to", "nas-3")
+    assert refused.returncode == 1
+    assert "NO_ELIGIBLE_TARGET: nas-3 can't take over: the NAS is not mounted" in refused.stderr
+    wrong = failover("--from", "nas-2", "--to", "nas-3")
+    assert (wrong.returncode, "NOT_POSSIBLE: nas-1 leads" in wrong.stderr) == (1, True)
+    once = ["--to", "nas-2", "--no-wait", "--json", "--idempotency-key", "cli-failover"]
+    begun, same = failover(*once), failover(*once)
+    assert (begun.returncode, lines(begun)[0]["state"]) == (0, "pending")
+    assert lines(same) == lines(begun)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +360,10 @@ def test_agents_are_shown_paused_and_led(make_api: MakeApi) -> None:
         (["list", "--after", "yesterday"], 2, "must be a time"),
         (["list", "--limit", "-1"], 2, "not a number"),
         (["agents", "--pause", "--resume"], 2, "not allowed with"),
+        (["failover"], 2, "--from A"),
+        (["failover", "nas-1"], 2, "nas-1 alone is ambiguous: use --from nas-1 or --to nas-1"),
+        (["failover", "--from", "nas-1", "--to", "nas-1"], 2, "must name different agents"),
+        (["failover", "--from", "nas-1", "--target", "nas-2"], 2, "--target"),
         (["list", "--url", "ftp://x"], 78, "url: must look like"),
         (["list", "--key", "a b\n"], 78, "key: must be"),
         (["batch", "/nowhere.csv"], 2, "No such file"),
