@@ -6,12 +6,16 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from tests.support.cluster import Cluster
+from tests.support.gcs import FakeGcs, ServiceAccount
+from tests.support.iam_server import IamServer
 from tests.support.procs import children_of
 from tests.support.waiting import eventually
 
@@ -46,6 +50,78 @@ def test_a_primary_that_loses_its_nas_hands_over_to_a_standby_that_has_it(
     assert cluster.wait(request_id)["status"] == "completed"
     assert cluster.status(request_id)["agent_id"] == "agent-2"
     cluster.settle()
+
+
+@pytest.mark.timeout(420)
+def test_a_primary_that_can_not_sign_hands_over_and_requests_wait_while_no_agent_can(
+    clusters: Callable[..., Cluster], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        store = stack.enter_context(FakeGcs())
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
+        iams = []
+        for name in ("iam-1", "iam-2"):
+            (tmp_path / name).mkdir()
+            iams.append(stack.enter_context(IamServer(tmp_path / name, ServiceAccount(tmp_path / name))))
+        cluster = clusters(
+            over={"storage": {"backend": "gcs", "bucket": store.bucket(), "path": None}},
+            each_environ={number: iam.environment() for number, iam in enumerate(iams)},
+        )
+        _the_standby_signs_what_the_primary_uploaded(cluster, iams[0])
+        _requests_wait_while_no_agent_can_sign(cluster, iams[1])
+        cluster.settle()
+
+
+def _the_standby_signs_what_the_primary_uploaded(cluster: Cluster, iam: IamServer) -> None:
+    second = cluster.nodes[1]
+    assert cluster.wait(cluster.ask())["agent_id"] == "agent-1"
+    iam.iam.allowed = False
+    request_id = cluster.ask()
+    waits = eventually(
+        lambda: (found := cluster.status(request_id)).get("stage") == "retrying" and found,
+        "the clip to be retried",
+        every=0.2,
+        logs=cluster.logs,
+    )
+    assert (waits["status"], waits["attempt"]) == ("processing", 1)
+    assert waits["last_error"]["code"] == "SIGNING_UNAVAILABLE"
+    assert "roles/iam.serviceAccountTokenCreator" in waits["last_error"]["message"]
+    assert waits["next_attempt_at"] > waits["last_error"]["at"]
+    (uploaded,) = cluster.objects(request_id)
+    second.becomes("active", within=120, logs=cluster.logs)
+    done = cluster.wait(request_id)
+    assert (done["status"], done["agent_id"]) == ("completed", "agent-2")
+    assert done["attempt"] >= 2
+    assert second.events("clip.adopted"), "it is not cut again"
+    assert cluster.objects(request_id) == [uploaded]
+    assert agent(cluster, "agent-1")["eligible"] is False
+
+
+def _requests_wait_while_no_agent_can_sign(cluster: Cluster, iam: IamServer) -> None:
+    second = cluster.nodes[1]
+    iam.iam.allowed = False
+    eventually(lambda: second.events("intake.paused"), "the streams to be closed", within=90)
+    request_id = cluster.ask()
+    why = eventually(
+        lambda: [one for one in agent(cluster, "agent-2")["reasons"] if "SIGNING_UNAVAILABLE" in one],
+        "the administrators' route to say why",
+        within=120,
+        every=1.0,
+        logs=cluster.logs,
+    )
+    assert why[0].startswith("signing: ")
+    assert second.leads()
+    assert cluster.status(request_id)["status"] == "queued"
+    iam.iam.allowed = True
+    done = cluster.wait(request_id)
+    assert (done["status"], done["agent_id"], done["attempt"]) == ("completed", "agent-2", 1)
+
+
+def agent(cluster: Cluster, agent_id: str) -> dict[str, Any]:
+    """What the administrators' route says about an agent."""
+    answer = cluster.admin.get(f"{cluster.url}/v1/admin/agents", timeout=30).json()
+    (found,) = (one for one in answer["agents"] if one["agent_id"] == agent_id)
+    return dict(found)
 
 
 def test_a_full_disk_stops_the_intake_and_a_wedged_engine_the_renewals(cluster: Cluster) -> None:
