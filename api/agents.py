@@ -30,6 +30,9 @@ class Agents:
 
     primary: Word
     standby: Word
+    held_up: bool = False
+    """No agent takes requests: those that could work report that they can't, or their store does not answer.
+    False where there is no agent at all."""
 
     def reasons(self) -> list[str]:
         """A sentence for each that is not as it should be."""
@@ -38,15 +41,28 @@ class Agents:
         return [*told, "the agents' store does not answer"] if self.primary == "unknown" else told
 
 
-UNKNOWN = Agents("unknown", "unknown")
+UNKNOWN = Agents("unknown", "unknown", held_up=True)
 
 
 def judge(snapshot: Snapshot) -> Agents:
     """The agents in two words. Where they elect nobody, whoever works is a primary."""
     if not snapshot.has_leader:
-        return Agents(_best([_as_worker(agent, snapshot) for agent in snapshot.agents]), "none")
+        words = [_as_worker(agent, snapshot) for agent in snapshot.agents]
+        return Agents(_best(words), "none", _held_up(snapshot))
     others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.holder]
-    return Agents(_leader(snapshot), _best([_as_standby(agent, snapshot) for agent in others]))
+    standby = _best([_as_standby(agent, snapshot) for agent in others])
+    return Agents(_leader(snapshot), standby, _held_up(snapshot))
+
+
+def _held_up(snapshot: Snapshot) -> bool:
+    workers = [
+        agent.record
+        for agent in snapshot.agents
+        if agent.record is not None
+        and not agent.down
+        and (not snapshot.has_leader or agent.agent_id == snapshot.leader)
+    ]
+    return bool(workers) and not any(worker.eligible for worker in workers)
 
 
 def _leader(snapshot: Snapshot) -> Word:

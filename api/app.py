@@ -65,7 +65,15 @@ def build_services(config: Config) -> Services:
         has_leader=config.ha.mode == "primary-standby",
     )
     failovers = Failovers(database, coordination, clock, cluster=config.agent.cluster, ha=config.ha)
-    sweeper = Sweeper(config, database=database, dispatcher=dispatcher, store=store, clock=clock)
+    agents = AgentsWatch(coordination, clock)
+    sweeper = Sweeper(
+        config,
+        database=database,
+        dispatcher=dispatcher,
+        store=store,
+        clock=clock,
+        held_up=lambda: agents.now().held_up,
+    )
     streams = config.api.event_streams
     return Services(
         config=config,
@@ -81,7 +89,7 @@ def build_services(config: Config) -> Services:
         estimator=Estimator(database, clock),
         authenticator=Authenticator(config.api, clock),
         rates=RateLimiter(config.limits.requests_per_minute, clock),
-        agents=AgentsWatch(coordination, clock),
+        agents=agents,
         events=Hub(database, clock, limit=streams, on_count=measures.streams.set),
         metrics=measures,
         consumers=None if push else Consumers(config.pubsub, intake),

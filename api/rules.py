@@ -35,7 +35,7 @@ from clipping.messages import (
 )
 
 Told = CompletionMessage | ProgressMessage
-Verdict = Literal["leave", "cancel", "publish", "give up"]
+Verdict = Literal["leave", "cancel", "wait", "publish", "give up"]
 
 _CANCELLED = "the request was cancelled"
 _STAGES: tuple[Stage, ...] = ("waiting", "probing", "cutting", "verifying", "uploading", "retrying")
@@ -108,12 +108,17 @@ def published_again(state: State) -> State:
     )
 
 
-def after_silence(state: State, *, cancelled: bool, tries: int, tries_allowed: int) -> Verdict:
-    """What is to become of a request of which nothing was heard for too long, `tries` times before."""
+def after_silence(state: State, *, cancelled: bool, tries: int, tries_allowed: int, held_up: bool) -> Verdict:
+    """What is to become of a request of which nothing was heard for too long, `tries` times before.
+
+    `held_up`: no agent takes requests now, and that is known. The silence says nothing of this request then.
+    """
     if state.status in TERMINAL:
         return "leave"
     if cancelled:
         return "cancel"
+    if held_up:
+        return "wait"
     return "publish" if tries < tries_allowed else "give up"
 
 

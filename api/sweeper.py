@@ -35,8 +35,16 @@ class Sweeper:
     """Two of the service's chores: `sweep` often, `clean` now and then."""
 
     def __init__(
-        self, config: Config, *, database: Database, dispatcher: Dispatcher, store: Store, clock: Clock
+        self,
+        config: Config,
+        *,
+        database: Database,
+        dispatcher: Dispatcher,
+        store: Store,
+        clock: Clock,
+        held_up: Callable[[], bool],
     ) -> None:
+        """`held_up`: whether it is known that no agent takes requests now. May take a second."""
         self._lost_after = timedelta(seconds=config.limits.lost_after_seconds)
         self._tries = config.limits.lost_tries
         self._keep = timedelta(days=config.api.keep_days)
@@ -44,6 +52,7 @@ class Sweeper:
         self._dispatcher = dispatcher
         self._store = store
         self._clock = clock
+        self._held_up = held_up
 
     def sweep(self) -> int:
         """Publish silent requests again, or end them; how many were touched. Raises `QueueUnavailable`."""
@@ -59,10 +68,11 @@ class Sweeper:
         with self._database.read() as session:
             if not overdue.any_silent(session, before=before):
                 return 0
+        held_up = self._held_up()
         told: list[tuple[str, rules.Verdict]] = []
         with self._database.write() as session:
             for clip in overdue.claim_silent(session, before=before, limit=BATCH):
-                told.append((clip.request_id, self._settle(session, clip, now)))
+                told.append((clip.request_id, self._settle(session, clip, now, held_up=held_up)))
         for request_id, verdict in told:
             log.warning("request.silent", request_id=request_id, verdict=verdict)
         if told:
@@ -82,13 +92,14 @@ class Sweeper:
             log.info("sweeper.cleaned", requests=gone.count, keys=keys)
         return max(keys, gone.count)
 
-    def _settle(self, session: Session, clip: Clip, now: datetime) -> rules.Verdict:
+    def _settle(self, session: Session, clip: Clip, now: datetime, *, held_up: bool) -> rules.Verdict:
         before = clips.state_of(clip)
         verdict = rules.after_silence(
             before,
             cancelled=clip.cancel_requested_at is not None,
             tries=clip.lost_count,
             tries_allowed=self._tries,
+            held_up=held_up,
         )
         named = {"request_id": clip.request_id, "hand_id": clip.hand_id}
         match verdict:
@@ -106,6 +117,9 @@ class Sweeper:
                 data = clips.message_of(clip).to_json()
                 entry = Entry(clip.request_id, data, clips.attributes_of(clip))
                 self._dispatcher.add(session, entry, now=now, at_once=True)
+            case "wait":
+                # From now on it has as long as any other again. It is not published: its message waits too.
+                clip.last_sign_at = now
             case "leave":
                 pass
         return verdict

@@ -330,7 +330,7 @@ class Limits(_Section):
     lost_after_seconds: Positive = 900
     """A request without any sign of life for so long is published again."""
     lost_tries: Annotated[int, Field(ge=1, le=20)] = 3
-    """After so many such times it fails with LOST."""
+    """After so many such times it fails with LOST. Not counted while no agent takes requests."""
 
 
 class Log(_Section):

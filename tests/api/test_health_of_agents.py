@@ -53,6 +53,28 @@ def test_in_two_words(cluster: Snapshot, primary: str, standby: str) -> None:
     assert (told.primary, told.standby) == (primary, standby)
 
 
+UNFIT = seen("nas-1", state="active", eligible=False, reasons=("signing: SIGNING_UNAVAILABLE: …",))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "held_up"),
+    [
+        (snapshot(), False),
+        (snapshot(UNFIT, seen("nas-2")), True),  # for a moment: it hands over
+        (snapshot(UNFIT, seen("nas-2", eligible=False)), True),
+        (snapshot(ACTIVE, seen("nas-2", eligible=False)), False),
+        (snapshot(lease_age=OLD), False),  # an election is under way
+        (snapshot(UNFIT, no_lease=True), False),
+        (snapshot(seen("nas-1", state="active", age=OLD, eligible=False)), False),
+        (snapshot(UNFIT, seen("nas-2", state="active"), has_leader=False), False),
+        (snapshot(UNFIT, seen("nas-2", state="active", eligible=False), has_leader=False), True),
+        (snapshot(UNFIT, seen("nas-2", state="active", age=OLD), has_leader=False), True),
+    ],
+)
+def test_whether_it_is_known_that_no_agent_takes_requests(cluster: Snapshot, held_up: bool) -> None:
+    assert judge(cluster).held_up is held_up
+
+
 def test_no_agent_has_ever_been_there() -> None:
     nobody = Snapshot(CLUSTER, True, snapshot().now, None, snapshot().intent, None, [])
     assert (judge(nobody).primary, judge(nobody).standby) == ("none", "none")

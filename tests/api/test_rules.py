@@ -291,8 +291,8 @@ def test_whoever_watches_hears_of_changes_only() -> None:
 
 
 def test_silence_is_answered_by_what_was_tried() -> None:
-    def verdict(state: State, *, cancelled: bool = False, tries: int = 0) -> str:
-        return after_silence(state, cancelled=cancelled, tries=tries, tries_allowed=2)
+    def verdict(state: State, *, cancelled: bool = False, tries: int = 0, held_up: bool = False) -> str:
+        return after_silence(state, cancelled=cancelled, tries=tries, tries_allowed=2, held_up=held_up)
 
     running = after(progress())
     assert [verdict(running, tries=tries) for tries in range(4)] == [
@@ -304,6 +304,9 @@ def test_silence_is_answered_by_what_was_tried() -> None:
     assert verdict(State()) == "publish"
     assert verdict(running, cancelled=True, tries=9) == "cancel"
     assert verdict(after(failed()), cancelled=True) == "leave"
+    assert [verdict(running, tries=tries, held_up=True) for tries in (0, 9)] == ["wait", "wait"]
+    assert verdict(running, cancelled=True, held_up=True) == "cancel"
+    assert verdict(after(failed()), held_up=True) == "leave"
 
 
 def test_our_own_ends_carry_their_codes() -> None:

@@ -9,6 +9,8 @@ from datetime import timedelta
 
 import pytest
 
+from api.agents import AgentsWatch
+from api.cluster.coordination import Coordination
 from api.db import clips, idempotency, outbox, schema
 from api.db.engine import Database
 from api.dispatch import Dispatcher
@@ -19,6 +21,7 @@ from clipping.cluster import cancel_key
 from clipping.config import validate
 from clipping.messages import RequestMessage
 from clipping.store.memory import MemoryStore
+from tests.api.cluster.documents import CLUSTER, Agents
 from tests.api.conftest import MakeApi
 from tests.api.messages import NOW, completed, failed, progress
 from tests.api.process import ApiProcess
@@ -37,6 +40,9 @@ class Desk:
     database: Database
     store: MemoryStore
     sweeper: Sweeper
+    agents: AgentsWatch
+    cluster: Agents
+    """Their documents."""
 
     def pass_silence(self) -> int:
         """Let the time pass after which a request counts as lost, and sweep."""
@@ -62,12 +68,19 @@ def desk(database_url: str) -> Iterator[Desk]:
     schema.migrate(database)
     dispatcher = Dispatcher(database, Publisher("test-project", timeout_seconds=1), "requests", clock)
     store = MemoryStore(clock)
-    yield Desk(
-        clock,
-        database,
-        store,
-        Sweeper(config, database=database, dispatcher=dispatcher, store=store, clock=clock),
+    coordination = Coordination(store, CLUSTER, has_leader=True)
+    agents = AgentsWatch(coordination, clock)
+    sweeper = Sweeper(
+        config,
+        database=database,
+        dispatcher=dispatcher,
+        store=store,
+        clock=clock,
+        held_up=lambda: agents.now().held_up,
     )
+    yield Desk(clock, database, store, sweeper, agents, Agents(store))
+    agents.close()
+    coordination.close()
     database.close()
 
 
@@ -98,6 +111,28 @@ def test_a_silent_request_is_published_again_and_at_last_lost(desk: Desk) -> Non
     assert '"LOST"' in row.completion
     assert unsent(desk.database) == []
     assert desk.pass_silence() == 0
+
+
+def test_while_no_agent_can_work_a_request_waits_and_is_not_lost(desk: Desk) -> None:
+    request_id = put(desk.database)
+    cancelled = put(desk.database, cancel_requested_at=NOW)
+    for _ in range(3 * TRIES):
+        desk.clock.advance(LOST_AFTER + 1)
+        desk.cluster.lead(seq=int(desk.clock.monotonic()))
+        desk.cluster.tell("nas-1", state="active", eligible=False, reasons=("signing: SIGNING_UNAVAILABLE",))
+        desk.cluster.tell("nas-2", eligible=False)
+        desk.sweeper.sweep()
+    row = get(desk.database, request_id)
+    assert (row.status, row.lost_count, row.last_sign_at) == ("queued", 0, desk.clock.now())
+    assert unsent(desk.database) == []
+    assert get(desk.database, cancelled).status == "cancelled"
+
+    desk.clock.advance(LOST_AFTER + 1)
+    desk.cluster.lead(seq=1)
+    desk.cluster.tell("nas-1", state="active")  # it can work again: the silence counts from now on
+    assert desk.sweeper.sweep() == 1
+    assert get(desk.database, request_id).lost_count == 1
+    assert unsent(desk.database) == [request_id]
 
 
 def test_a_clip_that_comes_after_it_was_lost_is_there(desk: Desk) -> None:
