@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _DAC_READ_SEARCH,
         ):  # or no file is unreadable to what is started here
             ctypes.CDLL(None).prctl(_CAPBSET_DROP, capability, 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of `finally`: nothing is left behind
     folder = Path(tempfile.mkdtemp(prefix="clipping-soak-", dir=options.folder))
     clean = False
     try:
@@ -163,9 +164,9 @@ class Soak:
             ends = Counter(case.ends[-1] if case.ends else "open" for case in cases if case.kind == kind)
             told = ", ".join(f"{count} {end}" for end, count in ends.most_common())
             print(f"{kind:<22} {sum(ends.values()):>8}  {told}")
-        print("\nfault                    times")
+        print("\nfault                              times")
         for name, times in sorted(breaker.done.items()):
-            print(f"{name:<24} {times:>5}")
+            print(f"{name:<34} {times:>5}")
         attempts = sorted(case.attempt for case in cases)
         duplicates = sum(sum(case.published.values()) > 1 for case in cases)
         led = watch.led_seconds / (watch.leading[-1].answered - watch.leading[0].asked)

@@ -20,6 +20,7 @@ from tests.support.procs import alive
 
 Heal = Callable[[], None]
 FREEZE_SECONDS, ROOT_SECONDS, DISK_SECONDS, KEY_SECONDS, DATABASE_SECONDS = 20.0, 15.0, 15.0, 20.0, 8.0
+WAY_SECONDS = 15.0
 TARGET_SECONDS = 6.0
 """How long a fault waits for a process that is not always there."""
 
@@ -149,6 +150,34 @@ def _root_hangs(stack: Stack, dice: random.Random) -> Heal | None:
     return mount.close
 
 
+def _roots_away(stack: Stack, _: random.Random) -> Heal:
+    """The whole NAS."""
+    moved = [(root, root.with_name(f"{root.name}.away")) for root in stack.roots.all]
+    for root, away in moved:
+        root.rename(away)
+
+    def heal() -> None:
+        for root, away in moved:
+            away.rename(root)
+
+    return heal
+
+
+def _queue_out_of_reach(of: str, *, hangs: bool) -> Callable[..., Heal | None]:
+    """The way to the queue `of` the leader or the API is cut, or swallows everything."""
+
+    def begin(stack: Stack, _: random.Random) -> Heal | None:
+        node = leader(stack)
+        name = "api" if of == "api" else node.name if node is not None else None
+        if name is None:
+            return None
+        way = stack.ways[name]
+        way.hang() if hangs else way.refuse()
+        return way.restore
+
+    return begin
+
+
 def _full(find: Callable[[Stack], Disk | None]) -> Callable[..., Heal | None]:
     def begin(stack: Stack, _: random.Random) -> Heal | None:
         disk = find(stack)
@@ -221,6 +250,13 @@ FAULTS = (
     Fault("freeze broker", 1, "broker", FREEZE_SECONDS, _part("broker", signal.SIGSTOP)),
     Fault("freeze cutting process", 1, "cut", FREEZE_SECONDS, _child(Stack.cuts, signal.SIGSTOP)),
     Fault("freeze ffmpeg", 1, "ffmpeg", FREEZE_SECONDS, _child(Stack.ffmpegs, signal.SIGSTOP)),
+    Fault("leader's way to the queue cut", 1, "way", WAY_SECONDS, _queue_out_of_reach("leader", hangs=False)),
+    Fault(
+        "leader's way to the queue hangs", 1, "way", WAY_SECONDS, _queue_out_of_reach("leader", hangs=True)
+    ),
+    Fault("API's way to the queue cut", 1, "way", WAY_SECONDS, _queue_out_of_reach("api", hangs=False)),
+    Fault("API's way to the queue hangs", 1, "way", WAY_SECONDS, _queue_out_of_reach("api", hangs=True)),
+    Fault("both roots away", 1, "root", ROOT_SECONDS, _roots_away),
     Fault("root away", 2, "root", ROOT_SECONDS, _root_away),
     Fault("root empty", 2, "root", ROOT_SECONDS, _root_empty),
     Fault("root unreadable", 1, "root", ROOT_SECONDS, _root_unreadable),

@@ -14,8 +14,10 @@ from typing import Any
 from bench.soak.recordings import MARKER, Roots
 from clipping.client import Client, Retries
 from tests.support.agent_node import AgentNode
+from tests.support.broker import BrokerProcess
 from tests.support.cluster import Cluster
 from tests.support.procs import alive, children_of
+from tests.support.proxy import TcpProxy
 
 RESTART_SECONDS = 1.0
 LOOK_SECONDS = 0.2
@@ -68,7 +70,18 @@ class Stack:
         self.store_disk = Disk(data / "store", STORE_MEGABYTES) if disks else None
         nas_roots = [{"path": str(roots.marked), "marker": MARKER}, {"path": str(roots.plain)}]
         agent = {"nas_roots": nas_roots, "min_free_bytes": MIN_FREE_BYTES}
-        self.cluster = Cluster(folder, roots.marked, over={**OVER, "agent": agent})
+        broker = BrokerProcess(folder / "broker")
+        self.ways = {name: TcpProxy(broker.host_port) for name in ("api", "agent-1", "agent-2")}
+        """Each process's way to the queue."""
+        environs = {name: {"PUBSUB_EMULATOR_HOST": way.host_port} for name, way in self.ways.items()}
+        self.cluster = Cluster(
+            folder,
+            roots.marked,
+            over={**OVER, "agent": agent},
+            broker=broker,
+            environ=environs["api"],
+            each_environ={0: environs["agent-1"], 1: environs["agent-2"]},
+        )
         self.cluster.observer.close()  # it lists every clip ten times a second: too many here
         self.data = data
         self.exits: Counter[str] = Counter()
@@ -106,6 +119,8 @@ class Stack:
         for keeper in self._keepers:
             keeper.join(120)
         self.cluster.close()
+        for way in self.ways.values():
+            way.close()
 
     def _parts(self) -> list[tuple[str, Callable[[], bool], Callable[[], int]]]:
         cluster = self.cluster

@@ -54,6 +54,10 @@ class TcpProxy:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening, and break what is open."""
         _shut(self._listener)
         self._listener.close()
         self.restore()
