@@ -27,8 +27,9 @@ from clipping.clock import SystemClock
 from clipping.config import Config
 from clipping.store.open import open_coordination_store, open_store
 
-_OWN_THREADS = 4
-"""That use the database beside requests and messages: the outbox, and those that look after what is there."""
+_OWN_THREADS = 5
+"""That use the database beside requests and messages: the outbox, those that look after what is there, and
+the one that is kept for health checks."""
 
 
 def create_app(config: Config) -> Flask:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from api.oidc import AccountVerifier, looks_like_token
 from clipping.clock import Clock
-from clipping.config import Api, Role
+from clipping.config import Api, ApiKey, Role
 from clipping.errors import Forbidden, Unauthorized
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -48,6 +48,7 @@ class Authenticator:
     def __init__(self, api: Api, clock: Clock) -> None:
         self._keys = api.keys
         self._accounts = AccountVerifier(api.oidc, clock) if api.oidc else None
+        self._takes_tokens = api.oidc is not None or api.push is not None
         self._own_names = {*_LOOPBACK, urlsplit(api.public_url).hostname or ""}
 
     def identify(self, knock: Knock) -> Caller:
@@ -56,16 +57,28 @@ class Authenticator:
             return self._local(knock)
         return self._bearer(bearer(knock.authorization))
 
+    def may_know(self, authorization: str) -> bool:
+        """False when `identify` would certainly refuse this header. Never waits: tokens are not verified."""
+        if not self._keys and self._accounts is None:
+            return True
+        try:
+            credential = bearer(authorization)
+        except Unauthorized:
+            return False
+        return bool(self._matches(credential)) or (self._takes_tokens and looks_like_token(credential))
+
     def _bearer(self, credential: str) -> Caller:
-        # WSGI hands header bytes over as Latin-1. Every key is compared, so that time tells nothing.
-        digest = hashlib.sha256(credential.encode("latin-1", "replace")).hexdigest()
-        matches = [known for known in self._keys if hmac.compare_digest(known.sha256, digest)]
-        if matches:
+        if matches := self._matches(credential):
             return Caller(matches[0].name, matches[0].role)
         if self._accounts is None or not looks_like_token(credential):
             raise Unauthorized("this key is not known")
         name, role = self._accounts.verify(credential)
         return Caller(name, role, "oidc")
+
+    def _matches(self, credential: str) -> list[ApiKey]:
+        # WSGI hands header bytes over as Latin-1. Every key is compared, so that time tells nothing.
+        digest = hashlib.sha256(credential.encode("latin-1", "replace")).hexdigest()
+        return [known for known in self._keys if hmac.compare_digest(known.sha256, digest)]
 
     def _local(self, knock: Knock) -> Caller:
         """Without keys and accounts whoever is on this machine is served, and nobody else.

@@ -5,13 +5,21 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
 from api.headers import SECURITY
 from api.problems import error_json
 from api.takeover import ENVIRON_KEY, Handed, Taker
-from clipping.errors import ClippingError, HeadersTooLarge, InvalidRequest, PayloadTooLarge, UnknownTransfer
+from clipping.errors import (
+    ClippingError,
+    HeadersTooLarge,
+    InvalidRequest,
+    PayloadTooLarge,
+    Unauthorized,
+    UnknownTransfer,
+)
+from clipping.http import channel
+from clipping.http.parser import Refused
 from clipping.log import get_logger
 
 _CODES = {error.status: error.code for error in (PayloadTooLarge, HeadersTooLarge, UnknownTransfer)}
@@ -51,7 +59,7 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
         self.status = f"{error.code} {error.reason}"
-        body = error_json(_CODES.get(error.code, InvalidRequest.code), f"{error.reason}: {error.body}")
+        body = self._body(error)
         self.response_headers.append(("Content-Type", "application/json"))
         # The app was not asked, so what it adds to every answer is added here.
         self.response_headers += [*SECURITY.items(), ("Cache-Control", "no-store")]
@@ -62,8 +70,17 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
         self.content_length = len(body)
         self.write(body)
 
+    def _body(self, error: Any) -> bytes:
+        if not isinstance(error, Refused):
+            return error_json(_CODES.get(error.code, InvalidRequest.code), f"{error.reason}: {error.body}")
+        if isinstance(error.error, Unauthorized):
+            self.response_headers.append(("WWW-Authenticate", "Bearer"))
+        if error.error.retry_after is not None:
+            self.response_headers.append(("Retry-After", str(error.error.retry_after)))
+        return error_json(error.error.code, error.error.message)
 
-class Channel(HTTPChannel):  # type: ignore[misc]
+
+class Channel(channel.Channel):
     """One client's connection as long as it is waitress's."""
 
     task_class = _Task
@@ -76,6 +93,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def hand_over(self, taker: Taker, head: bytes, *, chunked: bool) -> None:
         """Instead of closing the connection, once everything before it is sent. For the task's thread."""
         self._taker, self._head, self._chunked = taker, head, chunked
+
+    def abort(self) -> None:
+        self._taker = None
+        super().abort()
 
     def handle_close(self) -> None:
         taker, self._taker = self._taker, None

@@ -13,14 +13,11 @@ from pathlib import Path
 from api.app import create_app
 from api.db import schema
 from api.db.engine import Database
-from api.serving import Server, allow_open_files, bind, check_address, url_of
+from api.serving import STOP_SECONDS, bind, check_address, server_of, url_of
 from clipping import __version__
 from clipping.config import Config, load
 from clipping.exits import EXIT_OK, exit_code
 from clipping.log import get_logger, set_up
-
-STOP_SECONDS = 5.0
-"""How long a stop waits for messages in hand, after the last answer."""
 
 log = get_logger(__name__)
 
@@ -85,8 +82,7 @@ def _serve(config: Config, *, as_json: bool) -> int:
         config = config.model_copy(update={"api": config.api.model_copy(update={"public_url": url})})
     app = create_app(config)
     services = app.extensions["clipping"]
-    allow_open_files(config.api.event_streams)
-    server = Server(app, bound, threads=config.api.threads, trusted_proxies=config.api.trusted_proxies)
+    server = server_of(app, bound)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     services.start()

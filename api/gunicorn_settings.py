@@ -61,8 +61,8 @@ bind = f"{_host}:{_config.api.port}"
 preload_app = False
 timeout = 30
 """A worker whose loop stands still for so long is replaced."""
-graceful_timeout = 20
-"""More than the answers under way and the messages in hand get: see `api.serving` and `api.worker`."""
+graceful_timeout = 10
+"""What Cloud Run gives, and more than a stop takes: see `api.serving`."""
 control_socket_disable = True
 
 

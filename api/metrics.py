@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -52,6 +52,12 @@ class Metrics:
         self._retries = Counter(
             "clipping_api_retries", "Errors after which agents try clips again.", ["code"], registry=own
         )
+        self._closed = Counter(
+            "clipping_api_connections_closed",
+            "Connections that the server closed, by reason.",
+            ["reason"],
+            registry=own,
+        )
         self._registry = own
         if os.environ.get(MULTIPROCESS_FOLDER):
             self._registry = CollectorRegistry()
@@ -66,6 +72,11 @@ class Metrics:
         """An agent reported that it tries a clip again after this error."""
         # A code that is not ours is one: whatever agents send must not fill the memory.
         self._retries.labels(code if code in _CODES else "other").inc()
+
+    def connections_closed(self, reasons: Mapping[str, int]) -> None:
+        """Count connections that the server closed."""
+        for reason, count in reasons.items():
+            self._closed.labels(reason).inc(count)
 
     def text(self) -> bytes:
         """Everything, in Prometheus's text format."""

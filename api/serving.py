@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import resource
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask
-from waitress import wasyncore
-from waitress.server import TcpWSGIServer, create_server
 
 from api.channel import Channel
+from api.head import HeadCheck
+from api.services import Services
 from clipping.config import Api
 from clipping.errors import ClippingError, ConfigurationError
+from clipping.http import server
+from clipping.http.limits import Limits
+from clipping.http.server import listen
 from clipping.log import get_logger
 
-MAX_BODY_BYTES = 16 << 20
-"""What is taken in (into a temporary file) before the app refuses it in its own words. Beyond it, waitress
-closes the connection at once."""
-MAX_CONNECTIONS = 400
-"""Open connections of one process, besides those that were taken over by event streams."""
+LIMITS = Limits(connections=1000, reserve=128)
+"""Of one process. Connections that were taken over by event streams don't count."""
+LEAST_CONNECTIONS = 50
+HEALTH_PATHS = ("/health", "/openapi.yaml")
+"""What deploy/cloudrun and load balancers ask to see whether the service is alive."""
 MAX_HEADER_BYTES = 32_768
-DRAIN_SECONDS = 5.0
-"""How long a stop waits for the answers that are under way; long downloads are cut off after it."""
+DRAIN_SECONDS = 4.5
+"""How long a stop waits for the answers that are under way; long downloads are cut off after it. Together
+with the two below it stays under 10 s: Cloud Run kills after that."""
+THREAD_END_SECONDS = 0.5
+STOP_SECONDS = 2.5
+"""How long a stop waits for messages that are being handled, after the last answer."""
 SWITCH_SECONDS = 0.0005
 """How long a thread keeps the interpreter while others want it. A request waits a dozen times for the
 database and for Pub/Sub, and after each time once more for the threads that are computing: with Python's
 5 ms that made most of a busy service's latency."""
 _LOOP_SECONDS = 1.0
 _OTHER_FILES = 300
-"""Databases, Pub/Sub, logs. A connection may need a second file, for a large body."""
+"""Databases, Pub/Sub, logs."""
+_FILES_PER_CONNECTION = 2
+"""Its own, and that of a large body."""
 
 log = get_logger(__name__)
 
@@ -49,17 +58,9 @@ class CannotListen(ClippingError):
 def bind(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 takes a free one. Raises `CannotListen`."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-        except OSError:
-            bound.close()
-            raise
+        return listen(host, port)
     except OSError as error:
         raise CannotListen(f"can't listen on {host} port {port}: {error.strerror or error}") from None
-    return bound
 
 
 def check_address(api: Api, addresses: Sequence[str]) -> None:
@@ -78,27 +79,34 @@ def url_of(bound: socket.socket) -> str:
 class Server:
     """Serves one app until `stop`. `run` belongs to one thread, `stop` to any, signal handlers included."""
 
-    def __init__(self, app: Flask, bound: socket.socket, *, threads: int, trusted_proxies: int = 0) -> None:
-        """`threads` answer requests; `trusted_proxies` say in X-Forwarded-For where a call comes from."""
-        # A full queue is seen in the latency; a warning for every request that waits would drown the rest.
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    def __init__(
+        self,
+        app: Flask,
+        bound: socket.socket,
+        *,
+        threads: int,
+        trusted_proxies: int = 0,
+        limits: Limits = LIMITS,
+        max_body_bytes: int = 1 << 20,
+        **options: Any,
+    ) -> None:
+        """`threads` answer requests; `trusted_proxies` say in X-Forwarded-For where a call comes from.
+        `options` are those of `clipping.http.server.Server`."""
         self._stopping = threading.Event()
-        self._server: TcpWSGIServer = create_server(
+        self._server = server.Server(
             app,
-            sockets=[bound],
+            bound,
             threads=threads,
-            connection_limit=MAX_CONNECTIONS,
+            limits=limits,
+            health_paths=HEALTH_PATHS,
+            channel=Channel,
             max_request_header_size=MAX_HEADER_BYTES,
-            max_request_body_size=MAX_BODY_BYTES,
+            max_request_body_size=max_body_bytes,
             recv_bytes=65_536,
-            asyncore_use_poll=True,  # select() ends at file descriptor 1023
-            asyncore_loop_timeout=1,
-            log_socket_errors=False,
-            ident=None,
             clear_untrusted_proxy_headers=True,
             **_trust(trusted_proxies),
+            **options,
         )
-        self._server.channel_class = Channel
 
     def run(self, every_turn: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`, then finish the answers that are under way.
@@ -108,27 +116,36 @@ class Server:
         sys.setswitchinterval(SWITCH_SECONDS)
         while not self._stopping.is_set():
             every_turn()
-            self._turn()
-        wasyncore.dispatcher.close(self._server)  # no new connections; the open ones stay
+            self._server.turn(_LOOP_SECONDS)
+        self._server.stop_accepting()
         give_up = time.monotonic() + DRAIN_SECONDS
-        while self._busy() and time.monotonic() < give_up:
+        while self._server.busy and time.monotonic() < give_up:
             every_turn()
-            self._turn()
-        self._server.task_dispatcher.shutdown(timeout=1)
-        wasyncore.close_all(self._server._map)
+            self._server.turn(_LOOP_SECONDS)
+        self._server.shut_down(THREAD_END_SECONDS)
 
     def stop(self) -> None:
         """Make `run` return soon."""
         self._stopping.set()
-        self._server.pull_trigger()
+        self._server.wake()
 
-    def _turn(self) -> None:
-        wasyncore.loop(timeout=_LOOP_SECONDS, use_poll=True, map=self._server._map, count=1)
 
-    def _busy(self) -> bool:
-        return any(
-            channel.requests or channel.total_outbufs_len for channel in self._server.active_channels.values()
-        )
+def server_of(app: Flask, bound: socket.socket) -> Server:
+    """The server of an app that `create_app` made. Raises this process's limit on open files."""
+    parts: Services = app.extensions["clipping"]
+    api = parts.config.api
+    check_head = HeadCheck(api, parts.authenticator)
+    connections = connections_for(allow_open_files(api.event_streams), api.event_streams)
+    return Server(
+        app,
+        bound,
+        threads=api.threads,
+        trusted_proxies=api.trusted_proxies,
+        limits=replace(LIMITS, connections=connections),
+        max_body_bytes=check_head.largest_body_bytes,
+        check_head=check_head,
+        on_closed=parts.metrics.connections_closed,
+    )
 
 
 def _trust(proxies: int) -> dict[str, Any]:
@@ -138,11 +155,23 @@ def _trust(proxies: int) -> dict[str, Any]:
     return {"trusted_proxy": "*", "trusted_proxy_count": proxies, "trusted_proxy_headers": headers}
 
 
-def allow_open_files(event_streams: int) -> None:
-    """Raise this process's own limit on open files to what it may need, as far as the system lets it."""
-    wanted = 2 * MAX_CONNECTIONS + event_streams + _OTHER_FILES
+def allow_open_files(event_streams: int) -> int:
+    """Raise this process's limit on open files to what it may need, as far as the system lets it.
+
+    Returns how many files it may open.
+    """
+    wanted = _FILES_PER_CONNECTION * (LIMITS.connections + LIMITS.reserve) + event_streams + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
+    if soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         log.info("api.open_files", old=soft, new=most)
+    return most
+
+
+def connections_for(open_files: int, event_streams: int) -> int:
+    """How many connections so many open files are enough for. Pure."""
+    room = (open_files - event_streams - _OTHER_FILES) // _FILES_PER_CONNECTION - LIMITS.reserve
+    return max(LEAST_CONNECTIONS, min(LIMITS.connections, room))

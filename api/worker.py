@@ -14,11 +14,8 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
 from api.services import Services
-from api.serving import Server, allow_open_files
+from api.serving import STOP_SECONDS, Server, server_of
 from clipping.log import get_logger
-
-STOP_SECONDS = 5.0
-"""How long a stop waits for messages in hand, after the last answer."""
 
 log = get_logger(__name__)
 
@@ -30,12 +27,8 @@ class ApiWorker(Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         services: Services = self.wsgi.extensions["clipping"]
-        api = services.config.api
         (listener,) = self.sockets
-        allow_open_files(api.event_streams)
-        self._server = Server(
-            self.wsgi, listener.sock, threads=api.threads, trusted_proxies=api.trusted_proxies
-        )
+        self._server = server_of(self.wsgi, listener.sock)
         services.start()
         log.info("api.worker_ready", pid=os.getpid())
         self._server.run(self._every_turn)

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from pathlib import Path
 
 from bench.load.http import Answers, Make, at_full_speed, at_rate, request
 from bench.load.streams import Streams
+from bench.load.usage import megabytes, processor_seconds
 from clipping.messages import ProgressMessage
 from tests.api.gunicorn_process import GunicornProcess
 from tests.api.process import CLIENT, ApiProcess, emulator_host
@@ -119,9 +119,9 @@ def _measure(service: Service, seconds: float, streams: int) -> Figures:
 
 def _both(pids: Sequence[int], url: str, name: str, make: Make, seconds: float, expected: int) -> Figures:
     asyncio.run(at_rate(url, make, rate=WARM_UP, seconds=1))
-    before = sum(map(_processor_seconds, pids))
+    before = sum(map(processor_seconds, pids))
     steady = asyncio.run(at_rate(url, make, rate=RATE, seconds=seconds))
-    used = sum(map(_processor_seconds, pids)) - before
+    used = sum(map(processor_seconds, pids)) - before
     full = asyncio.run(at_full_speed(url, make, seconds=seconds))
     for answers in (steady, full):
         if set(answers.statuses) != {expected}:
@@ -138,10 +138,10 @@ def _both(pids: Sequence[int], url: str, name: str, make: Make, seconds: float, 
 
 def _streams(service: Service, ids: list[str], seconds: float) -> Figures:
     pids = service.server.worker_pids
-    before = sum(map(_megabytes, pids))
+    before = sum(map(megabytes, pids))
     streams = Streams(service.server.url, CLIENT, ids)
     streams.open()
-    after = sum(map(_megabytes, pids))
+    after = sum(map(megabytes, pids))
 
     def publish(request_id: str, seq: int, percent: float) -> None:
         service.agents.send(
@@ -167,18 +167,6 @@ def _streams(service: Service, ids: list[str], seconds: float) -> Figures:
         "progress to client, p50 ms": f"{delays.milliseconds(50):.0f}",
         "progress to client, p99 ms": f"{delays.milliseconds(99):.0f}",
     }
-
-
-def _processor_seconds(pid: int) -> float:
-    """Of the serving process, in user and kernel mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _megabytes(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    kilobytes = next(line.split()[1] for line in lines if line.startswith("VmRSS:"))
-    return int(kilobytes) / 1024
 
 
 def _print(columns: dict[str, Figures]) -> None:

@@ -20,6 +20,7 @@ ClippingError
 │   ├── RateLimited                  RATE_LIMITED
 │   ├── QuotaExceeded                QUOTA_EXCEEDED
 │   ├── TooManyStreams               TOO_MANY_STREAMS
+│   ├── Overloaded                   OVERLOADED
 │   ├── NotPossible                  NOT_POSSIBLE
 │   ├── OperationRunning             OPERATION_RUNNING
 │   ├── NoEligibleTarget             NO_ELIGIBLE_TARGET
@@ -167,6 +168,12 @@ class TooManyStreams(RequestError):
     """As many event streams are open as `api.event_streams` allows."""
 
     code, status = "TOO_MANY_STREAMS", 503
+
+
+class Overloaded(RequestError):
+    """The server has too many open connections to answer anything but health checks."""
+
+    code, status = "OVERLOADED", 503
 
 
 class RangeNotSatisfiable(RequestError):

@@ -1,37 +1,34 @@
 """The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/health/active`, `/metrics`.
 
-It reads the newest snapshot and nothing else. What callers can cost the agent is bounded: two threads, so
-many connections (a new one takes the place of the oldest), so long for each, so many answers a second.
+It reads the newest snapshot and nothing else. What callers can cost the agent is bounded: threads,
+connections and their times (`clipping.http`), and answers per second (`health.limits`).
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.server import create_server
 
 from clipping.clock import Clock
 from clipping.errors import ClippingError, ConfigurationError
+from clipping.http.limits import Limits
+from clipping.http.server import Server, listen
 from health.limits import CallLimits
 from health.metrics import REFUSED
 from health.snapshot import Snapshot
 
 THREADS = 2
-CONNECTIONS = 100
-ACCEPTED = CONNECTIONS + 50
-"""Waitress stops accepting there. It is never reached, as the oldest connections give way before."""
-LIFETIME_SECONDS = 10.0
-"""A connection that has no answer under way is ended then: a client that drips its request byte by byte is
-never idle."""
+LIMITS = Limits(
+    connections=200, reserve=200, head_seconds=10, request_seconds=10, idle_seconds=10, unread_seconds=10
+)
+HEALTH_PATHS = ("/health", "/health/live", "/health/ready", "/health/active")
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 8192, 1024
 LOOP_SECONDS = 0.2
 BREATH_SECONDS = 0.02
@@ -49,34 +46,21 @@ class HealthServer:
     """Owns the thread `health-http` and waitress's own. `latest` must not block. Raises `ConfigurationError`,
     and `AddressMissing`, for which another start may do better."""
 
-    def __init__(self, host: str, port: int, latest: Callable[[], Snapshot], clock: Clock) -> None:
-        # The loop below is waitress's own `run`, with a way out: closing its sockets under a running loop
-        # is a race that ends in "bad file descriptor".
-        self._sockets: dict[int, Any] = {}
+    def __init__(
+        self, host: str, port: int, latest: Callable[[], Snapshot], clock: Clock, *, limits: Limits = LIMITS
+    ) -> None:
         self._stop = threading.Event()
         self._clock, self._beat = clock, clock.monotonic()
         self._gate = _Gate(_app(latest, clock), clock)
-        try:
-            self._server = create_server(
-                self._gate,
-                map=self._sockets,
-                host=host,
-                port=port,
-                threads=THREADS,
-                connection_limit=ACCEPTED,
-                channel_timeout=int(LIFETIME_SECONDS),
-                cleanup_interval=int(LIFETIME_SECONDS),
-                max_request_header_size=MAX_HEADER_BYTES,
-                max_request_body_size=MAX_BODY_BYTES,
-                ident=None,
-            )
-        except OSError as error:
-            wasyncore.close_all(self._sockets, ignore_all=True)
-            if error.errno == errno.EADDRNOTAVAIL:
-                raise AddressMissing(f"health.host: this machine does not have the address {host}") from None
-            raise ConfigurationError(
-                [f"health.port: {host}:{port} can't be listened on: {error.strerror}"]
-            ) from None
+        self._server = Server(
+            self._gate,
+            _listen(host, port),
+            threads=THREADS,
+            limits=limits,
+            health_paths=HEALTH_PATHS,
+            max_request_header_size=MAX_HEADER_BYTES,
+            max_request_body_size=MAX_BODY_BYTES,
+        )
         self.port: int = self._server.effective_port
         self._thread = threading.Thread(target=self._run, name="health-http", daemon=True)
 
@@ -95,22 +79,23 @@ class HealthServer:
         refused = 0
         while not self._stop.is_set():
             self._beat = self._clock.monotonic()
-            wasyncore.loop(timeout=LOOP_SECONDS, use_poll=True, map=self._sockets, count=1)
-            _make_room([one for one in self._sockets.values() if isinstance(one, HTTPChannel)], time.time())
+            self._server.turn(LOOP_SECONDS)
             if self._gate.refused != refused:
                 refused = self._gate.refused
                 self._stop.wait(BREATH_SECONDS)
-        self._server.task_dispatcher.shutdown(timeout=THREAD_END_SECONDS)
-        wasyncore.close_all(self._sockets, ignore_all=True)
+        # On this thread: to close the sockets of a loop that still runs would be a race.
+        self._server.shut_down(THREAD_END_SECONDS)
 
 
-def _make_room(channels: list[HTTPChannel], now: float) -> None:
-    """End what has been open for too long and, of too many, the oldest; never one that is being answered."""
-    waiting = sorted((one for one in channels if not one.requests), key=lambda one: one.creation_time)
-    surplus = len(channels) - CONNECTIONS
-    for place, channel in enumerate(waiting):
-        if place < surplus or now - channel.creation_time > LIFETIME_SECONDS:
-            channel.will_close = True
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return listen(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise AddressMissing(f"health.host: this machine does not have the address {host}") from None
+        raise ConfigurationError(
+            [f"health.port: {host}:{port} can't be listened on: {error.strerror}"]
+        ) from None
 
 
 class _Gate:

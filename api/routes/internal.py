@@ -11,15 +11,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from api.body import read_bytes
 from api.callers import bearer
+from api.head import MAX_PUSH_BYTES
 from api.intake import KINDS, Kind
 from api.services import services
 from clipping.errors import NotFound
 from clipping.messages import first_problem
 
 blueprint = Blueprint("internal", __name__, url_prefix="/v1/internal")
-
-MAX_PUSH_BYTES = 15_000_000
-"""Pub/Sub's largest message is 10 MB, and base64 adds a third."""
 
 
 class PushedMessage(BaseModel):

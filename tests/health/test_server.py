@@ -15,7 +15,7 @@ import requests
 from clipping.clock import ManualClock, SystemClock
 from clipping.errors import ConfigurationError
 from health.limits import CALLER_BURST
-from health.server import CONNECTIONS, AddressMissing, HealthServer
+from health.server import LIMITS, AddressMissing, HealthServer
 from health.snapshot import MAX_AGE_SECONDS, Check, ClipInHand, LeaseSeen, Snapshot
 from tests.support.waiting import eventually
 
@@ -138,7 +138,7 @@ def test_hostile_requests_are_refused(page: Page, sent: bytes) -> None:
 
 
 def test_clients_that_never_finish_their_request_give_way_to_others(page: Page) -> None:
-    slow = [socket.create_connection(("127.0.0.1", page.server.port)) for _ in range(3 * CONNECTIONS)]
+    slow = [socket.create_connection(("127.0.0.1", page.server.port)) for _ in range(3 * LIMITS.connections)]
     try:
         for connection in slow:
             try:
