@@ -15,6 +15,7 @@ import av
 import av.container
 
 from agent.cutting.dts import Unsortable
+from agent.cutting.extent import LATE, NEVER, Patience, clamped_end
 from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.picture import PictureWriter
 from agent.cutting.plan import Plan, no_picture, no_picture_yet, without_silent
@@ -34,9 +35,11 @@ def copy(
     *,
     bit_rate: int,
     progress: Callable[[float], None],
+    ends_early: bool = False,
 ) -> Outcome:
     """Write the clip of the opened recording to `target`. `progress` gets 0 to 1.
 
+    `ends_early`: the recording goes on behind what can be read of it here.
     Raises `Unsuited` when this recording can't be cut by copying, and the errors of `source`.
     """
     video: Any = container.streams[plan.movie.index]
@@ -46,7 +49,7 @@ def copy(
         entry = enter(container, video, sound, plan.start)
         if entry.key_pts >= tick_from(plan.stop, video.time_base):
             raise no_picture_yet(plan, entry.key_pts * video.time_base)
-        return _write(container, entry, plan, cues, target, bit_rate, progress)
+        return _write(container, entry, plan, cues, target, bit_rate, progress, ends_early)
     except NoCleanStart as reason:
         raise Unsuited(str(reason)) from None
     except Unsortable:
@@ -61,6 +64,7 @@ def _write(
     target: Path,
     bit_rate: int,
     progress: Callable[[float], None],
+    stands: bool,
 ) -> Outcome:
     video: Any = container.streams[plan.movie.index]
     key: Fraction = entry.key_pts * video.time_base
@@ -73,18 +77,23 @@ def _write(
         add_subtitles(container, sink, plan, cues)
         index = video.index
         length = float(plan.stop - key)
+        patience = Patience(container.format.name, plan.stop)
         for count, packet in enumerate(entry.packets):
             if packet.stream_index == index:
                 picture.take(packet)
             else:
                 sound.take(packet)
+                if patience.lost(packet):
+                    stands = True
+                    break
             if picture.done and sound.complete(picture.beyond):
                 break
             if count % _TELL_EVERY == 0:
                 progress(min(1.0, float(picture.reached) / length) if length else 1.0)
-        writer.finish()
+        over = picture.end(stands=stands)
+        writer.finish(over)
         heard, silent, warnings = sound.finish()
-    end = key + picture.end * video.time_base
+    end = key + over * video.time_base
     if end <= plan.start:
         raise no_picture(plan, end)
     return Outcome(
@@ -94,7 +103,8 @@ def _write(
         last=key + writer.last * video.time_base,
         end=end,
         frames=len(writer.shown),
-        frame_seconds=writer.longest(picture.end),
+        frame_seconds=writer.longest(over),
+        usual_seconds=writer.usual_frame * video.time_base,
         reencoded=Fraction(0),
         sound=heard,
         warnings=warnings,
@@ -127,11 +137,15 @@ class _Picture:
         """Seconds by which reading has passed the end."""
         return (self._dts - self._stop) * self._time_base
 
-    @property
-    def end(self) -> int:
-        """Ticks from the first frame to where the last one's time is over."""
-        following = min((p.pts for p in self._held), default=self._writer.end)
-        return max(following, self._writer.last + 1)
+    def end(self, *, stands: bool) -> int:
+        """Ticks from the first frame to where the clip is over. Raises `Unsuited` when that is too late.
+
+        `stands`: where no next frame was found, the last one is shown beyond the out-point.
+        """
+        following = min((p.pts for p in self._held), default=NEVER if stands else self._writer.end)
+        end = clamped_end(self._writer.last, following, self._stop, self._writer.usual_frame)
+        check_late((end - self._stop) * self._time_base)
+        return end
 
     def take(self, packet: Any) -> None:
         """The next packet of the recording."""
@@ -153,3 +167,9 @@ class _Picture:
             self._writer.put(before, before.pts)
         self._held.clear()
         self._writer.put(packet, pts)
+
+
+def check_late(late: Fraction) -> None:
+    """Raise `Unsuited` when a copy would end too many seconds behind the out-point."""
+    if late > LATE:
+        raise Unsuited(f"its last frames need one that is shown {float(late):.1f} s after the out-point")

@@ -44,14 +44,17 @@ def encode(
     from_start: bool,
     progress: Callable[[float], None],
     started: Callable[[int | None], None],
+    begins_late: bool = False,
+    ends_early: bool = False,
 ) -> Outcome:
     """Write the clip of the opened recording to `target`.
 
-    `progress` gets 0 to 1, `started` ffmpeg's process id, and None when it has ended. Raises `RangeBeyondEnd`
-    when the picture is over by then, `OutputTooLarge`, and the errors of `ffmpeg.run` and of `source`.
+    `begins_late`, `ends_early`: as `frames_in`. `progress` gets 0 to 1, `started` ffmpeg's process id, and
+    None when it has ended. Raises `RangeBeyondEnd` when the picture is over by then, `OutputTooLarge`, and
+    the errors of `ffmpeg.run` and of `source`.
     """
     cues = read_cues(container, plan)
-    frames = frames_in(container, plan)
+    frames = frames_in(container, plan, begins_late=begins_late, ends_early=ends_early)
     plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.sounding))
     plan, cues = cues_within(plan, cues, frames.start)
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
@@ -187,6 +190,7 @@ class _Encode:
             end=end,
             frames=count,
             frame_seconds=frames.longest if rate is None else 1 / rate,
+            usual_seconds=frames.usual if rate is None else 1 / rate,
             reencoded=frames.end - frames.start,
             sound=tuple(_sound(track.source, frames) for track in self._plan.tracks),
             encoder=self._encoder,

@@ -131,7 +131,13 @@ def _made_and_checked(
 
     while True:
         tell("cutting", _PROBED)
-        outcome = _make(way, opened, order, plan, part, tell)
+        try:
+            outcome = _make(way, opened, order, plan, part, tell)
+        except RangeBeyondEnd:
+            # The frame that stands at the in-point may have begun long before.
+            if opened.widen():
+                continue
+            raise
         tell("verifying", _CUT)
         try:
             return outcome, *check(outcome, whole=order.verify == "full", progress=progress)
@@ -167,10 +173,11 @@ def _make(
         if not holds(plan.container, plan.movie.codec):
             raise Unsuited(f"{plan.movie.codec} does not go into {plan.container.extension}")
         return _cut(opened, plan, part, SOUND_BIT_RATE[quality], progress)
-    refuse_disorder(opened.around(plan), plan)
+    container = opened.around(plan)
+    refuse_disorder(container, plan)
     return encode(
         opened.source,
-        opened.around(plan),
+        container,
         opened.info,
         plan,
         part,
@@ -178,6 +185,8 @@ def _make(
         from_start=way == "encode from the start",
         progress=progress,
         started=tell.helper,
+        begins_late=opened.cutout.begins_late,
+        ends_early=opened.cutout.ends_early,
     )
 
 
@@ -191,10 +200,13 @@ def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callab
         except (NotPlain, IndexError, ValueError):
             opened.distrust_index()  # or it contradicts itself; libavformat knows more
     container = opened.around(plan)
-    outcome = by_packets(container, plan, part, bit_rate=bit_rate, progress=progress)
+    ends_early = opened.cutout.ends_early
+    outcome = by_packets(container, plan, part, bit_rate=bit_rate, progress=progress, ends_early=ends_early)
     if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
         # A silent track is known too late: Matroska has announced it by then.
-        outcome = by_packets(container, outcome.plan, part, bit_rate=bit_rate, progress=progress)
+        outcome = by_packets(
+            container, outcome.plan, part, bit_rate=bit_rate, progress=progress, ends_early=ends_early
+        )
     return outcome
 
 

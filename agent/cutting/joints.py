@@ -23,12 +23,3 @@ def closing(order: Sequence[int], written: int, stop: int) -> int | None:
         if all(later > shown for later in order[count:]):
             best = count
     return best
-
-
-def wanted(shown: Sequence[int], start: int, stop: int) -> list[int]:
-    """Of the frames shown, those of the range, sorted: of a range without any, the one that is seen in it."""
-    within = sorted(pts for pts in shown if start <= pts < stop)
-    if within:
-        return within
-    before = max((pts for pts in shown if pts < start), default=None)
-    return [] if before is None else [before]

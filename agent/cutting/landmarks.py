@@ -71,10 +71,16 @@ class Landmarks:
 
     def after(self, time: Fraction) -> int:
         """Where the first landmark behind `time` begins, or the file's end."""
+        first: int | None = None
         for found in self._from(self.before(time), self._layout.size):
-            if found.time > time:
-                return found.offset
-        return self._layout.size
+            if found.time <= time:
+                first = None
+            elif first is None:
+                # A frame that is shown long after its neighbours may have a landmark before theirs.
+                first = found.offset
+            else:
+                return first
+        return self._layout.size if first is None else first
 
     def last(self) -> int:
         """Where the last one begins."""

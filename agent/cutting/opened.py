@@ -16,7 +16,7 @@ from agent.cutting.media import MediaInfo
 from agent.cutting.plan import Plan
 from agent.cutting.probe import describe
 from agent.cutting.source import SourceFile, open_source
-from agent.cutting.window import Indexless, indexless
+from agent.cutting.window import Cutout, Indexless, indexless
 
 
 class Opened:
@@ -27,6 +27,9 @@ class Opened:
         self._cache = cache
         self._stack = ExitStack()
         self._container: av.container.InputContainer | None = None
+        self._from_start = False
+        self.cutout = Cutout()
+        """What of the recording the container from `around` holds."""
         self._recording: Recording | None = None
         self._plain = True
 
@@ -47,9 +50,19 @@ class Opened:
         """The demuxed recording, of which perhaps only what lies near the plan's range can be read."""
         if self._container is None:
             near = self._indexless
-            opening = open_source(self.source) if near is None else near.around(plan.start, plan.stop)
-            self._container = self._stack.enter_context(opening)
+            if near is None:
+                self._container = self._stack.enter_context(open_source(self.source))
+            else:
+                opening = near.around(plan.start, plan.stop, from_start=self._from_start)
+                self._container, self.cutout = self._stack.enter_context(opening)
         return self._container
+
+    def widen(self) -> bool:
+        """Have `around` give all that lies before the range, too; False when it has done so already."""
+        if self._container is None or not self.cutout.begins_late:
+            return False
+        self._container, self._from_start = None, True
+        return True
 
     @property
     def recording(self) -> Recording | None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from agent.cutting.dts import WINDOW
-from agent.cutting.joints import wanted
+from agent.cutting.extent import STANDS, Patience, begin, usual_frame, wanted
 from agent.cutting.outcome import Unsuited
 from agent.cutting.plan import Plan, no_picture, no_picture_yet
 from agent.cutting.seek import REACH, Entry, KeyTest, tick_from
@@ -25,19 +25,17 @@ class Opening:
     order: list[int]
     """When the pictures among them are shown."""
     edge: list[int]
-    """The frames to encode, by when they are shown."""
+    """The frames to encode, by when the recording shows them; the first may stand there already."""
     joint: int | None
     """The keyframe that copying begins with; None when the clip ends before one."""
-
-    @property
-    def zero(self) -> int:
-        """The clip's first frame."""
-        return self.edge[0] if self.edge else self.joint or 0
+    zero: int
+    """When the clip begins."""
 
 
-def look_ahead(entry: Entry, video: Any, plan: Plan) -> Opening:
+def look_ahead(entry: Entry, video: Any, plan: Plan, patience: Patience, *, ends_early: bool) -> Opening:
     """Read until it is known where copying begins, and which frames come before that.
 
+    `ends_early`: the recording goes on behind what can be read of it here.
     Raises `Unsuited` and `RangeBeyondEnd`.
     """
     start, stop = tick_from(plan.start, video.time_base), tick_from(plan.stop, video.time_base)
@@ -49,6 +47,9 @@ def look_ahead(entry: Entry, video: Any, plan: Plan) -> Opening:
     for packet in entry.packets:
         packets.append(packet)
         if packet.stream_index != video.index or packet.size == 0:
+            if patience.lost(packet):
+                ends_early = True
+                break
             continue
         pts = time_of(packet)
         pictures.append(packet)
@@ -61,21 +62,24 @@ def look_ahead(entry: Entry, video: Any, plan: Plan) -> Opening:
         if settling > SETTLED:
             break
     order = [packet.pts for packet in pictures]
-    if joint is not None:
-        edge = sorted(pts for pts in order if start <= pts < joint)
-    else:
-        edge = wanted(order, start, stop)
-        _check_standing(pictures, edge, start, plan, video.time_base)
-    return Opening(packets, order, edge, joint)
+    upto = stop if joint is None else joint + 1
+    frames = wanted(order, start, upto, int(STANDS / video.time_base))
+    if joint is None:
+        _check_standing(pictures, frames, start, plan, video.time_base, stands=ends_early)
+    rate = plan.movie.video.rate if plan.movie.video else None
+    zero = begin(frames, start, stop, usual_frame(sorted(order), rate, video.time_base))
+    return Opening(packets, order, [pts for pts in frames if pts != joint], joint, zero)
 
 
-def _check_standing(pictures: list[Any], edge: list[int], start: int, plan: Plan, tick: Fraction) -> None:
+def _check_standing(
+    pictures: list[Any], edge: list[int], start: int, plan: Plan, tick: Fraction, *, stands: bool
+) -> None:
     """A frame from before the range is only seen in it if it has not ended yet. Raises `RangeBeyondEnd`."""
     if not edge:
         raise no_picture_yet(plan, min(packet.pts for packet in pictures) * tick)
     last = max(pictures, key=lambda packet: packet.pts)
     end = last.pts + (last.duration or 1)
-    if end <= start:
+    if end <= start and not stands:
         raise no_picture(plan, end * tick)
 
 

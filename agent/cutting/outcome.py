@@ -48,7 +48,9 @@ class Outcome:
     """Where the last frame's time is over."""
     frames: int
     frame_seconds: Fraction
-    """The longest time between two frames: as far as a length may be off."""
+    """The longest time between two frames."""
+    usual_seconds: Fraction
+    """How long a frame is shown as a rule: as far as a length may be off."""
     reencoded: Fraction
     """Seconds of picture that were encoded anew."""
     sound: tuple[Sound, ...]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
+from math import floor
 from typing import Any
 
 from agent.cutting.dts import WINDOW, DecodeTimes
+from agent.cutting.extent import LONGEST_USUAL, usual_frame
 from agent.cutting.media import VideoInfo
 from agent.cutting.sink import Sink
 
@@ -24,6 +26,7 @@ class PictureWriter:
         self._time_base = time_base
         self.usual = max(1, round(1 / info.rate / time_base)) if info.rate else 1
         """Ticks from one frame to the next, as a rule."""
+        self._rate = info.rate
         self._reorder = info.reorder_frames
         self._pending: list[Any] = []
         self._times = None if order is None else self._numbering(order)
@@ -45,17 +48,30 @@ class PictureWriter:
             self.last = pts
             # A packet's own duration is that of decoding, which says nothing when frames are reordered.
             self._last_duration = self.usual if self._reorder else packet.duration or self.usual
+        packet.duration = min(packet.duration or 0, floor(LONGEST_USUAL / self._time_base))
         self._pending.append(packet)
         if self._times is not None:
             self._number(pts)
         elif len(self._pending) > WINDOW:
             self._begin()
 
-    def finish(self) -> None:
-        """Write what is still waiting for its decoding time. Raises `Unsortable`."""
+    @property
+    def usual_frame(self) -> int:
+        """Ticks from one frame to the next as a rule, by the frames written so far; bounded."""
+        return usual_frame(sorted(self.shown), self._rate, self._time_base)
+
+    def finish(self, end: int) -> None:
+        """Write what is still waiting for its decoding time; the last frame is shown until `end`.
+
+        Raises `Unsortable`.
+        """
         if self._times is None:
             self._begin()
         assert self._times is not None
+        for packet in self._pending:
+            # A muxer takes a stream's length from the last packet, and its end from the one shown last.
+            last = packet is self._pending[-1] or packet.pts == self.last
+            packet.duration = end - self.last if last else min(packet.duration or 0, end - packet.pts)
         for packet, dts in zip(self._pending, self._times.flush(), strict=True):
             self._send(packet, dts)
         self._pending.clear()

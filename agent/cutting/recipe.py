@@ -20,6 +20,7 @@ import ffmpeg
 from agent.cutting.beside import Beside
 from agent.cutting.containers import MATROSKA, language_for, subtitles_as
 from agent.cutting.encoders import EncoderName, video_arguments
+from agent.cutting.extent import LONGEST_USUAL
 from agent.cutting.frames import Frames
 from agent.cutting.media import AudioInfo, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.output import shaped
@@ -73,7 +74,7 @@ def encode_arguments(
     """
     assert plan.movie.video is not None
     source = ffmpeg.input(url(source_file.path), **_input_options(info, frames, from_start=from_start))
-    picture = _picture(source["V:0"], plan.movie.video, frames, spec, means)
+    picture = _picture(source["V:0"], plan.movie.video, plan.movie.time_base, frames, spec, means)
     sound = [_sound(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
     texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
     rate = spec.output.rate
@@ -95,6 +96,8 @@ def encode_arguments(
         "f": plan.container.muxer,
     }
     said = plan.header(frames.start).tags
+    if rate is None and (frames.held or frames.longest > LONGEST_USUAL):
+        options["bsf:v"] = _lengths(frames)
     if plan.container.boxed:
         options["movflags"] = "+faststart"
         options["write_tmcd"] = int("timecode" in said)
@@ -137,7 +140,7 @@ def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> dict
     }
     if from_start:
         return options
-    entry = frames.start - _MARGIN if frames.entry is None else frames.entry
+    entry = frames.first - _MARGIN if frames.entry is None else frames.entry
     if info.demuxer in _IMPRECISE:
         entry -= _IMPRECISE_SECONDS
     # A microsecond later is still before the next frame, and never before the keyframe itself.
@@ -149,10 +152,12 @@ def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> dict
     }
 
 
-def _picture(stream: Any, video: VideoInfo, frames: Frames, spec: CutSpec, means: Means) -> Any:
+def _picture(
+    stream: Any, video: VideoInfo, time_base: Fraction, frames: Frames, spec: CutSpec, means: Means
+) -> Any:
     quarter = frames.shortest / 4
-    stream = stream.filter("trim", start=_seconds(frames.start - quarter), end=_seconds(frames.end - quarter))
-    stream = stream.filter("setpts", "PTS-STARTPTS")
+    stream = stream.filter("trim", start=_seconds(frames.first - quarter), end=_seconds(frames.end - quarter))
+    stream = stream.filter("setpts", _clip_times(frames, time_base))
     if video.interlaced:
         stream = stream.filter("bwdif", mode="send_frame")
     rate = spec.output.rate
@@ -166,6 +171,26 @@ def _picture(stream: Any, video: VideoInfo, frames: Frames, spec: CutSpec, means
             stream = stream.filter(name, **options)
         return shaped(stream, spec.output, {})
     return shaped(stream, spec.output, _colours(video))
+
+
+def _clip_times(frames: Frames, time_base: Fraction) -> str:
+    """The expression for when a frame is shown in the clip."""
+    hidden = round((frames.start - frames.first) / time_base)
+    # A frame that stands at the in-point is shown from there on.
+    return f"if(eq(N,0),0,PTS-STARTPTS-{hidden})" if hidden > 0 else "PTS-STARTPTS"
+
+
+def _lengths(frames: Frames) -> str:
+    """The filter that says how long frames are shown. Where they stand for long, a decoder gives the length
+    of one to another when frames are reordered.
+
+    A muxer takes a stream's length from the last packet, and its end from the one shown last.
+    """
+    last = (
+        f"gte(PTS*TB,{_seconds(frames.last - frames.start - frames.shortest / 4)})+eq(N,{frames.count - 1})"
+    )
+    lengths = f"if({last},{_seconds(frames.end - frames.last)},{_seconds(frames.usual)})"
+    return f"setts=pts=PTS:dts=DTS:duration='{lengths}/TB'"
 
 
 def _tone_map(video: VideoInfo) -> list[tuple[str, dict[str, Any]]]:

@@ -16,6 +16,7 @@ import av.container
 
 from agent.cutting.decoding import decoded
 from agent.cutting.dts import Unsortable
+from agent.cutting.extent import NEVER, Patience, clamped_end
 from agent.cutting.matching import Matching, matching
 from agent.cutting.media import VideoInfo
 from agent.cutting.middle import Middle
@@ -41,9 +42,11 @@ def smart(
     *,
     bit_rate: int,
     progress: Callable[[float], None],
+    ends_early: bool = False,
 ) -> Outcome:
     """Write the clip of the opened recording to `target`. `progress` gets 0 to 1.
 
+    `ends_early`: the recording goes on behind what can be read of it here.
     Raises `Unsuited` when this recording can't be cut so, and the errors of `source`.
     """
     video: Any = container.streams[plan.movie.index]
@@ -53,8 +56,10 @@ def smart(
     try:
         cues = read_cues(container, plan)
         entry = enter(container, video, sound, plan.start)
-        opening = look_ahead(entry, video, plan)
-        return _Cut(container, plan, cues, opening, target, bit_rate, progress).run(entry)
+        patience = Patience(container.format.name, plan.stop)
+        opening = look_ahead(entry, video, plan, patience, ends_early=ends_early)
+        work = _Cut(container, plan, cues, opening, target, bit_rate, progress, stands=ends_early)
+        return work.run(entry)
     except NoCleanStart as reason:
         raise Unsuited(str(reason)) from None
     except Unsortable:
@@ -73,6 +78,8 @@ class _Cut:
         target: Path,
         bit_rate: int,
         progress: Callable[[float], None],
+        *,
+        stands: bool,
     ) -> None:
         assert plan.movie.video is not None
         self._container = container
@@ -86,6 +93,7 @@ class _Cut:
         self._tick = plan.movie.time_base
         self._zero = opening.zero
         self._stop = tick_from(plan.stop, self._tick)
+        self._stands = stands
         self._matching: Matching | None = None
 
     def run(self, entry: Entry) -> Outcome:
@@ -111,11 +119,11 @@ class _Cut:
             if tail:
                 found = enter(self._container, self._video, [], tail[0] * self._tick)
                 self._encode(writer, tail, found.packets, _TAIL)
-            writer.finish()
-        end = writer.end + self._zero if middle.following is None else middle.following
+            end = self._end(writer, middle.following)
+            writer.finish(end - self._zero)
         head = self._opening.edge
         joint = self._opening.joint
-        reencoded = (end if joint is None else joint) - head[0] if head else 0
+        reencoded = (end if joint is None else joint) - self._zero if head else 0
         reencoded += end - tail[0] if tail else 0
         joints = [head and joint, tail and tail[0]]
         return Outcome(
@@ -126,12 +134,19 @@ class _Cut:
             end=end * self._tick,
             frames=len(writer.shown),
             frame_seconds=writer.longest(end - self._zero),
+            usual_seconds=writer.usual_frame * self._tick,
             reencoded=reencoded * self._tick,
             joints=tuple((at - self._zero) * self._tick for at in joints if at),
             sound=heard,
             encoder=self._matching.encoder if self._matching and (head or tail) else None,
             warnings=warnings,
         )
+
+    def _end(self, writer: PictureWriter, following: int | None) -> int:
+        """Where the clip is over; `following`: when the first frame behind it is shown, if one was found."""
+        if following is None:
+            following = NEVER if self._stands else writer.end + self._zero
+        return clamped_end(writer.last + self._zero, following, self._stop, writer.usual_frame)
 
     def _stream(self, sink: Sink) -> Any:
         if self._matching is None:
@@ -162,7 +177,7 @@ class _Cut:
             for packet in edge.encode(frame):
                 packet.time_base = self._tick
                 packet.duration = writer.usual
-                writer.put(packet, packet.pts - self._zero)
+                writer.put(packet, max(packet.pts - self._zero, 0))
 
     def _telling(self, pictures: Iterable[Any], last: int, told: tuple[float, float]) -> Iterator[Any]:
         first: int | None = None
@@ -173,11 +188,15 @@ class _Cut:
             yield packet
 
     def _copy(self, packets: Iterable[Any], middle: Middle, sound: Soundtrack) -> None:
+        patience = Patience(self._container.format.name, self._plan.stop)
         for count, packet in enumerate(packets):
             if packet.stream_index == self._video.index:
                 middle.take(packet)
             else:
                 sound.take(packet)
+                if patience.lost(packet):
+                    self._stands = True
+                    break
             if middle.done and sound.complete((middle.reached - self._stop) * self._tick):
                 break
             if count % _TELL_EVERY == 0:

@@ -34,6 +34,8 @@ class Timing:
     """In the order of decoding."""
     end: int
     """Where the last shown packet's time is over; for pictures perhaps a little off."""
+    length: Fraction | None
+    """Seconds for which the file says that the track is played; None where it says nothing."""
     ordered: bool
     """Whether decoding times grow strictly, and none lies behind its packet's being shown."""
 
@@ -68,7 +70,9 @@ def timings_of_packets(clip: av.container.InputContainer) -> list[Timing]:
             end = packet.pts + (packet.duration or 0)
             ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
     ticks: dict[int, Any] = {stream.index: stream.time_base for stream in clip.streams}
-    return [Timing(ticks[i], times, ends.get(i, 0), ordered=True) for i, times in shown.items()]
+    # Matroska has one length for all tracks.
+    length = None if clip.duration is None else clip.duration * Fraction(1, 1_000_000)
+    return [Timing(ticks[i], times, ends.get(i, 0), length, ordered=True) for i, times in shown.items()]
 
 
 class _Index:
@@ -104,18 +108,20 @@ class _Index:
         decoded = list(accumulate(durations[:-1], initial=0)) if durations else []
         offsets = _runs(self._full(table["ctts"])) if "ctts" in table else [0] * len(decoded)
         self.sizes.append(_total_size(self._full(table["stsz"])))
-        zero = self._zero(track, tick)
+        zero, length = self._edit(track, tick)
         shown = [at + offset - zero for at, offset in zip(decoded, offsets, strict=True)]
         tail = decoded[-1] + durations[-1] - zero if decoded else 0
         ordered = all(offset >= 0 for offset in offsets)
         if picture:
             ordered = ordered and all(a < b for a, b in pairwise(decoded))
-        self.timings.append(Timing(tick, shown, tail, ordered))
+        if length is None:
+            length = (tail + zero) * tick
+        self.timings.append(Timing(tick, shown, tail, length, ordered))
 
-    def _zero(self, track: dict[str, Box], tick: Fraction) -> int:
-        """The track's own time at which the clip's 0 lies, by its edit list."""
+    def _edit(self, track: dict[str, Box], tick: Fraction) -> tuple[int, Fraction | None]:
+        """By its edit list: the track's own time at which the clip's 0 lies, and until when it is played."""
         if "edts" not in track:
-            return 0
+            return 0, None
         data = self._full(self._children(track["edts"])["elst"])
         wide = data[0] == 1
         delay = 0
@@ -125,9 +131,10 @@ class _Index:
             at += 8 if wide else 4
             start = int.from_bytes(data[at : at + (8 if wide else 4)], "big", signed=True)
             if start >= 0:
-                return start - delay
+                played = length * self._movie_tick + delay * tick
+                return start - delay, played if length else None
             delay += round(length * self._movie_tick / tick)
-        return -delay
+        return -delay, None
 
 
 def _unsigned(data: bytes, at: int) -> int:

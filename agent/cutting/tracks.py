@@ -9,6 +9,7 @@ import av
 import av.container
 import av.filter
 
+from agent.cutting.extent import LONGEST_USUAL, clamped_end
 from agent.cutting.media import StreamInfo
 from agent.cutting.outcome import Sound
 from agent.cutting.plan import Plan
@@ -79,7 +80,11 @@ class CopiedTrack:
             return True
         if pts >= self._stop:
             return False
+        # Where a track pauses, its container may give the last packet the length of the pause.
+        most = int(LONGEST_USUAL / self._time_base)
         duration = packet.duration or 0
+        if duration:
+            duration = clamped_end(pts, pts + duration, self._stop, most) - pts
         earliest = self._start if self._sink.forward_only else self._start - 2 * duration + 1
         if pts < earliest or (self._last is not None and pts <= self._last):
             return True
@@ -87,6 +92,7 @@ class CopiedTrack:
             self._first = pts
         self._last, self._duration = pts, duration
         packet.pts = packet.dts = pts - self._start
+        packet.duration = duration
         self._sink.write(packet, self._out)
         return True
 

@@ -14,6 +14,7 @@ import av
 import av.container
 
 from agent.cutting.decodes import Rejected, decode_parts, decode_whole, open_clip, parts
+from agent.cutting.extent import LATE
 from agent.cutting.outcome import Outcome
 from agent.cutting.timing import Malformed, Timing, timings_of_boxes, timings_of_packets
 
@@ -56,6 +57,7 @@ def verify(
             if not boxed:
                 timings = timings_of_packets(clip)
         _check_picture(timings[0], outcome)
+        _check_length(timings[0], outcome)
         heard = 1 + len(outcome.sound)
         _check_sound(timings[1:heard], outcome)
         _check_subtitles(timings[heard : heard + len(outcome.plan.subtitles)], outcome)
@@ -103,8 +105,23 @@ def _check_picture(picture: Timing, outcome: Outcome) -> None:
     if abs(first) > START_SECONDS:
         raise Rejected(f"its first frame is shown at {float(first):.3f} s")
     last, planned = shown[-1] * picture.tick, outcome.last - outcome.start
-    if abs(last - planned) > outcome.frame_seconds:
+    if abs(last - planned) > outcome.usual_seconds:
         raise Rejected(f"its last frame is shown at {float(last):.3f} s, not at {float(planned):.3f} s")
+
+
+def _check_length(picture: Timing, outcome: Outcome) -> None:
+    """The clip ends where it was planned to, and never later than requested."""
+    planned, requested = outcome.end - outcome.start, outcome.plan.stop - outcome.start
+    latest = requested + outcome.usual_seconds + (LATE if outcome.plan.mode == "copy" else 0)
+    if planned > latest:
+        raise Rejected(f"it is {float(planned):.3f} s long, and {float(requested):.3f} s were requested")
+    if picture.length is None:
+        return
+    # A file that has one length for all tracks has that of the longest.
+    sound = 0 if outcome.plan.container.boxed else max((s.end for s in outcome.sound), default=0)
+    tolerance = outcome.usual_seconds + START_SECONDS
+    if not planned - tolerance <= picture.length <= max(planned, sound) + tolerance:
+        raise Rejected(f"it is {float(picture.length):.3f} s long, not {float(planned):.3f} s")
 
 
 def _check_sound(found: list[Timing], outcome: Outcome) -> None:
@@ -117,8 +134,9 @@ def _check_sound(found: list[Timing], outcome: Outcome) -> None:
         if abs(off) > SYNC_SECONDS:
             raise Rejected(f"sound track {index} begins {float(off) * 1000:.0f} ms off")
         end = timing.end * timing.tick
+        requested = outcome.plan.stop - outcome.start
         latest = max(planned.end, outcome.end - outcome.start)
-        if not planned.end - SOUND_END_SECONDS <= end <= latest + SOUND_END_SECONDS:
+        if not planned.end - SOUND_END_SECONDS <= end <= min(latest, requested) + SOUND_END_SECONDS:
             raise Rejected(f"sound track {index} ends at {float(end):.3f} s, not {float(planned.end):.3f} s")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -28,6 +28,16 @@ _HEAD_BYTES = 8 << 20
 _BUFFER_BYTES = 1 << 20
 
 
+@dataclass(frozen=True)
+class Cutout:
+    """What can be read of a recording."""
+
+    begins_late: bool = False
+    """Whether it goes on before that."""
+    ends_early: bool = False
+    """Whether it goes on behind that."""
+
+
 class Indexless:
     """A recording without an index, in which places are found by bisection."""
 
@@ -36,13 +46,18 @@ class Indexless:
         self._layout = layout
 
     @contextmanager
-    def around(self, start: Fraction, stop: Fraction) -> Iterator[av.container.InputContainer]:
-        """The recording as if it held only what lies near the range, at unchanged times."""
+    def around(
+        self, start: Fraction, stop: Fraction, *, from_start: bool = False
+    ) -> Iterator[tuple[av.container.InputContainer, Cutout]]:
+        """The recording as if it held only what lies near the range, at unchanged times; `from_start`: and
+        all that lies before."""
+        head = self._layout.header_end
         with self._read() as file:
             landmarks = Landmarks(file, self._layout)
-            begin, end = landmarks.before(start - _BEFORE), landmarks.after(stop + _AFTER)
+            begin = head if from_start else landmarks.before(start - _BEFORE)
+            end = landmarks.after(stop + _AFTER)
         with self._open(begin, end) as container:
-            yield container
+            yield container, Cutout(begins_late=begin > head, ends_early=end < self._layout.size)
 
     def describe(self) -> MediaInfo:
         """What it holds. Raises as `probe.describe`."""

@@ -5,17 +5,19 @@ What they are is told in `agent.cutting.copy` and `agent.cutting.smart`; here on
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from agent.cutting.copy import check_late
 from agent.cutting.direct import choose
 from agent.cutting.direct.edges import NO_EDGE, Tell, edges
 from agent.cutting.direct.layout import write
 from agent.cutting.direct.picture import Picture
 from agent.cutting.direct.recording import Recording
 from agent.cutting.direct.tables import NotPlain
-from agent.cutting.joints import wanted
+from agent.cutting.extent import STANDS, begin, clamped_end, usual_frame, wanted
 from agent.cutting.matching import Matching, matching
 from agent.cutting.outcome import Outcome
 from agent.cutting.plan import Plan, no_picture
@@ -37,7 +39,10 @@ def suits(recording: Recording, plan: Plan) -> bool:
 
 
 def copy(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Outcome:
-    """Write the clip to `target`. Raises `NotPlain` when libavformat must make it, and `RangeBeyondEnd`."""
+    """Write the clip to `target`.
+
+    Raises `NotPlain` when libavformat must make it, `Unsuited`, and `RangeBeyondEnd`.
+    """
     tick = recording.video.time_base
     start, stop = tick_upto(plan.start, tick), recording.shown_before(tick_from(plan.stop, tick))
     found = choose.window(recording, start, stop)
@@ -45,11 +50,16 @@ def copy(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Outc
     first = int(found.shown[0])
     kept = np.flatnonzero(found.shown[:count] >= first)
     times = found.shown[kept]
-    end = _end(recording, found, int(times.max()))
-    if end * tick <= plan.start:
-        raise no_picture(plan, end * tick)
+    usual = usual_frame(np.sort(times).tolist(), _rate(plan), tick)
+    following = _following(recording, found, int(times.max()))
+    if following * tick <= plan.start:
+        raise no_picture(plan, following * tick)
+    end = clamped_end(int(times.max()), following, stop, usual)
+    check_late((end - stop) * tick)
     samples = kept + found.first
-    picture = Picture(NO_EDGE, samples, times, NO_EDGE, end, recording.video.description)
+    picture = Picture(
+        NO_EDGE, samples, times, NO_EDGE, first, end, usual, description=recording.video.description
+    )
     return write(recording, plan, picture, target, progress)
 
 
@@ -60,34 +70,39 @@ def smart(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Out
     found = choose.window(recording, start, stop)
     joint = choose.joint(recording, found, start, stop)
     upto = stop if joint is None else int(found.shown[joint - found.first])
-    edge = sorted(int(t) for t in found.shown if start <= t < upto)
-    if joint is None:
-        edge = wanted(found.shown.tolist(), start, stop)
-    if not edge and joint is None:
+    shown = found.shown.tolist()
+    frames = wanted(shown, start, stop if joint is None else upto + 1, int(STANDS / tick))
+    if not frames:
         raise NotPlain("no frame is shown there")
-    begin = found.last if joint is None else joint
-    rest = found.shown[begin - found.first :]
+    usual = usual_frame(sorted(shown), _rate(plan), tick)
+    zero = begin(frames, start, stop, usual)
+    edge = [pts for pts in frames if joint is None or pts != upto]
+    copied = found.last if joint is None else joint
+    rest = found.shown[copied - found.first :]
     count = choose.closing(rest, stop)
     if joint is not None and count == 0:
         raise NotPlain("its frames are in an unusual order")
     tail = sorted(int(t) for t in rest[count:] if t < stop)
     last = max([*edge[-1:], *rest[:count].tolist(), *tail[-1:]])
-    end = _end(recording, found, last)
-    if end * tick <= plan.start:
-        raise no_picture(plan, end * tick)
+    following = _following(recording, found, last)
+    if following * tick <= plan.start:
+        raise no_picture(plan, following * tick)
+    end = clamped_end(max(last, zero), following, stop, usual)
     changed = bool(edge or tail)
     fitting = matching(recording.extradata, plan.movie, None) if changed else None
     if changed and fitting is None:
         raise NotPlain("no encoder fits")
     before, after = edges(recording, fitting, found, edge, tail, progress)
-    reencoded = (upto if joint is not None else end) - edge[0] if edge else 0
+    reencoded = (upto if joint is not None else end) - zero if edge else 0
     reencoded += end - tail[0] if tail else 0
     picture = Picture(
         before=before,
-        samples=np.arange(begin, begin + count),
+        samples=np.arange(copied, copied + count),
         shown=rest[:count],
         after=after,
+        zero=zero,
         end=end,
+        usual=usual,
         description=_description(recording, fitting),
         encoder=fitting.encoder if fitting else None,
         reencoded=reencoded,
@@ -102,7 +117,11 @@ def _description(recording: Recording, fitting: Matching | None) -> bytes:
     return recording.described(fitting.extradata)
 
 
-def _end(recording: Recording, found: choose.Window, last: int) -> int:
+def _rate(plan: Plan) -> Fraction | None:
+    return plan.movie.video.rate if plan.movie.video else None
+
+
+def _following(recording: Recording, found: choose.Window, last: int) -> int:
     """Where the frame shown at `last` gives way to the next, or is over."""
     following = found.shown[found.shown > last]
     if len(following):

@@ -29,11 +29,10 @@ _MARGIN = 1 << 20
 def write(recording: Recording, plan: Plan, picture: Picture, target: Path, progress: Tell) -> Outcome:
     """Begin to write the clip, with the sound that belongs to it. Raises `NotPlain` and as `Writing`."""
     tick = recording.video.time_base
-    order = picture.order
-    zero = int(order.min())
+    order, zero = picture.order, picture.zero
     sound = {track: heard(recording.tracks[track.source.index], plan, zero * tick) for track in plan.tracks}
     sound = {track: samples for track, samples in sound.items() if samples[1] > samples[0]}
-    laid = _lay(recording, picture, sound, zero * tick)
+    laid = _lay(recording, picture, sound, zero * tick, plan.stop)
     index = head(laid.parts, laid.size, plan.recorded(zero * tick))
     writing = Writing(
         target, [index, *picture.before.payloads], recording.file, laid.pieces, picture.after.payloads
@@ -50,6 +49,7 @@ def write(recording: Recording, plan: Plan, picture: Picture, target: Path, prog
         end=picture.end * tick,
         frames=len(order),
         frame_seconds=int(gaps.max()) * tick,
+        usual_seconds=picture.usual * tick,
         reencoded=picture.reencoded * tick,
         sound=tuple(told(track, part) for track, part in zip(sound, laid.parts[1:], strict=True)),
         joints=tuple((at - zero) * tick for at in picture.joints),
@@ -71,7 +71,11 @@ class _Laid:
 
 
 def _lay(
-    recording: Recording, picture: Picture, sound: Mapping[Track, tuple[int, int]], start: Fraction
+    recording: Recording,
+    picture: Picture,
+    sound: Mapping[Track, tuple[int, int]],
+    start: Fraction,
+    stop: Fraction,
 ) -> _Laid:
     """The edges at both ends, between them what the recording holds of picture and sound, as it holds it."""
     tracks = [recording.tracks[track.source.index] for track in sound]
@@ -89,7 +93,7 @@ def _lay(
     for track, samples, own_sizes, own_places in zip(
         tracks, sound.values(), sizes[1:], heard_at, strict=True
     ):
-        parts.append(sound_part(track, samples, own_sizes, own_places, start))
+        parts.append(sound_part(track, samples, own_sizes, own_places, start, stop))
     return _Laid(parts, pieces, behind + int(after.sum()))
 
 

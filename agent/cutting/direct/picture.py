@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,9 +21,13 @@ class Picture:
     shown: Ints
     """Of the samples."""
     after: ReEncoded
+    zero: int
+    """When the clip begins. The first frame may have begun earlier, and is shown from here on."""
     end: int
     """Where the last frame's time is over."""
-    description: bytes
+    usual: int
+    """How long a frame is shown as a rule."""
+    description: bytes = field(kw_only=True)
     encoder: str | None = None
     reencoded: int = 0
     joints: tuple[int, ...] = ()
@@ -31,14 +35,15 @@ class Picture:
     @property
     def order(self) -> Ints:
         """When all are shown, in decoding order."""
-        return np.concatenate([self.before.shown, self.shown, self.after.shown])
+        order = np.concatenate([self.before.shown, self.shown, self.after.shown])
+        shown: Ints = np.maximum(order, self.zero)
+        return shown
 
 
 def picture_part(recording: Recording, picture: Picture, sizes: Ints, places: Ints) -> Part:
     """The picture as a track of the clip."""
     order = picture.order
-    zero = int(order.min())
-    shown = order - zero
+    shown = order - picture.zero
     decoding = np.sort(shown)
     # So late is the first picture shown that none is decoded after it is shown.
     delay = int(max(0, (decoding - shown).max()))

@@ -9,6 +9,7 @@ import numpy as np
 from agent.cutting.direct.compose import Part
 from agent.cutting.direct.movie import Trak
 from agent.cutting.direct.tables import Ints, NotPlain
+from agent.cutting.extent import LONGEST_USUAL, clamped_end
 from agent.cutting.outcome import Sound
 from agent.cutting.plan import Plan, Track
 from agent.cutting.seek import tick_from, tick_upto
@@ -29,13 +30,23 @@ def heard(track: Trak, plan: Plan, start: Fraction) -> tuple[int, int]:
     return max(0, first - 1), last
 
 
-def sound_part(track: Trak, samples: tuple[int, int], sizes: Ints, places: Ints, start: Fraction) -> Part:
-    """These samples as a track of the clip that begins at `start`. Raises `NotPlain`."""
+def sound_part(
+    track: Trak, samples: tuple[int, int], sizes: Ints, places: Ints, start: Fraction, stop: Fraction
+) -> Part:
+    """These samples as a track of the clip from `start` to `stop`. Raises `NotPlain`."""
     decoding = track.table.decoded(*samples)
     durations = track.table.durations(*samples)
     if np.any(durations[:-1] <= 0):
         raise NotPlain("two of its sounds are heard at one time")
     begin = tick_upto(start, track.time_base) + track.shift
+    last = int(decoding[-1])
+    # Where a track pauses, the table gives the last sample the length of the pause.
+    end = clamped_end(
+        last,
+        last + int(durations[-1]),
+        tick_from(stop, track.time_base) + track.shift,
+        int(LONGEST_USUAL / track.time_base),
+    )
     return Part(
         source=track,
         description=track.description,
@@ -43,7 +54,7 @@ def sound_part(track: Trak, samples: tuple[int, int], sizes: Ints, places: Ints,
         places=places,
         decoded=decoding - decoding[0],
         shown=decoding - decoding[0],
-        last_duration=max(1, int(durations[-1])),
+        last_duration=end - last,
         start=begin - int(decoding[0]),
         keys=None,
     )

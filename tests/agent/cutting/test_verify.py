@@ -95,6 +95,8 @@ Change = Callable[[Outcome], Outcome]
         (lambda o: replace(o, sound=(Sound("aac", None, Fraction(1, 4), o.sound[0].end),)), "begins"),
         (lambda o: replace(o, sound=(replace(o.sound[0], end=o.sound[0].end + 1),)), "ends"),
         (lambda o: replace(o, encoder="libx264", sound=()), "should hold"),
+        (lambda o: replace(o, end=o.end + Fraction(1, 10)), "long, not"),
+        (lambda o: replace(o, plan=replace(o.plan, stop=o.plan.stop - 1)), "were requested"),
     ],
 )
 def test_what_differs_from_the_plan_is_rejected(tmp_path: Path, change: Change, reason: str) -> None:
