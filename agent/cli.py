@@ -16,6 +16,7 @@ from clipping import __version__, config, log
 from clipping.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE, exit_code
 from clipping.messages import Mode
 from clipping.output import Aspect, ContainerName, Fit, Quality, VideoCodec
+from health.token import read_token
 
 DEFAULT_CONFIG = Path("/etc/clipping-agent/config.yaml")
 
@@ -108,7 +109,7 @@ def _print_line(line: str) -> None:
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    _load(arguments)
+    read_token(_load(arguments).health.token_file)
     print("the configuration is good")
     return EXIT_OK
 

@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,8 +43,10 @@ from clipping.signals import StopSignals
 from clipping.store.open import open_coordination_store, open_store
 from health.coordinator import Coordinator
 from health.guard import Guard, NoLease
+from health.poller import poll
 from health.roles import Facts, Identity
 from health.server import HealthServer
+from health.token import read_token
 
 log = get_logger(__name__)
 
@@ -82,6 +85,7 @@ class _Agent:
         config = settings.current
         self.id = config.agent.id
         self._settings = settings
+        self._token = read_token(config.health.token_file)
         self._signals = StopSignals(signal.SIGHUP)
         self._clock, self._systemd = SystemClock(), Systemd()
         self._spool = Spool(Path(config.agent.state_dir), min_free_bytes=config.agent.min_free_bytes)
@@ -150,7 +154,9 @@ class _Agent:
             has_lease=elects,
             looked=self._systemd.looked,
         )
-        self._server = HealthServer(config.health.host, config.health.port, self._watch.snapshot, clock)
+        self._server = HealthServer(
+            config.health.host, config.health.port, self._watch.snapshot, clock, token=self._token
+        )
         self.url = advertised(config.health, self._server.port)
         self.coordinator = Coordinator(
             config,
@@ -163,6 +169,7 @@ class _Agent:
             facts=self._facts,
             state_dir=Path(config.agent.state_dir),
             rng=random.Random(),
+            poll=partial(poll, token=self._token),
         )
         self._control = Control(
             Path(config.agent.state_dir),
@@ -278,7 +285,7 @@ class _Agent:
     def _status(self) -> Mapping[str, Any]:
         view = self.coordinator.view()
         return {
-            **self._watch.snapshot().body(self._clock.monotonic()),
+            **self._watch.snapshot().body(self._clock.monotonic(), show_paths=True),
             "state": view.state.value,
             "why": view.why,
             "mode": self._settings.current.ha.mode,

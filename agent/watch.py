@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from agent.checks import BUS, ENGINE, SIGNING, Checks, intake_trouble
+from agent.checks import BUS, ENGINE, NAS, SIGNING, Checks, intake_trouble
 from agent.clockwatch import ClockWatch
 from agent.inflight import InFlight
 from agent.lanes import Lanes
@@ -133,7 +133,14 @@ class Watch:
             lease=LeaseSeen(view.holder, view.lease_remaining_seconds) if self._has_lease else None,
             eligible=view.eligible,
             notes=self._notes(view, checks),
+            paths=self._paths(checks),
         )
+
+    def _paths(self, checks: Mapping[str, Check]) -> dict[str, str]:
+        """What stands for each folder where paths are hidden."""
+        roots = [name.removeprefix(NAS) for name in checks if name.startswith(NAS)]
+        named = {root: f"root {number}" for number, root in enumerate(roots, 1)}
+        return {self._agent.state_dir: "state_dir", **named}
 
     def _notes(self, view: RoleView, checks: Mapping[str, Check]) -> tuple[str, ...]:
         """What an operator should know besides the checks."""

@@ -166,6 +166,8 @@ class Health(_Section):
     """After a failed poll the next ones come this soon: the lease decides anyway."""
     timeout_seconds: Positive = 3
     """How long one poll may take."""
+    token_file: AbsolutePath | None = None
+    """Holds a token. With `Authorization: Bearer TOKEN` the page shows paths; without it never."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

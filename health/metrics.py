@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from health.snapshot import Snapshot
 
@@ -18,7 +18,12 @@ _REMAINING = Gauge(
     "clipping_lease_remaining_seconds", "Until the lease ends if nobody renews it; 0 where there is none"
 )
 _ELIGIBLE = Gauge("clipping_agent_eligible", "1 when this agent may lead")
-_CHECK = Gauge("clipping_check_ok", "1 for a check that is well", ["check"])
+_PUBLIC, _PRIVATE = CollectorRegistry(), CollectorRegistry()
+"""What is shown to anyone, and what is shown in its place with the paths in it."""
+_CHECKS = [
+    Gauge("clipping_check_ok", "1 for a check that is well", ["check"], registry=registry)
+    for registry in (_PUBLIC, _PRIVATE)
+]
 _IN_HAND = Gauge("clipping_clips_in_hand", "Clips being worked on")
 _SNAPSHOT = Gauge(
     "clipping_snapshot_monotonic_seconds", "When the agent last looked at itself (CLOCK_BOOTTIME)"
@@ -35,5 +40,12 @@ def show(snapshot: Snapshot) -> None:
     _ELIGIBLE.set(snapshot.eligible)
     _IN_HAND.set(len(snapshot.in_flight))
     _SNAPSHOT.set(snapshot.at)
+    public, private = _CHECKS
     for name, check in snapshot.checks.items():
-        _CHECK.labels(name).set(check.ok)
+        public.labels(snapshot.public(name)).set(check.ok)
+        private.labels(name).set(check.ok)
+
+
+def text(*, show_paths: bool) -> bytes:
+    """Everything, in Prometheus's text format."""
+    return generate_latest() + generate_latest(_PRIVATE if show_paths else _PUBLIC)

@@ -44,13 +44,14 @@ class PollFunction(Protocol):
     def __call__(self, holder: Holder, cluster: str, timeout: float) -> Poll: ...
 
 
-def poll(holder: Holder, cluster: str, timeout: float) -> Poll:
+def poll(holder: Holder, cluster: str, timeout: float, *, token: str | None = None) -> Poll:
     """`GET /health` of the holder, without following or proxying anything. Raises nothing."""
+    headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
     try:
         with requests.Session() as session:
             session.trust_env = False
             with session.get(
-                f"{holder.url}/health", timeout=timeout, stream=True, allow_redirects=False
+                f"{holder.url}/health", headers=headers, timeout=timeout, stream=True, allow_redirects=False
             ) as answer:
                 if answer.status_code == 429:
                     return Poll(True, "alive, and asks for fewer polls")

@@ -1,27 +1,29 @@
 """The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/health/active`, `/metrics`.
 
 It reads the newest snapshot and nothing else. What callers can cost the agent is bounded: threads,
-connections and their times (`clipping.http`), and answers per second (`health.limits`).
+connections and their times (`clipping.http`), and answers per second (`health.limits`). Paths are shown to
+the bearer of a token only.
 """
 
 from __future__ import annotations
 
 import errno
+import hmac
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from flask import Flask, Response, request
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from clipping.clock import Clock
 from clipping.errors import ClippingError, ConfigurationError
 from clipping.http.limits import Limits
 from clipping.http.server import Server, listen
 from health.limits import CallLimits
-from health.metrics import REFUSED
+from health.metrics import REFUSED, text
 from health.snapshot import Snapshot
 
 THREADS = 2
@@ -47,11 +49,19 @@ class HealthServer:
     and `AddressMissing`, for which another start may do better."""
 
     def __init__(
-        self, host: str, port: int, latest: Callable[[], Snapshot], clock: Clock, *, limits: Limits = LIMITS
+        self,
+        host: str,
+        port: int,
+        latest: Callable[[], Snapshot],
+        clock: Clock,
+        *,
+        token: str | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
+        """`token` lets its bearer see paths; None: nobody sees any."""
         self._stop = threading.Event()
         self._clock, self._beat = clock, clock.monotonic()
-        self._gate = _Gate(_app(latest, clock), clock)
+        self._gate = _Gate(_app(latest, clock, token), clock)
         self._server = Server(
             self._gate,
             _listen(host, port),
@@ -116,8 +126,14 @@ class _Gate:
         return [b"too many calls\n"]
 
 
-def _app(latest: Callable[[], Snapshot], clock: Clock) -> Flask:
+def _app(latest: Callable[[], Snapshot], clock: Clock, token: str | None) -> Flask:
     app = Flask("health")
+
+    def show_paths() -> bool:
+        scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+        if token is None or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(credential.strip().encode(), token.encode())
 
     def answer(good: bool, body: dict[str, Any]) -> Response:
         return Response(json.dumps(body) + "\n", 200 if good else 503, content_type="application/json")
@@ -125,7 +141,7 @@ def _app(latest: Callable[[], Snapshot], clock: Clock) -> Flask:
     @app.get("/health")
     @app.get("/health/ready")
     def health() -> Response:
-        body = latest().body(clock.monotonic())
+        body = latest().body(clock.monotonic(), show_paths=show_paths())
         return answer(body["status"] != "failing", body)
 
     @app.get("/health/live")
@@ -136,10 +152,10 @@ def _app(latest: Callable[[], Snapshot], clock: Clock) -> Flask:
     @app.get("/health/active")
     def active() -> Response:
         now, snapshot = clock.monotonic(), latest()
-        return answer(snapshot.active(now), snapshot.body(now))
+        return answer(snapshot.active(now), snapshot.body(now, show_paths=show_paths()))
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+        return Response(text(show_paths=show_paths()), content_type=CONTENT_TYPE_LATEST)
 
     return app

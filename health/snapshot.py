@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from health.redaction import without_paths
+
 Status = Literal["ok", "degraded", "failing"]
 
 MAX_AGE_SECONDS = 15.0
@@ -68,6 +70,8 @@ class Snapshot:
     """Whether it may lead."""
     notes: tuple[str, ...] = ()
     """What is out of the ordinary besides the checks, a sentence each."""
+    paths: Mapping[str, str] = field(default_factory=dict)
+    """Paths that may occur in checks and notes, with the names that stand for them where paths are hidden."""
 
     @property
     def failed(self) -> dict[str, Check]:
@@ -96,8 +100,13 @@ class Snapshot:
         left = None if self.lease is None else self.lease.remaining_seconds
         return left is None or now - self.at < left
 
-    def body(self, now: float) -> dict[str, Any]:
+    def public(self, text: str) -> str:
+        """A check's name, a detail or a reason as anyone may see it: without paths."""
+        return without_paths(text, self.paths)
+
+    def body(self, now: float, *, show_paths: bool) -> dict[str, Any]:
         """The JSON of `GET /health`. Ages are seconds."""
+        shown = str if show_paths else self.public
         age = now - self.at
         stale = [] if self.fresh(now) else [f"the last snapshot is {age:.1f} s old"]
         return {
@@ -116,9 +125,13 @@ class Snapshot:
                 for clip in self.in_flight
             ],
             "eligible": self.eligible and not stale,
-            "reasons": stale + self.reasons,
+            "reasons": stale + [shown(reason) for reason in self.reasons],
             "checks": {
-                name: {"ok": check.ok, "detail": check.detail, "age_seconds": round(now - check.at, 1)}
+                shown(name): {
+                    "ok": check.ok,
+                    "detail": shown(check.detail),
+                    "age_seconds": round(now - check.at, 1),
+                }
                 for name, check in self.checks.items()
             },
             "snapshot_age_seconds": round(age, 1),

@@ -32,6 +32,8 @@ RETRY_SECONDS = 5
 """What a client is asked to wait that is refused for the sake of the limits."""
 SMALL_BODY_BYTES = 16_384
 """Bodies up to this size are not counted: their number is that of the connections."""
+BACKLOG = 4096
+"""Connections that wait to be accepted. Beyond it, or the system's limit, clients retry after a second."""
 _ACCEPTED_AT_ONCE = 64
 _ROUTINE = frozenset({"idle", "lingering"})
 """Reasons that are not worth a warning."""
@@ -92,6 +94,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self._closed: Counter[str] = Counter()
         adj = Adjustments(
             sockets=[bound],
+            backlog=BACKLOG,
             ident=None,
             log_socket_errors=False,
             **adjustments,

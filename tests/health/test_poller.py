@@ -85,6 +85,19 @@ def test_a_leader_is_alive(page: Page) -> None:
     assert ask(page).ok
 
 
+@pytest.mark.parametrize("token", [None, "0123456789abcdef"])
+def test_the_token_is_sent_if_there_is_one(page: Page, token: str | None) -> None:
+    seen: list[str | None] = []
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        seen.append(request.headers.get("Authorization"))
+        page_with()(request)
+
+    page.answer = answer
+    assert poll(page.holder, CLUSTER, 10.0, token=token).ok
+    assert seen == [f"Bearer {token}" if token else None]
+
+
 def test_too_many_requests_is_a_sign_of_life(page: Page) -> None:
     page.answer = says(429, b"slow down")
     assert ask(page).ok

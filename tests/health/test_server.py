@@ -15,22 +15,26 @@ import requests
 from clipping.clock import ManualClock, SystemClock
 from clipping.errors import ConfigurationError
 from health.limits import CALLER_BURST
+from health.metrics import show
 from health.server import LIMITS, AddressMissing, HealthServer
 from health.snapshot import MAX_AGE_SECONDS, Check, ClipInHand, LeaseSeen, Snapshot
 from tests.support.waiting import eventually
+
+TOKEN = "0123456789abcdef-token"
+ROOT = "/mnt/nas/Dealer 7"
 
 
 class Page:
     """A served snapshot that the test may change."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: str | None = TOKEN) -> None:
         self.clock = ManualClock()
         self.snapshot = Snapshot(agent_id="nas-1", cluster="c", role="active", epoch=0, at=0.0, version="1")
-        self.server = HealthServer("127.0.0.1", 0, lambda: self.snapshot, self.clock)
+        self.server = HealthServer("127.0.0.1", 0, lambda: self.snapshot, self.clock, token=token)
         self.server.start()
 
-    def get(self, path: str = "/health") -> requests.Response:
-        return requests.get(f"http://127.0.0.1:{self.server.port}{path}", timeout=10)
+    def get(self, path: str = "/health", **headers: str) -> requests.Response:
+        return requests.get(f"http://127.0.0.1:{self.server.port}{path}", headers=headers, timeout=10)
 
 
 @pytest.fixture
@@ -101,6 +105,70 @@ def test_metrics_are_prometheus_text(page: Page) -> None:
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert "process_resident_memory_bytes" in answer.text
     assert "clipping_takeovers_total" in answer.text
+
+
+def with_paths() -> Snapshot:
+    checks = {
+        "spool": Check(True, "room enough", 0.0),
+        f"nas {ROOT}": Check(False, f"{ROOT} is empty: is the NAS mounted there?", 0.0),
+        "ffmpeg": Check(True, "/opt/ffmpeg/bin/ffmpeg", 0.0),
+    }
+    note = f"the intake is paused: nas {ROOT}: gone"
+    return Snapshot("nas-1", "c", "active", 7, 0.0, "1", checks=checks, notes=(note,), paths={ROOT: "root 1"})
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "Bearer wrong", f"Basic {TOKEN}", TOKEN, "Bearer", f"Bearer {TOKEN}x", "Bearer ä"]
+)
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/active"])
+def test_paths_are_shown_to_the_bearer_of_the_token_only(
+    page: Page, path: str, authorization: str | None
+) -> None:
+    page.snapshot = with_paths()
+    answer = page.get(
+        path, **({"Authorization": authorization.encode().decode("latin-1")} if authorization else {})
+    )
+    assert "/mnt" not in answer.text
+    assert "Dealer" not in answer.text
+    assert "/opt" not in answer.text
+    body = answer.json()
+    assert body["checks"]["nas root 1"]["detail"] == "root 1 is empty: is the NAS mounted there?"
+    assert body["reasons"] == [
+        "nas root 1: root 1 is empty: is the NAS mounted there?",
+        "the intake is paused: nas root 1: gone",
+    ]
+    # What a standby and a monitor need is the same for all.
+    shown = page.get(path, Authorization=f"Bearer {TOKEN}")
+    assert shown.status_code == answer.status_code
+    full = shown.json()
+    assert full["checks"][f"nas {ROOT}"]["detail"].startswith(ROOT)
+    assert full["checks"]["ffmpeg"]["detail"] == "/opt/ffmpeg/bin/ffmpeg"
+    assert full["reasons"][1] == f"the intake is paused: nas {ROOT}: gone"
+    for key in body.keys() - {"checks", "reasons"}:
+        assert full[key] == body[key]
+
+
+def test_paths_in_metrics_are_shown_to_the_bearer_of_the_token_only(page: Page) -> None:
+    page.snapshot = with_paths()
+    show(page.snapshot)
+    text = page.get("/metrics").text
+    assert 'clipping_check_ok{check="nas root 1"} 0.0' in text
+    assert "/mnt" not in text
+    full = page.get("/metrics", Authorization=f"bearer {TOKEN}").text
+    assert f'clipping_check_ok{{check="nas {ROOT}"}} 0.0' in full
+    for each in (text, full):
+        assert each.count("# TYPE clipping_check_ok gauge") == 1
+        assert 'clipping_check_ok{check="spool"} 1.0' in each
+
+
+def test_without_a_token_paths_are_shown_to_nobody() -> None:
+    page = Page(token=None)
+    try:
+        page.snapshot = with_paths()
+        for authorization in ("Bearer", "Bearer ", "Bearer None"):
+            assert "/mnt" not in page.get(Authorization=authorization).text
+    finally:
+        page.server.close()
 
 
 def test_its_loop_shows_that_it_goes_round(page: Page) -> None:
