@@ -5,6 +5,7 @@ the hold-down of the one before. Faults:
 
 - `kill`: kill -9 of the primary, with a clip in hand
 - `stop`: SIGSTOP of the primary, with a clip in hand; it wakes when the clip is complete
+- `stop-upload`: SIGSTOP of the primary while it uploads one of six clips; it wakes when all are complete
 - `planned`: a failover by the API, nothing in hand
 - `planned-busy`: a failover by the API, with a clip in hand, which is finished first
 - `two-actives`: both work for a minute with the lease guard switched off (no takeover is timed)
@@ -36,7 +37,7 @@ from tests.support.media import Recording, make
 from tests.support.procs import with_variable
 from tests.support.waiting import eventually
 
-FAULTS = ("kill", "stop", "planned", "planned-busy", "two-actives")
+FAULTS = ("kill", "stop", "stop-upload", "planned", "planned-busy", "two-actives")
 CLIP = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
 GIVE_UP_SECONDS = 240.0
 POLL_SECONDS = 0.1
@@ -141,6 +142,16 @@ def _stop(cluster: Cluster, run: Run) -> None:
     cluster.nodes[0].becomes("standby", within=GIVE_UP_SECONDS)
 
 
+def _stop_upload(cluster: Cluster, run: Run) -> None:
+    cluster.freeze_uploading(cluster.nodes[0])
+    begun = time.monotonic()
+    _await_second(cluster, run, begun)
+    for request_id in cluster.asked:
+        _await_clip(cluster, run, request_id, begun)
+    cluster.nodes[0].signal(signal.SIGCONT)
+    cluster.nodes[0].becomes("standby", within=GIVE_UP_SECONDS)
+
+
 def _planned(cluster: Cluster, run: Run) -> None:
     begun = time.monotonic()
     _order(cluster)
@@ -173,6 +184,7 @@ def _two_actives(cluster: Cluster, run: Run) -> None:
 _FAULTS: dict[str, Callable[[Cluster, Run], None]] = {
     "kill": _kill,
     "stop": _stop,
+    "stop-upload": _stop_upload,
     "planned": _planned,
     "planned-busy": _planned_busy,
     "two-actives": _two_actives,

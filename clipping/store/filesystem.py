@@ -1,15 +1,9 @@
-"""What a local store needs of a file system: names that survive a power cut, and a lock between processes."""
+"""What a local store needs of a file system: names that survive a power cut, and no network in between."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from clipping.errors import StoreUnavailable
 
 _NETWORK = {
     "nfs",
@@ -28,7 +22,6 @@ _NETWORK = {
 }
 _LOCAL_FUSE = "fuse.fuse-overlayfs"
 """The root of a rootless container: a FUSE file system, and on this machine."""
-_POLL_SECONDS = 0.005
 
 
 def sync_file(path: Path) -> None:
@@ -51,29 +44,6 @@ def make_folders(path: Path, below: Path) -> None:
     except FileExistsError:
         return
     sync_folder(path.parent)
-
-
-@contextmanager
-def locked(path: Path, timeout: float) -> Iterator[None]:
-    """Hold `path` as a lock: excludes other processes and threads, and a dead holder lets go by dying.
-
-    Raises `StoreUnavailable` when another holds it for longer than `timeout` seconds.
-    """
-    # A descriptor of its own for each holder: flock excludes open files, not processes.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        give_up = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= give_up:
-                    raise StoreUnavailable(f"{path} has been locked for {timeout:g} seconds.") from None
-                time.sleep(_POLL_SECONDS)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def network_type(path: Path, mounts: str) -> str | None:

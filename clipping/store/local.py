@@ -1,29 +1,30 @@
 """A folder as an object store, for one machine.
 
-    objects/clips/H/R.mp4           the data of the object `clips/H/R.mp4`
-    objects/clips/H/R.mp4@.json     its record: version, size, type, metadata
-    objects/ha/main/lease.json@.json    a small object: the record holds the data too
-    signing.key, lock, tmp/
+    objects/clips/H/R.mp4               the data of the object `clips/H/R.mp4`
+    objects/clips/H/R.mp4@/1            its record: version, size, type, metadata
+    objects/ha/main/lease.json@/41, 42  versions of a small object: the record holds the data too
+    signing.key, tmp/
 
-An object exists when its record is there and, for one that has it, the data file in the record's size. Both
-come into their places by rename(2), never written in place, under a lock that excludes other threads and
-processes and that a dead holder gives up by dying:
+An object exists when the newest version in its folder says so and, for a clip, the data file is there in
+the record's size. No call takes a lock: a process that is stopped or slow, at whatever point, delays no
+other one.
 
-- `create` brings the data to the disk, then the record, then renames the data into its place. A crash, a
-  power cut included, leaves at most a record without data: no object, and the next `create` replaces it.
-- `replace` is one rename of the record, which holds the data.
-- `delete` takes the data away, then the record.
+- `create` prepares a folder with the record and the data in `tmp/`, on disk, and renames it to `R.mp4@`;
+  that succeeds only if there is no object. Then it moves the data to `R.mp4`; if it dies before, a reader
+  does it. A crash, a power cut included, leaves at most a folder in `tmp/`, which is removed when the store
+  is opened.
+- `replace` and `delete` write a further version by link(2): see `versions.py`.
 
-`@` is no character of a key, so records, data and folders never meet under one name. Readers take no lock.
+The former version kept the record in `R.mp4@.json`, beside the data, and replaced it under a lock. Such
+objects are read, and moved into a folder when they are first written. Stop every process of the former
+version before the first one of this version starts: they don't see each other's leases.
+
+`@` is no character of a key, so records, data and folders never meet under one name. Reads take no lock
+either.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-import stat
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -31,16 +32,15 @@ from pathlib import Path
 
 from clipping.clock import Clock, SystemClock
 from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
-from clipping.store.filesystem import locked, make_folders, network_type, sync_file, sync_folder
+from clipping.store.filesystem import make_folders, network_type
 from clipping.store.links import LinkSigner
+from clipping.store.objects import Objects, new_version
 from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
 from clipping.store.record import Record
+from clipping.store.staging import Staging
 
-_RECORD = "@.json"
-_LOCK_SECONDS = 4.0
 _READ_TRIES = 5
 MOUNTS = Path("/proc/self/mountinfo")
-_LEFTOVER_SECONDS = 24 * 3600.0
 
 
 class LocalStore:
@@ -63,13 +63,20 @@ class LocalStore:
         self._prefix = prefix
         with _failing_as(f"open the folder {path}"):
             path.mkdir(parents=True, exist_ok=True)
-            root = path.resolve()
-            self._objects, self._temporary, self._lock = root / "objects", root / "tmp", root / "lock"
-            make_folders(self._objects, root)
-            make_folders(self._temporary, root)
-            self._remove_leftovers()
-            self._network = network_type(root, mounts.read_text(errors="replace"))
-            self._signer = LinkSigner(root / "signing.key", public_url)
+            self._root = path.resolve()
+            self._folder, temporary = self._root / "objects", self._root / "tmp"
+            make_folders(self._folder, self._root)
+            make_folders(temporary, self._root)
+            self._network = network_type(self._root, mounts.read_text(errors="replace"))
+            staging = Staging(temporary, locks=self._network is None)
+            staging.remove_abandoned()
+            if self._network is None and not staging.links_work():
+                raise StoreUnavailable(
+                    f"storage.path: {path} is on a file system without hard links: use ext4, XFS, Btrfs or "
+                    "tmpfs, or a bucket"
+                )
+            self._objects = Objects(self._folder, staging)
+            self._signer = LinkSigner(self._root / "signing.key", public_url)
 
     @property
     def network(self) -> str | None:
@@ -78,48 +85,50 @@ class LocalStore:
 
     def create(self, key: str, source: Path, *, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
         place = self._place(key)
-        size = source.stat().st_size
-        record = Record(_new_version(), size, content_type, self._now(), dict(metadata))
+        record = Record(new_version(), 0, content_type, self._now(), dict(metadata))
         with _failing_as(f"create {key}"):
-            self._refuse_existing(key, place)
-            with self._brought_here(source) as data, locked(self._lock, _LOCK_SECONDS):
-                self._refuse_existing(key, place)
-                make_folders(place.parent, self._objects)
-                self._write(place, record)
-                os.rename(data, place)
-                sync_folder(place.parent)
-        return record.info(key)
+            if place.is_dir():
+                raise StoreUnavailable(
+                    f"Could not create {key}: there are objects below it, so it is a folder."
+                )
+            # Looked for before the data is copied, which can take long.
+            created = None if self._objects.find(place) else self._objects.create(place, record, source)
+        if created is None:
+            raise ObjectExists(f"{key} exists already.")
+        return created.info(key)
 
     def replace(self, key: str, data: bytes, *, expected: str | None) -> ObjectInfo:
         if len(data) > MAX_SMALL_OBJECT:
             raise ValueError(f"{key}: {len(data)} bytes are too many for a small object")
         place = self._place(key)
-        record = Record(_new_version(), len(data), "application/json", self._now(), {}, data)
-        with _failing_as(f"write {key}"), self._coordinated():
-            self._expect(key, self._read(place), expected)
-            make_folders(place.parent, self._objects)
-            self._write(place, record)
-            sync_folder(place.parent)
-            _remove_data(place)  # if it was a clip
+        record = Record(new_version(), len(data), "application/json", self._now(), {}, data)
+        self._refuse_network()
+        with _failing_as(f"write {key}"):
+            if expected is None:
+                written = self._objects.create(place, record) is not None
+            else:
+                written = self._objects.replace(place, record, expected)
+        if not written:
+            raise _mismatch(key)
         return record.info(key)
 
     def stat(self, key: str) -> ObjectInfo | None:
         place = self._place(key)
         with _failing_as(f"look up {key}"):
-            record = self._read(place)
+            record = self._objects.find(place)
         return record.info(key) if record else None
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo] | None:
         place = self._place(key)
         with _failing_as(f"read {key}"):
             for _ in range(_READ_TRIES):
-                record = self._read(place)
+                record = self._objects.find(place)
                 if record is None:
                     return None
                 if record.size > MAX_SMALL_OBJECT:
                     raise ValueError(f"{key}: {record.size} bytes are too many for a small object")
                 data = record.data if record.data is not None else _bytes_of(place)
-                if data is not None and self._read(place) == record:
+                if data is not None and (record.data is not None or self._objects.find(place) == record):
                     return data, record.info(key)
         raise StoreUnavailable(f"Could not read {key}: it changes faster than it can be read.")
 
@@ -127,8 +136,8 @@ class LocalStore:
         after = "" if cursor is None else self._prefix + cursor
         found: list[ObjectInfo] = []
         with _failing_as(f"list {prefix}"):
-            for name in _keys(self._objects, "", self._prefix + prefix, after):
-                record = self._read(self._objects / name)
+            for name in self._objects.keys(self._prefix + prefix, after):
+                record = self._objects.find(self._folder / name)
                 if record is None:
                     continue
                 if len(found) == limit:
@@ -138,17 +147,12 @@ class LocalStore:
 
     def delete(self, key: str, *, expected: str | None = None) -> bool:
         place = self._place(key)
-        with _failing_as(f"delete {key}"), self._coordinated():
-            record = self._read(place)
-            if record is None:
-                return False
-            if expected is not None:
-                self._expect(key, record, expected)
-            _remove_data(place)
-            sync_folder(place.parent)
-            _record_of(place).unlink()
-            sync_folder(place.parent)
-        return True
+        self._refuse_network()
+        with _failing_as(f"delete {key}"):
+            deleted = self._objects.delete(place, expected)
+        if deleted is None:
+            raise _mismatch(key)
+        return deleted
 
     def sign(self, key: str, *, filename: str, seconds: float) -> SignedUrl:
         # Whole seconds, as the link carries them: `expires_at` is exactly what is checked.
@@ -164,7 +168,7 @@ class LocalStore:
         """For the API: the file to serve, and what is known of it; None when there is no such clip."""
         place = self._place(key)
         with _failing_as(f"open {key}"):
-            record = self._read(place)
+            record = self._objects.find(place)
         return None if record is None or record.data is not None else (place, record.info(key))
 
     def server_time(self) -> datetime:
@@ -183,92 +187,23 @@ class LocalStore:
 
     def _place(self, key: str) -> Path:
         """Where the data is. Raises `StoreUnavailable` when a symbolic link leads out of the store."""
-        place = self._objects / self.path_name(key)
+        place = self._folder / self.path_name(key)
         if place.resolve() != place:
             raise StoreUnavailable(
                 f"{place} is, or is behind, a symbolic link: the local store follows none."
             )
         return place
 
-    def _read(self, place: Path) -> Record | None:
-        """The object's record; None when there is no object."""
-        try:
-            record = Record.from_json(_record_of(place).read_bytes())
-            if record.data is None:
-                found = place.lstat()
-                if not stat.S_ISREG(found.st_mode) or found.st_size != record.size:
-                    return None
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except ValueError as error:
-            raise StoreUnavailable(f"{_record_of(place)} is damaged: {error}") from None
-        return record
-
-    def _refuse_existing(self, key: str, place: Path) -> None:
-        if self._read(place) is not None:
-            raise ObjectExists(f"{key} exists already.")
-        if place.is_dir():
-            raise StoreUnavailable(f"Could not create {key}: there are objects below it, so it is a folder.")
-
-    def _write(self, place: Path, record: Record) -> None:
-        temporary = self._temporary / secrets.token_hex(12)
-        temporary.write_bytes(record.to_json())
-        sync_file(temporary)
-        os.rename(temporary, _record_of(place))
-
-    @contextmanager
-    def _brought_here(self, source: Path) -> Iterator[Path]:
-        """The source itself when a rename can take it, else a copy of it; on the disk, not in a cache."""
-        if self._can_take(source):
-            sync_file(source)
-            yield source
-            return
-        copy = self._temporary / secrets.token_hex(12)
-        try:
-            shutil.copyfile(source, copy)
-            sync_file(copy)
-            yield copy
-        finally:
-            copy.unlink(missing_ok=True)
-
-    def _can_take(self, source: Path) -> bool:
-        """Whether a rename can bring the file here.
-
-        Tried with a link, as device numbers do not tell: two bind mounts of one file system, such as systemd
-        makes for the paths that a service may write, have the same and refuse all the same.
-        """
-        probe = self._temporary / secrets.token_hex(12)
-        try:
-            os.link(source, probe)
-        except OSError:
-            return False
-        probe.unlink()
-        return True
-
-    @contextmanager
-    def _coordinated(self) -> Iterator[None]:
+    def _refuse_network(self) -> None:
         if self._network is not None:
             raise StoreUnavailable(
-                f"{self._objects.parent} is on a network file system ({self._network}), where locks can't be "
-                "trusted. Put storage.path on a local disk, or use a bucket."
+                f"{self._root} is on a network file system ({self._network}), which can't be trusted with "
+                "leases: put storage.path on a local disk, or use a bucket"
             )
-        with locked(self._lock, _LOCK_SECONDS):
-            yield
-
-    def _expect(self, key: str, record: Record | None, expected: str | None) -> None:
-        if (record.version if record else None) != expected:
-            raise VersionMismatch(f"{key} has another version than the expected one.")
-
-    def _remove_leftovers(self) -> None:
-        """What a crash left behind long ago; younger files may be somebody's work."""
-        for path in self._temporary.iterdir():
-            if path.lstat().st_mtime < time.time() - _LEFTOVER_SECONDS:
-                path.unlink(missing_ok=True)
 
 
-def _remove_data(place: Path) -> None:
-    if place.is_file():  # it may be the folder of other objects
-        place.unlink()
+def _mismatch(key: str) -> VersionMismatch:
+    return VersionMismatch(f"{key} has another version than the expected one.")
 
 
 def _bytes_of(place: Path) -> bytes | None:
@@ -276,33 +211,6 @@ def _bytes_of(place: Path) -> bytes | None:
         return place.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _record_of(place: Path) -> Path:
-    return place.with_name(place.name + _RECORD)
-
-
-def _new_version() -> str:
-    """Random: one that was deleted never comes again."""
-    return secrets.token_hex(8)
-
-
-def _keys(folder: Path, above: str, prefix: str, after: str) -> Iterator[str]:
-    """The keys in `folder`, named `above`, that begin with `prefix` and come after `after`, in order."""
-    with os.scandir(folder) as entries:
-        # A folder sorts as "name/", or `a/b` would come before `a.b` and pages would skip keys.
-        names = sorted(
-            above
-            + (entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name.removesuffix(_RECORD))
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False) or entry.name.endswith(_RECORD)
-        )
-    for name in names:
-        if name.endswith("/"):
-            if name.startswith(prefix[: len(name)]) and name >= after[: len(name)]:
-                yield from _keys(folder / name[len(above) : -1], name, prefix, after)
-        elif name.startswith(prefix) and name > after:
-            yield name
 
 
 @contextmanager

@@ -27,8 +27,8 @@ def open_coordination_store(config: Config, *, mounts: Path = MOUNTS) -> Store:
     if network is not None and config.ha.mode == "primary-standby":
         raise ConfigurationError(
             [
-                f"storage.path: {config.storage.path} is on a network file system ({network}), where locks "
-                "can't be trusted: use a local disk or a bucket, or a ha.mode without an election"
+                f"storage.path: {config.storage.path} is on a network file system ({network}), which "
+                "can't be trusted with leases: use a local disk or a bucket, or a ha.mode without an election"
             ]
         )
     return store

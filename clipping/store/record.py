@@ -1,4 +1,4 @@
-"""What a local store writes down about an object. Pure."""
+"""What a local store records about a version of an object. Pure."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Record:
     metadata: Mapping[str, str]
     data: bytes | None = None
     """None: the content is a file of its own."""
+    deleted: bool = False
+    """This version says that there is no object any more."""
 
     def info(self, key: str) -> ObjectInfo:
         """As the port has it."""
@@ -32,7 +34,7 @@ class Record:
 
     def to_json(self) -> bytes:
         """As a record file."""
-        fields = {
+        fields: dict[str, object] = {
             "version": self.version,
             "size": self.size,
             "content_type": self.content_type,
@@ -41,6 +43,8 @@ class Record:
         }
         if self.data is not None:
             fields["data"] = base64.b64encode(self.data).decode()
+        if self.deleted:
+            fields["deleted"] = True
         return json.dumps(fields, ensure_ascii=False).encode()
 
     @classmethod
@@ -56,6 +60,7 @@ class Record:
                 created_at=datetime.fromisoformat(fields["created_at"]),
                 metadata={str(name): str(value) for name, value in fields["metadata"].items()},
                 data=None if data is None else base64.b64decode(data, validate=True),
+                deleted=bool(fields.get("deleted", False)),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a record: {error!r}") from None

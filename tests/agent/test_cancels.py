@@ -41,7 +41,7 @@ def test_a_store_that_is_away_delays_a_cancellation(folder: Path) -> None:
     entered = in_flight.enter("clip-1", 0.0)
     assert entered is not None
     store.replace(cancel_key("clip-1"), b"{}", expected=None)
-    record = next((folder / "objects").rglob("*clip-1*"))
+    record = next((folder / "objects").rglob("*clip-1*/1"))
     good = record.read_bytes()
     record.write_bytes(b"broken")
     cancels = Cancels(store, in_flight)

@@ -16,6 +16,7 @@ from typing import Any
 import requests
 import yaml
 
+from tests.support.procs import state_of
 from tests.support.waiting import eventually
 
 START_SECONDS = 90.0
@@ -69,6 +70,16 @@ class AgentNode:
 
     def signal(self, number: signal.Signals) -> None:
         self._running.send_signal(number)
+
+    def freeze(self) -> None:
+        """SIGSTOP, and wait until every thread has stopped."""
+        self.signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.pid}/task")
+        eventually(
+            lambda: all(state_of(int(task.name)) == "T" for task in tasks.iterdir()),
+            f"{self.name} to stop",
+            every=0.001,
+        )
 
     def kill(self) -> None:
         """kill -9."""

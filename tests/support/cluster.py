@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,9 @@ START_SECONDS = 90.0
 HTTP_SECONDS = 60.0
 MARK = "CLIPPING_TEST_CLUSTER"
 """Every process of a cluster inherits it, so that those which were left behind are found."""
+FREEZE_TRIES = 20
+FREEZE_SECONDS = 5.0
+"""Six clips are copied and uploaded in less than that; an upload that was missed is followed by others."""
 REDELIVERY = {"lease_seconds": 10, "retry_min_seconds": 0, "retry_max_seconds": 1}
 """Within seconds, so that a test of a killed agent need not wait a minute."""
 CLUSTER = "local"
@@ -179,6 +183,27 @@ class Cluster:
     def in_hand(self, node: AgentNode, request_id: str) -> bool:
         """Whether this agent is cutting this clip."""
         return any((node.state_dir / "spool" / request_id).glob("*.part*"))
+
+    def freeze_uploading(self, node: AgentNode) -> None:
+        """Request clips, six at a time, and stop (SIGSTOP) the agent while it uploads one of them."""
+        for _ in range(FREEZE_TRIES):
+            for begin in range(6):
+                self.ask(start_seconds=begin, end_seconds=begin + 40, mode="copy")
+            until = time.monotonic() + FREEZE_SECONDS
+            while time.monotonic() < until:
+                if not self._uploads():
+                    time.sleep(0.0005)
+                    continue
+                node.freeze()
+                if self._uploads():
+                    return
+                node.signal(signal.SIGCONT)  # it was done before it stopped
+        raise AssertionError(f"no upload was met in {FREEZE_TRIES} tries{self.logs()}")
+
+    def _uploads(self) -> list[Path]:
+        """What is being uploaded at this moment: a folder each."""
+        assert self.config.storage.path is not None
+        return [path for path in Path(self.config.storage.path, "tmp").iterdir() if path.is_dir()]
 
     def failover(self, agent_id: str, **body: Any) -> requests.Response:
         """What an administrator asks for."""

@@ -26,12 +26,17 @@ def descendants_of(pid: int) -> list[int]:
     return found
 
 
+def state_of(pid: int) -> str | None:
+    """The kernel's letter for the state of a process or thread: `T` if it is stopped; None if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return None
+
+
 def alive(pid: int) -> bool:
     """Whether it runs; one that is only not buried yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return state_of(pid) not in (None, "Z")
 
 
 def with_variable(name: str, value: str) -> dict[int, str]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +29,14 @@ def gcs(gcs_server: FakeGcs) -> Iterator[GcsStore]:
     store = GcsStore(gcs_server.bucket())
     yield store
     store.close()
+
+
+@pytest.fixture
+def area(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: the tests make thousands of calls that wait for the disk."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="clipping-test-", dir=shared) as folder:
+        yield Path(folder)

@@ -1,16 +1,10 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from clipping.errors import StoreUnavailable
-from clipping.store.filesystem import locked, make_folders, network_type
+from clipping.store.filesystem import make_folders, network_type
 
 MOUNTS = r"""
 22 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw
@@ -56,41 +50,3 @@ def test_folders_are_made_where_they_are_missing(tmp_path: Path) -> None:
     make_folders(tmp_path / "a" / "b" / "d", tmp_path)
     make_folders(tmp_path / "a" / "b" / "d", tmp_path)
     assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == ["c", "d"]
-
-
-def test_a_lock_excludes_threads(tmp_path: Path) -> None:
-    inside, most = 0, 0
-
-    def work() -> None:
-        nonlocal inside, most
-        for _ in range(20):
-            with locked(tmp_path / "lock", 60):
-                inside += 1
-                most = max(most, inside)
-                inside -= 1
-
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert most == 1
-
-
-def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
-    program = (
-        "import sys, time; from pathlib import Path; from clipping.store.filesystem import locked\n"
-        f"with locked(Path({str(tmp_path / 'lock')!r}), 10):\n"
-        "    print('held', flush=True); time.sleep(100)"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with (
-            pytest.raises(StoreUnavailable, match=r"has been locked for 0\.2 seconds"),
-            locked(tmp_path / "lock", 0.2),
-        ):
-            pass
-        os.kill(holder.pid, signal.SIGKILL)
-    with locked(tmp_path / "lock", 10):
-        pass

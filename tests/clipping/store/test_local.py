@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from clipping.errors import ObjectExists, StoreUnavailable
+from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
 from clipping.store.local import LocalStore
+from tests.clipping.store.former import write_former_clip, write_former_small
 
 KEY = "clips/h/r.mp4"
 
@@ -102,7 +102,7 @@ def test_what_a_crash_left_is_no_object_and_in_nobodys_way(tmp_path: Path, left:
     store = _store(tmp_path)
     _create(store, tmp_path)
     data = tmp_path / "store" / "objects" / KEY
-    record = data.with_name("r.mp4@.json")
+    record = data.with_name("r.mp4@") / "1"
     if left == "record only":
         data.unlink()
     elif left == "data only":
@@ -123,23 +123,11 @@ def test_what_a_crash_left_is_no_object_and_in_nobodys_way(tmp_path: Path, left:
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     store = _store(tmp_path)
     _create(store, tmp_path)
-    record = tmp_path / "store" / "objects" / "clips" / "h" / "r.mp4@.json"
+    record = tmp_path / "store" / "objects" / "clips" / "h" / "r.mp4@" / "1"
     for damage in (b"", b"{", b"[]", b'{"version": 1}'):
         record.write_bytes(damage)
-        with pytest.raises(StoreUnavailable, match=r"r\.mp4@\.json is damaged"):
+        with pytest.raises(StoreUnavailable, match=r"r\.mp4@/1 is damaged"):
             store.stat(KEY)
-
-
-def test_leftovers_of_long_ago_are_removed_and_young_ones_are_not(tmp_path: Path) -> None:
-    _store(tmp_path)
-    old, young = (tmp_path / "store" / "tmp" / name for name in ("old", "young"))
-    for path in (old, young):
-        path.write_bytes(b"half a clip")
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
-    _store(tmp_path)
-    assert not old.exists()
-    assert young.exists()
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
@@ -147,7 +135,8 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     (outside / "h").mkdir(parents=True)
     (outside / "h" / "secret.mp4").write_bytes(b"secret")
-    (outside / "h" / "secret.mp4@.json").write_text("{}")
+    (outside / "h" / "secret.mp4@").mkdir()
+    (outside / "h" / "secret.mp4@" / "1").write_text("{}")
     (tmp_path / "store" / "objects" / "clips").symlink_to(outside)
     for call in (store.stat, store.get, store.open_object, store.delete):
         with pytest.raises(StoreUnavailable, match="symbolic link"):
@@ -155,7 +144,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="symbolic link"):
         _create(store, tmp_path, key="clips/h/new.mp4")
     assert store.list("").objects == ()
-    assert {path.name for path in (outside / "h").iterdir()} == {"secret.mp4", "secret.mp4@.json"}
+    assert {path.name for path in (outside / "h").iterdir()} == {"secret.mp4", "secret.mp4@"}
 
 
 def test_a_data_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -195,19 +184,6 @@ def test_a_folder_that_can_not_be_one_is_named(tmp_path: Path) -> None:
         _store(tmp_path)
 
 
-def test_a_lock_that_is_held_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    store = _store(tmp_path)
-    version = store.replace("ha/lease.json", b"1", expected=None).version
-    with (tmp_path / "store" / "lock").open() as holder:
-        fcntl.flock(holder, fcntl.LOCK_EX)
-        begin = time.monotonic()
-        with pytest.raises(StoreUnavailable, match="locked"):
-            store.replace("ha/lease.json", b"2", expected=version)
-        assert time.monotonic() - begin < 30
-        assert store.get("ha/lease.json"), "readers take no lock"
-    assert store.replace("ha/lease.json", b"2", expected=version).size == 1
-
-
 def test_a_network_file_system_is_refused_for_coordination_only(tmp_path: Path) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(
@@ -225,3 +201,87 @@ def test_a_network_file_system_is_refused_for_coordination_only(tmp_path: Path) 
     ):
         with pytest.raises(StoreUnavailable, match=r"network file system \(nfs4\).*local disk"):
             call()
+
+
+def test_a_file_system_without_hard_links_is_refused_when_the_store_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is none on a test machine that could be mounted."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(StoreUnavailable, match=r"storage\.path: .* without hard links: use ext4"):
+        _store(tmp_path)
+    assert list((tmp_path / "store" / "tmp").iterdir()) == []
+
+
+def test_objects_of_the_former_version_are_read_replaced_and_deleted(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    clip = write_former_clip(tmp_path / "store", KEY, b"former")
+    lease = write_former_small(tmp_path / "store", "ha/main/lease.json", b"{}")
+    info = store.stat(KEY)
+    assert info is not None
+    assert (info.version, info.size, info.metadata) == (clip, 6, {"request_id": "r"})
+    assert store.get(KEY) == (b"former", info)
+    assert store.open_object(KEY) == (tmp_path / "store" / "objects" / KEY, info)
+    found = store.get("ha/main/lease.json")
+    assert found is not None
+    assert (found[0], found[1].version) == (b"{}", lease)
+    assert [one.version for one in store.list("").objects] == [clip, lease]
+    with pytest.raises(ObjectExists):
+        _create(store, tmp_path)
+    with pytest.raises(VersionMismatch):
+        store.replace("ha/main/lease.json", b"no", expected="another")
+    assert store.get("ha/main/lease.json") == found
+
+    written = store.replace("ha/main/lease.json", b"next", expected=lease)
+    assert store.get("ha/main/lease.json") == (b"next", written)
+    assert store.delete(KEY, expected=clip)
+    assert store.list("").objects == (written,)
+    _create(store, tmp_path, b"new")
+    found = store.get(KEY)
+    assert found is not None
+    assert found[0] == b"new"
+    assert list((tmp_path / "store" / "objects").rglob("*@.json")) == []
+
+
+@pytest.mark.parametrize("left", ["record only", "data only", "shorter data"])
+def test_what_a_crash_of_the_former_version_left_is_no_object(tmp_path: Path, left: str) -> None:
+    store = _store(tmp_path)
+    write_former_clip(tmp_path / "store", KEY, b"former")
+    data = tmp_path / "store" / "objects" / KEY
+    if left == "record only":
+        data.unlink()
+    elif left == "data only":
+        data.with_name("r.mp4@.json").unlink()
+    else:
+        data.write_bytes(b"form")
+    assert store.stat(KEY) is None
+    assert store.list("").objects == ()
+    _create(store, tmp_path, b"again")
+    found = store.get(KEY)
+    assert found is not None
+    assert found[0] == b"again"
+
+
+def test_a_clip_whose_file_the_owner_removed_is_gone_and_can_be_created_again(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    _create(store, tmp_path)
+    (tmp_path / "store" / "objects" / KEY).unlink()
+    assert store.stat(KEY) is None
+    _create(store, tmp_path, b"again")
+    found = store.open_object(KEY)
+    assert found is not None
+    assert found[0].read_bytes() == b"again"
+
+
+def test_objects_below_the_name_of_a_deleted_one_stay(tmp_path: Path) -> None:
+    """The folder `a` holds `a/b`, and is where the data of a clip `a` would be."""
+    store = _store(tmp_path)
+    store.replace("a", b"1", expected=None)
+    below = store.replace("a/b", b"2", expected=None)
+    assert store.delete("a")
+    assert store.get("a/b") == (b"2", below)
+    assert store.list("").objects == (below,)

@@ -1,0 +1,120 @@
+"""The `tmp` folder of a local store: what is being written, before a link or a rename gives it its name.
+
+Each entry is named after the version that it is going to be. Its writer holds an flock on it for as long as
+the writer lives, which tells the entries of dead processes from those of slow or stopped ones. No one waits
+for these locks. Network file systems may not have them; there, age decides.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_UNLOCKED_SECONDS = 60.0
+"""Older than the moment between an entry's creation and its lock."""
+_ABANDONED_SECONDS = 24 * 3600.0
+
+
+class Staging:
+    """The folder `path`, which exists. `locks`: whether its file system has locks that can be trusted."""
+
+    def __init__(self, path: Path, *, locks: bool) -> None:
+        self._path, self._locks = path, locks
+
+    @contextmanager
+    def file(self, name: str, data: bytes) -> Iterator[Path]:
+        """A file with `data`, on disk. Its name is gone afterwards; links to it stay."""
+        path = self._path / name
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            self._lock(descriptor)
+            _write(descriptor, data)
+            os.fsync(descriptor)
+            yield path
+        finally:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def folder(self, name: str) -> Iterator[Path]:
+        """An empty folder. What is left of it under this name afterwards is removed."""
+        path = self._path / name
+        path.mkdir()
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self._lock(descriptor)
+                yield path
+            finally:
+                os.close(descriptor)
+        finally:
+            _remove(path)
+
+    def discard(self, name: str) -> None:
+        """Remove a file's name, whoever is writing it."""
+        if name.isalnum():  # it was read from a record
+            with suppress(FileNotFoundError, IsADirectoryError):
+                (self._path / name).unlink()
+
+    def links_work(self) -> bool:
+        """Whether this file system has hard links."""
+        name = secrets.token_hex(8)
+        with self.file(name, b"") as path:
+            second = path.with_name(name + "2")
+            try:
+                os.link(path, second)
+            except OSError as error:
+                if error.errno in _NO_LINKS:
+                    return False
+                raise
+            second.unlink()
+        return True
+
+    def remove_abandoned(self) -> None:
+        """Remove what dead processes have left."""
+        for path in self._path.iterdir():
+            with suppress(FileNotFoundError):
+                if self._is_abandoned(path):
+                    _remove(path)
+
+    def _is_abandoned(self, path: Path) -> bool:
+        age = time.time() - path.lstat().st_mtime
+        if not self._locks:
+            return age > _ABANDONED_SECONDS
+        if age < _UNLOCKED_SECONDS:
+            return False
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+    def _lock(self, descriptor: int) -> None:
+        if self._locks:
+            # It can be taken already: by an opening store that looks whether the writer is alive.
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path, ignore_errors=True)
