@@ -169,8 +169,11 @@ class Versions:
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
         except FileNotFoundError:
             return None
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(_MAX_RECORD)  # the first version may have become a clip's data
+        try:
+            # More than a record can have: the first version has become a clip's data.
+            return os.read(descriptor, min(os.fstat(descriptor).st_size, _MAX_RECORD))
+        finally:
+            os.close(descriptor)
 
     def _parsed(self, number: int, text: bytes) -> Record:
         try:
