@@ -19,6 +19,7 @@ from agent.checks import Checks
 from agent.control import Control
 from agent.cutting import Engine, EngineSettings
 from agent.delivery import Courier
+from agent.failures import Failures
 from agent.inflight import InFlight
 from agent.job import Job
 from agent.lanes import ACKNOWLEDGE_SECONDS, Lanes
@@ -116,6 +117,7 @@ class _Agent:
             clock=clock,
             engine=self._engine,
             spool=self._spool,
+            failures=Failures(Path(config.agent.state_dir)),
             mounts=mounts,
             courier=courier,
             cancels=self._cancels,

@@ -20,6 +20,7 @@ from typing import Literal, TypeVar
 from agent.cancels import Cancels
 from agent.cutting import Clip, CutSpec, Engine
 from agent.delivery import Courier, Delivered
+from agent.failures import Failures
 from agent.inflight import Work
 from agent.mounts import MountMemory
 from agent.progress import ProgressReporter
@@ -62,6 +63,7 @@ class Job:
     clock: Clock
     engine: Engine
     spool: Spool
+    failures: Failures
     mounts: MountMemory
     courier: Courier
     cancels: Cancels
@@ -111,8 +113,7 @@ class Job:
         except PermanentError as error:
             completion = self._failure(message, attempt, error)
         except TransientError as error:
-            allowed = attempts_allowed(error, self.settings.current.pubsub.max_delivery_attempts)
-            if work.stop.is_set() or (attempt < allowed and not work.cancelled):
+            if work.stop.is_set() or not (work.cancelled or self._is_final(error, message, attempt)):
                 raise
             if work.cancelled:  # while it waited to be tried again
                 completion = unfinished(message, self.identity, attempt, self.clock.now(), "cancelled")
@@ -121,6 +122,7 @@ class Job:
         else:
             completion = self._success(message, attempt, delivered, self.clock.monotonic() - begun)
         self._publish(completion, work, report)
+        self.failures.forget(message.request_id)
         log.info(
             "clip." + completion.status,
             request_id=message.request_id,
@@ -133,6 +135,11 @@ class Job:
             error=completion.error_message,
         )
         return completion
+
+    def _is_final(self, error: TransientError, message: RequestMessage, attempt: int) -> bool:
+        exhausted = self.failures.exhausted(message.request_id, error)
+        # The next delivery would be to the dead letters, where nobody knows the reason.
+        return exhausted or attempt >= self.settings.current.pubsub.max_delivery_attempts
 
     def _deliver(self, message: RequestMessage, work: Work, report: AttemptReporter) -> Delivered:
         self.guard.check()
@@ -254,12 +261,3 @@ def cut_spec(message: RequestMessage) -> CutSpec:
         quality=message.quality,
         output=message.output,
     )
-
-
-def attempts_allowed(error: TransientError, deliveries: int) -> int:
-    """How many deliveries of a message may end in `error` before the request fails.
-
-    An encoder that fails three times will fail for ever; a NAS, a disk or a cloud that is away may come back
-    any time before the dead letter, which takes the message after `deliveries`.
-    """
-    return 3 if error.code == "ENCODER_FAILED" else deliveries

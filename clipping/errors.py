@@ -45,6 +45,8 @@ ClippingError
 │   ├── StoreUnavailable             STORE_UNAVAILABLE
 │   ├── SigningUnavailable           SIGNING_UNAVAILABLE
 │   ├── EncoderFailed                ENCODER_FAILED
+│   │   ├── ProcessDied              ENCODER_FAILED
+│   │   └── EngineUnavailable        ENCODER_FAILED
 │   ├── LeaseLost                    LEASE_LOST
 │   └── BusUnavailable               BUS_UNAVAILABLE
 ├── ConfigurationError               CONFIGURATION (exit 78)
@@ -297,6 +299,10 @@ class Cancelled(PermanentError):
 class TransientError(ClippingError):
     """Trying again may help."""
 
+    tries: ClassVar[int | None] = None
+    """How often one request may end in it before it fails. None: as often as Pub/Sub delivers it, since the
+    error says nothing about the request."""
+
 
 class SourceUnavailable(TransientError):
     """The NAS is away or hangs: not the same as a missing file."""
@@ -332,6 +338,19 @@ class EncoderFailed(TransientError):
     """ffmpeg ended with an error that is not the source's fault."""
 
     code = "ENCODER_FAILED"
+    tries: ClassVar[int | None] = 3
+
+
+class ProcessDied(EncoderFailed):
+    """A cutting process or its ffmpeg was ended by a signal: it crashed, or was killed from outside."""
+
+    tries = 5
+
+
+class EngineUnavailable(EncoderFailed):
+    """No cut can be made on this machine now: there is no ffmpeg, or no process can be started."""
+
+    tries = None
 
 
 class LeaseLost(TransientError):

@@ -23,7 +23,14 @@ from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progres
 from agent.cutting.process.watch import StallWatch, bytes_moved, work_done
 from agent.cutting.source import SourceFile, open_path
 from agent.cutting.spec import Clip, CutSpec, EngineSettings, Order
-from clipping.errors import Cancelled, EncoderFailed, SourceUnavailable, TimeLimit
+from clipping.errors import (
+    Cancelled,
+    EncoderFailed,
+    EngineUnavailable,
+    ProcessDied,
+    SourceUnavailable,
+    TimeLimit,
+)
 from clipping.log import get_logger
 from clipping.messages import Stage
 
@@ -86,7 +93,7 @@ class Engine:
         try:
             program = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError as error:
-            raise EncoderFailed(f"{path} can't be opened: {error.strerror}") from error
+            raise EngineUnavailable(f"{path} can't be opened: {error.strerror}") from error
         try:
             return _reads(self._server, program, timeout)
         finally:
@@ -236,7 +243,7 @@ class _Supervised:
         )
         log.error("cutting.process_died", code=code)
         hint = " (out of memory, perhaps)" if code == -signal.SIGKILL else ""
-        raise EncoderFailed(f"The cutting process ended {how}{hint}; the clip is tried again.")
+        raise ProcessDied(f"The cutting process ended {how}{hint}; the clip is tried again.")
 
     def _state(self) -> object:
         # While ffmpeg works, the job does nothing but listen to it, which moves bytes too.

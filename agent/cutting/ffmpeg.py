@@ -21,7 +21,7 @@ from agent.cutting.climb import Climb
 from agent.cutting.process.limits import first_to_go, limit
 from agent.cutting.process.watch import work_done
 from agent.cutting.source import SourceFile, url
-from clipping.errors import EncoderFailed, NoSpace, SourceUnavailable
+from clipping.errors import EncoderFailed, EngineUnavailable, NoSpace, ProcessDied, SourceUnavailable
 
 _KEPT_LINES = 20
 _QUERY_SECONDS = 30
@@ -51,11 +51,13 @@ class Answer:
 def find_ffmpeg(configured: Path | None) -> Path:
     """The ffmpeg to run: the configured one, else the one on PATH, else the imageio-ffmpeg package's.
 
-    Raises `EncoderFailed` when there is none, or the configured one can't be run.
+    Raises `EngineUnavailable` when there is none, or the configured one can't be run.
     """
     if configured is not None:
         if not (configured.is_file() and os.access(configured, os.X_OK)):
-            raise EncoderFailed(f"agent.ffmpeg names {configured}, which can't be run: correct or remove it.")
+            raise EngineUnavailable(
+                f"agent.ffmpeg names {configured}, which can't be run: correct or remove it."
+            )
         return configured
     on_path = shutil.which("ffmpeg")
     if on_path:
@@ -65,7 +67,7 @@ def find_ffmpeg(configured: Path | None) -> Path:
 
         return Path(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError):
-        raise EncoderFailed(
+        raise EngineUnavailable(
             "There is no ffmpeg: install it, or the package imageio-ffmpeg, or name one in agent.ffmpeg."
         ) from None
 
@@ -85,7 +87,7 @@ def ask(command: Sequence[str | Path], timeout: float = _QUERY_SECONDS) -> Answe
     except subprocess.TimeoutExpired:
         raise EncoderFailed(f"{command[0]} gave no answer in {timeout:g} s.") from None
     except OSError as error:
-        raise EncoderFailed(f"{command[0]} can't be run: {error.strerror}.") from error
+        raise EngineUnavailable(f"{command[0]} can't be run: {error.strerror}.") from error
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
@@ -123,7 +125,7 @@ def run(
             pass_fds=() if source is None else (source.descriptor,),
         )
     except OSError as error:
-        raise EncoderFailed(f"{command[0]} can't be run: {error.strerror}.") from error
+        raise EngineUnavailable(f"{command[0]} can't be run: {error.strerror}.") from error
     assert process.stdout is not None
     assert process.stderr is not None
     started(process.pid)
@@ -196,7 +198,7 @@ def failure(code: int, said: Sequence[str]) -> Exception:
     if any(words in text for words in ("Input/output error", "Stale file handle", "not connected")):
         return SourceUnavailable(f"The recording can't be read now: {last}")
     if code < 0:
-        return EncoderFailed(f"ffmpeg was ended by signal {-code}.")
+        return ProcessDied(f"ffmpeg was ended by signal {-code}.")
     return EncoderFailed(f"ffmpeg failed: {last}")
 
 

@@ -17,6 +17,7 @@ from google.cloud.pubsub_v1 import SubscriberClient
 from agent.cancels import Cancels
 from agent.cutting import Engine
 from agent.delivery import Courier
+from agent.failures import Failures
 from agent.inflight import InFlight, Work
 from agent.job import Job
 from agent.mounts import MountMemory
@@ -84,6 +85,7 @@ class Bench:
             clock=SystemClock(),
             engine=engine,
             spool=self._spool,
+            failures=Failures(folder / "state"),
             mounts=MountMemory(),
             courier=Courier(self.store, agent_id="nas-1", signed_url_seconds=60),
             cancels=Cancels(self.store, InFlight()),
@@ -94,6 +96,9 @@ class Bench:
 
     def cutting(self) -> bool:
         return any((self._folder / "state" / "spool").rglob("*.part*"))
+
+    def spool_of(self, message: RequestMessage) -> Path:
+        return self._folder / "state" / "spool" / message.request_id
 
     def message(self, **fields: object) -> RequestMessage:
         now = datetime.now(UTC)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from agent.cutting.process.protocol import Ready, Run, Signal, Started, receive, send
-from clipping.errors import EncoderFailed
+from clipping.errors import EngineUnavailable
 from clipping.log import get_logger
 
 log = get_logger(__name__)
@@ -71,7 +71,7 @@ class ForkServer:
         self._control: socket.socket | None = None
 
     def start(self) -> None:
-        """Start it and wait until it has loaded everything. Raises `EncoderFailed`."""
+        """Start it and wait until it has loaded everything. Raises `EngineUnavailable`."""
         with self._lock:
             self._ensure()
 
@@ -135,7 +135,7 @@ class ForkServer:
         ours.settimeout(None)
         if not isinstance(ready, Ready):
             self._discard()
-            raise EncoderFailed("The cutting process could not be started: see the agent's log.")
+            raise EngineUnavailable("The cutting process could not be started: see the agent's log.")
 
     def _discard(self) -> None:
         if self._control is not None:

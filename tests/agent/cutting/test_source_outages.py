@@ -1,0 +1,95 @@
+"""A recording that can't be read any more is unavailable, whatever libav and ffmpeg take the error for."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from agent.cutting import CutSpec, Engine, EngineSettings
+from clipping.errors import SourceUnavailable
+from clipping.messages import Mode, Stage
+from tests.support.fuse import FaultyMount
+from tests.support.media import Recording, make
+
+SHAPES = {
+    "night.mp4": Recording(seconds=60),
+    "night.ts": Recording("ts", seconds=60),
+    "night.mkv": Recording("mkv", seconds=60),
+    "night.avi": Recording("avi", seconds=60, video=("-c:v", "mpeg4", "-g", "50"), sound=("mp3",)),
+}
+MODES: tuple[Mode, ...] = ("copy", "smart", "encode")
+ERRORS = (errno.EIO, errno.ESTALE, errno.ENOTCONN)
+WHEN = ("probing", "cutting", "later")
+"""Once a stage has begun, or when most of the bytes were read that a cut takes."""
+
+
+@pytest.fixture
+def nas(tmp_path: Path) -> Iterator[FaultyMount]:
+    (tmp_path / "nas").mkdir()
+    mount = FaultyMount(tmp_path / "nas", {name: make(shape).read_bytes() for name, shape in SHAPES.items()})
+    try:
+        mount.__enter__()
+    except OSError as error:
+        pytest.skip(f"no file system can be mounted here (it takes root and FUSE): {error}")
+    yield mount
+    mount.__exit__()
+
+
+@pytest.fixture
+def fresh() -> Iterator[Engine]:
+    """An engine that knows no recording yet."""
+    engine = Engine(EngineSettings())
+    engine.start()
+    yield engine
+    engine.close()
+
+
+@pytest.mark.slow
+def test_the_mount_works(nas: FaultyMount, fresh: Engine, tmp_path: Path) -> None:
+    for name in SHAPES:
+        for mode in MODES:
+            spec = CutSpec(tmp_path / "nas" / name, Fraction(20), Fraction(23), mode, "medium")
+            fresh.cut(spec, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+
+
+def cases() -> Iterator[object]:
+    """Every combination; a few of them are quick enough for every day."""
+    for number, when, name, mode in itertools.product(ERRORS, WHEN, SHAPES, MODES):
+        daily = number == errno.EIO and when == "later" and name in ("night.mp4", "night.ts")
+        marks = () if daily else (pytest.mark.slow,)
+        yield pytest.param(
+            number, when, name, mode, id=f"{errno.errorcode[number]}-{when}-{name}-{mode}", marks=marks
+        )
+
+
+@pytest.mark.parametrize(("number", "when", "name", "mode"), list(cases()))
+def test_reads_that_fail(
+    nas: FaultyMount, fresh: Engine, tmp_path: Path, number: int, when: str, name: str, mode: Mode
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    if when == "later":
+        clip = CutSpec(tmp_path / "nas" / name, Fraction(20), Fraction(55), mode, "medium")
+        fresh.cut(clip, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+        whole, nas.bytes_read = nas.bytes_read, 0
+
+    def break_late() -> None:
+        if when == "later" and nas.bytes_read > whole * 0.7:
+            nas.fail = number
+
+    nas.after_read = break_late
+
+    def break_at(stage: Stage, percent: float) -> None:
+        if stage == when:
+            nas.fail = number
+
+    spec = CutSpec(tmp_path / "nas" / name, Fraction(20), Fraction(55), mode, "medium")
+    with pytest.raises(SourceUnavailable):
+        fresh.cut(spec, spool, progress=break_at, cancelled=threading.Event())
+    assert list(spool.iterdir()) == []

@@ -1,0 +1,52 @@
+"""A root that goes away between the look at it and the cut ends no request."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.agent.agent_process import AgentProcess
+from tests.support.media import Recording, make
+from tests.support.waiting import eventually
+
+AWAY_SECONDS, THERE_SECONDS = 0.02, 0.05
+
+
+@contextmanager
+def coming_and_going(root: Path) -> Iterator[None]:
+    """The root is away again and again, as with a NAS on a bad line; in the end it is there."""
+    stop = threading.Event()
+
+    def run() -> None:
+        away = root.with_name("away")
+        while not stop.wait(THERE_SECONDS):
+            root.rename(away)
+            stop.wait(AWAY_SECONDS)
+            away.rename(root)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_root_that_comes_and_goes_ends_no_request(tmp_path: Path) -> None:
+    (tmp_path / "nas").mkdir()
+    shutil.copy(make(Recording(seconds=12)), tmp_path / "nas" / "night.mp4")
+    with AgentProcess(tmp_path) as agent:
+        with coming_and_going(agent.nas):
+            messages = [agent.send(hand_id=f"h{number}", mode="smart") for number in range(40)]
+            eventually(lambda: len(agent.events("clip.released")) >= 5, "attempts to fail", logs=agent.log)
+        ends = [agent.completed(message.request_id, timeout=240)[0] for message in messages]
+    ended = {(end.status, end.error.code if end.error else None) for end in ends}
+    assert ended == {("completed", None)}, [end.error for end in ends if end.error]
