@@ -91,8 +91,11 @@ class Watch:
         age = self._clock.monotonic() - newest.at
         if age > STALE_SECONDS:
             return SelfCheck(False, (f"the agent has not looked at itself for {age:.0f} s",), alive=False)
-        bad = unfit(newest.failed, self._failing, newest.at, leads=newest.role == "active")
-        return SelfCheck(not bad, bad, alive=not self._wedged)
+        failed, leads = newest.failed, newest.role == "active"
+        fit = not unfit(failed, self._failing, newest.at, leads=leads)
+        # Whether it may lead on is one thing; what is wrong is to be seen at once.
+        reasons = unfit(failed, self._failing, newest.at, leads=False)
+        return SelfCheck(fit, reasons, alive=not self._wedged)
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):

@@ -178,9 +178,10 @@ class Member:
         if self._gap:
             self._sightings.restart(now)
             self._holder.restart()
-        well = self._vitals.check.ok
+        before = self._vitals.check
         self._vitals.look(now)
-        if self._vitals.check.ok != well:
+        after = self._vitals.check
+        if (after.ok, not after.reasons) != (before.ok, not before.reasons):
             self._chores.announce()
         if self._resign and self.state in (State.STANDBY, State.CANDIDATE, State.FENCED):
             self._resigned_until, self._resign = now + RESIGNED_SECONDS, False

@@ -55,7 +55,7 @@ class SelfCheck:
 
     ok: bool
     reasons: tuple[str, ...] = ()
-    """Why not, one sentence each."""
+    """What is wrong, one sentence each. A leader is `ok` for a while with something wrong."""
     alive: bool = True
     """False: a loop of this process stands still. Such an agent stops renewing its lease, whoever else is
     there; one that is only not `ok` hands over to a standby that is, and otherwise goes on."""

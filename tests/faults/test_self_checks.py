@@ -88,6 +88,14 @@ def _the_standby_signs_what_the_primary_uploaded(cluster: Cluster, iam: IamServe
     assert "roles/iam.serviceAccountTokenCreator" in waits["last_error"]["message"]
     assert waits["next_attempt_at"] > waits["last_error"]["at"]
     (uploaded,) = cluster.objects(request_id)
+    told = eventually(
+        lambda: (found := agent(cluster, "agent-1"))["reasons"] and found,
+        "the administrators' route to say why",
+        every=0.5,
+        logs=cluster.logs,
+    )
+    assert told["reasons"][0].startswith("signing: SIGNING_UNAVAILABLE: ")
+    assert told["eligible"], "it leads on until the standby has had time to look"
     second.becomes("active", within=120, logs=cluster.logs)
     done = cluster.wait(request_id)
     assert (done["status"], done["agent_id"]) == ("completed", "agent-2")
