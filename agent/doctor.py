@@ -150,7 +150,8 @@ def _store(config: Config) -> str:
 
 
 def _signing(config: Config) -> str:
-    return try_once(open_store(config), config.agent.cluster, config.agent.id, SystemClock())
+    scratch = Path(config.agent.state_dir)
+    return try_once(open_store(config), config.agent.cluster, config.agent.id, SystemClock(), scratch=scratch)
 
 
 def _clock(config: Config) -> str:

@@ -98,17 +98,21 @@ def local_verdict(found: Fetched, url: str) -> str:
             )
 
 
-def try_once(store: Store, cluster: str, agent_id: str, clock: Clock) -> str:
+def try_once(store: Store, cluster: str, agent_id: str, clock: Clock, *, scratch: Path) -> str:
     """Write an object, sign a link to it, fetch that and remove the object. For `doctor`.
 
+    `scratch` is a folder that can be written: in a service's view of the file system /tmp need not be.
     Raises `SigningUnavailable`, and `StoreUnavailable` when no object can be written.
     """
     content = secrets.token_hex(16).encode()
     key = doctor_key(cluster, f"{agent_id}-{secrets.token_hex(4)}")
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "object"
-        source.write_bytes(content)
-        store.create(key, source, content_type="application/octet-stream", metadata={})
+    try:
+        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=scratch) as folder:
+            source = Path(folder) / "object"
+            source.write_bytes(content)
+            store.create(key, source, content_type="application/octet-stream", metadata={})
+    except OSError as error:
+        raise StoreUnavailable(f"no object was written: {scratch} can't be used: {error.strerror}") from None
     try:
         url = sign_and_verify(store, key, clock)
         verdict = local_verdict if isinstance(store, LocalStore) else remote_verdict

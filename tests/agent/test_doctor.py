@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from agent.signing import try_once
 from api.app import create_app
 from clipping.clock import SystemClock
 from clipping.config import Config, validate
-from clipping.errors import SigningUnavailable
+from clipping.errors import SigningUnavailable, StoreUnavailable
 from clipping.store.local import LocalStore
 from tests.support.served import served
 
@@ -72,7 +73,8 @@ def configuration(folder: Path) -> Config:
 
 
 def try_links(store: Path, public_url: str) -> str:
-    return try_once(LocalStore(store, public_url=public_url), "main", "nas-1", SystemClock())
+    opened = LocalStore(store, public_url=public_url)
+    return try_once(opened, "main", "nas-1", SystemClock(), scratch=store.parent)
 
 
 def test_links_are_fetched_from_the_api_where_that_runs(tmp_path: Path) -> None:
@@ -81,6 +83,14 @@ def test_links_are_fetched_from_the_api_where_that_runs(tmp_path: Path) -> None:
     told = try_links(tmp_path / "store", url)  # no failure of signing: the API may be down, or not yet up
     assert told.startswith(f"signed and verified a link; {url} (api.public_url) does not answer now")
     assert not list((tmp_path / "store" / "objects").rglob("doctor/*")), "nothing is left behind"
+
+
+def test_no_other_folder_than_its_own_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "read-only"))  # as under ProtectSystem=strict
+    assert try_links(tmp_path / "store", "http://127.0.0.1:9").startswith("signed and verified a link")
+    store = LocalStore(tmp_path / "store", public_url="http://127.0.0.1:9")
+    with pytest.raises(StoreUnavailable, match="nowhere can't be used: No such file"):
+        try_once(store, "main", "nas-1", SystemClock(), scratch=tmp_path / "nowhere")
 
 
 def test_an_api_of_another_store_is_found_out(tmp_path: Path) -> None:
