@@ -8,6 +8,7 @@ its result is true. Stopped before *each* file system call that it makes.
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -208,22 +209,28 @@ def _scenes(case: Case, area: Path, forks: Forks, elsewhere: Path | None = None)
         others = Others(store, folder)
         expected = case.prepare(store, folder, others)
         before = others.content(case.key)
-        source = (elsewhere if case.copied and elsewhere else folder) / "source"
-        source.write_text("effect")
-        process = forks.start(
-            folder,
-            case.action,
-            case.key,
-            stop_before=point,
-            source=str(source),
-            data="effect",
-            expected=expected,
-        )
+        process = _start(case, forks, folder, elsewhere if case.copied else folder, point, expected)
         if not process.stopped:
             assert point > 0, "it never stopped"
             return
         yield Scene(folder, others, process, before)
         point += 1
+
+
+def _start(
+    case: Case, forks: Forks, folder: Path, sources: Path | None, stop_before: int, expected: str | None
+) -> Stopped:
+    source = (sources or folder) / f"source of {case.name}"
+    source.write_text("effect")
+    return forks.start(
+        folder,
+        case.action,
+        case.key,
+        stop_before=stop_before,
+        source=str(source),
+        data="effect",
+        expected=expected,
+    )
 
 
 def _took_effect(case: Case, scene: Scene) -> bool:
@@ -298,6 +305,38 @@ def test_a_process_that_is_killed_leaves_a_store_that_is_whole(
         last = getattr(scene.others, how)(case.key)
         assert scene.others.content(case.key) == last, scene.process.at
         _no_leftovers(scene, case.key)
+
+
+@pytest.mark.parametrize("how", [None, "supersede", "delete_and_recreate"])
+def test_two_processes_that_are_stopped_in_the_same_object_do_no_harm(
+    how: str | None, area: Path, forks: Forks
+) -> None:
+    """At random points, and resumed one after the other: what one left behind meets the other."""
+    chance = random.Random(str(how))
+    for number in range(40):
+        folder = area / f"{number}"
+        folder.mkdir()
+        others = Others(_store(folder), folder)
+        key = chance.choice([LEASE, CLIP])
+        cases = chance.sample([case for case in CASES if case.key == key and not case.copied], 2)
+        expected = cases[0].prepare(_store(folder), folder, others)
+        before = others.content(key)
+        processes = []
+        for case in cases:
+            wanted = expected or "none" if case.action == "delete" else expected
+            processes.append(_start(case, forks, folder, folder, chance.randrange(30), wanted))
+        last = getattr(others, how)(key) if how else None
+        version = others.version(key)
+        chance.shuffle(processes)
+        results = [process.resume() if process.stopped else process.result() for process in processes]
+        errors = {result["error"] for result in results if isinstance(result, dict)}
+        assert errors <= {"ObjectExists", "VersionMismatch"}, results
+        if how:
+            assert (others.content(key), others.version(key)) == (last, version)
+        elif expected and "create" not in {case.action for case in cases}:
+            assert sum(isinstance(result, str) or result is True for result in results) == 1, results
+        others.replace(key, "next", others.version(key))
+        _no_leftovers(Scene(folder, others, processes[0], before), key)
 
 
 @pytest.mark.parametrize("how", ["supersede", "delete_and_recreate"])
