@@ -31,6 +31,7 @@ ClippingError
 │   ├── SourceNotAllowed             SOURCE_NOT_ALLOWED
 │   ├── SourceCorrupt                SOURCE_CORRUPT
 │   ├── SourceHasNoVideo             SOURCE_HAS_NO_VIDEO
+│   ├── TooLarge                     TOO_LARGE
 │   ├── RangeBeyondEnd               RANGE_BEYOND_END
 │   ├── UnsupportedCodec             UNSUPPORTED_CODEC
 │   ├── CutVerificationFailed        CUT_VERIFICATION_FAILED
@@ -252,6 +253,12 @@ class SourceHasNoVideo(PermanentError):
     """A readable file without a video stream."""
 
     code = "SOURCE_HAS_NO_VIDEO"
+
+
+class TooLarge(PermanentError):
+    """The recording's picture, or the requested one, has more pixels than `cutting.max_pixels`."""
+
+    code = "TOO_LARGE"
 
 
 class RangeBeyondEnd(PermanentError):

@@ -17,7 +17,8 @@ from agent.cutting.media import MediaInfo, StreamInfo
 from agent.cutting.outcome import Outcome, Sound
 from agent.cutting.output_rates import FIRST_SHARE, Rates, rates, second_share
 from agent.cutting.plan import Plan, without_silent
-from agent.cutting.process.limits import most_memory
+from agent.cutting.process.budget import MOST_BYTES
+from agent.cutting.process.limits import own_memory_limit
 from agent.cutting.recipe import Means, encode_arguments, frames_of_rate
 from agent.cutting.source import SourceFile
 from agent.cutting.spec import Order
@@ -29,6 +30,8 @@ _NICENESS = 10
 _FIRST_TRY = 0.6
 """How much of the work the first of possibly two tries is said to be."""
 _MOST_BYTES_A_SECOND = 64 << 20
+_FROM_START_BYTES = 64 << 30
+"""What may be read before the first frame of a clip that is decoded from the recording's start."""
 _MOST_BYTES_AT_LEAST = 1 << 30
 """No clip is larger; ffmpeg is ended before it fills the disk."""
 
@@ -163,7 +166,8 @@ class _Encode:
             limits=ffmpeg.Limits(
                 file_bytes=max(_MOST_BYTES_AT_LEAST, int(_MOST_BYTES_A_SECOND * seconds)),
                 # A card's driver maps far more than it ever uses.
-                memory_bytes=None if self._encoder in CARD.values() else most_memory(),
+                memory_bytes=None if self._encoder in CARD.values() else own_memory_limit(),
+                idle_bytes=_FROM_START_BYTES if self._from_start else MOST_BYTES,
             ),
             progress=climbed,
             started=self._started,

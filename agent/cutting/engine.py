@@ -17,10 +17,12 @@ from agent.cutting.encoders_here import Encoders
 from agent.cutting.ffmpeg import find_ffmpeg
 from agent.cutting.job import run_cut, run_look, run_probe
 from agent.cutting.media import MediaInfo
+from agent.cutting.process.budget import Budget
 from agent.cutting.process.client import ForkServer, Job
 from agent.cutting.process.job import JobCrashed
+from agent.cutting.process.limits import memory_share
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
-from agent.cutting.process.watch import StallWatch, bytes_moved, work_done
+from agent.cutting.process.watch import StallWatch, usage
 from agent.cutting.source import SourceFile, open_path
 from agent.cutting.spec import Clip, CutSpec, EngineSettings, Order
 from clipping.errors import (
@@ -54,7 +56,7 @@ class Engine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._server = ForkServer(preload="agent.cutting.job")
+        self._server = ForkServer(preload="agent.cutting.job", memory=memory_share(settings.slots))
         self._encoders = Encoders(settings)
         self._own_cache: tempfile.TemporaryDirectory[str] | None = None
 
@@ -162,6 +164,7 @@ class _Supervised:
         self._progress = progress
         self._cancelled = cancelled
         self._watch = StallWatch()
+        self._budget = Budget()
         self._told: Progress | None = None
         self._told_at = 0.0
         self._helper: int | None = None
@@ -188,8 +191,7 @@ class _Supervised:
                 if time.monotonic() > deadline:
                     self._end(grace=0)
                     raise TimeLimit(f"The cut took longer than {limit_seconds:g} s and was ended.")
-                if self._watch.still_for(self._state()) > self._settings.stall_seconds:
-                    raise self._stalled()
+                self._check_spent()
         finally:
             self._job.close()
 
@@ -219,12 +221,16 @@ class _Supervised:
         return False
 
     def _tell(self, news: Progress) -> None:
+        self._budget.advanced()
+        if news.stage != "probing":
+            self._budget.probed()
         self._told, self._told_at = news, time.monotonic()
         self._progress(news.stage, news.percent)
 
     def _tell_again(self) -> None:
         if self._told is not None and time.monotonic() - self._told_at >= _TELL_SECONDS:
-            self._tell(self._told)
+            self._told_at = time.monotonic()
+            self._progress(self._told.stage, self._told.percent)
 
     def _conclude(self) -> Any:
         match self._answer:
@@ -245,11 +251,20 @@ class _Supervised:
         hint = " (out of memory, perhaps)" if code == -signal.SIGKILL else ""
         raise ProcessDied(f"The cutting process ended {how}{hint}; the clip is tried again.")
 
-    def _state(self) -> object:
+    def _check_spent(self) -> None:
+        """Raise when the job stands still, or has done too much for nothing."""
+        helper = self._helper
+        pid = self._job.pid if helper is None else helper
+        used = None if pid is None else usage(pid)
         # While ffmpeg works, the job does nothing but listen to it, which moves bytes too.
-        if self._helper is not None:
-            return work_done(self._helper)
-        return None if self._job.pid is None else bytes_moved(self._job.pid)
+        work = used and (used.job_work if helper is None else used.helper_work)
+        if self._watch.still_for(work) > self._settings.stall_seconds:
+            raise self._stalled()
+        overrun = None if helper is not None else self._budget.overrun(used)
+        if overrun is not None:
+            self._end(grace=0)
+            log.warning("cutting.overrun", source=str(self._source.name), error=overrun.message)
+            raise overrun
 
     def _stalled(self) -> Exception:
         helper = self._helper

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import IO
 
 from agent.cutting.climb import Climb
+from agent.cutting.ffmpeg_errors import failure, fatal
+from agent.cutting.process.budget import MOST_BYTES, nothing_found
 from agent.cutting.process.limits import first_to_go, limit
-from agent.cutting.process.watch import work_done
+from agent.cutting.process.watch import usage
 from agent.cutting.source import SourceFile, url
-from clipping.errors import EncoderFailed, EngineUnavailable, NoSpace, ProcessDied, SourceUnavailable
+from clipping.errors import EncoderFailed, EngineUnavailable
 
 _KEPT_LINES = 20
 _QUERY_SECONDS = 30
@@ -37,6 +39,8 @@ class Limits:
     """The largest file that it may write."""
     memory_bytes: int | None
     """Its own data in memory; None where that can't be told beforehand."""
+    idle_bytes: int = MOST_BYTES
+    """What it may read without getting any further."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,8 @@ def run(
     """Run ffmpeg to its end, in the caller's process group. It inherits the descriptor of `source`.
 
     `progress` gets 0 to 1 of `seconds` of output, at least once a second as long as ffmpeg moves at all, and
-    never while it stands still; `started` its process id, and None at the end. Raises `NoSpace`,
-    `SourceUnavailable` or `EncoderFailed` with the last thing it said; a note holds the last 20.
+    never while it stands still; `started` its process id, and None at the end. Raises as
+    `ffmpeg_errors.failure`, with the last thing it said; a note holds the last 20.
     """
     try:
         process = subprocess.Popen(
@@ -130,11 +134,16 @@ def run(
     assert process.stderr is not None
     started(process.pid)
     said: deque[str] = deque(maxlen=_KEPT_LINES)
-    listener = threading.Thread(target=_listen, args=(process.stderr, said, source), name="ffmpeg-stderr")
+    hopeless = threading.Event()
+    listener = threading.Thread(
+        target=_listen, args=(process.stderr, said, source, limits, hopeless), name="ffmpeg-stderr"
+    )
     listener.start()
     try:
         own_limit = _limit(process.pid, limits)
-        _follow(process.pid, process.stdout, Climb(seconds), progress)
+        _follow(process.pid, process.stdout, Climb(seconds), limits, progress, hopeless)
+        if hopeless.is_set():
+            process.kill()
         code = process.wait()
     finally:
         process.kill()
@@ -145,8 +154,8 @@ def run(
         started(None)
     if code == -signal.SIGXFSZ and own_limit:
         raise EncoderFailed(f"ffmpeg wrote more than {limits.file_bytes} bytes and was ended.")
-    if code != 0:
-        failed = failure(code, list(said))
+    if code != 0 or hopeless.is_set():
+        failed = failure(code, list(said), limits.memory_bytes)
         failed.add_note("\n".join(said))
         raise failed
     progress(1.0)
@@ -163,11 +172,22 @@ def _limit(pid: int, limits: Limits) -> bool:
     return not lower
 
 
-def _follow(pid: int, stdout: IO[bytes], climb: Climb, progress: Callable[[float], None]) -> None:
-    """Pass on how far it is until it closes its output."""
+def _follow(
+    pid: int,
+    stdout: IO[bytes],
+    climb: Climb,
+    limits: Limits,
+    progress: Callable[[float], None],
+    hopeless: threading.Event,
+) -> None:
+    """Pass on how far it is until it closes its output, or is found to be hopeless.
+
+    Raises `SourceCorrupt` when it has read more than it may without getting any further.
+    """
     rest = b""
-    told, moved = time.monotonic(), work_done(pid)
-    while True:
+    told, used = time.monotonic(), usage(pid)
+    begun = used
+    while not hopeless.is_set():
         news = False
         if select.select([stdout], [], [], _LOOK_SECONDS)[0]:
             data = os.read(stdout.fileno(), 1 << 16)
@@ -177,34 +197,36 @@ def _follow(pid: int, stdout: IO[bytes], climb: Climb, progress: Callable[[float
             for line in lines:
                 news = climb.read(line.decode(errors="replace")) or news
         now = time.monotonic()
+        if news:
+            begun = None
         if not news and now - told >= _LOOK_SECONDS:
             # ffmpeg says the same again and again while it waits, or nothing while it moves an index.
-            before, moved = moved, work_done(pid)
-            news = moved != before
+            before, used = used, usage(pid)
+            news = before is not None and used is not None and before.helper_work != used.helper_work
             if news:
                 climb.creep()
+            begun = begun or used
+            if used is not None and begun is not None and used.read - begun.read > limits.idle_bytes:
+                raise nothing_found(limits.idle_bytes)
         if news:
             told = now
             progress(climb.share)
 
 
-def failure(code: int, said: Sequence[str]) -> Exception:
-    """What a failed run means to the user, by its exit code and its last lines."""
-    text = "\n".join(said)
-    last = said[-1].strip() if said else f"exit code {code}"
-    full = any(words in text for words in ("No space left on device", "File too large", "quota exceeded"))
-    if full or code == -signal.SIGXFSZ:
-        return NoSpace("The spool's disk is full: free some space, then the clip can be cut.")
-    if any(words in text for words in ("Input/output error", "Stale file handle", "not connected")):
-        return SourceUnavailable(f"The recording can't be read now: {last}")
-    if code < 0:
-        return ProcessDied(f"ffmpeg was ended by signal {-code}.")
-    return EncoderFailed(f"ffmpeg failed: {last}")
-
-
-def _listen(stderr: IO[bytes], said: deque[str], source: SourceFile | None) -> None:
+def _listen(
+    stderr: IO[bytes],
+    said: deque[str],
+    source: SourceFile | None,
+    limits: Limits,
+    hopeless: threading.Event,
+) -> None:
     for line in stderr:
         text = line.decode(errors="replace").rstrip()
+        if hopeless.is_set():
+            continue  # the line that says why must not be pushed out
         if source is not None:
             text = text.replace(url(source.path), str(source.name))
         said.append(text)
+        why = fatal(text)
+        if why == "pixels" or (why == "memory" and limits.memory_bytes is not None):
+            hopeless.set()

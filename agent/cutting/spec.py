@@ -67,6 +67,8 @@ class EngineSettings:
     """`full`: every frame of a finished clip is decoded, not only both ends and the joints."""
     nvenc_sessions: int = 3
     """Encodes at once on the graphics card; further ones go to the CPU."""
+    slots: int = 1
+    """How many cuts run at once: each of their processes may use its part of the memory."""
     cache_dir: Path | None = None
     """Where to keep what is known of recordings, so that their next cut begins at once: up to 2 GiB, 4 MB for
     an hour of MP4. None: a folder of the engine's own, gone when it is closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from agent.cutting.process.limits import limit
 from agent.cutting.process.protocol import Ready, Run, Signal, Started, receive, send
 from clipping.errors import EngineUnavailable
 from clipping.log import get_logger
@@ -63,8 +65,10 @@ class Job:
 class ForkServer:
     """The server's process. Safe to use from many threads; started again when it is found dead."""
 
-    def __init__(self, preload: str) -> None:
+    def __init__(self, preload: str, memory: int | None = None) -> None:
+        """`memory`: the bytes that each job may use; None: no limit of ours."""
         self._preload = preload
+        self._memory = memory
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
@@ -126,6 +130,8 @@ class ForkServer:
                 start_new_session=True,
                 cwd=os.path.sep,
             )
+        if self._memory is not None:
+            limit(self._process.pid, resource.RLIMIT_DATA, self._memory)  # the jobs inherit it
         self._control = ours
         ours.settimeout(_START_SECONDS)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import sys
@@ -12,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from agent.cutting.process.limits import first_to_go, limit, most_memory
+from agent.cutting.process.limits import first_to_go, out_of_memory, own_memory_limit
 from agent.cutting.process.protocol import Done, Failed, Run, receive, send
 from clipping.errors import ClippingError, EncoderFailed
 
@@ -33,7 +32,6 @@ def become(channel: socket.socket, run: Run, descriptors: Sequence[int]) -> NoRe
         except PermissionError:
             pass  # the server was first
         first_to_go(os.getpid())
-        limit(os.getpid(), resource.RLIMIT_DATA, most_memory())
         threading.Thread(target=_die_with_daemon, args=(channel,), name="daemon-watch", daemon=True).start()
         code = _work(channel, run, descriptors)
     finally:
@@ -49,7 +47,7 @@ def _work(channel: socket.socket, run: Run, descriptors: Sequence[int]) -> int:
         send(channel, Failed(error))
         return 1
     except MemoryError:
-        send(channel, Failed(EncoderFailed(f"The cut needed more than {most_memory() >> 20} MB of memory.")))
+        send(channel, Failed(EncoderFailed(out_of_memory("the cut", own_memory_limit()))))
         return 1
     except Exception:  # noqa: BLE001 - the process's root: the daemon decides what a bug means
         send(channel, Failed(JobCrashed(traceback.format_exc())))

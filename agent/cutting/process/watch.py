@@ -1,51 +1,64 @@
-"""Tells a slow job from one that stands still: by its progress and by what its processes read and write."""
+"""Tells a slow job from one that stands still: by its progress and by what its processes use."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-_READING = ("rchar", "read_bytes")
 _USER_TICKS, _SYSTEM_TICKS = 11, 12
 """Behind the name in /proc/PID/stat (proc(5))."""
-_TICKS_THAT_COUNT = max(1, os.sysconf("SC_CLK_TCK") // 10)
-"""A tenth of a second; printing the same progress for a quarter of an hour takes less."""
-_MOVING = (*_READING, "wchar", "write_bytes")
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_CPU_THAT_COUNTS = 0.1
+"""Seconds; printing the same progress for a quarter of an hour takes less."""
 
 
-def work_done(pid: int) -> object:
-    """What a process has read and computed so far: the same again means that it stands still.
+@dataclass(frozen=True)
+class Usage:
+    """What a process has used since it started."""
 
-    None when it is gone or can't be looked into. ffmpeg may compute for long without reading a byte, and from
-    version 7 on it writes its progress also when it stands still: what it writes says nothing.
-    """
-    read = _counted(pid, _READING)
+    read: int
+    """Bytes that it asked for, from files and pipes."""
+    fetched: int
+    """Bytes that came from a disk for it, files that it maps into its memory included."""
+    written: int
+    """Bytes, to files and pipes."""
+    cpu: float
+    """Seconds, of all its threads."""
+
+    @property
+    def helper_work(self) -> object:
+        """The same value again means that an ffmpeg stands still.
+
+        It may compute for long without reading a byte. From version 7 on it writes its progress also while it
+        waits, so that what it writes says nothing.
+        """
+        return self.read, self.fetched, int(self.cpu / _CPU_THAT_COUNTS)
+
+    @property
+    def job_work(self) -> object:
+        """The same value again means that a job's own process stands still."""
+        return self.written, self.helper_work
+
+
+def usage(pid: int) -> Usage | None:
+    """What a process has used (proc(5)); None when it is gone or can't be looked into."""
     try:
+        moved = Path(f"/proc/{pid}/io").read_text()
         # The name, in brackets, may hold anything; the fields behind it are numbers.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
+    counts = {key: int(value) for key, value in (line.split(": ") for line in moved.splitlines())}
     ticks = int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
-    return read, ticks // _TICKS_THAT_COUNT
-
-
-def bytes_moved(pid: int) -> int | None:
-    """All bytes that a process has read and written so far; None when it is gone or can't be looked into.
-
-    ffmpeg prints no progress while it moves an index, and none while it scans for one: only this shows that
-    it works (proc(5), /proc/PID/io).
-    """
-    return _counted(pid, _MOVING)
-
-
-def _counted(pid: int, kinds: tuple[str, ...]) -> int | None:
-    try:
-        lines = Path(f"/proc/{pid}/io").read_text().splitlines()
-    except OSError:
-        return None
-    return sum(int(value) for key, value in (line.split(": ") for line in lines) if key in kinds)
+    return Usage(
+        read=counts["rchar"],
+        fetched=counts["read_bytes"],
+        written=counts["wchar"],
+        cpu=ticks / _TICKS_A_SECOND,
+    )
 
 
 class StallWatch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import pytest
 
 from agent.cutting import Engine, EngineSettings, find_ffmpeg
 from agent.cutting.ffmpeg import Limits, run
-from clipping.errors import EncoderFailed
+from agent.cutting.ffmpeg_errors import failure
+from clipping.errors import EncoderFailed, NoSpace, SourceCorrupt, SourceUnavailable, TooLarge
 from tests.agent.cutting.test_processes import LONG, Cutting, processes
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
@@ -152,6 +154,37 @@ def test_a_run_that_wants_too_much_memory_fails(program: Path) -> None:
     running = Running(command, 2, Limits(file_bytes=1 << 40, memory_bytes=300_000_000))
     running.join()
     assert running.error is not None
+    assert "memory" in str(running.error)
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_an_ffmpeg_that_would_hang_without_memory_is_ended(program: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large.mp4"
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=3840x2160:rate=25", "-frames:v", "25"]
+    coding = ["-c:v", "libx264", "-preset", "ultrafast", "-threads", "1"]
+    subprocess.run([str(program), "-v", "error", *picture, *coding, str(large)], check=True, timeout=PATIENCE)
+    command = [str(program), *TOLD, "-i", str(large), "-c:v", "libx264", "-f", "null", "-"]
+    running = Running(command, 1, Limits(file_bytes=1 << 40, memory_bytes=100_000_000))
+    running.join()
+    assert isinstance(running.error, EncoderFailed)
+    assert "memory" in str(running.error)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (["[in#0] Error opening input: Invalid data found when processing input"], SourceCorrupt),
+        (["[dec:h264] Decode error rate 0.8 exceeds maximum 0.666667"], SourceCorrupt),
+        (["x264 [error]: malloc failed", "Error opening input"], EncoderFailed),
+        (["Error while opening encoder for output stream"], EncoderFailed),
+        (["[out#0] No space left on device"], NoSpace),
+        (["file:/a.ts: Input/output error"], SourceUnavailable),
+        (["Picture size 16000x16000 exceeds specified max pixel count 1000", "Decode error rate"], TooLarge),
+        ([], EncoderFailed),
+    ],
+)
+def test_what_ffmpeg_says_decides_whose_fault_it_is(said: list[str], kind: type[Exception]) -> None:
+    assert isinstance(failure(1, said), kind)
 
 
 @pytest.mark.slow

@@ -19,7 +19,6 @@ import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
 from agent.cutting.process.client import ForkServer
-from agent.cutting.process.limits import most_memory
 from agent.cutting.process.protocol import Done, Failed
 from clipping.errors import Cancelled, ClippingError, EncoderFailed, NoSpace, SourceUnavailable, TimeLimit
 from clipping.messages import Mode, Stage
@@ -29,6 +28,8 @@ from tests.support.waiting import eventually
 LONG = Recording("mkv", seconds=600, gop=250, video=("-c:v", "mpeg2video", "-qscale:v", "2", "-g", "250"))
 """Takes many seconds to encode."""
 PATIENCE = 60
+MEMORY = 1 << 30
+"""Bytes."""
 
 
 class Cutting(threading.Thread):
@@ -388,11 +389,11 @@ def hungry(channel: socket.socket, size: int) -> int:
 
 
 def test_a_job_that_wants_too_much_memory_says_so_and_ends() -> None:
-    server = ForkServer(preload=__name__)
+    server = ForkServer(preload=__name__, memory=MEMORY)
     server.start()
     try:
         answers = []
-        for size in (1_000_000, most_memory() + 1):
+        for size in (1_000_000, MEMORY):
             with closing(server.run(hungry, size)) as job:
                 answers.append(eventually(lambda: next(job.messages(1), None), within=PATIENCE))
     finally:

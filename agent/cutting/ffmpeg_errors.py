@@ -1,0 +1,59 @@
+"""What ffmpeg's error messages mean to the user. Pure."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from agent.cutting.process.limits import out_of_memory
+from clipping.errors import EncoderFailed, NoSpace, ProcessDied, SourceCorrupt, SourceUnavailable, TooLarge
+
+Fatal = Literal["memory", "pixels"]
+_FATAL: dict[str, Fatal] = {
+    "exceeds specified max pixel count": "pixels",
+    "Cannot allocate memory": "memory",
+    "Could not allocate memory": "memory",
+    "malloc of size": "memory",
+}
+_FULL = ("No space left on device", "File too large", "quota exceeded")
+_AWAY = ("Input/output error", "Stale file handle", "not connected")
+_ENCODER = ("[enc:", "encoder", "x264 [error]", "x265 [error]")
+_DAMAGE = (
+    "Invalid data found when processing input",
+    "Decode error rate",
+    "received no packets",
+    "Error opening input",
+    "Error during demuxing",
+    "Could not find codec parameters",
+    "Output file does not contain any stream",
+    "matches no streams",
+    "Cannot determine format of input",
+)
+
+
+def fatal(line: str) -> Fatal | None:
+    """Why a run is to be ended at once: some ffmpegs never end when they run out of memory."""
+    return next((kind for words, kind in _FATAL.items() if words in line), None)
+
+
+def failure(code: int, said: Sequence[str], memory: int | None = None) -> Exception:
+    """What a failed run means, by its exit code, its last lines and the memory that it could have."""
+    last = said[-1].strip() if said else f"exit code {code}"
+    if any(fatal(line) == "pixels" for line in said):
+        return TooLarge("the recording has larger pictures than cutting.max_pixels allows")
+    if _names(said, _FULL) or code == -signal.SIGXFSZ:
+        return NoSpace("The spool's disk is full: free some space, then the clip can be cut.")
+    if _names(said, _AWAY):
+        return SourceUnavailable(f"The recording can't be read now: {last}")
+    if any(fatal(line) == "memory" for line in said) and memory is not None:
+        return EncoderFailed(out_of_memory("ffmpeg", memory))
+    if code < 0:
+        return ProcessDied(f"ffmpeg was ended by signal {-code}.")
+    if _names(said, _DAMAGE) and not _names(said, _ENCODER):
+        return SourceCorrupt(f"the recording can't be decoded there: {last}")
+    return EncoderFailed(f"ffmpeg failed: {last}")
+
+
+def _names(said: Iterable[str], words: Iterable[str]) -> bool:
+    return any(word in line for line in said for word in words)

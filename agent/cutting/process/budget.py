@@ -1,0 +1,68 @@
+"""What a job may spend before it finds a frame, so that no file occupies a slot for long. Pure.
+
+Broken and sparse files make a demuxer read on and on for a packet that never comes. Each read succeeds, so
+that nothing stands still.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from agent.cutting.process.watch import Usage
+from clipping.errors import SourceCorrupt, SourceUnavailable
+
+PROBE_SECONDS = 30.0
+"""How long it may take to find out what a recording holds. From a local disk, ten hours of MP4 take one."""
+MOST_BYTES = 4 << 30
+"""How much of a recording may be read without finding a packet: as much as the longest search for a keyframe
+reads, which is 100 seconds, at 340 Mbit/s."""
+_BUSY_BYTES = 128 << 20
+_BUSY_SECONDS = 10.0
+"""A probe that read or computed so much had a source that answers: it is the file that takes too long."""
+
+
+def nothing_found(read: int) -> SourceCorrupt:
+    """The error for a recording of which `read` bytes hold nothing."""
+    return SourceCorrupt(
+        f"no frame was found in {read >> 30} GiB of the recording: it is damaged, or is not a video"
+    )
+
+
+class Budget:
+    """That of one job. `probing` until told otherwise."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._probing = True
+        self._used: Usage | None = None
+        self._fresh = True
+
+    def probed(self) -> None:
+        """It is known what the recording holds."""
+        self._probing = False
+
+    def advanced(self) -> None:
+        """The job has found something: what comes is counted from here."""
+        self._fresh = True
+
+    def overrun(self, used: Usage | None) -> SourceCorrupt | SourceUnavailable | None:
+        """Why the job is to be ended, if it is. `used`: what its process has used so far."""
+        if used is None:
+            return None
+        if self._used is None or self._fresh:
+            self._used, self._fresh = used, False
+        read = max(used.read - self._used.read, used.fetched - self._used.fetched)
+        if read - (used.written - self._used.written) > MOST_BYTES:
+            return nothing_found(MOST_BYTES)
+        if not self._probing or self._clock() - self._begun <= PROBE_SECONDS:
+            return None
+        if read > _BUSY_BYTES or used.cpu - self._used.cpu > _BUSY_SECONDS:
+            return SourceCorrupt(
+                f"what the recording holds was not found out in {PROBE_SECONDS:g} s: "
+                "it is damaged, or is not a video"
+            )
+        return SourceUnavailable(
+            f"only {read >> 20} MB of the recording were read in {PROBE_SECONDS:g} s: check the NAS"
+        )
