@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO, Protocol
 
+from agent.cutting.holes import data_end, next_data
+
 _BLOCK = 1 << 20
 _CLOSE_ENOUGH = 4 << 20
 """Bytes: nearer than that a search reads on instead of jumping."""
@@ -90,7 +92,7 @@ class Landmarks:
             found = list(self._from(start, end))
             if found:
                 return found[-1].offset
-            end = start
+            end = max(self._layout.header_end, data_end(self._file.fileno(), start))
         return self._layout.header_end
 
     def _from(self, start: int, end: int) -> Iterator[Landmark]:
@@ -99,6 +101,12 @@ class Landmarks:
         while start < end:
             self._file.seek(start)
             block = self._file.read(_BLOCK + _OVERLAP)
+            if block.count(0) == len(block):
+                behind = next_data(self._file.fileno(), start)
+                if behind is None:
+                    return
+                start = max(start + _BLOCK, behind - _OVERLAP)
+                continue
             at = block.find(signature)
             while at >= 0:
                 offset = start + at - ahead
