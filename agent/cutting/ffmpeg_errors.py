@@ -18,7 +18,13 @@ _FATAL: dict[str, Fatal] = {
 }
 _FULL = ("No space left on device", "File too large", "quota exceeded")
 _AWAY = ("Input/output error", "Stale file handle", "not connected")
-_ENCODER = ("[enc:", "encoder", "x264 [error]", "x265 [error]")
+_ENCODER = (
+    "x264 [error]",
+    "x265 [error]",
+    "Error while opening encoder",
+    "Error submitting video frame to the encoder",
+    "Unknown encoder",
+)
 _DAMAGE = (
     "Invalid data found when processing input",
     "Decode error rate",
@@ -29,6 +35,7 @@ _DAMAGE = (
     "Output file does not contain any stream",
     "matches no streams",
     "Cannot determine format of input",
+    "Application provided duration",
 )
 
 
