@@ -315,6 +315,7 @@ def engine_settings(config: Config) -> EngineSettings:
         encoder=cutting.encoder,
         nvenc_sessions=cutting.nvenc_sessions,
         verify=cutting.verify,
+        max_pixels=cutting.max_pixels,
         slots=config.agent.slots.interactive + config.agent.slots.batch,
         # Kept over restarts: the index of a ten-hour recording takes a second to read.
         cache_dir=Path(config.agent.state_dir) / "index",

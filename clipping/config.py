@@ -241,6 +241,8 @@ class Cutting(_Section):
     """A cut whose output and input have both stood still for so long is ended and tried again."""
     time_limit_seconds: Positive = 7200
     """The longest that one cut may take."""
+    max_pixels: Annotated[int, Field(ge=256 * 256)] = 8192 * 8192
+    """The largest picture that is cut, as width times height. What a cut needs of memory grows with it."""
     verify: Literal["ends", "full"] = "ends"
     """How much of a finished clip is decoded before anybody is told of it. `ends`: the first and the last
     second and where frames of two encoders meet; `full`: every frame, about as slow as playing it fast."""

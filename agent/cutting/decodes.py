@@ -12,7 +12,7 @@ from typing import Any
 import av
 import av.container
 
-from agent.cutting.source import OPENING
+from agent.cutting.source import OPENING, decoder_options
 
 EDGE_SECONDS = Fraction(1)
 """How much of both ends is decoded."""
@@ -82,7 +82,7 @@ def open_clip(path: Path) -> av.container.InputContainer:
     """The clip as a strict player opens it."""
     clip: av.container.InputContainer = av.open(f"file:{path}", **OPENING)
     for video in clip.streams.video:
-        video.codec_context.options = dict(_STRICT)
+        video.codec_context.options = _STRICT | decoder_options()
     return clip
 
 

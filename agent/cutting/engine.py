@@ -136,7 +136,15 @@ class Engine:
                 self._encoders.chosen(spec) as choice,
             ):
                 order = Order(
-                    spec, file.identity, folder, stem, program, choice, self._cache, self._settings.verify
+                    spec,
+                    file.identity,
+                    folder,
+                    stem,
+                    program,
+                    choice,
+                    self._cache,
+                    self._settings.verify,
+                    self._settings.max_pixels,
                 )
                 run = _Supervised(self._server, self._settings, file, progress, cancelled)
                 clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))

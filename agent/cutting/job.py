@@ -14,6 +14,7 @@ from typing import Literal
 import av.subtitles.stream  # noqa: F401
 import numpy.ma  # noqa: F401
 
+from agent.cutting.bounds import refuse_large
 from agent.cutting.cache import Cache
 from agent.cutting.check import check
 from agent.cutting.containers import holds
@@ -29,7 +30,7 @@ from agent.cutting.outcome import Outcome, Unsuited
 from agent.cutting.plan import Plan, plan_cut
 from agent.cutting.report import report
 from agent.cutting.smart import smart
-from agent.cutting.source import SourceFile, check_readable, grown
+from agent.cutting.source import SourceFile, check_readable, grown, limit_pixels
 from agent.cutting.spec import Clip, Order
 from agent.cutting.tell import Teller
 from agent.cutting.verify import Facts
@@ -80,8 +81,10 @@ def run_cut(channel: socket.socket, descriptor: int, order: Order) -> Clip:
     tell = Teller(channel)
     tell("probing", 0)
     source = SourceFile(order.spec.source, descriptor, order.identity)
+    limit_pixels(order.max_pixels)
     try:
         with Opened(source, Cache(order.cache)) as opened:
+            refuse_large(source.name.name, opened.info, order.spec.output, order.max_pixels)
             made = _first_good(opened, order, tell)
     except (SourceCorrupt, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
         grown(source)

@@ -130,6 +130,8 @@ class MediaInfo:
     """SMPTE timecode of what is shown at `zero`."""
     recorded: datetime | None = None
     """When what is shown at `zero` was recorded, if the file says."""
+    more_chapters: bool = False
+    """Whether the file has more chapters than these."""
 
     @property
     def demuxer(self) -> str:

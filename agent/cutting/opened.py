@@ -15,8 +15,10 @@ from agent.cutting.direct.tables import NotPlain
 from agent.cutting.media import MediaInfo
 from agent.cutting.plan import Plan
 from agent.cutting.probe import describe
+from agent.cutting.process.limits import own_memory_limit
 from agent.cutting.source import SourceFile, open_source
 from agent.cutting.window import Cutout, Indexless, indexless
+from clipping.errors import SourceCorrupt
 
 
 class Opened:
@@ -36,7 +38,13 @@ class Opened:
     def __enter__(self) -> Self:
         self._indexless = self._without_index()
         known = self._cache.info(self.source.identity)
-        self.info: MediaInfo = known or self._look()
+        try:
+            self.info: MediaInfo = known or self._look()
+        except MemoryError:
+            raise SourceCorrupt(
+                f"{self.source.name.name} can't be read: its index, chapters and tracks need more than "
+                f"{own_memory_limit() >> 20} MB of memory"
+            ) from None
         if known is None:
             self._cache.keep_info(self.info)
         return self

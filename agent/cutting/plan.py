@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import Literal
 
+from agent.cutting.bounds import MOST_TRACKS, chapter_warnings, track_warnings
 from agent.cutting.containers import MP4, NAMED, Container, container_for, copies_audio, subtitles_as
 from agent.cutting.header import Header, chapters_within
 from agent.cutting.media import Chapter, MediaInfo, StreamInfo
@@ -67,6 +68,8 @@ class Plan:
     """Of what lies at `zero`, if it can be counted on from there."""
     zero: Fraction = Fraction(0)
     """Where a player's 0:00 lies."""
+    warnings: tuple[str, ...] = ()
+    """What the caller should know of the recording."""
 
     def header(self, start: Fraction) -> Header:
         """What the clip says of itself if it begins at `start`."""
@@ -118,19 +121,23 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
         elif stream is not movie and stream.kind != "audio":
             reason = _why_dropped(stream, container, timecode)
             dropped += [_dropped(stream, reason)] if reason else []
+    kept = MOST_TRACKS - 1
+    excess = [t.source for t in tracks[kept:]] + [s.source for s in subtitles[max(0, kept - len(tracks)) :]]
+    dropped += [_dropped(stream, f"a clip keeps {MOST_TRACKS} tracks at most") for stream in excess]
     return Plan(
         mode=mode,
         start=start,
         stop=stop,
         container=container,
         movie=movie,
-        tracks=tuple(tracks),
+        tracks=tuple(tracks[:kept]),
         dropped=_in_order(dropped),
         zero_recorded=info.recorded and info.recorded - timedelta(seconds=float(info.zero)),
-        subtitles=tuple(subtitles),
+        subtitles=tuple(subtitles[: max(0, kept - len(tracks))]),
         chapters=info.chapters,
         timecode=timecode,
         zero=info.zero,
+        warnings=(*chapter_warnings(info), *track_warnings(len(excess))),
     )
 
 

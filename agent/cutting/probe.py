@@ -13,8 +13,10 @@ import av.container
 import av.stream
 from av.stream import Discard, Disposition
 
+from agent.cutting.bounds import MOST_CHAPTERS
 from agent.cutting.media import AudioInfo, Chapter, Kind, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.mp4 import rotations
+from agent.cutting.process.limits import at_most_more
 from agent.cutting.source import SourceFile, open_path, open_source, reading
 from clipping.errors import SourceCorrupt, SourceHasNoVideo
 
@@ -27,7 +29,8 @@ _BOTTOM_FIRST = frozenset({3, 4})
 _FULL_RANGE = 2
 _TIMECODE, _CHAPTERS = "tmcd", "chapters"
 """What `StreamInfo.codec` calls these tracks."""
-_TAIL_SECONDS = 30
+_CHAPTERS_BYTES = 64 << 20
+"""The memory that a recording's chapters may take: enough for 50,000."""
 
 
 def probe(path: Path) -> MediaInfo:
@@ -44,13 +47,15 @@ def describe(container: av.container.InputContainer, source: SourceFile) -> Medi
     turned = rotations(source.path) if "mp4" in container.format.name.split(",") else {}
     streams = tuple(_stream(s, turned.get(s.id, 0)) for s in container.streams)
     zero = _zero(container, streams)
+    chapters = _chapters(container)
     info = MediaInfo(
         container=container.format.name,
         zero=zero,
         duration=_duration(container, source.name, zero, streams),
         identity=source.identity,
         streams=streams,
-        chapters=_chapters(container),
+        chapters=(chapters or ())[:MOST_CHAPTERS],
+        more_chapters=chapters is None or len(chapters) > MOST_CHAPTERS,
         timecode=_timecode(container, streams),
         recorded=_recorded(container),
     )
@@ -75,14 +80,20 @@ def _recorded(container: av.container.InputContainer) -> datetime | None:
     return recorded.replace(tzinfo=UTC) if recorded.tzinfo is None else recorded.astimezone(UTC)
 
 
-def _chapters(container: av.container.InputContainer) -> tuple[Chapter, ...]:
+def _chapters(container: av.container.InputContainer) -> tuple[Chapter, ...] | None:
+    """All of them; None when they take too much memory: libavformat's binding gives them all at once."""
+    try:
+        with at_most_more(_CHAPTERS_BYTES):
+            chapters = container.chapters()
+    except MemoryError:
+        return None
     return tuple(
         Chapter(
             start=chapter["start"] * chapter["time_base"],
             end=chapter["end"] * chapter["time_base"],
             title=chapter["metadata"].get("title", ""),
         )
-        for chapter in container.chapters()
+        for chapter in chapters[: MOST_CHAPTERS + 1]
         if chapter["time_base"] is not None
     )
 

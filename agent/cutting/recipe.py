@@ -26,7 +26,7 @@ from agent.cutting.media import AudioInfo, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.output import shaped
 from agent.cutting.output_rates import Rates, refined
 from agent.cutting.plan import Plan, Subtitle
-from agent.cutting.source import DEMUXERS, SourceFile, url
+from agent.cutting.source import DEMUXERS, SourceFile, decoder_options, url
 from agent.cutting.spec import CutSpec
 
 _MARGIN = Fraction(15)
@@ -137,6 +137,7 @@ def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> dict
         "protocol_whitelist": "file,pipe",
         "format_whitelist": DEMUXERS,
         "copyts": None,
+        **decoder_options(),
     }
     if from_start:
         return options

@@ -52,6 +52,7 @@ def report(
         encoder=outcome.encoder,
         warnings=[
             *warnings,
+            *plan.warnings,
             *_early_end(spec, info, end, outcome.frame_seconds),
             *_gap(outcome),
             *outcome.warnings,

@@ -34,12 +34,28 @@ DEMUXERS = (
 """Containers that are one file. Playlists (hls, dash, concat, sdp, imf) are left out on purpose: they make
 libavformat open whatever they name. Sound-only ones are in, so that they get an error that says so."""
 
+_MOST_PIXELS = 8192 * 8192
 OPENING: dict[str, Any] = {
-    "options": {"protocol_whitelist": "file", "format_whitelist": DEMUXERS},
+    "options": {
+        "protocol_whitelist": "file",
+        "format_whitelist": DEMUXERS,
+        "max_pixels": str(_MOST_PIXELS),
+    },
     # Titles may be in any encoding, whatever the container's standard says.
     "metadata_errors": "replace",
 }
 """How libavformat opens any file here."""
+
+
+def limit_pixels(pixels: int) -> None:
+    """Let this process, which is one job's, decode no picture with more pixels."""
+    OPENING["options"]["max_pixels"] = str(pixels)
+
+
+def decoder_options() -> dict[str, str]:
+    """libavcodec's options for every decoder of a recording."""
+    return {"max_pixels": OPENING["options"]["max_pixels"]}
+
 
 FULL = "The spool's disk is full: free some space, then the clip can be cut."
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -185,7 +201,16 @@ def _open(source: SourceFile) -> av.container.InputContainer:
 
 
 def _demuxed(source: SourceFile, demuxer: str | None) -> av.container.InputContainer:
-    container: av.container.InputContainer = av.open(url(source.path), format=demuxer, **OPENING)
+    return bounded(av.open(url(source.path), format=demuxer, **OPENING))
+
+
+def bounded(container: av.container.InputContainer) -> av.container.InputContainer:
+    """The container, whose decoders keep to the limit of `limit_pixels`."""
+    for video in container.streams.video:
+        # No decoder, whatever its type says, where libavcodec does not know the codec.
+        context: Any = video.codec_context
+        if context is not None:
+            context.options = decoder_options()
     return container
 
 
@@ -209,6 +234,8 @@ def reading(
 
 def translated(error: av.error.FFmpegError | OSError, name: Path) -> Exception:
     """What an error of libav or of the system means to the user."""
+    if isinstance(error, MemoryError):
+        return MemoryError()  # the process's limit, which says nothing of the file
     if error.errno in _AWAY:
         return SourceUnavailable(f"{name.name} can't be read now: {error.strerror}.")
     # So libavformat's MPEG-TS says that it finds no packets any more.

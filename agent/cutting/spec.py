@@ -67,6 +67,8 @@ class EngineSettings:
     """`full`: every frame of a finished clip is decoded, not only both ends and the joints."""
     nvenc_sessions: int = 3
     """Encodes at once on the graphics card; further ones go to the CPU."""
+    max_pixels: int = 8192 * 8192
+    """The largest picture that is cut, as width times height."""
     slots: int = 1
     """How many cuts run at once: each of their processes may use its part of the memory."""
     cache_dir: Path | None = None
@@ -91,3 +93,5 @@ class Order:
     """The folder of `EngineSettings.cache_dir`."""
     verify: Extent = "ends"
     """As `EngineSettings.verify`."""
+    max_pixels: int = 8192 * 8192
+    """As `EngineSettings.max_pixels`."""

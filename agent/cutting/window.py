@@ -17,7 +17,7 @@ from agent.cutting.landmarks import Landmarks, Layout
 from agent.cutting.media import MediaInfo
 from agent.cutting.probe import describe
 from agent.cutting.seek import REACH
-from agent.cutting.source import OPENING, SourceFile, reading
+from agent.cutting.source import OPENING, SourceFile, bounded, reading
 from agent.cutting.splice import Splice
 
 _BEFORE = REACH + 2
@@ -81,7 +81,7 @@ class Indexless:
         try:
             with (
                 reading(self._source.name),
-                av.open(splice, buffer_size=_BUFFER_BYTES, **OPENING) as container,
+                bounded(av.open(splice, buffer_size=_BUFFER_BYTES, **OPENING)) as container,
             ):
                 yield container
         finally:

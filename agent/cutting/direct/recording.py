@@ -16,7 +16,7 @@ from agent.cutting.dts import WINDOW
 from agent.cutting.mp4 import boxes
 from agent.cutting.nal import length_size, starts_clean
 from agent.cutting.packets import packet_of
-from agent.cutting.source import SourceFile, reading
+from agent.cutting.source import SourceFile, decoder_options, reading
 
 _VISUAL_ENTRY = 16 + 8 + 78
 """Where the boxes of a `stsd` with one picture entry begin: behind its own header and the entry's fields."""
@@ -72,6 +72,7 @@ class Recording:
         """A decoder for the picture."""
         decoder: Any = av.CodecContext.create(self.codec, "r")
         decoder.extradata = self.extradata
+        decoder.options = decoder_options()
         decoder.thread_type = "AUTO"
         return decoder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _MEMORY_SHARE = 0.75
@@ -60,6 +61,19 @@ def group_limits(groups: str, mounted: Path) -> Iterator[int]:
 def own_memory_limit() -> int:
     """The bytes of memory that this process may use."""
     return resource.getrlimit(resource.RLIMIT_DATA)[0]
+
+
+@contextmanager
+def at_most_more(size: int) -> Iterator[None]:
+    """Let this process use at most `size` bytes more than it does now: beyond that is a `MemoryError`."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    unlimited = before == resource.RLIM_INFINITY
+    limit(0, resource.RLIMIT_DATA, used + size if unlimited else min(used + size, before))
+    try:
+        yield
+    finally:
+        limit(0, resource.RLIMIT_DATA, None if unlimited else before)
 
 
 def out_of_memory(who: str, allowed: int) -> str:
