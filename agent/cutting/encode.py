@@ -20,7 +20,7 @@ from agent.cutting.plan import Plan, without_silent
 from agent.cutting.process.budget import MOST_BYTES
 from agent.cutting.process.limits import own_memory_limit
 from agent.cutting.recipe import Means, encode_arguments, frames_of_rate
-from agent.cutting.source import SourceFile
+from agent.cutting.source import SourceFile, stored_url
 from agent.cutting.spec import Order
 from agent.cutting.subtitles import cues_within, read_cues
 from clipping.errors import EncoderFailed, OutputTooLarge
@@ -61,8 +61,12 @@ def encode(
     plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.sounding))
     plan, cues = cues_within(plan, cues, frames.start)
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    # Where only a part of it was opened, ffmpeg would search through the whole.
+    recording = stored_url(source) if from_start else container.name
     with files_beside(container, plan, frames.start, cues, target) as beside:
-        work = _Encode(source, info, plan, frames, target, beside, order, from_start, progress, started)
+        work = _Encode(
+            source, recording, info, plan, frames, target, beside, order, from_start, progress, started
+        )
         work.write()
     return work.outcome()
 
@@ -73,6 +77,7 @@ class _Encode:
     def __init__(
         self,
         source: SourceFile,
+        recording: str,
         info: MediaInfo,
         plan: Plan,
         frames: Frames,
@@ -84,6 +89,7 @@ class _Encode:
         started: Callable[[int | None], None],
     ) -> None:
         self._source = source
+        self._recording = recording
         self._info = info
         self._plan = plan
         self._frames = frames
@@ -142,7 +148,7 @@ class _Encode:
     def _ffmpeg(self, rates: Rates, upto: float) -> None:
         command = encode_arguments(
             self._means(),
-            self._source,
+            self._recording,
             self._info,
             self._plan,
             self._frames,

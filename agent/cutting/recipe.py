@@ -26,7 +26,7 @@ from agent.cutting.media import AudioInfo, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.output import shaped
 from agent.cutting.output_rates import Rates, refined
 from agent.cutting.plan import Plan, Subtitle
-from agent.cutting.source import DEMUXERS, SourceFile, decoder_options, url
+from agent.cutting.source import DEMUXERS, PROTOCOLS, decoder_options, url
 from agent.cutting.spec import CutSpec
 
 _MARGIN = Fraction(15)
@@ -57,7 +57,7 @@ class Means:
 
 def encode_arguments(
     means: Means,
-    source_file: SourceFile,
+    recording: str,
     info: MediaInfo,
     plan: Plan,
     frames: Frames,
@@ -70,10 +70,11 @@ def encode_arguments(
 ) -> list[str]:
     """The whole command line.
 
-    `from_start`: decode the recording from its beginning, for streams that can't be entered in their middle.
+    `recording`: what ffmpeg reads, see `source.url_of`.
+    `from_start`: decode it from its beginning, for streams that can't be entered in their middle.
     """
     assert plan.movie.video is not None
-    source = ffmpeg.input(url(source_file.path), **_input_options(info, frames, from_start=from_start))
+    source = ffmpeg.input(recording, **_input_options(info, frames, from_start=from_start))
     picture = _picture(source["V:0"], plan.movie.video, plan.movie.time_base, frames, spec, means)
     sound = [_sound(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
     texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
@@ -134,7 +135,7 @@ def frames_of_rate(frames: Frames, rate: Fraction) -> int:
 def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> dict[str, Any]:
     options: dict[str, Any] = {
         "f": info.demuxer,
-        "protocol_whitelist": "file,pipe",
+        "protocol_whitelist": PROTOCOLS,
         "format_whitelist": DEMUXERS,
         "copyts": None,
         **decoder_options(),

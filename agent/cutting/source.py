@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +18,7 @@ from typing import Any, Self
 import av
 import av.container
 
+from agent.cutting.holes import data_end
 from agent.cutting.media import Identity
 from clipping.errors import (
     SourceChanged,
@@ -34,10 +35,12 @@ DEMUXERS = (
 """Containers that are one file. Playlists (hls, dash, concat, sdp, imf) are left out on purpose: they make
 libavformat open whatever they name. Sound-only ones are in, so that they get an error that says so."""
 
+PROTOCOLS = "file,subfile,concat"
+"""What a recording is read with: see `url_of`."""
 _MOST_PIXELS = 8192 * 8192
 OPENING: dict[str, Any] = {
     "options": {
-        "protocol_whitelist": "file",
+        "protocol_whitelist": PROTOCOLS,
         "format_whitelist": DEMUXERS,
         "max_pixels": str(_MOST_PIXELS),
     },
@@ -182,6 +185,24 @@ def url(path: Path) -> str:
     return f"file:{path}"
 
 
+def url_of(source: SourceFile, pieces: Sequence[tuple[int, int]]) -> str:
+    """Pieces of the recording for libavformat and for ffmpeg, as if they were a file: from byte, to byte."""
+    parts = [f"subfile,,start,{begin},end,{end},,:{url(source.path)}" for begin, end in pieces if begin < end]
+    return parts[0] if len(parts) == 1 else f"concat:{'|'.join(parts)}"
+
+
+def stored_url(source: SourceFile) -> str:
+    """The recording for libavformat and for ffmpeg, without what was reserved behind it and never written.
+
+    Raises `SourceCorrupt` when nothing was written, and `SourceUnavailable`.
+    """
+    with reading(source.name, OSError), source.path.open("rb") as file:
+        end = data_end(file.fileno(), source.identity.size)
+    if end == 0:
+        raise SourceCorrupt(f"{source.name.name} was never written: all of its bytes are zero")
+    return url(source.path) if end == source.identity.size else url_of(source, [(0, end)])
+
+
 @contextmanager
 def open_source(source: SourceFile) -> Iterator[av.container.InputContainer]:
     """The demuxed recording. Raises `SourceUnavailable`, and `SourceCorrupt` when it can't be read as one."""
@@ -201,7 +222,7 @@ def _open(source: SourceFile) -> av.container.InputContainer:
 
 
 def _demuxed(source: SourceFile, demuxer: str | None) -> av.container.InputContainer:
-    return bounded(av.open(url(source.path), format=demuxer, **OPENING))
+    return bounded(av.open(stored_url(source), format=demuxer, **OPENING))
 
 
 def bounded(container: av.container.InputContainer) -> av.container.InputContainer:

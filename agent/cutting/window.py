@@ -13,19 +13,18 @@ import av.container
 
 from agent.cutting.clusters import clusters
 from agent.cutting.fragments import fragments
+from agent.cutting.holes import data_end, pieces
 from agent.cutting.landmarks import Landmarks, Layout
 from agent.cutting.media import MediaInfo
 from agent.cutting.probe import describe
 from agent.cutting.seek import REACH
-from agent.cutting.source import OPENING, SourceFile, bounded, reading
-from agent.cutting.splice import Splice
+from agent.cutting.source import OPENING, SourceFile, bounded, reading, url_of
 
 _BEFORE = REACH + 2
 """Seconds before the range: the keyframe lies there, or it is too far."""
 _AFTER = Fraction(10)
 _HEAD_BYTES = 8 << 20
 """Read to find out what the recording holds."""
-_BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -77,15 +76,11 @@ class Indexless:
 
     @contextmanager
     def _open(self, begin: int, end: int) -> Iterator[av.container.InputContainer]:
-        splice = Splice(self._source.path, [(0, self._layout.header_end), (begin, end)])
-        try:
-            with (
-                reading(self._source.name),
-                bounded(av.open(splice, buffer_size=_BUFFER_BYTES, **OPENING)) as container,
-            ):
-                yield container
-        finally:
-            splice.close()
+        with self._read() as file:
+            stored = pieces(file.fileno(), begin, end)
+        spliced = url_of(self._source, [(0, self._layout.header_end), *stored])
+        with reading(self._source.name), bounded(av.open(spliced, **OPENING)) as container:
+            yield container
 
 
 def indexless(source: SourceFile) -> Indexless | None:
@@ -96,7 +91,7 @@ def indexless(source: SourceFile) -> Indexless | None:
 
 
 def _layout(file: BinaryIO) -> Layout | None:
-    size = file.seek(0, 2)
+    size = data_end(file.fileno(), file.seek(0, 2))
     return clusters(file, size) or fragments(file, size)
 
 

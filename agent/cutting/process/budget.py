@@ -14,12 +14,14 @@ from clipping.errors import SourceCorrupt, SourceUnavailable
 
 PROBE_SECONDS = 30.0
 """How long it may take to find out what a recording holds. From a local disk, ten hours of MP4 take one."""
+PROBE_BYTES = 1 << 30
+"""How much may be read for that. The index of a day of MP4 has 200 MB."""
+PROBE_CPU_SECONDS = 15.0
 MOST_BYTES = 4 << 30
 """How much of a recording may be read without finding a packet: as much as the longest search for a keyframe
 reads, which is 100 seconds, at 340 Mbit/s."""
 _BUSY_BYTES = 128 << 20
-_BUSY_SECONDS = 10.0
-"""A probe that read or computed so much had a source that answers: it is the file that takes too long."""
+"""A probe that read so much had a source that answers: it is the file that takes too long."""
 
 
 def nothing_found(read: int) -> SourceCorrupt:
@@ -56,13 +58,17 @@ class Budget:
         read = max(used.read - self._used.read, used.fetched - self._used.fetched)
         if read - (used.written - self._used.written) > MOST_BYTES:
             return nothing_found(MOST_BYTES)
-        if not self._probing or self._clock() - self._begun <= PROBE_SECONDS:
-            return None
-        if read > _BUSY_BYTES or used.cpu - self._used.cpu > _BUSY_SECONDS:
+        return self._probe_overrun(read, used.cpu - self._used.cpu) if self._probing else None
+
+    def _probe_overrun(self, read: int, cpu: float) -> SourceCorrupt | SourceUnavailable | None:
+        late = self._clock() - self._begun > PROBE_SECONDS
+        if read > PROBE_BYTES or cpu > PROBE_CPU_SECONDS or (late and read > _BUSY_BYTES):
             return SourceCorrupt(
-                f"what the recording holds was not found out in {PROBE_SECONDS:g} s: "
+                f"what the recording holds was not found in {read >> 20} MB of it: "
                 "it is damaged, or is not a video"
             )
-        return SourceUnavailable(
-            f"only {read >> 20} MB of the recording were read in {PROBE_SECONDS:g} s: check the NAS"
-        )
+        if late:
+            return SourceUnavailable(
+                f"only {read >> 20} MB of the recording were read in {PROBE_SECONDS:g} s: check the NAS"
+            )
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.cutting.process.budget import MOST_BYTES, PROBE_SECONDS, Budget
+from agent.cutting.process.budget import MOST_BYTES, PROBE_BYTES, PROBE_SECONDS, Budget
 from agent.cutting.process.watch import Usage
 from clipping.errors import SourceCorrupt, SourceUnavailable
 
@@ -39,6 +39,9 @@ def test_reading_without_finding_anything_is_damage(budget: Budget, mapped: bool
     def read(size: int) -> Usage:
         return used(fetched=size) if mapped else used(size)
 
+    assert budget.overrun(read(PROBE_BYTES)) is None
+    assert isinstance(budget.overrun(read(PROBE_BYTES + 1)), SourceCorrupt)
+    budget.probed()
     assert budget.overrun(read(MOST_BYTES)) is None
     assert isinstance(budget.overrun(read(MOST_BYTES + 1)), SourceCorrupt)
 
@@ -62,12 +65,12 @@ def test_a_slow_source_is_tried_again(budget: Budget, clock: Clock) -> None:
     assert isinstance(budget.overrun(used(20 * MEGABYTE, cpu=1)), SourceUnavailable)
 
 
-@pytest.mark.parametrize("busy", [used(1000 * MEGABYTE), used(cpu=20)])
-def test_a_probe_that_is_busy_for_too_long_is_damage(budget: Budget, clock: Clock, busy: Usage) -> None:
+def test_a_probe_that_is_busy_for_too_long_is_damage(budget: Budget, clock: Clock) -> None:
     clock.now = PROBE_SECONDS - 1
-    assert budget.overrun(busy) is None
+    assert budget.overrun(used(500 * MEGABYTE, cpu=10)) is None
+    assert isinstance(budget.overrun(used(cpu=20)), SourceCorrupt)
     clock.now = PROBE_SECONDS + 1
-    assert isinstance(budget.overrun(busy), SourceCorrupt)
+    assert isinstance(budget.overrun(used(500 * MEGABYTE, cpu=10)), SourceCorrupt)
 
 
 def test_only_the_probe_has_so_little_time(budget: Budget, clock: Clock) -> None:

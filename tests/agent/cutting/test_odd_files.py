@@ -239,7 +239,7 @@ def most_memory_of_a_child() -> int:
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
 
 
-@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+@pytest.mark.parametrize("extension", ["mp4", "mkv", "ts"])
 def test_zeros_behind_a_recording_do_no_harm(engine: Engine, tmp_path: Path, extension: str) -> None:
     source = tmp_path / f"padded.{extension}"
     source.write_bytes(whole(extension))
@@ -252,6 +252,8 @@ def test_zeros_behind_a_transport_stream_are_refused_in_plain_words(engine: Engi
     source = tmp_path / "padded.ts"
     source.write_bytes(whole("ts"))
     os.truncate(source, HUGE)
+    with source.open("ab") as file:
+        file.write(b"\0")  # what was reserved behind the end would not be read at all
     error = attempt(engine, source, tmp_path / "spool", "3", "5", "copy")
     assert isinstance(error, SourceCorrupt)
     assert "no packets follow" in error.message
