@@ -125,7 +125,9 @@ class _JournalHandler(logging.Handler):
             "EVENT": record.getMessage(),
             **{f"CLIPPING_{key.upper()}": value for key, value in _fields(record).items()},
         }
-        data = b"".join(_journal_field(key, str(value).encode()) for key, value in fields.items())
+        data = b"".join(
+            _journal_field(key, str(value).encode(errors="surrogateescape")) for key, value in fields.items()
+        )
         try:
             self._socket.sendto(data, _JOURNAL_SOCKET)
         except OSError:  # too long, or journald restarts: stderr still reaches it

@@ -229,9 +229,7 @@ class _Supervised:
         return False
 
     def _tell(self, news: Progress) -> None:
-        self._budget.advanced()
-        if news.stage != "probing":
-            self._budget.probed()
+        self._budget.heard(news.stage)
         self._told, self._told_at = news, time.monotonic()
         self._progress(news.stage, news.percent)
 

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import av.container
 
+from agent.cutting.demux import packets
 from agent.cutting.extent import (
     NEVER,
     STANDS,
@@ -77,7 +78,7 @@ def frames_in(
             unread = error
             continue
         scan = _Scan(plan, video, patience, begins_late=begins_late, ends_early=ends_early)
-        scan.read(container.demux([video, *sound]))
+        scan.read(packets(container, [video, *sound]))
         # Without a keyframe before the first frame, reading may have begun behind it.
         if scan.entry is not None:
             break

@@ -20,6 +20,7 @@ from agent.cutting.check import check
 from agent.cutting.containers import holds
 from agent.cutting.copy import copy
 from agent.cutting.decodes import Rejected
+from agent.cutting.demux import report_packets
 from agent.cutting.direct import cut as direct
 from agent.cutting.direct.tables import NotPlain
 from agent.cutting.disorder import refuse_disorder
@@ -80,6 +81,7 @@ def run_cut(channel: socket.socket, descriptor: int, order: Order) -> Clip:
     """The cut as a job. Raises the errors that `Engine.cut` names."""
     tell = Teller(channel)
     tell("probing", 0)
+    report_packets(tell.alive)
     source = SourceFile(order.spec.source, descriptor, order.identity)
     limit_pixels(order.max_pixels)
     try:

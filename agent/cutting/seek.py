@@ -12,6 +12,7 @@ from typing import Any
 import av
 import av.container
 
+from agent.cutting.demux import packets
 from agent.cutting.nal import length_size, starts_clean
 
 REACH = Fraction(30)
@@ -99,7 +100,7 @@ def _scan(
 ) -> tuple[Entry, bool] | None:
     """The last clean keyframe with pts <= `at` that is read from here, and whether some sound begins late."""
     is_clean = KeyTest(video)
-    source = container.demux([video, *sound])
+    source = packets(container, [video, *sound])
     kept: list[Any] = []
     key: int | None = None
     # After a seek into the middle of MPEG-TS, the first sound may be the end of a packet torn in two.

@@ -12,6 +12,7 @@ import av
 import av.container
 from av.stream import Discard
 
+from agent.cutting.demux import packets
 from agent.cutting.packets import packet_of
 from agent.cutting.plan import Plan, Subtitle, without_unseen
 from agent.cutting.seek import REACH, tick_upto
@@ -57,7 +58,7 @@ def read_cues(container: av.container.InputContainer, plan: Plan) -> list[Cue]:
 
 def _cues(container: av.container.InputContainer, wanted: set[int], stop: Fraction) -> Iterator[Cue]:
     missing = set(wanted)
-    for packet in container.demux():
+    for packet in packets(container):
         if packet.pts is None or packet.size == 0:
             continue
         assert packet.time_base is not None

@@ -28,6 +28,11 @@ class Teller:
             self._stage, self._last = stage, now
             send(self._channel, Progress(stage, self._percent))
 
+    def alive(self) -> None:
+        """It goes on, though not so that it can be told how far it is."""
+        if self._stage is not None:
+            self(self._stage, self._percent)
+
     def helper(self, pid: int | None) -> None:
         """An ffmpeg has been started, or has ended."""
         send(self._channel, Helper(pid))

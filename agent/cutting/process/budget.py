@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from agent.cutting.process.watch import Usage
 from clipping.errors import SourceCorrupt, SourceUnavailable
+from clipping.messages import Stage
 
 PROBE_SECONDS = 30.0
 """How long it may take to find out what a recording holds. From a local disk, ten hours of MP4 take one."""
@@ -32,33 +33,30 @@ def nothing_found(read: int) -> SourceCorrupt:
 
 
 class Budget:
-    """That of one job. `probing` until told otherwise."""
+    """That of one job."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._begun = clock()
-        self._probing = True
-        self._used: Usage | None = None
-        self._fresh = True
+        self._stage: Stage = "probing"
+        self._since: Usage | None = None
 
-    def probed(self) -> None:
-        """It is known what the recording holds."""
-        self._probing = False
-
-    def advanced(self) -> None:
-        """The job has found something: what comes is counted from here."""
-        self._fresh = True
+    def heard(self, stage: Stage) -> None:
+        """The job says that it goes on: what it reads is counted from here, except while it probes."""
+        if stage != "probing":
+            self._since = None
+        self._stage = stage
 
     def overrun(self, used: Usage | None) -> SourceCorrupt | SourceUnavailable | None:
         """Why the job is to be ended, if it is. `used`: what its process has used so far."""
-        if used is None:
-            return None
-        if self._used is None or self._fresh:
-            self._used, self._fresh = used, False
-        read = max(used.read - self._used.read, used.fetched - self._used.fetched)
-        if read - (used.written - self._used.written) > MOST_BYTES:
+        if used is None or self._stage == "verifying":
+            return None  # it reads its own clip
+        if self._since is None:
+            self._since = used
+        read = max(used.read - self._since.read, used.fetched - self._since.fetched)
+        if read - (used.written - self._since.written) > MOST_BYTES:
             return nothing_found(MOST_BYTES)
-        return self._probe_overrun(read, used.cpu - self._used.cpu) if self._probing else None
+        return self._probe_overrun(read, used.cpu - self._since.cpu) if self._stage == "probing" else None
 
     def _probe_overrun(self, read: int, cpu: float) -> SourceCorrupt | SourceUnavailable | None:
         late = self._clock() - self._begun > PROBE_SECONDS
