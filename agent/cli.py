@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("start", metavar="START", help="seconds, or 3:24:15.5")
     cut.add_argument("end", metavar="END")
     cut.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
+    cut.add_argument("--force", action="store_true", help="replace OUT if it exists")
     cut.add_argument(
         "--mode",
         choices=get_args(Mode),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
-import shutil
+import stat
 import sys
 import tempfile
 import threading
@@ -16,13 +17,16 @@ from typing import get_args
 from pydantic import ValidationError
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
-from clipping.errors import InvalidRequest, NoSpace
+from agent.cutting.source import SourceFile, open_path
+from clipping.errors import InvalidRequest, NoSpace, ObjectExists
 from clipping.exits import EXIT_OK
 from clipping.messages import Mode, Stage, first_problem
 from clipping.output import ContainerName, Output, check_mode, default_mode
 from clipping.timecode import exact, format_seconds, parse_seconds
 
 BAR = 30
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""What file systems without hard links say: FAT, some network shares."""
 _OPTIONS = {
     "aspect": "aspect",
     "fit": "fit",
@@ -46,23 +50,32 @@ def run(arguments: argparse.Namespace) -> int:
     if not output.parent.is_dir():
         raise ValueError(f"the folder {output.parent} does not exist")
     mode, wanted = wishes(arguments, output)
-    spec = CutSpec(source, start, end, mode, arguments.quality, wanted)
-    engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg, encoder=arguments.encoder))
-    engine.start()
-    try:
-        # Beside the output, so that the last step is a rename within one file system.
-        with tempfile.TemporaryDirectory(prefix=".clipping-", dir=output.parent) as folder:
-            clip = engine.cut(spec, Path(folder), progress=_bar, cancelled=threading.Event())
-            _place(clip.path, output)
-    except OSError as error:
-        raise NoSpace(f"{output} can't be written: {error.strerror}") from None
-    finally:
-        engine.close()
+    with open_path(source) as file:
+        _check_output(output, file, force=arguments.force)
+        spec = CutSpec(source, start, end, mode, arguments.quality, wanted)
+        clip = _cut(arguments, spec, file, output)
     if arguments.json:
         print(clip.report.model_dump_json(exclude_none=True, indent=2))
     else:
         print(_told(clip, arguments.output))
     return EXIT_OK
+
+
+def _cut(arguments: argparse.Namespace, spec: CutSpec, source: SourceFile, output: Path) -> Clip:
+    engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg, encoder=arguments.encoder))
+    engine.start()
+    try:
+        # Beside the output, so that the last step is a rename within one file system.
+        with tempfile.TemporaryDirectory(prefix=".clipping-", dir=output.parent) as folder:
+            clip = engine.cut(spec, Path(folder), progress=_bar, cancelled=threading.Event(), source=source)
+            _place(clip.path, output, force=arguments.force)
+            return clip
+    except FileExistsError:
+        raise ObjectExists(f"{output} was created meanwhile; give --force to replace it") from None
+    except OSError as error:
+        raise NoSpace(f"{output} can't be written: {error.strerror}") from None
+    finally:
+        engine.close()
 
 
 def wishes(arguments: argparse.Namespace, target: Path) -> tuple[Mode, Output]:
@@ -96,9 +109,36 @@ def _point(name: str, text: str) -> Fraction:
         raise ValueError(f"{name} {error}") from None
 
 
-def _place(clip: Path, output: Path) -> None:
+def _check_output(output: Path, source: SourceFile, *, force: bool) -> None:
+    """Raises `ValueError` when a clip may not be put there. The recording is never replaced, under any name."""
+    try:
+        there = output.stat()
+    except FileNotFoundError:
+        if output.is_symlink():
+            raise ValueError(f"-o {output} is a symlink to nowhere; name another file") from None
+        return
+    except OSError as error:
+        raise ValueError(f"-o {output} can't be used: {error.strerror}") from None
+    if (there.st_dev, there.st_ino) == (source.identity.device, source.identity.inode):
+        raise ValueError(f"-o {output} is the recording itself; name another file")
+    if not stat.S_ISREG(there.st_mode):
+        raise ValueError(f"-o {output} is not a regular file; name another one")
+    if not force:
+        raise ValueError(f"-o {output} exists; name another file, or replace it with --force")
+
+
+def _place(clip: Path, output: Path, *, force: bool) -> None:
     os.chmod(clip, 0o644)
-    shutil.move(clip, output)
+    if force:
+        clip.replace(output)
+        return
+    try:
+        os.link(clip, output)  # fails where something was put there meanwhile, as a rename does not
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        output.open("xb").close()
+        clip.replace(output)
 
 
 def _bar(stage: Stage, percent: float) -> None:

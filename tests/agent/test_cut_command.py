@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from agent.cli import main
 from agent.cut_command import wishes
 from tests.support.media import make, numbers
+from tests.support.waiting import eventually
 
 
 def cut(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,6 +48,94 @@ def test_a_copy_is_the_default_and_its_container_is_told(tmp_path: Path) -> None
     assert "0:00:02" in done.stdout, "the keyframe it begins at"
     assert "a .mp4 file, whatever its name says" in done.stdout
     assert numbers(target)[0] == 50
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    recording = tmp_path / "g.mp4"
+    shutil.copy(make(), recording)
+    return recording
+
+
+@pytest.mark.parametrize("name", ["the same path", "another spelling", "a symlink", "a hard link"])
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["plain", "force"])
+def test_the_recording_is_never_replaced(
+    recording: Path, name: str, force: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, other = recording.read_bytes(), recording.with_name("other.mp4")
+    match name:
+        case "the same path":
+            other = recording
+        case "another spelling":
+            other = recording.parent / ".." / recording.parent.name / "g.mp4"
+        case "a symlink":
+            other.symlink_to("g.mp4")
+        case "a hard link":
+            os.link(recording, other)
+    names = sorted(recording.parent.iterdir())
+    assert main(["cut", str(recording), "1", "2", "-o", str(other), *force]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "is the recording itself" in said
+    assert recording.read_bytes() == before
+    assert sorted(recording.parent.iterdir()) == names
+
+
+def test_an_output_that_exists_is_replaced_only_when_that_is_said(recording: Path) -> None:
+    target = recording.with_name("clip.mp4")
+    target.write_text("precious")
+    done = cut(str(recording), "1", "2", "-o", str(target))
+    assert (done.returncode, target.read_text()) == (2, "precious")
+    assert "--force" in done.stderr
+    assert cut(str(recording), "1", "2", "-o", str(target), "--force").returncode == 0
+    assert numbers(target)
+    assert sorted(path.name for path in recording.parent.iterdir()) == ["clip.mp4", "g.mp4"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "symlink to nowhere", "device"])
+def test_what_is_no_file_is_not_replaced_even_by_force(
+    recording: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = recording.with_name("clip.mp4")
+    match kind:
+        case "folder":
+            target.mkdir()
+        case "fifo":
+            os.mkfifo(target)
+        case "symlink to nowhere":
+            target.symlink_to("nowhere")
+        case "device":
+            target = Path("/dev/null")
+    mode = target.lstat().st_mode
+    assert main(["cut", str(recording), "1", "2", "-o", str(target), "--force"]) == 2
+    assert target.lstat().st_mode == mode
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_an_output_that_appears_during_the_cut_is_kept(recording: Path, tmp_path: Path) -> None:
+    target = recording.with_name("clip.mp4")
+    command = [sys.executable, "-m", "agent.cli", "cut", str(recording), "0", "12", "-o", str(target)]
+    with subprocess.Popen([*command, "--mode", "encode"], stderr=subprocess.PIPE, text=True) as process:
+        eventually(lambda: list(tmp_path.glob(".clipping-*/*")), "the cut")
+        assert not target.exists(), "nothing partial"
+        target.write_text("precious")
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert (process.returncode, target.read_text()) == (1, "precious")
+    assert "was created meanwhile" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "g.mp4"]
+
+
+def test_where_there_are_no_hard_links_it_is_placed_all_the_same(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    target = recording.with_name("clip.mp4")
+    assert main(["cut", str(recording), "1", "2", "-o", str(target)]) == 0
+    assert numbers(target)
+    assert sorted(path.name for path in recording.parent.iterdir()) == ["clip.mp4", "g.mp4"]
 
 
 WRONG: list[tuple[list[str], str]] = [
