@@ -110,7 +110,7 @@ def _point(name: str, text: str) -> Fraction:
 
 
 def _check_output(output: Path, source: SourceFile, *, force: bool) -> None:
-    """Raises `ValueError` when a clip may not be put there. The recording is never replaced, under any name."""
+    """Raises `ValueError` when a clip may not be put there: the recording never is, under any name."""
     try:
         there = output.stat()
     except FileNotFoundError:
