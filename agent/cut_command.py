@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import re
 import stat
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import get_args
@@ -54,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         _check_output(output, file, force=arguments.force)
         spec = CutSpec(source, start, end, mode, arguments.quality, wanted)
         clip = _cut(arguments, spec, file, output)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # the output's name may be in any encoding
     if arguments.json:
         print(clip.report.model_dump_json(exclude_none=True, indent=2))
     else:
@@ -66,8 +71,11 @@ def _cut(arguments: argparse.Namespace, spec: CutSpec, source: SourceFile, outpu
     engine.start()
     try:
         # Beside the output, so that the last step is a rename within one file system.
-        with tempfile.TemporaryDirectory(prefix=".clipping-", dir=output.parent) as folder:
-            clip = engine.cut(spec, Path(folder), progress=_bar, cancelled=threading.Event(), source=source)
+        with (
+            tempfile.TemporaryDirectory(prefix=".clipping-", dir=output.parent) as name,
+            _named_in_utf8(Path(name)) as folder,
+        ):
+            clip = engine.cut(spec, folder, progress=_bar, cancelled=threading.Event(), source=source)
             _place(clip.path, output, force=arguments.force)
             return clip
     except FileExistsError:
@@ -76,6 +84,21 @@ def _cut(arguments: argparse.Namespace, spec: CutSpec, source: SourceFile, outpu
         raise NoSpace(f"{output} can't be written: {error.strerror}") from None
     finally:
         engine.close()
+
+
+@contextmanager
+def _named_in_utf8(folder: Path) -> Iterator[Path]:
+    """The folder under a name that libavformat takes, for the engine's processes too."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+    else:
+        yield folder
 
 
 def wishes(arguments: argparse.Namespace, target: Path) -> tuple[Mode, Output]:

@@ -58,9 +58,14 @@ def clusters(file: BinaryIO, size: int) -> Clusters | None:
     file.seek(0)
     data = file.read(min(size, _HEADER_BYTES))
     try:
-        top = list(_elements(data, 0, len(data), into={_SEGMENT}))
+        return _layout(data, size)
     except IndexError:
-        return None
+        return None  # damaged: libavformat may know more
+
+
+def _layout(data: bytes, size: int) -> Clusters | None:
+    """Raises `IndexError`."""
+    top = list(_elements(data, 0, len(data), into={_SEGMENT}))
     ids = [element.id for element in top]
     if ids[:2] != [_EBML, _SEGMENT] or _CLUSTER not in ids or _CUES in ids:
         return None

@@ -66,8 +66,8 @@ def fragments(file: BinaryIO, size: int) -> Fragments | None:
                 return _layout(file, size, movie, box.start - 8)
             elif box.type == "mdat" and movie is not None:
                 return None
-    except ValueError:
-        return None
+    except (ValueError, KeyError, IndexError, ZeroDivisionError):
+        return None  # damaged: libavformat may know more
     return None
 
 

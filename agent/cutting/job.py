@@ -202,7 +202,7 @@ def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callab
     if recording is not None and direct.suits(recording, plan):
         try:
             return by_index(recording, plan, part, progress)
-        except (NotPlain, IndexError, ValueError):
+        except (NotPlain, IndexError, ValueError, MemoryError):
             opened.distrust_index()  # or it contradicts itself; libavformat knows more
     container = opened.around(plan)
     ends_early = opened.cutout.ends_early

@@ -100,7 +100,7 @@ class Opened:
             recording = Recording(self.source, tracks)
             self._stack.enter_context(recording)
             return recording if _agrees(recording, self.info) else None
-        except (NotPlain, OSError, IndexError, ValueError):
+        except (NotPlain, OSError, IndexError, ValueError, MemoryError):
             return None
 
     def distrust_index(self) -> None:

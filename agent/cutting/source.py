@@ -20,6 +20,7 @@ import av.container
 
 from agent.cutting.holes import data_end
 from agent.cutting.media import Identity
+from agent.cutting.process.limits import short_of_memory
 from clipping.errors import (
     SourceChanged,
     SourceCorrupt,
@@ -255,9 +256,12 @@ def reading(
 
 def translated(error: av.error.FFmpegError | OSError, name: Path) -> Exception:
     """What an error of libav or of the system means to the user."""
-    if isinstance(error, MemoryError):
-        return MemoryError()  # the process's limit, which says nothing of the file
-    if error.errno in _AWAY:
+    # libavformat also says that memory is short when a damaged file names an impossible size …
+    if isinstance(error, MemoryError) and short_of_memory():
+        return MemoryError()
+    # … and some of its parts that something is not permitted, for every kind of damage.
+    of_libav = isinstance(error, av.error.FFmpegError) and error.errno == errno.EPERM
+    if error.errno in _AWAY and not of_libav:
         return SourceUnavailable(f"{name.name} can't be read now: {error.strerror}.")
     # So libavformat's MPEG-TS says that it finds no packets any more.
     reason = "no packets follow where some should" if error.errno == errno.EAGAIN else error.strerror

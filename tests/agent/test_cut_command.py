@@ -138,6 +138,25 @@ def test_where_there_are_no_hard_links_it_is_placed_all_the_same(
     assert sorted(path.name for path in recording.parent.iterdir()) == ["clip.mp4", "g.mp4"]
 
 
+@pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
+def test_names_that_are_not_utf_8(tmp_path: Path, mode: str) -> None:
+    folder = tmp_path / os.fsdecode(b"spiele \xfc")
+    folder.mkdir()
+    source, target = folder / os.fsdecode(b"erste h\xe4lfte.mp4"), folder / os.fsdecode(b"tor \xff.mp4")
+    source.write_bytes(make().read_bytes())
+    command = [sys.executable, "-m", "agent.cli", "cut", source, "1", "2", "-o", target, "--mode", mode]
+    done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(os.fsencode(target))
+    assert target.exists()
+    source.write_bytes(b"no recording" * 1000)
+    target.unlink()
+    done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"SOURCE_CORRUPT: erste h")
+    assert os.listdir(os.fsencode(folder)) == [os.fsencode(source.name)]
+
+
 WRONG: list[tuple[list[str], str]] = [
     (["--width", "641"], "--width: width must be an even number"),
     (["--fps", "0"], "--fps: fps must be from 1 to 120"),

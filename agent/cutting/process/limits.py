@@ -63,6 +63,13 @@ def own_memory_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_DATA)[0]
 
 
+def short_of_memory() -> bool:
+    """Whether this process has used so much of its memory that an allocation may have failed for that."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    allowed = own_memory_limit()
+    return allowed != resource.RLIM_INFINITY and peak > allowed // 2
+
+
 @contextmanager
 def at_most_more(size: int) -> Iterator[None]:
     """Let this process use at most `size` bytes more than it does now: beyond that is a `MemoryError`."""

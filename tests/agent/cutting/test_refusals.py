@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import av
 import pytest
 
 from agent.cutting import CutSpec, Engine, find_ffmpeg
+from agent.cutting.source import translated
 from clipping.errors import (
     ClippingError,
     RangeBeyondEnd,
@@ -21,6 +23,7 @@ from clipping.errors import (
     SourceHasNoVideo,
     SourceNotAllowed,
     SourceNotFound,
+    SourceUnavailable,
 )
 from clipping.messages import Mode, Stage
 from tests.support.media import Recording, make
@@ -194,3 +197,14 @@ def test_a_file_that_still_grows_is_cut_where_it_is_there(engine: Engine, tmp_pa
     assert clip.report.source.growing
     assert clip.report.frames >= 75
     assert clip.report.warnings == []
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOMEM, errno.EAGAIN, errno.EINVAL])
+def test_what_libavformat_says_of_damaged_files_is_permanent(code: int) -> None:
+    error = av.error.classes[code](code, os.strerror(code))
+    assert isinstance(translated(error, Path("game.mp4")), SourceCorrupt)
+
+
+def test_an_input_that_fails_is_not_damage() -> None:
+    error = av.error.classes[errno.EIO](errno.EIO, os.strerror(errno.EIO))
+    assert isinstance(translated(error, Path("game.mp4")), SourceUnavailable)
