@@ -136,9 +136,10 @@ class Member:
         self._chores.announce()
 
     def view(self) -> RoleView:
-        """As of the last step; from any thread."""
+        """As of the last step, but for the guard, which runs out between steps; from any thread."""
         return telling.view(
             self._seen,
+            guard_remaining=self._guard.remaining() if self._guard else 0.0,
             epoch=self._sightings.highest_epoch,
             why=self.why,
             intake=self._intake,

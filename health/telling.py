@@ -47,13 +47,25 @@ def record(
     )
 
 
-def view(o: Observation, *, epoch: int, why: str, intake: bool, answer: IntentAnswer | None) -> RoleView:
-    """The coordinator as others in this process see it."""
+def view(
+    o: Observation,
+    *,
+    guard_remaining: float,
+    epoch: int,
+    why: str,
+    intake: bool,
+    answer: IntentAnswer | None,
+) -> RoleView:
+    """The coordinator as others in this process see it.
+
+    `guard_remaining` is of now: after a SIGSTOP this may be asked before the next step, and what was seen before
+    must not count as a valid lease.
+    """
     lease = o.lease.lease
     held = lease is not None and lease.state == "held"
     remaining: float | None = None
     if o.state.role in ("active", "draining") and o.elects:
-        remaining = max(0.0, o.guard_remaining)
+        remaining = max(0.0, guard_remaining)
     elif held:
         remaining = max(0.0, o.timings.ttl - o.lease.unchanged_for)
     unseen = held and o.state is State.STANDBY and o.failed_polls >= o.timings.poll_failures

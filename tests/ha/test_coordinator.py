@@ -6,7 +6,7 @@ import http.server
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class Agent:
         clock = SystemClock()
         self.name, self.work, self.exits = name, Bench(), list[int]()
         self.check = SelfCheck(True)
+        self.before_check: Callable[[], object] = lambda: None
         settings = config(**over)
         self.guard = Guard(clock, settings.ha.deadline_seconds) if elects else None
         self._page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -90,12 +91,16 @@ class Agent:
             store=store,
             work=self.work,
             guard=self.guard,
-            self_check=lambda: self.check,
+            self_check=self._check,
             facts=lambda: Facts(queue_depth=3, completed_clips_24h=4, encoders=("cpu",)),
             state_dir=folder,
             rng=random.Random(1),
             exit=self.exits.append,
         )
+
+    def _check(self) -> SelfCheck:
+        self.before_check()
+        return self.check
 
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
         agent = self
@@ -291,6 +296,26 @@ def test_ctl_drain_gives_the_lead_to_another(store: MemoryStore, opened: Opened)
     assert "finishes what is in hand" in first.coordinator.drain()
     first.until(State.STANDBY)
     assert first.coordinator.view().why != ""
+
+
+def test_a_leader_whose_loop_stands_still_does_not_count_on_its_lease(
+    store: MemoryStore, opened: Opened
+) -> None:
+    agent = opened.agent("nas-1", store)
+    goes_on = threading.Event()
+    goes_on.set()
+    agent.before_check = goes_on.wait
+    agent.coordinator.start()
+    agent.until(State.ACTIVE)
+    assert agent.guard is not None
+    goes_on.clear()  # as after a SIGSTOP: the page is asked before the loop has taken its next step
+    try:
+        eventually(lambda: not agent.guard.valid(), "the guard to run out")
+        view = agent.coordinator.view()
+        assert (view.state, view.lease_remaining_seconds) == (State.ACTIVE, 0.0)
+    finally:
+        goes_on.set()
+    agent.until(State.FENCED)
 
 
 def test_a_crash_of_the_loop_ends_the_process(store: MemoryStore, opened: Opened) -> None:
