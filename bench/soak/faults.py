@@ -226,7 +226,7 @@ def _failover(stack: Stack, _: random.Random) -> Heal | None:
     def ask() -> None:
         try:
             with stack.client(admin=True) as admin:
-                admin.failover(node.name, wait_seconds=0)
+                admin.failover(from_agent=node.name, wait_seconds=0)
         except ClientError:
             pass  # refused, because the other agent can't lead now; or the API is away
 
