@@ -58,8 +58,8 @@ def view(
 ) -> RoleView:
     """The coordinator as others in this process see it.
 
-    `guard_remaining` is of now: after a SIGSTOP this may be asked before the next step, and what was seen before
-    must not count as a valid lease.
+    `guard_remaining` is of now: after a SIGSTOP this may be asked before the next step, and what was seen
+    before must not count as a valid lease.
     """
     lease = o.lease.lease
     held = lease is not None and lease.state == "held"
