@@ -14,15 +14,19 @@ from agent.sources import check_mounted
 from agent.spool import Spool
 from clipping.bus.reach import Reach
 from clipping.clock import Clock
-from clipping.config import Config, NasRoot
+from clipping.cluster import agent_key
+from clipping.config import Agent, Config, NasRoot
 from clipping.errors import EncoderFailed
+from clipping.store.port import Store
 from health.probe import Probe
 from health.snapshot import Check
 
 ENGINE = "engine"
+FFMPEG = "ffmpeg"
 SPOOL = "spool"
 BUS = "pubsub"
 SIGNING = "signing"
+STORE = "store"
 NAS = "nas "
 """Followed by the root's path."""
 INTERVAL_SECONDS = 5.0
@@ -36,6 +40,7 @@ SIGNING_INTERVAL_SECONDS, SIGNING_AGAIN_SECONDS = 30.0, 10.0
 """Where a link is signed and fetched over the network. Both calls count against a quota of the cloud's."""
 SIGNING_SECONDS = 40.0
 """IAM is asked three times, for 10 s each, before it counts as unreachable."""
+STORE_INTERVAL_SECONDS, STORE_SECONDS = 10.0, 20.0
 FIRST_SECONDS = 5.0
 
 
@@ -52,6 +57,7 @@ class Checks:
         mounts: MountMemory,
         reach: Reach,
         signing: SigningCheck,
+        store: Store,
     ) -> None:
         self._clock, self._mounts = clock, mounts
         config = settings.current
@@ -71,7 +77,7 @@ class Checks:
         self._probes = [
             Probe(SPOOL, spool.look, interval=INTERVAL_SECONDS, limit=DISK_SECONDS, clock=clock),
             Probe(
-                "ffmpeg",
+                FFMPEG,
                 lambda: str(find_ffmpeg(ffmpeg)),
                 interval=INTERVAL_SECONDS,
                 limit=DISK_SECONDS,
@@ -93,6 +99,16 @@ class Checks:
                 clock=clock,
             ),
             self._signing,
+            Probe(
+                STORE,
+                lambda: _store(store, config.agent),
+                interval=STORE_INTERVAL_SECONDS,
+                limit=STORE_SECONDS,
+                # One call that fails by chance is no reason to stop the intake.
+                patience=2,
+                essential=False,
+                clock=clock,
+            ),
         ]
         self._roots = self._root_probes(config)
         settings.follow(self._changed)
@@ -142,6 +158,11 @@ class Checks:
             probe.close(0)
 
 
+def _store(store: Store, agent: Agent) -> str:
+    store.stat(agent_key(agent.cluster, agent.id))  # whether it is there or not
+    return "answers"
+
+
 def _engine(engine: Engine) -> str:
     try:
         if engine.answers(ENGINE_SECONDS):
@@ -152,11 +173,12 @@ def _engine(engine: Engine) -> str:
 
 
 def intake_trouble(checks: Mapping[str, Check]) -> str | None:
-    """Why no request that is taken now could be served, if so: a full disk, no links, or no NAS at all. Pure.
+    """Why no request that is taken now could be served, if so: a full disk, no store, no links, or no NAS
+    at all. Pure.
 
     While one of several roots is away the others' requests are served; its own come again later.
     """
-    for name in (SPOOL, SIGNING):
+    for name in (SPOOL, STORE, SIGNING):
         check = checks.get(name)
         if check is not None and not check.ok:
             return f"{name}: {check.detail}"

@@ -18,6 +18,7 @@ from agent.cancels import Cancels
 from agent.checks import Checks
 from agent.control import Control
 from agent.cutting import Engine, EngineSettings
+from agent.deferred import Deferred
 from agent.delivery import Courier
 from agent.failures import Failures
 from agent.inflight import InFlight
@@ -105,7 +106,8 @@ class _Agent:
         store = open_store(config)
         self._publisher = Publisher(names.project, timeout_seconds=names.publish_timeout_seconds)
         self._progress = ProgressReporter(self._publisher, names.progress_topic, clock)
-        self._cancels = Cancels(store, self._in_flight)
+        self._deferred = Deferred(lambda: self._checks.read(), clock)
+        self._cancels = Cancels(store, self._in_flight, self._deferred.works)
         courier = Courier(
             store,
             agent_id=self.id,
@@ -125,7 +127,7 @@ class _Agent:
             progress=self._progress,
             guard=guard or NoLease(),
         )
-        self._lanes = Lanes(config, job, self._publisher, self._in_flight, self._tally)
+        self._lanes = Lanes(config, job, self._publisher, self._in_flight, self._deferred, self._tally)
         self._workforce = Workforce(
             self._lanes, self._in_flight, clock, drain_seconds=config.ha.drain_seconds
         )
@@ -138,6 +140,7 @@ class _Agent:
             mounts=mounts,
             reach=self._reach,
             signing=SigningCheck(store, config.agent.cluster, self.id, clock),
+            store=store,
         )
         self._watch = Watch(
             config.agent,
@@ -189,6 +192,7 @@ class _Agent:
         self._checks.start()
         self._progress.start()
         self._cancels.start()
+        self._deferred.start()
         self._workforce.start()
         self._watch.start()
         self.coordinator.start()
@@ -232,6 +236,7 @@ class _Agent:
         log.info("agent.stopping", by=why, in_flight=len(self._in_flight.works()))
         self._systemd.stopping()
         self._drain()
+        self._deferred.close()
         finished = self._lanes.close(ACKNOWLEDGE_SECONDS)
         self._control.close()
         self._cancels.close()

@@ -23,6 +23,8 @@ class Work:
     """Set: stop cutting, because it is to be given back or was cancelled."""
     over: threading.Event = field(default_factory=threading.Event)
     """Set when the work has ended, in whichever way."""
+    seq: int = 0
+    """How many reports this attempt has made."""
     cancelled: bool = False
     """The caller does not want it any more."""
     done: bool = False

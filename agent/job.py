@@ -76,6 +76,10 @@ class Job:
         """Who works, now."""
         return Identity(self.settings.current.agent.id, self.guard.epoch)
 
+    def reporter(self, message: RequestMessage, work: Work, attempt: int) -> AttemptReporter:
+        """What reports of this attempt."""
+        return AttemptReporter(self.progress, self.clock, lambda: self.identity, message, work, attempt)
+
     def run(self, message: RequestMessage, work: Work, *, attempt: int) -> CompletionMessage:
         """Do all steps up to the published completion.
 
@@ -83,7 +87,7 @@ class Job:
         `Cancelled` when the work was stopped to be given back; nothing is published then. Everything else
         ends in a published completion.
         """
-        report = AttemptReporter(self.progress, self.clock, lambda: self.identity, message, work, attempt)
+        report = self.reporter(message, work, attempt)
         try:
             return self._run(message, work, attempt, report)
         except LeaseLost:

@@ -1,12 +1,15 @@
 """The lanes: one subscription each, with slots of its own, feeding the job.
 
-Settling a message: acknowledged once its completion is published; released (the subscription's retry policy
-brings it again later) when another attempt may do better; a message that nobody can read is passed on to the
-dead letter at once instead of twenty times.
+Settling a message: acknowledged once its completion is published. When another attempt may do better, it is
+released (the subscription's retry policy brings it again later) or, in an outage, kept until that is over.
+A message that nobody can read is passed on to the dead letter at once instead of twenty times.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from agent.deferred import HOLD_SECONDS, Deferred, cause
 from agent.inflight import InFlight, Work
 from agent.job import Job
 from agent.metrics import CLIPS, SECONDS
@@ -29,13 +32,20 @@ class Lanes:
     """Pulls requests and works on them. `open` and `shut` may be called in turns; `close` is the end."""
 
     def __init__(
-        self, config: Config, job: Job, publisher: Publisher, in_flight: InFlight, tally: Tally
+        self,
+        config: Config,
+        job: Job,
+        publisher: Publisher,
+        in_flight: InFlight,
+        deferred: Deferred,
+        tally: Tally,
     ) -> None:
         self._agent_id = config.agent.id
         self._dead_letter_topic = config.pubsub.dead_letter_topic
         self._job = job
         self._publisher = publisher
         self._in_flight = in_flight
+        self._deferred = deferred
         self._tally = tally
         self.longest_seconds = config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS
         """How long one clip may be in hand."""
@@ -46,7 +56,7 @@ class Lanes:
                 name,
                 slots=count,
                 handler=self._handle,
-                max_lease_seconds=self.longest_seconds,
+                max_lease_seconds=self.longest_seconds + HOLD_SECONDS,
                 lease_seconds=names.lease_seconds,
                 thread_name=f"lane-{lane}",
             )
@@ -75,7 +85,16 @@ class Lanes:
 
     def heartbeat_age(self) -> float:
         """Seconds since the slowest of the threads that keep the streams open went round."""
-        return max(subscription.heartbeat_age() for subscription in self._subscriptions.values())
+        ages = [subscription.heartbeat_age() for subscription in self._subscriptions.values()]
+        return max(*ages, self._deferred.heartbeat_age())
+
+    def give_back(self) -> None:
+        """Keep no message for which there is no work now. Returns at once."""
+        self._deferred.give_back()
+
+    def waiting(self) -> Mapping[str, int]:
+        """How many clips wait for an outage to end, by the checks that fail."""
+        return self._deferred.waiting()
 
     def close(self, timeout: float) -> bool:
         """Wait until the handlers are done with their messages, and let go; whether they were in time."""
@@ -96,13 +115,14 @@ class Lanes:
             delivery.release()
             return
         work, mine = entered
+        failure: TransientError | None = None
         if mine:
-            self._work(message, work, delivery.attempt)
+            failure = self._work(message, work, delivery.attempt)
         else:
             log.info("clip.joined", request_id=message.request_id)
             work.over.wait(self.longest_seconds)
         if not work.done:
-            delivery.release()
+            self._put_off(delivery, message, work, failure)
             return
         try:
             delivery.acknowledge(ACKNOWLEDGE_SECONDS)
@@ -110,7 +130,26 @@ class Lanes:
             # It will come again, be adopted, and be completed a second time: harmless.
             log.warning("clip.not_acknowledged", request_id=message.request_id, error=error.message)
 
-    def _work(self, message: RequestMessage, work: Work, attempt: int) -> None:
+    def _put_off(
+        self, delivery: Delivery, message: RequestMessage, work: Work, error: TransientError | None
+    ) -> None:
+        """Keep the message until the outage is over that `error` is of, or give it back."""
+        if error is not None:
+            names = cause(error, message.nas_video_path, self._job.settings.current.agent.nas_roots)
+            report = self._job.reporter(message, work, delivery.attempt)
+            if self._deferred.keep(delivery, work, error, report, names):
+                return
+            log.warning(
+                "clip.released",
+                request_id=message.request_id,
+                attempt=delivery.attempt,
+                code=error.code,
+                error=error.message,
+            )
+        delivery.release()
+
+    def _work(self, message: RequestMessage, work: Work, attempt: int) -> TransientError | None:
+        """Do the clip; the error that another attempt is needed for, unless it was asked back."""
         done = False
         try:
             completion = self._job.run(message, work, attempt=attempt)
@@ -119,15 +158,10 @@ class Lanes:
         except Cancelled:
             log.warning("clip.given_back", request_id=message.request_id, attempt=attempt)
         except TransientError as error:
-            log.warning(
-                "clip.released",
-                request_id=message.request_id,
-                attempt=attempt,
-                code=error.code,
-                error=error.message,
-            )
+            return error
         finally:
             self._in_flight.leave(work, done=done)
+        return None
 
     def _refuse(self, delivery: Delivery, error: InvalidRequest) -> None:
         log.error("message.refused", message_id=delivery.message_id, error=error.message)

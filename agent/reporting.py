@@ -43,7 +43,6 @@ class AttemptReporter:
         self._progress, self._clock, self._identity = progress, clock, identity
         self._request_id, self._attempt = message.request_id, attempt
         self._work = work
-        self._seq = 0
 
     def stage(self, stage: Stage, percent: float) -> None:
         """The attempt is at this stage, and so far."""
@@ -67,10 +66,18 @@ class AttemptReporter:
         RETRIES.labels(error.code, "attempt").inc()
         self._retrying(error, seconds)
 
-    def _retrying(self, error: TransientError, seconds: float) -> None:
+    def deferred(self, error: TransientError) -> None:
+        """The next attempt begins once an outage is over, whenever that is."""
+        self._retrying(error, None)
+
+    def still_deferred(self) -> None:
+        """A sign of life."""
+        self._report("retrying", self._work.progress_percent)
+
+    def _retrying(self, error: TransientError, seconds: float | None) -> None:
         now = self._clock.now()
         last = LastError(code=error.code, message=error.message[:MAX_MESSAGE], at=now)
-        next_at = now + timedelta(seconds=seconds)
+        next_at = None if seconds is None else now + timedelta(seconds=seconds)
         self._report("retrying", self._work.progress_percent, last, next_at)
 
     def _report(
@@ -80,8 +87,8 @@ class AttemptReporter:
         last_error: LastError | None = None,
         next_attempt_at: datetime | None = None,
     ) -> None:
-        self._seq += 1
         work, identity = self._work, self._identity()
+        work.seq += 1
         work.stage, work.progress_percent, work.at = stage, percent, self._clock.monotonic()
         self._progress.report(
             ProgressMessage(
@@ -91,7 +98,7 @@ class AttemptReporter:
                 agent_id=identity.agent_id,
                 epoch=identity.epoch,
                 attempt=self._attempt,
-                seq=self._seq,
+                seq=work.seq,
                 last_error=last_error,
                 next_attempt_at=next_attempt_at,
             )

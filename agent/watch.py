@@ -156,6 +156,8 @@ class Watch:
             notes.append("the intake is paused by ctl")
         elif self._workforce.held is not None:
             notes.append(f"the intake is paused: {self._workforce.held}")
+        waiting = self._lanes.waiting()
+        notes += [f"clips that wait for {names}: {count}" for names, count in waiting.items()]
         return tuple(notes)
 
     def _streams(self, now: float) -> dict[str, Check]:

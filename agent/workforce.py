@@ -26,6 +26,8 @@ class Streams(Protocol):
 
     def shut(self) -> None: ...
 
+    def give_back(self) -> None: ...
+
 
 class Workforce:
     """Owns the thread `workforce`, which opens and closes the streams: that may block for a moment.
@@ -125,6 +127,8 @@ class Workforce:
                 if self._closed:
                     return
                 want = self._wanted and self._held is None
+                if not self._wanted:
+                    self._streams.give_back()
                 if want == self._open:
                     if not want:
                         self._finish()

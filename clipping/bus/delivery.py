@@ -12,7 +12,7 @@ from clipping.bus.leases import Leases
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message in a handler's hands. It has to be acknowledged or released there."""
+    """One message in a handler's hands. It has to be acknowledged, released or kept there."""
 
     message_id: str
     data: bytes
@@ -23,6 +23,7 @@ class Delivery:
     _ack_id: str = field(repr=False)
     _leases: Leases = field(repr=False)
     _settled: threading.Event = field(default_factory=threading.Event, repr=False)
+    _kept: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def acknowledge(self, timeout: float = 10.0) -> None:
         """Done with it: return when the broker has confirmed.
@@ -37,6 +38,19 @@ class Delivery:
         if not self._settled.is_set():
             self._settled.set()
             self._leases.release(self._ack_id)
+
+    def keep(self) -> None:
+        """Let the handler return without settling it: it stays leased until then, and occupies no slot."""
+        self._kept.set()
+
+    def abandon(self) -> None:
+        """Extend its lease no more. It comes again when that is over, unless it is settled before."""
+        self._leases.forget(self._ack_id)
+
+    @property
+    def kept(self) -> bool:
+        """Whether somebody settles it after the handler."""
+        return self._kept.is_set()
 
     @property
     def settled(self) -> bool:

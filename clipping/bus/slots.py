@@ -18,6 +18,7 @@ class Slots:
         self._clock = clock
         self._changed = threading.Condition()
         self._taken = 0
+        self._waiting = 0
         self._last_work = clock.monotonic()
 
     @property
@@ -25,15 +26,24 @@ class Slots:
         """Slots in use."""
         return self._taken
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a slot."""
+        return self._waiting
+
     def enter(self, give_up: Callable[[], bool]) -> bool:
         """Take a slot, waiting for a free one; False once `give_up()` is true (looked at after `wake`)."""
         with self._changed:
-            while not give_up():
-                if self._taken < self.size:
-                    self._taken += 1
-                    return True
-                self._changed.wait(1.0)
-            return False
+            self._waiting += 1
+            try:
+                while not give_up():
+                    if self._taken < self.size:
+                        self._taken += 1
+                        return True
+                    self._changed.wait(1.0)
+                return False
+            finally:
+                self._waiting -= 1
 
     def leave(self) -> None:
         """Give the slot back."""

@@ -43,8 +43,8 @@ class StreamState:
 class Subscription:
     """Runs `handler` for every message, in `slots` threads.
 
-    A handler that raises, or returns without settling its delivery, gives the message back. `start`,
-    `stop_pulling` and `drain` may be called in turns; `close` is the end. A handler keeps its message for
+    A handler that raises, or returns without settling or keeping its delivery, gives the message back.
+    `start`, `stop_pulling` and `drain` may be called in turns; `close` is the end. A message stays leased for
     `max_lease_seconds` at most, whatever happens to the stream meanwhile.
     """
 
@@ -85,6 +85,8 @@ class Subscription:
         self._state_lock = threading.Lock()
         self._state = StreamState(False, "not started", self._clock.monotonic())
         self._beat: float | None = None
+        self._kept = threading.Event()
+        """A message is kept that the open stream counts as one of its own: a new one has room for another."""
 
     @property
     def state(self) -> StreamState:
@@ -199,6 +201,7 @@ class Subscription:
     def _watch(self, stream: Stream, stop: threading.Event) -> bool:
         """Keep the state until the stream has ended or is stuck, or a stop or idleness cancelled it."""
         worked = False
+        self._kept.clear()
         idle_limit = random.uniform(*self._idle_seconds)
         while not stream.ended(_LOOK_SECONDS) and not stream.cancelled:
             self._beat = self._clock.monotonic()
@@ -215,6 +218,8 @@ class Subscription:
             if self._slots.idle_seconds() > idle_limit:
                 log.debug("bus.stream_recycled", subscription=self._name)
                 self._slots.touch()
+                stream.cancel()
+            elif self._kept.is_set() and not self._slots.waiting:  # those would go back, and count as failed
                 stream.cancel()
         return worked
 
@@ -253,6 +258,9 @@ class Subscription:
         except Exception:  # a thread's root: one bad message must not stop the others
             log.exception("bus.handler_failed", subscription=self._name, message_id=delivery.message_id)
         else:
+            if delivery.kept:
+                self._kept.set()
+                return
             if not delivery.settled:
                 log.error("bus.not_settled", subscription=self._name, message_id=delivery.message_id)
         delivery.release()

@@ -16,6 +16,10 @@ def test_links_that_can_not_be_signed_do() -> None:
     assert intake_trouble({"spool": GOOD, "signing": BAD, "nas /a": GOOD}) == "signing: gone"
 
 
+def test_a_store_that_is_away_does() -> None:
+    assert intake_trouble({"spool": GOOD, "store": BAD, "nas /a": GOOD}) == "store: gone"
+
+
 def test_no_nas_at_all_does() -> None:
     assert intake_trouble({"spool": GOOD, "nas /a": BAD, "nas /b": BAD}) == "nas /a: gone; nas /b: gone"
 

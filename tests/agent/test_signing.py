@@ -97,7 +97,7 @@ def test_without_the_right_to_sign_it_says_why_and_takes_no_clips(
     assert completion.attempt == 1, "its attempts are not used up"
     assert {one["code"] for one in agent.events("clip.retry")} == {"SIGNING_UNAVAILABLE"}
     eventually(lambda: health(agent)[1]["eligible"], "the agent to be eligible again", every=0.5)
-    assert health(agent)[1]["reasons"] == []
+    eventually(lambda: health(agent)[1]["reasons"] == [], "the streams to be open", every=0.5)
 
 
 def test_a_clip_that_could_not_be_signed_is_signed_again_and_not_uploaded_again(bench: Bench) -> None:

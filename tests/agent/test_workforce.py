@@ -20,6 +20,7 @@ class Gates:
         self._in_flight = in_flight
         self.is_open = False
         self.turns: list[str] = []
+        self.gave_back = 0
         self.may_shut = threading.Event()
         self.may_shut.set()
 
@@ -33,6 +34,9 @@ class Gates:
         self._in_flight.shut()
         self.is_open = False
         self.turns.append("shut")
+
+    def give_back(self) -> None:
+        self.gave_back += 1
 
 
 class Site:

@@ -89,17 +89,17 @@ def test_a_root_that_hangs_costs_the_requests_of_another_nothing(
     cluster.settle()
 
 
-def test_a_request_in_hand_when_the_nas_hangs_is_given_back_and_not_failed(
+def test_a_request_in_hand_when_the_nas_hangs_waits_and_is_not_failed(
     clusters: Callable[..., Cluster], root: Path, hang: Callable[[], HungMount]
 ) -> None:
     cluster = clusters(root)
     first, _ = cluster.nodes
     mount = hang()
     request_id = cluster.ask()  # before anybody has noticed
-    eventually(lambda: first.events("clip.released"), "it to be given back", logs=cluster.logs)
-    assert {event["code"] for event in first.events("clip.released")} == {"SOURCE_UNAVAILABLE"}
+    eventually(lambda: first.events("clip.deferred"), "it to wait", logs=cluster.logs)
+    assert {event["code"] for event in first.events("clip.deferred")} == {"SOURCE_UNAVAILABLE"}
     eventually(lambda: first.events("intake.paused"), "the streams to be shut", logs=cluster.logs)
-    assert len(first.events("clip.released")) <= 2, "no storm"
+    assert len(first.events("clip.deferred")) <= 2, "no storm"
     mount.close()
     assert cluster.wait(request_id)["status"] == "completed"
     cluster.settle()

@@ -1,0 +1,66 @@
+"""A message that is kept occupies no slot and is not delivered to anybody else."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from clipping.bus.publisher import Publisher
+from clipping.bus.subscriber import Delivery
+from tests.clipping.bus.conftest import LEASE_SECONDS, Start
+from tests.support.waiting import eventually
+
+
+class Keeper:
+    """Keeps what begins with `k`, acknowledges the rest."""
+
+    def __init__(self) -> None:
+        self.kept: list[Delivery] = []
+        self.done: list[bytes] = []
+        self.lock = threading.Lock()
+
+    def __call__(self, delivery: Delivery) -> None:
+        with self.lock:
+            if delivery.data.startswith(b"k") and delivery.attempt == 1:
+                delivery.keep()
+                self.kept.append(delivery)
+                return
+        delivery.acknowledge()
+        with self.lock:
+            self.done.append(delivery.data)
+
+
+def test_the_slots_are_free_for_others_and_nothing_comes_twice(
+    topic: str, publisher: Publisher, start: Start
+) -> None:
+    keeper = Keeper()
+    start(keeper, slots=2)
+    for number in range(7):
+        publisher.publish(topic, b"keep %d" % number, {})
+    eventually(lambda: len(keeper.kept) == 7, "all to be kept")
+    for number in range(5):
+        publisher.publish(topic, b"other %d" % number, {})
+    eventually(lambda: len(keeper.done) == 5, "the others to be handled")
+    until = time.monotonic() + 1.5 * LEASE_SECONDS
+    while time.monotonic() < until:
+        assert len(keeper.kept) == 7, "delivered again although its lease is extended"
+        assert len(keeper.done) == 5
+        time.sleep(0.1)
+    for delivery in keeper.kept[:3]:
+        delivery.acknowledge()
+    for delivery in keeper.kept[3:]:
+        delivery.release()
+    eventually(lambda: len(keeper.done) == 9, "the released ones to come again")
+    again = {data for data in keeper.done if data.startswith(b"keep")}
+    assert again == {delivery.data for delivery in keeper.kept[3:]}
+
+
+def test_an_abandoned_one_comes_again_when_its_lease_is_over(
+    topic: str, publisher: Publisher, start: Start
+) -> None:
+    keeper = Keeper()
+    start(keeper, slots=1)
+    publisher.publish(topic, b"keep", {})
+    eventually(lambda: keeper.kept, "it to be kept")
+    keeper.kept[0].abandon()
+    eventually(lambda: keeper.done == [b"keep"], "it to come again", within=6 * LEASE_SECONDS)
