@@ -81,6 +81,12 @@ _AWAY = frozenset(
 )
 """What reading an open file ends with while the file system is away. A file that was there when it was opened
 is not missing, so "no such file" is one of them."""
+_REASONS = {
+    errno.EAGAIN: "no packets follow where some should",  # from its MPEG-TS
+    errno.EPERM: "positions in it can't be found",
+    errno.ENOMEM: "it names impossible sizes",
+}
+"""What libavformat means by errors that have another meaning elsewhere."""
 _NEVER_A_FILE = frozenset({errno.ELOOP, errno.ENAMETOOLONG})
 _LOOK_BYTES = 64 << 10
 
@@ -263,8 +269,7 @@ def translated(error: av.error.FFmpegError | OSError, name: Path) -> Exception:
     of_libav = isinstance(error, av.error.FFmpegError) and error.errno == errno.EPERM
     if error.errno in _AWAY and not of_libav:
         return SourceUnavailable(f"{name.name} can't be read now: {error.strerror}.")
-    # So libavformat's MPEG-TS says that it finds no packets any more.
-    reason = "no packets follow where some should" if error.errno == errno.EAGAIN else error.strerror
+    reason = _REASONS.get(error.errno or 0, error.strerror)
     return SourceCorrupt(
         f"{name.name} can't be read as a recording ({reason}): "
         "it is damaged, incomplete, still being written, or not a video."
