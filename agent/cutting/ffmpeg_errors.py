@@ -25,11 +25,12 @@ _ENCODER = (
     "Error submitting video frame to the encoder",
     "Unknown encoder",
 )
+_DECODER = ("Decode error rate", "Error opening input")
+"""Whatever else fails, fails because of these."""
 _DAMAGE = (
+    *_DECODER,
     "Invalid data found when processing input",
-    "Decode error rate",
     "received no packets",
-    "Error opening input",
     "Error during demuxing",
     "Could not find codec parameters",
     "Output file does not contain any stream",
@@ -57,7 +58,7 @@ def failure(code: int, said: Sequence[str], memory: int | None = None) -> Except
         return EncoderFailed(out_of_memory("ffmpeg", memory))
     if code < 0:
         return ProcessDied(f"ffmpeg was ended by signal {-code}.")
-    if _names(said, _DAMAGE) and not _names(said, _ENCODER):
+    if _names(said, _DECODER) or (_names(said, _DAMAGE) and not _names(said, _ENCODER)):
         return SourceCorrupt(f"the recording can't be decoded there: {last}")
     return EncoderFailed(f"ffmpeg failed: {last}")
 

@@ -175,7 +175,8 @@ def test_an_ffmpeg_that_would_hang_without_memory_is_ended(program: Path, tmp_pa
     [
         (["[in#0] Error opening input: Invalid data found when processing input"], SourceCorrupt),
         (["[dec:h264] Decode error rate 0.8 exceeds maximum 0.666667"], SourceCorrupt),
-        (["x264 [error]: malloc failed", "Error opening input"], EncoderFailed),
+        (["[dec:aac] Decode error rate 0.9 exceeds maximum", "Error while opening encoder"], SourceCorrupt),
+        (["x264 [error]: malloc failed", "streams received no packets"], EncoderFailed),
         (["Error while opening encoder for output stream"], EncoderFailed),
         (["[out#0] No space left on device"], NoSpace),
         (["file:/a.ts: Input/output error"], SourceUnavailable),
