@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
+from agent.cutting.engine import _Supervised
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.protocol import Done, Failed
+from agent.cutting.source import open_path
 from clipping.errors import Cancelled, ClippingError, EncoderFailed, NoSpace, SourceUnavailable, TimeLimit
 from clipping.messages import Mode, Stage
 from tests.support.media import Recording, make
@@ -402,6 +404,37 @@ def test_a_job_that_wants_too_much_memory_says_so_and_ends() -> None:
     assert isinstance(answers[1], Failed)
     assert isinstance(answers[1].error, EncoderFailed)
     assert "memory" in answers[1].error.message
+
+
+def computing(channel: socket.socket, descriptor: int, seconds: float) -> str:
+    """A job that computes and does nothing else."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+    return "computed"
+
+
+def sleeping(channel: socket.socket, descriptor: int, seconds: float) -> str:
+    """A job that stands still."""
+    time.sleep(seconds)
+    return "slept"
+
+
+@pytest.mark.slow
+def test_a_job_that_computes_does_not_stand_still() -> None:
+    server, settings = ForkServer(preload=__name__), EngineSettings(stall_seconds=2)
+    server.start()
+    try:
+        with open_path(make()) as source:
+            for function, seconds in ((computing, 5), (sleeping, 50)):
+                job = _Supervised(server, settings, source, lambda *_: None, threading.Event())
+                if function is computing:
+                    assert job.result(PATIENCE, function, seconds) == "computed"
+                else:
+                    with pytest.raises(EncoderFailed, match="stood still"):
+                        job.result(PATIENCE, function, seconds)
+    finally:
+        server.close()
 
 
 def test_many_cuts_at_once(engine: Engine, tmp_path: Path) -> None:
