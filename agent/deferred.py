@@ -70,6 +70,7 @@ class _Deferral:
     delivery: Delivery
     work: Work
     report: AttemptReporter
+    code: str
     names: tuple[str, ...]
     since: float
     signed: float
@@ -116,7 +117,7 @@ class Deferred:
             if not names or work.stop.is_set() or self._closed.is_set() or len(self._kept) >= MOST:
                 return False
             delivery.keep()
-            self._kept[delivery.message_id] = _Deferral(delivery, work, report, names, now, now)
+            self._kept[delivery.message_id] = _Deferral(delivery, work, report, error.code, names, now, now)
             self._give_back = False
         report.deferred(error)
         log.warning(
@@ -164,7 +165,13 @@ class Deferred:
             one.report.still_deferred()
         for one in over:
             self._beat = self._clock.monotonic()
-            log.info("clip.released", request_id=one.work.request_id, waited=self._beat - one.since)
+            log.info(
+                "clip.released",
+                request_id=one.work.request_id,
+                attempt=one.delivery.attempt,
+                code=one.code,
+                waited=self._beat - one.since,
+            )
             one.delivery.release()
 
     def _is_over(self, one: _Deferral, checks: Mapping[str, Check], now: float) -> bool:
