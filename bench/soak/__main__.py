@@ -24,6 +24,7 @@ from bench.soak.judge import (
     judge_epochs,
     judge_leaders,
     judge_versions,
+    overridden,
 )
 from bench.soak.load import Load
 from bench.soak.recordings import prepare
@@ -177,6 +178,7 @@ class Soak:
             f"{sum(breaker.done.values())} faults, {breaker.skipped} skipped; "
             f"{len(watch.epochs)} epochs; most attempts of a request: {attempts[-1] if attempts else 0}; "
             f"{duplicates} completions published more than once; "
+            f"{sum(overridden(case) for case in cases)} cancels overridden by a completion; "
             f"an agent led {led:.0%} of the time"
         )
         for violation in violations:

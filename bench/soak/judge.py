@@ -86,13 +86,19 @@ class Violation:
         return f"{self.rule}: {self.what}"
 
 
+def overridden(case: Case) -> bool:
+    """Whether it was cancelled while the API did not yet know that the clip was finished: by the contract, a
+    completion overrides that. It is counted, and not a violation."""
+    return case.ends == [CANCELLED, COMPLETED]
+
+
 def judge_case(case: Case) -> list[Violation]:
     """What is wrong with one request."""
     who = f"{case.request_id} ({case.kind})"
     if not case.ends:
         return [Violation("no end", who)]
     found = []
-    if len(case.ends) > 1:
+    if len(case.ends) > 1 and not overridden(case):
         found.append(Violation("more than one end", f"{who}: {' then '.join(case.ends)}"))
     outcome = case.ends[-1]
     if outcome not in case.expected.outcomes:
