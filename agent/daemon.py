@@ -322,6 +322,7 @@ def engine_settings(config: Config) -> EngineSettings:
         verify=cutting.verify,
         max_pixels=cutting.max_pixels,
         slots=config.agent.slots.interactive + config.agent.slots.batch,
+        on_damage=cutting.on_damage,
         # Kept over restarts: the index of a ten-hour recording takes a second to read.
         cache_dir=Path(config.agent.state_dir) / "index",
     )

@@ -22,7 +22,9 @@ from clipping.store.port import ObjectInfo, Store, clip_key
 log = get_logger(__name__)
 
 MAX_FACTS = 6_000
-"""GCS allows 8 KiB of metadata an object; our other fields stay well below 2 KiB."""
+"""Bytes. GCS allows 8 KiB of metadata an object; our other fields stay well below 2 KiB."""
+_SHORT = 500
+"""Characters of a single warning that are kept in any case."""
 
 
 class Facts(BaseModel):
@@ -33,12 +35,22 @@ class Facts(BaseModel):
     report: Report
 
     def to_metadata(self) -> str:
-        """JSON, shortened where a long list of warnings would not fit."""
+        """JSON of at most `MAX_FACTS` bytes: the longest lists are shortened until it fits."""
         facts = self
-        while len(text := facts.model_dump_json(exclude_none=True)) > MAX_FACTS and facts.report.warnings:
-            fewer = facts.report.warnings[: len(facts.report.warnings) // 2]
-            facts = facts.model_copy(update={"report": facts.report.model_copy(update={"warnings": fewer})})
-        return text
+        while len(text := facts.model_dump_json(exclude_none=True).encode()) > MAX_FACTS:
+            facts = facts.model_copy(update={"report": _shortened(facts.report)})
+        return text.decode()
+
+
+def _shortened(report: Report) -> Report:
+    """The report with half of its longest list; once all are empty, without its longest text."""
+    lists = {name: getattr(report, name) for name in ("warnings", "dropped_streams", "audio")}
+    name, longest = max(lists.items(), key=lambda pair: len(repr(pair[1])))
+    if not longest:
+        raise ValueError("a report without lists is larger than an object's metadata may be")
+    if len(longest) == 1 and name == "warnings" and len(longest[0]) > _SHORT:
+        return report.model_copy(update={name: [longest[0][: len(longest[0]) // 2]]})
+    return report.model_copy(update={name: longest[: len(longest) // 2]})
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,10 @@ class Cutting(_Section):
     verify: Literal["ends", "full"] = "ends"
     """How much of a finished clip is decoded before anybody is told of it. `ends`: the first and the last
     second and where frames of two encoders meet; `full`: every frame, about as slow as playing it fast."""
+    on_damage: Literal["warn", "fail", "reencode"] = "warn"
+    """What to do when the recording is damaged within a clip. `warn`: the report's warnings say where.
+    `fail`: the request fails with SOURCE_DAMAGED. `reencode`: a copied or smart clip is encoded instead, so
+    that it plays through; frames that can't be decoded are missing, and the warnings stay."""
     default_mode: Literal["copy", "smart", "encode"] | None = None
     """How the API has a request cut that wants high quality, names no mode and no other look. Unset: `copy`.
     Medium quality always means `encode`."""

@@ -30,6 +30,7 @@ ClippingError
 │   ├── SourceNotFound               SOURCE_NOT_FOUND
 │   ├── SourceNotAllowed             SOURCE_NOT_ALLOWED
 │   ├── SourceCorrupt                SOURCE_CORRUPT
+│   ├── SourceDamaged                SOURCE_DAMAGED
 │   ├── SourceHasNoVideo             SOURCE_HAS_NO_VIDEO
 │   ├── TooLarge                     TOO_LARGE
 │   ├── RangeBeyondEnd               RANGE_BEYOND_END
@@ -247,6 +248,12 @@ class SourceCorrupt(PermanentError):
     """The file can't be read as a recording."""
 
     code = "SOURCE_CORRUPT"
+
+
+class SourceDamaged(PermanentError):
+    """The recording is damaged within the clip, and `cutting.on_damage` is `fail`."""
+
+    code = "SOURCE_DAMAGED"
 
 
 class SourceHasNoVideo(PermanentError):

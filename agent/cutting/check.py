@@ -7,35 +7,48 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from agent.cutting.decodes import Rejected
-from agent.cutting.outcome import Outcome, Writing
-from agent.cutting.verify import Facts, verify
+from agent.cutting.decodes import Rejected, Undecodable
+from agent.cutting.outcome import Outcome
+from agent.cutting.verify import Facts, verify, verify_structure
 
 
-def check(outcome: Outcome, *, whole: bool, progress: Callable[[float], None]) -> tuple[Facts, str]:
-    """What is found in the clip, and its SHA-256 (hexadecimal); `whole` and `progress` as `verify`.
+def check(
+    outcome: Outcome,
+    *,
+    whole: bool,
+    gaps: bool,
+    tolerates: Callable[[], bool],
+    progress: Callable[[float], None],
+) -> tuple[Facts, str]:
+    """What is found in the clip, and its SHA-256 (hexadecimal).
 
-    Raises `Rejected`, and what `Writing.result` raises.
+    `tolerates` is asked, when the clip is complete, whether that some of it can't be decoded is no reason to
+    reject it; the rest as `verify`. Raises `Rejected`, and what `Writing.result` raises.
     """
+
+    def verified(progress: Callable[[float], None] = lambda _: None) -> Facts:
+        try:
+            return verify(outcome, whole=whole, gaps=gaps, progress=progress)
+        except Undecodable:
+            if not tolerates():
+                raise
+            return verify_structure(outcome, gaps=gaps)
+
     if outcome.writing is None:
         # Both read the file, and neither holds the interpreter.
         with ThreadPoolExecutor(1, thread_name_prefix="clip-hash") as pool:
             digest = pool.submit(_hash, outcome.path)
-            return verify(outcome, whole=whole, progress=progress), digest.result()
+            return verified(progress), digest.result()
     if whole:
         written = outcome.writing.result()
-        return verify(outcome, whole=True, progress=progress), written
-    return _while_written(outcome, outcome.writing)
-
-
-def _while_written(outcome: Outcome, writing: Writing) -> tuple[Facts, str]:
-    """Its ends are complete already. If more was looked at, it may only have been too early."""
+        return verified(progress), written
     try:
+        # Its ends are complete already. If more was looked at, it may only have been too early.
         facts = verify(outcome)
     except Rejected:
-        digest = writing.result()
-        return verify(outcome), digest
-    return facts, writing.result()
+        written = outcome.writing.result()
+        return verified(), written
+    return facts, outcome.writing.result()
 
 
 def _hash(path: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import av
 import av.container
 
+from agent.cutting.damage import Damage
 from agent.cutting.dts import Unsortable
 from agent.cutting.extent import LATE, NEVER, Patience, clamped_end
 from agent.cutting.outcome import Outcome, Unsuited
@@ -23,6 +24,7 @@ from agent.cutting.seek import Entry, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
 from agent.cutting.subtitles import Cue, add_subtitles, cues_within, read_cues
 from agent.cutting.tracks import Soundtrack
+from agent.cutting.walk import Walk
 
 _TELL_EVERY = 256
 """Packets between two looks at the progress."""
@@ -35,21 +37,23 @@ def copy(
     *,
     bit_rate: int,
     progress: Callable[[float], None],
+    damage: Damage,
     ends_early: bool = False,
 ) -> Outcome:
     """Write the clip of the opened recording to `target`. `progress` gets 0 to 1.
 
-    `ends_early`: the recording goes on behind what can be read of it here.
+    `damage` is told what of it is damaged. `ends_early`: the recording goes on behind what can be read of it
+    here.
     Raises `Unsuited` when this recording can't be cut by copying, and the errors of `source`.
     """
     video: Any = container.streams[plan.movie.index]
     sound = [container.streams[track.source.index] for track in plan.tracks]
     try:
         cues = read_cues(container, plan)
-        entry = enter(container, video, sound, plan.start)
+        entry = enter(container, video, sound, plan.start, damage)
         if entry.key_pts >= tick_from(plan.stop, video.time_base):
             raise no_picture_yet(plan, entry.key_pts * video.time_base)
-        return _write(container, entry, plan, cues, target, bit_rate, progress, ends_early)
+        return _write(container, entry, plan, cues, target, bit_rate, progress, damage, ends_early)
     except NoCleanStart as reason:
         raise Unsuited(str(reason)) from None
     except Unsortable:
@@ -64,6 +68,7 @@ def _write(
     target: Path,
     bit_rate: int,
     progress: Callable[[float], None],
+    damage: Damage,
     stands: bool,
 ) -> Outcome:
     video: Any = container.streams[plan.movie.index]
@@ -73,12 +78,14 @@ def _write(
         assert plan.movie.video is not None
         writer = PictureWriter(sink, sink.copied(video, plan.movie), video.time_base, plan.movie.video)
         picture = _Picture(writer, entry.key_pts, plan, video)
-        sound = Soundtrack(container, sink, plan, key, bit_rate)
+        sound = Soundtrack(container, sink, plan, key, bit_rate, damage)
         add_subtitles(container, sink, plan, cues)
         index = video.index
         length = float(plan.stop - key)
+        walk = Walk(container, plan, damage, since=key)
         patience = Patience(container.format.name, plan.stop)
         for count, packet in enumerate(entry.packets):
+            walk.see(packet)
             if packet.stream_index == index:
                 picture.take(packet)
             else:
@@ -92,7 +99,7 @@ def _write(
                 progress(min(1.0, float(picture.reached) / length) if length else 1.0)
         over = picture.end(stands=stands)
         writer.finish(over)
-        heard, silent, warnings = sound.finish()
+        heard, silent = sound.finish()
     end = key + over * video.time_base
     if end <= plan.start:
         raise no_picture(plan, end)
@@ -107,7 +114,6 @@ def _write(
         usual_seconds=writer.usual_frame * video.time_base,
         reencoded=Fraction(0),
         sound=heard,
-        warnings=warnings,
     )
 
 

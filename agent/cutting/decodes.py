@@ -23,12 +23,17 @@ _WITH_HIDDEN_FRAMES = frozenset({"vp8", "libvpx"})
 _STRICT = {"err_detect": "explode", "skip_loop_filter": "all"}
 """As strict as Chromium, for which every decoding error is fatal. The deblocking filter reads no bits: to
 leave it out hides no error and saves a third of the work."""
+_STRICT_AUDIO = {"err_detect": "explode"}
 _AT_ONCE = 2
 """A clip has two ends. On two processors, beside the writer, both at once were the quicker way as well."""
 
 
 class Rejected(Exception):
     """The clip is not what was planned. The text says in what."""
+
+
+class Undecodable(Rejected):
+    """Some of the clip can't be decoded as it should."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ def open_clip(path: Path) -> av.container.InputContainer:
     clip: av.container.InputContainer = av.open(f"file:{path}", **OPENING)
     for video in clip.streams.video:
         video.codec_context.options = _STRICT | decoder_options()
+    for audio in clip.streams.audio:
+        audio.codec_context.options = dict(_STRICT_AUDIO)
     return clip
 
 
@@ -119,9 +126,9 @@ def _check_decoded(fed: list[int], shown: list[Any], part: Part, begin: int, *, 
     """Every packet must give its frame, in order. Files exist whose times are in another order than that in
     which their frames are shown, and some decoders keep the last frame of a stream to themselves."""
     if not shown or not fed:
-        raise Rejected(f"no picture at {float(part.start):.1f} s of it can be decoded")
+        raise Undecodable(f"no picture at {float(part.start):.1f} s of it can be decoded")
     # Pictures before the keyframe need others from before it.
     begin = max(begin, fed[0])
     expected = sorted(pts for pts in fed if pts >= begin)
     if not hidden and [pts for pts in shown if pts is None or pts >= begin] != expected:
-        raise Rejected(f"its pictures at {float(part.start):.1f} s come out in another order, or not all")
+        raise Undecodable(f"its pictures at {float(part.start):.1f} s come out in another order, or not all")

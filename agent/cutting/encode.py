@@ -11,8 +11,10 @@ import av.container
 
 from agent.cutting import ffmpeg
 from agent.cutting.beside import Beside, files_beside
+from agent.cutting.damage import Damage
 from agent.cutting.encoders import CARD, CODECS, CPU, refusal
 from agent.cutting.frames import Frames, frames_in
+from agent.cutting.locate import locate
 from agent.cutting.media import MediaInfo, StreamInfo
 from agent.cutting.outcome import Outcome, Sound
 from agent.cutting.output_rates import FIRST_SHARE, Rates, rates, second_share
@@ -47,17 +49,18 @@ def encode(
     from_start: bool,
     progress: Callable[[float], None],
     started: Callable[[int | None], None],
+    damage: Damage,
     begins_late: bool = False,
     ends_early: bool = False,
 ) -> Outcome:
     """Write the clip of the opened recording to `target`.
 
-    `begins_late`, `ends_early`: as `frames_in`. `progress` gets 0 to 1, `started` ffmpeg's process id, and
-    None when it has ended. Raises `RangeBeyondEnd` when the picture is over by then, `OutputTooLarge`, and
-    the errors of `ffmpeg.run` and of `source`.
+    `damage` is told what of the recording is damaged. `begins_late`, `ends_early`: as `frames_in`. `progress`
+    gets 0 to 1, `started` ffmpeg's process id, and None when it has ended. Raises `RangeBeyondEnd` when the
+    picture is over by then, `OutputTooLarge`, and the errors of `ffmpeg.run` and of `source`.
     """
     cues = read_cues(container, plan)
-    frames = frames_in(container, plan, begins_late=begins_late, ends_early=ends_early)
+    frames = frames_in(container, plan, damage, begins_late=begins_late, ends_early=ends_early)
     plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.sounding))
     plan, cues = cues_within(plan, cues, frames.start)
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
@@ -68,6 +71,8 @@ def encode(
             source, recording, info, plan, frames, target, beside, order, from_start, progress, started
         )
         work.write()
+    if work.complained:
+        locate(container, plan, frames, damage)
     return work.outcome()
 
 
@@ -103,6 +108,8 @@ class _Encode:
         self._warnings = list(order.choice.warnings)
         self._filters = ffmpeg.filters(order.ffmpeg)
         self._reached = 0.0
+        self.complained = False
+        """Whether ffmpeg reported errors."""
 
     def write(self) -> None:
         """Make the file. Raises as `encode`."""
@@ -157,6 +164,7 @@ class _Encode:
             self._order.spec,
             rates,
             from_start=self._from_start,
+            gaps=self._order.on_damage == "reencode",
         )
         seconds = float(self._frames.end - self._frames.start)
         begun = self._reached
@@ -165,7 +173,7 @@ class _Encode:
             self._reached = begun + share * (upto - begun)
             self._progress(self._reached)
 
-        ffmpeg.run(
+        self.complained = ffmpeg.run(
             command,
             source=self._source,
             seconds=seconds,

@@ -145,6 +145,7 @@ class Engine:
                     self._cache,
                     self._settings.verify,
                     self._settings.max_pixels,
+                    self._settings.on_damage,
                 )
                 run = _Supervised(self._server, self._settings, file, progress, cancelled)
                 clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))

@@ -113,8 +113,10 @@ def run(
     limits: Limits,
     progress: Callable[[float], None],
     started: Callable[[int | None], None],
-) -> None:
+) -> bool:
     """Run ffmpeg to its end, in the caller's process group. It inherits the descriptor of `source`.
+
+    Returns whether it reported errors on the way, such as damaged data that it decoded as well as it could.
 
     `progress` gets 0 to 1 of `seconds` of output, at least once a second as long as ffmpeg moves at all, and
     never while it stands still; `started` its process id, and None at the end. Raises as
@@ -159,6 +161,7 @@ def run(
         failed.add_note("\n".join(said))
         raise failed
     progress(1.0)
+    return bool(said)
 
 
 def _limit(pid: int, limits: Limits) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import av.container
 
+from agent.cutting.damage import Damage
 from agent.cutting.demux import packets
 from agent.cutting.extent import (
     NEVER,
@@ -23,6 +24,7 @@ from agent.cutting.extent import (
 )
 from agent.cutting.plan import Plan, no_picture, no_picture_yet
 from agent.cutting.seek import KeyTest, tick_from
+from agent.cutting.walk import Walk
 
 _STEPS = (Fraction(0), Fraction(2), Fraction(10), Fraction(30), Fraction(120))
 _AFTER = Fraction(2)
@@ -58,12 +60,14 @@ class Frames:
 def frames_in(
     container: av.container.InputContainer,
     plan: Plan,
+    damage: Damage,
     *,
     begins_late: bool = False,
     ends_early: bool = False,
 ) -> Frames:
     """The range's frames. Raises `RangeBeyondEnd` when the picture is over before it.
 
+    `damage` is told what is damaged among what they need.
     `begins_late`, `ends_early`: the recording goes on before and behind what can be read of it here; when a
     frame from before that may stand at the in-point, this raises `RangeBeyondEnd` too.
     """
@@ -77,8 +81,10 @@ def frames_in(
         except av.error.FFmpegError as error:
             unread = error
             continue
-        scan = _Scan(plan, video, patience, begins_late=begins_late, ends_early=ends_early)
-        scan.read(packets(container, [video, *sound]))
+        damage.clear()
+        walk = Walk(container, plan, damage)
+        scan = _Scan(plan, video, patience, walk, begins_late=begins_late, ends_early=ends_early)
+        scan.read(packets(container, [video, *sound], damage))
         # Without a keyframe before the first frame, reading may have begun behind it.
         if scan.entry is not None:
             break
@@ -91,9 +97,17 @@ def frames_in(
 
 class _Scan:
     def __init__(
-        self, plan: Plan, video: Any, patience: Patience, *, begins_late: bool, ends_early: bool
+        self,
+        plan: Plan,
+        video: Any,
+        patience: Patience,
+        walk: Walk,
+        *,
+        begins_late: bool,
+        ends_early: bool,
     ) -> None:
         self._patience = patience
+        self._walk = walk
         self._begins_late = begins_late
         self._stands = ends_early
         self._time_base: Fraction = video.time_base
@@ -117,6 +131,7 @@ class _Scan:
             if at is None or packet.size == 0:
                 continue
             if packet.stream_index != self._video.index:
+                self._walk.see(packet)
                 if self._plan.start <= at * packet.time_base < self._plan.stop:
                     self._sounding[packet.stream_index] = (at + (packet.duration or 0)) * packet.time_base
                 if self._patience.lost(packet):
@@ -128,8 +143,11 @@ class _Scan:
                 return
 
     def _see(self, packet: Any, at: int) -> None:
-        if at <= self._start and self._is_clean(packet):
-            self.entry = at if self.entry is None else max(at, self.entry)
+        known = self.entry is not None and at <= self.entry
+        if at <= self._start and not known and self._is_clean(packet):
+            self.entry = at
+            self._walk.restart()
+        self._walk.see(packet)
         if packet.is_discard:
             return  # an edit list hides it
         if at >= self._stop:

@@ -19,6 +19,7 @@ from agent.cutting.cache import Cache
 from agent.cutting.check import check
 from agent.cutting.containers import holds
 from agent.cutting.copy import copy
+from agent.cutting.damage import Damage, Finding, warnings
 from agent.cutting.decodes import Rejected
 from agent.cutting.demux import report_packets
 from agent.cutting.direct import cut as direct
@@ -28,7 +29,7 @@ from agent.cutting.encode import encode
 from agent.cutting.media import Identity, MediaInfo
 from agent.cutting.opened import Opened
 from agent.cutting.outcome import Outcome, Unsuited
-from agent.cutting.plan import Plan, plan_cut
+from agent.cutting.plan import END_TOLERANCE, Plan, plan_cut
 from agent.cutting.report import report
 from agent.cutting.smart import smart
 from agent.cutting.source import SourceFile, check_readable, grown, limit_pixels
@@ -40,6 +41,7 @@ from clipping.errors import (
     EncoderFailed,
     RangeBeyondEnd,
     SourceCorrupt,
+    SourceDamaged,
 )
 from clipping.messages import Mode, Quality
 
@@ -88,7 +90,7 @@ def run_cut(channel: socket.socket, descriptor: int, order: Order) -> Clip:
         with Opened(source, Cache(order.cache)) as opened:
             refuse_large(source.name.name, opened.info, order.spec.output, order.max_pixels)
             made = _first_good(opened, order, tell)
-    except (SourceCorrupt, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
+    except (SourceCorrupt, SourceDamaged, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
         grown(source)
         check_readable(source)
         raise
@@ -102,32 +104,57 @@ class _Made:
     outcome: Outcome
     facts: Facts
     sha256: str
+    damage: tuple[Finding, ...]
     failures: tuple[str, ...]
     """Why the ways tried before it did not do."""
 
 
 def _first_good(opened: Opened, order: Order, tell: Teller) -> _Made:
-    """The clip by the first way that can make it. Raises `CutVerificationFailed` when none can."""
+    """The clip by the first way that can make it.
+
+    Raises `CutVerificationFailed` when none can, and `SourceDamaged` when damage is to end in failure.
+    """
     info = opened.info
     ways, failures = _ways(info, order.spec.mode)
     part = order.folder / f"{order.stem}.part"
+    damage = Damage(info.zero)
+    damaged = False
     for way in ways:
         plan = plan_cut(info, order.spec, "encode" if way == "encode from the start" else way)
         if way == "encode from the start" and plan.start - info.zero > _FROM_START_SECONDS:
             continue
+        if damaged and plan.mode != "encode":
+            continue
         try:
-            outcome, facts, digest = _made_and_checked(way, opened, order, plan, part, tell)
+            outcome, facts, digest = _made_and_checked(way, opened, order, plan, part, tell, damage)
         except (Unsuited, Rejected) as reason:
             part.unlink(missing_ok=True)
             failures.append(f"{way}: {reason}")
+            damaged = order.on_damage == "reencode" and bool(damage.found)
             continue
-        return _Made(outcome, facts, digest, tuple(failures))
+        found = damage.found
+        if found and order.on_damage == "fail":
+            raise _damaged(order, found)
+        if found and order.on_damage == "reencode" and plan.mode != "encode":
+            part.unlink(missing_ok=True)
+            failures.append(f"{way}: {warnings(found)[0]}")
+            damaged = True
+            continue
+        return _Made(outcome, facts, digest, found, tuple(failures))
+    if damage.found and order.on_damage == "fail":
+        raise _damaged(order, damage.found)
     name = order.spec.source.name
-    raise CutVerificationFailed(f"{name} can't be cut there without damage ({'; '.join(failures)}).")
+    where = "".join(f"; {text}" for text in warnings(damage.found))
+    raise CutVerificationFailed(f"{name} can't be cut there without damage ({'; '.join(failures)}{where}).")
+
+
+def _damaged(order: Order, found: tuple[Finding, ...]) -> SourceDamaged:
+    texts = "; ".join(warnings(found))
+    return SourceDamaged(f"{order.spec.source.name}: {texts}, and cutting.on_damage is set to fail")
 
 
 def _made_and_checked(
-    way: Way, opened: Opened, order: Order, plan: Plan, part: Path, tell: Teller
+    way: Way, opened: Opened, order: Order, plan: Plan, part: Path, tell: Teller, damage: Damage
 ) -> tuple[Outcome, Facts, str]:
     """Raises `Unsuited` or `Rejected` when the clip can't be made this way."""
 
@@ -135,9 +162,10 @@ def _made_and_checked(
         tell("verifying", _CUT + share * (100 - _CUT))
 
     while True:
+        damage.clear()
         tell("cutting", _PROBED)
         try:
-            outcome = _make(way, opened, order, plan, part, tell)
+            outcome = _make(way, opened, order, plan, part, tell, damage)
         except RangeBeyondEnd:
             # The frame that stands at the in-point may have begun long before.
             if opened.widen():
@@ -145,11 +173,23 @@ def _made_and_checked(
             raise
         tell("verifying", _CUT)
         try:
-            return outcome, *check(outcome, whole=order.verify == "full", progress=progress)
+            gaps = plan.mode == "encode" and order.on_damage == "reencode" and bool(damage.found)
+            whole = order.verify == "full"
+            tolerates = _tolerance(order, outcome, damage)
+            return outcome, *check(outcome, whole=whole, gaps=gaps, tolerates=tolerates, progress=progress)
         except (Rejected, NotPlain):
             if outcome.writing is None:
                 raise
             opened.distrust_index()
+
+
+def _tolerance(order: Order, outcome: Outcome, damage: Damage) -> Callable[[], bool]:
+    """Whether a clip may hold what can't be decoded: what was copied from where the recording is damaged, not
+    where it breaks off."""
+    plan = outcome.plan
+    warned = order.on_damage == "warn" and order.verify != "full" and plan.mode != "encode"
+    complete = outcome.end + END_TOLERANCE >= plan.stop
+    return lambda: warned and complete and bool(damage.found)
 
 
 def _ways(info: MediaInfo, mode: Mode) -> tuple[tuple[Way, ...], list[str]]:
@@ -169,6 +209,7 @@ def _make(
     plan: Plan,
     part: Path,
     tell: Teller,
+    damage: Damage,
 ) -> Outcome:
     def progress(share: float) -> None:
         tell("cutting", _PROBED + share * (_CUT - _PROBED))
@@ -177,7 +218,7 @@ def _make(
     if way in ("copy", "smart"):
         if not holds(plan.container, plan.movie.codec):
             raise Unsuited(f"{plan.movie.codec} does not go into {plan.container.extension}")
-        return _cut(opened, plan, part, SOUND_BIT_RATE[quality], progress)
+        return _cut(opened, plan, part, SOUND_BIT_RATE[quality], progress, damage)
     container = opened.around(plan)
     refuse_disorder(container, plan)
     return encode(
@@ -190,27 +231,43 @@ def _make(
         from_start=way == "encode from the start",
         progress=progress,
         started=tell.helper,
+        damage=damage,
         begins_late=opened.cutout.begins_late,
         ends_early=opened.cutout.ends_early,
     )
 
 
-def _cut(opened: Opened, plan: Plan, part: Path, bit_rate: int, progress: Callable[[float], None]) -> Outcome:
+def _cut(
+    opened: Opened,
+    plan: Plan,
+    part: Path,
+    bit_rate: int,
+    progress: Callable[[float], None],
+    damage: Damage,
+) -> Outcome:
     """A copy or a smart cut, by the recording's index where that is enough."""
     by_index, by_packets = (direct.copy, copy) if plan.mode == "copy" else (direct.smart, smart)
     recording = opened.recording
     if recording is not None and direct.suits(recording, plan):
         try:
-            return by_index(recording, plan, part, progress)
+            return by_index(recording, plan, part, progress, damage)
         except (NotPlain, IndexError, ValueError, MemoryError):
             opened.distrust_index()  # or it contradicts itself; libavformat knows more
     container = opened.around(plan)
     ends_early = opened.cutout.ends_early
-    outcome = by_packets(container, plan, part, bit_rate=bit_rate, progress=progress, ends_early=ends_early)
+    outcome = by_packets(
+        container, plan, part, bit_rate=bit_rate, progress=progress, damage=damage, ends_early=ends_early
+    )
     if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
         # A silent track is known too late: Matroska has announced it by then.
         outcome = by_packets(
-            container, outcome.plan, part, bit_rate=bit_rate, progress=progress, ends_early=ends_early
+            container,
+            outcome.plan,
+            part,
+            bit_rate=bit_rate,
+            progress=progress,
+            damage=damage,
+            ends_early=ends_early,
         )
     return outcome
 
@@ -219,7 +276,11 @@ def _finish(order: Order, info: MediaInfo, made: _Made, growing: bool) -> Clip:
     container = made.outcome.plan.container
     target = order.folder / f"{order.stem}.{container.extension}"
     made.outcome.path.rename(target)
-    warnings = tuple(f"Not cut as asked, {failure}." for failure in made.failures)
+    told = [f"Not cut as asked, {failure}." for failure in made.failures]
+    told += warnings(made.damage)
+    missing = made.outcome.frames - made.facts.frames
+    if missing:
+        told.append(f"{missing} of {made.outcome.frames} frames can't be decoded and are missing")
     return Clip(
         path=target,
         extension=container.extension,
@@ -227,5 +288,5 @@ def _finish(order: Order, info: MediaInfo, made: _Made, growing: bool) -> Clip:
         size=target.stat().st_size,
         sha256=made.sha256,
         duration=round(float(made.facts.duration), 6),
-        report=report(order.spec, info, made.outcome, made.facts, warnings, growing=growing),
+        report=report(order.spec, info, made.outcome, made.facts, tuple(told), growing=growing),
     )

@@ -67,15 +67,16 @@ def encode_arguments(
     rates: Rates,
     *,
     from_start: bool,
+    gaps: bool = False,
 ) -> list[str]:
     """The whole command line.
 
-    `recording`: what ffmpeg reads, see `source.url_of`.
+    `recording`: what ffmpeg reads, see `source.url_of`. `gaps`: even the first frame may be missing.
     `from_start`: decode it from its beginning, for streams that can't be entered in their middle.
     """
     assert plan.movie.video is not None
     source = ffmpeg.input(recording, **_input_options(info, frames, from_start=from_start))
-    picture = _picture(source["V:0"], plan.movie.video, plan.movie.time_base, frames, spec, means)
+    picture = _picture(source["V:0"], plan.movie.video, plan.movie.time_base, frames, spec, means, gaps=gaps)
     sound = [_sound(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
     texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
     rate = spec.output.rate
@@ -155,11 +156,21 @@ def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> dict
 
 
 def _picture(
-    stream: Any, video: VideoInfo, time_base: Fraction, frames: Frames, spec: CutSpec, means: Means
+    stream: Any,
+    video: VideoInfo,
+    time_base: Fraction,
+    frames: Frames,
+    spec: CutSpec,
+    means: Means,
+    *,
+    gaps: bool,
 ) -> Any:
     quarter = frames.shortest / 4
     stream = stream.filter("trim", start=_seconds(frames.first - quarter), end=_seconds(frames.end - quarter))
-    stream = stream.filter("setpts", _clip_times(frames, time_base))
+    if gaps:
+        # Behind damage there may be frames with times that go backward, which encoders don't put up with.
+        stream = stream.filter("select", "isnan(prev_selected_t)+gt(t,prev_selected_t)")
+    stream = stream.filter("setpts", _clip_times(frames, time_base, gaps=gaps))
     if video.interlaced:
         stream = stream.filter("bwdif", mode="send_frame")
     rate = spec.output.rate
@@ -175,8 +186,10 @@ def _picture(
     return shaped(stream, spec.output, _colours(video))
 
 
-def _clip_times(frames: Frames, time_base: Fraction) -> str:
+def _clip_times(frames: Frames, time_base: Fraction, *, gaps: bool) -> str:
     """The expression for when a frame is shown in the clip."""
+    if gaps:
+        return f"max(0,PTS-{round(frames.start / time_base)})"
     hidden = round((frames.start - frames.first) / time_base)
     # A frame that stands at the in-point is shown from there on.
     return f"if(eq(N,0),0,PTS-STARTPTS-{hidden})" if hidden > 0 else "PTS-STARTPTS"

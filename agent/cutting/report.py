@@ -12,6 +12,8 @@ from agent.cutting.verify import Facts
 from clipping.report import AudioReport, Range, Report, SourceReport, VideoReport
 from clipping.timecode import format_seconds
 
+MOST_DROPPED = 16
+"""Streams that a report lists as left out."""
 _UNNOTICED = Fraction(1, 10)
 """Seconds of sound behind the last picture that many a good recording has."""
 _STANDS_STILL = Fraction(1, 2)
@@ -39,7 +41,7 @@ def report(
         requested=Range(start=float(spec.in_point), end=float(spec.out_point)),
         actual=Range(start=_rounded(float(start)), end=_rounded(float(end))),
         keyframe_lead_seconds=_rounded(max(0.0, float(plan.start - outcome.start))),
-        frames=outcome.frames,
+        frames=facts.frames,
         reencoded_seconds=_rounded(float(outcome.reencoded)),
         video=VideoReport(
             codec=outcome.video_codec,
@@ -48,13 +50,14 @@ def report(
             fps=round(facts.fps, 3),
         ),
         audio=[AudioReport(codec=s.codec, language=s.language) for s in outcome.sound],
-        dropped_streams=list(plan.dropped),
+        dropped_streams=list(plan.dropped[:MOST_DROPPED]),
         encoder=outcome.encoder,
         warnings=[
             *warnings,
             *plan.warnings,
             *_early_end(spec, info, end, outcome.frame_seconds),
             *_gap(outcome),
+            *_many_dropped(len(plan.dropped)),
             *outcome.warnings,
         ],
         source=_source(info.identity, growing),
@@ -91,6 +94,13 @@ def _gap(outcome: Outcome) -> list[str]:
         f"The picture stands still for {float(outcome.frame_seconds):.3f} s in it, as the recording has no "
         "frames there: perhaps it is damaged."
     ]
+
+
+def _many_dropped(count: int) -> list[str]:
+    if count <= MOST_DROPPED:
+        return []
+    listed = f"dropped_streams lists the first {MOST_DROPPED}"
+    return [f"{count} streams of the recording are not in the clip; {listed}"]
 
 
 def _rounded(seconds: float) -> float:

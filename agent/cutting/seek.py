@@ -12,6 +12,7 @@ from typing import Any
 import av
 import av.container
 
+from agent.cutting.damage import Damage
 from agent.cutting.demux import packets
 from agent.cutting.nal import length_size, starts_clean
 
@@ -49,10 +50,16 @@ class KeyTest:
         return bool(packet.is_keyframe)
 
 
-def enter(container: av.container.InputContainer, video: Any, sound: list[Any], point: Fraction) -> Entry:
+def enter(
+    container: av.container.InputContainer,
+    video: Any,
+    sound: list[Any],
+    point: Fraction,
+    damage: Damage | None = None,
+) -> Entry:
     """Read up to the last clean keyframe with pts <= `point` (seconds on the container's time line).
 
-    Raises `NoCleanStart`.
+    `damage` is told of what can't be read from there on. Raises `NoCleanStart`.
     """
     at = tick_upto(point, video.time_base)
     if video.start_time is not None:
@@ -63,7 +70,7 @@ def enter(container: av.container.InputContainer, video: Any, sound: list[Any], 
             container.seek(tick_upto(point - back, video.time_base), stream=video, backward=True)
         except av.error.FFmpegError:
             continue
-        found = _scan(container, video, sound, at)
+        found = _scan(container, video, sound, at, damage)
         if found is None:
             best = None  # the container has moved on
             continue
@@ -96,11 +103,11 @@ def _slack(time_base: Fraction) -> Fraction:
 
 
 def _scan(
-    container: av.container.InputContainer, video: Any, sound: list[Any], at: int
+    container: av.container.InputContainer, video: Any, sound: list[Any], at: int, damage: Damage | None
 ) -> tuple[Entry, bool] | None:
     """The last clean keyframe with pts <= `at` that is read from here, and whether some sound begins late."""
     is_clean = KeyTest(video)
-    source = packets(container, [video, *sound])
+    source = packets(container, [video, *sound], damage)
     kept: list[Any] = []
     key: int | None = None
     # After a seek into the middle of MPEG-TS, the first sound may be the end of a packet torn in two.
@@ -116,6 +123,8 @@ def _scan(
             if is_clean(packet):
                 key = packet.pts
                 kept = _from_key(kept, packet, video)
+                if damage is not None:
+                    damage.clear()
         elif (packet.dts is None and packet.is_keyframe) or (packet.dts is not None and packet.dts > at):
             break
         if key is None and (packet.pts - at) * video.time_base > 2:

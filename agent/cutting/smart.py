@@ -14,6 +14,7 @@ from typing import Any
 import av
 import av.container
 
+from agent.cutting.damage import Damage
 from agent.cutting.decoding import decoded
 from agent.cutting.dts import Unsortable
 from agent.cutting.extent import NEVER, Patience, clamped_end
@@ -28,6 +29,7 @@ from agent.cutting.seek import Entry, KeyTest, NoCleanStart, enter, tick_from
 from agent.cutting.sink import Sink, index_space
 from agent.cutting.subtitles import Cue, add_subtitles, cues_within, read_cues
 from agent.cutting.tracks import Soundtrack
+from agent.cutting.walk import Walk
 
 _HEAD, _TAIL = (0.0, 0.2), (0.9, 1.0)
 """The progress from begin to end of both edges; between them there is the copying."""
@@ -42,11 +44,13 @@ def smart(
     *,
     bit_rate: int,
     progress: Callable[[float], None],
+    damage: Damage,
     ends_early: bool = False,
 ) -> Outcome:
     """Write the clip of the opened recording to `target`. `progress` gets 0 to 1.
 
-    `ends_early`: the recording goes on behind what can be read of it here.
+    `damage` is told what of it is damaged. `ends_early`: the recording goes on behind what can be read of it
+    here.
     Raises `Unsuited` when this recording can't be cut so, and the errors of `source`.
     """
     video: Any = container.streams[plan.movie.index]
@@ -55,10 +59,10 @@ def smart(
     sound = [container.streams[track.source.index] for track in plan.tracks]
     try:
         cues = read_cues(container, plan)
-        entry = enter(container, video, sound, plan.start)
+        entry = enter(container, video, sound, plan.start, damage)
         patience = Patience(container.format.name, plan.stop)
         opening = look_ahead(entry, video, plan, patience, ends_early=ends_early)
-        work = _Cut(container, plan, cues, opening, target, bit_rate, progress, stands=ends_early)
+        work = _Cut(container, plan, cues, opening, target, bit_rate, progress, damage, stands=ends_early)
         return work.run(entry)
     except NoCleanStart as reason:
         raise Unsuited(str(reason)) from None
@@ -78,6 +82,7 @@ class _Cut:
         target: Path,
         bit_rate: int,
         progress: Callable[[float], None],
+        damage: Damage,
         *,
         stands: bool,
     ) -> None:
@@ -94,6 +99,7 @@ class _Cut:
         self._zero = opening.zero
         self._stop = tick_from(plan.stop, self._tick)
         self._stands = stands
+        self._damage = damage
         self._matching: Matching | None = None
 
     def run(self, entry: Entry) -> Outcome:
@@ -108,13 +114,14 @@ class _Cut:
             self._plan.header(start),
         ) as sink:
             writer = PictureWriter(sink, self._stream(sink), self._tick, self._info, self._opening.order)
-            sound = Soundtrack(self._container, sink, self._plan, start, self._bit_rate)
+            sound = Soundtrack(self._container, sink, self._plan, start, self._bit_rate, self._damage)
             add_subtitles(self._container, sink, self._plan, self._cues)
             self._encode(writer, self._opening.edge, self._opening_pictures(), _HEAD)
             middle = Middle(writer, self._opening, self._stop, self._matching, KeyTest(self._video))
-            self._copy(chain(self._opening.packets, entry.packets), middle, sound)
+            walk = Walk(self._container, self._plan, self._damage, since=entry.key_pts * self._tick)
+            self._copy(chain(self._opening.packets, entry.packets), middle, sound, walk)
             # Before the tail is sought: that empties the sound's decoders.
-            heard, silent, warnings = sound.finish()
+            heard, silent = sound.finish()
             tail = middle.finish()
             if tail:
                 found = enter(self._container, self._video, [], tail[0] * self._tick)
@@ -139,7 +146,6 @@ class _Cut:
             joints=tuple((at - self._zero) * self._tick for at in joints if at),
             sound=heard,
             encoder=self._matching.encoder if self._matching and (head or tail) else None,
-            warnings=warnings,
         )
 
     def _end(self, writer: PictureWriter, following: int | None) -> int:
@@ -187,9 +193,10 @@ class _Cut:
             self._progress(told[0] + (told[1] - told[0]) * min(1.0, max(0.0, share)))
             yield packet
 
-    def _copy(self, packets: Iterable[Any], middle: Middle, sound: Soundtrack) -> None:
+    def _copy(self, packets: Iterable[Any], middle: Middle, sound: Soundtrack, walk: Walk) -> None:
         patience = Patience(self._container.format.name, self._plan.stop)
         for count, packet in enumerate(packets):
+            walk.see(packet)
             if packet.stream_index == self._video.index:
                 middle.take(packet)
             else:

@@ -14,6 +14,7 @@ from clipping.output import AS_IS, Output, Quality
 from clipping.report import Report
 
 Extent = Literal["ends", "full"]
+OnDamage = Literal["warn", "fail", "reencode"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class EngineSettings:
     """`cpu`: never the graphics card, even where it works."""
     verify: Extent = "ends"
     """`full`: every frame of a finished clip is decoded, not only both ends and the joints."""
+    on_damage: OnDamage = "warn"
+    """When the recording is damaged within the clip: `warn` in the report, `fail`, or `reencode` the clip, so
+    that players don't meet the damage; frames that can't be decoded are then missing."""
     nvenc_sessions: int = 3
     """Encodes at once on the graphics card; further ones go to the CPU."""
     max_pixels: int = 8192 * 8192
@@ -95,3 +99,5 @@ class Order:
     """As `EngineSettings.verify`."""
     max_pixels: int = 8192 * 8192
     """As `EngineSettings.max_pixels`."""
+    on_damage: OnDamage = "warn"
+    """As `EngineSettings.on_damage`."""

@@ -9,6 +9,7 @@ import av
 import av.container
 import av.filter
 
+from agent.cutting.damage import UNDECODABLE, Damage, stream_name
 from agent.cutting.extent import LONGEST_USUAL, clamped_end
 from agent.cutting.media import StreamInfo
 from agent.cutting.outcome import Sound
@@ -26,13 +27,22 @@ class Soundtrack:
     """All sound tracks of a clip whose picture begins at `start` (seconds on the container's time line)."""
 
     def __init__(
-        self, container: av.container.InputContainer, sink: Sink, plan: Plan, start: Fraction, bit_rate: int
+        self,
+        container: av.container.InputContainer,
+        sink: Sink,
+        plan: Plan,
+        start: Fraction,
+        bit_rate: int,
+        damage: Damage,
     ) -> None:
         self._tracks: dict[int, CopiedTrack | EncodedTrack] = {}
         for track in plan.tracks:
-            kind = CopiedTrack if track.action == "copy" else EncodedTrack
             source = container.streams[track.source.index]
-            self._tracks[source.index] = kind(sink, source, track.source, start, plan.stop, bit_rate)
+            self._tracks[source.index] = (
+                CopiedTrack(sink, source, track.source, start, plan.stop)
+                if track.action == "copy"
+                else EncodedTrack(sink, source, track.source, start, plan.stop, bit_rate, damage)
+            )
         self._waiting = set(self._tracks)
 
     def take(self, packet: Any) -> None:
@@ -45,12 +55,12 @@ class Soundtrack:
         """Whether no more is to be expected, when reading is `beyond` the clip's end by so many seconds."""
         return not self._waiting or beyond > _TRAILING_SECONDS
 
-    def finish(self) -> tuple[tuple[Sound, ...], set[int], tuple[str, ...]]:
-        """What was written, the indexes of the recording's tracks that were silent, and warnings."""
+    def finish(self) -> tuple[tuple[Sound, ...], set[int]]:
+        """What was written, and the indexes of the recording's tracks that were silent."""
         written = {index: track.finish() for index, track in self._tracks.items()}
         heard = tuple(sound for sound in written.values() if sound is not None)
         silent = {index for index, sound in written.items() if sound is None}
-        return heard, silent, tuple(w for t in self._tracks.values() for w in t.warnings)
+        return heard, silent
 
 
 class CopiedTrack:
@@ -59,9 +69,7 @@ class CopiedTrack:
     The muxer tells players, by an edit of the track, to play from the sample at which the picture begins.
     """
 
-    def __init__(
-        self, sink: Sink, source: Any, info: StreamInfo, start: Fraction, stop: Fraction, bit_rate: int
-    ) -> None:
+    def __init__(self, sink: Sink, source: Any, info: StreamInfo, start: Fraction, stop: Fraction) -> None:
         self._sink = sink
         self._out = sink.copied(source, info)
         self._start = tick_upto(start, source.time_base)
@@ -71,7 +79,6 @@ class CopiedTrack:
         self._first = 0
         self._duration = 0
         self._info = info
-        self.warnings: list[str] = []
 
     def take(self, packet: Any) -> bool:
         """The next packet; False once the track is complete."""
@@ -109,7 +116,14 @@ class EncodedTrack:
     """A track that is decoded, cut to the sample and encoded as AAC."""
 
     def __init__(
-        self, sink: Sink, source: Any, info: StreamInfo, start: Fraction, stop: Fraction, bit_rate: int
+        self,
+        sink: Sink,
+        source: Any,
+        info: StreamInfo,
+        start: Fraction,
+        stop: Fraction,
+        bit_rate: int,
+        damage: Damage,
     ) -> None:
         assert info.audio is not None
         rate = info.audio.sample_rate if info.audio.sample_rate in _AAC_RATES else 48000
@@ -122,15 +136,8 @@ class EncodedTrack:
         self._out = sink.encoded("aac", info, rate=rate, layout=layout, bit_rate=bit_rate)
         self._rate, self._layout = rate, layout
         self._graph: av.filter.Graph | None = None
-        self._damaged = 0
+        self._damage = damage
         self._end = Fraction(0)
-
-    @property
-    def warnings(self) -> list[str]:
-        """What to tell about this track."""
-        if not self._damaged:
-            return []
-        return [f"{self._damaged} damaged pieces of sound track {self._info.index} were left out."]
 
     def take(self, packet: Any) -> bool:
         """The next packet; False once the track is complete."""
@@ -142,7 +149,8 @@ class EncodedTrack:
         try:
             frames = self._source.codec_context.decode(packet)
         except av.error.InvalidDataError:
-            self._damaged += 1
+            if at is not None and at >= 0:
+                self._damage.add(packet.pts * packet.time_base, stream_name(self._info), UNDECODABLE)
             return True
         for frame in frames:
             self._filter(frame)

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import av.container
 
-from agent.cutting.decodes import Rejected, decode_parts, decode_whole, open_clip, parts
+from agent.cutting.decodes import Rejected, Undecodable, decode_parts, decode_whole, open_clip, parts
 from agent.cutting.extent import LATE
 from agent.cutting.outcome import Outcome
 from agent.cutting.timing import Malformed, Timing, timings_of_boxes, timings_of_packets
@@ -35,16 +35,35 @@ class Facts:
     """Seconds of picture."""
     width: int
     height: int
+    frames: int
     fps: float
 
 
 def verify(
-    outcome: Outcome, *, whole: bool = False, progress: Callable[[float], None] = lambda _: None
+    outcome: Outcome,
+    *,
+    whole: bool = False,
+    gaps: bool = False,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Facts:
     """Check the file against the plan and decode its edges, or `whole`; `progress` gets 0 to 1.
 
-    Raises `Rejected`.
+    `gaps`: frames may be missing, as they can't be decoded. Raises `Rejected`.
     """
+    facts = verify_structure(outcome, gaps=gaps)
+    duration = facts.duration
+    try:
+        if whole or outcome.frames * facts.width * facts.height <= WHOLE_PIXELS:
+            decode_whole(outcome.path, duration, progress)
+        else:
+            decode_parts(outcome.path, parts(duration, outcome.joints))
+    except av.error.FFmpegError as error:
+        raise Undecodable(f"it can't be read back: {error.strerror}") from error
+    return facts
+
+
+def verify_structure(outcome: Outcome, *, gaps: bool = False) -> Facts:
+    """Check the file against the plan, without decoding. Raises `Rejected`."""
     boxed = outcome.plan.container.boxed
     try:
         timings = timings_of_boxes(outcome.path) if boxed else []
@@ -56,21 +75,17 @@ def verify(
                 raise Rejected(f"its picture is {size[0]}x{size[1]}")
             if not boxed:
                 timings = timings_of_packets(clip)
-        _check_picture(timings[0], outcome)
+        _check_picture(timings[0], outcome, gaps=gaps)
         _check_length(timings[0], outcome)
         heard = 1 + len(outcome.sound)
         _check_sound(timings[1:heard], outcome)
         _check_subtitles(timings[heard : heard + len(outcome.plan.subtitles)], outcome)
-        duration = outcome.end - outcome.start
-        if whole or outcome.frames * size[0] * size[1] <= WHOLE_PIXELS:
-            decode_whole(outcome.path, duration, progress)
-        else:
-            decode_parts(outcome.path, parts(duration, outcome.joints))
     except Malformed as error:
         raise Rejected(str(error)) from error
     except av.error.FFmpegError as error:
         raise Rejected(f"it can't be read back: {error.strerror}") from error
-    return Facts(duration, *size, fps=float(outcome.frames / duration))
+    frames, duration = len(timings[0].shown), outcome.end - outcome.start
+    return Facts(duration, *size, frames, fps=float(frames / duration))
 
 
 def _check_streams(clip: av.container.InputContainer, outcome: Outcome) -> None:
@@ -93,8 +108,8 @@ def _codec(stream: Any) -> str:
     return str(stream.codec_context.codec.canonical_name) if stream.codec_context is not None else "none"
 
 
-def _check_picture(picture: Timing, outcome: Outcome) -> None:
-    if len(picture.shown) != outcome.frames:
+def _check_picture(picture: Timing, outcome: Outcome, *, gaps: bool) -> None:
+    if len(picture.shown) != outcome.frames and not (gaps and 0 < len(picture.shown) < outcome.frames):
         raise Rejected(f"it has {len(picture.shown)} frames and should have {outcome.frames}")
     if not picture.ordered:
         raise Rejected("its decoding times don't grow, or lie behind its frames")
@@ -102,10 +117,10 @@ def _check_picture(picture: Timing, outcome: Outcome) -> None:
     if any(a == b for a, b in pairwise(shown)):
         raise Rejected("two frames are shown at one time")
     first = shown[0] * picture.tick
-    if abs(first) > START_SECONDS:
+    if abs(first) > START_SECONDS and not (gaps and first > 0):
         raise Rejected(f"its first frame is shown at {float(first):.3f} s")
     last, planned = shown[-1] * picture.tick, outcome.last - outcome.start
-    if abs(last - planned) > outcome.usual_seconds:
+    if abs(last - planned) > outcome.usual_seconds and not (gaps and last < planned):
         raise Rejected(f"its last frame is shown at {float(last):.3f} s, not at {float(planned):.3f} s")
 
 

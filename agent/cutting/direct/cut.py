@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from agent.cutting.copy import check_late
+from agent.cutting.damage import Damage
 from agent.cutting.direct import choose
 from agent.cutting.direct.edges import NO_EDGE, Tell, edges
 from agent.cutting.direct.layout import write
@@ -38,8 +39,8 @@ def suits(recording: Recording, plan: Plan) -> bool:
     )
 
 
-def copy(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Outcome:
-    """Write the clip to `target`.
+def copy(recording: Recording, plan: Plan, target: Path, progress: Tell, damage: Damage) -> Outcome:
+    """Write the clip to `target`; `damage` is told, while it is written, what of the recording is damaged.
 
     Raises `NotPlain` when libavformat must make it, `Unsuited`, and `RangeBeyondEnd`.
     """
@@ -60,10 +61,10 @@ def copy(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Outc
     picture = Picture(
         NO_EDGE, samples, times, NO_EDGE, first, end, usual, description=recording.video.description
     )
-    return write(recording, plan, picture, target, progress)
+    return write(recording, plan, picture, target, progress, damage)
 
 
-def smart(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Outcome:
+def smart(recording: Recording, plan: Plan, target: Path, progress: Tell, damage: Damage) -> Outcome:
     """As `copy`; raises `Unsuited` too, when frames can't be encoded to fit."""
     tick = recording.video.time_base
     start, stop = tick_from(plan.start, tick), recording.shown_before(tick_from(plan.stop, tick))
@@ -108,7 +109,7 @@ def smart(recording: Recording, plan: Plan, target: Path, progress: Tell) -> Out
         reencoded=reencoded,
         joints=tuple([upto] * bool(edge and joint is not None) + tail[:1]),
     )
-    return write(recording, plan, picture, target, progress)
+    return write(recording, plan, picture, target, progress, damage)
 
 
 def _description(recording: Recording, fitting: Matching | None) -> bytes:

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.cutting.damage import Damage, stream_name
 from agent.cutting.direct.compose import Part, head
 from agent.cutting.direct.edges import ReEncoded, Tell
 from agent.cutting.direct.picture import Picture, picture_part
 from agent.cutting.direct.recording import Recording
 from agent.cutting.direct.sound import heard, sound_part, told
 from agent.cutting.direct.tables import NONE, Ints
+from agent.cutting.direct.watch import Watch, Watched
 from agent.cutting.direct.write import Writing, stretches
 from agent.cutting.outcome import Outcome
+from agent.cutting.payload import check_for, structure_check
 from agent.cutting.plan import Plan, Track, without_silent
+from agent.cutting.seek import tick_upto
 
 _BESIDE_VERIFYING = 256 << 20
 """Bytes that may still be on their way when the clip's ends are looked into."""
@@ -26,16 +30,31 @@ _MARGIN = 1 << 20
 """Bytes around what is looked into: sound lies beside it."""
 
 
-def write(recording: Recording, plan: Plan, picture: Picture, target: Path, progress: Tell) -> Outcome:
-    """Begin to write the clip, with the sound that belongs to it. Raises `NotPlain` and as `Writing`."""
+def write(
+    recording: Recording, plan: Plan, picture: Picture, target: Path, progress: Tell, damage: Damage
+) -> Outcome:
+    """Begin to write the clip, with the sound that belongs to it. Raises `NotPlain` and as `Writing`.
+
+    `damage` is told what is damaged while the clip is written.
+    """
     tick = recording.video.time_base
     order, zero = picture.order, picture.zero
     sound = {track: heard(recording.tracks[track.source.index], plan, zero * tick) for track in plan.tracks}
     sound = {track: samples for track, samples in sound.items() if samples[1] > samples[0]}
     laid = _lay(recording, picture, sound, zero * tick, plan.stop)
     index = head(laid.parts, laid.size, plan.recorded(zero * tick))
+    watched = [_watched_video(recording, picture, laid.parts[0], len(index))]
+    watched += [
+        _watched_sound(track, part, zero * tick, len(index))
+        for track, part in zip(sound, laid.parts[1:], strict=True)
+    ]
     writing = Writing(
-        target, [index, *picture.before.payloads], recording.file, laid.pieces, picture.after.payloads
+        target,
+        [index, *picture.before.payloads],
+        recording.file,
+        laid.pieces,
+        picture.after.payloads,
+        Watch(watched, damage),
     )
     writing.start(*_ends(laid.parts[0], len(index), writing.size, [at - zero for at in picture.joints]))
     while writing.left > _BESIDE_VERIFYING and not writing.wait(_LOOK_SECONDS):
@@ -55,6 +74,32 @@ def write(recording: Recording, plan: Plan, picture: Picture, target: Path, prog
         joints=tuple((at - zero) * tick for at in picture.joints),
         encoder=picture.encoder,
         writing=writing,
+    )
+
+
+def _watched_video(recording: Recording, picture: Picture, part: Part, data_at: int) -> Watched:
+    own = slice(len(picture.before.payloads), len(picture.before.payloads) + len(picture.samples))
+    return Watched(
+        stream="the video",
+        places=part.places[own] + data_at,
+        sizes=part.sizes[own],
+        times=picture.shown,
+        tick=part.source.time_base,
+        structure=structure_check(recording.codec, recording.extradata),
+        whole=check_for(recording.codec, recording.extradata),
+    )
+
+
+def _watched_sound(track: Track, part: Part, start: Fraction, data_at: int) -> Watched:
+    tick = part.source.time_base
+    return Watched(
+        stream=stream_name(track.source),
+        places=part.places + data_at,
+        sizes=part.sizes,
+        times=part.shown - part.start + tick_upto(start, tick),
+        tick=tick,
+        structure=structure_check(track.codec, b"\1"),
+        whole=check_for(track.codec, b"\1"),
     )
 
 

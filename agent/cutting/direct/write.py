@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +56,12 @@ class Writing:
         source: int,
         pieces: Sequence[tuple[int, int]],
         after: Sequence[bytes],
+        watch: Callable[[int, memoryview], None],
     ) -> None:
-        """`before`, the pieces of the open file `source`, and `after`. Raises `NoSpace`."""
+        """`before`, the pieces of the open file `source`, and `after`. Raises `NoSpace`.
+
+        `watch` gets all of it in order, with where it lies, in the writing thread.
+        """
         self._segments: list[_Segment] = []
         at = 0
         for data in before:
@@ -73,6 +77,7 @@ class Writing:
         self.left = at
         """Bytes still to be written."""
         self._source = source
+        self._watch = watch
         self._digest = hashlib.sha256()
         self._failure: Exception | None = None
         self._file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -113,6 +118,7 @@ class Writing:
             for at, data in self._stretch(0, self.size, buffer):
                 self._put(at, data)
                 self._digest.update(data)
+                self._watch(at, data)
                 self.left -= len(data)
         except Exception as error:  # noqa: BLE001 - the thread's root: raised again by `result`
             self._failure = error

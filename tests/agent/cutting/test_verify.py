@@ -13,6 +13,7 @@ import pytest
 
 from agent.cutting import Engine, EngineSettings
 from agent.cutting.copy import copy
+from agent.cutting.damage import Damage
 from agent.cutting.decodes import Rejected
 from agent.cutting.outcome import Outcome, Sound
 from agent.cutting.plan import plan_cut
@@ -34,7 +35,8 @@ def cut(folder: Path, recording: Recording = SHORT) -> Outcome:
     spec = CutSpec(source, Fraction("3.3"), Fraction(recording.seconds) - 5, "copy", "high")
     plan = plan_cut(probe(source), spec, "copy")
     with open_path(source) as file, open_source(file) as container:
-        return copy(container, plan, folder / "clip.part", bit_rate=128_000, progress=lambda _: None)
+        target, damage = folder / "clip.part", Damage(Fraction(0))
+        return copy(container, plan, target, bit_rate=128_000, progress=lambda _: None, damage=damage)
 
 
 def test_a_good_clip_passes(tmp_path: Path) -> None:
