@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -25,8 +26,11 @@ from clipping.errors import InvalidRequest, NoSpace, ObjectExists
 from clipping.exits import EXIT_OK
 from clipping.messages import Mode, Stage, first_problem
 from clipping.output import ContainerName, Output, check_mode, default_mode
+from clipping.signals import until_stopped
 from clipping.timecode import exact, format_seconds, parse_seconds
 
+STOP_SECONDS = 15.0
+"""How long a cancelled cut may take to stop its processes and to remove what it wrote."""
 BAR = 30
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 """What file systems without hard links say: FAT, some network shares."""
@@ -56,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_path(source) as file:
         _check_output(output, file, force=arguments.force)
         spec = CutSpec(source, start, end, mode, arguments.quality, wanted)
-        clip = _cut(arguments, spec, file, output)
+        clip = until_stopped(partial(_cut, arguments, spec, file, output), grace=STOP_SECONDS)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # the output's name may be in any encoding
     if arguments.json:
@@ -66,16 +70,23 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _cut(arguments: argparse.Namespace, spec: CutSpec, source: SourceFile, output: Path) -> Clip:
+def _cut(
+    arguments: argparse.Namespace,
+    spec: CutSpec,
+    source: SourceFile,
+    output: Path,
+    cancelled: threading.Event,
+) -> Clip:
+    """The clip, in its place; of one that is cancelled nothing is left."""
     engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg, encoder=arguments.encoder))
-    engine.start()
     try:
+        engine.start()
         # Beside the output, so that the last step is a rename within one file system.
         with (
             tempfile.TemporaryDirectory(prefix=".clipping-", dir=output.parent) as name,
             _named_in_utf8(Path(name)) as folder,
         ):
-            clip = engine.cut(spec, folder, progress=_bar, cancelled=threading.Event(), source=source)
+            clip = engine.cut(spec, folder, progress=_bar, cancelled=cancelled, source=source)
             _place(clip.path, output, force=arguments.force)
             return clip
     except FileExistsError:

@@ -41,6 +41,7 @@ from clipping.config import Config, Health
 from clipping.errors import ConfigurationError
 from clipping.exits import EXIT_OK
 from clipping.log import get_logger
+from clipping.release import Patience
 from clipping.signals import StopSignals
 from clipping.store.open import open_coordination_store, open_store
 from health.coordinator import Coordinator
@@ -68,10 +69,10 @@ def run(settings: Settings, *, announce: Callable[[str], None]) -> NoReturn:
     `announce` gets one line of JSON when the agent is well in its role, or has tried to be for
     `ANNOUNCE_SECONDS`: agent_id, pid, health_url. Raises `ConfigurationError` when it can't start.
     """
-    agent = _Agent(settings)
+    agent = _Agent(settings, StopSignals(signal.SIGHUP))
     agent.start()
-    agent.wait_until_well()
-    announce(json.dumps({"agent_id": agent.id, "pid": os.getpid(), "health_url": agent.url + "/health"}))
+    if agent.wait_until_well():
+        announce(json.dumps({"agent_id": agent.id, "pid": os.getpid(), "health_url": agent.url + "/health"}))
     name = agent.serve()
     finished = agent.stop(name)
     log.info("agent.stopped", finished=finished)
@@ -83,14 +84,18 @@ def run(settings: Settings, *, announce: Callable[[str], None]) -> NoReturn:
 class _Agent:
     """All parts of one agent process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, signals: StopSignals) -> None:
         config = settings.current
         self.id = config.agent.id
         self._settings = settings
         self._token = read_token(config.health.token_file)
-        self._signals = StopSignals(signal.SIGHUP)
+        self._signals = signals
         self._clock, self._systemd = SystemClock(), Systemd()
-        self._spool = Spool(Path(config.agent.state_dir), min_free_bytes=config.agent.min_free_bytes)
+        self._spool = Spool(
+            Path(config.agent.state_dir),
+            min_free_bytes=config.agent.min_free_bytes,
+            patience=Patience(_log_wait, stopped=signals.pending),
+        )
         settings.follow(self._changed)
         self._engine = Engine(engine_settings(config))
         # Before anything of gRPC exists in this process: the engine's children must not inherit it.
@@ -209,15 +214,16 @@ class _Agent:
             roots=[root.path for root in self._settings.current.agent.nas_roots],
         )
 
-    def wait_until_well(self) -> None:
-        """Until every check is well and somebody leads, for `ANNOUNCE_SECONDS` at most, or a signal."""
+    def wait_until_well(self) -> bool:
+        """Until every check is well and an agent leads, for `ANNOUNCE_SECONDS` at most. False on a signal."""
         give_up = self._clock.monotonic() + ANNOUNCE_SECONDS
         while self._clock.monotonic() < give_up and not self._signals.pending():
             snapshot = self._watch.snapshot()
             led = snapshot.role == "active" or (snapshot.lease is not None and snapshot.lease.holder)
             if led and not snapshot.failed:
-                return
+                return True
             self._clock.sleep(LOOK_SECONDS)
+        return not self._signals.pending()
 
     def serve(self) -> str:
         """Until a signal, or the coordinator's own end; what it was."""
@@ -308,6 +314,10 @@ class _Agent:
     def _resume(self) -> Mapping[str, Any]:
         self.coordinator.resume_intake()
         return {"message": "clips are taken again, while this agent leads"}
+
+
+def _log_wait(sentence: str) -> None:
+    log.warning("start.waiting", reason=sentence)
 
 
 def engine_settings(config: Config) -> EngineSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,15 +16,18 @@ from agent.cutting.encoders_here import TRIAL_FRAMES, try_encoder
 from agent.cutting.ffmpeg import ask
 from agent.signing import try_once
 from agent.sources import look_at_root
-from agent.spool import Spool
+from agent.spool import Spool, StateDirInUse
 from clipping.bus.provision import provision
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
 from clipping.cluster import doctor_key
 from clipping.config import Config, NasRoot
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
+from clipping.signals import Stopped
 from clipping.store.open import open_coordination_store, open_store
 
+STOP_SECONDS = 2.0
+"""How long a check that can't be interrupted, a call to a store, say, may go on after a signal."""
 MAX_CLOCK_ERROR_SECONDS = 60.0
 """Signed links and tokens carry times; Google refuses them when they are minutes off."""
 
@@ -37,26 +41,29 @@ class Finding:
     detail: str
 
 
-def examine(config: Config) -> list[Finding]:
-    """All findings, in the order in which a clip would meet them."""
-    findings = [_finding("state_dir", lambda: _state_dir(config))]
+def examine(config: Config, stop: threading.Event) -> list[Finding]:
+    """All findings, in the order in which a clip would meet them. Raises `Stopped` once `stop` is set."""
     ffmpeg = Path(config.agent.ffmpeg) if config.agent.ffmpeg else None
-    findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg))))
-    findings += encoder_findings(config.cutting.encoder, _tried(ffmpeg, config.cutting.encoder))
-    if not config.agent.nas_roots:
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("pubsub", lambda: _pubsub(config)),
+        ("store", lambda: _store(config)),
+        ("signing", lambda: _signing(config)),
+        ("clock", lambda: _clock(config)),
+    ]
+    roots = [(f"nas {root.path}", partial(_root, root)) for root in config.agent.nas_roots]
+    findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
+    findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
+    findings += encoder_findings(config.cutting.encoder, _tried(ffmpeg, config.cutting.encoder, stop))
+    if not roots:
         findings.append(
             Finding("nas_roots", False, "agent.nas_roots is empty: every recording would be refused")
         )
-    for root in config.agent.nas_roots:
-        findings.append(_finding(f"nas {root.path}", partial(_root, root)))
-    findings.append(_finding("pubsub", lambda: _pubsub(config)))
-    findings.append(_finding("store", lambda: _store(config)))
-    findings.append(_finding("signing", lambda: _signing(config)))
-    findings.append(_finding("clock", lambda: _clock(config)))
-    return findings
+    return findings + [_finding(name, look, stop) for name, look in roots + checks]
 
 
-def _finding(name: str, look: Callable[[], str]) -> Finding:
+def _finding(name: str, look: Callable[[], str], stop: threading.Event) -> Finding:
+    if stop.is_set():
+        raise Stopped
     try:
         return Finding(name, True, look())
     except ClippingError as error:
@@ -67,10 +74,8 @@ def _state_dir(config: Config) -> str:
     path = Path(config.agent.state_dir)
     try:
         spool = Spool(path, min_free_bytes=config.agent.min_free_bytes)
-    except ClippingError as error:
-        if "in use by another agent" in error.message:
-            return f"{path} is in use by the running agent"
-        raise
+    except StateDirInUse:
+        return f"{path} is in use by the running agent"
     try:
         with spool.folder("doctor"):
             return f"{path}, {spool.free_bytes() // 1_000_000} MB free"
@@ -94,14 +99,16 @@ def _version(ffmpeg: Path) -> str:
 Wanted = Literal["auto", "nvenc", "cpu"]
 
 
-def _tried(ffmpeg: Path | None, wanted: Wanted) -> Mapping[EncoderName, Refused | None]:
+def _tried(
+    ffmpeg: Path | None, wanted: Wanted, stop: threading.Event
+) -> Mapping[EncoderName, Refused | None]:
     try:
         program = find_ffmpeg(ffmpeg)
     except EncoderFailed:
         none = Refused("absent", "there is no ffmpeg")
         return dict.fromkeys(CANDIDATES, none)
     names = [name for name in CANDIDATES if wanted != "cpu" or name not in CARD.values()]
-    return {name: try_encoder(program, name) for name in names}
+    return {name: try_encoder(program, name, stop) for name in names}
 
 
 def encoder_findings(wanted: Wanted, tried: Mapping[EncoderName, Refused | None]) -> list[Finding]:

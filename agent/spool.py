@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,31 +10,40 @@ from pathlib import Path
 
 from clipping.errors import ConfigurationError, NoSpace
 from clipping.log import get_logger
+from clipping.release import IMPATIENT, Patience, StillInUse, lock_file
 
 log = get_logger(__name__)
+
+
+class StateDirInUse(ConfigurationError):
+    """Another process owns the state directory."""
+
+    def __init__(self, state_dir: Path, holders: str) -> None:
+        super().__init__(
+            [
+                f"agent.state_dir: {state_dir} is in use by {holders}: stop it, "
+                "or give this agent a state_dir of its own"
+            ]
+        )
 
 
 class Spool:
     """Owns `state_dir`: only one agent process may. Folders that a crash left are removed at the start."""
 
-    def __init__(self, state_dir: Path, *, min_free_bytes: int) -> None:
+    def __init__(self, state_dir: Path, *, min_free_bytes: int, patience: Patience = IMPATIENT) -> None:
+        """Waits for a process that is still exiting. Raises `StateDirInUse`, `ConfigurationError`."""
         self.state_dir = state_dir
         self._root = state_dir / "spool"
         self.min_free_bytes = min_free_bytes
         """Kept free of clips. May be changed at any time."""
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = lock_file(state_dir / "lock", f"agent.state_dir {state_dir}", patience)
+        except StillInUse as error:
+            raise StateDirInUse(state_dir, error.holders) from None
         except OSError as error:
             raise ConfigurationError(
                 [f"agent.state_dir: {state_dir} can't be used: {error.strerror}"]
-            ) from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise ConfigurationError(
-                [f"agent.state_dir: {state_dir} is in use by another agent; each needs one of its own"]
             ) from None
         for left in self._root.iterdir():
             log.info("spool.cleaned", folder=left.name)

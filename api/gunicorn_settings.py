@@ -68,7 +68,7 @@ control_socket_disable = True
 
 def on_starting(_server: Any) -> None:
     """Once, before the workers: the schema is checked, and SQLite's is brought up to date."""
-    from api.cli import prepare
+    from api.commands import prepare
 
     _or_exit(lambda: prepare(_config))
 

@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from clipping import __version__
 from clipping.exits import exit_code
+from clipping.signals import quiet_interrupts
 
 GROUP = "clipping.commands"
 
@@ -26,8 +27,12 @@ class Command:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 the operation failed, 2 usage, 78 configuration."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    """Exit codes: 0 done, 1 the operation failed, 2 usage, 78 configuration, 130 SIGINT, 143 SIGTERM."""
+    with quiet_interrupts():
+        return exit_code(lambda: _run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _run(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="clipping", description="Clips out of long recordings.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -41,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.configure(sub)
         sub.set_defaults(run=command.run)
     arguments = parser.parse_args(words)
-    return exit_code(lambda: int(arguments.run(arguments)))
+    return int(arguments.run(arguments))
 
 
 def _needed(words: Sequence[str]) -> list[EntryPoint]:

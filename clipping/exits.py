@@ -1,12 +1,15 @@
-"""Exit codes of our commands: 0 done, 1 the operation failed, 2 usage, 78 configuration."""
+"""Exit codes of our commands: 0 done, 1 the operation failed, 2 usage, 78 configuration, 128 + a signal's
+number where one ended it."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
 from clipping.errors import ClippingError, ConfigurationError
+from clipping.signals import Stopped
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -27,8 +30,10 @@ def exit_code(run: Callable[[], int]) -> int:
         cause = f" ({error.__cause__})" if error.__cause__ else ""
         print(f"{error.code}: {error.message}{cause}", file=sys.stderr)
         return EXIT_FAILED
+    except Stopped as stopped:
+        return stopped.code
     except KeyboardInterrupt:
-        return EXIT_FAILED
+        return 128 + signal.SIGINT
     except BrokenPipeError:
         # Whoever read the output has gone (`| head`). What is flushed at the end goes nowhere either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from clipping.errors import ClippingError
+from clipping.signals import Stopped, StopSignals
 
 RESTART_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Waits before the first, second, … restart; the last one repeats."""
@@ -29,7 +30,8 @@ class StartFailed(ClippingError):
 class Child:
     """A process and its log file. `start` and `stop` belong to the stack's main thread.
 
-    `told` is called with a sentence for the user when the process dies and is started again.
+    `told` is called with a sentence for the user when the process dies and is started again. It inherits the
+    descriptor `lock`, so that what that locks is locked until the last process is gone.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Child:
         environ: Mapping[str, str],
         log_file: Path,
         told: Callable[[str], None],
+        lock: int | None = None,
     ) -> None:
         self.name = name
+        self._inherited = () if lock is None else (lock,)
         self._command = [sys.executable, "-m", module, *arguments]
         self._environ = dict(environ)
         self._log_file = log_file
@@ -57,13 +61,13 @@ class Child:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *, timeout: float) -> bytes:
+    def start(self, *, timeout: float, signals: StopSignals | None = None) -> bytes:
         """Start, and return the first line it prints (empty for one that prints nothing by then and lives).
 
-        Raises `StartFailed` with the end of its log.
+        Raises `StartFailed` with the end of its log, and `Stopped` when one of `signals` comes before that.
         """
         self._spawn()
-        line = self._first_line(timeout)
+        line = self._first_line(timeout, signals)
         if self._process is not None and self._process.poll() is not None:
             raise StartFailed(
                 f"{self.name} ended at once (exit {self._process.returncode}): {self.log_tail()}"
@@ -105,12 +109,16 @@ class Child:
                 stderr=log,
                 # Ctrl-C in a terminal is the stack's alone: it stops the others in order.
                 start_new_session=True,
+                pass_fds=self._inherited,
             )
 
-    def _first_line(self, timeout: float) -> bytes:
+    def _first_line(self, timeout: float, signals: StopSignals | None) -> bytes:
         assert self._process is not None
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], timeout)
+        stopping = [] if signals is None else [signals.fileno()]
+        ready, _, _ = select.select([self._process.stdout.fileno(), *stopping], [], [], timeout)
+        if signals is not None and signals.pending():
+            raise Stopped
         if not ready:
             self.stop(1.0)
             raise StartFailed(f"{self.name} was not ready within {timeout:g} s: {self.log_tail()}")

@@ -1,7 +1,7 @@
 """The one folder that a local stack keeps its data in, and the configuration it writes for its processes.
 
 DATA/
-  lock             held while a stack runs on the folder
+  lock             held while a stack, or a process of one, runs on the folder
   keys.json        the client's and the admin's key (0600)
   broker/          the Pub/Sub server's database
   api/             the API's database
@@ -13,7 +13,6 @@ DATA/
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -28,6 +27,7 @@ import yaml
 
 from clipping.config import overlay, validate
 from clipping.errors import ConfigurationError
+from clipping.release import IMPATIENT, Patience, StillInUse, lock_file
 from embedded.child import StartFailed
 
 HOST = "127.0.0.1"
@@ -45,17 +45,19 @@ class Keys:
 
 
 class Layout:
-    """The data folder, locked."""
+    """The data folder, locked: by this process and by all that inherit `lock`."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, patience: Patience = IMPATIENT) -> None:
+        """Waits for a stack that is still exiting. Raises `ConfigurationError`."""
         self.data = data.resolve()
         for name in ("broker", "api", "store", "agents", "run", "logs"):
             (self.data / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigurationError([f"--data: another stack runs on {self.data}"]) from None
+            self.lock = lock_file(self.data / "lock", f"the data folder {self.data}", patience)
+        except StillInUse as error:
+            raise ConfigurationError(
+                [f"--data: {self.data} is in use by {error.holders}: stop that first, or use another --data"]
+            ) from None
 
     def keys(self) -> Keys:
         """The keys, made at the first start."""

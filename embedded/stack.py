@@ -12,8 +12,10 @@ from clipping.bus.provision import provision
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
 from clipping.config import validate
+from clipping.release import Patience, StillInUse, wait_for_port
+from clipping.signals import Stopped, StopSignals
 from clipping.store.open import open_coordination_store
-from embedded.child import Child
+from embedded.child import Child, StartFailed
 from embedded.layout import HOST, Layout, free_port
 from health.registry import prepare_cluster
 
@@ -35,9 +37,10 @@ class Stack:
         agents: int,
         over: dict[str, Any],
         told: Callable[[str], None],
+        signals: StopSignals,
     ) -> None:
         self._layout = layout
-        self._told = told
+        self._told, self._signals = told, signals
         self._keys = layout.keys()
         self._port = port or free_port()
         self._tree = layout.tree(
@@ -50,7 +53,8 @@ class Stack:
         self._agents: list[dict[str, Any]] = []
 
     def start(self) -> None:
-        """Bring everything up. Raises `StartFailed`; what was started is stopped then."""
+        """Bring everything up. Raises `StartFailed`, or `Stopped` after a signal; what was started is stopped
+        then."""
         try:
             self._start()
         except BaseException:
@@ -58,12 +62,15 @@ class Stack:
             raise
 
     def _start(self) -> None:
+        self._wait_for_port()
         arguments = ["--data", str(self._layout.data / "broker"), "--port", str(self._broker_port), "--json"]
         self._child("broker", "embedded.broker", arguments)
         os.environ["PUBSUB_EMULATOR_HOST"] = f"{HOST}:{self._broker_port}"
+        self._check_signals()
         provision(self._config.pubsub.project, topology(self._config), dry_run=False)
         config = self._layout.write("api", self._tree)
         self._child("api", "api.cli", ["serve", "--config", str(config), "--json"])
+        self._check_signals()
         self._prepare_lease()
         for number, name in enumerate(self._agent_names):
             # The first one leads by having come first; of the others each has its turn.
@@ -71,6 +78,20 @@ class Stack:
             config = self._layout.write(name, tree)
             ready = self._child(name, "agent.cli", ["run", "--config", str(config), "--json"])
             self._agents.append(json.loads(ready))
+
+    def _wait_for_port(self) -> None:
+        """Here, as what the API itself says of it stands in its log."""
+        api = self._config.api
+        try:
+            wait_for_port(api.host, api.port, Patience(self._told, stopped=self._signals.pending))
+        except StillInUse as error:
+            raise StartFailed(
+                f"port {api.port} is in use by {error.holders}: stop that first, or choose another --port"
+            ) from None
+
+    def _check_signals(self) -> None:
+        if self._signals.pending():
+            raise Stopped
 
     def _prepare_lease(self) -> None:
         """The first agent of a new stack need not wait for the end of a lease that nobody ever had."""
@@ -90,9 +111,10 @@ class Stack:
             environ={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
             log_file=self._layout.log_file(name),
             told=self._told,
+            lock=self._layout.lock,
         )
         self._children.append(child)
-        return child.start(timeout=START_SECONDS)
+        return child.start(timeout=START_SECONDS, signals=self._signals)
 
     def describe(self) -> dict[str, Any]:
         """Where things are; the `--json` line of `clipping up`."""

@@ -13,6 +13,7 @@ import yaml
 from clipping.cli import Command
 from clipping.errors import ConfigurationError
 from clipping.exits import EXIT_OK
+from clipping.release import Patience
 from clipping.signals import StopSignals
 from embedded.layout import Layout
 from embedded.stack import Stack
@@ -52,25 +53,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start, say where things are, stay until SIGINT or SIGTERM, stop."""
+    """Start, say where things are, stay until SIGINT or SIGTERM, stop. A signal ends the start, too."""
     signals = StopSignals()
-    layout = Layout(arguments.data)
+    layout = Layout(arguments.data, Patience(_tell, stopped=signals.pending))
     stack = Stack(
         layout,
         nas_roots=_roots(arguments.nas_roots, layout),
         port=arguments.port,
         agents=_at_least_one(arguments.agents),
         over=_overlay(arguments.config),
-        told=lambda sentence: print(sentence, file=sys.stderr, flush=True),
+        told=_tell,
+        signals=signals,
     )
     stack.start()
     try:
         print(json.dumps(stack.describe()) if arguments.json else _told(stack.describe()), flush=True)
         signals.wait()
-        print("stopping: agents finish the clips in hand", file=sys.stderr, flush=True)
+        _tell("stopping: agents finish the clips in hand")
     finally:
         stack.stop()
     return EXIT_OK
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _roots(given: list[Path] | None, layout: Layout) -> list[Path]:

@@ -31,12 +31,15 @@ TRIAL_SECONDS = 20.0
 TRIAL_FRAMES = 10
 _WAIT_SECONDS = 60.0
 """How long an encode waits for the trials; they take less than a second each."""
+_CLOSE_SECONDS = 2.0
 _AGAIN_SECONDS = 600.0
 """A card that was busy, or failed for a reason that may pass, is tried again after this."""
 _PASSING = frozenset({"busy", "failed"})
 
 
-def try_encoder(program: Path, encoder: EncoderName) -> Refused | None:
+def try_encoder(
+    program: Path, encoder: EncoderName, cancelled: threading.Event | None = None
+) -> Refused | None:
     """Encode a few frames as a clip would; why that does not work, None when it does."""
     source = ffmpeg.input("testsrc2=size=640x360:rate=25", f="lavfi")
     output = ffmpeg.output(
@@ -47,7 +50,7 @@ def try_encoder(program: Path, encoder: EncoderName) -> Refused | None:
         **video_arguments(encoder, "high"),
     ).global_args("-nostdin", "-v", "error", "-progress", "pipe:1")
     try:
-        answer = ask(ffmpeg.compile(output, cmd=str(program)), TRIAL_SECONDS)
+        answer = ask(ffmpeg.compile(output, cmd=str(program)), TRIAL_SECONDS, cancelled)
     except EncoderFailed as error:
         return Refused("failed", error.message)
     encoded = f"frame={TRIAL_FRAMES}" in answer.said.splitlines()
@@ -62,6 +65,8 @@ class Encoders:
         self._clock = clock
         self._lock = threading.Lock()
         self._tried = threading.Event()
+        self._closed = threading.Event()
+        self._trial: threading.Thread | None = None
         self._under_way = False
         self._refused: dict[EncoderName, Refused | None] = {}
         self._tried_at = 0.0
@@ -70,10 +75,19 @@ class Encoders:
     def start(self) -> None:
         """Try the encoders, in the background."""
         with self._lock:
-            if self._under_way:
+            if self._under_way or self._closed.is_set():
                 return
             self._under_way = True
-        threading.Thread(target=self._try_all, name="encoder-trial", daemon=True).start()
+            self._trial = threading.Thread(target=self._try_all, name="encoder-trial", daemon=True)
+            self._trial.start()
+
+    def close(self) -> None:
+        """End a trial that is under way: its ffmpeg would outlive this process."""
+        with self._lock:
+            self._closed.set()
+            trial = self._trial
+        if trial is not None:
+            trial.join(_CLOSE_SECONDS)
 
     def working(self) -> list[str]:
         """Those that passed; none before the trials are over."""
@@ -142,9 +156,11 @@ class Encoders:
         try:
             program = find_ffmpeg(self._settings.ffmpeg)
             names = [n for n in CANDIDATES if self._settings.encoder != "cpu" or n not in CARD.values()]
-            found = {name: try_encoder(program, name) for name in names}
+            found = {name: try_encoder(program, name, self._closed) for name in names}
         except EncoderFailed as error:
             found = {name: Refused("failed", error.message) for name in CPU.values()}
+        if self._closed.is_set():
+            return
         with self._lock:
             changed = found != self._refused
             self._refused, self._tried_at, self._under_way = found, self._clock(), False

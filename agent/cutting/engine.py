@@ -72,6 +72,7 @@ class Engine:
 
     def close(self) -> None:
         """End the server, and with it every job that still runs."""
+        self._encoders.close()
         self._server.close()
         if self._own_cache is not None:
             self._own_cache.cleanup()

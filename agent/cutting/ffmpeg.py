@@ -27,6 +27,8 @@ from clipping.errors import EncoderFailed, EngineUnavailable
 
 _KEPT_LINES = 20
 _QUERY_SECONDS = 30
+_CANCEL_SECONDS = 0.1
+"""Between two looks at whether a short run is to be ended."""
 _LOOK_SECONDS = 0.5
 """Between two looks at a run that says nothing."""
 
@@ -76,23 +78,38 @@ def find_ffmpeg(configured: Path | None) -> Path:
         ) from None
 
 
-def ask(command: Sequence[str | Path], timeout: float = _QUERY_SECONDS) -> Answer:
-    """Run something short. Raises `EncoderFailed` when it can't be run, or takes longer than `timeout` s."""
+def ask(
+    command: Sequence[str | Path],
+    timeout: float = _QUERY_SECONDS,
+    cancelled: threading.Event | None = None,
+) -> Answer:
+    """Run something short. Raises `EncoderFailed` when it can't be run, takes longer than `timeout` s, or is
+    ended because `cancelled` is set."""
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=timeout,
-            check=False,
         )
-    except subprocess.TimeoutExpired:
-        raise EncoderFailed(f"{command[0]} gave no answer in {timeout:g} s.") from None
     except OSError as error:
         raise EngineUnavailable(f"{command[0]} can't be run: {error.strerror}.") from error
-    return Answer(done.returncode, done.stdout, done.stderr)
+    give_up = time.monotonic() + timeout
+    with process:
+        try:
+            while True:
+                try:
+                    said, complained = process.communicate(timeout=_CANCEL_SECONDS)
+                    return Answer(process.returncode, said, complained)
+                except subprocess.TimeoutExpired:
+                    if cancelled is not None and cancelled.is_set():
+                        raise EncoderFailed(f"{command[0]} was ended: this process stops.") from None
+                    if time.monotonic() >= give_up:
+                        raise EncoderFailed(f"{command[0]} gave no answer in {timeout:g} s.") from None
+        finally:
+            process.kill()
 
 
 @lru_cache(maxsize=8)

@@ -93,6 +93,15 @@ class Database:
             self._turn.release()
 
 
+def is_locked(error: QueueUnavailable) -> bool:
+    """Whether another process holds SQLite's write lock."""
+    cause = error.__cause__
+    origin = cause.orig if isinstance(cause, DBAPIError) else None
+    if not isinstance(origin, sqlite3.OperationalError):
+        return False
+    return origin.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the rest says how
+
+
 def _flush(log: SharedFlush) -> None:
     try:
         log.wait()

@@ -27,6 +27,7 @@ from clipping.commands.common import (
     say_json,
 )
 from clipping.exits import EXIT_FAILED, EXIT_OK
+from clipping.signals import raised_interrupts
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -156,7 +157,7 @@ def _shown(request_id: str, *, quiet: bool) -> Iterator[_Show]:
         yield _Lines(request_id)
     else:
         columns = TextColumn("{task.description:10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with raised_interrupts(), Progress(*columns, console=Console(stderr=True)) as progress:
             yield _Bar(progress)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
+import os
 from pathlib import Path
-from typing import IO
+
+from clipping.release import IMPATIENT, Patience, StillInUse, lock_file
 
 FILE = "broker.lock"
 
@@ -16,15 +17,15 @@ class FolderInUse(Exception):
 class FolderLock:
     """Held until `release` or the end of the process, however that comes."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises FolderInUse."""
-        self._file: IO[str] = open(folder / FILE, "w")  # noqa: SIM115 - open as long as the lock is held
+    def __init__(self, folder: Path, patience: Patience = IMPATIENT) -> None:
+        """Waits for a broker that is still exiting. Raises FolderInUse."""
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise FolderInUse(f"another broker is running on {folder}") from None
+            self._descriptor = lock_file(folder / FILE, f"the data folder {folder}", patience)
+        except StillInUse as error:
+            raise FolderInUse(
+                f"another broker is running on {folder}: {error.holders}; stop it, or use another --data"
+            ) from None
 
     def release(self) -> None:
         """Let another broker have the folder."""
-        self._file.close()
+        os.close(self._descriptor)

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 
 from clipping.clock import Clock
+from clipping.release import IMPATIENT, Patience
 from embedded.broker.certificates import PATH, CertificateServer
 from embedded.broker.exchange import Exchange
 from embedded.broker.lock import FolderLock
@@ -69,13 +70,22 @@ class Broker:
         self.certs_url = ""
 
     @classmethod
-    async def start(cls, folder: Path, *, host: str, port: int, certs_port: int, clock: Clock) -> Broker:
-        """Serve the data of `folder` at host and port (0: a free one).
+    async def start(
+        cls,
+        folder: Path,
+        *,
+        host: str,
+        port: int,
+        certs_port: int,
+        clock: Clock,
+        patience: Patience = IMPATIENT,
+    ) -> Broker:
+        """Serve the data of `folder` at host and port (0: a free one). May block for as long as `patience`.
 
         Raises FolderInUse, SchemaTooNew, or OSError if an address can't be had.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        broker = cls(folder, clock, FolderLock(folder))
+        broker = cls(folder, clock, FolderLock(folder, patience))
         await broker._listen(host, port, certs_port)
         return broker
 

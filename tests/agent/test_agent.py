@@ -155,7 +155,8 @@ def test_a_clip_that_was_cancelled_is_never_cut_and_one_in_hand_stops(tmp_path: 
 def test_a_second_agent_on_the_same_folder_does_not_start(agent: AgentProcess) -> None:
     done = agent.command("run")
     assert done.returncode == 78
-    assert "in use by another agent" in done.stderr
+    assert f"is in use by process {agent.process.pid} (" in done.stderr
+    assert "start.waiting" in done.stderr
 
 
 def test_a_reload_takes_what_it_can_and_a_broken_one_changes_nothing(agent: AgentProcess) -> None:

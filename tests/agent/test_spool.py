@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.spool import Spool
+from agent.spool import Spool, StateDirInUse
 from clipping.errors import ConfigurationError, NoSpace
 
 
@@ -38,7 +38,7 @@ def test_two_agents_cannot_share_one(tmp_path: Path) -> None:
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(ConfigurationError, match="in use by another agent"):
+        with pytest.raises(StateDirInUse, match=f"in use by process {holder.pid} .*: stop it, or give"):
             Spool(tmp_path, min_free_bytes=0)
         holder.kill()
         holder.wait(10)
@@ -51,7 +51,7 @@ def test_two_agents_cannot_share_one(tmp_path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from agent.spool import Spool
+from agent.spool import Spool, StateDirInUse
 spool = Spool(Path(sys.argv[1]), min_free_bytes=0)
 print("held", flush=True)
 sys.stdin.read()

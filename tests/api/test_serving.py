@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -20,6 +22,7 @@ import yaml
 from clipping.store.local import LocalStore
 from tests.api.conftest import MakeApi
 from tests.api.process import ApiProcess
+from tests.support.waiting import eventually
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -63,15 +66,91 @@ def test_a_password_in_a_bad_url_is_not_printed(tmp_path: Path) -> None:
 
 def test_a_port_that_is_taken_is_an_error_in_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        file = tmp_path / "c.yaml"
+        file, taken_port = tmp_path / "c.yaml", taken.getsockname()[1]
         tree = {
-            "api": {"port": taken.getsockname()[1], "database_url": f"sqlite:///{tmp_path}/c.db"},
+            "api": {"port": taken_port, "database_url": f"sqlite:///{tmp_path}/c.db"},
             "storage": {"path": str(tmp_path / "store")},
         }
         file.write_text(yaml.safe_dump(tree))
         done = run("serve", "--config", str(file))
     assert done.returncode == 1
-    assert "CANNOT_LISTEN" in done.stderr
+    assert f"CANNOT_LISTEN: can't listen on 127.0.0.1 port {taken_port}" in done.stderr
+    assert f"in use by process {os.getpid()}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_many_signals_stop_it_once(tmp_path: Path) -> None:
+    starting = Starting(tmp_path, 0)
+    starting.says("api.ready")
+    while starting.process.poll() is None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            starting.process.send_signal(number)
+    assert starting.process.returncode == 0
+    assert "Traceback" not in starting.said()
+    starting.close()
+
+
+class Starting:
+    """`clipping-api serve`, which has to wait for something; `says` waits for a word on its stderr."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        tree = {
+            "api": {"port": port, "database_url": f"sqlite:///{folder}/c.db"},
+            "storage": {"path": str(folder / "store")},
+        }
+        (folder / "c.yaml").write_text(yaml.safe_dump(tree))
+        self._log = folder / "api.log"
+        command = [sys.executable, "-m", "api.cli", "serve", "--json", "--config", str(folder / "c.yaml")]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def says(self, words: str) -> None:
+        eventually(lambda: words in self.said(), words, logs=self.said)
+
+    def close(self) -> None:
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def end(self) -> None:
+        assert self.process.stdout is not None
+        assert json.loads(self.process.stdout.readline())["pid"] == self.process.pid, self.said()
+        self.process.terminate()
+        assert self.process.wait(60) == 0
+        assert self.said().count("start.waiting") == 1
+        assert "Traceback" not in self.said()
+        self.close()
+
+
+def test_a_start_waits_for_a_port_that_is_being_given_back(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        starting = Starting(tmp_path, taken.getsockname()[1])
+        starting.says(f"in use by process {os.getpid()}")
+    starting.end()
+
+
+def test_a_start_waits_for_a_database_that_is_being_given_back(tmp_path: Path) -> None:
+    assert run("migrate", CLIPPING_API__DATABASE_URL=f"sqlite:///{tmp_path}/c.db").returncode == 0
+    with sqlite3.connect(tmp_path / "c.db") as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        starting = Starting(tmp_path, 0)
+        starting.says(f"c.db is in use by process {os.getpid()}")
+    connection.close()
+    starting.end()
+
+
+@pytest.mark.slow
+def test_a_database_that_is_not_given_back_is_an_error_that_names_its_holder(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/c.db"
+    assert run("migrate", CLIPPING_API__DATABASE_URL=url).returncode == 0
+    with sqlite3.connect(tmp_path / "c.db") as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        done = run("serve", CLIPPING_API__DATABASE_URL=url, CLIPPING_API__PORT="0")
+    connection.close()
+    assert done.returncode == 1
+    assert f"STILL_IN_USE: the database {tmp_path}/c.db is in use by process {os.getpid()}" in done.stderr
     assert "Traceback" not in done.stderr
 
 

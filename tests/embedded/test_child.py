@@ -102,7 +102,7 @@ def test_a_chatty_child_is_not_blocked_by_its_pipe(make: Make) -> None:
 
 
 def test_children_end_with_a_stack_that_is_killed(tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(READY)
+    (tmp_path / "program.py").write_text(STUBBORN)  # one that drains for minutes, say
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path)],
         stdout=subprocess.PIPE,

@@ -49,7 +49,10 @@ class Server:
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         gc.freeze()  # what is loaded stays shared with the children
-        send(self._control, Ready())
+        try:
+            send(self._control, Ready())
+        except OSError:
+            return  # the daemon has died meanwhile
         with selectors.DefaultSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)

@@ -1,0 +1,96 @@
+"""`python -m embedded.broker --data DIR`: run the broker until SIGTERM or SIGINT.
+
+Exit codes: 0 stopped by a signal; 1 the data folder is in use or can't be read, or the address is taken;
+2 wrong arguments. A signal that comes before it serves ends it at once: what is on disk is whole at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import json
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+from clipping.clock import SystemClock
+from clipping.exits import EXIT_FAILED, EXIT_OK
+from clipping.log import get_logger, set_up
+from clipping.release import Patience
+from clipping.signals import STOPPING
+from embedded.broker.lock import FolderInUse
+from embedded.broker.schema import SchemaTooNew
+from embedded.broker.server import Broker
+
+log = get_logger(__name__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    set_up(level=options.log_level, identifier="clipping-broker")
+    try:
+        return asyncio.run(_serve(options))
+    except (FolderInUse, SchemaTooNew, OSError, sqlite3.Error) as error:
+        print(f"broker: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    broker = await Broker.start(
+        options.data,
+        host=options.host,
+        port=options.port,
+        certs_port=options.certs_port,
+        clock=SystemClock(),
+        patience=Patience(lambda sentence: log.warning("start.waiting", reason=sentence)),
+    )
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOPPING:
+        loop.add_signal_handler(number, stopped.set)
+    _announce(broker, as_json=options.json)
+    await stopped.wait()
+    log.info("broker.stopping")
+    await broker.stop()
+    return EXIT_OK
+
+
+def _announce(broker: Broker, *, as_json: bool) -> None:
+    ready = {"host_port": broker.host_port, "pid": os.getpid(), "certs_url": broker.certs_url}
+    line = json.dumps(ready) if as_json else f"PUBSUB_EMULATOR_HOST={broker.host_port}"
+    print(line, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m embedded.broker", description="Google Pub/Sub on this machine, kept on disk."
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where everything is kept")
+    parser.add_argument(
+        "--host", type=_loopback, default="127.0.0.1", help="a loopback address (default: 127.0.0.1)"
+    )
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument(
+        "--certs-port",
+        type=int,
+        default=0,
+        help="where the push tokens' certificates are; default: a free one",
+    )
+    parser.add_argument("--json", action="store_true", help="say in one line of JSON where it listens")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser
+
+
+def _loopback(text: str) -> str:
+    """There is no authentication: who can connect can read and write everything."""
+    try:
+        if ipaddress.ip_address("127.0.0.1" if text == "localhost" else text).is_loopback:
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no loopback address; the broker has no authentication and serves this machine only"
+    )
