@@ -83,7 +83,7 @@ RECIPES = (
     Recipe(
         "mpeg2-interlaced.ts",
         (
-            *("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-top", "1", "-g", "12", "-bf", "2"),
+            *("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-vf", "setfield=tff", "-g", "12", "-bf", "2"),
             *("-b:v", "5M", "-c:a", "mp2", "-b:a", "192k"),
         ),
         rate="25",
