@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.cutting.decodes import Rejected, Undecodable
 from agent.cutting.outcome import Outcome
-from agent.cutting.verify import Facts, verify, verify_structure
+from agent.cutting.verify import Facts, verify
 
 
 def check(
@@ -22,17 +22,17 @@ def check(
 ) -> tuple[Facts, str]:
     """What is found in the clip, and its SHA-256 (hexadecimal).
 
-    `tolerates` is asked, when the clip is complete, whether that some of it can't be decoded is no reason to
-    reject it; the rest as `verify`. Raises `Rejected`, and what `Writing.result` raises.
+    When some of it can't be decoded, `tolerates` is asked, once the clip is complete, whether only its ends
+    and joints must be; the rest as `verify`. Raises `Rejected`, and what `Writing.result` raises.
     """
 
     def verified(progress: Callable[[float], None] = lambda _: None) -> Facts:
         try:
-            return verify(outcome, whole=whole, gaps=gaps, progress=progress)
+            return verify(outcome, extent="full" if whole else "ends", gaps=gaps, progress=progress)
         except Undecodable:
             if not tolerates():
                 raise
-            return verify_structure(outcome, gaps=gaps)
+            return verify(outcome, extent="ends only", gaps=gaps)
 
     if outcome.writing is None:
         # Both read the file, and neither holds the interpreter.

@@ -29,7 +29,7 @@ from agent.cutting.encode import encode
 from agent.cutting.media import Identity, MediaInfo
 from agent.cutting.opened import Opened
 from agent.cutting.outcome import Outcome, Unsuited
-from agent.cutting.plan import END_TOLERANCE, Plan, plan_cut
+from agent.cutting.plan import Plan, plan_cut
 from agent.cutting.report import report
 from agent.cutting.smart import smart
 from agent.cutting.source import SourceFile, check_readable, grown, limit_pixels
@@ -184,12 +184,10 @@ def _made_and_checked(
 
 
 def _tolerance(order: Order, outcome: Outcome, damage: Damage) -> Callable[[], bool]:
-    """Whether a clip may hold what can't be decoded: what was copied from where the recording is damaged, not
-    where it breaks off."""
-    plan = outcome.plan
-    warned = order.on_damage == "warn" and order.verify != "full" and plan.mode != "encode"
-    complete = outcome.end + END_TOLERANCE >= plan.stop
-    return lambda: warned and complete and bool(damage.found)
+    """Whether a clip may hold what can't be decoded between its ends: what was copied from where the
+    recording is damaged. Of long clips nothing but the ends is decoded."""
+    warned = order.on_damage == "warn" and order.verify != "full" and outcome.plan.mode != "encode"
+    return lambda: warned and bool(damage.found)
 
 
 def _ways(info: MediaInfo, mode: Mode) -> tuple[tuple[Way, ...], list[str]]:

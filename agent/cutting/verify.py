@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import av
 import av.container
@@ -17,6 +17,8 @@ from agent.cutting.decodes import Rejected, Undecodable, decode_parts, decode_wh
 from agent.cutting.extent import LATE
 from agent.cutting.outcome import Outcome
 from agent.cutting.timing import Malformed, Timing, timings_of_boxes, timings_of_packets
+
+Extent = Literal["full", "ends", "ends only"]
 
 WHOLE_PIXELS = 100_000_000
 """A clip of so few is decoded as a whole in any case: 48 pictures of 1920x1080."""
@@ -42,28 +44,28 @@ class Facts:
 def verify(
     outcome: Outcome,
     *,
-    whole: bool = False,
+    extent: Extent = "ends",
     gaps: bool = False,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Facts:
-    """Check the file against the plan and decode its edges, or `whole`; `progress` gets 0 to 1.
+    """Check the file against the plan and decode some of it; `progress` gets 0 to 1.
 
-    `gaps`: frames may be missing, as they can't be decoded. Raises `Rejected`.
+    `extent`: a small clip is decoded as a whole, too, unless it is `ends only`. `gaps`: frames may be
+    missing, as they can't be decoded. Raises `Rejected`: `Undecodable` where it is for that.
     """
-    facts = verify_structure(outcome, gaps=gaps)
-    duration = facts.duration
+    facts = _verify_structure(outcome, gaps=gaps)
+    small = outcome.frames * facts.width * facts.height <= WHOLE_PIXELS
     try:
-        if whole or outcome.frames * facts.width * facts.height <= WHOLE_PIXELS:
-            decode_whole(outcome.path, duration, progress)
+        if extent == "full" or (small and extent == "ends"):
+            decode_whole(outcome.path, facts.duration, progress)
         else:
-            decode_parts(outcome.path, parts(duration, outcome.joints))
+            decode_parts(outcome.path, parts(facts.duration, outcome.joints))
     except av.error.FFmpegError as error:
         raise Undecodable(f"it can't be read back: {error.strerror}") from error
     return facts
 
 
-def verify_structure(outcome: Outcome, *, gaps: bool = False) -> Facts:
-    """Check the file against the plan, without decoding. Raises `Rejected`."""
+def _verify_structure(outcome: Outcome, *, gaps: bool) -> Facts:
     boxed = outcome.plan.container.boxed
     try:
         timings = timings_of_boxes(outcome.path) if boxed else []

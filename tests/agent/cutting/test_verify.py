@@ -50,12 +50,12 @@ def test_what_lies_between_the_ends_is_only_looked_at_when_all_is_to_be(tmp_path
     damage_the_middle(outcome.path)
     verify(outcome)
     with pytest.raises(Rejected):
-        verify(outcome, whole=True)
+        verify(outcome, extent="full")
 
 
 def test_it_is_told_how_far_the_look_at_everything_has_come(tmp_path: Path) -> None:
     told: list[float] = []
-    verify(cut(tmp_path, LONG), whole=True, progress=told.append)
+    verify(cut(tmp_path, LONG), extent="full", progress=told.append)
     assert told == sorted(told)
     assert len(set(told)) > 100
     assert told[0] < 0.05
