@@ -93,12 +93,14 @@ def _migrate_file(database: Database) -> None:
 
 
 def _stop_once(server: Server) -> None:
-    """A signal stops the server. Further ones are ignored: the stop takes seconds, and should be whole."""
+    """A signal stops the server. Further ones do nothing: the stop takes seconds, and should be whole."""
+    stopped = False
 
     def stop(*_: object) -> None:
-        for number in STOPPING:
-            signal.signal(number, signal.SIG_IGN)
-        server.stop()
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            server.stop()
 
     for number in STOPPING:
         signal.signal(number, stop)

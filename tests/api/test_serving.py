@@ -85,9 +85,11 @@ def test_many_signals_stop_it_once(tmp_path: Path) -> None:
     while starting.process.poll() is None:
         for number in (signal.SIGINT, signal.SIGTERM):
             starting.process.send_signal(number)
-    assert starting.process.returncode == 0
-    assert "Traceback" not in starting.said()
     starting.close()
+    # The interpreter's own end, after ours, can be cut short.
+    assert starting.process.returncode in (0, -signal.SIGINT, -signal.SIGTERM)
+    assert "api.stopped" in starting.said()
+    assert "Traceback" not in starting.said()
 
 
 class Starting:
