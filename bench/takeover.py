@@ -108,8 +108,7 @@ def _run(folder: Path, nas: Path, fault: str, preset: str) -> Run:
 
 def _begin_clip(cluster: Cluster) -> str:
     request_id = cluster.ask(**CLIP)
-    first = cluster.nodes[0]
-    eventually(lambda: cluster.in_hand(first, request_id), "the cut", every=POLL_SECONDS)
+    cluster.hold_cut(cluster.nodes[0], request_id).release()  # it is under way now
     return request_id
 
 

@@ -21,8 +21,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 def test_killed_after_the_upload_and_around_the_completion(cluster: Cluster) -> None:
     first, second = cluster.nodes
     request_id = cluster.ask(start_seconds=0, end_seconds=20, mode="encode")
-    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    held = cluster.hold_cut(first, request_id)
     cluster.broker.freeze()  # from now on nothing can be published
+    held.release()
     try:
         eventually(lambda: cluster.objects(request_id), "the upload", logs=cluster.logs)
         first.kill()

@@ -28,11 +28,12 @@ def test_planned_failovers_in_a_row(cluster: Cluster) -> None:
     # Back again, with a clip in hand: it is finished first, and a second order meanwhile is refused.
     eventually(lambda: _told(cluster, "agent-1") == "standby", "its document to say so", every=0.2)
     request_id = cluster.ask(**LONG)
-    eventually(lambda: cluster.in_hand(second, request_id), "the cut to be under way", logs=cluster.logs)
+    held = cluster.hold_cut(second, request_id)
     one = cluster.failover("agent-1", wait_seconds=0)
     assert one.status_code == 202, one.text
     again = cluster.failover("agent-1", wait_seconds=0)
     assert again.status_code == 409, again.text
+    held.release()
     first.becomes("active", logs=cluster.logs)
     status = cluster.wait(request_id)
     assert (status["status"], status["agent_id"], status["attempt"]) == ("completed", "agent-2", 1)
@@ -41,7 +42,7 @@ def test_planned_failovers_in_a_row(cluster: Cluster) -> None:
 
     # In a hurry: the clip goes back, and the other agent does it.
     request_id = cluster.ask(**LONG)
-    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    cluster.hold_cut(first, request_id)
     answer = cluster.failover("agent-1", mode="fast", wait_seconds=40)
     assert answer.status_code == 200, answer.text
     second.becomes("active", within=10, logs=cluster.logs)

@@ -63,7 +63,7 @@ def test_a_primary_without_the_store_stops_by_itself_before_the_standby_starts(
     cluster = partitioned.cluster
     first, second = cluster.nodes
     request_id = cluster.ask(**LONG)
-    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    cluster.hold_cut(first, request_id)
     partitioned.proxies[0].hang()
     second.becomes("active", logs=cluster.logs)
     assert state_at(first, "fenced") < state_at(second, "active")

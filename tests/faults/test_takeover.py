@@ -39,7 +39,7 @@ def test_an_idle_primary_is_killed(cluster: Cluster) -> None:
 def test_a_primary_is_killed_in_mid_cut(cluster: Cluster) -> None:
     first, second = cluster.nodes
     request_id = cluster.ask(**LONG)
-    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    cluster.hold_cut(first, request_id)
     helpers = descendants_of(first.pid)
     assert helpers, "the cut runs in processes of its own"
     first.kill()
@@ -53,7 +53,7 @@ def test_a_primary_is_killed_in_mid_cut(cluster: Cluster) -> None:
 def test_a_primary_is_frozen_and_wakes_when_another_leads(cluster: Cluster) -> None:
     first, second = cluster.nodes
     request_id = cluster.ask(**LONG)
-    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    cluster.hold_cut(first, request_id)
     first.signal(signal.SIGSTOP)
     second.becomes("active", logs=cluster.logs)
     assert cluster.wait(request_id, within=120)["agent_id"] == "agent-2"
@@ -80,8 +80,11 @@ def test_a_primary_is_frozen_while_it_uploads(cluster: Cluster) -> None:
 def test_a_stop_in_mid_cut_finishes_the_clip_and_a_hurried_one_gives_it_back(cluster: Cluster) -> None:
     first, second = cluster.nodes
     request_id = cluster.ask(**LONG)
-    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
-    assert first.stop() == 0
+    held = cluster.hold_cut(first, request_id)
+    first.signal(signal.SIGTERM)
+    eventually(lambda: first.events("agent.stopping"), "the signal to be read", logs=cluster.logs)
+    held.release()
+    assert first.wait() == 0
     ended = time.monotonic()
     second.becomes("active", logs=cluster.logs)
     assert time.monotonic() - ended < 10
@@ -90,7 +93,7 @@ def test_a_stop_in_mid_cut_finishes_the_clip_and_a_hurried_one_gives_it_back(clu
 
     first.start()
     request_id = cluster.ask(**LONG)
-    eventually(lambda: cluster.in_hand(second, request_id), "the cut to be under way", logs=cluster.logs)
+    cluster.hold_cut(second, request_id)
     second.signal(signal.SIGTERM)
     eventually(lambda: second.events("agent.stopping"), "the first signal to be read", logs=cluster.logs)
     begun = time.monotonic()
@@ -108,7 +111,7 @@ def test_a_drain_that_is_too_short_gives_the_clip_back_and_the_lease_up(
     cluster = clusters(over={"ha": {"drain_seconds": 1}})
     first, second = cluster.nodes
     request_id = cluster.ask(**LONG)
-    eventually(lambda: cluster.in_hand(first, request_id), "the cut to be under way", logs=cluster.logs)
+    cluster.hold_cut(first, request_id)
     helpers = descendants_of(first.pid)
     begun = time.monotonic()
     assert first.stop() == 0

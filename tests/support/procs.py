@@ -34,6 +34,14 @@ def state_of(pid: int) -> str | None:
         return None
 
 
+def has_open(pid: int, folder: Path) -> bool:
+    """Whether a process has a file below this folder open."""
+    try:
+        return any(link.readlink().is_relative_to(folder) for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False  # it has ended, or has just closed one of its files
+
+
 def alive(pid: int) -> bool:
     """Whether it runs; one that is only not buried yet does not."""
     return state_of(pid) not in (None, "Z")
