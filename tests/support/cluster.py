@@ -258,6 +258,10 @@ class Cluster:
         """What every fault has to leave behind: each request ended once, nothing overwritten, epochs that
         only grew, and after the end no process."""
         ends = {request_id: self.wait(request_id, within=90)["status"] for request_id in self.asked}
+        # The API may receive a completion before the witness does.
+        eventually(
+            lambda: set(ends.items()) <= set(self.witness.completions()), "the completions", logs=self.logs
+        )
         told = self.witness.completions()
         for request_id, status in ends.items():
             assert {how for (who, how) in told if who == request_id} == {status}, (request_id, status, told)
