@@ -81,7 +81,7 @@ class Agent(_Section):
     """Recordings outside these folders are refused, whatever a path or a link says."""
     slots: Slots = Slots()
     ffmpeg: AbsolutePath | None = None
-    """The ffmpeg to run. Default: the one on PATH, else the one of the imageio-ffmpeg package."""
+    """The ffmpeg to run. Default: the one on PATH if it is 5.1 or later, else that of imageio-ffmpeg."""
     min_free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
     """Keep this much of the spool's disk free: a clip that would leave less waits."""
 

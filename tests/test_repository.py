@@ -45,23 +45,3 @@ def test_systemd_has_nothing_to_say_about_the_unit() -> None:
     done = run("scripts/check-unit")
     assert done.returncode == 0, done.stderr
     assert "clipping-agent.service: good" in done.stdout
-
-
-def test_an_old_python_is_told_so(tmp_path: Path) -> None:
-    old = tmp_path / "python3"
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && { echo Python 3.9.2; exit 0; }\nexit 1\n')
-    old.chmod(0o755)
-    # A copy of the script beside no `.venv`, so that it has something to do.
-    (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "install", tmp_path / "scripts" / "install")
-    done = subprocess.run(
-        ["sh", "scripts/install"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHON": str(old)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "Python 3.9.2 is too old" in done.stderr

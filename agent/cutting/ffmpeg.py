@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import select
 import shutil
@@ -25,6 +26,9 @@ from agent.cutting.process.watch import usage
 from agent.cutting.source import SourceFile, url
 from clipping.errors import EncoderFailed, EngineUnavailable
 
+OLDEST = (5, 1)
+"""`-fps_mode`, which encodes need, came with it."""
+_RELEASE = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
 _KEPT_LINES = 20
 _QUERY_SECONDS = 30
 _CANCEL_SECONDS = 0.1
@@ -57,7 +61,8 @@ class Answer:
 def find_ffmpeg(configured: Path | None) -> Path:
     """The ffmpeg to run: the configured one, else the one on PATH, else the imageio-ffmpeg package's.
 
-    Raises `EngineUnavailable` when there is none, or the configured one can't be run.
+    One on PATH that is older than 5.1 is skipped. Raises `EngineUnavailable` when there is none, or the
+    configured one can't be run.
     """
     if configured is not None:
         if not (configured.is_file() and os.access(configured, os.X_OK)):
@@ -66,16 +71,35 @@ def find_ffmpeg(configured: Path | None) -> Path:
             )
         return configured
     on_path = shutil.which("ffmpeg")
-    if on_path:
+    if on_path and _recent(on_path, Path(on_path).stat().st_mtime_ns):
         return Path(on_path)
     try:
         import imageio_ffmpeg
 
         return Path(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError):
+        problem = f"{on_path} is older than 5.1" if on_path else "no ffmpeg was found"
         raise EngineUnavailable(
-            "There is no ffmpeg: install it, or the package imageio-ffmpeg, or name one in agent.ffmpeg."
+            f"{problem}: install ffmpeg 5.1 or later, or the package imageio-ffmpeg, or set agent.ffmpeg"
         ) from None
+
+
+@lru_cache(maxsize=8)
+def _recent(program: str, modified_ns: int) -> bool:
+    """Whether it is version 5.1 or later; asked again when the file has changed (`modified_ns`).
+
+    Raises `EngineUnavailable` and `EncoderFailed` when it can't be asked.
+    """
+    return recent(ask([program, "-version"]).said)
+
+
+def recent(version_output: str) -> bool:
+    """Whether `ffmpeg -version` printed 5.1 or later. Development builds print a date or a commit, and count.
+
+    The installers decide by the same rule (`deploy/systemd/installer/ffmpeg.py`).
+    """
+    release = _RELEASE.match(version_output)
+    return release is None or (int(release[1]), int(release[2])) >= OLDEST
 
 
 def ask(

@@ -57,7 +57,7 @@ class EngineSettings:
     """How the engine works, whatever it cuts."""
 
     ffmpeg: Path | None = None
-    """The ffmpeg to run. None: the one on PATH, else the one of the imageio-ffmpeg package."""
+    """The ffmpeg to run. None: the one on PATH if it is 5.1 or later, else the imageio-ffmpeg package's."""
     stall_seconds: float = 30
     """A cut whose progress, input and output have all stood still for so long is ended."""
     time_limit_seconds: float = 7200

@@ -61,6 +61,17 @@ def test_other_packages_make_another_version(checkout: Path, tmp_path: Path) -> 
     assert find_source(None, tmp_path).name != wheel.name
 
 
+def test_ffmpeg_is_left_out_where_the_machine_has_one(checkout: Path, tmp_path: Path) -> None:
+    full = find_source(checkout, None)
+    without = find_source(checkout, None, with_ffmpeg=False)
+    assert full.requirements == ("build.txt", "agent.txt", "ffmpeg.txt")
+    assert without.requirements == ("build.txt", "agent.txt")
+    assert without.name != full.name, "a machine that loses its ffmpeg gets another version"
+    (tmp_path / WHEEL).write_bytes(b"first")
+    locks(tmp_path)
+    assert find_source(None, tmp_path).name != find_source(None, tmp_path, with_ffmpeg=False).name
+
+
 def test_building_a_checkout_leaves_it_as_it_was(checkout: Path, tmp_path: Path) -> None:
     source = find_source(checkout, None)
     scratch = tmp_path / "scratch"

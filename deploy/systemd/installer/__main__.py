@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from installer import machine
+from installer import ffmpeg, machine
 from installer.remove import uninstall
 from installer.source import find_source
 from installer.tell import InstallError, complain
@@ -40,7 +40,8 @@ def _order(arguments: argparse.Namespace) -> Order:
         credentials = key.read_bytes() if key is not None else None
     except OSError as error:
         raise InstallError(f"{key} can't be read: {error.strerror}") from None
-    source = find_source(arguments.source, arguments.wheels)
+    has_ffmpeg = ffmpeg.usable(ffmpeg.SERVICE_PATH)
+    source = find_source(arguments.source, arguments.wheels, with_ffmpeg=not has_ffmpeg)
     return Order(source, tuple(arguments.drop_ins), credentials)
 
 

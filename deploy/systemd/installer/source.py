@@ -14,8 +14,10 @@ from installer.tell import InstallError
 
 PACKAGES = ("clipping", "health", "agent", "api", "embedded")
 BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md")
-LOCKS = ("build.txt", "agent.txt")
+LOCKS = ("build.txt", "agent.txt", "ffmpeg.txt")
 """The requirement files that are installed before the project, in this order: the build backend first."""
+FFMPEG_LOCK = LOCKS[-1]
+"""The one that is installed only on machines without a usable ffmpeg."""
 _WHEEL = re.compile(r"clipping_service-([^-]+)-[^/]*\.whl")
 
 
@@ -28,7 +30,9 @@ class Source:
     wheels: Path | None
     """Where pip takes everything from. None: from the package index."""
     locks: Path
-    """The folder of `LOCKS`."""
+    """The folder of `requirements`."""
+    requirements: tuple[str, ...] = LOCKS
+    """Those of `LOCKS` that are installed."""
 
     def project(self, scratch: Path) -> Path:
         """What pip installs. A checkout is copied to `scratch`: building leaves files beside it."""
@@ -43,17 +47,18 @@ class Source:
         return path
 
 
-def find_source(given: Path | None, wheels: Path | None) -> Source:
+def find_source(given: Path | None, wheels: Path | None, *, with_ffmpeg: bool = True) -> Source:
     """What was given, else the wheel of ours among `wheels`, else the checkout around this file.
 
-    Raises `InstallError`.
+    `with_ffmpeg`: whether the imageio-ffmpeg package is installed too. Raises `InstallError`.
     """
     if wheels is not None and not wheels.is_dir():
         raise InstallError(f"{wheels} is not a folder of wheels")
+    requirements = LOCKS if with_ffmpeg else tuple(name for name in LOCKS if name != FFMPEG_LOCK)
     path = given or (_wheel_in(wheels) if wheels is not None else HERE.parents[1])
     if _WHEEL.fullmatch(path.name) and path.is_file():
         locks = _locks(wheels or HERE.parents[1] / "requirements")
-        return Source(path.resolve(), _wheel_name(path, locks), wheels, locks)
+        return Source(path.resolve(), _wheel_name(path, locks, requirements), wheels, locks, requirements)
     if not (path / "setup.cfg").is_file() or not (path / "agent").is_dir():
         raise InstallError(
             f"{path} is neither a checkout nor a wheel of clipping-service; name one, or use --wheels DIR"
@@ -63,7 +68,7 @@ def find_source(given: Path | None, wheels: Path | None) -> Source:
             "--wheels needs a wheel of clipping-service: a checkout can't be built without the index"
         )
     locks = _locks(path.resolve() / "requirements")
-    return Source(path.resolve(), _checkout_name(path, locks), None, locks)
+    return Source(path.resolve(), _checkout_name(path, locks, requirements), None, locks, requirements)
 
 
 def _locks(folder: Path) -> Path:
@@ -87,24 +92,24 @@ def _wheel_in(folder: Path) -> Path:
     return found[0]
 
 
-def _wheel_name(path: Path, locks: Path) -> str:
+def _wheel_name(path: Path, locks: Path, requirements: tuple[str, ...]) -> str:
     match = _WHEEL.fullmatch(path.name)
     assert match is not None
-    digest = _digest_of_locks(locks)
+    digest = _digest_of_locks(locks, requirements)
     digest.update(path.read_bytes())
     return f"{match[1]}-{digest.hexdigest()[:12]}"
 
 
-def _digest_of_locks(locks: Path) -> hashlib._Hash:
+def _digest_of_locks(locks: Path, requirements: tuple[str, ...]) -> hashlib._Hash:
     digest = hashlib.sha256()
-    for name in LOCKS:
+    for name in requirements:
         content = (locks / name).read_bytes()
         digest.update(f"{name} {len(content)}\n".encode() + content)
     return digest
 
 
-def _checkout_name(path: Path, locks: Path) -> str:
-    digest = _digest_of_locks(locks)
+def _checkout_name(path: Path, locks: Path, requirements: tuple[str, ...]) -> str:
+    digest = _digest_of_locks(locks, requirements)
     for name in (*BUILD_FILES, *PACKAGES):
         for file in sorted([path / name] if (path / name).is_file() else (path / name).rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:

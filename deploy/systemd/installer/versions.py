@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from installer.layout import CURRENT, VERSIONS
-from installer.source import LOCKS, Source
+from installer.source import Source
 from installer.tell import InstallError, indented, must, run, say
 
 PIP_SECONDS = 1800
@@ -60,7 +60,10 @@ def _fill(version: Path, source: Source) -> None:
     # Without build isolation, sources are built with the locked build backend; otherwise pip would
     # fetch one without verifying it.
     build = ["--no-build-isolation", "--use-pep517"]
-    steps = [[*pip, "--require-hashes", *build, "--requirement", source.locks / name] for name in LOCKS]
+    steps = [
+        [*pip, "--require-hashes", *build, "--requirement", source.locks / name]
+        for name in source.requirements
+    ]
     with tempfile.TemporaryDirectory(prefix="clipping-install-") as scratch:
         steps.append([*pip, "--no-deps", *build, source.project(Path(scratch))])
         for step in steps:
