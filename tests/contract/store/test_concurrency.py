@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from clipping.errors import ObjectExists, VersionMismatch
+from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
 from clipping.store.port import Store
 
 Answer = TypeVar("Answer")
@@ -51,14 +51,14 @@ def test_no_increment_is_lost(store: Store) -> None:
     def work(_: int) -> None:
         for _ in range(15):
             while True:
-                found = store.get("ha/count")
-                assert found is not None
-                data, info = found
                 try:
+                    found = store.get("ha/count")
+                    assert found is not None
+                    data, info = found
                     store.replace("ha/count", b"%d" % (int(data) + 1), expected=info.version)
                     break
-                except VersionMismatch:
-                    continue
+                except (VersionMismatch, StoreUnavailable):
+                    continue  # another was faster, perhaps between the two calls of a read
 
     _together(6, work)
     found = store.get("ha/count")
