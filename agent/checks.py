@@ -18,7 +18,7 @@ from clipping.cluster import agent_key
 from clipping.config import Agent, Config, NasRoot
 from clipping.errors import EncoderFailed
 from clipping.store.port import Store
-from health.probe import Probe
+from health.probe import NOT_LOOKED, Probe
 from health.snapshot import Check
 
 ENGINE = "engine"
@@ -170,6 +170,14 @@ def _engine(engine: Engine) -> str:
     except EncoderFailed:
         return "not asked: there is no ffmpeg"  # which is a check of its own, that a restart does not mend
     raise EncoderFailed(f"the cutting process did not answer for {ENGINE_SECONDS:g} s")
+
+
+def needs_operator(failed: Mapping[str, Check]) -> bool:
+    """Whether all that fails are roots that aren't mounted and a full disk: waiting won't fix these. Pure."""
+    return bool(failed) and all(
+        (name == SPOOL or name.startswith(NAS)) and check.detail != NOT_LOOKED
+        for name, check in failed.items()
+    )
 
 
 def intake_trouble(checks: Mapping[str, Check]) -> str | None:

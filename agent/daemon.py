@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from agent.cancels import Cancels
-from agent.checks import Checks
+from agent.checks import Checks, needs_operator
 from agent.control import Control
 from agent.cutting import Engine, EngineSettings
 from agent.deferred import Deferred
@@ -215,12 +215,15 @@ class _Agent:
         )
 
     def wait_until_well(self) -> bool:
-        """Until every check is well and an agent leads, for `ANNOUNCE_SECONDS` at most. False on a signal."""
+        """Until every check is well and an agent leads, for `ANNOUNCE_SECONDS` at most. False on a signal.
+
+        A NAS that is not mounted and a full disk are not waited for: they need an operator.
+        """
         give_up = self._clock.monotonic() + ANNOUNCE_SECONDS
         while self._clock.monotonic() < give_up and not self._signals.pending():
             snapshot = self._watch.snapshot()
             led = snapshot.role == "active" or (snapshot.lease is not None and snapshot.lease.holder)
-            if led and not snapshot.failed:
+            if (led and not snapshot.failed) or needs_operator(snapshot.failed):
                 return True
             self._clock.sleep(LOOK_SECONDS)
         return not self._signals.pending()

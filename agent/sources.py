@@ -148,7 +148,7 @@ def check_mounted(root: NasRoot, mounts: MountMemory | None = None) -> None:
         else:
             with os.scandir(root.path) as entries:
                 if next(entries, None) is None:
-                    raise SourceUnavailable(f"{root.path} is empty: is the NAS mounted there?")
+                    raise SourceUnavailable(f"{root.path} is empty: mount the NAS there, or add a recording")
     except OSError as error:
         what = f"its marker {root.marker}" if root.marker is not None else "it"
         raise SourceUnavailable(

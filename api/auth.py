@@ -15,6 +15,10 @@ from clipping.errors import Forbidden
 
 P = ParamSpec("P")
 R = TypeVar("R")
+NEEDS_ADMIN = (
+    "an admin key is needed: the one that `clipping up` prints and keeps in keys.json, "
+    "or a key with role admin in api.keys"
+)
 
 
 def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -29,7 +33,7 @@ def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
             if allowance is not None:
                 allowance.check()
             if role == "admin" and found.role != "admin":
-                raise Forbidden("this needs an admin's key")
+                raise Forbidden(NEEDS_ADMIN)
             return view(*args, **kwargs)
 
         return guarded

@@ -1,9 +1,9 @@
-"""One process of the local stack: started, waited for, watched, started again when it dies, stopped."""
+"""One process of the local stack: started, watched, restarted when it dies, stopped."""
 
 from __future__ import annotations
 
+import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -11,14 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from clipping.errors import ClippingError
-from clipping.signals import Stopped, StopSignals
 
 RESTART_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Waits before the first, second, … restart; the last one repeats."""
 STEADY_SECONDS = 60.0
 """After so long without dying a process starts again at the first wait."""
+JOIN_SECONDS = 20.0
 
 
 class StartFailed(ClippingError):
@@ -28,7 +29,7 @@ class StartFailed(ClippingError):
 
 
 class Child:
-    """A process and its log file. `start` and `stop` belong to the stack's main thread.
+    """A process and its log file. Its methods belong to the stack's main thread.
 
     `told` is called with a sentence for the user when the process dies and is started again. It inherits the
     descriptor `lock`, so that what that locks is locked until the last process is gone.
@@ -51,6 +52,7 @@ class Child:
         self._environ = dict(environ)
         self._log_file = log_file
         self._told = told
+        self._logged_before = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -61,46 +63,76 @@ class Child:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, *, timeout: float, signals: StopSignals | None = None) -> bytes:
-        """Start, and return the first line it prints (empty for one that prints nothing by then and lives).
+    def fileno(self) -> int:
+        """Readable once `started` returns or raises without waiting."""
+        return self._stdout().fileno()
 
-        Raises `StartFailed` with the end of its log, and `Stopped` when one of `signals` comes before that.
+    def started(self) -> bytes:
+        """The first line that it prints; from then on it is restarted when it dies.
+
+        Raises `StartFailed` with its last words when it ends instead.
         """
-        self._spawn()
-        line = self._first_line(timeout, signals)
-        if self._process is not None and self._process.poll() is not None:
-            raise StartFailed(
-                f"{self.name} ended at once (exit {self._process.returncode}): {self.log_tail()}"
-            )
+        line = self._stdout().readline()
+        assert self._process is not None
+        if not line:
+            raise StartFailed(self.failure(f"ended with exit code {self._process.wait()}"))
         self._watcher.start()
         return line
 
-    def stop(self, timeout: float) -> None:
-        """SIGTERM, and SIGKILL after `timeout` seconds."""
+    def failure(self, what: str) -> str:
+        """One sentence: what went wrong, the last words in its log, and where the rest is."""
+        words = last_words(self._log_text())
+        return f"{self.name} {what}{f': {words}' if words else ''} (log: {self._log_file})"
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting. A second one tells an agent to give its clips back at once."""
         self._stopping.set()
         with self._lock:
             process = self._process
+        if process is not None:
+            process.send_signal(signal.SIGTERM)
+
+    def running(self) -> bool:
+        """Whether there is a process that has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self, timeout: float) -> None:
+        """SIGTERM, and SIGKILL after `timeout` seconds."""
+        self.terminate()
+        self.reap(timeout)
+
+    def reap(self, timeout: float) -> None:
+        """Wait for the end after `terminate`, and kill it after `timeout` seconds."""
+        process = self._process
         if process is None:
             return
-        process.send_signal(signal.SIGTERM)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
         if self._watcher.is_alive():
-            self._watcher.join(timeout)
+            self._watcher.join(JOIN_SECONDS)
         _close(process)
 
-    def log_tail(self, lines: int = 5) -> str:
-        """The end of its log."""
+    def _log_text(self) -> str:
+        """What this process logged: the file also holds what earlier ones did."""
         try:
-            return "\n".join(self._log_file.read_text(errors="replace").splitlines()[-lines:])
+            with self._log_file.open(errors="replace") as file:
+                file.seek(self._logged_before)
+                return file.read()
         except OSError:
             return ""
 
-    def _spawn(self) -> None:
+    def _stdout(self) -> IO[bytes]:
+        assert self._process is not None, "spawned"
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def spawn(self) -> None:
+        """Start the process. `started` returns once it is ready."""
         with self._log_file.open("ab") as log:
+            self._logged_before = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "embedded.tied", str(os.getpid()), *self._command],
                 env=self._environ,
@@ -111,21 +143,6 @@ class Child:
                 start_new_session=True,
                 pass_fds=self._inherited,
             )
-
-    def _first_line(self, timeout: float, signals: StopSignals | None) -> bytes:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        stopping = [] if signals is None else [signals.fileno()]
-        ready, _, _ = select.select([self._process.stdout.fileno(), *stopping], [], [], timeout)
-        if signals is not None and signals.pending():
-            raise Stopped
-        if not ready:
-            self.stop(1.0)
-            raise StartFailed(f"{self.name} was not ready within {timeout:g} s: {self.log_tail()}")
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.wait(timeout)
-        return line
 
     def _watch(self) -> None:
         deaths = 0
@@ -148,7 +165,22 @@ class Child:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                self._spawn()
+                self.spawn()
+
+
+def last_words(log: str) -> str:
+    """The message in a log's last line: of a JSON line its message, reason and error. Pure."""
+    lines = log.strip().splitlines()
+    if not lines:
+        return ""
+    try:
+        fields = json.loads(lines[-1])
+    except ValueError:
+        return lines[-1]
+    if not isinstance(fields, dict):
+        return lines[-1]
+    words = [fields.get(name) for name in ("message", "reason", "error")]
+    return ": ".join(str(word) for word in words if word)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -13,11 +13,14 @@ DATA/
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import pwd
 import random
 import secrets
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,7 @@ import yaml
 
 from clipping.config import overlay, validate
 from clipping.errors import ConfigurationError
+from clipping.holders import of_file
 from clipping.release import IMPATIENT, Patience, StillInUse, lock_file
 from embedded.child import StartFailed
 
@@ -34,6 +38,9 @@ HOST = "127.0.0.1"
 PORTS = (20_000, 32_000)
 PORT_TRIES = 100
 MARKER = ".mounted"
+FOLDERS = ("broker", "api", "store", "agents", "run", "logs")
+LEAST_FREE_BYTES = 32_000_000
+"""Databases and logs need that much at a start. Below `agent.min_free_bytes` no clips are cut."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +55,43 @@ class Layout:
     """The data folder, locked: by this process and by all that inherit `lock`."""
 
     def __init__(self, data: Path, patience: Patience = IMPATIENT) -> None:
-        """Waits for a stack that is still exiting. Raises `ConfigurationError`."""
+        """Waits for the processes of a stack that has ended. Raises `ConfigurationError`."""
         self.data = data.resolve()
-        for name in ("broker", "api", "store", "agents", "run", "logs"):
-            (self.data / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            self.lock = lock_file(self.data / "lock", f"the data folder {self.data}", patience)
+            self._make_folders()
+            self.lock = self._locked(patience)
+            self.keys()
+        except OSError as error:
+            raise ConfigurationError([_unusable(self.data, error)]) from None
+
+    def _make_folders(self) -> None:
+        """Raises `OSError` when one can't be made or written to."""
+        for name in FOLDERS:
+            folder = self.data / name
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        free = shutil.disk_usage(self.data).free
+        if free < LEAST_FREE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.data))
+
+    def _locked(self, patience: Patience) -> int:
+        """The lock's descriptor. Raises `ConfigurationError` and `OSError`."""
+        path = self.data / "lock"
+        owner = _owner(path)
+        try:
+            # A stack that runs, or drains, keeps its folder: only the remains of a killed one are waited for.
+            descriptor = lock_file(
+                path, f"the data folder {self.data}", patience if owner is None else IMPATIENT
+            )
         except StillInUse as error:
+            user = error.holders if owner is None else f"another `clipping up` (process {owner})"
             raise ConfigurationError(
-                [f"--data: {self.data} is in use by {error.holders}: stop that first, or use another --data"]
+                [f"--data: {self.data} is in use by {user}: stop that first, or use another --data"]
             ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        return descriptor
 
     def keys(self) -> Keys:
         """The keys, made at the first start."""
@@ -119,6 +153,27 @@ class Layout:
 
     def log_file(self, name: str) -> Path:
         return self.data / "logs" / f"{name}.log"
+
+
+def _owner(lock: Path) -> int | None:
+    """The process of the stack that locked the file last, if it is still there."""
+    try:
+        pid = int(lock.read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if any(holder.pid == pid for holder in of_file(lock)) else None
+
+
+def _unusable(data: Path, error: OSError) -> str:
+    """What is wrong with the data folder, and how to fix it."""
+    place = error.filename or str(data)
+    if error.errno == errno.ENOSPC:
+        return f"--data: the disk of {data} is full: make room, or use another --data"
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    return (
+        f"--data: {place} can't be written ({error.strerror}): make it writable for user {user}, "
+        "or use another --data"
+    )
 
 
 def _root(path: Path) -> dict[str, str]:

@@ -1,14 +1,15 @@
-"""The local stack: broker, API and agents, each its own process, started in this order."""
+"""The local stack: the broker first, then the API and the agents side by side, each its own process."""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clipping.bus.provision import provision
+from agent.ctl import NotRunning, ask
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
 from clipping.config import validate
@@ -17,12 +18,18 @@ from clipping.signals import Stopped, StopSignals
 from clipping.store.open import open_coordination_store
 from embedded.child import Child, StartFailed
 from embedded.layout import HOST, Layout, free_port
+from embedded.starting import start_all
 from health.registry import prepare_cluster
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 AGENT_EXTRA_SECONDS = 30.0
 """What an agent needs on top of its drain to put everything away."""
+HURRIED_SECONDS = 30.0
+"""What it may take to give its clips back. One that takes longer is killed: the queue delivers them again."""
+LOOK_SECONDS = 0.1
+ASK_SECONDS = 2.0
+PORT_SECONDS = 1.0
 
 
 class Stack:
@@ -58,32 +65,48 @@ class Stack:
         try:
             self._start()
         except BaseException:
+            while self._signals.pending():  # the one that ended the start is not a second one
+                self._signals.wait(0)
             self.stop()
             raise
 
     def _start(self) -> None:
         self._wait_for_port()
         arguments = ["--data", str(self._layout.data / "broker"), "--port", str(self._broker_port), "--json"]
-        self._child("broker", "embedded.broker", arguments)
+        self._start_all([self._child("broker", "embedded.broker", arguments)])
         os.environ["PUBSUB_EMULATOR_HOST"] = f"{HOST}:{self._broker_port}"
-        self._check_signals()
-        provision(self._config.pubsub.project, topology(self._config), dry_run=False)
-        config = self._layout.write("api", self._tree)
-        self._child("api", "api.cli", ["serve", "--config", str(config), "--json"])
-        self._check_signals()
+        self._provision()
         self._prepare_lease()
+        config = self._layout.write("api", self._tree)
+        children = [self._child("api", "api.cli", ["serve", "--config", str(config), "--json"])]
         for number, name in enumerate(self._agent_names):
-            # The first one leads by having come first; of the others each has its turn.
+            # One of them leads; of the others each has its turn.
             tree = self._layout.agent_tree(self._tree, name, rank=max(0, number - 1))
             config = self._layout.write(name, tree)
-            ready = self._child(name, "agent.cli", ["run", "--config", str(config), "--json"])
-            self._agents.append(json.loads(ready))
+            children.append(self._child(name, "agent.cli", ["run", "--config", str(config), "--json"]))
+        lines = self._start_all(children)
+        self._agents = [json.loads(lines[name]) for name in self._agent_names]
+
+    def _start_all(self, children: list[Child]) -> dict[str, bytes]:
+        self._children += children
+        lines = start_all(children, timeout=START_SECONDS, told=self._told, signals=self._signals)
+        self._check_signals()
+        return lines
+
+    def _provision(self) -> None:
+        # Imported here: it takes a second, by which the first line of progress would be late.
+        from clipping.bus.provision import provision
+
+        provision(self._config.pubsub.project, topology(self._config), dry_run=False)
+        self._check_signals()
 
     def _wait_for_port(self) -> None:
         """Here, as what the API itself says of it stands in its log."""
         api = self._config.api
         try:
-            wait_for_port(api.host, api.port, Patience(self._told, stopped=self._signals.pending))
+            # The lock is ours, so what a killed stack left here is gone, or closes its port right now.
+            patience = Patience(lambda _: None, seconds=PORT_SECONDS, stopped=self._signals.pending)
+            wait_for_port(api.host, api.port, patience)
         except StillInUse as error:
             raise StartFailed(
                 f"port {api.port} is in use by {error.holders}: stop that first, or choose another --port"
@@ -101,10 +124,11 @@ class Stack:
                 self._config.agent.cluster,
                 clock=SystemClock(),
                 ttl_seconds=self._config.ha.ttl_seconds,
+                first=self._agent_names[0],
             )
 
-    def _child(self, name: str, module: str, arguments: list[str]) -> bytes:
-        child = Child(
+    def _child(self, name: str, module: str, arguments: list[str]) -> Child:
+        return Child(
             name,
             module,
             arguments,
@@ -113,8 +137,22 @@ class Stack:
             told=self._told,
             lock=self._layout.lock,
         )
-        self._children.append(child)
-        return child.start(timeout=START_SECONDS, signals=self._signals)
+
+    def reasons(self) -> dict[str, list[str]]:
+        """What each agent reports as not well. One that doesn't answer is left out: it is being restarted."""
+        data = str(self._layout.data)
+        found: dict[str, list[str]] = {}
+        for name in self._agent_names:
+            try:
+                answer = ask(Path(data, "agents", name), "status", timeout=ASK_SECONDS)
+            except NotRunning:
+                continue
+            # Their disk is that of the data folder: one warning for all of them.
+            found[name] = [
+                reason.replace(f"{data}/agents/{name}/spool", data).replace(f"{data}/agents/{name}", data)
+                for reason in answer.get("reasons", [])
+            ]
+        return found
 
     def describe(self) -> dict[str, Any]:
         """Where things are; the `--json` line of `clipping up`."""
@@ -134,9 +172,29 @@ class Stack:
         }
 
     def stop(self) -> None:
-        """Agents first (they finish the clips in hand), then the API, then the broker."""
+        """Agents first: they finish the clips in flight, or give them back after one more signal.
+
+        Then the API and the broker.
+        """
+        agents = [child for child in self._children if child.name in self._agent_names]
+        self._stop_agents(agents)
         for child in reversed(self._children):
-            is_agent = child.name in self._agent_names
-            drain = self._config.ha.drain_seconds + AGENT_EXTRA_SECONDS
-            child.stop(drain if is_agent else STOP_SECONDS)
+            if child not in agents:
+                child.stop(STOP_SECONDS)
         self._children.clear()
+
+    def _stop_agents(self, agents: list[Child]) -> None:
+        for agent in agents:
+            agent.terminate()
+        deadline = time.monotonic() + self._config.ha.drain_seconds + AGENT_EXTRA_SECONDS
+        hurried = False
+        while any(agent.running() for agent in agents) and time.monotonic() < deadline:
+            if self._signals.wait(LOOK_SECONDS) is None or hurried:
+                continue
+            hurried = True
+            deadline = min(deadline, time.monotonic() + HURRIED_SECONDS)
+            self._told("stopping now: clips in flight go back to the queue for the next start")
+            for agent in agents:
+                agent.terminate()
+        for agent in agents:
+            agent.reap(0)

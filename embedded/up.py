@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,12 @@ from clipping.release import Patience
 from clipping.signals import StopSignals
 from embedded.layout import Layout
 from embedded.stack import Stack
+from embedded.warnings import LOOKS, Warnings
 
 DEFAULT_DATA = Path("clipping-data")
+WATCH_SECONDS = 5.0
+"""Between two looks at what the agents report; between the first ones `FIRST_SECONDS`."""
+FIRST_SECONDS = 1.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--agents",
         type=int,
         default=2,
-        help="the first leads and the others stand by; with ha.mode: pool in --config all share the work "
+        help="one leads and the others stand by; with ha.mode: pool in --config all share the work "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -68,11 +75,21 @@ def run(arguments: argparse.Namespace) -> int:
     stack.start()
     try:
         print(json.dumps(stack.describe()) if arguments.json else _told(stack.describe()), flush=True)
-        signals.wait()
-        _tell("stopping: agents finish the clips in hand")
+        _watch(stack, signals)
+        _tell("stopping: agents finish the clips in flight (Ctrl-C again: give them back and stop now)")
     finally:
         stack.stop()
     return EXIT_OK
+
+
+def _watch(stack: Stack, signals: StopSignals) -> None:
+    """Until a signal; shows what the agents report meanwhile."""
+    warnings = Warnings()
+    for look in itertools.count(1):
+        for line in warnings.news(stack.reasons()):
+            _tell(line)
+        if signals.wait(FIRST_SECONDS if look < LOOKS else WATCH_SECONDS) is not None:
+            return
 
 
 def _tell(sentence: str) -> None:
@@ -107,28 +124,28 @@ def _overlay(path: Path | None) -> dict[str, Any]:
 
 
 def _told(where: dict[str, Any]) -> str:
-    api, key, root = where["api_url"], where["api_key"], where["nas_roots"][0]
-    body = {
-        "hand_id": "hand-1",
-        "nas_video_path": f"{root}/FILE",
-        "start_seconds": "0:10",
-        "end_seconds": "0:20",
-    }
+    root = shlex.quote(where["nas_roots"][0])
     return "\n".join(
         [
             "Clipping is up. Ctrl-C stops it.",
             "",
-            f"  API         {api}   (try it out: {where['docs_url']})",
-            f"  key         {key}",
+            f"  API         {where['api_url']}   (try it out: {where['docs_url']})",
+            f"  client key  {where['api_key']}   (requests, status, downloads)",
+            f"  admin key   {where['admin_key']}   (also clipping agents and clipping failover)",
             f"  recordings  {', '.join(where['nas_roots'])}",
             *(f"  {agent['agent_id']:11} {agent['health_url']}" for agent in where["agents"]),
             f"  data, logs  {where['data']}",
             "",
-            "Ask for a clip:",
-            f"  curl -s {api}/v1/clip/request -H 'Authorization: Bearer {key}' \\",
-            f"    -H 'Content-Type: application/json' -d '{json.dumps(body)}'",
+            "In another terminal:",
+            f"  export CLIPPING_URL={where['api_url']} CLIPPING_KEY={where['api_key']}",
+            f"  {_program()} request {root}/FILE 0:10 0:20 --hand-id hand-1 --wait",
         ]
     )
+
+
+def _program() -> str:
+    """What to type for `clipping`: as it was started, unless it is on PATH."""
+    return "clipping" if shutil.which("clipping") else shlex.quote(sys.argv[0])
 
 
 COMMAND = Command("run the whole service on this machine: no cloud account, no root", configure, run)

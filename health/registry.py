@@ -28,9 +28,12 @@ DOWN_SECONDS = 3 * HEARTBEAT_SECONDS
 MOST_AGENTS = 100
 
 
-def prepare_cluster(store: Store, cluster: str, *, clock: Clock, ttl_seconds: float) -> bool:
+def prepare_cluster(
+    store: Store, cluster: str, *, clock: Clock, ttl_seconds: float, first: str | None = None
+) -> bool:
     """Lay down a lease that is free, for a cluster that never was: its first agent need not wait a TTL.
 
+    `first` is the agent that is to lead if it comes soon: the others leave it the lease for some seconds.
     False when there is anything of this cluster already. Raises `StoreUnavailable`.
     """
     if store.list(f"ha/{cluster}/", limit=1).objects:
@@ -44,6 +47,7 @@ def prepare_cluster(store: Store, cluster: str, *, clock: Clock, ttl_seconds: fl
         instance="none",
         host="none",
         seq=0,
+        target=first,
         reason="a new cluster",
         ttl_seconds=ttl_seconds,
         renewed_at=clock.now(),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from embedded.child import Child, StartFailed
+from embedded.starting import start_all
 from tests.support.waiting import eventually
 
 READY = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
@@ -55,26 +56,33 @@ def make(tmp_path: Path, said: list[str]) -> Iterator[Make]:
         child.stop(5)
 
 
+def start(child: Child, timeout: float = 60) -> bytes:
+    return start_all([child], timeout=timeout, told=print)[child.name]
+
+
 def test_its_first_line_says_that_it_is_ready(make: Make) -> None:
     child = make(READY)
-    assert int(child.start(timeout=20)) == child.pid
+    assert int(start(child)) == child.pid
 
 
 def test_a_child_that_fails_at_the_start_is_told_with_its_last_words(make: Make) -> None:
-    with pytest.raises(StartFailed, match=r"(?s)exit 3.*no database"):
-        make(FAILS).start(timeout=20)
+    with pytest.raises(
+        StartFailed, match=r"^worker ended with exit code 3: no database \(log: .*worker.log\)$"
+    ):
+        start(make(FAILS))
 
 
 def test_a_child_that_is_never_ready_is_ended(make: Make) -> None:
     child = make(SILENT)
     with pytest.raises(StartFailed, match="not ready within"):
-        child.start(timeout=1)
+        start(child, timeout=1)
+    child.stop(5)
     assert not _alive(child.pid)
 
 
 def test_a_killed_child_is_started_again(make: Make, said: list[str]) -> None:
     child = make(READY)
-    child.start(timeout=20)
+    start(child)
     first = child.pid
     os.kill(first, signal.SIGKILL)
     eventually(lambda: child.pid != first, "another process")
@@ -86,14 +94,14 @@ def test_a_killed_child_is_started_again(make: Make, said: list[str]) -> None:
 
 def test_a_child_that_ignores_sigterm_is_killed(make: Make) -> None:
     child = make(STUBBORN)
-    child.start(timeout=20)
+    start(child)
     child.stop(0.5)
     assert not _alive(child.pid)
 
 
 def test_a_chatty_child_is_not_blocked_by_its_pipe(make: Make) -> None:
     child = make(CHATTY)
-    child.start(timeout=20)
+    start(child)
 
     def written() -> int:
         return int(Path(f"/proc/{child.pid}/io").read_text().split("wchar: ")[1].split()[0])
@@ -120,9 +128,10 @@ PARENT = """
 import os, sys, time
 from pathlib import Path
 from embedded.child import Child
+from embedded.starting import start_all
 log = Path(sys.argv[1]) / "worker.log"
 child = Child("worker", "program", [], environ=os.environ, log_file=log, told=print)
-child.start(timeout=20)
+start_all([child], timeout=60, told=lambda line: None)
 print(child.pid, flush=True)
 time.sleep(600)
 """

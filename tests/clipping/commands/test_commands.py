@@ -319,6 +319,7 @@ def test_agents_are_shown_paused_and_led(make_api: MakeApi) -> None:
     assert clipping(api, "agents", "--resume", key=ADMIN).stdout == "automatic takeovers are on\n"
     client = clipping(api, "agents")
     assert (client.returncode, "FORBIDDEN" in client.stderr) == (1, True)
+    assert "keys.json" in client.stderr, "where to get an admin key"
 
 
 def test_a_failover_says_from_or_to_and_can_be_repeated(make_api: MakeApi) -> None:

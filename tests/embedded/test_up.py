@@ -1,0 +1,230 @@
+"""`clipping up` as a user sees it: its progress, warnings, wrong starts, and a second Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from embedded.layout import HOST
+from tests.embedded.test_restart import locked
+from tests.support.cluster import HeldCut
+from tests.support.media import Recording, make
+from tests.support.procs import descendants_of, has_open
+from tests.support.stack import RunningStack
+from tests.support.waiting import eventually
+
+END_SECONDS = 120
+
+
+class Up:
+    """`clipping up` with its output on both streams in one place."""
+
+    def __init__(self, folder: Path, *arguments: object, prefix: Sequence[str] = ()) -> None:
+        self._log = folder / "up.log"
+        command = [*prefix, sys.executable, "-m", "clipping.cli", "up", *map(str, arguments)]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def says(self, words: str) -> None:
+        def look() -> bool:
+            assert self.process.poll() is None or words in self.said(), self.said()
+            return words in self.said()
+
+        eventually(look, words, within=END_SECONDS, logs=self.said)
+
+    def end(self) -> int:
+        return self.process.wait(END_SECONDS)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.end()
+
+
+Start = Callable[..., Up]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `clipping up`; what a failed test leaves running is killed."""
+    started: list[Up] = []
+
+    def start(*arguments: object, prefix: Sequence[str] = ()) -> Up:
+        started.append(Up(tmp_path, *arguments, prefix=prefix))
+        return started[-1]
+
+    yield start
+    for up in started:
+        up.process.kill()
+        up.process.wait()
+
+
+def said_at_the_end(up: Up) -> tuple[int, str]:
+    """The exit code of a start that failed, and the one line that it printed."""
+    code = up.end()
+    (line,) = up.said().splitlines()
+    return code, line
+
+
+def test_a_port_in_use(tmp_path: Path, start: Start) -> None:
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+        code, line = said_at_the_end(start("--data", tmp_path / "data", "--port", port))
+    assert code == 1
+    assert re.fullmatch(
+        rf"START_FAILED: port {port} is in use by process {os.getpid()} \(.*\): "
+        r"stop that first, or choose another --port",
+        line,
+    )
+
+
+def test_a_data_folder_that_a_running_stack_has(tmp_path: Path, start: Start) -> None:
+    lock = tmp_path / "data" / "lock"
+    with locked(lock):
+        lock.write_text(str(os.getpid()))
+        code, line = said_at_the_end(start("--data", tmp_path / "data", "--port", 0))
+    assert (code, line) == (
+        78,
+        f"configuration: --data: {tmp_path}/data is in use by another `clipping up` (process {os.getpid()}): "
+        "stop that first, or use another --data",
+    )
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_data_folder_that_cannot_be_written(tmp_path: Path, start: Start, existing: bool) -> None:
+    parent = tmp_path / "parent"
+    data = parent / "data"
+    place = data / "broker" if existing else data
+    place.mkdir(parents=True) if existing else parent.mkdir()
+    place.chmod(0o555) if existing else parent.chmod(0o555)
+    # Root may write everywhere, unless it gives up that capability.
+    as_user = ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
+    code, line = said_at_the_end(start("--data", data, "--port", 0, prefix=as_user))
+    assert code == 78
+    assert re.fullmatch(
+        rf"configuration: --data: {place} can't be written \(Permission denied\): "
+        r"make it writable for user \w+, or use another --data",
+        line,
+    )
+
+
+def test_a_data_folder_that_is_a_file(tmp_path: Path, start: Start) -> None:
+    (tmp_path / "data").write_text("not a folder")
+    code, line = said_at_the_end(start("--data", tmp_path / "data", "--port", 0))
+    assert code == 78
+    assert line.startswith(
+        f"configuration: --data: {tmp_path}/data/broker can't be written (Not a directory): "
+    )
+
+
+def test_a_full_disk(tmp_path: Path, start: Start) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = f'mount -t tmpfs -o size=8m tmpfs {disk} && exec "$@"'
+    prefix = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    if subprocess.run([*prefix, "true"], capture_output=True, timeout=30, check=False).returncode != 0:
+        pytest.skip("no file systems can be mounted here")
+    code, line = said_at_the_end(start("--data", disk / "data", "--port", 0, prefix=prefix))
+    assert (code, line) == (
+        78,
+        f"configuration: --data: the disk of {disk}/data is full: make room, or use another --data",
+    )
+
+
+def test_a_component_that_fails_is_named_with_its_reason_and_its_log(tmp_path: Path, start: Start) -> None:
+    broker = tmp_path / "data" / "broker"
+    broker.mkdir(parents=True)
+    up = start("--data", tmp_path / "data", "--port", 0)
+    up.says("broker is ready")
+    up.stop()
+    (database,) = broker.glob("*.sqlite3")
+    for path in broker.glob("*.sqlite3*"):
+        path.unlink()
+    database.write_bytes(b"not a database" * 1000)
+    up = start("--data", tmp_path / "data", "--port", 0)
+    assert up.end() == 1
+    first, last = up.said().splitlines()
+    assert first == "starting broker"
+    assert re.fullmatch(
+        rf"START_FAILED: broker ended with exit code 1: .*not a database.* "
+        rf"\(log: {tmp_path}/data/logs/broker.log\)",
+        last,
+    )
+
+
+@pytest.mark.slow
+def test_progress_and_warnings_are_shown_in_the_terminal(tmp_path: Path, start: Start) -> None:
+    nas = tmp_path / "nas"
+    nas.mkdir()
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(yaml.safe_dump({"agent": {"min_free_bytes": 10**15}}))
+    data = ("--data", tmp_path / "data", "--port", 0, "--nas-root", nas, "--config", overlay)
+    up = start(*data)
+    empty = f"nas {nas}: {nas} is empty: mount the NAS there, or add a recording (agent-1, agent-2)"
+    up.says(f"warning: {empty}")
+    up.says("make room on that disk (agent-1, agent-2)")
+    warnings = [line for line in up.said().splitlines() if line.startswith("warning: ")]
+    assert sorted(line.split()[1] for line in warnings) == ["nas", "spool:"], "no consequences of these"
+    lines = up.said().splitlines()
+    assert lines[0] == "starting broker"
+    assert re.fullmatch(r"  broker is ready after \d+\.\d s", lines[1])
+    assert lines[2] == "starting api, agent-1, agent-2"
+    ready = {line.split()[0] for line in lines if " is ready after " in line}
+    assert ready == {"broker", "api", "agent-1", "agent-2"}
+    assert not any(line.startswith("{") for line in lines), "no JSON"
+    shutil.copy(make(Recording(seconds=10)), nas / "night.mp4")
+    up.says(f"resolved: {empty}")
+    assert up.said().count(empty) == 2
+    assert up.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_second_ctrl_c_gives_the_clips_back_and_ends(tmp_path: Path) -> None:
+    nas = tmp_path / "nas"
+    nas.mkdir()
+    shutil.copy(make(Recording(seconds=60)), nas / "night.mp4")
+    with RunningStack(tmp_path / "data", nas, agents=2) as stack:
+        request_id = stack.ask(
+            nas_video_path=str(nas / "night.mp4"), start_seconds=0, end_seconds=59, mode="encode"
+        )
+        _hold(stack, request_id)
+        stack.process.send_signal(signal.SIGINT)
+        eventually(lambda: "Ctrl-C again" in stack.logs(), "the first Ctrl-C to be answered")
+        stack.status(request_id)  # the API still answers: nothing but the agents stops yet
+        stack.process.send_signal(signal.SIGINT)
+        signalled = time.monotonic()
+        assert stack.process.wait(END_SECONDS) == 0, "though the cut stands still"
+        print(f"ended {time.monotonic() - signalled:.1f} s after the second Ctrl-C")
+        stack.kill()
+        assert "clips in flight go back to the queue" in stack.logs()
+        stack.start()
+        status = stack.wait(request_id, timeout=120)
+        assert (status["status"], status["attempt"]) == ("completed", 2)
+        assert stack.stop() == 0
+
+
+def _hold(stack: RunningStack, request_id: str) -> None:
+    """Stop the clip's cut while it writes, so that the agent can't finish it."""
+    folders = [stack.data / "agents" / f"agent-{number}" / "spool" / request_id for number in (1, 2)]
+    writer: int = eventually(
+        lambda: next(
+            (pid for pid in descendants_of(stack.process.pid) if any(has_open(pid, f) for f in folders)), None
+        ),
+        f"an agent to cut {request_id}",
+        logs=stack.logs,
+    )
+    HeldCut(os.getpgid(writer))

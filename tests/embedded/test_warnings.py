@@ -1,0 +1,61 @@
+"""Which warnings the terminal shows: each once, its cause only, and its end."""
+
+from __future__ import annotations
+
+from embedded.child import last_words
+from embedded.warnings import Warnings
+
+EMPTY = "nas /nas: /nas is empty: mount the NAS there, or add a recording"
+
+
+def full(megabytes: int) -> str:
+    return f"spool: only {megabytes} MB are free in /data; the agent keeps 1000 MB: make room on that disk"
+
+
+def shown(reported: dict[str, list[str]]) -> list[str]:
+    """What is shown of something that lasts."""
+    warnings = Warnings()
+    assert warnings.news(reported) == []
+    return warnings.news(reported)
+
+
+def test_one_line_for_all_agents_that_report_it() -> None:
+    assert shown({"agent-1": [EMPTY], "agent-2": [EMPTY]}) == [f"warning: {EMPTY} (agent-1, agent-2)"]
+
+
+def test_what_only_follows_from_a_cause_is_left_out() -> None:
+    follows = [f"nobody leads: the lease is released, but it is not eligible: {EMPTY}"]
+    assert shown({"agent-1": [EMPTY, *follows]}) == [f"warning: {EMPTY} (agent-1)"]
+
+
+def test_a_warning_is_shown_once_even_if_its_figures_change() -> None:
+    warnings = Warnings()
+    assert warnings.news({"agent-1": [full(901)]}) == []
+    assert warnings.news({"agent-1": [full(900)]}) == [f"warning: {full(900)} (agent-1)"]
+    assert warnings.news({"agent-1": [full(899)]}) == []
+    assert warnings.news({"agent-1": [full(898)], "agent-2": [full(898)]}) == []
+    assert warnings.news({"agent-1": []}) == [f"resolved: {full(900)} (agent-1)"]
+
+
+def test_roots_that_differ_by_a_digit_are_two_warnings() -> None:
+    reasons = [EMPTY.replace("/nas", f"/nas{number}") for number in (1, 2)]
+    assert len(shown({"agent-1": reasons})) == 2
+
+
+def test_what_passes_at_once_is_not_shown() -> None:
+    warnings = Warnings()
+    assert warnings.news({"agent-1": []}) == []
+    assert warnings.news({"agent-1": [EMPTY]}) == []
+    assert warnings.news({"agent-1": []}) == []
+    assert warnings.news({"agent-1": [EMPTY]}) == []
+    assert warnings.news({"agent-1": [EMPTY]}) == [f"warning: {EMPTY} (agent-1)"]
+
+
+def test_the_last_words_of_a_log_are_never_json() -> None:
+    assert last_words("") == ""
+    assert last_words('{"message": "api.ready"}\nCANNOT_LISTEN: port 80\n') == "CANNOT_LISTEN: port 80"
+    assert (
+        last_words('{"time": "…", "message": "start.failed", "error": "no disk"}\n')
+        == "start.failed: no disk"
+    )
+    assert last_words("[1, 2]\n") == "[1, 2]"
