@@ -28,7 +28,7 @@ from clipping.timecode import format_seconds
 RECORDING_SECONDS = 600
 IN_POINT, OUT_POINT = "4:15.2", "5:05.2"
 HTTP_SECONDS = 10.0
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 CLIP_SECONDS = 120.0
 
 

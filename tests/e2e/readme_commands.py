@@ -1,0 +1,307 @@
+"""The commands of README and of the pages in docs/, run as written, in page order, in one shell session.
+
+`python -m tests.e2e.readme_commands` runs them in the repository itself, as a newcomer does on a fresh
+machine: with the installation and the demo (they need the network), on port 8000. It needs Python 3.11 and
+no packages. `--list` shows the commands and which are not run. `test_readme.py` runs the same in a temporary
+folder, without the installations.
+
+What is replaced in a command before it runs:
+- `/path/to/recordings`: a folder with a recording of ten minutes, `poker-night.mp4`;
+- the two keys and the address that README shows as the output of `clipping up`: those that it really printed;
+- a request id that README shows: the one that an earlier command printed last;
+- `nas-1`: the agent of the local stack that leads when a page mentions it first;
+- `clipping-agent ctl`: gets `--config` of the local stack, as no agent is installed here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+COMMAND_SECONDS = 600
+STOP_SECONDS = 120
+RECORDINGS = "/path/to/recordings"
+UP = "clipping up "
+REQUEST_ID = re.compile(r"clip-\d{8}-[0-9a-z]{16}")
+
+INSTALLS = "installs packages over the network"
+NOT_RUN = {
+    r"^\./scripts/(install|demo)\b": INSTALLS,
+    r"^python3 -m venv |/pip install ": INSTALLS,
+    r"^\./scripts/test\b": "runs the tests, this one among them",
+    r"^python -m bench\.": "takes minutes",
+    r"^sudo |\| sudo ": "needs root and a machine with systemd; tests/deploy runs these",
+    r"^(systemctl|journalctl) ": "needs the installed service; tests/deploy runs these",
+    r"http://nas-1\.lan": "needs another machine",
+}
+"""Commands that aren't run, by what they match, and why. Their syntax and options are checked instead."""
+EXIT_CODES = {"clipping batch tonight.csv": 1}
+"""Of commands that are meant to fail; the page says so."""
+OURS = ("clipping", "clipping-agent", "clipping-api", "deploy/systemd/install", "python -m bench.")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it is written, and where."""
+
+    page: str
+    line: int
+    text: str
+
+    @property
+    def not_run(self) -> str | None:
+        """Why it isn't run."""
+        return next((why for what, why in NOT_RUN.items() if re.search(what, self.text)), None)
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}: {self.text}"
+
+
+def commands(page: str) -> list[Command]:
+    """Those in its `sh` and `console` blocks, in order."""
+    found = []
+    for kind, first, lines in _blocks((ROOT / page).read_text()):
+        rest = list(enumerate(lines, first))
+        while rest:
+            number, line = rest.pop(0)
+            if kind == "console":
+                if not line.startswith("$ "):
+                    continue
+                line = line.removeprefix("$ ")
+            while not _complete(line):
+                assert rest, f"{page}:{number}: this command has no end: {line}"
+                line += "\n" + rest.pop(0)[1]
+            if line.strip():
+                found.append(Command(page, number, re.sub(r"\s+# .*$", "", line)))
+    return found
+
+
+def all_commands() -> list[Command]:
+    """Of all pages."""
+    return [command for page in PAGES for command in commands(page)]
+
+
+def _blocks(text: str) -> Iterator[tuple[str, int, list[str]]]:
+    kind: str | None = None
+    first, lines = 0, []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.startswith("```"):
+            lines.append(line)
+        elif kind is None:
+            kind, first, lines = line.removeprefix("```"), number + 1, []
+        else:
+            if kind in ("sh", "console"):
+                yield kind, first, lines
+            kind = None
+
+
+def _complete(text: str) -> bool:
+    """Whether the shell would run it, instead of waiting for more lines."""
+    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=30, check=False)
+    return not done.stderr and not text.endswith("\\")
+
+
+@dataclass
+class Session:
+    """One user at a terminal: variables that a command exports are there for the later ones."""
+
+    folder: Path
+    """Where the commands run: the repository, or a folder that looks like it."""
+    recordings: Path
+    up_arguments: str = ""
+    """Added to `clipping up`."""
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    request_id: str = ""
+    nas: str = ""
+    """The agent that the pages call nas-1."""
+    shown: dict[str, str] = field(default_factory=dict)
+    """What README shows of `clipping up`, and what it printed here."""
+    stack: subprocess.Popen[bytes] | None = None
+
+    def run(self, command: Command) -> str:
+        """Run it; what it printed. Raises `AssertionError` when it doesn't end as it should."""
+        text = self.replaced(command.text)
+        if text.startswith(UP):
+            return self._up(text)
+        with tempfile.NamedTemporaryFile("r") as exported:
+            script = f"{text}\ncode=$?\nenv -0 >{exported.name}\nexit $code\n"
+            done = subprocess.run(
+                ["bash", "-c", script],
+                cwd=self.folder,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+            variables = exported.read().split("\0")
+        self.environ = dict(each.split("=", 1) for each in variables if "=" in each)
+        expected = EXIT_CODES.get(command.text, 0)
+        assert done.returncode == expected, (
+            f"{command}\nran as: {text}\nexit code {done.returncode}, expected {expected}\n"
+            f"{done.stdout}{done.stderr}"
+        )
+        assert '"error":' not in done.stdout, f"{command}\nran as: {text}\n{done.stdout}"
+        self._remember(done.stdout)
+        return done.stdout + done.stderr
+
+    def replaced(self, text: str) -> str:
+        """The command as it runs here."""
+        text = text.replace(RECORDINGS, str(self.recordings))
+        for example, real in self.shown.items():
+            text = text.replace(example, real)
+        if self.request_id:
+            text = REQUEST_ID.sub(self.request_id, text)
+        if text.startswith(UP):
+            return f"{text} {self.up_arguments}"
+        if "nas-1" in text:
+            self.nas = self.nas or self._leader()
+            text = text.replace("nas-1", self.nas)
+        if text.startswith("clipping-agent ctl "):
+            return f"{text} --config clipping-data/run/{self._leader()}.yaml"
+        return text
+
+    def close(self) -> None:
+        """Ctrl-C for `clipping up`."""
+        if self.stack is not None:
+            self.stack.send_signal(signal.SIGINT)
+            try:
+                assert self.stack.wait(STOP_SECONDS) == 0
+            finally:
+                self.stack.kill()
+                self.stack.wait()
+                assert self.stack.stdout is not None
+                self.stack.stdout.close()
+
+    def _remember(self, printed: str) -> None:
+        ids = REQUEST_ID.findall(printed)
+        if ids and self.stack is not None:  # the demo's are of a service that it has stopped
+            self.request_id = ids[-1]
+            self._finished()
+
+    def _finished(self) -> None:
+        """A reader takes longer over a page than a clip takes: it has ended by the next command."""
+        subprocess.run(
+            ["clipping", "watch", self.request_id],
+            env=self.environ,
+            cwd=self.folder,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+    def _up(self, text: str) -> str:
+        with (self.folder / "up.log").open("wb") as log:
+            self.stack = subprocess.Popen(
+                ["bash", "-c", f"exec {text}"],
+                cwd=self.folder,
+                env=self.environ,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        printed = _until(self.stack, "data, logs")
+        self.shown = dict(zip(_endpoints(_example_output()), _endpoints(printed), strict=True))
+        return printed
+
+    def _leader(self) -> str:
+        done = subprocess.run(
+            ["clipping", "agents"],
+            env=self.environ,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=True,
+        )
+        found = re.search(r"(agent-\d) leads", done.stdout)
+        assert found is not None, done.stdout
+        return found[1]
+
+
+def _until(process: subprocess.Popen[bytes], words: str) -> str:
+    """What it prints up to the line with `words`."""
+    assert process.stdout is not None
+    printed = ""
+    give_up = time.monotonic() + COMMAND_SECONDS
+    while words not in printed:
+        readable, _, _ = select.select([process.stdout], [], [], max(0.0, give_up - time.monotonic()))
+        piece = os.read(process.stdout.fileno(), 65536).decode() if readable else ""
+        assert piece, f"it ended or took too long: {process.args!r}: {printed}"
+        printed += piece
+    return printed
+
+
+def _example_output() -> str:
+    """What README shows as the output of `clipping up`."""
+    found = re.search(r"^```\n(starting broker\n.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert found is not None
+    return found[1]
+
+
+def _endpoints(output: str) -> list[str]:
+    """Address, client key and admin key."""
+    return [re.findall(rf"^  {name} +(\S+)", output, re.M)[0] for name in ("API", "client key", "admin key")]
+
+
+def check_options(command: Command, environ: Mapping[str, str]) -> None:
+    """Of a command that isn't run: its syntax, and that our programs know the options that it uses."""
+    for part in re.split(r"\s*(?:\||&&)\s*", command.text):
+        words = part.removeprefix("sudo ").split()
+        program = next((ours for ours in OURS if " ".join(words).startswith(ours)), None)
+        if program is None:
+            script = ROOT / words[0]
+            if "/" in words[0] and script.exists():
+                assert os.access(script, os.X_OK), command
+            continue
+        called = [word for word in words if not word.startswith("-")][:2]
+        if program.startswith("python"):
+            called = words[:3]
+        elif "/" in program:
+            called = words[:1]
+        help_text = subprocess.run(
+            [*called, "--help"], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        for option in re.findall(r"(?<=\s)--[a-z-]+", part):
+            assert option in help_text, f"{command}: {' '.join(called)} has no {option}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run the commands of README and docs/ in this repository.")
+    parser.add_argument("--list", action="store_true", help="only show the commands, and which are not run")
+    parser.add_argument("--recordings", type=Path, help="a folder with poker-night.mp4; default: the demo's")
+    arguments = parser.parse_args()
+    session = Session(ROOT, arguments.recordings or ROOT / "demo-data" / "recordings")
+    ran = 0
+    try:
+        for command in all_commands():
+            reason = None if command.not_run == INSTALLS else command.not_run
+            print(f"{command.page}:{command.line}: $ {command.text}", flush=True)
+            if reason is not None:
+                print(f"    not run: {reason}")
+            elif not arguments.list:
+                began = time.monotonic()
+                print(session.run(command).rstrip())
+                ran += 1
+                print(f"    done in {time.monotonic() - began:.1f} s", flush=True)
+    finally:
+        session.close()
+    print(f"{ran} of {len(all_commands())} commands ran, all as they should")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
