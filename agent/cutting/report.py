@@ -12,8 +12,8 @@ from agent.cutting.verify import Facts
 from clipping.report import AudioReport, Range, Report, SourceReport, VideoReport
 from clipping.timecode import format_seconds
 
-MOST_DROPPED = 16
-"""Streams that a report lists as left out."""
+MOST_DROPPED = 100
+"""Streams that a report lists as left out. A broadcast multiplex holds dozens."""
 _UNNOTICED = Fraction(1, 10)
 """Seconds of sound behind the last picture that many a good recording has."""
 _STANDS_STILL = Fraction(1, 2)
