@@ -1,0 +1,144 @@
+"""What `scripts/test` makes of failures: see tests/support/reruns.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+ROOT = Path(__file__).parents[1]
+MARKERS = "[pytest]\nmarkers =\n    slow: takes long\n"
+
+PASSES_THE_SECOND_TIME = """
+    import pathlib, pytest
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("how", ["by chance", "a/b::c"])
+    def test_hasty(how):
+        mark = pathlib.Path(how.replace("/", "-"))
+        tried = mark.exists()
+        mark.touch()
+        assert tried, "the machine was busy\\nand here is a long log"
+"""
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project of its own, whose pytest finds the plugin and takes no options from our run."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    pytester.makefile(".ini", pytest=MARKERS)
+    return pytester
+
+
+def outcome(run: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    # Two workers, as scripts/test has several: reports then cross a process boundary.
+    return run.runpytest_subprocess("-p", "tests.support.reruns", "-n", "2", *arguments)
+
+
+def last_lines(result: pytest.RunResult) -> list[str]:
+    """Those below the last heading."""
+    lines = [line for line in result.outlines if line]
+    heading = max(at for at, line in enumerate(lines) if line.startswith("=="))
+    assert "flaky and failed tests" in lines[heading]
+    return lines[heading + 1 :]
+
+
+def test_a_slow_test_that_passes_alone_is_flaky_and_fails_nothing(run: pytest.Pytester) -> None:
+    run.makepyfile(test_it=PASSES_THE_SECOND_TIME)
+    result = outcome(run)
+    assert result.ret == 0
+    assert last_lines(result) == [
+        "FLAKY test_it.py::test_hasty[a/b::c] - AssertionError: the machine was busy",
+        "FLAKY test_it.py::test_hasty[by chance] - AssertionError: the machine was busy",
+    ]
+
+
+def test_a_slow_test_that_fails_alone_too_fails_the_run(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        test_it=PASSES_THE_SECOND_TIME,
+        test_broken="import pytest\n@pytest.mark.slow\ndef test_broken(): raise ValueError('bad')",
+    )
+    result = outcome(run)
+    assert result.ret == 1
+    assert [line.split()[0] for line in last_lines(result)] == ["FLAKY", "FLAKY", "FAILED"]
+    assert last_lines(result)[-1] == "FAILED test_broken.py::test_broken - ValueError: bad"
+
+
+def test_a_failure_that_is_not_slow_fails_the_run_and_nothing_is_run_again(run: pytest.Pytester) -> None:
+    run.makepyfile(test_it=PASSES_THE_SECOND_TIME, test_quick="def test_quick(): assert 1 == 2")
+    result = outcome(run)
+    assert result.ret == 1
+    assert "once more, alone" not in result.stdout.str()
+    assert [line.split(" - ")[0] for line in last_lines(result)] == [
+        "FAILED test_it.py::test_hasty[a/b::c]",
+        "FAILED test_it.py::test_hasty[by chance]",
+        "FAILED test_quick.py::test_quick",
+    ]
+
+
+def test_a_failing_teardown_is_run_again_too(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        test_it="""
+            import pathlib, pytest
+
+            @pytest.fixture
+            def process():
+                yield
+                tried = pathlib.Path("mark").exists()
+                pathlib.Path("mark").touch()
+                assert tried, "left behind"
+
+            @pytest.mark.slow
+            def test_it(process): pass
+        """
+    )
+    result = outcome(run)
+    assert result.ret == 0
+    assert last_lines(result) == ["FLAKY test_it.py::test_it - AssertionError: left behind"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("an import that fails", "import nothing_of_that_name"),
+        ("a worker that dies", "import os\ndef test_dies(): os._exit(3)"),
+    ],
+)
+def test_what_is_no_slow_test_fails_the_run(run: pytest.Pytester, name: str, text: str) -> None:
+    run.makepyfile(test_it=PASSES_THE_SECOND_TIME, test_other=text)
+    result = outcome(run)
+    assert result.ret not in (0, 5)
+    assert "once more, alone" not in result.stdout.str()
+
+
+def test_a_run_that_was_stopped_early_fails(run: pytest.Pytester) -> None:
+    run.makepyfile(test_it=PASSES_THE_SECOND_TIME)
+    result = outcome(run, "-x")
+    assert result.ret != 0
+    assert "once more, alone" not in result.stdout.str()
+
+
+def test_of_very_many_failures_none_is_run_again(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        test_it="""
+            import pytest
+
+            @pytest.mark.slow
+            @pytest.mark.parametrize("number", range(11))
+            def test_it(number): assert not number + 1
+        """
+    )
+    result = outcome(run)
+    assert result.ret == 1
+    assert "once more, alone" not in result.stdout.str()
+    assert len(last_lines(result)) == 11
+
+
+def test_a_good_run_ends_as_always(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_it(): pass")
+    result = outcome(run)
+    assert result.ret == 0
+    assert "flaky and failed" not in result.stdout.str()
+    result.assert_outcomes(passed=1)
