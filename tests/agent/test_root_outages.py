@@ -45,7 +45,7 @@ def test_a_root_that_comes_and_goes_ends_no_request(tmp_path: Path) -> None:
     shutil.copy(make(Recording(seconds=12)), tmp_path / "nas" / "night.mp4")
     with AgentProcess(tmp_path) as agent:
         with coming_and_going(agent.nas):
-            messages = [agent.send(hand_id=f"h{number}", mode="smart") for number in range(40)]
+            messages = [agent.send(hand_id=f"h{number}", mode="smart") for number in range(16)]
             eventually(lambda: len(agent.events("clip.deferred")) >= 5, "attempts to fail", logs=agent.log)
         ends = [agent.completed(message.request_id, timeout=240)[0] for message in messages]
     ended = {(end.status, end.error.code if end.error else None) for end in ends}

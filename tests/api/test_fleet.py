@@ -23,7 +23,7 @@ from tests.api.process import CLIENT, ApiProcess
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import eventually
 
-REQUESTS, KEYS, CONFLICTS = 2_000, 1_400, 40
+REQUESTS, KEYS, CONFLICTS = 600, 420, 12
 CALLERS = 40
 SEED = 20261120
 POOL = {"threads": 6, "database_pool": 8}

@@ -29,5 +29,5 @@ def test_a_few_of_each_kind(originals: dict[str, bytes], tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_many_of_each_kind(originals: dict[str, bytes]) -> None:
-    results = run(originals, 12, 4 * len(KINDS), MODES, None)
+    results = run(originals, 12, 2 * len(KINDS), MODES, None)
     assert [result for result in results if result.bad] == []
