@@ -24,6 +24,7 @@ from clipping.ids import new_request_id
 from clipping.messages import CompletionMessage, RequestMessage, parse_clip_request
 from clipping.store.local import LocalStore
 from tests.support.broker import BrokerProcess
+from tests.support.held import HELD_SECONDS, HeldCut, hold_cut
 from tests.support.waiting import eventually
 
 PROJECT = "clipping-local"
@@ -41,13 +42,19 @@ class AgentProcess:
         os.environ["PUBSUB_EMULATOR_HOST"] = self.broker.host_port
         self.config = folder / "config.yaml"
         self.config.write_text(yaml.safe_dump(self._tree() | over))
-        assert self.command("provision").returncode == 0
+        self.completions: list[CompletionMessage] = []
+        self._process: subprocess.Popen[bytes] | None = None
         self._publisher = pubsub_v1.PublisherClient()
         self._subscriber = subscriber_client()
-        self._watch("complete", "clipping-complete")
-        self._watch("dead", "clipping-dead-letter")
-        self.completions: list[CompletionMessage] = []
-        self.start()
+        try:
+            provisioned = self.command("provision")
+            assert provisioned.returncode == 0, provisioned.stderr
+            self._watch("complete", "clipping-complete")
+            self._watch("dead", "clipping-dead-letter")
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def _tree(self) -> dict[str, Any]:
         return {
@@ -58,6 +65,7 @@ class AgentProcess:
             },
             "pubsub": {"lease_seconds": 10, "retry_min_seconds": 1, "retry_max_seconds": 2},
             "storage": {"path": str(self.folder / "store")},
+            "cutting": {"stall_seconds": HELD_SECONDS},
             "health": {"host": "127.0.0.1", "port": 0},
             "ha": {"mode": "single"},
             # Nothing listens there: `doctor` on a busy machine must not meet somebody else's service.
@@ -75,34 +83,62 @@ class AgentProcess:
     def start(self) -> None:
         command = [sys.executable, "-m", "agent.cli", "run", "--json", "--config", str(self.config)]
         with (self.folder / "agent.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-        assert self.process.stdout is not None
-        readable, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
-        line = self.process.stdout.readline() if readable else b""
+            process = self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        assert process.stdout is not None
+        readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+        line = process.stdout.readline() if readable else b""
         assert line, self.log()
         self.health_url = json.loads(line)["health_url"]
 
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._running.poll() is None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        self._running.send_signal(number)
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "the agent was not started"
+        return self._process
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
+        process = self._running
+        process.send_signal(number)
         try:
-            return self.process.wait(60)
+            return process.wait(60)
         finally:
-            self.process.kill()
-            assert self.process.stdout is not None
-            self.process.stdout.close()
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+    def hold_cut(self, message: RequestMessage) -> HeldCut:
+        """Wait until the agent writes this clip, and stop (SIGSTOP) its cut there."""
+        return hold_cut(self.pid, self.folder / "state" / "spool" / message.request_id, logs=self.log)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.stop()
-        self._publisher.transport.close()
-        self._subscriber.transport.close()
-        self.broker.stop()
-        del os.environ["PUBSUB_EMULATOR_HOST"]
-        if self._others is not None:
-            os.environ["PUBSUB_EMULATOR_HOST"] = self._others
+        self.close()
+
+    def close(self) -> None:
+        """Stop what runs, also when the start failed half-way or the agent does not stop."""
+        try:
+            if self._process is not None and self.runs:
+                self.stop()
+        finally:
+            self._publisher.transport.close()
+            self._subscriber.transport.close()
+            self.broker.stop()
+            del os.environ["PUBSUB_EMULATOR_HOST"]
+            if self._others is not None:
+                os.environ["PUBSUB_EMULATOR_HOST"] = self._others
 
     def log(self) -> str:
         return (self.folder / "agent.log").read_text()

@@ -94,9 +94,6 @@ class Bench:
             guard=self.guard,
         )
 
-    def cutting(self) -> bool:
-        return any((self._folder / "state" / "spool").rglob("*.part*"))
-
     def spool_of(self, message: RequestMessage) -> Path:
         return self._folder / "state" / "spool" / message.request_id
 

@@ -17,6 +17,7 @@ import pytest
 
 from agent.cli import main
 from agent.cut_command import wishes
+from tests.support.held import hold_cut
 from tests.support.media import make, numbers
 from tests.support.waiting import eventually
 
@@ -115,9 +116,11 @@ def test_an_output_that_appears_during_the_cut_is_kept(recording: Path, tmp_path
     target = recording.with_name("clip.mp4")
     command = [sys.executable, "-m", "agent.cli", "cut", str(recording), "0", "12", "-o", str(target)]
     with subprocess.Popen([*command, "--mode", "encode"], stderr=subprocess.PIPE, text=True) as process:
-        eventually(lambda: list(tmp_path.glob(".clipping-*/*")), "the cut")
+        eventually(lambda: list(tmp_path.glob(".clipping-*")), "the cut's folder")
+        held = hold_cut(process.pid, next(tmp_path.glob(".clipping-*")))
         assert not target.exists(), "nothing partial"
         target.write_text("precious")
+        held.release()
         assert process.stderr is not None
         said = process.stderr.read()
     assert (process.returncode, target.read_text()) == (1, "precious")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from agent.inflight import Work
 from clipping.errors import LeaseLost
 from tests.agent.bench import DEADLINE, EPOCH, Bench
-from tests.support.waiting import eventually
+from tests.support.held import hold_cut
 
 
 def test_under_a_good_lease_everything_carries_its_epoch(bench: Bench) -> None:
@@ -60,8 +61,9 @@ def test_a_lease_that_ends_during_the_cut_leaves_no_object_and_no_completion(ben
 
     thread = threading.Thread(target=run)
     thread.start()
-    eventually(bench.cutting, "the cut to be under way")
+    held = hold_cut(os.getpid(), bench.spool_of(message))
     bench.clock.advance(DEADLINE)
+    held.release()
     thread.join(90)
     assert len(raised) == 1
     assert (bench.clips(), bench.published()) == ([], [])

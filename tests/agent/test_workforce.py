@@ -173,6 +173,6 @@ def test_the_heartbeat_stands_still_while_the_loop_does(site: Site) -> None:
     site.force.drain(fast=True)
     eventually(lambda: not site.in_flight.works(), "the loop to hang")
     site.clock.advance(60)
-    eventually(lambda: site.force.heartbeat_age() >= 60 or None, "the age", within=5)
+    eventually(lambda: site.force.heartbeat_age() >= 60 or None, "the age")
     site.gates.may_shut.set()
     eventually(lambda: site.force.heartbeat_age() == 0, "the loop to go on")

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.support.broker import BrokerProcess
+from tests.support.held import hold_cut
 from tests.support.interrupts import Ended, Interrupter
 from tests.support.media import Recording, make
 from tests.support.procs import alive, descendants_of
@@ -140,14 +141,15 @@ def test_a_cut_that_is_under_way(tmp_path: Path, number: signal.Signals) -> None
     source = make(Recording(seconds=60))
     command = [sys.executable, "-m", "agent.cli", "cut", str(source), "0", "59", "--mode", "encode"]
     process = subprocess.Popen([*command, "-o", str(tmp_path / "clip.mp4")], stderr=subprocess.PIPE)
-    eventually(lambda: list(tmp_path.glob(".clipping-*/*")), "the clip to be written")
+    eventually(lambda: list(tmp_path.glob(".clipping-*")), "the clip's folder")
+    hold_cut(process.pid, next(tmp_path.glob(".clipping-*")))
     helpers = descendants_of(process.pid)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (128 + number, b"")
     assert list(tmp_path.iterdir()) == []
     assert helpers
-    eventually(lambda: not any(map(alive, helpers)), "its processes to end", within=10)
+    eventually(lambda: not any(map(alive, helpers)), "its processes to end")
 
 
 def test_the_whole_stack(tmp_path: Path) -> None:

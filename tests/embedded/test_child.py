@@ -121,7 +121,7 @@ def test_children_end_with_a_stack_that_is_killed(tmp_path: Path) -> None:
     assert _alive(child)
     parent.kill()
     parent.communicate()
-    eventually(lambda: not _alive(child), "the child to end with its parent", within=10)
+    eventually(lambda: not _alive(child), "the child to end with its parent")
 
 
 PARENT = """

@@ -21,8 +21,9 @@ from clipping.store.open import open_store
 from embedded.layout import Layout, free_port
 from tests.support.agent_node import AgentNode
 from tests.support.broker import BrokerProcess
+from tests.support.held import HELD_SECONDS, HeldCut, hold_cut
 from tests.support.observer import StoreObserver, Witness
-from tests.support.procs import descendants_of, has_open, with_variable
+from tests.support.procs import with_variable
 from tests.support.waiting import eventually
 
 START_SECONDS = 90.0
@@ -32,24 +33,10 @@ MARK = "CLIPPING_TEST_CLUSTER"
 FREEZE_TRIES = 20
 FREEZE_SECONDS = 5.0
 """Six clips are copied and uploaded in less than that; an upload that was missed is followed by others."""
-HELD_SECONDS = 300
-"""A cut that a test holds is not taken for one that stands still."""
 REDELIVERY = {"lease_seconds": 10, "retry_min_seconds": 0, "retry_max_seconds": 1}
 """Within seconds, so that a test of a killed agent need not wait a minute."""
 CLUSTER = "local"
 END = ("completed", "failed", "cancelled")
-
-
-class HeldCut:
-    """The processes of one cut, stopped until `release`. They can be killed meanwhile."""
-
-    def __init__(self, group: int) -> None:
-        self._group = group
-        os.killpg(group, signal.SIGSTOP)
-
-    def release(self) -> None:
-        """Let the cut go on."""
-        os.killpg(self._group, signal.SIGCONT)
 
 
 class Cluster:
@@ -200,17 +187,8 @@ class Cluster:
         return found
 
     def hold_cut(self, node: AgentNode, request_id: str) -> HeldCut:
-        """Wait until this agent writes this clip, and stop (SIGSTOP) its cut there.
-
-        What the test then does meets a cut that is under way, however fast the machine is.
-        """
-        folder = node.state_dir / "spool" / request_id
-        writer: int = eventually(
-            lambda: next((pid for pid in descendants_of(node.pid) if has_open(pid, folder)), None),
-            f"{node.name} to cut {request_id}",
-            logs=self.logs,
-        )
-        return HeldCut(os.getpgid(writer))
+        """Wait until this agent writes this clip, and stop (SIGSTOP) its cut there."""
+        return hold_cut(node.pid, node.state_dir / "spool" / request_id, logs=self.logs)
 
     def freeze_uploading(self, node: AgentNode) -> None:
         """Request clips, six at a time, and stop (SIGSTOP) the agent while it uploads one of them."""
@@ -270,7 +248,7 @@ class Cluster:
             assert self.status(request_id)["status"] == status
         self.observer.check()
         self.close()
-        eventually(lambda: not with_variable(MARK, self.token), "every process to end", within=20)
+        eventually(lambda: not with_variable(MARK, self.token), "every process to end")
 
     def close(self) -> None:
         for node in self.nodes:

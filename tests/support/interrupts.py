@@ -98,6 +98,5 @@ class Interrupter:
         eventually(
             lambda: not with_variable(MARK, str(self._counter)),
             f"no process to be left of {point}",
-            within=10,
         )
         return Ended(code, log.read_text(), ready)

@@ -14,6 +14,7 @@ from typing import Any, Self
 import requests
 import yaml
 
+from tests.support.held import HELD_SECONDS, HeldCut, hold_cut
 from tests.support.procs import children_of
 from tests.support.waiting import eventually
 
@@ -22,6 +23,7 @@ HTTP_SECONDS = 10.0
 QUICK = {
     "pubsub": {"lease_seconds": 10, "retry_min_seconds": 0, "retry_max_seconds": 1},
     "limits": {"requests_per_minute": 0},
+    "cutting": {"stall_seconds": HELD_SECONDS},
 }
 """Redelivery within seconds, so that a test of a killed agent need not wait a minute; and as many looks at
 the status as a test likes."""
@@ -64,8 +66,12 @@ class RunningStack:
 
     def stop(self, timeout: float = 60.0) -> int:
         """Orderly; the exit code."""
-        self.session.close()
         self.process.send_signal(signal.SIGTERM)
+        return self.wait_end(timeout)
+
+    def wait_end(self, timeout: float = 60.0) -> int:
+        """Until it has ended, which something else has caused; the exit code."""
+        self.session.close()
         try:
             return self.process.wait(timeout)
         finally:
@@ -134,6 +140,11 @@ class RunningStack:
 
     def spool(self) -> list[Path]:
         return list((self.data / "agents" / "agent-1" / "spool").iterdir())
+
+    def hold_cut(self, request_id: str = "") -> HeldCut:
+        """Wait until the first agent writes this clip (default: any), and stop (SIGSTOP) its cut there."""
+        spool = self.data / "agents" / "agent-1" / "spool"
+        return hold_cut(self.pid("agent-1"), spool / request_id, logs=self.logs)
 
     def objects(self, request_id: str) -> list[Path]:
         """The clips of a request in the store's folder."""
