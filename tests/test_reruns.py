@@ -28,13 +28,17 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Py
     """A project of its own, whose pytest finds the plugin and takes no options from our run."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.setenv(
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"
+    )  # the plugins of other tests take seconds to load
     pytester.makefile(".ini", pytest=MARKERS)
     return pytester
 
 
-def outcome(run: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    # Two workers, as scripts/test has several: reports then cross a process boundary.
-    return run.runpytest_subprocess("-p", "tests.support.reruns", "-n", "2", *arguments)
+def outcome(run: pytest.Pytester, *arguments: str, workers: int = 0) -> pytest.RunResult:
+    """With workers, as scripts/test has them, reports cross a process boundary."""
+    plugins = ("-p", "xdist", "-p", "tests.support.reruns")
+    return run.runpytest_subprocess(*plugins, "-n", str(workers), *arguments)
 
 
 def last_lines(result: pytest.RunResult) -> list[str]:
@@ -47,7 +51,7 @@ def last_lines(result: pytest.RunResult) -> list[str]:
 
 def test_a_slow_test_that_passes_alone_is_flaky_and_fails_nothing(run: pytest.Pytester) -> None:
     run.makepyfile(test_it=PASSES_THE_SECOND_TIME)
-    result = outcome(run)
+    result = outcome(run, workers=2)
     assert result.ret == 0
     assert last_lines(result) == [
         "FLAKY test_it.py::test_hasty[a/b::c] - AssertionError: the machine was busy",
@@ -108,7 +112,7 @@ def test_a_failing_teardown_is_run_again_too(run: pytest.Pytester) -> None:
 )
 def test_what_is_no_slow_test_fails_the_run(run: pytest.Pytester, name: str, text: str) -> None:
     run.makepyfile(test_it=PASSES_THE_SECOND_TIME, test_other=text)
-    result = outcome(run)
+    result = outcome(run, workers=2)
     assert result.ret not in (0, 5)
     assert "once more, alone" not in result.stdout.str()
 

@@ -92,7 +92,7 @@ class Reruns:
         self._terminal.write_sep("=", f"once more, alone: {test}")
         command = [sys.executable, "-m", "pytest", "--quiet", "--no-header", "-o", "addopts=", test]
         if self._config.pluginmanager.hasplugin("xdist"):
-            command += ["-n", "0"]
+            command += ["-p", "xdist", "-n", "0"]
         return subprocess.run(command, cwd=self._config.invocation_params.dir, check=False).returncode == 0
 
     @property
