@@ -195,7 +195,7 @@ def _accepted(row: Clip, parts: Services) -> ClipAccepted:
             "hand_id": row.hand_id,
             "mode": row.mode,
             "estimated_duration_sec": estimate.ready_seconds,
-            "queue_position": estimate.ahead,
+            "queue_position": estimate.ahead + 1,
             "created_at": row.created_at,
             "status_url": f"{parts.config.api.public_url.rstrip('/')}/v1/clip/{row.request_id}/status",
         }

@@ -19,7 +19,7 @@ from api.intake import KINDS, Intake
 from api.limits import RateLimiter
 from api.metrics import Metrics
 from api.oidc import PushVerifier
-from api.routes import accept, admin, clips, docs, events, files, health, internal, lists, metrics
+from api.routes import accept, admin, clips, docs, events, files, health, index, internal, lists, metrics
 from api.services import Services
 from api.sweeper import Sweeper
 from clipping.bus.publisher import Publisher
@@ -44,7 +44,7 @@ def create_app(config: Config) -> Flask:
     audit.install(app)
     cors.install(app, config.api.cors_origins)
     problems.install(app)
-    for routes in (accept, clips, events, lists, files, health, metrics, docs, internal, admin):
+    for routes in (index, accept, clips, events, lists, files, health, metrics, docs, internal, admin):
         app.register_blueprint(routes.blueprint)
     return app
 

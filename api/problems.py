@@ -25,6 +25,7 @@ from clipping.log import get_logger
 
 RETRY_AFTER_SECONDS = 5
 """What a 503 asks the caller to wait."""
+CLIP_DELETED = "the clip was deleted when its retention ended: request it again"
 _CODES = {
     error.status: error.code
     for error in (InvalidRequest, NotFound, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType)

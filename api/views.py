@@ -91,7 +91,8 @@ class ClipStatus(View):
     hand_id: str
     status: Status
     stage: Stage | None = None
-    progress_percent: float | None = None
+    progress_percent: float
+    """0 when the request ended without a clip."""
     attempt: int | None = None
     last_error: LastError | None = None
     next_attempt_at: Time | None = None
@@ -125,7 +126,7 @@ class ClipStatus(View):
                 "hand_id": clip.hand_id,
                 "status": clip.status,
                 "stage": clip.stage,
-                "progress_percent": clip.progress_percent,
+                "progress_percent": clip.progress_percent or 0.0,
                 "attempt": clip.attempt or None,
                 "last_error": clip.last_error,
                 "next_attempt_at": clip.next_attempt_at,
@@ -210,4 +211,15 @@ class Health(View):
     agents: AgentWords
     queue_depth: int | None = None
     reasons: list[str]
+    environment: str
     version: str
+
+
+class Index(View):
+    """Where things are."""
+
+    name: str
+    version: str
+    docs_url: str
+    openapi_url: str
+    health_url: str

@@ -315,6 +315,8 @@ class Api(_Section):
     a call comes from. 0: the header is not believed."""
     cors_origins: list[Origin] = Field(default_factory=list)
     """Web pages of these origins may call the API from a browser, such as `https://clips.example.com`."""
+    environment: Annotated[str, Field(min_length=1, max_length=64)] = "production"
+    """The name of this installation, which `/health` returns."""
     keep_days: Annotated[int, Field(ge=1)] = 90
     """How long finished requests stay in the database."""
 

@@ -42,6 +42,7 @@ TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 HAND_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 REQUEST_ID = r"^clip-\d{8}-[0-9a-hjkmnp-tv-z]{12,32}$"
 MAX_PATH_BYTES = 4096
+MAX_METADATA_VALUE = 1024
 
 
 def _absolute(path: str) -> str:
@@ -63,8 +64,10 @@ def _metadata(pairs: dict[str, str]) -> dict[str, str]:
     if len(pairs) > 16:
         raise ValueError("must have at most 16 pairs")
     for key, value in pairs.items():
-        if not 1 <= len(key) <= 128 or len(value) > 1024:
-            raise ValueError("must have keys of 1 to 128 and values of at most 1024 characters")
+        if not 1 <= len(key) <= 128 or len(value) > MAX_METADATA_VALUE:
+            raise ValueError(
+                f"must have keys of 1 to 128 and values of at most {MAX_METADATA_VALUE} characters"
+            )
     return pairs
 
 
@@ -302,6 +305,28 @@ def _sentence(field: str | None, finding: Any) -> str:
             return f"{name}: {finding['msg']}"
 
 
+TO_METADATA = ("user_email", "requested_at")
+"""Fields of the service that this one replaces. Its clients may go on sending them."""
+
+
+def _as_now(body: dict[str, Any]) -> dict[str, Any]:
+    """The body as a client of this service would send it. Raises `InvalidRequest`."""
+    body = {**body}
+    if "output_quality" in body and body["output_quality"] is None:
+        del body["output_quality"]
+    noted = {name: body.pop(name) for name in TO_METADATA if name in body}
+    for name, value in noted.items():
+        if value is not None and not (isinstance(value, str) and len(value) <= MAX_METADATA_VALUE):
+            raise InvalidRequest(
+                f"{name} must be a string of at most {MAX_METADATA_VALUE} characters, or null", field=name
+            )
+    given = {name: value for name, value in noted.items() if value is not None}
+    metadata = body.get("metadata", {})
+    if given and isinstance(metadata, dict):
+        body["metadata"] = given | metadata
+    return body
+
+
 def parse_clip_request(
     body: object,
     *,
@@ -315,6 +340,7 @@ def parse_clip_request(
     """
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
+    body = _as_now(body)
     if high_mode is not None and "mode" not in body:
         body = {**body, "mode": default_mode(body, high_mode)}
     try:

@@ -163,7 +163,6 @@ class Stack:
             "admin_key": self._keys.admin,
             "pubsub_emulator_host": f"{HOST}:{self._broker_port}",
             "project": self._config.pubsub.project,
-            "console_url": None,
             "agents": [{**agent, "pid": pids[agent["agent_id"]]} for agent in self._agents],
             "pids": {"api": pids["api"], "broker": pids["broker"]},
             "docs_url": f"{self._config.api.public_url}/docs",

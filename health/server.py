@@ -17,9 +17,10 @@ from typing import Any
 
 from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST
+from werkzeug.exceptions import HTTPException
 
-from clipping.clock import Clock
-from clipping.errors import ClippingError, ConfigurationError
+from clipping.clock import Clock, rfc3339
+from clipping.errors import ClippingError, ConfigurationError, MethodNotAllowed, NotFound, RateLimited
 from clipping.http.limits import Limits
 from clipping.http.server import Server, listen
 from health.limits import CallLimits
@@ -121,9 +122,15 @@ class _Gate:
             return self._app(environ, start_response)
         self.refused += 1
         REFUSED.inc()
-        headers = [("Content-Type", "text/plain"), ("Retry-After", "1")]
+        headers = [("Content-Type", "application/json"), ("Retry-After", "1")]
         start_response("429 Too Many Requests", headers)
-        return [b"too many calls\n"]
+        return [_error(RateLimited.code, "too many calls: try again in 1 s", self._clock)]
+
+
+def _error(code: str, message: str, clock: Clock) -> bytes:
+    """The body of an error, in the same shape as the API's."""
+    error = {"error": {"code": code, "message": message}, "timestamp": rfc3339(clock.now())}
+    return json.dumps(error).encode() + b"\n"
 
 
 def _app(latest: Callable[[], Snapshot], clock: Clock, token: str | None) -> Flask:
@@ -157,5 +164,20 @@ def _app(latest: Callable[[], Snapshot], clock: Clock, token: str | None) -> Fla
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(text(show_paths=show_paths()), content_type=CONTENT_TYPE_LATEST)
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        pages = ", ".join((*HEALTH_PATHS, "/metrics"))
+        code, message = ClippingError.code, error.description or error.name
+        match error.code:
+            case 404:
+                code, message = NotFound.code, f"there is no {request.path}: see {pages}"
+            case 405:
+                code = MethodNotAllowed.code
+        response = Response(_error(code, message, clock), error.code, content_type="application/json")
+        for name, value in error.get_headers(request.environ):
+            if name == "Allow":
+                response.headers[name] = value
+        return response
 
     return app

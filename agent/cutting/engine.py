@@ -257,7 +257,7 @@ class _Supervised:
         )
         log.error("cutting.process_died", code=code)
         hint = " (out of memory, perhaps)" if code == -signal.SIGKILL else ""
-        raise ProcessDied(f"The cutting process ended {how}{hint}; the clip is tried again.")
+        raise ProcessDied(f"the cutting process ended {how}{hint}")
 
     def _check_spent(self) -> None:
         """Raise when the job stands still, or has done too much for nothing."""

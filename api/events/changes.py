@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -11,7 +10,7 @@ from api.db.tables import Clip
 from api.views import ClipStatus
 from clipping.messages import TERMINAL
 
-Name = Literal["status", "progress", "retrying", "checkpoint", "resumed", "completed", "failed", "cancelled"]
+Name = Literal["status", "progress", "retrying", "completed", "failed", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,6 @@ class Seen:
     last_error: dict[str, Any] | None
     next_attempt_at: datetime | None
     agent_id: str | None
-    resumed_count: int
-    checkpoint: dict[str, Any] | None
     body: bytes
     """Its ClipStatus, JSON on one line."""
 
@@ -43,8 +40,6 @@ class Seen:
             last_error=clip.last_error,
             next_attempt_at=clip.next_attempt_at,
             agent_id=clip.agent_id,
-            resumed_count=clip.resumed_count,
-            checkpoint=clip.checkpoint,
             body=ClipStatus.of(clip).to_json(),
         )
 
@@ -69,10 +64,6 @@ def changes(before: Seen | None, now: Seen) -> list[Name]:
     told: list[Name] = []
     if (now.status, now.attempt, now.agent_id) != (before.status, before.attempt, before.agent_id):
         told.append("status")
-    if now.resumed_count > before.resumed_count:
-        told.append("resumed")
-    if now.checkpoint is not None and now.checkpoint != before.checkpoint:
-        told.append("checkpoint")
     if now.retry is not None:
         if now.retry != before.retry:
             told.append("retrying")
@@ -85,17 +76,12 @@ def changes(before: Seen | None, now: Seen) -> list[Name]:
 
 
 def frames(names: list[Name], now: Seen) -> bytes:
-    """The events as they travel. The data of each is the ClipStatus; a checkpoint's has `checkpoint` too.
+    """The events as they travel. The data of each is the ClipStatus.
 
     Only the last one carries the id: a client that lost the connection between two of one revision is told
     of that revision again.
     """
-    written = []
-    for name in names:
-        body = now.body
-        if name == "checkpoint":
-            body = body[:-1] + b',"checkpoint":' + json.dumps(now.checkpoint).encode() + b"}"
-        written.append(b"event: " + name.encode() + b"\ndata: " + body + b"\n")
+    written = [b"event: " + name.encode() + b"\ndata: " + now.body + b"\n" for name in names]
     return b"\n".join(written) + b"id: %d\n\n" % now.revision if written else b""
 
 

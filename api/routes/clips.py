@@ -10,6 +10,7 @@ from api.auth import caller, requires
 from api.cancel import cancel
 from api.db import clips
 from api.db.tables import Clip
+from api.problems import CLIP_DELETED
 from api.services import Services, services
 from api.views import ClipStatus, Download, View
 from clipping.errors import Expired, NotFound, NotReady
@@ -41,7 +42,7 @@ def download(request_id: str) -> Response:
     key = _object_key(clip)
     found = parts.store.stat(key)
     if found is None:
-        raise Expired("the clip was deleted when its retention ended: request it again")
+        raise Expired(CLIP_DELETED)
     filename = f"{clip.hand_id}.{key.rpartition('.')[2]}"
     seconds = parts.config.storage.signed_url_days * _SECONDS_A_DAY
     link = parts.store.sign(key, filename=filename, seconds=seconds)

@@ -13,9 +13,10 @@ from flask import Blueprint, Response, request
 from werkzeug.http import is_resource_modified
 from werkzeug.wsgi import wrap_file
 
-from api.problems import error_response
+from api.problems import CLIP_DELETED, error_response
 from api.services import services
 from clipping.errors import Expired, Forbidden, NotFound, RangeNotSatisfiable
+from clipping.store.links import INVALID_LINK
 from clipping.store.local import LocalStore
 from clipping.store.port import ObjectInfo
 
@@ -24,7 +25,6 @@ blueprint = Blueprint("files", __name__, url_prefix="/v1/files")
 _SECONDS = re.compile(r"\d{1,11}", re.ASCII)
 _RANGE = re.compile(r"bytes=(?P<first>\d{0,18})-(?P<last>\d{0,18})", re.ASCII | re.IGNORECASE)
 _READ_BYTES = 1 << 18
-_GONE = "the clip was deleted when its retention ended: request it again"
 
 
 @blueprint.get("/<path:key>")
@@ -36,12 +36,12 @@ def serve(key: str) -> Response:
         raise NotFound("this service keeps no clips in a folder")
     expires, filename = request.args.get("expires", ""), request.args.get("filename", "")
     if not _SECONDS.fullmatch(expires):
-        raise Forbidden("this download link is not valid: ask for a new one")
+        raise Forbidden(INVALID_LINK)
     signature = request.args.get("signature", "")
     store.verify_signature(key, int(expires), filename, signature, parts.clock.now())
     found = store.open_object(key)
     if found is None:
-        raise Expired(_GONE)
+        raise Expired(CLIP_DELETED)
     path, info = found
     response = _headers(info, filename)
     if not is_resource_modified(request.environ, etag=info.version, last_modified=info.created_at):
@@ -57,7 +57,7 @@ def serve(key: str) -> Response:
         # Unbuffered: the server goes on from where the descriptor stands.
         file = path.open("rb", buffering=0)
     except FileNotFoundError:
-        raise Expired(_GONE) from None
+        raise Expired(CLIP_DELETED) from None
     return _body(response, file, part, info.size)
 
 

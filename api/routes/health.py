@@ -46,6 +46,7 @@ def examine(parts: Services) -> Health:
             "agents": {"primary": agents.primary, "standby": agents.standby},
             "queue_depth": depth,
             "reasons": problems,
+            "environment": parts.config.api.environment,
             "version": __version__,
         }
     )

@@ -113,7 +113,7 @@ class Event(_Result):
     event_id: str | None
     """Where a stream goes on after it."""
     kind: str
-    """`status`, `progress`, `retrying`, `checkpoint`, `resumed`, `completed`, `failed` or `cancelled`."""
+    """`status`, `progress`, `retrying`, `completed`, `failed` or `cancelled`."""
     data: dict[str, Any]
 
     @property
@@ -226,4 +226,5 @@ class Health(_Result):
     agents: dict[str, Any] | None = None
     queue_depth: int | None = None
     reasons: list[str] = Field(default_factory=list)
+    environment: str | None = None
     version: str

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from clipping.cli import Command
 from clipping.client import NewClip
-from clipping.commands.common import a_number, add_connection, connect, misused, note, say
+from clipping.commands.common import a_number, add_connection, connect, note, say
 from clipping.commands.watching import follow
 from clipping.exits import EXIT_OK
 from clipping.messages import Mode, Priority
@@ -38,7 +36,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     look.add_argument("--fps", type=a_number)
     look.add_argument("--max-bytes", type=int)
     look.add_argument("--container", choices=get_args(ContainerName))
-    look.add_argument("--effects", type=Path, metavar="FILE", help="JSON, see the service's documentation")
     parser.add_argument(
         "--metadata",
         action="append",
@@ -62,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.wait:
             say(accepted.to_json() if arguments.json else accepted.request_id)
             return EXIT_OK
-        note(f"{accepted.request_id}: {accepted.queue_position} before it")
+        note(f"{accepted.request_id}: place {accepted.queue_position} in the queue")
         return follow(client, accepted.request_id, as_json=arguments.json, only_end=arguments.json)
 
 
@@ -80,7 +77,6 @@ def _wanted(arguments: argparse.Namespace) -> NewClip:
         post_roll_seconds=arguments.post_roll,
         output=output or None,
         metadata=dict(arguments.metadata) or None,
-        more={"effects": _effects(arguments.effects)} if arguments.effects else {},
     )
 
 
@@ -89,15 +85,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
     return name, value
-
-
-def _effects(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        misused(f"--effects: {path}: {error.strerror}")
-    except ValueError as error:
-        misused(f"--effects: {path}: not valid JSON: {error}")
 
 
 COMMAND = Command("ask for a clip", configure, run)

@@ -125,8 +125,6 @@ class _Lines:
                 self._told, self._last = told, ""
             return
         words = f"{event.data.get('status') or event.kind} {event.data.get('stage') or ''}".strip()
-        if event.kind in ("checkpoint", "resumed"):
-            words = f"{words} ({event.kind})"
         if words != self._last:
             note(f"{self._request_id}: {words}")
             self._last = words

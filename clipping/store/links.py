@@ -15,6 +15,7 @@ from clipping.store.filesystem import sync_folder
 
 LINK_PATH = "/v1/files/"
 """Of the API; the object's key follows."""
+INVALID_LINK = "this download link is not valid: ask for a new one"
 _KEY_BYTES = 32
 
 
@@ -38,12 +39,10 @@ class LinkSigner:
         """Raises `Forbidden` when the signature is not of these words, `Expired` when its time is over."""
         expected = self._sign(key, expires, filename)
         if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape")):
-            raise Forbidden("This download link is not valid. Ask for a new one.")
+            raise Forbidden(INVALID_LINK)
         if now.timestamp() >= expires:
             until = datetime.fromtimestamp(expires, UTC)
-            raise Expired(
-                f"This download link was valid until {until:%Y-%m-%d %H:%M} UTC. Ask for a new one."
-            )
+            raise Expired(f"this download link was valid until {until:%Y-%m-%d %H:%M} UTC: ask for a new one")
 
     def _sign(self, key: str, expires: int, filename: str) -> str:
         # Each word is quoted: no two requests are the same text, whatever characters a name has.

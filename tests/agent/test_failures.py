@@ -99,3 +99,6 @@ def test_one_that_dies_every_time_ends_the_request_with_the_reason(bench: Bench)
     assert killed(bench, message, attempt=5) is None
     (completion,) = bench.published()
     assert (completion.status, completion.error and completion.error.code) == ("failed", "ENCODER_FAILED")
+    assert completion.error is not None
+    assert completion.error.message.startswith("the cutting process ended by signal 9")
+    assert "again" not in completion.error.message  # it is final

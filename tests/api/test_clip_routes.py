@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from clipping.bus.subscriber import Delivery, Subscription
@@ -229,7 +230,37 @@ def test_others_clips_do_not_exist_except_for_admins(api: ApiProcess) -> None:
     assert admin.status_code == 200
 
 
+def test_clients_of_the_former_service_are_understood(api: ApiProcess) -> None:
+    sent = {"user_email": "ada@example.com", "requested_at": "2026-11-20T08:00:00Z"}
+    request_id = accepted(api, **sent)["request_id"]
+    assert api.status(request_id)["metadata"] == sent
+    body = {
+        "hand_id": "hand-1",
+        "nas_video_path": f"{api.root}/table.mp4",
+        "start_seconds": 1,
+        "end_seconds": 31,
+        "output_quality": None,
+    }
+    answer = api.post("/v1/clip/request", json=body)
+    assert (answer.status_code, answer.json().get("mode")) == (202, "copy")
+    batch = api.post("/v1/clip/batch", json={"clips": [{**body, **sent, "client_item_id": "a"}]})
+    request_id = batch.json()["items"][0]["request_id"]
+    assert api.status(request_id)["metadata"] == sent
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_progress_is_always_there(api: ApiProcess, end: str) -> None:
+    request_id = accepted(api)["request_id"]
+    assert api.status(request_id)["progress_percent"] == 0
+    if end == "failed":
+        api.send(failed(request_id=request_id))
+    else:
+        assert api.post(f"/v1/clip/{request_id}/cancel").json()["progress_percent"] == 0
+    assert api.wait_for_status(request_id, end)["progress_percent"] == 0
+
+
 def test_the_queue_position_counts_the_lane(api: ApiProcess) -> None:
     first = accepted(api, priority="low")["queue_position"]
+    assert first >= 1  # the next one that an agent takes
     accepted(api, priority="high")
     assert accepted(api, priority="low")["queue_position"] == first + 1

@@ -43,6 +43,7 @@ ADMIN_ROUTES = {
     "POST /v1/admin/resume": 200,
 }
 OPEN_ROUTES = {
+    "GET /": 200,
     "GET /health": 200,
     "GET /metrics": 200,
     "GET /openapi.yaml": 200,

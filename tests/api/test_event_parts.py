@@ -22,8 +22,6 @@ QUEUED = Seen(
     last_error=None,
     next_attempt_at=None,
     agent_id=None,
-    resumed_count=0,
-    checkpoint=None,
     body=b'{"status":"queued"}',
 )
 WORKING = replace(
@@ -49,18 +47,7 @@ WAITING = replace(WORKING, revision=3, stage="retrying", last_error={"code": "NO
         (QUEUED, WORKING, ["status"]),
         (WORKING, replace(WORKING, revision=3, progress_percent=20.0), ["progress"]),
         (WORKING, replace(WORKING, revision=3, stage="uploading"), ["progress"]),
-        (WORKING, replace(WORKING, revision=3, checkpoint={"segments": 1}), ["checkpoint"]),
-        (WORKING, replace(WORKING, revision=3, resumed_count=1), ["resumed"]),
-        (
-            WORKING,
-            replace(WORKING, revision=3, attempt=2, agent_id="nas-2", resumed_count=1),
-            ["status", "resumed"],
-        ),
-        (
-            WORKING,
-            replace(WORKING, revision=9, progress_percent=50.0, checkpoint={"segments": 4}),
-            ["checkpoint", "progress"],
-        ),
+        (WORKING, replace(WORKING, revision=3, attempt=2, agent_id="nas-2"), ["status"]),
         (WORKING, WAITING, ["retrying"]),
         (QUEUED, WAITING, ["status", "retrying"]),
         (WAITING, replace(WAITING, revision=4), ["status"]),
@@ -82,10 +69,9 @@ def test_what_is_told(before: Seen | None, now: Seen, told: list[str]) -> None:
 
 
 def test_events_as_they_travel() -> None:
-    now = replace(WORKING, checkpoint={"segments": 4}, body=b'{"a":1}')
-    assert frames(["checkpoint", "progress"], now) == (
-        b'event: checkpoint\ndata: {"a":1,"checkpoint":{"segments": 4}}\n\n'
-        b'event: progress\ndata: {"a":1}\nid: 2\n\n'
+    now = replace(WORKING, body=b'{"a":1}')
+    assert frames(["status", "retrying"], now) == (
+        b'event: status\ndata: {"a":1}\n\nevent: retrying\ndata: {"a":1}\nid: 2\n\n'
     )
     assert frames([], now) == b""
 

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from clipping.messages import Checkpoint
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress, retrying
 from tests.api.process import CLIENT, STRANGER, ApiProcess
@@ -76,19 +75,6 @@ def test_a_clip_that_is_tried_again_is_told(make_api: MakeApi) -> None:
     assert 'clipping_api_retries_total{code="other"} 1.0' in text
 
 
-def test_checkpoints_and_going_on_from_them_are_told(api: ApiProcess) -> None:
-    request_id = ask(api)
-    with watch(api, request_id) as reader:
-        reader.wait("status")
-        kept = Checkpoint(segments=3, seconds=12.0)
-        api.send(progress(request_id=request_id, seq=1, checkpoint=kept))
-        assert reader.wait("checkpoint").data["checkpoint"]["segments"] == 3
-        again = Checkpoint(segments=3, seconds=12.0, resumed_count=1)
-        api.send(progress(request_id=request_id, attempt=2, agent_id="nas-2", seq=1, checkpoint=again))
-        told = reader.wait("resumed")
-        assert (told.data["resumed_count"], told.data["agent_id"]) == (1, "nas-2")
-
-
 @pytest.mark.parametrize("end", ["completed", "failed", "cancelled"])
 def test_an_end_is_told_to_who_comes_late_and_the_stream_is_over(api: ApiProcess, end: str) -> None:
     request_id = ask(api)
@@ -130,11 +116,10 @@ def test_only_the_last_event_of_a_change_carries_its_id(api: ApiProcess) -> None
     request_id = ask(api)
     with watch(api, request_id) as reader:
         reader.wait("status")
-        kept = Checkpoint(segments=1, seconds=4.0, resumed_count=1)
-        api.send(progress(request_id=request_id, checkpoint=kept))
-        reader.wait("checkpoint")
-    assert reader.names[1:] == ["status", "resumed", "checkpoint"]
-    assert [event.id is not None for event in reader.events[1:]] == [False, False, True]
+        api.send(retrying(request_id=request_id))
+        reader.wait("retrying")
+    assert reader.names[1:] == ["status", "retrying"]
+    assert [event.id is not None for event in reader.events[1:]] == [False, True]
 
 
 def test_strangers_and_bad_ids_are_404(api: ApiProcess) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -169,6 +170,17 @@ def test_a_link_to_something_else_is_refused(served: Served, key: str) -> None:
     parts = urlsplit(served.link)
     answer = get(parts._replace(path=f"/v1/files/{key}").geturl())
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
+
+
+def test_a_refused_link_is_explained_in_one_way(served: Served) -> None:
+    url = served.store.sign(KEY, filename="hand-1.mp4", seconds=60).url
+    forged = get(url.replace("filename=hand-1", "filename=hand-2")).json()["error"]["message"]
+    malformed = get(re.sub(r"expires=\d+", "expires=soon", url)).json()["error"]["message"]
+    assert forged == malformed == "this download link is not valid: ask for a new one"
+    late = get(served.store.sign(KEY, filename="hand-1.mp4", seconds=-1).url).json()["error"]["message"]
+    assert re.fullmatch(
+        r"this download link was valid until [-0-9]{10} [:0-9]{5} UTC: ask for a new one", late
+    )
 
 
 def test_a_link_expires(served: Served) -> None:

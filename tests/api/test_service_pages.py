@@ -81,6 +81,26 @@ def test_a_database_that_is_busy_for_too_long_is_unavailable(make_api: MakeApi) 
     assert api.counts()["requests"] == 1
 
 
+def test_health_names_the_installation(api: ApiProcess, make_api: MakeApi) -> None:
+    assert anonymous(api, "/health").json()["environment"] == "production"
+    staging = make_api(api={"environment": "staging"})
+    assert anonymous(staging, "/health").json()["environment"] == "staging"
+
+
+def test_the_root_leads_browsers_to_the_docs_and_programs_on(api: ApiProcess) -> None:
+    def root(accept: str) -> requests.Response:
+        return requests.get(f"{api.url}/", headers={"Accept": accept}, timeout=30, allow_redirects=False)
+
+    browser = root("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+    assert (browser.status_code, browser.headers["Location"]) == (302, "/docs")
+    for accept in ("*/*", "application/json", "application/json, text/html"):
+        index = root(accept)
+        assert (index.status_code, index.headers["Content-Type"]) == (200, "application/json")
+        assert index.headers["Vary"] == "Accept"
+        for name in ("docs_url", "openapi_url", "health_url"):
+            assert requests.get(index.json()[name], timeout=30).status_code == 200
+
+
 def test_the_contract_is_the_repositorys(api: ApiProcess) -> None:
     answer = anonymous(api, "/openapi.yaml")
     assert answer.status_code == 200

@@ -149,6 +149,30 @@ def test_a_body_that_is_no_object(body: object) -> None:
         parse_clip_request(body, max_clip_seconds=600)
 
 
+def test_fields_of_the_former_service_become_metadata() -> None:
+    request = parse(
+        user_email="ada@example.com", requested_at="2026-11-20T08:00:00Z", metadata={"table": "7"}
+    )
+    expected = {"user_email": "ada@example.com", "requested_at": "2026-11-20T08:00:00Z", "table": "7"}
+    assert request.metadata == expected
+    assert request.spec_hash() == parse().spec_hash()
+    assert parse(user_email="ada", metadata={"user_email": "eve"}).metadata == {"user_email": "eve"}
+    assert parse(user_email=None, requested_at=None).metadata == {}
+
+
+@pytest.mark.parametrize("value", [7, True, ["a"], "x" * 1025])
+@pytest.mark.parametrize("name", ["user_email", "requested_at"])
+def test_fields_of_the_former_service_have_to_be_text(name: str, value: object) -> None:
+    with pytest.raises(InvalidRequest, match=f"{name} must be a string of at most 1024") as caught:
+        parse(**{name: value})
+    assert caught.value.field == name
+
+
+def test_a_quality_of_null_is_none() -> None:
+    request = parse(output_quality=None)
+    assert (request.output_quality, request.mode) == ("high", "copy")
+
+
 def test_a_request_travels_unchanged() -> None:
     request = parse(
         metadata={"table": "7", "город": "Москва"}, pre_roll_seconds=1.25, output={"aspect": "1:1", "fps": 25}

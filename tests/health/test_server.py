@@ -221,9 +221,28 @@ def test_clients_that_never_finish_their_request_give_way_to_others(page: Page) 
             connection.close()
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "NOT_FOUND"),
+        ("GET", "/health/", 404, "NOT_FOUND"),
+        ("POST", "/health", 405, "METHOD_NOT_ALLOWED"),
+    ],
+)
+def test_errors_are_json(page: Page, method: str, path: str, status: int, code: str) -> None:
+    answer = requests.request(method, f"http://127.0.0.1:{page.server.port}{path}", timeout=10)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json")
+    assert answer.json()["error"]["code"] == code
+    if status == 404:
+        assert answer.json()["error"]["message"].startswith(f"there is no {path}: see /health")
+    else:
+        assert "GET" in answer.headers["Allow"]
+
+
 def test_a_caller_beyond_its_limit_is_refused_and_others_are_not(page: Page) -> None:
     codes = Counter(page.get().status_code for _ in range(int(CALLER_BURST) + 10))  # the clock stands still
     assert codes == {200: int(CALLER_BURST), 429: 10}
+    assert page.get().json()["error"]["code"] == "RATE_LIMITED"
     with closing(
         socket.create_connection(("127.0.0.1", page.server.port), source_address=("127.0.0.2", 0))
     ) as other:

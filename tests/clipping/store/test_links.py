@@ -11,7 +11,7 @@ import pytest
 
 from clipping.clock import ManualClock
 from clipping.errors import Expired, Forbidden, SigningUnavailable
-from clipping.store.links import LinkSigner, load_or_create_secret
+from clipping.store.links import INVALID_LINK, LinkSigner, load_or_create_secret
 from clipping.store.local import LocalStore
 
 KEY = "clips/h/r.mp4"
@@ -62,7 +62,7 @@ def test_a_link_that_was_changed_is_refused(tmp_path: Path) -> None:
         (f"{key}\n{expires}", expires, name, signature),
         (key, expires, f"h.mp4\n{name}", signature),
     ):
-        with pytest.raises(Forbidden):
+        with pytest.raises(Forbidden, match=INVALID_LINK):
             store.verify_signature(*forged, NOW)
 
 

@@ -1,0 +1,33 @@
+"""The root: people are led to the documentation, programs get the addresses of what else there is."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, redirect, request
+
+from api.services import services
+from api.views import Index
+from clipping import __version__
+
+blueprint = Blueprint("index", __name__)
+
+
+@blueprint.get("/")
+def index() -> Response:
+    """A redirect for browsers, JSON for everyone else."""
+    # Of equal weights the first one wins: `*/*`, as curl sends it, gets JSON.
+    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+        # Relative: the address that the browser used may not be the configured one.
+        response = redirect("/docs")
+        assert isinstance(response, Response)
+    else:
+        base = services().config.api.public_url.rstrip("/")
+        view = Index(
+            name="Clipping API",
+            version=__version__,
+            docs_url=f"{base}/docs",
+            openapi_url=f"{base}/openapi.yaml",
+            health_url=f"{base}/health",
+        )
+        response = Response(view.to_json(), mimetype="application/json")
+    response.vary.add("Accept")
+    return response
