@@ -19,6 +19,7 @@ from api.intake import KINDS, Intake
 from api.limits import RateLimiter
 from api.metrics import Metrics
 from api.oidc import PushVerifier
+from api.recordings import recordings_of
 from api.routes import accept, admin, clips, docs, events, files, health, index, internal, lists, metrics
 from api.services import Services
 from api.sweeper import Sweeper
@@ -39,6 +40,7 @@ def create_app(config: Config) -> Flask:
     """
     app = Flask("api", static_folder=None)
     app.extensions["clipping"] = parts = build_services(config)
+    app.extensions[docs.RECORDINGS] = recordings_of(config)
     headers.install(app, https=config.api.public_url.startswith("https://"))
     parts.metrics.install(app)
     audit.install(app)

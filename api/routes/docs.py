@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import flask_swagger_ui
-from flask import Blueprint, Response, send_from_directory
+import yaml
+from flask import Blueprint, Response, current_app, send_from_directory
 from werkzeug.exceptions import NotFound
+
+from api.recordings import Recordings
+from api.shown import shown
 
 blueprint = Blueprint("docs", __name__)
 
+RECORDINGS = "clipping.recordings"
+"""Where the app keeps its `Recordings`."""
 _PACKAGE = Path(__file__).parent.parent
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
+_CONTRACT = "openapi.json"
 _OURS = ("docs.js",)
 _THEIRS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 
@@ -38,12 +48,23 @@ def page() -> Response:
 
 @blueprint.get("/docs/assets/<name>")
 def asset(name: str) -> Response:
-    """The page's scripts and styles."""
+    """The page's scripts and styles, and the contract as it shows it."""
+    if name == _CONTRACT:
+        recordings: Recordings = current_app.extensions[RECORDINGS]
+        body = json.dumps(shown(_contract(), recordings.example()))
+        return Response(body, mimetype="application/json")
     if name in _OURS:
         return _cached(send_from_directory(_PACKAGE / "static", name), seconds=60)
     if name in _THEIRS:
         return _cached(send_from_directory(_SWAGGER_UI, name), seconds=86_400)
     raise NotFound
+
+
+@cache
+def _contract() -> dict[str, Any]:
+    # Once in each process: PyYAML takes most of a second for it.
+    contract: dict[str, Any] = yaml.safe_load((_PACKAGE / "openapi.yaml").read_bytes())
+    return contract
 
 
 def _cached(response: Response, *, seconds: int) -> Response:

@@ -1,0 +1,58 @@
+"""The contract as the documentation page shows it: what is sent from there has to work here. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+Json = dict[str, Any]
+
+_START, _END = 0, 10
+"""Of the clips in the examples: every recording is long enough."""
+_METHODS = ("get", "head", "post", "put", "delete", "patch")
+
+
+def shown(contract: Json, recording: str | None) -> Json:
+    """A copy without what only other services call, in which nothing is filled in that exists nowhere.
+
+    The page sends each parameter's example and the first example of each body as they are. `recording` takes
+    the place of the recordings in the bodies.
+    """
+    copy: Json = json.loads(json.dumps(contract))
+    schemes = copy["components"]["securitySchemes"]
+    users = {name for requirement in copy["security"] for name in requirement}
+    copy["components"]["securitySchemes"] = {name: schemes[name] for name in schemes if name in users}
+    for path, item in list(copy["paths"].items()):
+        for method in _METHODS:
+            needed = item.get(method, {}).get("security", [])
+            if any(name not in users for requirement in needed for name in requirement):
+                del item[method]
+        if not any(method in item for method in _METHODS):
+            del copy["paths"][path]
+    for parameter in _parameters(copy):
+        parameter.pop("example", None)
+    if recording is not None:
+        for body in _bodies(copy):
+            for clip in body.get("clips", [body]):
+                if "nas_video_path" in clip:
+                    clip |= {"nas_video_path": recording, "start_seconds": _START, "end_seconds": _END}
+    return copy
+
+
+def _parameters(contract: Json) -> Iterator[Json]:
+    yield from contract["components"]["parameters"].values()
+    for item in contract["paths"].values():
+        yield from item.get("parameters", [])
+        for method in _METHODS:
+            yield from item.get(method, {}).get("parameters", [])
+
+
+def _bodies(contract: Json) -> Iterator[Json]:
+    """The examples of what is sent."""
+    for item in contract["paths"].values():
+        for method in _METHODS:
+            for media in item.get(method, {}).get("requestBody", {}).get("content", {}).values():
+                if "example" in media:
+                    yield media["example"]
+                yield from (example["value"] for example in media.get("examples", {}).values())

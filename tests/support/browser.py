@@ -1,0 +1,114 @@
+"""A headless Chromium, driven through ChromeDriver by the W3C WebDriver protocol."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+
+from tests.support.waiting import eventually
+
+SECONDS = 60.0
+_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+"""The key of an element's reference, by the standard."""
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1200,1600",
+)
+
+
+def missing() -> str | None:
+    """What is not installed, of what a `Browser` needs."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        return "chromium is not installed"
+    return None if shutil.which("chromedriver") else "chromedriver is not installed"
+
+
+class Browser:
+    """One window. CSS selectors name elements; each call waits until there is one."""
+
+    def __init__(self, profile: Path) -> None:
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+        self._driver = subprocess.Popen(
+            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self._driver.stdout is not None
+        port = next(
+            line.rpartition("port ")[2].strip(" .\n")
+            for line in self._driver.stdout
+            if "successfully" in line
+        )
+        self._url = f"http://127.0.0.1:{port}"
+        options = {"binary": chromium, "args": [*_FLAGS, f"--user-data-dir={profile}"]}
+        try:
+            wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
+            self._url += f"/session/{self._call('POST', '/session', wanted)['sessionId']}"
+        except BaseException:
+            self._end()
+            raise
+
+    def open(self, url: str) -> None:
+        self._call("POST", "/url", {"url": url})
+
+    def count(self, selector: str) -> int:
+        return len(self._elements(selector))
+
+    def text(self, selector: str) -> str:
+        return str(self.script(f"return document.querySelector({selector!r}).innerText"))
+
+    def click(self, selector: str) -> None:
+        self._call("POST", f"/element/{self._element(selector)}/click", {})
+
+    def type(self, selector: str, text: str) -> None:
+        """Replace the text of a field."""
+        element = self._element(selector)
+        self._call("POST", f"/element/{element}/value", {"text": "\ue009a\ue000" + text})  # Ctrl-A
+
+    def script(self, code: str) -> Any:
+        return self._call("POST", "/execute/sync", {"script": code, "args": []})
+
+    def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
+
+    def close(self) -> None:
+        try:
+            self._call("DELETE", "")
+        finally:
+            self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _element(self, selector: str) -> str:
+        return eventually(lambda: self._elements(selector), selector)[0]
+
+    def _elements(self, selector: str) -> list[str]:
+        found = self._call("POST", "/elements", {"using": "css selector", "value": selector})
+        return [each[_ELEMENT] for each in found]
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:
+        answer = requests.request(method, self._url + path, json=body, timeout=SECONDS)
+        value = answer.json()["value"]
+        assert answer.ok, value
+        return value
+
+    def _end(self) -> None:
+        self._driver.terminate()
+        self._driver.wait(SECONDS)
+        assert self._driver.stdout is not None
+        self._driver.stdout.close()
