@@ -8,8 +8,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_START, _END = 0, 10
-"""Of the clips in the examples: every recording is long enough."""
+_START, _END = 0, 5
+"""Of the clips in the examples: short, as recordings for a first try may be."""
 _METHODS = ("get", "head", "post", "put", "delete", "patch")
 
 

@@ -52,6 +52,26 @@ def test_only_the_users_key_is_asked_for() -> None:
     assert set(page["paths"]) == set(CONTRACT["paths"]) - {"/v1/internal/pubsub"}
 
 
+def test_nothing_is_made_up_from_patterns() -> None:
+    # Where an example is missing, the page generates one: `clip-24186780-1hpa78j0`, `Z`, `string`.
+    page = shown(CONTRACT, None)
+    responses = dict(page["components"]["responses"])
+    bodies = {}
+    for path, item in page["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            bodies[f"{method} {path}"] = operation.get("requestBody", {})
+            responses |= {f"{method} {path} {code}": each for code, each in operation["responses"].items()}
+    without = [
+        name
+        for name, holder in (bodies | responses).items()
+        for media in holder.get("content", {}).values()
+        if "schema" in media and not {"example", "examples"} & set(media)
+    ]
+    assert without == []
+
+
 def test_the_first_examples_are_accepted(api: ApiProcess) -> None:
     (api.root / "2026").mkdir()
     (api.root / "2026" / "table.mkv").touch()
