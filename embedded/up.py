@@ -99,7 +99,11 @@ def _tell(sentence: str) -> None:
 def _roots(given: list[Path] | None, layout: Layout) -> list[Path]:
     if not given:
         return [layout.recordings()]
-    missing = [f"--nas-root: {root} is not a folder" for root in given if not root.is_dir()]
+    missing = [
+        f"--nas-root: {root} is not a folder: create it, or name another one"
+        for root in given
+        if not root.is_dir()
+    ]
     if missing:
         raise ConfigurationError(missing)
     return [root.resolve() for root in given]

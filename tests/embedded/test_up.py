@@ -144,6 +144,14 @@ def test_a_full_disk(tmp_path: Path, start: Start) -> None:
     )
 
 
+def test_a_folder_of_recordings_that_is_missing(tmp_path: Path, start: Start) -> None:
+    code, line = said_at_the_end(start("--data", tmp_path / "data", "--nas-root", tmp_path / "nas"))
+    assert (code, line) == (
+        78,
+        f"configuration: --nas-root: {tmp_path}/nas is not a folder: create it, or name another one",
+    )
+
+
 def test_a_component_that_fails_is_named_with_its_reason_and_its_log(tmp_path: Path, start: Start) -> None:
     broker = tmp_path / "data" / "broker"
     broker.mkdir(parents=True)

@@ -54,6 +54,13 @@ def test_a_cluster_that_never_was_gets_a_free_lease_once(store: MemoryStore, clo
     assert not prepare_cluster(store, CLUSTER, clock=clock, ttl_seconds=30)
 
 
+def test_a_new_lease_can_be_left_to_one_agent(store: MemoryStore, clock: ManualClock) -> None:
+    assert prepare_cluster(store, CLUSTER, clock=clock, ttl_seconds=30, first="nas-1")
+    lease = read_lease(store, CLUSTER).lease
+    assert lease is not None
+    assert (lease.state, lease.target) == ("released", "nas-1")
+
+
 def test_a_cluster_that_lost_its_lease_gets_none(store: MemoryStore, clock: ManualClock) -> None:
     """Its leader may be alive: a missing lease is not a free one."""
     write(store, clock, "nas-1")
