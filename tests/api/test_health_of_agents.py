@@ -96,7 +96,7 @@ def test_a_store_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> 
         assert watch.now().primary == "healthy"  # as it was a moment ago
         clock.advance(100)
         assert watch.now().primary == "unknown"
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 20
         os.kill(gcs.pid, signal.SIGCONT)
 
         def again() -> bool:

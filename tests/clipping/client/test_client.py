@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -136,18 +135,20 @@ def test_a_request_survives_a_kill_of_the_service_and_is_one_clip(make_api: Make
     retries = Retries(tries=100, within_seconds=60, first_wait_seconds=0.05, longest_wait_seconds=0.2)
     asked, found = 12, set()
     with Client(api.url, key=CLIENT, retries=retries) as client:
-        killer = threading.Thread(target=_kill_and_start, args=(api,), name="killer", daemon=True)
+        some = threading.Event()
+        killer = threading.Thread(target=_kill_and_start, args=(api, some), name="killer", daemon=True)
         killer.start()
-        for _ in range(asked):
+        for number in range(asked):
+            if number == asked // 3:
+                some.set()
             found.add(client.request(wanted(api)).request_id)
-            time.sleep(0.03)
         killer.join(60)
         assert {clip.request_id for clip in client.clips()} == found
         assert len(found) == asked
 
 
-def _kill_and_start(api: ApiProcess) -> None:
-    time.sleep(0.2)
+def _kill_and_start(api: ApiProcess, when: threading.Event) -> None:
+    assert when.wait(60)
     api.kill()
     api.start()
 
