@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import requests
 
 from tests.agent.agent_process import AgentProcess
 from tests.support.media import Recording, make
+from tests.support.procs import children_of
 from tests.support.waiting import eventually
 
 
@@ -24,6 +26,13 @@ def agent(tmp_path: Path) -> Iterator[AgentProcess]:
     shutil.copy(make(Recording(seconds=12)), tmp_path / "nas" / "night.mp4")
     with AgentProcess(tmp_path) as agent:
         yield agent
+
+
+def test_a_start_that_fails_leaves_no_process_behind(tmp_path: Path) -> None:
+    before = children_of(os.getpid()), os.environ.get("PUBSUB_EMULATOR_HOST")
+    with pytest.raises(AssertionError, match=r"agent\.id"):
+        AgentProcess(tmp_path, agent={"id": "no name"})
+    assert (children_of(os.getpid()), os.environ.get("PUBSUB_EMULATOR_HOST")) == before
 
 
 def test_a_message_that_comes_again_adopts_the_clip(agent: AgentProcess) -> None:
