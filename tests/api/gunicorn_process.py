@@ -43,14 +43,19 @@ class GunicornProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, env=self._environ, stderr=log)
         began = self.log.read_text().count("api.worker_ready")
-        eventually(
-            lambda: (
-                self.log.read_text().count("api.worker_ready") >= began + self._workers and self._answers()
-            ),
-            "gunicorn",
-            within=100,  # eight processes, on a machine that is busy with other tests
-            logs=self.tail,
-        )
+        try:
+            eventually(
+                lambda: (
+                    self.log.read_text().count("api.worker_ready") >= began + self._workers
+                    and self._answers()
+                ),
+                "gunicorn",
+                within=100,  # eight processes, on a machine that is busy with other tests
+                logs=self.tail,
+            )
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def worker_pids(self) -> list[int]:
@@ -58,8 +63,9 @@ class GunicornProcess:
 
     def kill(self) -> None:
         """kill -9, of all of it."""
-        for pid in [*self.worker_pids, self._process.pid]:
+        for pid in self.worker_pids:
             os.kill(pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait(STOP_SECONDS)
 
     def stop(self) -> int:

@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SPREAD = (0.0, 0.2, 0.4, 0.6, 0.8, 0.85, 0.88, 0.91, 0.94, 0.97, 1.0)
+SPREAD = (0.0, 0.4, 0.8, 0.88, 0.94, 1.0)
 """Shares of all events. Imports are most of them; after these come the ones that leave something behind."""
 LANDMARKS = (
     "subprocess.Popen#1",

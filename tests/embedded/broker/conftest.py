@@ -20,11 +20,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("target", [EMBEDDED, GOOGLE], scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked slow
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         # Only this deprecated flag of a pull asks for "what there is now", which tests want to know.
         item.add_marker(pytest.mark.filterwarnings("ignore:The return_immediately flag:DeprecationWarning"))
         if isinstance(item, pytest.Function) and _target_of(item) == GOOGLE:
+            item.add_marker(pytest.mark.slow)  # the fast tests are about our broker
             reason = _known_difference(item)
             if reason is not None:
                 run = reason not in NEVER_COMES
