@@ -14,8 +14,7 @@ from agent.inflight import Work
 from clipping.errors import EncoderFailed, EngineUnavailable, ProcessDied, SourceUnavailable, TransientError
 from clipping.messages import RequestMessage
 from tests.agent.bench import Bench
-from tests.agent.cutting.test_processes import ffmpeg_at
-from tests.support.waiting import eventually
+from tests.support.held import hold_cut
 
 OWN = EncoderFailed("broken")
 
@@ -78,8 +77,7 @@ def killed(bench: Bench, message: RequestMessage, attempt: int) -> TransientErro
 
     thread = threading.Thread(target=run)
     thread.start()
-    eventually(bench.cutting, "the cut to be under way")
-    os.kill(os.getpgid(ffmpeg_at(bench.spool_of(message))), signal.SIGKILL)
+    os.kill(hold_cut(os.getpid(), bench.spool_of(message)).group, signal.SIGKILL)
     thread.join(90)
     return raised[0] if raised else None
 

@@ -149,7 +149,7 @@ def test_a_link_in_a_circle_is_not_found(nas: Path) -> None:
 def test_an_empty_root_is_unavailable_and_not_missing_files(tmp_path: Path) -> None:
     empty = tmp_path / "nas"
     empty.mkdir()
-    with pytest.raises(SourceUnavailable, match="is the NAS mounted"):
+    with pytest.raises(SourceUnavailable, match="mount the NAS there"):
         open_below(str(empty / "night.mp4"), roots(empty))
 
 

@@ -18,12 +18,13 @@ class HeldCut:
     """The processes of one cut, stopped until `release`. They can be killed meanwhile."""
 
     def __init__(self, group: int) -> None:
-        self._group = group
+        self.group = group
+        """The group's leader is the cutting process."""
         os.killpg(group, signal.SIGSTOP)
 
     def release(self) -> None:
         """Let the cut go on."""
-        os.killpg(self._group, signal.SIGCONT)
+        os.killpg(self.group, signal.SIGCONT)
 
 
 def hold_cut(agent: int, folder: Path, *, logs: Callable[[], str] | None = None) -> HeldCut:

@@ -296,6 +296,7 @@ def test_the_bodies_that_are_held_are_bounded_together() -> None:
         assert small.recv(65_536).split()[1] == b"200"
         first.sendall(b"x" * 60_000)
         assert first.recv(65_536).split()[1] == b"200"
+        eventually(lambda: not any(each.holds_body for each in server.server.active_channels.values()))
         third = stack.enter_context(server.connect(head + b"x" * 60_000))
         assert third.recv(65_536).split()[1] == b"200"
 
