@@ -146,3 +146,20 @@ def test_a_good_run_ends_as_always(run: pytest.Pytester) -> None:
     assert result.ret == 0
     assert "flaky and failed" not in result.stdout.str()
     result.assert_outcomes(passed=1)
+
+
+def test_of_a_sampled_matrix_every_nth_case_is_fast(run: pytest.Pytester) -> None:
+    run.makeini(MARKERS + "    sampled(n): every n-th case is fast\n")
+    run.makeconftest((ROOT / "tests" / "conftest.py").read_text())
+    run.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.sampled(3)
+        @pytest.mark.parametrize("b", "xy")
+        @pytest.mark.parametrize("a", range(5))
+        def test_it(a, b): pass
+        """
+    )
+    outcome(run, "-m", "not slow").assert_outcomes(passed=4, deselected=6)
+    outcome(run).assert_outcomes(passed=10)

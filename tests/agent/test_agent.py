@@ -70,21 +70,16 @@ def test_a_message_that_comes_twice_at_once_is_cut_once(agent: AgentProcess) -> 
     assert not agent.undelivered()()
 
 
-@pytest.mark.parametrize(
-    "poison",
-    [
-        pytest.param(b"{", id="broken"),
-        pytest.param(b"\xff\xfe", id="binary"),
-        pytest.param(b"[]", id="no object"),
-        pytest.param(b'{"schema": 1, "request_id": "../../etc"}', id="hostile"),
-        pytest.param(b"x" * 9_900_000, id="huge"),
-    ],
-)
-def test_a_message_that_nobody_can_read_is_put_aside_at_once(agent: AgentProcess, poison: bytes) -> None:
-    agent.publish(poison)
+def test_messages_that_nobody_can_read_are_put_aside_at_once(agent: AgentProcess) -> None:
+    poison = {b"{", b"\xff\xfe", b"[]", b'{"schema": 1, "request_id": "../../etc"}', b"x" * 9_900_000}
+    for data in poison:
+        agent.publish(data)
     message = agent.send()
     agent.completed(message.request_id)
-    assert agent.dead_letters() == [poison]
+    aside: list[bytes] = []
+    while len(aside) < len(poison):
+        aside += agent.dead_letters()
+    assert sorted(aside) == sorted(poison)
     agent.stop()
     assert not agent.undelivered()()
 
@@ -92,7 +87,7 @@ def test_a_message_that_nobody_can_read_is_put_aside_at_once(agent: AgentProcess
 def test_a_nas_that_is_away_is_waited_for(agent: AgentProcess) -> None:
     (agent.nas / "night.mp4").rename(agent.folder / "unplugged.mp4")  # an empty folder: nothing is mounted
     unwell = eventually(lambda: _unwell(agent), "the health page to tell")
-    assert "is the NAS mounted" in unwell
+    assert "mount the NAS there" in unwell
     eventually(lambda: agent.events("intake.paused"), "the streams to be closed", logs=agent.log)
     released = len(agent.events("clip.released"))
     message = agent.send()
@@ -118,6 +113,7 @@ def _unwell(agent: AgentProcess) -> str | None:
     return answer.text if answer.status_code == 503 else None
 
 
+@pytest.mark.slow
 def test_a_drain_that_is_too_short_gives_the_clip_back(tmp_path: Path) -> None:
     (tmp_path / "nas").mkdir()
     shutil.copy(make(Recording(seconds=60)), tmp_path / "nas" / "night.mp4")

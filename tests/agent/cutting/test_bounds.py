@@ -97,6 +97,7 @@ def below(pid: int) -> list[int]:
     return found
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("extension", ["mp4", "ts"])
 def test_a_picture_that_is_too_large_costs_no_memory(

@@ -110,6 +110,7 @@ def columns_shown(picture: np.ndarray, rows: slice, width: int) -> tuple[float, 
     return (first - slope / 2 - 16) * scale, (first + slope * (len(row) - 0.5) - 16) * scale
 
 
+@pytest.mark.sampled(5)
 @in_turn(
     ((640, 360), {"aspect": "9:16", "width": 360}, (360, 640)),
     ((640, 360), {"aspect": "9:16", "height": 320}, (180, 320)),
@@ -147,6 +148,7 @@ def test_of_a_narrower_picture_the_height_is_cut(engine: Engine, tmp_path: Path)
             assert np.median(picture[y]) == pytest.approx(16 + 219 * at / 480, abs=2), y
 
 
+@pytest.mark.sampled(3)
 @in_turn(
     ((640, 360), "1", {"aspect": "9:16", "width": 180}, (0, 109, 180, 102)),
     ((640, 360), "1", {"aspect": "1:1", "width": 320}, (0, 70, 320, 180)),
@@ -245,6 +247,7 @@ def test_a_turned_recording_is_shaped_as_it_is_shown(cut_output: MakeClip) -> No
     assert np.abs(picture - upright[60:260]).mean() < 6
 
 
+@pytest.mark.sampled(3)
 @in_turn(
     (25, 45),
     (50, 90),

@@ -86,6 +86,7 @@ def check(clip: Clip, times: dict[int, Fraction], wanted: list[int]) -> None:
     assert clip.report.actual.start == pytest.approx(float(times[wanted[0]]), abs=1e-5)
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("kind", RECORDINGS)
 @pytest.mark.parametrize(("start", "end"), RANGES)
 def test_it_holds_exactly_the_frames_asked_for(

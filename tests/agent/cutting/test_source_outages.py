@@ -68,6 +68,7 @@ def cases() -> Iterator[object]:
         )
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize(("number", "when", "name", "mode"), list(cases()))
 def test_reads_that_fail(
     nas: FaultyMount, fresh: Engine, tmp_path: Path, number: int, when: str, name: str, mode: Mode

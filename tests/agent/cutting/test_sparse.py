@@ -89,6 +89,7 @@ def delay(source: Path, engine: Engine) -> Fraction:
     return player_times(source, engine)[0]
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
@@ -127,6 +128,7 @@ def test_a_clip_is_as_long_as_requested(
         assert any("copy" in warning for warning in clip.report.warnings)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("mode", ["smart", "encode"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_sound_stays_with_a_picture_that_stands(cut: Cut, engine: Engine, shape: str, mode: Mode) -> None:
@@ -136,6 +138,7 @@ def test_sound_stays_with_a_picture_that_stands(cut: Cut, engine: Engine, shape:
     assert tick_times(clip.path) == pytest.approx([0.75, 1.75, 2.75], abs=0.003)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("mode", ["smart", "encode"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_frames_behind_a_pause_are_shown_when_they_were(
