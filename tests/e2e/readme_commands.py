@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+PAGES = ("README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))))
 COMMAND_SECONDS = 600
 STOP_SECONDS = 120
 RECORDINGS = "/path/to/recordings"
@@ -44,6 +44,7 @@ NOT_RUN = {
     r"^python -m bench\.": "takes minutes",
     r"^sudo |\| sudo ": "needs root and a machine with systemd; tests/deploy runs these",
     r"^(systemctl|journalctl) ": "needs the installed service; tests/deploy runs these",
+    r"^(openapi-python-client|npx) ": "needs a generator of clients; tests/api/clients runs both",
     r"http://nas-1\.lan": "needs another machine",
 }
 """Commands that aren't run, by what they match, and why. Their syntax and options are checked instead."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -56,6 +57,16 @@ def test_the_commands_that_are_not_run_are_real_ones() -> None:
         if command.not_run is not None:
             assert subprocess.run(["bash", "-n", "-c", command.text], check=False).returncode == 0, command
             check_options(command, environ)
+
+
+def test_the_commands_that_are_run_need_no_other_programs() -> None:
+    path = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
+    for command in COMMANDS:
+        program = command.text.split()[0]
+        known = program in (".", "export", "curl") or shutil.which(program, path=path) is not None
+        assert known or command.not_run is not None, (
+            f"{command}: say in NOT_RUN why this can't be run, or correct it"
+        )
 
 
 def test_each_reason_not_to_run_a_command_is_needed() -> None:
