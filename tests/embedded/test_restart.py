@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,36 +13,7 @@ from embedded.layout import HOST, free_port
 from tests.support.media import Recording, make
 from tests.support.procs import alive, descendants_of
 from tests.support.stack import RunningStack
-from tests.support.waiting import eventually
-
-
-class Up:
-    """`clipping up`, as a terminal sees it."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self._log = folder / "up.log"
-        command = [sys.executable, "-m", "clipping.cli", "up", "--data", str(folder / "data"), *arguments]
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-
-    def said(self) -> str:
-        return self._log.read_text()
-
-    def says(self, words: str) -> None:
-        eventually(lambda: words in self.said(), words, logs=self.said)
-
-    def end(self) -> int:
-        code = self.process.wait(60)
-        assert "Traceback" not in self.said()
-        return code
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+from tests.support.up import Up, locked
 
 
 @pytest.mark.slow
@@ -73,7 +38,7 @@ def test_a_killed_stack_starts_again_at_once_with_a_clip_in_hand(tmp_path: Path)
 
 def test_a_second_stack_waits_for_the_folder_and_then_names_who_has_it(tmp_path: Path) -> None:
     with locked(tmp_path / "data" / "lock"):
-        up = Up(tmp_path, "--port", "0")
+        up = Up(tmp_path, "--data", tmp_path / "data", "--port", 0)
         up.says(f"{tmp_path}/data is in use by process {os.getpid()} (")
         up.says("waiting up to 10 s for its exit")
         assert up.end() == 78
@@ -84,20 +49,10 @@ def test_a_second_stack_waits_for_the_folder_and_then_names_who_has_it(tmp_path:
 
 def test_a_start_that_waits_can_be_stopped(tmp_path: Path) -> None:
     with locked(tmp_path / "data" / "lock"):
-        up = Up(tmp_path, "--port", "0")
+        up = Up(tmp_path, "--data", tmp_path / "data", "--port", 0)
         up.says("waiting up to")
         up.process.send_signal(signal.SIGINT)
         assert up.end() == 0
-
-
-def test_a_port_that_another_program_has_is_named_before_anything_is_started(tmp_path: Path) -> None:
-    with socket.create_server((HOST, 0)) as server:
-        port = server.getsockname()[1]
-        up = Up(tmp_path, "--port", str(port))
-        up.says(f"port {port} is in use by process {os.getpid()} (")
-        assert descendants_of(up.process.pid) == []
-        assert up.end() == 1
-    assert up.said().splitlines()[-1].endswith("stop that first, or choose another --port")
 
 
 def name_of(pid: int) -> str:

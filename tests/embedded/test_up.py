@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,42 +16,12 @@ import pytest
 import yaml
 
 from embedded.layout import HOST
-from tests.embedded.test_restart import locked
 from tests.support.cluster import HeldCut
 from tests.support.media import Recording, make
 from tests.support.procs import descendants_of, has_open
 from tests.support.stack import RunningStack
+from tests.support.up import END_SECONDS, Up, locked
 from tests.support.waiting import eventually
-
-END_SECONDS = 120
-
-
-class Up:
-    """`clipping up` with its output on both streams in one place."""
-
-    def __init__(self, folder: Path, *arguments: object, prefix: Sequence[str] = ()) -> None:
-        self._log = folder / "up.log"
-        command = [*prefix, sys.executable, "-m", "clipping.cli", "up", *map(str, arguments)]
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-
-    def said(self) -> str:
-        return self._log.read_text()
-
-    def says(self, words: str) -> None:
-        def look() -> bool:
-            assert self.process.poll() is None or words in self.said(), self.said()
-            return words in self.said()
-
-        eventually(look, words, within=END_SECONDS, logs=self.said)
-
-    def end(self) -> int:
-        return self.process.wait(END_SECONDS)
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.end()
-
 
 Start = Callable[..., Up]
 
