@@ -12,6 +12,7 @@ from typing import NoReturn, get_args
 
 from agent import ctl
 from clipping import __version__, config, log
+from clipping.arguments import Parser
 from clipping.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from clipping.messages import Mode
 from clipping.output import Aspect, ContainerName, Fit, Quality, VideoCodec
@@ -28,7 +29,7 @@ def run(argv: Sequence[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="clipping-agent", description="Cuts clips on the NAS.")
+    parser = Parser(prog="clipping-agent", description="Cuts clips on the NAS.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from clipping import __version__
-from clipping.exits import exit_code
+from clipping.arguments import Parser, unknown_command
+from clipping.exits import EXIT_USAGE, exit_code
 from clipping.signals import quiet_interrupts
 
 GROUP = "clipping.commands"
@@ -33,10 +34,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="clipping", description="Clips out of long recordings.")
+    entries = all_commands()
+    names = [entry.name for entry in entries]
+    if words and not words[0].startswith("-"):
+        if words[0] not in names:
+            told = f"{unknown_command(words[0], names)} See clipping --help"
+            print(f"clipping: error: {told}", file=sys.stderr)
+            return EXIT_USAGE
+        # Loading what the other commands need takes seconds.
+        entries = [entry for entry in entries if entry.name == words[0]]
+    arguments = parser_of(entries).parse_args(words)
+    return int(arguments.run(arguments))
+
+
+def all_commands() -> list[EntryPoint]:
+    """Those of all packages, by name."""
+    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+
+
+def parser_of(entries: Sequence[EntryPoint]) -> Parser:
+    """The command line with these commands."""
+    parser = Parser(prog="clipping", description="Clips out of long recordings.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for entry in _needed(words):
+    for entry in entries:
         try:
             command: Command = entry.load()
         except ImportError as error:  # installed without the extra that this command needs
@@ -45,15 +66,7 @@ def _run(words: list[str]) -> int:
         sub = commands.add_parser(entry.name, help=command.help, description=command.help)
         command.configure(sub)
         sub.set_defaults(run=command.run)
-    arguments = parser.parse_args(words)
-    return int(arguments.run(arguments))
-
-
-def _needed(words: Sequence[str]) -> list[EntryPoint]:
-    """The command that is meant, or all for whoever wants to know: loading what others need takes seconds."""
-    entries = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
-    meant = [entry for entry in entries if words and entry.name == words[0]]
-    return meant or entries
+    return parser
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ def parse_seconds(value: object) -> float:
             hours, minutes, rest = match.groups()
             if minutes is None or float(rest) < 60:
                 return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
+        if value.startswith("-") and _PATTERN.fullmatch(value[1:]):
+            raise ValueError("must not be negative")
         raise ValueError("must be a number of seconds or a time like 255.5, 4:15.5 or 3:24:15.5")
     raise ValueError("must be a number of seconds or a time like 3:24:15.5")
 

@@ -17,6 +17,7 @@ from clipping.client.failures import (
     NoAnswer,
     NotAllowed,
     NotFound,
+    NotSaved,
     Refused,
     Unavailable,
     WaitedTooLong,
@@ -36,6 +37,7 @@ from clipping.client.results import (
     PauseState,
     Stats,
 )
+from clipping.client.saving import Saved
 from clipping.client.transport import Retries
 from clipping.client.wishes import NewClip
 
@@ -59,9 +61,11 @@ __all__ = [
     "NoAnswer",
     "NotAllowed",
     "NotFound",
+    "NotSaved",
     "PauseState",
     "Refused",
     "Retries",
+    "Saved",
     "Stats",
     "Unavailable",
     "WaitedTooLong",

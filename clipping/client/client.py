@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
 from clipping.client import results
-from clipping.client.failures import ApiError, Refused, WaitedTooLong
+from clipping.client.failures import ApiError, NoAnswer, Refused, Unavailable, WaitedTooLong
+from clipping.client.saving import Saved, save
 from clipping.client.transport import Retries, Transport
 from clipping.client.watching import watch
 from clipping.client.wishes import NewClip
@@ -73,13 +75,35 @@ class Client:
         return self._post(f"{_clip(request_id)}/cancel", results.ClipStatus)
 
     def events(
-        self, request_id: str, *, last_event_id: str | None = None, timeout: float | None = None
+        self,
+        request_id: str,
+        *,
+        last_event_id: str | None = None,
+        timeout: float | None = None,
+        on_failure: Callable[[NoAnswer | Unavailable], None] | None = None,
     ) -> Iterator[results.Event]:
         """What happens to a request, as it happens, until its end. Reconnects where it was.
 
-        Raises `WaitedTooLong` after `timeout` seconds (None: never).
+        `on_failure` is called with each error before the next try. Raises `WaitedTooLong` after `timeout`
+        seconds (None: never).
         """
-        return watch(self._transport, f"{_clip(request_id)}/events", last_event_id, timeout)
+        return watch(self._transport, f"{_clip(request_id)}/events", last_event_id, timeout, on_failure)
+
+    def save(
+        self,
+        request_id: str,
+        to: Path | None = None,
+        *,
+        replace: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Saved:
+        """Download a completed clip into a file or folder (default: the working directory), and verify it.
+
+        A download that broke off is resumed. `progress` gets the bytes that are there, and how many there
+        will be. Raises `NotSaved` when the file exists (unless `replace`) or what came is not the clip.
+        """
+        clip, link = self.status(request_id), self.download(request_id)
+        return save(self._transport, clip, link, to, replace=replace, progress=progress)
 
     def wait(self, request_id: str, *, timeout: float | None = None) -> results.ClipStatus:
         """The status when the request has come to its end. Raises `WaitedTooLong`."""
@@ -136,7 +160,7 @@ class Client:
             if cursor is None:
                 return
 
-    def stats(self, period: Literal["24h", "7d", "30d"] = "24h") -> results.Stats:
+    def stats(self, period: results.Period = "24h") -> results.Stats:
         """Numbers over a period."""
         return self._get("/v1/stats", results.Stats, {"period": period})
 

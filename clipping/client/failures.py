@@ -4,6 +4,7 @@ ClippingError
 └── ClientError
     ├── NoAnswer             NO_ANSWER: the service can't be reached, or did not answer in time
     ├── WaitedTooLong        WAITED_TOO_LONG: what was waited for did not happen in time
+    ├── NotSaved             NOT_SAVED: the clip was not written to the file
     └── ApiError             the service's own error, with its `code` and, where one is to blame, `field`
         ├── Refused          400, 413, 415, 422: the request is not one that can be served
         ├── NotAllowed       401, 403
@@ -35,6 +36,12 @@ class WaitedTooLong(ClientError):
     """What was waited for did not happen in time. It may still."""
 
     code = "WAITED_TOO_LONG"
+
+
+class NotSaved(ClientError):
+    """The file exists or can't be written, or what was downloaded is not the clip."""
+
+    code = "NOT_SAVED"
 
 
 class ApiError(ClientError):

@@ -10,6 +10,7 @@ from clipping.clock import rfc3339
 from clipping.messages import TERMINAL, ErrorInfo, LastError, Mode, Stage, Status
 from clipping.report import Report
 
+Period = Literal["24h", "7d", "30d"]
 Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]
 
 
@@ -135,7 +136,7 @@ class Download(_Result):
 class Stats(_Result):
     """The requests of a period."""
 
-    period: Literal["24h", "7d", "30d"]
+    period: Period
     total_requests: int
     completed: int
     failed: int

@@ -128,6 +128,24 @@ class Transport:
         except requests.RequestException as error:
             raise NoAnswer(f"{self._url} does not answer: {_sentence(error)}") from None
 
+    def open_link(self, url: str, *, headers: Mapping[str, str]) -> requests.Response:
+        """One try at a link of the store's, without the key. Raises `ApiError` or `NoAnswer`."""
+        try:
+            answer = self._session.get(
+                url,
+                headers=dict(headers),
+                auth=_Bearer(None),
+                timeout=(CONNECT_SECONDS, self.timeout),
+                stream=True,
+            )
+        except requests.RequestException as error:
+            host = urlsplit(url).netloc
+            raise NoAnswer(f"{host} does not answer: {_sentence(error)}") from None
+        if answer.status_code < 300:
+            return answer
+        with answer:
+            raise _error(answer)
+
     def close(self) -> None:
         """Drop the connections."""
         self._session.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 import requests
@@ -26,9 +26,13 @@ _REFUSALS = 3
 
 
 def watch(
-    transport: Transport, path: str, last_event_id: str | None, timeout: float | None
+    transport: Transport,
+    path: str,
+    last_event_id: str | None,
+    timeout: float | None,
+    on_failure: Callable[[NoAnswer | Unavailable], None] | None = None,
 ) -> Iterator[Event]:
-    """The events at `path` until a final one.
+    """The events at `path` until a final one. `on_failure` gets each error before the next try.
 
     Raises `ApiError`, `NoAnswer` when the service is away for long, `Unavailable` when it opens no stream, or
     `WaitedTooLong`.
@@ -47,6 +51,8 @@ def watch(
             return
         except (NoAnswer, Unavailable) as error:
             broke_off = error
+            if on_failure is not None:
+                on_failure(error)
         wait = max(reader.retry_seconds or 0.0, patience.wait_after(broke_off))
         if give_up is not None and time.monotonic() + wait > give_up:
             raise WaitedTooLong(f"the end was not told of within {timeout:g} s")

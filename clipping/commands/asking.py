@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import get_args
 
+from clipping.arguments import a_moment
 from clipping.cli import Command
 from clipping.client import NewClip
 from clipping.commands.common import a_number, add_connection, connect, note, say
@@ -13,26 +14,26 @@ from clipping.exits import EXIT_OK
 from clipping.messages import Mode, Priority
 from clipping.output import Aspect, ContainerName, Fit, Quality, VideoCodec
 
-_OUTPUT = ("aspect", "fit", "width", "height", "video_codec", "fps", "max_bytes", "container")
+_OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping request`."""
     parser.add_argument("source", metavar="SRC", help="the recording: its absolute path on the NAS")
-    parser.add_argument("start", help="seconds, or a time such as 3:24:15.5")
-    parser.add_argument("end", help="seconds, or a time")
+    parser.add_argument("start", type=a_moment, help="seconds, or a time such as 3:24:15.5")
+    parser.add_argument("end", type=a_moment, help="seconds, or a time")
     parser.add_argument("--hand-id", required=True, help="your name for the clip, and its file's name")
     parser.add_argument("--mode", choices=get_args(Mode), help="default: the service's")
     parser.add_argument("--quality", choices=get_args(Quality), help="default: high")
     parser.add_argument("--priority", choices=get_args(Priority), help="default: normal")
-    parser.add_argument("--pre-roll", metavar="SECONDS", help="more before the start")
-    parser.add_argument("--post-roll", metavar="SECONDS", help="more after the end")
+    parser.add_argument("--pre-roll", type=a_moment, metavar="SECONDS", help="more before the start")
+    parser.add_argument("--post-roll", type=a_moment, metavar="SECONDS", help="more after the end")
     look = parser.add_argument_group("another look than the recording's")
     look.add_argument("--aspect", choices=get_args(Aspect))
     look.add_argument("--fit", choices=get_args(Fit))
     look.add_argument("--width", type=int, metavar="PIXELS")
     look.add_argument("--height", type=int, metavar="PIXELS")
-    look.add_argument("--video-codec", choices=get_args(VideoCodec))
+    look.add_argument("--codec", choices=get_args(VideoCodec), help="default of an encode: h264")
     look.add_argument("--fps", type=a_number)
     look.add_argument("--max-bytes", type=int)
     look.add_argument("--container", choices=get_args(ContainerName))
@@ -64,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _wanted(arguments: argparse.Namespace) -> NewClip:
-    output = {name: getattr(arguments, name) for name in _OUTPUT if getattr(arguments, name) is not None}
+    given = {name: getattr(arguments, name) for name in _OUTPUT if getattr(arguments, name) is not None}
+    output = {"video_codec" if name == "codec" else name: value for name, value in given.items()}
     return NewClip(
         hand_id=arguments.hand_id,
         nas_video_path=arguments.source,

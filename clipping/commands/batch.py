@@ -38,8 +38,9 @@ class Sent:
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping batch`."""
     parser.description = (
-        f"Asks for all clips of a CSV file. Its first line names the columns: {', '.join(REQUIRED)}, "
-        f"and any of {', '.join(OPTIONAL)}. Good lines go through, whatever the others are like."
+        f"Asks for all clips of a CSV file, with , or ; between the columns. Its first line names them: "
+        f"{', '.join(REQUIRED)}, and any of {', '.join(OPTIONAL)}. Good lines go through, whatever the "
+        "others are like."
     )
     parser.add_argument("file", metavar="FILE.csv", help="- reads the standard input")
     parser.add_argument("--wait", action="store_true", help="stay until every clip is there or has failed")

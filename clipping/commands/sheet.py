@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from clipping.client import NewClip
@@ -50,8 +51,11 @@ class Row:
 
 def rows(lines: Iterable[str]) -> Iterator[Row]:
     """The clips of a file, with a line of column names. Raises `BadSheet` for those, and at a line
-    that is no CSV."""
-    reader = csv.reader(lines, strict=True)
+    that is no CSV. Columns are separated by commas or, as some spreadsheets write them, by semicolons."""
+    all_lines = iter(lines)
+    head_line = next(all_lines, "")
+    delimiter = ";" if head_line.count(";") > head_line.count(",") else ","
+    reader = csv.reader(chain([head_line], all_lines), strict=True, delimiter=delimiter)
     try:
         head = _columns(next(reader, []))
         for cells in reader:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from clipping.cli import Command
-from clipping.client import Client, ClipStatus, Event, Unavailable
+from clipping.client import Client, ClipStatus, Event, NoAnswer, Unavailable
 from clipping.commands.common import (
     a_number,
     add_connection,
@@ -68,8 +68,18 @@ def follow(
 
 def _events(client: Client, request_id: str, timeout: float | None) -> Iterator[Event]:
     """The service's events, or, when it opens no more streams, the end alone."""
+    told = False
+
+    def tell_once(error: NoAnswer | Unavailable) -> None:
+        nonlocal told
+        if not told:
+            note(f"{request_id}: {error.message}: trying again")
+        told = True
+
     try:
-        yield from client.events(request_id, timeout=timeout)
+        for event in client.events(request_id, timeout=timeout, on_failure=tell_once):
+            told = False
+            yield event
     except Unavailable as error:
         note(f"{request_id}: {error.code}: asking from time to time instead")
         clip = client.wait(request_id, timeout=timeout)

@@ -43,6 +43,12 @@ def test_bad_times(written: Any) -> None:
         parse_seconds(written)
 
 
+@pytest.mark.parametrize("written", ["-1", "-0:10", "-3:24:15.5"])
+def test_negative_times_are_called_so(written: str) -> None:
+    with pytest.raises(ValueError, match=r"^must not be negative$"):
+        parse_seconds(written)
+
+
 @given(st.integers(0, 10**9))
 def test_milliseconds_survive_exactly(milliseconds: int) -> None:
     seconds = milliseconds / 1000

@@ -27,6 +27,15 @@ def test_a_line_is_a_clip() -> None:
     )
 
 
+def test_semicolons_separate_columns_as_well() -> None:
+    head = HEAD.replace(",", ";")
+    (row,) = read(f'{head};metadata.note\nhand-1;/nas/a,b.mp4;3:24:15.5;3:26:45;"one; two"\n')
+    assert row.clip is not None
+    body = row.clip.body()
+    assert (body["nas_video_path"], body["end_seconds"]) == ("/nas/a,b.mp4", "3:26:45")
+    assert body["metadata"] == {"note": "one; two"}
+
+
 def test_columns_come_in_any_order_and_may_be_empty() -> None:
     head = "end_seconds,metadata.table,mode,output.aspect,output.width,output.fps,start_seconds,hand_id,"
     text = f"{head}nas_video_path,pre_roll_seconds,client_item_id\n20,7,encode,9:16,540,25,10,h,/a.mp4,2,x\n"

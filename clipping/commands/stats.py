@@ -1,0 +1,42 @@
+"""`clipping stats`: numbers over a period."""
+
+from __future__ import annotations
+
+import argparse
+from typing import get_args
+
+from clipping.cli import Command
+from clipping.client import Stats
+from clipping.client.results import Period
+from clipping.commands.common import add_connection, connect, say
+from clipping.exits import EXIT_OK
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping stats`."""
+    parser.add_argument("--period", choices=get_args(Period), default="24h", help="default: %(default)s")
+    add_connection(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Of your requests; an administrator's are of all."""
+    with connect(arguments) as client:
+        stats = client.stats(arguments.period)
+    say(stats.to_json() if arguments.json else _told(stats))
+    return EXIT_OK
+
+
+def _told(stats: Stats) -> str:
+    rows = [
+        ("requests", f"{stats.total_requests} in {stats.period}"),
+        ("completed", f"{stats.completed} ({stats.success_rate:.1%} of those that ended)"),
+        ("failed", str(stats.failed)),
+        ("queued", f"{stats.queued} now"),
+        ("processing", f"{stats.avg_processing_time_sec:.2f} s on average"),
+        ("", f"{stats.p95_processing_time_sec:.2f} s at the 95th percentile"),
+        ("output", f"{stats.total_output_bytes / 1e6:.1f} MB"),
+    ]
+    return "\n".join(f"{name:11}{value}" for name, value in rows)
+
+
+COMMAND = Command("show numbers over a period", configure, run)
