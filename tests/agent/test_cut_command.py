@@ -182,6 +182,11 @@ def test_wrong_options_are_a_matter_of_usage(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_negative_time_is_no_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cut", str(make()), "-0:10", "2", "-o", str(tmp_path / "clip.mp4")]) == 2
+    assert "START must not be negative" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "target", "mode", "container"),
     [
