@@ -259,8 +259,12 @@ def test_progress_is_always_there(api: ApiProcess, end: str) -> None:
     assert api.wait_for_status(request_id, end)["progress_percent"] == 0
 
 
-def test_the_queue_position_counts_the_lane(api: ApiProcess) -> None:
-    first = accepted(api, priority="low")["queue_position"]
-    assert first >= 1  # the next one that an agent takes
-    accepted(api, priority="high")
-    assert accepted(api, priority="low")["queue_position"] == first + 1
+def test_the_queue_position_counts_the_lane(make_api: MakeApi) -> None:
+    api = make_api()
+    running = accepted(api, priority="low")
+    assert running["queue_position"] == 1
+    api.send(progress(request_id=running["request_id"]))
+    api.wait_for_status(running["request_id"], "processing")
+    assert accepted(api, priority="high")["queue_position"] == 1
+    # Behind one that is being cut it is the next.
+    assert [accepted(api, priority="low")["queue_position"] for _ in range(2)] == [1, 2]

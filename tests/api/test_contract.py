@@ -175,6 +175,14 @@ def test_the_words_are_the_same(written: list[str], meant: Any) -> None:
     assert written == list(get_args(meant))
 
 
+def test_the_documented_events_are_those_that_there_are() -> None:
+    page = (Path(package.__path__[0]).parent / "docs" / "api.md").read_text(encoding="utf-8")
+    table = re.search(r"\| event \| when \|\n\|---\|---\|\n((?:\|.*\n)+)", page)
+    assert table is not None
+    named = [name for line in table[1].splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    assert named == list(get_args(changes.Name))
+
+
 def test_patterns_and_defaults_are_the_same() -> None:
     assert SCHEMAS["RequestId"]["pattern"] == messages.REQUEST_ID
     assert SCHEMAS["HandId"]["pattern"] == messages.HAND_ID
