@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,6 +29,9 @@ from clipping.commands.common import (
 )
 from clipping.exits import EXIT_FAILED, EXIT_OK
 from clipping.signals import raised_interrupts
+
+SLOW_SECONDS = 5.0
+"""A service that works answers a watcher at once."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -73,17 +77,25 @@ def _events(client: Client, request_id: str, timeout: float | None) -> Iterator[
     def tell_once(error: NoAnswer | Unavailable) -> None:
         nonlocal told
         if not told:
+            slow.cancel()
             note(f"{request_id}: {error.message}: trying again")
         told = True
 
+    # A service that accepts the connection and then says nothing is no failure yet.
+    slow = threading.Timer(SLOW_SECONDS, note, [f"{request_id}: the service has not answered yet"])
+    slow.daemon = True
+    slow.start()
     try:
         for event in client.events(request_id, timeout=timeout, on_failure=tell_once):
+            slow.cancel()
             told = False
             yield event
     except Unavailable as error:
         note(f"{request_id}: {error.code}: asking from time to time instead")
         clip = client.wait(request_id, timeout=timeout)
         yield Event(event_id=None, kind=clip.status, data=json.loads(clip.to_json()))
+    finally:
+        slow.cancel()
 
 
 def tell(clip: ClipStatus) -> None:

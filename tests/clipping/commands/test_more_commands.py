@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +127,25 @@ def test_watching_says_within_seconds_that_the_service_is_away() -> None:
         process.communicate()
     assert said.startswith(f"{request_id}: http://127.0.0.1:9 does not answer: ")
     assert said.endswith("Connection refused: trying again\n")
+
+
+@pytest.mark.slow
+def test_a_service_that_hangs_is_told_of(api: ApiProcess, tmp_path: Path) -> None:
+    request_id = asked(api)
+    log = tmp_path / "stderr"
+    os.kill(api.pid, signal.SIGSTOP)
+    try:
+        with log.open("w") as stderr:
+            command = [sys.executable, "-m", "clipping.cli", "watch", request_id]
+            process = subprocess.Popen(command, stderr=stderr, env=environment(api, CLIENT))
+        try:
+            eventually(log.read_text, "a word of the service", within=30)
+        finally:
+            process.kill()
+            process.wait()
+    finally:
+        os.kill(api.pid, signal.SIGCONT)
+    assert log.read_text() == f"{request_id}: the service has not answered yet\n"
 
 
 def test_an_outage_is_told_once(api: ApiProcess, tmp_path: Path) -> None:
