@@ -11,13 +11,16 @@ from sqlalchemy.orm import Session
 
 from api.callers import Caller
 from api.db import clips
+from api.db.engine import Database
 from api.db.outbox import Entry
 from api.db.tables import Clip
+from api.dispatch import Dispatcher
+from api.estimates import Estimator
 from api.quotas import ShortsQuota, ShortsUsedUp
 from api.repeats import Repeat, first_answer, keep_answer
-from api.services import Services
 from api.views import BatchAccepted, BatchItem, ClipAccepted, ErrorDetail
-from clipping.config import NasRoot
+from clipping.clock import Clock
+from clipping.config import Config, NasRoot
 from clipping.errors import InvalidRequest, RequestError
 from clipping.ids import new_batch_id, new_request_id
 from clipping.log import get_logger
@@ -55,96 +58,135 @@ class _Made:
     entry: Entry
 
 
-def parse(body: object, parts: Services) -> ClipRequest:
-    """A caller's request, checked against everything that is configured. Raises `InvalidRequest`."""
-    limits = parts.config.limits
-    wanted = parse_clip_request(
-        body,
-        max_clip_seconds=limits.max_clip_seconds,
-        max_short_seconds=limits.max_short_seconds,
-        high_mode=parts.config.cutting.default_mode,
-    )
-    check_inside_roots(wanted.nas_video_path, parts.config.agent.nas_roots)
-    return wanted
+@dataclass(frozen=True)
+class Acceptor:
+    """Takes requests in. Safe to share between threads."""
 
+    config: Config
+    clock: Clock
+    database: Database
+    dispatcher: Dispatcher
+    estimator: Estimator
 
-def earlier_answer(repeat: Repeat | None, parts: Services) -> Answer | None:
-    """The answer to an earlier such call. Before anything else, as limits may have changed since."""
-    if repeat is None:
-        return None
-    with parts.database.read() as session:
-        found = first_answer(session, repeat, now=parts.clock.now())
-    return Answer(found, repeated=True) if found is not None else None
+    def parse(self, body: object) -> ClipRequest:
+        """A caller's request, checked against everything that is configured. Raises `InvalidRequest`."""
+        limits = self.config.limits
+        wanted = parse_clip_request(
+            body,
+            max_clip_seconds=limits.max_clip_seconds,
+            max_short_seconds=limits.max_short_seconds,
+            high_mode=self.config.cutting.default_mode,
+        )
+        check_inside_roots(wanted.nas_video_path, self.config.agent.nas_roots)
+        return wanted
 
+    def earlier_answer(self, repeat: Repeat | None) -> Answer | None:
+        """The answer to an earlier such call. Before anything else, as limits may have changed since."""
+        if repeat is None:
+            return None
+        with self.database.read() as session:
+            found = first_answer(session, repeat, now=self.clock.now())
+        return Answer(found, repeated=True) if found is not None else None
 
-def accept_one(
-    wanted: ClipRequest, caller: Caller, parts: Services, *, traceparent: str, repeat: Repeat | None
-) -> Answer:
-    """Store the request and publish it. Raises `QuotaExceeded`, `IdempotencyConflict`, `QueueUnavailable`."""
-    made = _make(wanted, caller, parts, traceparent=traceparent)
-    answer = _accepted(made.row, parts).to_json()
-    with parts.database.write() as session:
-        earlier = keep_answer(session, repeat, answer, now=made.row.created_at) if repeat else None
-        if earlier is not None:
-            return Answer(earlier, repeated=True)
-        if made.row.short:
-            _quota(session, caller, parts, made.row.created_at).take()
-        clips.add(session, [made.row])
-        parts.dispatcher.add(session, made.entry, now=made.row.created_at)
-    published = parts.dispatcher.publish(made.entry)
-    _log(made.row, published=published)
-    return Answer(answer)
-
-
-def accept_batch(
-    items: Sequence[Item],
-    refused: Mapping[int, BatchItem],
-    caller: Caller,
-    parts: Services,
-    *,
-    traceparent: str,
-    repeat: Repeat | None,
-) -> Answer:
-    """Store the good ones together, as far as quotas let them; `refused` are the others, by their place.
-
-    Raises why when nothing is left, `IdempotencyConflict`, `QueueUnavailable`.
-    """
-    now = parts.clock.now()
-    batch_id = new_batch_id(now)
-    made = [(item, _make(item.wanted, caller, parts, traceparent=traceparent)) for item in items]
-    told, stored = dict(refused), list[_Made]()
-    used_up: ShortsUsedUp | None = None
-    with parts.database.write() as session:
-        quota = _quota(session, caller, parts, now)
-        for item, one in made:
-            one.row.batch_id, one.row.client_item_id = batch_id, item.client_item_id
-            try:
-                if one.row.short:
-                    quota.take()
-            except ShortsUsedUp as error:
-                used_up = error
-                told[item.index] = refusal(item.client_item_id, error)
-                continue
-            stored.append(one)
-            told[item.index] = BatchItem(client_item_id=item.client_item_id, request_id=one.row.request_id)
-        if not stored:
-            # The very same call may have used the quota up a moment ago.
-            earlier = first_answer(session, repeat, now=now) if repeat else None
+    def accept_one(
+        self, wanted: ClipRequest, caller: Caller, *, traceparent: str, repeat: Repeat | None
+    ) -> Answer:
+        """Store and publish a request. Raises `QuotaExceeded`, `IdempotencyConflict`, `QueueUnavailable`."""
+        made = self._make(wanted, caller, traceparent=traceparent)
+        answer = self._accepted(made.row).to_json()
+        with self.database.write() as session:
+            earlier = keep_answer(session, repeat, answer, now=made.row.created_at) if repeat else None
             if earlier is not None:
                 return Answer(earlier, repeated=True)
-            raise used_up or none_is_good(told)
-        clips.add(session, [one.row for one in stored])
+            if made.row.short:
+                self._quota(session, caller, made.row.created_at).take()
+            clips.add(session, [made.row])
+            self.dispatcher.add(session, made.entry, now=made.row.created_at)
+        published = self.dispatcher.publish(made.entry)
+        _log(made.row, published=published)
+        return Answer(answer)
+
+    def accept_batch(
+        self,
+        items: Sequence[Item],
+        refused: Mapping[int, BatchItem],
+        caller: Caller,
+        *,
+        traceparent: str,
+        repeat: Repeat | None,
+    ) -> Answer:
+        """Store the good ones together, as far as quotas let them; `refused` are the others, by their place.
+
+        Raises why when nothing is left, `IdempotencyConflict`, `QueueUnavailable`.
+        """
+        now = self.clock.now()
+        batch_id = new_batch_id(now)
+        made = [(item, self._make(item.wanted, caller, traceparent=traceparent)) for item in items]
+        told, stored = dict(refused), list[_Made]()
+        used_up: ShortsUsedUp | None = None
+        with self.database.write() as session:
+            quota = self._quota(session, caller, now)
+            for item, one in made:
+                one.row.batch_id, one.row.client_item_id = batch_id, item.client_item_id
+                try:
+                    if one.row.short:
+                        quota.take()
+                except ShortsUsedUp as error:
+                    used_up = error
+                    told[item.index] = refusal(item.client_item_id, error)
+                    continue
+                stored.append(one)
+                told[item.index] = BatchItem(
+                    client_item_id=item.client_item_id, request_id=one.row.request_id
+                )
+            if not stored:
+                # The very same call may have used the quota up a moment ago.
+                earlier = first_answer(session, repeat, now=now) if repeat else None
+                if earlier is not None:
+                    return Answer(earlier, repeated=True)
+                raise used_up or none_is_good(told)
+            clips.add(session, [one.row for one in stored])
+            for one in stored:
+                self.dispatcher.add(session, one.entry, now=one.row.created_at, at_once=True)
+            answer = BatchAccepted(batch_id=batch_id, items=[told[index] for index in sorted(told)]).to_json()
+            earlier = keep_answer(session, repeat, answer, now=now) if repeat else None
+            if earlier is not None:
+                session.rollback()
+                return Answer(earlier, repeated=True)
+        self.dispatcher.wake()
         for one in stored:
-            parts.dispatcher.add(session, one.entry, now=one.row.created_at, at_once=True)
-        answer = BatchAccepted(batch_id=batch_id, items=[told[index] for index in sorted(told)]).to_json()
-        earlier = keep_answer(session, repeat, answer, now=now) if repeat else None
-        if earlier is not None:
-            session.rollback()
-            return Answer(earlier, repeated=True)
-    parts.dispatcher.wake()
-    for one in stored:
-        _log(one.row, published=False)
-    return Answer(answer)
+            _log(one.row, published=False)
+        return Answer(answer)
+
+    def _make(self, wanted: ClipRequest, caller: Caller, *, traceparent: str) -> _Made:
+        now = self.clock.now()
+        # What callers are told has milliseconds; what is stored and sent should say the same.
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        message = RequestMessage.of(
+            wanted, request_id=new_request_id(now), owner=caller.name, requested_at=now
+        )
+        row = clips.row_of(message)
+        row.traceparent = traceparent
+        length = message.out_seconds - message.in_seconds
+        row.estimated_seconds = self.estimator.work(message.mode, message.lane, length)
+        return _Made(row, Entry(message.request_id, message.to_json(), clips.attributes_of(row)))
+
+    def _accepted(self, row: Clip) -> ClipAccepted:
+        estimate = self.estimator.estimate(clips.lane_of(row), row.estimated_seconds or 0.0)
+        return ClipAccepted.model_validate(
+            {
+                "request_id": row.request_id,
+                "hand_id": row.hand_id,
+                "mode": row.mode,
+                "estimated_duration_sec": estimate.ready_seconds,
+                "queue_position": estimate.ahead + 1,
+                "created_at": row.created_at,
+                "status_url": f"{self.config.api.public_url.rstrip('/')}/v1/clip/{row.request_id}/status",
+            }
+        )
+
+    def _quota(self, session: Session, caller: Caller, now: datetime) -> ShortsQuota:
+        return ShortsQuota(session, caller.name, limit=self.config.limits.shorts_per_day, now=now)
 
 
 def refusal(client_item_id: str | None, error: RequestError) -> BatchItem:
@@ -173,37 +215,6 @@ def check_inside_roots(path: str, roots: Sequence[NasRoot]) -> None:
             "nas_video_path must be a file inside one of the folders that recordings are kept in",
             field="nas_video_path",
         )
-
-
-def _make(wanted: ClipRequest, caller: Caller, parts: Services, *, traceparent: str) -> _Made:
-    now = parts.clock.now()
-    # What callers are told has milliseconds; what is stored and sent should say the same.
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    message = RequestMessage.of(wanted, request_id=new_request_id(now), owner=caller.name, requested_at=now)
-    row = clips.row_of(message)
-    row.traceparent = traceparent
-    length = message.out_seconds - message.in_seconds
-    row.estimated_seconds = parts.estimator.work(message.mode, message.lane, length)
-    return _Made(row, Entry(message.request_id, message.to_json(), clips.attributes_of(row)))
-
-
-def _accepted(row: Clip, parts: Services) -> ClipAccepted:
-    estimate = parts.estimator.estimate(clips.lane_of(row), row.estimated_seconds or 0.0)
-    return ClipAccepted.model_validate(
-        {
-            "request_id": row.request_id,
-            "hand_id": row.hand_id,
-            "mode": row.mode,
-            "estimated_duration_sec": estimate.ready_seconds,
-            "queue_position": estimate.ahead + 1,
-            "created_at": row.created_at,
-            "status_url": f"{parts.config.api.public_url.rstrip('/')}/v1/clip/{row.request_id}/status",
-        }
-    )
-
-
-def _quota(session: Session, caller: Caller, parts: Services, now: datetime) -> ShortsQuota:
-    return ShortsQuota(session, caller.name, limit=parts.config.limits.shorts_per_day, now=now)
 
 
 def _log(row: Clip, *, published: bool) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import audit, cors, headers, problems
+from api import audit, auth, cors, headers, problems
+from api.accept import Acceptor
 from api.agents import AgentsWatch
 from api.callers import Authenticator
 from api.chores import Chore, Chores
@@ -40,6 +41,9 @@ def create_app(config: Config) -> Flask:
     """
     app = Flask("api", static_folder=None)
     app.extensions["clipping"] = parts = build_services(config)
+    auth.install(
+        app, auth.Door(parts.authenticator, RateLimiter(config.limits.requests_per_minute, parts.clock))
+    )
     app.extensions[docs.RECORDINGS] = recordings_of(config)
     headers.install(app, https=config.api.public_url.startswith("https://"))
     parts.metrics.install(app)
@@ -89,9 +93,8 @@ def build_services(config: Config) -> Services:
         dispatcher=dispatcher,
         chores=Chores(_chores(config, sweeper, failovers), clock),
         intake=intake,
-        estimator=Estimator(database, clock),
+        acceptor=Acceptor(config, clock, database, dispatcher, Estimator(database, clock)),
         authenticator=Authenticator(config.api, clock),
-        rates=RateLimiter(config.limits.requests_per_minute, clock),
         agents=agents,
         events=Hub(database, clock, limit=streams, on_count=measures.streams.set),
         metrics=measures,

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from flask import g, request
+from flask import Flask, current_app, g, request
 
-from api.callers import Caller, Knock
-from api.services import services
+from api.callers import Authenticator, Caller, Knock
+from api.limits import RateLimiter
 from clipping.config import Role
 from clipping.errors import Forbidden
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_EXTENSION = "clipping-door"
 NEEDS_ADMIN = (
     "an admin key is needed: the one that `clipping up` prints and keeps in keys.json, "
     "or a key with role admin in api.keys"
 )
+
+
+@dataclass(frozen=True)
+class Door:
+    """What decides whether a caller is let in."""
+
+    authenticator: Authenticator
+    rates: RateLimiter
+
+
+def install(app: Flask, door: Door) -> None:
+    """Let `requires` use this door in all views of the app."""
+    app.extensions[_EXTENSION] = door
 
 
 def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -27,9 +42,9 @@ def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            parts = services()
-            g.caller = found = parts.authenticator.identify(_knock())
-            g.allowance = allowance = parts.rates.take(found.name)
+            door: Door = current_app.extensions[_EXTENSION]
+            g.caller = found = door.authenticator.identify(_knock())
+            g.allowance = allowance = door.rates.take(found.name)
             if allowance is not None:
                 allowance.check()
             if role == "admin" and found.role != "admin":

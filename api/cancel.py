@@ -7,29 +7,31 @@ was not changed (a crash in between) makes an agent say `cancelled`, as the call
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 from api import rules
 from api.db import clips, outbox
+from api.db.engine import Database
 from api.db.tables import Clip
-from api.services import Services
-from clipping.clock import rfc3339
+from clipping.clock import Clock, rfc3339
 from clipping.cluster import cancel_key
 from clipping.errors import AlreadyFinished, NotFound, VersionMismatch
 from clipping.log import get_logger
 from clipping.messages import TERMINAL
+from clipping.store.port import Store
 
 log = get_logger(__name__)
 
 
-def cancel(clip: Clip, parts: Services) -> Clip:
+def cancel(clip: Clip, *, clock: Clock, database: Database, store: Store) -> Clip:
     """A waiting clip is cancelled at once, a running one when its agent has stopped; its row as it is then.
 
     Raises `AlreadyFinished`, `StoreUnavailable` or `QueueUnavailable`.
     """
     _check_unfinished(clip)
-    _mark(clip.request_id, parts)
-    now = parts.clock.now()
-    with parts.database.write() as session:
+    now = clock.now()
+    _mark(clip.request_id, store, now)
+    with database.write() as session:
         found = clips.find(session, clip.request_id, for_update=True)
         if found is None:
             raise NotFound("there is no such request")
@@ -51,9 +53,9 @@ def _check_unfinished(clip: Clip) -> None:
         raise AlreadyFinished(f"there is nothing to cancel: the clip is {clip.status}")
 
 
-def _mark(request_id: str, parts: Services) -> None:
-    content = {"request_id": request_id, "requested_at": rfc3339(parts.clock.now())}
+def _mark(request_id: str, store: Store, now: datetime) -> None:
+    content = {"request_id": request_id, "requested_at": rfc3339(now)}
     try:
-        parts.store.replace(cancel_key(request_id), json.dumps(content).encode(), expected=None)
+        store.replace(cancel_key(request_id), json.dumps(content).encode(), expected=None)
     except VersionMismatch:
         pass  # it is there already

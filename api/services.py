@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import current_app
 
+from api.accept import Acceptor
 from api.agents import AgentsWatch
 from api.callers import Authenticator
 from api.chores import Chores
@@ -15,10 +16,8 @@ from api.cluster.failovers import Failovers
 from api.consumers import Consumers
 from api.db.engine import Database
 from api.dispatch import Dispatcher
-from api.estimates import Estimator
 from api.events.hub import Hub
 from api.intake import Intake
-from api.limits import RateLimiter
 from api.metrics import Metrics
 from api.oidc import PushVerifier
 from clipping.bus.publisher import Publisher
@@ -44,9 +43,8 @@ class Services:
     dispatcher: Dispatcher
     chores: Chores
     intake: Intake
-    estimator: Estimator
+    acceptor: Acceptor
     authenticator: Authenticator
-    rates: RateLimiter
     agents: AgentsWatch
     events: Hub
     metrics: Metrics

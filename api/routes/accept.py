@@ -7,11 +7,11 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from api import audit, headers
-from api.accept import Answer, Item, accept_batch, accept_one, earlier_answer, none_is_good, parse, refusal
+from api.accept import Acceptor, Answer, Item, none_is_good, refusal
 from api.auth import caller, requires
 from api.body import read_flawed_json, read_json, sound
 from api.repeats import HEADER, Repeat, repeat_of
-from api.services import Services, services
+from api.services import services
 from api.views import BatchAccepted, BatchItem, ClipAccepted
 from clipping.errors import InvalidRequest
 from clipping.text import is_plain_text
@@ -29,10 +29,10 @@ def request_clip() -> Response:
     parts = services()
     body = read_json(parts.config.api.max_body_bytes)
     repeat = _repeat(body)
-    answer = earlier_answer(repeat, parts)
+    answer = parts.acceptor.earlier_answer(repeat)
     if answer is None:
-        trace = headers.traceparent()
-        answer = accept_one(parse(body, parts), caller(), parts, traceparent=trace, repeat=repeat)
+        wanted, trace = parts.acceptor.parse(body), headers.traceparent()
+        answer = parts.acceptor.accept_one(wanted, caller(), traceparent=trace, repeat=repeat)
     accepted = ClipAccepted.model_validate_json(answer.body)
     audit.note(request_id=accepted.request_id)
     response = _response(answer)
@@ -47,13 +47,13 @@ def request_batch() -> Response:
     parts = services()
     body = read_flawed_json(parts.config.api.max_body_bytes)
     repeat = _repeat(body)
-    answer = earlier_answer(repeat, parts)
+    answer = parts.acceptor.earlier_answer(repeat)
     if answer is None:
-        items, refused = _items(_entries(body), parts)
+        items, refused = _items(_entries(body), parts.acceptor)
         if not items:
             raise none_is_good(refused)
-        answer = accept_batch(
-            items, refused, caller(), parts, traceparent=headers.traceparent(), repeat=repeat
+        answer = parts.acceptor.accept_batch(
+            items, refused, caller(), traceparent=headers.traceparent(), repeat=repeat
         )
     audit.note(batch_id=BatchAccepted.model_validate_json(answer.body).batch_id)
     return _response(answer)
@@ -86,7 +86,7 @@ def _entries(body: object) -> list[Any]:
     return entries
 
 
-def _items(entries: list[Any], parts: Services) -> tuple[list[Item], dict[int, BatchItem]]:
+def _items(entries: list[Any], acceptor: Acceptor) -> tuple[list[Item], dict[int, BatchItem]]:
     """The good ones, and what is wrong with the others, by their place."""
     good: list[Item] = []
     refused: dict[int, BatchItem] = {}
@@ -95,7 +95,7 @@ def _items(entries: list[Any], parts: Services) -> tuple[list[Item], dict[int, B
         try:
             item_id, wanted = _split(entry)
             sound(wanted)
-            good.append(Item(index, item_id, parse(wanted, parts)))
+            good.append(Item(index, item_id, acceptor.parse(wanted)))
         except InvalidRequest as error:
             refused[index] = refusal(item_id, error)
     return good, refused

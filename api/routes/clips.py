@@ -62,7 +62,9 @@ def download(request_id: str) -> Response:
 def cancel_clip(request_id: str) -> Response:
     """202: a waiting clip is cancelled, a running one will be within seconds."""
     parts = services()
-    return _json(ClipStatus.of(cancel(find_own(request_id, parts), parts)), status=202)
+    clip = find_own(request_id, parts)
+    clip = cancel(clip, clock=parts.clock, database=parts.database, store=parts.store)
+    return _json(ClipStatus.of(clip), status=202)
 
 
 def find_own(request_id: str, parts: Services) -> Clip:
