@@ -13,6 +13,7 @@ from api import rules
 from api.db import clips, outbox
 from api.db.engine import Database
 from api.db.tables import Clip
+from api.db.transition import Transition, transition
 from clipping.clock import Clock, rfc3339
 from clipping.cluster import cancel_key
 from clipping.errors import AlreadyFinished, NotFound, VersionMismatch
@@ -39,12 +40,14 @@ def cancel(clip: Clip, *, clock: Clock, database: Database, store: Store) -> Cli
             return found
         _check_unfinished(found)
         found.cancel_requested_at = found.cancel_requested_at or now
-        before = clips.state_of(found)
-        if before.status == "queued":
+        ended: Transition | None = None
+        if found.status == "queued":
             end = rules.cancelled(request_id=found.request_id, hand_id=found.hand_id, now=now)
-            clips.store_state(found, before, rules.merge(before, end), now=now)
+            ended = transition(found, end, now=now)
             outbox.remove(session, [found.request_id])
-    log.info("request.cancel", request_id=found.request_id, old=before.status, new=found.status)
+    log.info("request.cancel_asked", request_id=found.request_id)
+    if ended is not None:
+        ended.log("cancel")
     return found
 
 

@@ -11,6 +11,7 @@ from api import rules
 from api.db import clips
 from api.db.engine import Database
 from api.db.parked import park
+from api.db.transition import transition
 from clipping.clock import Clock
 from clipping.errors import InvalidRequest
 from clipping.log import get_logger
@@ -63,8 +64,8 @@ class Intake:
                 return
             if kind == "dead-letter" and clip.cancel_requested_at is not None:
                 message = rules.cancelled(request_id=clip.request_id, hand_id=clip.hand_id, now=now)
-            before = clips.state_of(clip)
-            after = rules.merge(before, message)
+            change = transition(clip, message, now=now)
+            before, after = change.before, change.after
             if rules.is_stale(before, message):
                 log.info(
                     "intake.stale",
@@ -75,8 +76,6 @@ class Intake:
                 )
             else:
                 clip.last_sign_at = now
-            if after is not before:
-                clips.store_state(clip, before, after, now=now)
         failure = after.last_failure
         if failure is not None and failure is not before.last_failure:
             self._on_retry(failure.error.code)
@@ -87,15 +86,7 @@ class Intake:
                 code=failure.error.code,
                 error=failure.error.message,
             )
-        if after.status != before.status:
-            end = after.completion
-            log.info(
-                "request.status",
-                request_id=message.request_id,
-                old=before.status,
-                new=after.status,
-                reason=end.error.code if end and end.error else kind,
-            )
+        change.log(kind)
 
     def park(
         self, source: str, message_id: str, data: bytes, attributes: Mapping[str, str], reason: str

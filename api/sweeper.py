@@ -12,6 +12,7 @@ from api.db import clips, idempotency, overdue
 from api.db.engine import Database
 from api.db.outbox import Entry
 from api.db.tables import Clip
+from api.db.transition import Transition, transition
 from api.dispatch import Dispatcher
 from api.repeats import KEPT
 from clipping.clock import Clock
@@ -69,12 +70,14 @@ class Sweeper:
             if not overdue.any_silent(session, before=before):
                 return 0
         held_up = self._held_up()
-        told: list[tuple[str, rules.Verdict]] = []
+        told: list[tuple[str, rules.Verdict, Transition | None]] = []
         with self._database.write() as session:
             for clip in overdue.claim_silent(session, before=before, limit=BATCH):
-                told.append((clip.request_id, self._settle(session, clip, now, held_up=held_up)))
-        for request_id, verdict in told:
+                told.append((clip.request_id, *self._settle(session, clip, now, held_up=held_up)))
+        for request_id, verdict, ended in told:
             log.warning("request.silent", request_id=request_id, verdict=verdict)
+            if ended is not None:
+                ended.log("silence")
         if told:
             self._dispatcher.wake()
         return len(told)
@@ -92,7 +95,9 @@ class Sweeper:
             log.info("sweeper.cleaned", requests=gone.count, keys=keys)
         return max(keys, gone.count)
 
-    def _settle(self, session: Session, clip: Clip, now: datetime, *, held_up: bool) -> rules.Verdict:
+    def _settle(
+        self, session: Session, clip: Clip, now: datetime, *, held_up: bool
+    ) -> tuple[rules.Verdict, Transition | None]:
         before = clips.state_of(clip)
         verdict = rules.after_silence(
             before,
@@ -104,12 +109,11 @@ class Sweeper:
         named = {"request_id": clip.request_id, "hand_id": clip.hand_id}
         match verdict:
             case "cancel":
-                end = rules.cancelled(**named, now=now)
-                clips.store_state(clip, before, rules.merge(before, end), now=now)
+                return verdict, transition(clip, rules.cancelled(**named, now=now), now=now)
             case "give up":
                 silent = self._lost_after.total_seconds() * (clip.lost_count + 1)
                 end = rules.lost(**named, tries=clip.lost_count, silent_seconds=silent, now=now)
-                clips.store_state(clip, before, rules.merge(before, end), now=now)
+                return verdict, transition(clip, end, now=now)
             case "publish":
                 clip.lost_count += 1
                 clip.last_sign_at = now
@@ -122,7 +126,7 @@ class Sweeper:
                 clip.last_sign_at = now
             case "leave":
                 pass
-        return verdict
+        return verdict, None
 
     def _unmark(self, request_ids: Sequence[str]) -> None:
         for request_id in request_ids:

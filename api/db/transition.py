@@ -1,0 +1,44 @@
+"""Applies a message to a request's row: the only way in which a request changes its state or ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from api import rules
+from api.db import clips
+from api.db.tables import Clip
+from clipping.log import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What a message did to one request."""
+
+    request_id: str
+    before: rules.State
+    after: rules.State
+
+    def log(self, reason: str) -> None:
+        """Log a change of the status. To be called once the transaction is committed."""
+        if self.after.status == self.before.status:
+            return
+        end = self.after.completion
+        log.info(
+            "request.status",
+            request_id=self.request_id,
+            old=self.before.status,
+            new=self.after.status,
+            reason=end.error.code if end and end.error else reason,
+        )
+
+
+def transition(clip: Clip, message: rules.Told, *, now: datetime) -> Transition:
+    """Apply a message to a row that is locked, in the caller's transaction."""
+    before = clips.state_of(clip)
+    after = rules.merge(before, message)
+    if after is not before:
+        clips.store_state(clip, before, after, now=now)
+    return Transition(clip.request_id, before, after)
