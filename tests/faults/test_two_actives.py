@@ -12,14 +12,21 @@ from tests.support.cluster import CLUSTER, Cluster
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
-SECONDS = 12.0
+LEAST_CLIPS, MOST_SECONDS = 12, 90.0
+
+
+def met(cluster: Cluster) -> bool:
+    """Whether a request came twice and both agents have completed some: otherwise nothing is tested."""
+    twice = any(node.events("clip.adopted") + node.events("clip.joined") for node in cluster.nodes)
+    return twice and all(node.events("clip.completed") for node in cluster.nodes)
 
 
 def test_requests_complete_once_each_while_two_lead(clusters: Callable[..., Cluster]) -> None:
     # `pool` is the lease guard switched off: both take messages, cut, upload and publish.
     cluster = clusters(over={"ha": {"mode": "pool"}})
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
+    until = time.monotonic() + MOST_SECONDS
+    while len(cluster.asked) < LEAST_CLIPS or not met(cluster):
+        assert time.monotonic() < until, "no request ever came twice, or one agent did everything"
         mode = "encode" if len(cluster.asked) % 4 == 0 else "copy"
         request_id = cluster.ask(start_seconds=2, end_seconds=6, mode=mode)
         cluster.redeliver(request_id)  # the other one gets it as well, perhaps at the same time
@@ -28,7 +35,4 @@ def test_requests_complete_once_each_while_two_lead(clusters: Callable[..., Clus
     assert {status["status"] for status in ends} == {"completed"}
     assert {status["agent_id"] for status in ends} == {"agent-1", "agent-2"}
     assert cluster.store.stat(lease_key(CLUSTER)) is None
-    twice = [node.events("clip.adopted") + node.events("clip.joined") for node in cluster.nodes]
-    assert sum(map(len, twice)), "no request ever came twice: this test has tested nothing"
-    assert len(cluster.asked) >= 3
     cluster.settle()

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from contextlib import closing
 
 import pytest
 from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
 
-from embedded.broker.upkeep import FLUSH_SECONDS
+from embedded.broker.schema import FILE
 from tests.embedded.broker.bus import RPC_SECONDS, Bus, Inbox
 from tests.support.broker import BrokerProcess
+from tests.support.waiting import eventually
+
+
+def on_disk(broker: BrokerProcess) -> list[tuple[int, bool]]:
+    """Of each unacknowledged message the attempts, and whether it is leased, as the database has them."""
+    with closing(sqlite3.connect(broker.data / FILE)) as database:
+        rows = database.execute("SELECT attempts, available_at FROM backlog").fetchall()
+    return [(attempts, available_at > 0) for attempts, available_at in rows]
 
 
 def test_topics_and_subscriptions_survive(broker: BrokerProcess, own_bus: Bus) -> None:
@@ -60,7 +70,7 @@ def test_leases_survive(broker: BrokerProcess, own_bus: Bus) -> None:
     own_bus.publish(topic, b"held", b"free")
     held, free = own_bus.pull(subscription, 2)
     own_bus.modify(subscription, 0, free)
-    time.sleep(5 * FLUSH_SECONDS)
+    eventually(lambda: [leased for _, leased in on_disk(broker)].count(True) == 1, "the lease on disk")
     broker.restart()
     assert own_bus.pull(subscription)[0].message.data == free.message.data
     own_bus.assert_quiet(subscription)
@@ -85,7 +95,7 @@ def test_delivery_attempts_survive(broker: BrokerProcess, own_bus: Bus) -> None:
     own_bus.publish(topic, b"counted")
     for _ in range(2):
         own_bus.modify(subscription, 0, *own_bus.pull(subscription))
-    time.sleep(5 * FLUSH_SECONDS)
+    eventually(lambda: on_disk(broker) == [(2, False)], "the attempts on disk")
     broker.restart()
     assert own_bus.pull(subscription)[0].delivery_attempt == 3
 
