@@ -50,6 +50,7 @@ def test_a_message_that_comes_again_adopts_the_clip(agent: AgentProcess) -> None
     assert second.sha256
 
 
+@pytest.mark.slow
 def test_the_clips_of_a_day_are_counted_over_restarts(agent: AgentProcess) -> None:
     for _ in range(2):
         agent.completed(agent.send().request_id)
@@ -154,6 +155,7 @@ def test_a_clip_that_was_cancelled_is_never_cut_and_one_in_hand_stops(tmp_path: 
         assert not agent.undelivered()()
 
 
+@pytest.mark.slow
 def test_a_second_agent_on_the_same_folder_does_not_start(agent: AgentProcess) -> None:
     done = agent.command("run")
     assert done.returncode == 78

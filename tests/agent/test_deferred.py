@@ -81,6 +81,7 @@ def deferred(agent: AgentProcess, count: int) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_while_one_of_two_roots_is_away_its_requests_wait_and_the_others_are_served(
     agent: AgentProcess,

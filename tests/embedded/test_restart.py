@@ -36,6 +36,7 @@ def test_a_killed_stack_starts_again_at_once_with_a_clip_in_hand(tmp_path: Path)
         assert stack.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_second_stack_waits_for_the_folder_and_then_names_who_has_it(tmp_path: Path) -> None:
     with locked(tmp_path / "data" / "lock"):
         up = Up(tmp_path, "--data", tmp_path / "data", "--port", 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from clipping.bus.publisher import Publisher
 from clipping.bus.subscriber import Delivery
 from tests.clipping.bus.conftest import LEASE_SECONDS, Start
@@ -30,6 +32,7 @@ class Keeper:
             self.done.append(delivery.data)
 
 
+@pytest.mark.slow
 def test_the_slots_are_free_for_others_and_nothing_comes_twice(
     topic: str, publisher: Publisher, start: Start
 ) -> None:
@@ -55,6 +58,7 @@ def test_the_slots_are_free_for_others_and_nothing_comes_twice(
     assert again == {delivery.data for delivery in keeper.kept[3:]}
 
 
+@pytest.mark.slow
 def test_an_abandoned_one_comes_again_when_its_lease_is_over(
     topic: str, publisher: Publisher, start: Start
 ) -> None:

@@ -80,6 +80,7 @@ def test_a_dead_letter_says_where_it_comes_from(bus: Bus) -> None:
     assert letter.message.message_id != original
 
 
+@pytest.mark.slow
 def test_without_its_dead_letter_topic_a_message_is_delivered_on(own_bus: Bus) -> None:
     topic, subscription, dead = with_dead_letters(own_bus)
     dead_topic = own_bus.subscriber.get_subscription(subscription=dead, timeout=RPC_SECONDS).topic
