@@ -21,7 +21,7 @@ from typing import get_args
 from pydantic import ValidationError
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
-from agent.cutting.source import SourceFile, open_path
+from agent.cutting.reading.source import SourceFile, open_path
 from clipping.errors import InvalidRequest, NoSpace, ObjectExists
 from clipping.exits import EXIT_OK
 from clipping.messages import Mode, Stage, first_problem

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from agent.cutting import find_ffmpeg
-from agent.cutting.encoders import CANDIDATES, CARD, CODECS, EncoderName, Refused
-from agent.cutting.encoders_here import TRIAL_FRAMES, try_encoder
-from agent.cutting.ffmpeg import ask
+from agent.cutting.encode.encoder_probe import TRIAL_FRAMES, try_encoder
+from agent.cutting.encode.ffmpeg import ask
+from agent.cutting.plan.encoders import CANDIDATES, CARD, CODECS, EncoderName, Refused
 from agent.signing import try_once
 from agent.sources import look_at_root
 from agent.spool import Spool, StateDirInUse

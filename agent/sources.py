@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from agent.beneath import open_beneath
-from agent.cutting.source import SourceFile, adopt
+from agent.cutting.reading.source import SourceFile, adopt
 from agent.mounts import MountMemory
 from clipping.config import NasRoot
 from clipping.errors import ClippingError, SourceNotAllowed, SourceNotFound, SourceUnavailable

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.cutting import CutSpec, find_ffmpeg
-from agent.cutting.direct.watch import Watch
-from agent.cutting.encoders import Choice
-from agent.cutting.job import run_cut
-from agent.cutting.source import open_path
-from agent.cutting.spec import Order
-from agent.cutting.walk import Walk
+from agent.cutting.cut import run_cut
+from agent.cutting.indexed.watch import Watch
+from agent.cutting.plan.encoders import Choice
+from agent.cutting.plan.spec import Order
+from agent.cutting.reading.source import open_path
+from agent.cutting.reading.walk import Walk
 from bench.recording import Kind, long_recording
 from clipping.messages import Mode
 

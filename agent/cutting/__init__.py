@@ -3,9 +3,9 @@
 It knows nothing of clouds and can be used by itself: see `Engine`.
 """
 
+from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.engine import Engine
-from agent.cutting.ffmpeg import find_ffmpeg
-from agent.cutting.media import MediaInfo
-from agent.cutting.spec import Clip, CutSpec, EngineSettings
+from agent.cutting.formats.media import MediaInfo
+from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings
 
 __all__ = ["Clip", "CutSpec", "Engine", "EngineSettings", "MediaInfo", "find_ffmpeg"]

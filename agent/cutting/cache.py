@@ -16,9 +16,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from agent.cutting.direct.index import load_index
-from agent.cutting.media import Identity, MediaInfo
-from agent.cutting.source import SourceFile
+from agent.cutting.formats.media import Identity, MediaInfo
+from agent.cutting.indexed.index import load_index
+from agent.cutting.reading.source import SourceFile
 
 _INFO: TypeAdapter[MediaInfo] = TypeAdapter(MediaInfo)
 _LIMIT_BYTES = 2 << 30

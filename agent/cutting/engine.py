@@ -13,18 +13,18 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
-from agent.cutting.encoders_here import Encoders
-from agent.cutting.ffmpeg import find_ffmpeg
-from agent.cutting.job import run_cut, run_look, run_probe
-from agent.cutting.media import MediaInfo
+from agent.cutting.cut import run_cut, run_look, run_probe
+from agent.cutting.encode.encoder_probe import Encoders
+from agent.cutting.encode.ffmpeg import find_ffmpeg
+from agent.cutting.formats.media import MediaInfo
+from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Order
 from agent.cutting.process.budget import Budget
+from agent.cutting.process.child import JobCrashed
 from agent.cutting.process.client import ForkServer, Job
-from agent.cutting.process.job import JobCrashed
 from agent.cutting.process.limits import memory_share
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
-from agent.cutting.process.watch import StallWatch, usage
-from agent.cutting.source import SourceFile, open_path
-from agent.cutting.spec import Clip, CutSpec, EngineSettings, Order
+from agent.cutting.process.stall import StallWatch, usage
+from agent.cutting.reading.source import SourceFile, open_path
 from clipping.errors import (
     Cancelled,
     EncoderFailed,
@@ -56,7 +56,7 @@ class Engine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._server = ForkServer(preload="agent.cutting.job", memory=memory_share(settings.slots))
+        self._server = ForkServer(preload="agent.cutting.cut", memory=memory_share(settings.slots))
         self._encoders = Encoders(settings)
         self._own_cache: tempfile.TemporaryDirectory[str] | None = None
 
@@ -103,7 +103,7 @@ class Engine:
             os.close(program)
 
     def probe(self, source: Path) -> MediaInfo:
-        """What a recording holds. Raises as `agent.cutting.probe.probe`, and `TimeLimit`."""
+        """What a recording holds. Raises as `agent.cutting.reading.probe.probe`, and `TimeLimit`."""
         limit = min(_PROBE_SECONDS, self._settings.time_limit_seconds)
         with open_path(source) as file:
             run = _Supervised(self._server, self._settings, file, lambda *_: None, threading.Event())

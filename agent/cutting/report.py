@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from agent.cutting.media import Identity, MediaInfo
-from agent.cutting.outcome import Outcome
-from agent.cutting.spec import CutSpec
-from agent.cutting.verify import Facts
+from agent.cutting.formats.media import Identity, MediaInfo
+from agent.cutting.plan.outcome import Outcome
+from agent.cutting.plan.spec import CutSpec
+from agent.cutting.verify.verify import Facts
 from clipping.report import AudioReport, Range, Report, SourceReport, VideoReport
 from clipping.timecode import format_seconds
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cutting.encoders import EncoderName, Refused
+from agent.cutting.plan.encoders import EncoderName, Refused
 from agent.doctor import Wanted, encoder_findings
 from agent.signing import try_once
 from api.app import create_app

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cutting.source import SourceFile, open_path
+from agent.cutting.reading.source import SourceFile, open_path
 from agent.sources import MOST_LOOKS, answer_within, look_at_root, open_below
 from bench.confinement import Swap
 from clipping.config import NasRoot

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from installer import ffmpeg as installer
 
-from agent.cutting import ffmpeg as agent
 from agent.cutting import find_ffmpeg
+from agent.cutting.encode import ffmpeg as agent
 
 VERSIONS = {
     "4.4.2-0ubuntu0.22.04.1": False,

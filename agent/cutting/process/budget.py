@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from agent.cutting.process.watch import Usage
+from agent.cutting.process.stall import Usage
 from clipping.errors import SourceCorrupt, SourceUnavailable
 from clipping.messages import Stage
 

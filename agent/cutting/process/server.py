@@ -10,7 +10,7 @@ import signal
 import socket
 from dataclasses import dataclass
 
-from agent.cutting.process.job import become
+from agent.cutting.process.child import become
 from agent.cutting.process.protocol import (
     MAX_DESCRIPTORS,
     MAX_MESSAGE,

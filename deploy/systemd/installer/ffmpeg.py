@@ -1,7 +1,7 @@
 """Whether a machine has an ffmpeg that the agent can use; if not, imageio-ffmpeg is installed too.
 
 `python -m installer.ffmpeg` exits 0 if PATH has one; `scripts/install` uses that. The agent decides by the
-same rule at run time, in `agent/cutting/ffmpeg.py`.
+same rule at run time, in `agent/cutting/encode/ffmpeg.py`.
 """
 
 from __future__ import annotations

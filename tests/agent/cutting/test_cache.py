@@ -11,10 +11,10 @@ import pytest
 
 from agent.cutting import CutSpec, Engine, EngineSettings
 from agent.cutting.cache import Cache
-from agent.cutting.direct.tables import NotPlain
-from agent.cutting.media import MediaInfo
-from agent.cutting.probe import probe
-from agent.cutting.source import open_path
+from agent.cutting.formats.media import MediaInfo
+from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.reading.probe import probe
+from agent.cutting.reading.source import open_path
 from tests.support.media import Recording, make, numbers
 
 

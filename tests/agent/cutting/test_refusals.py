@@ -14,7 +14,7 @@ import av
 import pytest
 
 from agent.cutting import CutSpec, Engine, find_ffmpeg
-from agent.cutting.source import translated
+from agent.cutting.reading.source import translated
 from clipping.errors import (
     ClippingError,
     RangeBeyondEnd,

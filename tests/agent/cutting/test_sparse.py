@@ -17,7 +17,7 @@ from agent.cutting import CutSpec, Engine, find_ffmpeg
 from clipping.messages import Mode
 from clipping.output import Output
 from tests.agent.cutting.conftest import Cut
-from tests.agent.cutting.test_copy import player_times
+from tests.agent.cutting.writing.test_stream_copy import player_times
 from tests.support.media import Recording, make, numbers, shown_frames, tick_times
 
 RATE = 25

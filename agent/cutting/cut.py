@@ -1,0 +1,290 @@
+"""One cut from probe to report: what the engine runs in a child process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+# Loaded by their packages when first needed, which would be in every job anew: 12 ms.
+import av.subtitles.stream  # noqa: F401
+import numpy.ma  # noqa: F401
+
+from agent.cutting.cache import Cache
+from agent.cutting.encode.encode import encode
+from agent.cutting.formats.containers import holds
+from agent.cutting.formats.media import Identity, MediaInfo
+from agent.cutting.indexed import cut as direct
+from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.plan.bounds import refuse_large
+from agent.cutting.plan.outcome import Outcome, Unsuited
+from agent.cutting.plan.plan import Plan, plan_cut
+from agent.cutting.plan.spec import Clip, Order
+from agent.cutting.process.progress import Teller
+from agent.cutting.reading.damage import Damage, Finding, warnings
+from agent.cutting.reading.demux import report_packets
+from agent.cutting.reading.disorder import refuse_disorder
+from agent.cutting.reading.source import SourceFile, check_readable, grown, limit_pixels
+from agent.cutting.recording import Opened
+from agent.cutting.report import report
+from agent.cutting.smart.smart import smart
+from agent.cutting.verify.decodes import Rejected
+from agent.cutting.verify.verify import Facts
+from agent.cutting.verify.verify_and_hash import check
+from agent.cutting.writing.stream_copy import copy
+from clipping.errors import (
+    CutVerificationFailed,
+    EncoderFailed,
+    RangeBeyondEnd,
+    SourceCorrupt,
+    SourceDamaged,
+)
+from clipping.messages import Mode, Quality
+
+SOUND_BIT_RATE: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
+
+Way = Literal["copy", "smart", "encode", "encode from the start"]
+_WAYS: dict[Mode, tuple[Way, ...]] = {
+    "copy": ("copy", "smart", "encode", "encode from the start"),
+    "smart": ("smart", "encode", "encode from the start"),
+    "encode": ("encode", "encode from the start"),
+}
+"""What is tried in turn when a way can't make the clip: slower, never wrong."""
+_FROM_START_SECONDS = 600
+"""How far into a recording a clip may lie to be worth decoding everything before it."""
+_LOOK_BYTES = 64 << 10
+_PROBED, _CUT = 3.0, 92.0
+"""Percent of the whole at the end of the stages."""
+
+
+def run_probe(
+    channel: socket.socket, descriptor: int, name: Path, identity: Identity, cache: Path | None
+) -> MediaInfo:
+    """The probe as a job."""
+    with Opened(SourceFile(name, descriptor, identity), Cache(cache)) as opened:
+        return opened.info
+
+
+def run_look(channel: socket.socket, descriptor: int) -> int:
+    """Whether a file can be read at all, as a job; the bytes that were. May hang as the NAS does."""
+    with open(f"/proc/self/fd/{descriptor}", "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        at = secrets.randbelow(max(1, size - _LOOK_BYTES))
+        # What is in this machine's memory says nothing of the NAS.
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return len(os.pread(file.fileno(), _LOOK_BYTES, at))
+
+
+def run_cut(channel: socket.socket, descriptor: int, order: Order) -> Clip:
+    """The cut as a job. Raises the errors that `Engine.cut` names."""
+    tell = Teller(channel)
+    tell("probing", 0)
+    report_packets(tell.alive)
+    source = SourceFile(order.spec.source, descriptor, order.identity)
+    limit_pixels(order.max_pixels)
+    try:
+        with Opened(source, Cache(order.cache)) as opened:
+            refuse_large(source.name.name, opened.info, order.spec.output, order.max_pixels)
+            made = _first_good(opened, order, tell)
+    except (SourceCorrupt, SourceDamaged, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
+        grown(source)
+        check_readable(source)
+        raise
+    return _finish(order, opened.info, made, grown(source))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A clip that passed, and what was found out on the way."""
+
+    outcome: Outcome
+    facts: Facts
+    sha256: str
+    damage: tuple[Finding, ...]
+    failures: tuple[str, ...]
+    """Why the ways tried before it did not do."""
+
+
+def _first_good(opened: Opened, order: Order, tell: Teller) -> _Made:
+    """The clip by the first way that can make it.
+
+    Raises `CutVerificationFailed` when none can, and `SourceDamaged` when damage is to end in failure.
+    """
+    info = opened.info
+    ways, failures = _ways(info, order.spec.mode)
+    part = order.folder / f"{order.stem}.part"
+    damage = Damage(info.zero)
+    damaged = False
+    for way in ways:
+        plan = plan_cut(info, order.spec, "encode" if way == "encode from the start" else way)
+        if way == "encode from the start" and plan.start - info.zero > _FROM_START_SECONDS:
+            continue
+        if damaged and plan.mode != "encode":
+            continue
+        try:
+            outcome, facts, digest = _made_and_checked(way, opened, order, plan, part, tell, damage)
+        except (Unsuited, Rejected) as reason:
+            part.unlink(missing_ok=True)
+            failures.append(f"{way}: {reason}")
+            damaged = order.on_damage == "reencode" and bool(damage.found)
+            continue
+        found = damage.found
+        if found and order.on_damage == "fail":
+            raise _damaged(order, found)
+        if found and order.on_damage == "reencode" and plan.mode != "encode":
+            part.unlink(missing_ok=True)
+            failures.append(f"{way}: {warnings(found)[0]}")
+            damaged = True
+            continue
+        return _Made(outcome, facts, digest, found, tuple(failures))
+    if damage.found and order.on_damage == "fail":
+        raise _damaged(order, damage.found)
+    name = order.spec.source.name
+    where = "".join(f"; {text}" for text in warnings(damage.found))
+    raise CutVerificationFailed(f"{name} can't be cut there without damage ({'; '.join(failures)}{where}).")
+
+
+def _damaged(order: Order, found: tuple[Finding, ...]) -> SourceDamaged:
+    texts = "; ".join(warnings(found))
+    return SourceDamaged(f"{order.spec.source.name}: {texts}, and cutting.on_damage is set to fail")
+
+
+def _made_and_checked(
+    way: Way, opened: Opened, order: Order, plan: Plan, part: Path, tell: Teller, damage: Damage
+) -> tuple[Outcome, Facts, str]:
+    """Raises `Unsuited` or `Rejected` when the clip can't be made this way."""
+
+    def progress(share: float) -> None:
+        tell("verifying", _CUT + share * (100 - _CUT))
+
+    while True:
+        damage.clear()
+        tell("cutting", _PROBED)
+        try:
+            outcome = _make(way, opened, order, plan, part, tell, damage)
+        except RangeBeyondEnd:
+            # The frame that stands at the in-point may have begun long before.
+            if opened.widen():
+                continue
+            raise
+        tell("verifying", _CUT)
+        try:
+            gaps = plan.mode == "encode" and order.on_damage == "reencode" and bool(damage.found)
+            whole = order.verify == "full"
+            tolerates = _tolerance(order, outcome, damage)
+            return outcome, *check(outcome, whole=whole, gaps=gaps, tolerates=tolerates, progress=progress)
+        except (Rejected, NotPlain):
+            if outcome.writing is None:
+                raise
+            opened.distrust_index()
+
+
+def _tolerance(order: Order, outcome: Outcome, damage: Damage) -> Callable[[], bool]:
+    """Whether a clip may hold what can't be decoded between its ends: what was copied from where the
+    recording is damaged. Of long clips nothing but the ends is decoded."""
+    warned = order.on_damage == "warn" and order.verify != "full" and outcome.plan.mode != "encode"
+    return lambda: warned and bool(damage.found)
+
+
+def _ways(info: MediaInfo, mode: Mode) -> tuple[tuple[Way, ...], list[str]]:
+    """What to try, and why what was asked for is not tried at all."""
+    movie = info.movie
+    if movie is not None and movie.codec == "h264" and (movie.profile or "").startswith("High 4:4:4"):
+        # x264 says in the first frame only how these are to be decoded; from the middle they decode without
+        # an error, and wrong.
+        return ("encode from the start",), [f"{mode}: 4:4:4 H.264 can't be entered in its middle"]
+    return _WAYS[mode], []
+
+
+def _make(
+    way: Way,
+    opened: Opened,
+    order: Order,
+    plan: Plan,
+    part: Path,
+    tell: Teller,
+    damage: Damage,
+) -> Outcome:
+    def progress(share: float) -> None:
+        tell("cutting", _PROBED + share * (_CUT - _PROBED))
+
+    quality = order.spec.quality
+    if way in ("copy", "smart"):
+        if not holds(plan.container, plan.movie.codec):
+            raise Unsuited(f"{plan.movie.codec} does not go into {plan.container.extension}")
+        return _cut(opened, plan, part, SOUND_BIT_RATE[quality], progress, damage)
+    container = opened.around(plan)
+    refuse_disorder(container, plan)
+    return encode(
+        opened.source,
+        container,
+        opened.info,
+        plan,
+        part,
+        order,
+        from_start=way == "encode from the start",
+        progress=progress,
+        started=tell.helper,
+        damage=damage,
+        begins_late=opened.cutout.begins_late,
+        ends_early=opened.cutout.ends_early,
+    )
+
+
+def _cut(
+    opened: Opened,
+    plan: Plan,
+    part: Path,
+    bit_rate: int,
+    progress: Callable[[float], None],
+    damage: Damage,
+) -> Outcome:
+    """A copy or a smart cut, by the recording's index where that is enough."""
+    by_index, by_packets = (direct.copy, copy) if plan.mode == "copy" else (direct.smart, smart)
+    recording = opened.recording
+    if recording is not None and direct.suits(recording, plan):
+        try:
+            return by_index(recording, plan, part, progress, damage)
+        except (NotPlain, IndexError, ValueError, MemoryError):
+            opened.distrust_index()  # or it contradicts itself; libavformat knows more
+    container = opened.around(plan)
+    ends_early = opened.cutout.ends_early
+    outcome = by_packets(
+        container, plan, part, bit_rate=bit_rate, progress=progress, damage=damage, ends_early=ends_early
+    )
+    if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
+        # A silent track is known too late: Matroska has announced it by then.
+        outcome = by_packets(
+            container,
+            outcome.plan,
+            part,
+            bit_rate=bit_rate,
+            progress=progress,
+            damage=damage,
+            ends_early=ends_early,
+        )
+    return outcome
+
+
+def _finish(order: Order, info: MediaInfo, made: _Made, growing: bool) -> Clip:
+    container = made.outcome.plan.container
+    target = order.folder / f"{order.stem}.{container.extension}"
+    made.outcome.path.rename(target)
+    told = [f"Not cut as asked, {failure}." for failure in made.failures]
+    told += warnings(made.damage)
+    missing = made.outcome.frames - made.facts.frames
+    if missing:
+        told.append(f"{missing} of {made.outcome.frames} frames can't be decoded and are missing")
+    return Clip(
+        path=target,
+        extension=container.extension,
+        content_type=container.content_type,
+        size=target.stat().st_size,
+        sha256=made.sha256,
+        duration=round(float(made.facts.duration), 6),
+        report=report(order.spec, info, made.outcome, made.facts, tuple(told), growing=growing),
+    )

@@ -1,0 +1,276 @@
+"""ffmpeg as a command: finding it, asking it, running it, understanding how it ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+from agent.cutting.encode.ffmpeg_errors import failure, fatal
+from agent.cutting.encode.progress import Climb
+from agent.cutting.process.budget import MOST_BYTES, nothing_found
+from agent.cutting.process.limits import first_to_go, limit
+from agent.cutting.process.stall import usage
+from agent.cutting.reading.source import SourceFile, url
+from clipping.errors import EncoderFailed, EngineUnavailable
+
+OLDEST = (5, 1)
+"""`-fps_mode`, which encodes need, came with it."""
+_RELEASE = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
+_KEPT_LINES = 20
+_QUERY_SECONDS = 30
+_CANCEL_SECONDS = 0.1
+"""Between two looks at whether a short run is to be ended."""
+_LOOK_SECONDS = 0.5
+"""Between two looks at a run that says nothing."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may use. Time is its caller's to limit."""
+
+    file_bytes: int
+    """The largest file that it may write."""
+    memory_bytes: int | None
+    """Its own data in memory; None where that can't be told beforehand."""
+    idle_bytes: int = MOST_BYTES
+    """What it may read without getting any further."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a short run ended."""
+
+    code: int
+    said: str
+    complained: str
+
+
+def find_ffmpeg(configured: Path | None) -> Path:
+    """The ffmpeg to run: the configured one, else the one on PATH, else the imageio-ffmpeg package's.
+
+    One on PATH that is older than 5.1 is skipped. Raises `EngineUnavailable` when there is none, or the
+    configured one can't be run.
+    """
+    if configured is not None:
+        if not (configured.is_file() and os.access(configured, os.X_OK)):
+            raise EngineUnavailable(
+                f"agent.ffmpeg names {configured}, which can't be run: correct or remove it."
+            )
+        return configured
+    on_path = shutil.which("ffmpeg")
+    if on_path and _recent(on_path, Path(on_path).stat().st_mtime_ns):
+        return Path(on_path)
+    try:
+        import imageio_ffmpeg
+
+        return Path(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        problem = f"{on_path} is older than 5.1" if on_path else "no ffmpeg was found"
+        raise EngineUnavailable(
+            f"{problem}: install ffmpeg 5.1 or later, or the package imageio-ffmpeg, or set agent.ffmpeg"
+        ) from None
+
+
+@lru_cache(maxsize=8)
+def _recent(program: str, modified_ns: int) -> bool:
+    """Whether it is version 5.1 or later; asked again when the file has changed (`modified_ns`).
+
+    Raises `EngineUnavailable` and `EncoderFailed` when it can't be asked.
+    """
+    return recent(ask([program, "-version"]).said)
+
+
+def recent(version_output: str) -> bool:
+    """Whether `ffmpeg -version` printed 5.1 or later. Development builds print a date or a commit, and count.
+
+    The installers decide by the same rule (`deploy/systemd/installer/ffmpeg.py`).
+    """
+    release = _RELEASE.match(version_output)
+    return release is None or (int(release[1]), int(release[2])) >= OLDEST
+
+
+def ask(
+    command: Sequence[str | Path],
+    timeout: float = _QUERY_SECONDS,
+    cancelled: threading.Event | None = None,
+) -> Answer:
+    """Run something short. Raises `EncoderFailed` when it can't be run, takes longer than `timeout` s, or is
+    ended because `cancelled` is set."""
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise EngineUnavailable(f"{command[0]} can't be run: {error.strerror}.") from error
+    give_up = time.monotonic() + timeout
+    with process:
+        try:
+            while True:
+                try:
+                    said, complained = process.communicate(timeout=_CANCEL_SECONDS)
+                    return Answer(process.returncode, said, complained)
+                except subprocess.TimeoutExpired:
+                    if cancelled is not None and cancelled.is_set():
+                        raise EncoderFailed(f"{command[0]} was ended: this process stops.") from None
+                    if time.monotonic() >= give_up:
+                        raise EncoderFailed(f"{command[0]} gave no answer in {timeout:g} s.") from None
+        finally:
+            process.kill()
+
+
+@lru_cache(maxsize=8)
+def filters(program: Path) -> frozenset[str]:
+    """The filters this ffmpeg has. Raises `EncoderFailed` when it can't be asked."""
+    answer = ask([program, "-hide_banner", "-filters"])
+    if answer.code != 0:
+        raise EncoderFailed(f"{program} does not tell its filters: is it ffmpeg?")
+    lines = (line.split() for line in answer.said.splitlines())
+    return frozenset(words[1] for words in lines if len(words) >= 3 and "->" in words[2])
+
+
+def run(
+    command: Sequence[str],
+    *,
+    source: SourceFile | None = None,
+    seconds: float,
+    limits: Limits,
+    progress: Callable[[float], None],
+    started: Callable[[int | None], None],
+) -> bool:
+    """Run ffmpeg to its end, in the caller's process group. It inherits the descriptor of `source`.
+
+    Returns whether it reported errors on the way, such as damaged data that it decoded as well as it could.
+
+    `progress` gets 0 to 1 of `seconds` of output, at least once a second as long as ffmpeg moves at all, and
+    never while it stands still; `started` its process id, and None at the end. Raises as
+    `ffmpeg_errors.failure`, with the last thing it said; a note holds the last 20.
+    """
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=() if source is None else (source.descriptor,),
+        )
+    except OSError as error:
+        raise EngineUnavailable(f"{command[0]} can't be run: {error.strerror}.") from error
+    assert process.stdout is not None
+    assert process.stderr is not None
+    started(process.pid)
+    said: deque[str] = deque(maxlen=_KEPT_LINES)
+    hopeless = threading.Event()
+    listener = threading.Thread(
+        target=_listen, args=(process.stderr, said, source, limits, hopeless), name="ffmpeg-stderr"
+    )
+    listener.start()
+    try:
+        own_limit = _limit(process.pid, limits)
+        _follow(process.pid, process.stdout, Climb(seconds), limits, progress, hopeless)
+        if hopeless.is_set():
+            process.kill()
+        code = process.wait()
+    finally:
+        process.kill()
+        process.wait()
+        listener.join()
+        process.stdout.close()
+        process.stderr.close()
+        started(None)
+    if code == -signal.SIGXFSZ and own_limit:
+        raise EncoderFailed(f"ffmpeg wrote more than {limits.file_bytes} bytes and was ended.")
+    if code != 0 or hopeless.is_set():
+        failed = failure(code, list(said), limits.memory_bytes)
+        failed.add_note("\n".join(said))
+        raise failed
+    progress(1.0)
+    return bool(said)
+
+
+def _limit(pid: int, limits: Limits) -> bool:
+    """Set the limits; whether that of the file's size is ours, not a lower one that was there before."""
+    before, _ = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    lower = before != resource.RLIM_INFINITY and before <= limits.file_bytes
+    if not lower:
+        limit(pid, resource.RLIMIT_FSIZE, limits.file_bytes)
+    limit(pid, resource.RLIMIT_DATA, limits.memory_bytes)
+    first_to_go(pid)
+    return not lower
+
+
+def _follow(
+    pid: int,
+    stdout: IO[bytes],
+    climb: Climb,
+    limits: Limits,
+    progress: Callable[[float], None],
+    hopeless: threading.Event,
+) -> None:
+    """Pass on how far it is until it closes its output, or is found to be hopeless.
+
+    Raises `SourceCorrupt` when it has read more than it may without getting any further.
+    """
+    rest = b""
+    told, used = time.monotonic(), usage(pid)
+    begun = used
+    while not hopeless.is_set():
+        news = False
+        if select.select([stdout], [], [], _LOOK_SECONDS)[0]:
+            data = os.read(stdout.fileno(), 1 << 16)
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                news = climb.read(line.decode(errors="replace")) or news
+        now = time.monotonic()
+        if news:
+            begun = None
+        if not news and now - told >= _LOOK_SECONDS:
+            # ffmpeg says the same again and again while it waits, or nothing while it moves an index.
+            before, used = used, usage(pid)
+            news = before is not None and used is not None and before.helper_work != used.helper_work
+            if news:
+                climb.creep()
+            begun = begun or used
+            if used is not None and begun is not None and used.read - begun.read > limits.idle_bytes:
+                raise nothing_found(limits.idle_bytes)
+        if news:
+            told = now
+            progress(climb.share)
+
+
+def _listen(
+    stderr: IO[bytes],
+    said: deque[str],
+    source: SourceFile | None,
+    limits: Limits,
+    hopeless: threading.Event,
+) -> None:
+    for line in stderr:
+        text = line.decode(errors="replace").rstrip()
+        if hopeless.is_set():
+            continue  # the line that says why must not be pushed out
+        if source is not None:
+            text = text.replace(url(source.path), str(source.name))
+        said.append(text)
+        why = fatal(text)
+        if why == "pixels" or (why == "memory" and limits.memory_bytes is not None):
+            hopeless.set()

@@ -1,0 +1,93 @@
+"""How many bits a second picture and sound may take, so that the file keeps within its limit. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from agent.cutting.plan.encoders import RateCap
+from clipping.errors import OutputTooLarge
+from clipping.output import Output, Quality
+
+SOUND_BITS: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
+"""A second, for each track."""
+FIRST_SHARE = 0.97
+"""Of a size limit, to begin with: encoders only come near the rate they are told."""
+_AGAIN = 0.95
+_PLAIN_MEDIUM = RateCap(2_000_000, 4_000_000)
+"""What `medium` has always meant to callers who name no output."""
+_PUBLISHED: dict[Quality, int] = {"high": 7_400_000, "medium": 3_600_000}
+"""Of 1080x1920: a minute with its sound stays under 60 and 30 MB, however restless the picture."""
+_PUBLISHED_PIXELS = 1080 * 1920
+_LEAST_BITS = 16_000
+_LEAST_SOUND_BITS = 24_000
+_SOUND_SHARE = 4
+"""Sound gets at most a quarter of a limit."""
+_FRAME_BYTES, _PACKET_BYTES, _FILE_BYTES = 24, 12, 8_000
+"""What a container needs for a frame, for a packet of sound, and by itself."""
+_PACKET_SECONDS = Fraction(1024, 48_000)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Bits a second."""
+
+    cap: RateCap | None
+    """At most, for the picture."""
+    sound: int
+    """For each track."""
+
+
+def refined(output: Output) -> bool:
+    """Whether the clip gets a shape of its own: it will be published, and is worth the time."""
+    return output.aspect != "source"
+
+
+def rates(
+    output: Output,
+    quality: Quality,
+    *,
+    seconds: Fraction,
+    frames: int,
+    tracks: int,
+    share: float = FIRST_SHARE,
+) -> Rates:
+    """The rates of a clip. `share`: how much of `max_bytes` to aim for.
+
+    Raises `OutputTooLarge` when nothing worth looking at fits into `max_bytes`.
+    """
+    usual = _usual(output, quality)
+    if output.max_bytes is None:
+        return Rates(usual, SOUND_BITS[quality])
+    around = _FILE_BYTES + _FRAME_BYTES * frames + int(_PACKET_BYTES * tracks * seconds / _PACKET_SECONDS)
+    bits = (output.max_bytes - around) * 8 * share
+    sound = SOUND_BITS[quality]
+    if tracks:
+        fair = int(bits / float(seconds) / _SOUND_SHARE / tracks)
+        sound = min(sound, max(_LEAST_SOUND_BITS, fair))
+    # An encoder may use up its window of a second beside the rate.
+    picture = int((bits - sound * tracks * float(seconds)) / (float(seconds) + 1))
+    if picture < _LEAST_BITS:
+        needed = around + int(
+            (_LEAST_BITS * (seconds + 1) + _LEAST_SOUND_BITS * tracks * seconds) / 8 / share
+        )
+        raise OutputTooLarge(
+            f"A clip of {float(seconds):.1f} s can't be held in {output.max_bytes} bytes: output.max_bytes "
+            f"must be {needed} at the very least, or the clip shorter."
+        )
+    if usual is not None and usual.bits <= picture:
+        return Rates(usual, sound)
+    return Rates(RateCap(picture, picture), sound)
+
+
+def second_share(limit: int, size: int) -> float:
+    """How much of a limit to aim for after a first try came out at `size` bytes, above it."""
+    return FIRST_SHARE * _AGAIN * limit / size
+
+
+def _usual(output: Output, quality: Quality) -> RateCap | None:
+    if refined(output) and output.size is not None:
+        width, height = output.size
+        bits = _PUBLISHED[quality] * max(_PUBLISHED_PIXELS, width * height) // _PUBLISHED_PIXELS
+        return RateCap(bits, bits)
+    return _PLAIN_MEDIUM if quality == "medium" and not output.asked() else None

@@ -1,0 +1,69 @@
+"""What an encode takes in beside the recording: the clip's subtitles and chapters, as files for ffmpeg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+
+from agent.cutting.formats.containers import MATROSKA, subtitles_as
+from agent.cutting.formats.header import Header
+from agent.cutting.plan.plan import Plan, Subtitle
+from agent.cutting.writing.muxer import Sink, set_chapters
+from agent.cutting.writing.subtitles import Cue, add_subtitles
+from clipping.errors import EncoderFailed
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Files that are taken into the clip with the recording, in the clip's time."""
+
+    subtitles: Path | None
+    """Matroska; its streams are the plan's."""
+    chapters: Path | None
+    """As ffmpeg keeps metadata in files."""
+
+
+@contextmanager
+def files_beside(
+    container: av.container.InputContainer, plan: Plan, start: Fraction, cues: list[Cue], target: Path
+) -> Iterator[Beside]:
+    """The subtitles and chapters of a clip that begins at `start`, as files for as long as this holds.
+
+    Raises as `Sink`.
+    """
+    header = plan.header(start)
+    subtitles = target.with_suffix(".subtitles") if plan.subtitles else None
+    chapters = target.with_suffix(".chapters") if header.chapters else None
+    try:
+        if subtitles is not None:
+            _write_subtitles(container, plan, cues, subtitles)
+        if chapters is not None:
+            _write_chapters(header, chapters)
+        yield Beside(subtitles, chapters)
+    finally:
+        for file in filter(None, (subtitles, chapters)):
+            file.unlink(missing_ok=True)
+
+
+def _write_subtitles(
+    container: av.container.InputContainer, plan: Plan, cues: Iterable[Cue], target: Path
+) -> None:
+    kept = [Subtitle(s.source, subtitles_as(MATROSKA, s.source.codec) or s.codec) for s in plan.subtitles]
+    with Sink(target, MATROSKA, 0, Header()) as sink:
+        add_subtitles(container, sink, replace(plan, subtitles=tuple(kept)), cues)
+
+
+def _write_chapters(header: Header, target: Path) -> None:
+    """A file of nothing but chapters, in ffmpeg's own notation. Raises `EncoderFailed`."""
+    try:
+        with av.open(f"file:{target}", "w", format="ffmetadata") as file:
+            set_chapters(file, header)
+            file.start_encoding()
+    except av.error.FFmpegError as error:
+        raise EncoderFailed(f"The chapters can't be written in {target.parent}: {error.strerror}.") from error

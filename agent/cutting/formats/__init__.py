@@ -1,0 +1,1 @@
+"""What is in a file: boxes, codec units, packets, headers."""

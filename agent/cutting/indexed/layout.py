@@ -1,0 +1,168 @@
+"""A clip by index, laid out and written: where every sample comes to lie, the index in front, the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from agent.cutting.formats.payload import check_for, structure_check
+from agent.cutting.indexed.edges import ReEncoded, Tell
+from agent.cutting.indexed.moov import Part, head
+from agent.cutting.indexed.picture import Picture, picture_part
+from agent.cutting.indexed.recording import Recording
+from agent.cutting.indexed.sound import heard, sound_part, told
+from agent.cutting.indexed.tables import NONE, Ints
+from agent.cutting.indexed.watch import Watch, Watched
+from agent.cutting.indexed.write import Writing, stretches
+from agent.cutting.plan.outcome import Outcome
+from agent.cutting.plan.plan import Plan, Track, without_silent
+from agent.cutting.reading.damage import Damage, stream_name
+from agent.cutting.reading.seek import tick_upto
+
+_BESIDE_VERIFYING = 256 << 20
+"""Bytes that may still be on their way when the clip's ends are looked into."""
+_LOOK_SECONDS = 0.2
+_MARGIN = 1 << 20
+"""Bytes around what is looked into: sound lies beside it."""
+
+
+def write(
+    recording: Recording, plan: Plan, picture: Picture, target: Path, progress: Tell, damage: Damage
+) -> Outcome:
+    """Begin to write the clip, with the sound that belongs to it. Raises `NotPlain` and as `Writing`.
+
+    `damage` is told what is damaged while the clip is written.
+    """
+    tick = recording.video.time_base
+    order, zero = picture.order, picture.zero
+    sound = {track: heard(recording.tracks[track.source.index], plan, zero * tick) for track in plan.tracks}
+    sound = {track: samples for track, samples in sound.items() if samples[1] > samples[0]}
+    laid = _lay(recording, picture, sound, zero * tick, plan.stop)
+    index = head(laid.parts, laid.size, plan.recorded(zero * tick))
+    watched = [_watched_video(recording, picture, laid.parts[0], len(index))]
+    watched += [
+        _watched_sound(track, part, zero * tick, len(index))
+        for track, part in zip(sound, laid.parts[1:], strict=True)
+    ]
+    writing = Writing(
+        target,
+        [index, *picture.before.payloads],
+        recording.file,
+        laid.pieces,
+        picture.after.payloads,
+        Watch(watched, damage),
+    )
+    writing.start(*_ends(laid.parts[0], len(index), writing.size, [at - zero for at in picture.joints]))
+    while writing.left > _BESIDE_VERIFYING and not writing.wait(_LOOK_SECONDS):
+        progress(1 - writing.left / writing.size)
+    gaps = np.diff(np.sort(order), append=picture.end)
+    return Outcome(
+        plan=without_silent(plan, {t.source.index for t in plan.tracks} - {t.source.index for t in sound}),
+        path=target,
+        start=zero * tick,
+        last=int(order.max()) * tick,
+        end=picture.end * tick,
+        frames=len(order),
+        frame_seconds=int(gaps.max()) * tick,
+        usual_seconds=picture.usual * tick,
+        reencoded=picture.reencoded * tick,
+        sound=tuple(told(track, part) for track, part in zip(sound, laid.parts[1:], strict=True)),
+        joints=tuple((at - zero) * tick for at in picture.joints),
+        encoder=picture.encoder,
+        writing=writing,
+    )
+
+
+def _watched_video(recording: Recording, picture: Picture, part: Part, data_at: int) -> Watched:
+    own = slice(len(picture.before.payloads), len(picture.before.payloads) + len(picture.samples))
+    return Watched(
+        stream="the video",
+        places=part.places[own] + data_at,
+        sizes=part.sizes[own],
+        times=picture.shown,
+        tick=part.source.time_base,
+        structure=structure_check(recording.codec, recording.extradata),
+        whole=check_for(recording.codec, recording.extradata),
+    )
+
+
+def _watched_sound(track: Track, part: Part, start: Fraction, data_at: int) -> Watched:
+    tick = part.source.time_base
+    return Watched(
+        stream=stream_name(track.source),
+        places=part.places + data_at,
+        sizes=part.sizes,
+        times=part.shown - part.start + tick_upto(start, tick),
+        tick=tick,
+        structure=structure_check(track.codec, b"\1"),
+        whole=check_for(track.codec, b"\1"),
+    )
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """Where everything comes to lie."""
+
+    parts: list[Part]
+    """The picture, then the sound."""
+    pieces: list[tuple[int, int]]
+    """What is taken from the recording: offset and size."""
+    size: int
+    """Bytes of data, edges included."""
+
+
+def _lay(
+    recording: Recording,
+    picture: Picture,
+    sound: Mapping[Track, tuple[int, int]],
+    start: Fraction,
+    stop: Fraction,
+) -> _Laid:
+    """The edges at both ends, between them what the recording holds of picture and sound, as it holds it."""
+    tracks = [recording.tracks[track.source.index] for track in sound]
+    offsets = [_of(recording.video.table.offsets, picture.samples)]
+    sizes = [_of(recording.video.table.sizes, picture.samples)]
+    for track, (first, last) in zip(tracks, sound.values(), strict=True):
+        offsets.append(track.table.offsets(first, last))
+        sizes.append(track.table.sizes(first, last))
+    places, pieces = stretches(np.concatenate(offsets), np.concatenate(sizes))
+    before, after = _lengths(picture.before), _lengths(picture.after)
+    behind = int(before.sum()) + sum(size for _, size in pieces)
+    own, *heard_at = np.split(places + before.sum(), np.cumsum([len(o) for o in offsets])[:-1])
+    at = np.concatenate([np.cumsum(before) - before, own, behind + np.cumsum(after) - after])
+    parts = [picture_part(recording, picture, np.concatenate([before, sizes[0], after]), at)]
+    for track, samples, own_sizes, own_places in zip(
+        tracks, sound.values(), sizes[1:], heard_at, strict=True
+    ):
+        parts.append(sound_part(track, samples, own_sizes, own_places, start, stop))
+    return _Laid(parts, pieces, behind + int(after.sum()))
+
+
+def _lengths(edge: ReEncoded) -> Ints:
+    return np.array([len(payload) for payload in edge.payloads], np.int64)
+
+
+def _of(table: Callable[[int, int], Ints], samples: Ints) -> Ints:
+    """What a table says of these samples, of which few are left out."""
+    if not len(samples):
+        return NONE
+    first = int(samples[0])
+    return table(first, int(samples[-1]) + 1)[samples - first]
+
+
+def _ends(picture: Part, data_at: int, size: int, joints: list[int]) -> tuple[int, int]:
+    """Bytes of the file's two ends that are looked into first: see `decodes.parts`."""
+    margin = int(Fraction(3, 2) / picture.source.time_base)
+    shown = picture.shown - picture.start
+    middle = int(shown.max()) // 2
+    early = max([0, *(at for at in joints if at <= middle)]) + margin
+    late = min([int(shown.max()), *(at for at in joints if at > middle)]) - margin
+    first = data_at + int(picture.places[shown <= early].max(initial=0)) + _MARGIN
+    keys = np.arange(len(shown)) if picture.keys is None else picture.keys
+    before = keys[shown[keys] <= late]
+    key = int(before[-1]) if len(before) else 0
+    return first, size - data_at - int(picture.places[key:].min()) + _MARGIN

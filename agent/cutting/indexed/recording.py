@@ -1,0 +1,107 @@
+"""A plain recording, opened for reading by its index."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any, Self
+
+import av
+
+from agent.cutting.formats.dts import WINDOW
+from agent.cutting.formats.mp4 import boxes
+from agent.cutting.formats.nal import length_size, starts_clean
+from agent.cutting.formats.packets import packet_of
+from agent.cutting.indexed.movie import Trak
+from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.reading.source import SourceFile, decoder_options, reading
+
+_VISUAL_ENTRY = 16 + 8 + 78
+"""Where the boxes of a `stsd` with one picture entry begin: behind its own header and the entry's fields."""
+_CONFIGURATIONS = {b"avc1": ("h264", "avcC"), b"hvc1": ("hevc", "hvcC")}
+
+
+class Recording:
+    """Use as a context manager."""
+
+    def __init__(self, source: SourceFile, tracks: list[Trak]) -> None:
+        """Raises `NotPlain` and `OSError`."""
+        self._name = source.name
+        self.tracks = tracks
+        self.video = next(track for track in tracks if track.kind == "video")
+        if self.video.coding not in _CONFIGURATIONS:
+            raise NotPlain("its picture is coded otherwise")
+        self.codec, self._box = _CONFIGURATIONS[self.video.coding]
+        self.extradata = self._configuration()
+        self._length_size = length_size(self.codec, self.extradata)
+        self.file = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.file)
+
+    @property
+    def start(self) -> Fraction:
+        """When the first picture is shown, in seconds on the movie's time line."""
+        table = self.video.table
+        first = int(table.shown(0, min(table.count, WINDOW)).min())
+        return (first - self.video.shift) * self.video.time_base
+
+    def shown_before(self, stop: int) -> int:
+        """`stop`, or where the edit list ends the picture: frames behind that are for no one to see."""
+        return stop if self.video.until is None else min(stop, self.video.until)
+
+    def payload(self, sample: int) -> bytes:
+        """A picture's bytes. Raises `NotPlain` when the file does not hold them, and `SourceUnavailable`."""
+        size = int(self.video.table.sizes(sample, sample + 1)[0])
+        with reading(self._name, OSError):
+            data = os.pread(self.file, size, int(self.video.table.offsets(sample, sample + 1)[0]))
+        if len(data) != size:
+            raise NotPlain("it is shorter than its index says")
+        return data
+
+    def is_clean(self, sample: int) -> bool:
+        """Whether a clip may begin with this picture."""
+        return starts_clean(self.codec, memoryview(self.payload(sample)), self._length_size)
+
+    def decoder(self) -> Any:
+        """A decoder for the picture."""
+        decoder: Any = av.CodecContext.create(self.codec, "r")
+        decoder.extradata = self.extradata
+        decoder.options = decoder_options()
+        decoder.thread_type = "AUTO"
+        return decoder
+
+    def packets(self, samples: Iterable[int], shift: int) -> Iterator[Any]:
+        """Pictures to decode, with times less `shift`."""
+        for sample in samples:
+            packet = packet_of(self.payload(sample))
+            packet.pts = int(self.video.table.shown(sample, sample + 1)[0]) - shift
+            packet.dts = int(self.video.table.decoded(sample, sample + 1)[0]) - shift
+            yield packet
+
+    def described(self, extradata: bytes) -> bytes:
+        """The track's `stsd` with other stream headers."""
+        description = self.video.description
+        found = [(b.type, description[b.start : b.end]) for b in self._entry()]
+        inner = b"".join(
+            (len(content) + 8).to_bytes(4, "big") + name.encode("latin-1") + content
+            for name, content in [(n, extradata if n == self._box else c) for n, c in found]
+        )
+        entry = description[20:_VISUAL_ENTRY] + inner
+        entry = (len(entry) + 4).to_bytes(4, "big") + entry
+        return (16 + len(entry)).to_bytes(4, "big") + description[4:16] + entry
+
+    def _entry(self) -> list[Any]:
+        return list(boxes(io.BytesIO(self.video.description), _VISUAL_ENTRY, len(self.video.description)))
+
+    def _configuration(self) -> bytes:
+        try:
+            found = next(box for box in self._entry() if box.type == self._box)
+        except (StopIteration, ValueError):
+            raise NotPlain(f"it has no {self._box}") from None
+        return self.video.description[found.start : found.end]

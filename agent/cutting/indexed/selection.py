@@ -1,0 +1,94 @@
+"""Which samples make a clip. Times in ticks of the video track, on the movie's time line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.cutting.formats.dts import WINDOW
+from agent.cutting.indexed.recording import Recording
+from agent.cutting.indexed.tables import Ints, NotPlain
+from agent.cutting.reading.seek import REACH
+
+
+@dataclass(frozen=True)
+class Window:
+    """Pictures around a range, in decoding order."""
+
+    first: int
+    """The sample that it begins with: a clean keyframe."""
+    shown: Ints
+
+    @property
+    def last(self) -> int:
+        """Behind its last sample."""
+        return self.first + len(self.shown)
+
+
+def shown(recording: Recording, first: int, last: int) -> Ints:
+    """When the samples from `first` up to `last` are shown."""
+    return recording.video.table.shown(first, last) - recording.video.shift
+
+
+def entry(recording: Recording, at: int) -> int:
+    """The last clean keyframe that is shown at or before `at`. Raises `NotPlain`: others know what to do."""
+    table, shift = recording.video.table, recording.video.shift
+    latest = min(table.count, table.at(at + shift) + WINDOW)
+    earliest = table.at(at + shift - int(REACH / recording.video.time_base))
+    for sample in reversed(table.keys(earliest, latest).tolist()):
+        if int(shown(recording, sample, sample + 1)[0]) <= at and recording.is_clean(sample):
+            return int(sample)
+    raise NotPlain("there is no clean keyframe near")
+
+
+def window(recording: Recording, start: int, stop: int) -> Window:
+    """From the keyframe at or before `start` to where every picture before `stop` has been decoded.
+
+    Raises `NotPlain`.
+    """
+    table, shift = recording.video.table, recording.video.shift
+    begin = entry(recording, max(start, 0))
+    end = min(table.count, table.at(stop + shift) + 1 + WINDOW)
+    times = shown(recording, begin, end)
+    if len(np.unique(times)) != len(times):
+        raise NotPlain("two frames are shown at one time")
+    return Window(begin, times)
+
+
+def joint(recording: Recording, found: Window, start: int, stop: int) -> int | None:
+    """The first clean keyframe shown in the range; None when there is none. Raises `NotPlain`."""
+    limit = start + int(REACH / recording.video.time_base)
+    for sample in recording.video.table.keys(found.first, found.last).tolist():
+        at = int(found.shown[sample - found.first])
+        if at >= stop:
+            return None
+        if at > limit:
+            raise NotPlain("there is no clean keyframe near")
+        if at >= start and recording.is_clean(sample):
+            return int(sample)
+    return None
+
+
+def closing(times: Ints, stop: int) -> int:
+    """How many of these pictures, in decoding order, can be copied up to `stop`; see `joints.closing`."""
+    greatest = np.maximum.accumulate(times)
+    smallest = np.minimum.accumulate(times[::-1])[::-1]
+    later = np.append(smallest[1:], np.iinfo(np.int64).max)
+    good = np.flatnonzero((greatest < later) & (greatest < stop))
+    return int(good[-1]) + 1 if len(good) else 0
+
+
+def complete(times: Ints, stop: int) -> int:
+    """How many of these pictures, in decoding order, hold every one before `stop`, and leave no gap.
+
+    A picture from behind the end that others need is shown: so are those between.
+    """
+    count, limit = 1, stop
+    while True:
+        earlier = np.flatnonzero(times < limit)
+        needed = int(earlier[-1]) + 1 if len(earlier) else 1
+        if needed <= count:
+            return count
+        count = needed
+        limit = max(stop, int(times[:count].max()))

@@ -1,0 +1,67 @@
+"""The sound of a clip by index: whole samples, as they are."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from agent.cutting.indexed.moov import Part
+from agent.cutting.indexed.movie import Trak
+from agent.cutting.indexed.tables import Ints, NotPlain
+from agent.cutting.plan.extent import LONGEST_USUAL, clamped_end
+from agent.cutting.plan.outcome import Sound
+from agent.cutting.plan.plan import Plan, Track
+from agent.cutting.reading.seek import tick_from, tick_upto
+
+
+def heard(track: Trak, plan: Plan, start: Fraction) -> tuple[int, int]:
+    """The first sound sample of the clip, and behind the last: with the one before that decoders need."""
+    begin, stop = tick_upto(start, track.time_base), tick_from(plan.stop, track.time_base)
+    table = track.table
+    first = table.at(begin + track.shift)
+    shown = table.decoded(first, min(first + 1, table.count)) - track.shift
+    if int(shown[0]) >= stop:
+        return 0, 0
+    last = table.at(stop + track.shift - 1) + 1
+    over = int(table.decoded(last - 1, last)[0] + table.durations(last - 1, last)[0]) - track.shift
+    if over <= begin:
+        return 0, 0
+    return max(0, first - 1), last
+
+
+def sound_part(
+    track: Trak, samples: tuple[int, int], sizes: Ints, places: Ints, start: Fraction, stop: Fraction
+) -> Part:
+    """These samples as a track of the clip from `start` to `stop`. Raises `NotPlain`."""
+    decoding = track.table.decoded(*samples)
+    durations = track.table.durations(*samples)
+    if np.any(durations[:-1] <= 0):
+        raise NotPlain("two of its sounds are heard at one time")
+    begin = tick_upto(start, track.time_base) + track.shift
+    last = int(decoding[-1])
+    # Where a track pauses, the table gives the last sample the length of the pause.
+    end = clamped_end(
+        last,
+        last + int(durations[-1]),
+        tick_from(stop, track.time_base) + track.shift,
+        int(LONGEST_USUAL / track.time_base),
+    )
+    return Part(
+        source=track,
+        description=track.description,
+        sizes=sizes,
+        places=places,
+        decoded=decoding - decoding[0],
+        shown=decoding - decoding[0],
+        last_duration=end - last,
+        start=begin - int(decoding[0]),
+        keys=None,
+    )
+
+
+def told(track: Track, part: Part) -> Sound:
+    """What is told of a track of the clip."""
+    tick = part.source.time_base
+    end = int(part.shown[-1]) + part.last_duration - part.start
+    return Sound(track.codec, track.source.language, -part.start * tick, end * tick)

@@ -1,0 +1,175 @@
+"""The clip's file: its index, then stretches of the recording as they are, hashed on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agent.cutting.indexed.tables import Ints, NotPlain
+from agent.cutting.reading.source import FULL, out_of_space
+from clipping.errors import NoSpace, SourceUnavailable
+
+_STEP = 4 << 20
+"""Bytes moved at a time."""
+_MOST_STRETCHES = 4096
+"""With more of them the recording is too scattered for this to be fast."""
+
+
+def stretches(offsets: Ints, sizes: Ints) -> tuple[Ints, list[tuple[int, int]]]:
+    """Where each sample comes to lie, and the (offset, size) of what is read for them, in order.
+
+    Raises `NotPlain` when samples overlap or are scattered.
+    """
+    if not len(offsets):
+        return offsets, []  # every frame is encoded anew, and there is no sound
+    order = np.argsort(offsets, kind="stable")
+    begins, lengths = offsets[order], sizes[order]
+    ends = begins + lengths
+    if np.any(begins[1:] < ends[:-1]):
+        raise NotPlain("its samples overlap")
+    places = np.empty_like(offsets)
+    places[order] = np.cumsum(lengths) - lengths
+    heads = np.concatenate([[0], np.flatnonzero(begins[1:] != ends[:-1]) + 1]).astype(np.int64)
+    if len(heads) > _MOST_STRETCHES:
+        raise NotPlain("it is scattered")
+    tails = np.append(heads[1:], len(begins)) - 1
+    return places, [(int(a), int(b - a)) for a, b in zip(begins[heads], ends[tails], strict=True)]
+
+
+class Writing:
+    """A file that is being written, hashed on the way, in a thread of its own.
+
+    Both ends are written at once and first, so that they can be looked into while the rest follows.
+    """
+
+    def __init__(
+        self,
+        target: Path,
+        before: Sequence[bytes],
+        source: int,
+        pieces: Sequence[tuple[int, int]],
+        after: Sequence[bytes],
+        watch: Callable[[int, memoryview], None],
+    ) -> None:
+        """`before`, the pieces of the open file `source`, and `after`. Raises `NoSpace`.
+
+        `watch` gets all of it in order, with where it lies, in the writing thread.
+        """
+        self._segments: list[_Segment] = []
+        at = 0
+        for data in before:
+            self._segments.append(_Segment(at, len(data), data, 0))
+            at += len(data)
+        for offset, size in pieces:
+            self._segments.append(_Segment(at, size, None, offset))
+            at += size
+        for data in after:
+            self._segments.append(_Segment(at, len(data), data, 0))
+            at += len(data)
+        self.size = at
+        self.left = at
+        """Bytes still to be written."""
+        self._source = source
+        self._watch = watch
+        self._digest = hashlib.sha256()
+        self._failure: Exception | None = None
+        self._file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._thread = threading.Thread(target=self._write_all, name="clip-writer", daemon=True)
+
+    def start(self, first: int, last: int) -> None:
+        """Write so many bytes of both ends, and begin with the whole. Raises as `result`."""
+        buffer = memoryview(bytearray(_STEP))
+        try:
+            with _room():
+                os.ftruncate(self._file, self.size)
+            for begin, end in ((0, min(first, self.size)), (max(0, self.size - last), self.size)):
+                for at, data in self._stretch(begin, end, buffer):
+                    self._put(at, data)
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, after at most so long."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def result(self) -> str:
+        """The SHA-256 of the file, hexadecimal, once it is complete.
+
+        Raises `NotPlain` when the recording is shorter than its index says, `NoSpace`, `SourceUnavailable`.
+        """
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+        return self._digest.hexdigest()
+
+    def _write_all(self) -> None:
+        buffer = memoryview(bytearray(_STEP))
+        try:
+            for at, data in self._stretch(0, self.size, buffer):
+                self._put(at, data)
+                self._digest.update(data)
+                self._watch(at, data)
+                self.left -= len(data)
+        except Exception as error:  # noqa: BLE001 - the thread's root: raised again by `result`
+            self._failure = error
+        finally:
+            os.close(self._file)
+
+    def _stretch(self, begin: int, end: int, buffer: memoryview) -> Iterator[tuple[int, memoryview]]:
+        """What stands from `begin` to `end`, in steps; `buffer` is used again for each."""
+        for segment in self._segments:
+            at, stop = max(begin, segment.at), min(end, segment.at + segment.size)
+            while at < stop:
+                within = at - segment.at
+                if segment.data is not None:
+                    data = memoryview(segment.data)[within : stop - segment.at]
+                else:
+                    size = min(len(buffer), stop - at)
+                    data = buffer[: _read(self._source, buffer[:size], segment.offset + within)]
+                yield at, data
+                at += len(data)
+
+    def _put(self, at: int, data: memoryview) -> None:
+        with _room():
+            while data:
+                written = os.pwrite(self._file, data, at)
+                at, data = at + written, data[written:]
+
+
+@dataclass(frozen=True)
+class _Segment:
+    at: int
+    size: int
+    data: bytes | None
+    """None: from the recording."""
+    offset: int
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if out_of_space(error):
+            raise NoSpace(FULL) from error
+        raise
+
+
+def _read(source: int, buffer: memoryview, offset: int) -> int:
+    try:
+        got = os.preadv(source, [buffer], offset)
+    except OSError as error:
+        raise SourceUnavailable(f"The recording can't be read now: {error.strerror}.") from error
+    if got == 0:
+        raise NotPlain("it is shorter than its index says")
+    return got

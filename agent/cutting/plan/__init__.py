@@ -1,0 +1,1 @@
+"""What is to be cut, and how: decided before anything is written."""

@@ -1,0 +1,72 @@
+"""What a way of cutting made, as far as it knows before anybody has looked into the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+from agent.cutting.plan.encoders import CODECS
+from agent.cutting.plan.plan import Plan
+
+
+class Writing(Protocol):
+    """A file that is being written by another thread."""
+
+    def result(self) -> str:
+        """Its SHA-256, hexadecimal, once it is complete. Raises what went wrong."""
+
+
+class Unsuited(Exception):
+    """This way can't make this clip; a safer one can. The text completes "… because"."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound track that was written."""
+
+    codec: str
+    language: str | None
+    start: Fraction
+    """Seconds of the clip at which it begins; negative where players are told to skip to 0."""
+    end: Fraction
+    """Seconds of the clip at which it is over."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A file that was written, not yet verified. Times in seconds on the recording's own time line."""
+
+    plan: Plan
+    path: Path
+    start: Fraction
+    """Of the first frame."""
+    last: Fraction
+    """Of the last frame."""
+    end: Fraction
+    """Where the last frame's time is over."""
+    frames: int
+    frame_seconds: Fraction
+    """The longest time between two frames."""
+    usual_seconds: Fraction
+    """How long a frame is shown as a rule: as far as a length may be off."""
+    reencoded: Fraction
+    """Seconds of picture that were encoded anew."""
+    sound: tuple[Sound, ...]
+    joints: tuple[Fraction, ...] = ()
+    """Seconds of the clip at which frames of another encoder begin."""
+    size: tuple[int, int] | None = None
+    """Width and height that the picture must have; None where they follow from the recording's."""
+    encoder: str | None = None
+    """That of the re-encoded frames; None when there are none."""
+    warnings: tuple[str, ...] = field(default=())
+    writing: Writing | None = None
+    """What still writes the file, and then knows its hash; None when the file is complete."""
+
+    @property
+    def video_codec(self) -> str:
+        """The codec that the clip's picture must have."""
+        if self.plan.mode == "encode" and self.encoder is not None:
+            return CODECS[self.encoder]
+        return self.plan.movie.codec

@@ -1,0 +1,246 @@
+"""What a cut will do, and why: pure decisions from what the recording holds and what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+from itertools import chain
+from typing import Literal
+
+from agent.cutting.formats.containers import MP4, NAMED, Container, container_for, copies_audio, subtitles_as
+from agent.cutting.formats.header import Header, chapters_within
+from agent.cutting.formats.media import Chapter, MediaInfo, StreamInfo
+from agent.cutting.formats.smpte import advanced
+from agent.cutting.plan.bounds import MOST_TRACKS, chapter_warnings, track_warnings
+from agent.cutting.plan.spec import CutSpec
+from clipping.errors import RangeBeyondEnd, SourceHasNoVideo, UnsupportedCodec
+from clipping.messages import Mode
+from clipping.report import DroppedStream
+from clipping.timecode import format_seconds
+
+END_TOLERANCE = Fraction(1)
+"""Seconds that the out-point may lie behind the recording's end: the clip then ends with it, and says so.
+
+The length that a file names is not cut to: some count to where the last frame begins."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One sound track of the clip."""
+
+    source: StreamInfo
+    position: int
+    """Among the recording's audio streams, from 0."""
+    action: Literal["copy", "encode"]
+    codec: str
+    """In the clip."""
+
+
+@dataclass(frozen=True)
+class Subtitle:
+    """One subtitle stream of the clip."""
+
+    source: StreamInfo
+    codec: str
+    """In the clip."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything decided before a byte is written. Times in seconds on the container's own time line."""
+
+    mode: Mode
+    start: Fraction
+    stop: Fraction
+    """Half-open: frames with start <= pts < stop."""
+    container: Container
+    movie: StreamInfo
+    tracks: tuple[Track, ...]
+    dropped: tuple[DroppedStream, ...]
+    zero_recorded: datetime | None = None
+    """When what lies at 0 of that time line was recorded, if the file says."""
+    subtitles: tuple[Subtitle, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    """The recording's."""
+    timecode: str | None = None
+    """Of what lies at `zero`, if it can be counted on from there."""
+    zero: Fraction = Fraction(0)
+    """Where a player's 0:00 lies."""
+    warnings: tuple[str, ...] = ()
+    """What the caller should know of the recording."""
+
+    def header(self, start: Fraction) -> Header:
+        """What the clip says of itself if it begins at `start`."""
+        return Header(
+            recorded=self.recorded(start),
+            timecode=self.timecode and advanced(self.timecode, _rate(self.movie), start - self.zero),
+            chapters=chapters_within(self.chapters, start, self.stop),
+        )
+
+    def recorded(self, at: Fraction) -> datetime | None:
+        """When what lies at `at` was recorded."""
+        if self.zero_recorded is None:
+            return None
+        try:
+            return self.zero_recorded + timedelta(seconds=float(at))
+        except OverflowError:
+            return None
+
+
+def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
+    """The plan of one way (`mode`) to make the clip.
+
+    Raises `RangeBeyondEnd`, `SourceHasNoVideo`, and `UnsupportedCodec` when the picture can't be decoded
+    though it must.
+    """
+    movie = info.movie
+    if movie is None:
+        raise SourceHasNoVideo(f"{spec.source.name} holds no video.")
+    if mode == "encode" and movie.codec == "none":
+        raise UnsupportedCodec(f"There is no decoder for the video in {spec.source.name}.")
+    start, stop = _range(info, spec)
+    container = _container(info, movie, spec, mode)
+    tracks: list[Track] = []
+    dropped: list[DroppedStream] = []
+    for position, stream in enumerate(info.sound):
+        reason = _unusable(stream)
+        if reason:
+            dropped.append(_dropped(stream, reason))
+        elif mode != "encode" and copies_audio(container, stream.codec, stream.profile):
+            tracks.append(Track(stream, position, "copy", stream.codec))
+        else:
+            tracks.append(Track(stream, position, "encode", "aac"))
+    subtitles: list[Subtitle] = []
+    timecode = _timecode(info, movie, spec, mode)
+    for stream in info.streams:
+        codec = subtitles_as(container, stream.codec) if stream.kind == "subtitle" else None
+        if codec is not None:
+            subtitles.append(Subtitle(stream, codec))
+        elif stream is not movie and stream.kind != "audio":
+            reason = _why_dropped(stream, container, timecode)
+            dropped += [_dropped(stream, reason)] if reason else []
+    kept = MOST_TRACKS - 1
+    excess = [t.source for t in tracks[kept:]] + [s.source for s in subtitles[max(0, kept - len(tracks)) :]]
+    dropped += [_dropped(stream, f"a clip keeps {MOST_TRACKS} tracks at most") for stream in excess]
+    return Plan(
+        mode=mode,
+        start=start,
+        stop=stop,
+        container=container,
+        movie=movie,
+        tracks=tuple(tracks[:kept]),
+        dropped=_in_order(dropped),
+        zero_recorded=info.recorded and info.recorded - timedelta(seconds=float(info.zero)),
+        subtitles=tuple(subtitles[: max(0, kept - len(tracks))]),
+        chapters=info.chapters,
+        timecode=timecode,
+        zero=info.zero,
+        warnings=(*chapter_warnings(info), *track_warnings(len(excess))),
+    )
+
+
+def no_picture(plan: Plan, end: Fraction) -> RangeBeyondEnd:
+    """The error for a range that begins when there still is sound, perhaps, but no picture any more."""
+    behind = float(plan.start - end)
+    return RangeBeyondEnd(
+        f"The recording's picture ends {behind:.3f} s before the start: choose an earlier one."
+    )
+
+
+def _container(info: MediaInfo, movie: StreamInfo, spec: CutSpec, mode: Mode) -> Container:
+    if spec.output.container is not None:
+        return NAMED[spec.output.container]
+    return MP4 if mode == "encode" else container_for(movie.codec, [s.codec for s in info.sound])
+
+
+def no_picture_yet(plan: Plan, begin: Fraction) -> RangeBeyondEnd:
+    """The error for a range that is over before the picture begins."""
+    ahead = float(begin - plan.stop)
+    return RangeBeyondEnd(
+        f"The recording's picture begins only {ahead:.3f} s behind the clip's end: choose a later one."
+    )
+
+
+def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction]:
+    if info.duration is not None:
+        length = format_seconds(float(info.duration))
+        if spec.in_point >= info.duration:
+            raise RangeBeyondEnd(
+                f"The clip would start at {format_seconds(float(spec.in_point))}, but {spec.source.name} is "
+                f"only {length} long."
+            )
+        if spec.out_point > info.duration + END_TOLERANCE:
+            raise RangeBeyondEnd(
+                f"The clip would end at {format_seconds(float(spec.out_point))}, but {spec.source.name} is "
+                f"only {length} long: choose an earlier end."
+            )
+    return info.zero + spec.in_point, info.zero + spec.out_point
+
+
+def without_silent(plan: Plan, silent: Set[int]) -> Plan:
+    """The plan less the sound tracks (by index) that turned out to hold nothing in its range."""
+    if not silent:
+        return plan
+    gone = [
+        _dropped(t.source, "it has no sound in this range") for t in plan.tracks if t.source.index in silent
+    ]
+    return replace(
+        plan,
+        tracks=tuple(t for t in plan.tracks if t.source.index not in silent),
+        dropped=_in_order(plan.dropped, gone),
+    )
+
+
+def without_unseen(plan: Plan, seen: Set[int]) -> Plan:
+    """The plan less the subtitle streams that hold nothing in its range; `seen`: those that do, by index."""
+    gone = [s.source for s in plan.subtitles if s.source.index not in seen]
+    return replace(
+        plan,
+        subtitles=tuple(s for s in plan.subtitles if s.source.index in seen),
+        dropped=_in_order(
+            plan.dropped, [_dropped(stream, "it shows nothing in this range") for stream in gone]
+        ),
+    )
+
+
+def _in_order(*dropped: Iterable[DroppedStream]) -> tuple[DroppedStream, ...]:
+    return tuple(sorted(chain(*dropped), key=lambda d: d.index))
+
+
+def _timecode(info: MediaInfo, movie: StreamInfo, spec: CutSpec, mode: Mode) -> str | None:
+    if info.timecode is None or (mode == "encode" and spec.output.rate is not None):
+        return None
+    return info.timecode if advanced(info.timecode, _rate(movie), Fraction(0)) else None
+
+
+def _rate(movie: StreamInfo) -> Fraction:
+    return (movie.video and movie.video.rate) or Fraction(0)
+
+
+def _unusable(stream: StreamInfo) -> str | None:
+    if stream.codec == "none":
+        return "there is no decoder for it"
+    if stream.audio is None or not stream.audio.sample_rate or not stream.audio.channels:
+        return "it holds no sound that can be recognised"
+    return None
+
+
+def _why_dropped(stream: StreamInfo, container: Container, timecode: str | None) -> str | None:
+    """None for what is in the clip in another form."""
+    if stream.codec == "chapters" or (stream.codec == "tmcd" and timecode is not None):
+        return None
+    if stream.codec == "tmcd":
+        return "its timecode does not fit the clip's frame rate"
+    if stream.kind == "video":
+        return "cover art, not part of the film" if stream.attached_picture else "a clip holds one video"
+    if stream.kind == "subtitle":
+        return f"such subtitles do not go into {container.extension}"
+    if stream.kind == "attachment":
+        return "attachments are not kept"
+    return "not picture or sound"
+
+
+def _dropped(stream: StreamInfo, reason: str) -> DroppedStream:
+    return DroppedStream(index=stream.index, codec=stream.codec, reason=reason)

@@ -1,0 +1,103 @@
+"""What the engine is asked for and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from agent.cutting.formats.media import Identity
+from agent.cutting.plan.encoders import Choice
+from clipping.messages import Mode
+from clipping.output import AS_IS, Output, Quality
+from clipping.report import Report
+
+Extent = Literal["ends", "full"]
+OnDamage = Literal["warn", "fail", "reencode"]
+
+
+@dataclass(frozen=True)
+class CutSpec:
+    """One clip of one recording: the frames with `in_point` <= pts < `out_point`.
+
+    Points are seconds as a player shows them: 0 is the start of an MP4's movie time, and the first picture or
+    sound of everything else.
+    """
+
+    source: Path
+    """Its name: opened only where `Engine.cut` is given no open file."""
+    in_point: Fraction
+    out_point: Fraction
+    mode: Mode
+    quality: Quality
+    output: Output = AS_IS
+    """How an encoded clip is to look; of a copied one, the container alone."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A finished, verified clip."""
+
+    path: Path
+    extension: str
+    """Without the dot."""
+    content_type: str
+    size: int
+    """Bytes."""
+    sha256: str
+    """Hexadecimal."""
+    duration: float
+    """Seconds of picture."""
+    report: Report
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How the engine works, whatever it cuts."""
+
+    ffmpeg: Path | None = None
+    """The ffmpeg to run. None: the one on PATH if it is 5.1 or later, else the imageio-ffmpeg package's."""
+    stall_seconds: float = 30
+    """A cut whose progress, input and output have all stood still for so long is ended."""
+    time_limit_seconds: float = 7200
+    """The longest that one cut may take."""
+    encoder: Literal["auto", "nvenc", "cpu"] = "auto"
+    """`cpu`: never the graphics card, even where it works."""
+    verify: Extent = "ends"
+    """`full`: every frame of a finished clip is decoded, not only both ends and the joints."""
+    on_damage: OnDamage = "warn"
+    """When the recording is damaged within the clip: `warn` in the report, `fail`, or `reencode` the clip, so
+    that players don't meet the damage; frames that can't be decoded are then missing."""
+    nvenc_sessions: int = 3
+    """Encodes at once on the graphics card; further ones go to the CPU."""
+    max_pixels: int = 8192 * 8192
+    """The largest picture that is cut, as width times height."""
+    slots: int = 1
+    """How many cuts run at once: each of their processes may use its part of the memory."""
+    cache_dir: Path | None = None
+    """Where to keep what is known of recordings, so that their next cut begins at once: up to 2 GiB, 4 MB for
+    an hour of MP4. None: a folder of the engine's own, gone when it is closed."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A cut as the child process gets it: the spec, where to write, and with what."""
+
+    spec: CutSpec
+    identity: Identity
+    """Of the recording, when it was opened. Its descriptor goes beside the order."""
+    folder: Path
+    stem: str
+    """The clip's file name without extension; every file of this cut begins with it."""
+    ffmpeg: Path
+    choice: Choice
+    """Which encoder makes the frames of an encode."""
+    cache: Path | None = None
+    """The folder of `EngineSettings.cache_dir`."""
+    verify: Extent = "ends"
+    """As `EngineSettings.verify`."""
+    max_pixels: int = 8192 * 8192
+    """As `EngineSettings.max_pixels`."""
+    on_damage: OnDamage = "warn"
+    """As `EngineSettings.on_damage`."""

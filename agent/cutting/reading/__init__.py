@@ -1,0 +1,1 @@
+"""A recording, opened once: probed, sought, walked and decoded."""

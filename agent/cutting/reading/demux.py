@@ -1,0 +1,54 @@
+"""Reading a recording's packets, in sight of whoever watches the job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.container
+
+from agent.cutting.reading.damage import Damage
+
+_OFTEN = 256
+"""Packets between two signs of life."""
+_UNREADABLE = "unreadable data"
+_MOST_HOLES = 1024
+"""Times that reading goes on behind data without packets."""
+
+
+class _Watched:
+    found: Callable[[], None] | None = None
+
+
+def report_packets(found: Callable[[], None]) -> None:
+    """Have `found` called now and then while this process, which is one job's, finds packets."""
+    _Watched.found = found
+
+
+def packets(
+    container: av.container.InputContainer, streams: Any = None, damage: Damage | None = None
+) -> Iterator[Any]:
+    """The packets of some streams, or of all, in the order of the file.
+
+    Reading goes on behind data that holds none; `damage` is told of it, with the time of the last packet.
+    """
+    at: Fraction | None = None
+    count = holes = 0
+    while True:
+        try:
+            for packet in container.demux() if streams is None else container.demux(streams):
+                if count % _OFTEN == 0 and _Watched.found is not None:
+                    _Watched.found()
+                count += 1
+                if packet.pts is not None:
+                    at = packet.pts * packet.time_base
+                yield packet
+            return
+        except av.error.BlockingIOError:  # so MPEG-TS says that it finds none for 64 KiB
+            holes += 1
+            if holes > _MOST_HOLES:
+                raise
+            if damage is not None and at is not None:
+                damage.add(at, "the recording", _UNREADABLE)

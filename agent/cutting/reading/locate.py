@@ -1,0 +1,63 @@
+"""Finding where a recording can't be decoded: only after a decoder has complained, as it costs what decoding
+does."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.container
+
+from agent.cutting.plan.plan import Plan
+from agent.cutting.reading.damage import UNDECODABLE, Damage, stream_name
+from agent.cutting.reading.demux import packets
+from agent.cutting.reading.frames import Frames
+from agent.cutting.reading.seek import KeyTest, tick_from
+from agent.cutting.reading.source import decoder_options
+
+_STRICT = {"err_detect": "explode", "skip_loop_filter": "all"}
+
+
+def locate(container: av.container.InputContainer, plan: Plan, frames: Frames, damage: Damage) -> None:
+    """Decode what a clip of `frames` needs, and tell `damage` of every packet that can't be decoded."""
+    video: Any = container.streams[plan.movie.index]
+    names = {info.index: stream_name(info) for info in (plan.movie, *(t.source for t in plan.tracks))}
+    streams = [container.streams[index] for index in names]
+    decoders = {stream.index: _decoder(stream) for stream in streams}
+    begin = frames.first if frames.entry is None else frames.entry
+    try:
+        container.seek(tick_from(begin, video.time_base), stream=video, backward=True)
+    except av.error.FFmpegError:
+        return
+    is_clean = KeyTest(video)
+    since: Fraction | None = None
+    for packet in packets(container, streams):
+        if packet.pts is None or packet.size == 0:
+            continue
+        at = packet.pts * packet.time_base
+        if packet.stream_index == video.index:
+            if since is None and is_clean(packet):
+                since = at
+            if packet.dts is not None and packet.dts * packet.time_base >= frames.end:
+                break
+        if (
+            since is None
+            or not (since if packet.stream_index == video.index else plan.start) <= at < plan.stop
+        ):
+            continue
+        try:
+            decoders[packet.stream_index].decode(packet)
+        except av.error.FFmpegError:
+            damage.add(at, names[packet.stream_index], UNDECODABLE)
+
+
+def _decoder(stream: Any) -> Any:
+    decoder: Any = av.CodecContext.create(stream.codec_context.name, "r")
+    decoder.extradata = stream.codec_context.extradata
+    decoder.options = _STRICT | decoder_options()
+    decoder.thread_count = 1  # an error then belongs to the packet that was given
+    if stream.type == "audio":
+        decoder.sample_rate = stream.codec_context.sample_rate
+        decoder.layout = stream.codec_context.layout
+    return decoder

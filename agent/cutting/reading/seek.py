@@ -1,0 +1,148 @@
+"""Finding where a copied clip can begin: the last clean keyframe at or before a point, in any container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from math import ceil, floor
+from typing import Any
+
+import av
+import av.container
+
+from agent.cutting.formats.nal import length_size, starts_clean
+from agent.cutting.reading.damage import Damage
+from agent.cutting.reading.demux import packets
+
+REACH = Fraction(30)
+"""Seconds before the point within which a keyframe must lie: with a longer lead-in it is another clip."""
+_STEPS = (Fraction(0), Fraction(1), Fraction(3), Fraction(9), Fraction(27), Fraction(60))
+"""How far before the point to look, growing: MPEG-TS and PS land behind the keyframe that was sought."""
+
+
+class NoCleanStart(Exception):
+    """No keyframe at or before the point that every player can begin with. The text says why."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A container read to a keyframe: all packets from there on, sound that overlaps it included."""
+
+    key_pts: int
+    """Ticks of the video stream."""
+    packets: Iterator[Any]
+
+
+class KeyTest:
+    """Whether a packet is one that a clip may begin with."""
+
+    def __init__(self, stream: Any) -> None:
+        self._codec = stream.codec_context.codec.canonical_name
+        self._by_nal = self._codec in ("h264", "hevc")
+        self._length_size = length_size(self._codec, stream.codec_context.extradata)
+
+    def __call__(self, packet: Any) -> bool:
+        """Keyframe flags lie in both directions, so H.264 and HEVC are judged by what is in the packet."""
+        if self._by_nal:
+            return packet.size > 0 and starts_clean(self._codec, memoryview(packet), self._length_size)
+        return bool(packet.is_keyframe)
+
+
+def enter(
+    container: av.container.InputContainer,
+    video: Any,
+    sound: list[Any],
+    point: Fraction,
+    damage: Damage | None = None,
+) -> Entry:
+    """Read up to the last clean keyframe with pts <= `point` (seconds on the container's time line).
+
+    `damage` is told of what can't be read from there on. Raises `NoCleanStart`.
+    """
+    at = tick_upto(point, video.time_base)
+    if video.start_time is not None:
+        at = max(at, video.start_time)  # there may be sound before the first picture
+    best: Entry | None = None
+    for back in _STEPS:
+        try:
+            container.seek(tick_upto(point - back, video.time_base), stream=video, backward=True)
+        except av.error.FFmpegError:
+            continue
+        found = _scan(container, video, sound, at, damage)
+        if found is None:
+            best = None  # the container has moved on
+            continue
+        best, silent = found
+        # Matroska may hold the first moment's sound before the picture that was sought: look once more.
+        if not silent or back >= 1:
+            break
+    if best is None:
+        raise NoCleanStart("there is no keyframe at or before the start that every player can begin with")
+    lead = (at - best.key_pts) * video.time_base
+    if lead > REACH:
+        raise NoCleanStart(f"the last keyframe before the start is {float(lead):.0f} s before it")
+    return best
+
+
+def tick_from(seconds: Fraction, time_base: Fraction) -> int:
+    """The first tick that counts as at or after `seconds`."""
+    return ceil((seconds - _slack(time_base)) / time_base)
+
+
+def tick_upto(seconds: Fraction, time_base: Fraction) -> int:
+    """The last tick that counts as at or before `seconds`."""
+    return floor((seconds + _slack(time_base)) / time_base)
+
+
+def _slack(time_base: Fraction) -> Fraction:
+    """Containers round times to their ticks (Matroska: to milliseconds): 1.001001 s there means the frame at
+    1.001. Never as much as a coarse timebase's half tick, which could be half a frame."""
+    return min(time_base / 2, Fraction(1, 2000))
+
+
+def _scan(
+    container: av.container.InputContainer, video: Any, sound: list[Any], at: int, damage: Damage | None
+) -> tuple[Entry, bool] | None:
+    """The last clean keyframe with pts <= `at` that is read from here, and whether some sound begins late."""
+    is_clean = KeyTest(video)
+    source = packets(container, [video, *sound], damage)
+    kept: list[Any] = []
+    key: int | None = None
+    # After a seek into the middle of MPEG-TS, the first sound may be the end of a packet torn in two.
+    torn = container.format.name in ("mpegts", "mpeg")
+    begins = {s.index: s.start_time for s in sound} if torn else {}
+    for packet in source:
+        if packet.pts is None or packet.pts != begins.pop(packet.stream_index, packet.pts):
+            continue
+        kept.append(packet)
+        if packet.stream_index != video.index:
+            continue
+        if packet.pts <= at:
+            if is_clean(packet):
+                key = packet.pts
+                kept = _from_key(kept, packet, video)
+                if damage is not None:
+                    damage.clear()
+        elif (packet.dts is None and packet.is_keyframe) or (packet.dts is not None and packet.dts > at):
+            break
+        if key is None and (packet.pts - at) * video.time_base > 2:
+            return None
+    if key is None:
+        return None
+    entry = Entry(key, chain(kept, source))
+    return entry, _late_sound(kept, sound, key * video.time_base)
+
+
+def _from_key(packets: list[Any], key: Any, video: Any) -> list[Any]:
+    """Of what was read, the keyframe and the sound that may be heard with or after it."""
+    start = key.pts * video.time_base - 1
+    kept = [p for p in packets if p.stream_index != video.index and p.pts * p.time_base >= start]
+    kept.append(key)
+    return kept
+
+
+def _late_sound(packets: list[Any], sound: list[Any], start: Fraction) -> bool:
+    early = {p.stream_index for p in packets if p.pts * p.time_base <= start}
+    return any(s.index not in early for s in sound)

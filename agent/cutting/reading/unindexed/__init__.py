@@ -1,0 +1,1 @@
+"""Finds a place in recordings that have no index."""

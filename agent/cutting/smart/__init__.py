@@ -1,0 +1,1 @@
+"""Cuts exactly to the frame: encodes the edges, copies what is between."""

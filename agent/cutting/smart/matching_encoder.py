@@ -1,0 +1,235 @@
+"""Encoding a few frames so that they fit beside copied ones: same size, format, colours, profile.
+
+The clip's stream then has frames of two encoders, and its headers must tell decoders about both.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Protocol, cast
+
+import av
+import av.codec.context
+from av.video.frame import PictureType
+
+from agent.cutting.formats import paramsets
+from agent.cutting.formats.media import StreamInfo, VideoInfo
+from agent.cutting.formats.nal import length_size
+from agent.cutting.formats.packets import packet_of
+from agent.cutting.plan.outcome import Unsuited
+
+_CRF = "16"
+"""Good enough for nobody to see where the encoder takes over."""
+_PRESET = "ultrafast"
+"""Somebody waits for these few frames; at that quality a slower preset makes them smaller, not better."""
+_TOP_FIELD, _BOTTOM_FIELD = 2, 3
+_LIMITED, _FULL = 1, 2
+_H264_PROFILES = {
+    "Constrained Baseline": "baseline",
+    "Baseline": "baseline",
+    "Main": "main",
+    "High": "high",
+    "High 10": "high10",
+    "High 10 Intra": "high10",
+    "High 4:2:2": "high422",
+    "High 4:2:2 Intra": "high422",
+}
+_MPEG2_GOP = 15
+_MPEG2_QUALITY = 2 * 118
+"""FF_QP2LAMBDA is 118: the quantiser is 2 of 31."""
+
+
+class Matching(Protocol):
+    """What smart cutting must know about a codec."""
+
+    encoder: str
+    """libavcodec's name of the encoder."""
+    extradata: bytes | None
+    """The clip's stream headers; None: the recording's own."""
+    tag: str | None
+    """The clip's name for the codec; None: the usual one."""
+
+    def open(self) -> Edge:
+        """An encoder for one edge."""
+
+    def key(self, packet: Any, *, joint: bool) -> Any:
+        """A copied keyframe as the clip holds it; `joint`: it follows re-encoded frames."""
+
+
+class Edge:
+    """One encoder's frames, from its first to its last: no frame waits for a later one."""
+
+    def __init__(self, context: Any, adapt: Any) -> None:
+        self._context = context
+        self._adapt = adapt
+        self._pts: list[int] = []
+        self._done = 0
+
+    def encode(self, frame: Any) -> list[Any]:
+        """Packets, each with the `pts` of the frame it holds. None flushes. Raises `Unsuited`."""
+        if frame is not None:
+            self._pts.append(frame.pts)
+            # The recording's own choice of types, or its clock, would only mislead the encoder.
+            frame.pict_type = PictureType.NONE
+            frame.pts, frame.time_base = len(self._pts) - 1, self._context.time_base
+        try:
+            packets = self._context.encode(frame)
+        except av.error.FFmpegError as error:
+            raise Unsuited(f"{self._context.name} refuses its frames ({error.strerror})") from error
+        return [self._adapted(packet) for packet in packets]
+
+    def _adapted(self, packet: Any) -> Any:
+        adapted = packet_of(self._adapt(bytes(packet)))
+        adapted.pts = self._pts[self._done]
+        adapted.is_keyframe = packet.is_keyframe
+        self._done += 1
+        return adapted
+
+
+def matching(extradata: bytes | None, info: StreamInfo, rate: Fraction | None) -> Matching | None:
+    """How frames are encoded beside those of a stream; None when there is no fitting encoder.
+
+    `extradata`: the stream's headers; `rate`: frames a second as its frames say it, where they do.
+
+    Raises `Unsuited` when the encoder can't be opened for them.
+    """
+    kind = {"h264": _H264, "hevc": _Hevc, "mpeg2video": _Mpeg2}.get(info.codec)
+    if kind is None or info.video is None:
+        return None
+    try:
+        return cast(Matching, kind(extradata or b"", info, rate))
+    except paramsets.Malformed as error:
+        raise Unsuited(f"its headers can't be understood: {error}") from error
+
+
+class _H264:
+    encoder = "libx264"
+    tag = None
+
+    def __init__(self, original: bytes, info: StreamInfo, rate: Fraction | None) -> None:
+        if info.profile not in _H264_PROFILES:
+            raise Unsuited(f"no encoder makes H.264 of its profile ({info.profile})")
+        sets = paramsets.h264_sets(original)
+        if not sets:
+            raise Unsuited("its parameter sets are not in its header")
+        self._info, self._rate = info, rate
+        self._size = length_size("h264", original)
+        self._id = paramsets.free_h264_id(sets)
+        self._ready: Any = self._context()
+        self._sets = paramsets.h264_sets(self._ready.extradata)
+        self.extradata = paramsets.with_h264_sets(original, self._sets)
+
+    def open(self) -> Edge:
+        context = self._ready or self._context()
+        self._ready = None
+        if paramsets.h264_sets(context.extradata) != self._sets:
+            raise Unsuited("the encoder's headers differ from edge to edge")
+        return Edge(context, lambda payload: paramsets.h264_edge(payload, self._size))
+
+    def key(self, packet: Any, *, joint: bool) -> Any:
+        return packet
+
+    def _context(self) -> Any:
+        assert self._info.video is not None
+        parameters = f"sps-id={self._id}:bframes=0:scenecut=0:keyint=infinite"
+        if self._info.video.interlaced:
+            parameters += ":bff=1" if self._info.video.bottom_first else ":tff=1"
+        context = _context(self.encoder, self._info.video, self._rate)
+        context.flags |= av.codec.context.Flags.global_header
+        context.options = {
+            "preset": _PRESET,
+            "crf": _CRF,
+            "profile": _H264_PROFILES[str(self._info.profile)],
+            "x264-params": parameters,
+        }
+        return _opened(context)
+
+
+class _Hevc:
+    encoder = "libx265"
+    tag = "hev1"
+    extradata = None
+
+    def __init__(self, original: bytes, info: StreamInfo, rate: Fraction | None) -> None:
+        self._info, self._rate = info, rate
+        self._size = length_size("hevc", original)
+        self._sets = paramsets.hevc_sets(original)
+
+    def open(self) -> Edge:
+        assert self._info.video is not None
+        context = _context(self.encoder, self._info.video, self._rate)
+        context.options = {
+            "preset": _PRESET,
+            "crf": _CRF,
+            "x265-params": "bframes=0:scenecut=0:keyint=-1:info=0:log-level=none",
+        }
+        return Edge(_opened(context), lambda payload: paramsets.hevc_edge(payload, self._size))
+
+    def key(self, packet: Any, *, joint: bool) -> Any:
+        # The sets stand before every keyframe: a player may come to it from anywhere.
+        payload = paramsets.hevc_key(bytes(packet), self._size, self._sets, joint=joint)
+        return _replaced(packet, payload)
+
+
+class _Mpeg2:
+    encoder = "mpeg2video"
+    tag = None
+    extradata = None
+    _SEQUENCE = b"\x00\x00\x01\xb3"
+
+    def __init__(self, original: bytes, info: StreamInfo, rate: Fraction | None) -> None:
+        self._header, self._info, self._rate = original, info, rate
+
+    def open(self) -> Edge:
+        assert self._info.video is not None
+        context = _context(self.encoder, self._info.video, self._rate)
+        context.max_b_frames = 0
+        context.gop_size = _MPEG2_GOP
+        flags = av.codec.context.Flags
+        context.flags |= flags.qscale
+        if self._info.video.interlaced:
+            context.flags |= flags.interlaced_dct | flags.interlaced_me
+        context.options = {"global_quality": str(_MPEG2_QUALITY), "sc_threshold": "1000000000"}
+        return Edge(_opened(context), lambda payload: payload)
+
+    def key(self, packet: Any, *, joint: bool) -> Any:
+        payload = bytes(packet)
+        if not joint or self._SEQUENCE in payload[:1024]:
+            return packet
+        if self._SEQUENCE not in self._header:
+            raise Unsuited("a keyframe has no sequence header")
+        return _replaced(packet, self._header + payload)
+
+
+def _context(encoder: str, video: VideoInfo, rate: Fraction | None) -> Any:
+    context: Any = av.CodecContext.create(encoder, "w")
+    context.width, context.height = video.width, video.height
+    context.pix_fmt = video.pix_fmt
+    # Frames are numbered for the encoder: its clock then has no gaps, whatever the recording's has.
+    context.framerate = rate or video.rate or Fraction(25)
+    context.time_base = 1 / context.framerate
+    context.sample_aspect_ratio = video.sample_aspect
+    context.color_range = _FULL if video.full_range else _LIMITED
+    context.colorspace = video.color_space
+    context.color_primaries = video.color_primaries
+    context.color_trc = video.color_transfer
+    if video.interlaced:
+        context.flags |= av.codec.context.Flags.interlaced_dct
+        context.field_order = _BOTTOM_FIELD if video.bottom_first else _TOP_FIELD
+    return context
+
+
+def _opened(context: Any) -> Any:
+    try:
+        context.open()
+    except (av.error.FFmpegError, ValueError) as error:
+        raise Unsuited(f"{context.name} can't encode frames like its own ({error})") from error
+    return context
+
+
+def _replaced(packet: Any, payload: bytes) -> Any:
+    new = packet_of(payload)
+    new.pts, new.dts, new.duration = packet.pts, packet.dts, packet.duration
+    new.time_base = packet.time_base
+    new.is_keyframe = packet.is_keyframe
+    return new

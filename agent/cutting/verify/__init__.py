@@ -1,0 +1,1 @@
+"""Checks a clip before it is delivered."""

@@ -1,0 +1,1 @@
+"""Writes a clip's streams, copied or encoded."""

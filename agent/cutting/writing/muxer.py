@@ -1,0 +1,170 @@
+"""Writing a clip with libavformat: the index in front, one pass, the recording's languages and rotation."""
+
+from __future__ import annotations
+
+from collections import deque
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import av.container
+from av.stream import Disposition
+
+from agent.cutting.formats.containers import Container
+from agent.cutting.formats.header import CHAPTER_TICK, Header
+from agent.cutting.formats.media import StreamInfo
+from agent.cutting.plan.outcome import Unsuited
+from agent.cutting.plan.plan import Plan
+from agent.cutting.reading.source import FULL, out_of_space
+from clipping.errors import EncoderFailed, NoSpace
+
+_SPACE_FLOOR = 64 << 10
+_BYTES_A_FRAME = 24
+"""In the index: size, decoding time, display offset, keyframe, chunk; half as much is usual."""
+_BYTES_A_SOUND_PACKET = 12
+_BYTES_A_CHAPTER = 512
+"""In the index: its title twice."""
+_TEXT_TICK = Fraction(1, 1000)
+
+
+def index_space(plan: Plan, seconds: Fraction) -> int:
+    """Bytes to leave in front of the data for the index of a clip of `seconds`, generously."""
+    assert plan.movie.video is not None
+    frames = float(plan.movie.video.rate or 60) * float(seconds)
+    packets = sum(t.source.audio.sample_rate / 1024 for t in plan.tracks if t.source.audio) * float(seconds)
+    chapters = len(plan.chapters) * _BYTES_A_CHAPTER
+    return _SPACE_FLOOR + chapters + int(1.3 * (frames * _BYTES_A_FRAME + packets * _BYTES_A_SOUND_PACKET))
+
+
+class Sink:
+    """The clip's file while it is written. Use as a context manager: leaving it completes the file."""
+
+    def __init__(self, target: Path, container: Container, index_bytes: int, header: Header) -> None:
+        if container.boxed:
+            # Without room in front the index would be moved there in a second pass over the whole file.
+            options = {"moov_size": str(index_bytes), "write_tmcd": "1" if header.timecode else "0"}
+        else:
+            # The muxer would move everything, so that the first frame's decoding time is not below 0.
+            options = {"avoid_negative_ts": "disabled"}
+        self.forward_only = not container.boxed
+        """Whether nothing may begin before the picture: Matroska has no negative times."""
+        self._boxed = container.boxed
+        self._numbered = header.timecode is not None
+        self._target = target
+        try:
+            self._file: av.container.OutputContainer = av.open(
+                f"file:{target}", "w", format=container.muxer, options=options
+            )
+        except av.error.FFmpegError as error:
+            raise EncoderFailed(f"No clip can be written in {target.parent}: {error.strerror}.") from error
+        self._waiting: deque[Any] = deque()
+        self._say(header)
+
+    def _say(self, header: Header) -> None:
+        self._file.metadata.update(header.tags)
+        set_chapters(self._file, header)
+
+    def __enter__(self) -> Sink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            try:
+                if error is None:
+                    self._put_waiting()
+            finally:
+                self._file.close()
+        except av.error.FFmpegError as closing:
+            if error is None:
+                raise self._problem(closing) from closing
+
+    def copied(
+        self, source: Any, info: StreamInfo, extradata: bytes | None = None, tag: str | None = None
+    ) -> Any:
+        """A stream that takes `source`'s packets as they are.
+
+        `extradata` and `tag`, the codec's name in the file, replace the recording's own.
+        """
+        try:
+            stream = self._file.add_stream_from_template(source, opaque=True)
+        except ValueError as error:
+            raise Unsuited(f"{info.codec} does not go into this container") from error
+        if info.codec == "hevc" and self._boxed:
+            # hvc1 is the name that Apple's players know.
+            stream.codec_context.codec_tag = tag or "hvc1"
+        if self._numbered and info.video is not None:
+            stream.codec_context.framerate = info.video.rate  # what timecode is counted by
+        if extradata is not None:
+            stream.codec_context.extradata = extradata
+        self._describe(stream, info)
+        return stream
+
+    def encoded(self, codec: str, info: StreamInfo, *, rate: int, layout: str, bit_rate: int) -> Any:
+        """A sound stream that is encoded anew."""
+        stream: Any = self._file.add_stream(codec, rate=rate, layout=layout)
+        stream.bit_rate = bit_rate
+        self._describe(stream, info)
+        return stream
+
+    def converted(self, codec: str, info: StreamInfo, styles: bytes | None) -> Any:
+        """A stream of subtitles that its encoder makes; `styles`: the header that their decoder gives."""
+        stream: Any = self._file.add_stream(codec)
+        stream.codec_context.subtitle_header = styles
+        stream.codec_context.time_base = stream.time_base = _TEXT_TICK
+        self._describe(stream, info)
+        return stream
+
+    def later(self, packet: Any, stream: Any) -> None:
+        """Append a packet when others have come as far; in the order of their times."""
+        packet.stream = stream
+        self._waiting.append(packet)
+
+    def write(self, packet: Any, stream: Any) -> None:
+        """Append a packet; its times are in its own timebase."""
+        if packet.dts is not None:
+            self._put_waiting(packet.dts * packet.time_base)
+        packet.stream = stream
+        self._mux(packet)
+
+    def _put_waiting(self, upto: Fraction | None = None) -> None:
+        while self._waiting and (upto is None or self._waiting[0].dts * self._waiting[0].time_base <= upto):
+            self._mux(self._waiting.popleft())
+
+    def _mux(self, packet: Any) -> None:
+        try:
+            self._file.mux_one(packet)
+        except av.error.FFmpegError as error:
+            raise self._problem(error) from error
+
+    def _problem(self, error: av.error.FFmpegError) -> Exception:
+        if out_of_space(error):
+            return NoSpace(FULL)
+        return Unsuited(f"its packets can't be written as they are ({error.strerror})")
+
+    @staticmethod
+    def _describe(stream: Any, info: StreamInfo) -> None:
+        if info.language:
+            stream.metadata["language"] = info.language
+        if info.title:
+            stream.metadata["title"] = info.title
+        stream.disposition = Disposition.default if info.default else Disposition(0)
+
+
+def set_chapters(file: av.container.OutputContainer, header: Header) -> None:
+    """Give a file that is about to be written the clip's chapters."""
+    file.set_chapters(
+        [
+            {
+                "id": number,
+                "start": int(chapter.start / CHAPTER_TICK),
+                "end": int(chapter.end / CHAPTER_TICK),
+                "time_base": CHAPTER_TICK,
+                "metadata": {"title": chapter.title},
+            }
+            for number, chapter in enumerate(header.chapters, start=1)
+        ]
+    )
