@@ -18,8 +18,8 @@ from clipping.cluster import agent_key
 from clipping.config import Agent, Config, NasRoot
 from clipping.errors import EncoderFailed
 from clipping.store.port import Store
-from health.probe import NOT_LOOKED, Probe
-from health.snapshot import Check
+from health.page.probe import NOT_LOOKED, Probe
+from health.page.snapshot import Check
 
 ENGINE = "engine"
 FFMPEG = "ffmpeg"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipping.clock import Clock
-from health.snapshot import Check
+from health.page.snapshot import Check
 
 JUMP_SECONDS = 2.0
 TOLD_SECONDS = 60.0

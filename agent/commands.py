@@ -17,7 +17,7 @@ from clipping.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from clipping.messages import Mode
 from clipping.output import Aspect, ContainerName, Fit, Quality, VideoCodec
 from clipping.signals import until_stopped
-from health.token import read_token
+from health.page.token import read_token
 
 DEFAULT_CONFIG = Path("/etc/clipping-agent/config.yaml")
 
@@ -152,7 +152,7 @@ def _prepare_lease(loaded: config.Config, *, dry_run: bool) -> list[str]:
     from clipping.clock import SystemClock
     from clipping.cluster import lease_key
     from clipping.store.open import open_coordination_store
-    from health.registry import prepare_cluster
+    from health.cluster.registry import prepare_cluster
 
     if loaded.ha.mode != "primary-standby":
         return []

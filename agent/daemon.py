@@ -44,12 +44,12 @@ from clipping.log import get_logger
 from clipping.release import Patience
 from clipping.signals import StopSignals
 from clipping.store.open import open_coordination_store, open_store
-from health.coordinator import Coordinator
-from health.guard import Guard, NoLease
-from health.poller import poll
-from health.roles import Facts, Identity
-from health.server import HealthServer
-from health.token import read_token
+from health.cluster.coordinator import Coordinator
+from health.cluster.poller import poll
+from health.election.roles import Facts, Identity
+from health.lease.guard import Guard, NoLease
+from health.page.server import HealthServer
+from health.page.token import read_token
 
 log = get_logger(__name__)
 

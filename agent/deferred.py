@@ -29,7 +29,7 @@ from clipping.errors import (
     TransientError,
 )
 from clipping.log import get_logger
-from health.snapshot import Check
+from health.page.snapshot import Check
 
 log = get_logger(__name__)
 

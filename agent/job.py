@@ -44,7 +44,7 @@ from clipping.log import get_logger
 from clipping.messages import CompletionMessage, ErrorInfo, RequestMessage
 from clipping.store.port import ObjectInfo
 from clipping.timecode import exact
-from health.guard import Permit
+from health.lease.guard import Permit
 
 log = get_logger(__name__)
 

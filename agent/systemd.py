@@ -10,7 +10,7 @@ import time
 
 import sdnotify
 
-from health.snapshot import Snapshot
+from health.page.snapshot import Snapshot
 
 MAX_STATUS = 200
 FEED_SECONDS = 10.0

@@ -17,10 +17,10 @@ from clipping import __version__
 from clipping.clock import Clock
 from clipping.config import Agent
 from clipping.log import get_logger
-from health.metrics import show
-from health.probe import NOT_LOOKED
-from health.roles import RoleView, SelfCheck
-from health.snapshot import Check, ClipInHand, LeaseSeen, Snapshot
+from health.election.roles import RoleView, SelfCheck
+from health.page.metrics import show
+from health.page.probe import NOT_LOOKED
+from health.page.snapshot import Check, ClipInHand, LeaseSeen, Snapshot
 
 log = get_logger(__name__)
 

@@ -32,7 +32,7 @@ class Streams(Protocol):
 class Workforce:
     """Owns the thread `workforce`, which opens and closes the streams: that may block for a moment.
 
-    The calls of `health.roles.Work` return at once. `drain_seconds` is how long a drain
+    The calls of `health.election.roles.Work` return at once. `drain_seconds` is how long a drain
     may take.
     """
 

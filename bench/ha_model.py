@@ -18,7 +18,7 @@ from bench.cluster.mistakes import CountsFromTheAnswer, TrustsWallTime
 from bench.cluster.takeover import How, takeover_seconds
 from bench.cluster.world import MachineClock
 from clipping.config import PRESETS
-from health.guard import Guard
+from health.lease.guard import Guard
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from clipping.store.open import open_coordination_store
 from embedded.child import Child, StartFailed
 from embedded.layout import HOST, Layout, free_port
 from embedded.starting import start_all
-from health.registry import prepare_cluster
+from health.cluster.registry import prepare_cluster
 
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0

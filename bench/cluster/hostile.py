@@ -12,10 +12,10 @@ from bench.cluster.stores import EtagStore, WatchedStore
 from bench.cluster.world import MachineClock, World
 from clipping.cluster import FailoverIntent, Intent, Lease, Pause, intent_key, lease_key
 from clipping.config import validate
-from health.guard import Guard
-from health.registry import prepare_cluster
-from health.roles import State
-from health.timings import Timings
+from health.cluster.registry import prepare_cluster
+from health.election.roles import State
+from health.election.timings import Timings
+from health.lease.guard import Guard
 
 MINUTES = 30.0
 CALM_SECONDS = 240.0

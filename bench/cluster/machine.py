@@ -8,12 +8,12 @@ from collections.abc import Callable
 from bench.cluster.network import Network, SimulatedCalls
 from bench.cluster.world import MachineClock, World
 from clipping.store.port import Store
-from health.guard import Guard
-from health.member import Member
-from health.memory import Remembered
-from health.poller import Holder, Poll
-from health.roles import Facts, Identity, SelfCheck, State
-from health.timings import Timings
+from health.cluster.member import Member
+from health.cluster.poller import Holder, Poll
+from health.election.roles import Facts, Identity, SelfCheck, State
+from health.election.timings import Timings
+from health.lease.guard import Guard
+from health.lease.memory import Remembered
 
 CLUSTER = "model"
 

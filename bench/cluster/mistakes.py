@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.cluster.world import MachineClock
-from health.guard import Guard
+from health.lease.guard import Guard
 
 
 class CountsFromTheAnswer(Guard):

@@ -83,7 +83,7 @@ class SimulatedCall(Generic[T]):
 
 
 class SimulatedCalls:
-    """`health.calls.Calls` for one process. A call is done at the store at once, at the moment at which it
+    """`health.lease.calls.Calls` for one process. A call is done at the store at once, at the moment at which it
     arrives, whether or not its sender still lives."""
 
     def __init__(self, world: World, network: Network, caller: Caller, timeout: float) -> None:

@@ -7,8 +7,8 @@ import sys
 import threading
 
 from clipping.clock import SystemClock
-from health.server import HealthServer
-from health.snapshot import Check, Snapshot
+from health.page.server import HealthServer
+from health.page.snapshot import Check, Snapshot
 
 
 def main() -> int:

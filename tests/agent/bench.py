@@ -33,7 +33,7 @@ from clipping.config import validate
 from clipping.ids import new_request_id
 from clipping.messages import CompletionMessage, ProgressMessage, RequestMessage, parse_clip_request
 from clipping.store.local import LocalStore
-from health.guard import Guard
+from health.lease.guard import Guard
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
 

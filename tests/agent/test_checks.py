@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from agent.checks import intake_trouble, needs_operator
-from health.probe import NOT_LOOKED
-from health.snapshot import Check
+from health.page.probe import NOT_LOOKED
+from health.page.snapshot import Check
 
 GOOD, BAD = Check(True, "fine", 0.0), Check(False, "gone", 0.0)
 

@@ -22,7 +22,7 @@ from clipping.errors import (
     StoreUnavailable,
     TransientError,
 )
-from health.snapshot import Check
+from health.page.snapshot import Check
 from tests.agent.agent_process import AgentProcess
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually

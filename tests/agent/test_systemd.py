@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.systemd import Systemd, feed_seconds, status_line
-from health.snapshot import Check, ClipInHand, LeaseSeen, Snapshot
+from health.page.snapshot import Check, ClipInHand, LeaseSeen, Snapshot
 
 
 @pytest.fixture

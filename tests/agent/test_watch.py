@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.watch import BUS_GRACE_SECONDS, GRACE_SECONDS, SIGNING_GRACE_SECONDS, unfit
-from health.snapshot import Check, Snapshot
+from health.page.snapshot import Check, Snapshot
 
 GONE = Check(False, "gone", 0.0)
 UNSIGNED = Check(False, "SIGNING_UNAVAILABLE: no", 0.0, essential=False, bars_lead=True)

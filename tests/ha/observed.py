@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clipping.cluster import FailoverIntent, Lease
-from health.observation import LeaseView, Observation
-from health.roles import Identity, State
-from health.timings import Timings
+from health.election.observation import LeaseView, Observation
+from health.election.roles import Identity, State
+from health.election.timings import Timings
 
 ME = Identity("nas-1", "instance-1", "host-1", "http://nas-1:8005", rank=0)
 TIMINGS = Timings(

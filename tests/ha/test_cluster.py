@@ -19,8 +19,8 @@ from clipping.cluster import (
     intent_key,
     lease_key,
 )
-from health.registry import read_intent
-from health.roles import RoleView, State
+from health.cluster.registry import read_intent
+from health.election.roles import RoleView, State
 
 
 class Play:

@@ -19,11 +19,11 @@ from clipping.errors import StoreUnavailable
 from clipping.store.local import LocalStore
 from clipping.store.memory import MemoryStore
 from clipping.store.port import ObjectInfo, Store
-from health.coordinator import Coordinator
-from health.guard import Guard
-from health.lease import read_lease
-from health.registry import prepare_cluster
-from health.roles import Facts, Identity, SelfCheck, State
+from health.cluster.coordinator import Coordinator
+from health.cluster.registry import prepare_cluster
+from health.election.roles import Facts, Identity, SelfCheck, State
+from health.lease.guard import Guard
+from health.lease.lease import read_lease
 from tests.support.waiting import eventually
 
 TTL = 6.0

@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from health.election import decide
-from health.observation import LeaseView
-from health.roles import State
+from health.election.election import decide
+from health.election.observation import LeaseView
+from health.election.roles import State
 from tests.ha.observed import standby
 from tests.ha.test_cluster import Play
 
@@ -33,7 +33,7 @@ def test_a_failed_first_read_is_a_failure_of_the_store() -> None:
 def test_no_agent_reports_an_outage_when_it_starts_with_a_healthy_store(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "health.member")
+    caplog.set_level(logging.INFO, "health.cluster.member")
     play = Play()
     play.start()
     assert "nas-0 (epoch 1) leads" in reasons(caplog)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from health.election import decide
-from health.observation import (
+from health.election.election import decide
+from health.election.observation import (
     Abort,
     Acquire,
     Answer,
@@ -21,7 +21,7 @@ from health.observation import (
     Peer,
     Resign,
 )
-from health.roles import State
+from health.election.roles import State
 from tests.ha.observed import ME, TIMINGS, active, draining, failover, held_by_me, seen, standby
 
 ABLE = (Peer("nas-2", True),)

@@ -1,0 +1,1 @@
+"""Runs the election: reads the store, polls the peers, carries decisions out."""

@@ -1,0 +1,149 @@
+"""What is neither lease nor poll: reading the intent and the other agents, writing this agent's document.
+
+One call at a time, beside the lease's: a slow listing never delays a renewal.
+"""
+
+from __future__ import annotations
+
+from clipping.clock import Clock
+from clipping.cluster import HEARTBEAT_SECONDS, AgentRecord, BrokenDocument, FailoverIntent, Intent
+from clipping.errors import StoreUnavailable, VersionMismatch
+from clipping.log import get_logger
+from clipping.store.port import Store
+from health.cluster.registry import OwnRecord, read_intent, read_peers
+from health.election.observation import Peer
+from health.election.roles import Identity
+from health.election.timings import Timings
+from health.lease.calls import Calls, Slot
+
+log = get_logger(__name__)
+
+WRITE_SECONDS = 1.5
+"""Never oftener: Cloud Storage takes about one write a second of an object."""
+PEERS_SECONDS = 20.0
+"""What was read of the other agents is good for so long."""
+CALLS_IN_ONE = 4
+"""So many calls of the store a chore makes in a small cluster."""
+
+
+class Chores:
+    """`collect` takes what came back, `start` starts what is due; the newest answers are attributes."""
+
+    def __init__(
+        self, *, cluster: str, me: Identity, timings: Timings, store: Store, clock: Clock, calls: Calls
+    ) -> None:
+        self._cluster, self._me, self._timings, self._store = cluster, me, timings, store
+        self._clock = clock
+        self._slot: Slot[Intent | tuple[Peer, ...] | None] = Slot(calls, clock, CALLS_IN_ONE * timings.call)
+        self._own = OwnRecord(store, cluster, me.agent_id, me.instance)
+        self._next_intent = self._next_write = self._next_peers = float("-inf")
+        self._doing = ""
+        self._written_at = float("-inf")
+        self.intent: Intent | None = None
+        """None before the first was read."""
+        self.intent_problem: str | None = None
+        """Why the newest could not be understood."""
+        self._intent_since = float("-inf")
+        """When the failover in it was first seen."""
+        self._peers: tuple[Peer, ...] = ()
+        self._peers_at = float("-inf")
+        """When their newest reading was sent."""
+        self.wants_peers = False
+
+    @property
+    def busy(self) -> bool:
+        return self._slot.busy
+
+    def failover(self) -> FailoverIntent | None:
+        return self.intent.failover if self.intent else None
+
+    def pause(self) -> str | None:
+        """Why nobody may take over unless an administrator names it; None: it is allowed."""
+        if self.intent_problem is not None:
+            return f"the administrator's intent can't be understood: {self.intent_problem}"
+        if self.intent is None:
+            return "the administrator's intent has not been read yet"
+        pause = self.intent.pause
+        if pause is None or not pause.holds(self._clock.now()):
+            return None
+        by = f" by {pause.paused_by}" if pause.paused_by else ""
+        return f"automatic takeovers are paused{by}" + (f": {pause.reason}" if pause.reason else "")
+
+    def failover_pending(self, answered: str | None) -> bool:
+        """Whether a failover is wanted that is not the `answered` one."""
+        wanted = self.failover()
+        return wanted is not None and wanted.operation_id != answered
+
+    def new_peers(self, now: float, *, since: float, answered: str | None) -> tuple[Peer, ...] | None:
+        """The other agents, if they were read of late: since a pending failover was seen, or `since`."""
+        pending = self.failover_pending(answered)
+        begin = self._intent_since if pending else max(since, now - PEERS_SECONDS)
+        return self._peers if self._peers_at >= begin else None
+
+    def announce(self) -> None:
+        """This agent's state changed: write its document at once."""
+        self._next_write = float("-inf")
+
+    def due(self) -> float:
+        if self._slot.busy:
+            return self._slot.due
+        return min(self._next_intent, self._write_due(), self._next_peers if self.wants_peers else 1e18)
+
+    def start(self, now: float, record: AgentRecord | None) -> None:
+        """Start what is due. `record`: what to write if that is it; None leaves it for later."""
+        if self._slot.busy:
+            return
+        store, cluster = self._store, self._cluster
+        if record is not None and now >= self._write_due():
+            self._doing, self._written_at = "write", now
+            self._next_write = now + HEARTBEAT_SECONDS
+            self._slot.submit("record", self._own.writer(record))
+        elif now >= self._next_intent:
+            self._doing = "intent"
+            self._next_intent = now + self._timings.intent
+            self._slot.submit("intent", lambda: read_intent(store, cluster))
+        elif self.wants_peers and now >= self._next_peers:
+            self._doing = "peers"
+            self._next_peers = now + self._timings.intent
+            self._slot.submit("peers", lambda: read_peers(store, cluster, self._me.agent_id))
+
+    def say(self, record: AgentRecord) -> None:
+        """The last words: written whatever else is under way."""
+        self._slot.forget()
+        self._doing = "write"
+        self._slot.submit("record", self._own.writer(record))
+
+    def write_due(self, now: float) -> bool:
+        return not self._slot.busy and now >= self._write_due()
+
+    def _write_due(self) -> float:
+        return max(self._next_write, self._written_at + WRITE_SECONDS)
+
+    def collect(self, now: float) -> None:
+        """Take what came back, if anything did."""
+        if not self._slot.ready():
+            return
+        sent_at = self._slot.sent_at
+        try:
+            answer = self._slot.take()
+        except BrokenDocument as error:
+            if self.intent_problem is None:
+                log.error("intent.broken", error=error.message)
+            self.intent_problem = error.message
+        except (StoreUnavailable, VersionMismatch) as error:
+            log.debug("cluster.chore_failed", chore=self._doing, error=error.message)
+            if self._doing == "write":
+                self._next_write = now + self._timings.retry
+        else:
+            if isinstance(answer, Intent):
+                self._read(answer, now)
+            elif answer is not None:
+                self._peers, self._peers_at = answer, sent_at
+
+    def _read(self, intent: Intent, now: float) -> None:
+        before = self.failover()
+        if intent.failover is not None and (
+            before is None or before.operation_id != intent.failover.operation_id
+        ):
+            self._intent_since = now
+        self.intent, self.intent_problem = intent, None

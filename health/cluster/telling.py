@@ -1,0 +1,85 @@
+"""What an agent tells of itself: its document in the store, and its view for `/health`. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from clipping import __version__
+from clipping.cluster import AgentRecord, IntentAnswer
+from health.election.observation import Observation
+from health.election.roles import Facts, RoleView, State
+
+
+def record(
+    o: Observation,
+    *,
+    cluster: str,
+    epoch: int,
+    why: str,
+    answer: IntentAnswer | None,
+    facts: Facts,
+    started_at: datetime,
+    now: datetime,
+) -> AgentRecord:
+    """The agent's document, as of now."""
+    # Who stands by or leads, and is well, has nothing to explain.
+    reasons = o.reasons if o.reasons or o.state in (State.STANDBY, State.ACTIVE) else (why,)
+    stopped = o.state is State.STOPPED
+    return AgentRecord(
+        schema=1,
+        agent_id=o.me.agent_id,
+        cluster=cluster,
+        instance=o.me.instance,
+        host=o.me.host,
+        state=o.state.role,
+        epoch=epoch,
+        eligible=o.eligible and not stopped,
+        reasons=("stopped", *reasons) if stopped else reasons,
+        rank=o.me.rank,
+        version=__version__,
+        queue_depth=facts.queue_depth,
+        completed_clips_24h=facts.completed_clips_24h,
+        encoders=facts.encoders,
+        health_url=o.me.health_url,
+        started_at=started_at,
+        heartbeat_at=now,
+        intent=answer,
+    )
+
+
+def view(
+    o: Observation,
+    *,
+    guard_remaining: float,
+    epoch: int,
+    why: str,
+    intake: bool,
+    answer: IntentAnswer | None,
+) -> RoleView:
+    """The coordinator as others in this process see it.
+
+    `guard_remaining` is of now: after a SIGSTOP this may be asked before the next step, and what was seen
+    before must not count as a valid lease.
+    """
+    lease = o.lease.lease
+    held = lease is not None and lease.state == "held"
+    remaining: float | None = None
+    if o.state.role in ("active", "draining") and o.elects:
+        remaining = max(0.0, guard_remaining)
+    elif held:
+        remaining = max(0.0, o.timings.ttl - o.lease.unchanged_for)
+    unseen = held and o.state is State.STANDBY and o.failed_polls >= o.timings.poll_failures
+    notes = (f"{lease.holder} does not answer here",) if unseen and lease and lease.health_url else ()
+    return RoleView(
+        state=o.state,
+        role=o.state.role,
+        epoch=epoch,
+        holder=lease.holder if held and lease is not None else None,
+        lease_remaining_seconds=remaining,
+        eligible=o.eligible,
+        reasons=(*o.reasons, *notes),
+        why=why,
+        paused=o.pause is not None,
+        intake=intake,
+        answer=answer,
+    )

@@ -1,0 +1,1 @@
+"""Who should lead: pure decisions from what was observed."""

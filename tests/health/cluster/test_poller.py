@@ -1,0 +1,233 @@
+"""Polls over real HTTP, and how they are counted."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from clipping.clock import ManualClock
+from health.cluster.poller import Holder, HolderWatch, Poll, poll
+from health.election.observation import LeaseView
+from tests.ha.observed import TIMINGS, seen
+from tests.health.scripted import ScriptedCalls
+
+CLUSTER = "main"
+PAGE = {"cluster": CLUSTER, "agent_id": "nas-2", "role": "active", "snapshot_age_seconds": 1.2}
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+class Page(http.server.ThreadingHTTPServer):
+    """A loopback server whose every answer is `answer`'s."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.answer: Answer = lambda _: None
+        page = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                page.answer(self)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return None
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.serve_forever, name="page", daemon=True)
+        self.thread.start()
+
+    @property
+    def holder(self) -> Holder:
+        return Holder("nas-2", "instance-2", f"http://127.0.0.1:{self.server_address[1]}")
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A poller that hangs up is what these tests are about."""
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    server = Page()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def says(status: int, body: bytes, **headers: str) -> Answer:
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        assert request.path == "/health"
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+def page_with(**over: object) -> Answer:
+    return says(200, json.dumps({**PAGE, **over}).encode())
+
+
+def ask(page: Page, timeout: float = 10.0) -> Poll:
+    return poll(page.holder, CLUSTER, timeout)
+
+
+def test_a_leader_is_alive(page: Page) -> None:
+    page.answer = page_with()
+    assert ask(page).ok
+
+
+@pytest.mark.parametrize("token", [None, "0123456789abcdef"])
+def test_the_token_is_sent_if_there_is_one(page: Page, token: str | None) -> None:
+    seen: list[str | None] = []
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        seen.append(request.headers.get("Authorization"))
+        page_with()(request)
+
+    page.answer = answer
+    assert poll(page.holder, CLUSTER, 10.0, token=token).ok
+    assert seen == [f"Bearer {token}" if token else None]
+
+
+def test_too_many_requests_is_a_sign_of_life(page: Page) -> None:
+    page.answer = says(429, b"slow down")
+    assert ask(page).ok
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (says(503, json.dumps(PAGE).encode()), "503"),
+        (says(404, b""), "404"),
+        (says(302, b"", Location="/health"), "302"),
+        (says(200, b"<html>"), "JSON"),
+        (says(200, b""), "JSON"),
+        (says(200, b"[]"), "object"),
+        (says(200, b"[" * 100_000), "JSON"),
+        (says(200, b'{"a": "' + b"x" * 300_000 + b'"}'), "more than a health page"),
+        (page_with(cluster="other"), "cluster"),
+        (page_with(agent_id="nas-3"), "agent_id"),
+        (page_with(role="standby"), "role"),
+        (page_with(role="draining"), "role"),
+        (page_with(snapshot_age_seconds=15.1), "old"),
+        (page_with(snapshot_age_seconds=None), "old"),
+        (page_with(snapshot_age_seconds=True), "old"),
+        (page_with(snapshot_age_seconds=float("nan")), "old"),
+    ],
+)
+def test_anything_else_is_a_failed_poll(page: Page, answer: Answer, why: str) -> None:
+    page.answer = answer
+    found = ask(page)
+    assert not found.ok
+    assert why in found.detail
+
+
+def test_nobody_there_is_a_failed_poll() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    assert not poll(Holder("nas-2", "i", url), CLUSTER, 5.0).ok
+    assert not poll(Holder("nas-2", "i", "http://no such host"), CLUSTER, 5.0).ok
+
+
+def test_no_answer_in_time_is_a_failed_poll(page: Page) -> None:
+    over = threading.Event()
+    page.answer = lambda _: over.wait(30) and None  # type: ignore[func-returns-value]
+    begin = time.monotonic()
+    found = ask(page, timeout=0.3)
+    over.set()
+    assert not found.ok
+    assert "0.3 s" in found.detail
+    assert time.monotonic() - begin < 10
+
+
+class Counting:
+    """A watch whose polls find what `ok` says, stepped by hand."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.ok = True
+        self.polls: list[float] = []
+        self.watch = HolderWatch(
+            self._poll, cluster=CLUSTER, timings=TIMINGS, calls=ScriptedCalls(), clock=self.clock
+        )
+
+    def _poll(self, holder: Holder, cluster: str, timeout: float) -> Poll:
+        self.polls.append(self.clock.monotonic())
+        return Poll(self.ok, "")
+
+    def run(self, seconds: float, view: LeaseView) -> None:
+        end = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < end:
+            self.watch.follow(view)
+            self.watch.collect(self.clock.monotonic())
+            self.watch.start(self.clock.monotonic())
+            self.watch.collect(self.clock.monotonic())
+            self.clock.advance(1.0)
+
+
+def test_polls_come_every_interval_and_quickly_after_a_failure() -> None:
+    counting = Counting()
+    counting.run(61, seen())
+    assert counting.polls == [0.0, 30.0, 60.0]
+    counting.ok = False
+    counting.run(40, seen())
+    assert counting.polls[3:6] == [90.0, 95.0, 100.0]
+    assert counting.watch.failures == 3
+
+
+def test_one_success_clears_failures_but_two_are_needed_of_a_dead_one() -> None:
+    counting = Counting()
+    counting.ok = False
+    counting.run(6, seen())
+    assert counting.watch.failures == 2
+    counting.ok = True
+    counting.run(5, seen())
+    assert counting.watch.failures == 0
+    counting.ok = False
+    counting.run(45, seen())
+    assert counting.watch.failures >= 3
+    counting.ok = True
+    counting.run(5, seen())
+    assert counting.watch.failures >= 3, "one answer of a dead one may be chance"
+    counting.run(5, seen())
+    assert counting.watch.failures == 0
+
+
+def test_another_holder_begins_with_clean_counts() -> None:
+    counting = Counting()
+    counting.ok = False
+    counting.run(12, seen())
+    assert counting.watch.failures == 3
+    counting.ok = True
+    counting.run(1, seen(instance="restarted"))
+    assert counting.watch.failures == 0
+
+
+def test_a_lease_that_stands_still_is_a_reason_to_look_at_once() -> None:
+    counting = Counting()
+    counting.run(16, seen())
+    counting.run(1, seen(15.1))
+    assert counting.polls == [0.0, 16.0]
+
+
+@pytest.mark.parametrize("view", [LeaseView("missing"), seen(state="released"), LeaseView()])
+def test_nobody_is_polled_without_a_holder(view: LeaseView) -> None:
+    counting = Counting()
+    counting.run(60, view)
+    assert counting.polls == []
+
+
+def test_a_holder_without_an_address_leaves_the_decision_to_the_lease() -> None:
+    counting = Counting()
+    counting.run(5, seen(health_url=None))
+    assert counting.polls == []
+    assert counting.watch.failures == TIMINGS.poll_failures

@@ -1,0 +1,35 @@
+"""So many calls for each caller, and so many in all."""
+
+from __future__ import annotations
+
+from health.page.limits import CALLER_BURST, CALLER_RATE, CALLERS, TOTAL_BURST, TOTAL_RATE, CallLimits
+
+
+def calls(limits: CallLimits, caller: str, count: int, now: float) -> int:
+    return sum(limits.allows(caller, now) for _ in range(count))
+
+
+def test_a_caller_has_a_burst_and_then_a_rate() -> None:
+    limits = CallLimits()
+    assert calls(limits, "a", 1000, now=5.0) == CALLER_BURST
+    assert calls(limits, "a", 1000, now=6.0) == CALLER_RATE
+    assert calls(limits, "b", 1000, now=6.0) == CALLER_BURST
+
+
+def test_many_callers_share_one_limit() -> None:
+    limits = CallLimits()
+    assert sum(calls(limits, f"10.0.0.{n}", 10, now=5.0) for n in range(100)) == TOTAL_BURST
+    assert sum(calls(limits, f"10.0.1.{n}", 10, now=6.0) for n in range(100)) == TOTAL_RATE
+
+
+def test_what_is_remembered_of_callers_is_bounded() -> None:
+    limits = CallLimits()
+    for number in range(10 * CALLERS):
+        limits.allows(f"caller-{number}", now=float(number))
+    assert len(limits._callers) == CALLERS
+
+
+def test_a_clock_that_goes_back_gives_nothing() -> None:
+    limits = CallLimits()
+    assert calls(limits, "a", 1000, now=100.0) == CALLER_BURST
+    assert calls(limits, "a", 1000, now=1.0) == 0
