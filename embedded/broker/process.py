@@ -20,9 +20,9 @@ from clipping.exits import EXIT_FAILED, EXIT_OK
 from clipping.log import get_logger, set_up
 from clipping.release import Patience
 from clipping.signals import STOPPING
-from embedded.broker.lock import FolderInUse
-from embedded.broker.schema import SchemaTooNew
 from embedded.broker.server import Broker
+from embedded.broker.storage.lock import FolderInUse
+from embedded.broker.storage.schema import SchemaTooNew
 
 log = get_logger(__name__)
 

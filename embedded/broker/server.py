@@ -10,18 +10,18 @@ import grpc.aio
 
 from clipping.clock import Clock
 from clipping.release import IMPATIENT, Patience
-from embedded.broker.certificates import PATH, CertificateServer
-from embedded.broker.exchange import Exchange
-from embedded.broker.lock import FolderLock
-from embedded.broker.oidc import TokenSigner
-from embedded.broker.publisher import Publisher
-from embedded.broker.push import PushSender
-from embedded.broker.registry import Registry
-from embedded.broker.storage import Storage
-from embedded.broker.subscriber import Subscriber
-from embedded.broker.subscriptions import Subscriptions
+from embedded.broker.delivery.exchange import Exchange
+from embedded.broker.delivery.registry import Registry
+from embedded.broker.delivery.upkeep import flush, flush_forever, sweep_forever
+from embedded.broker.grpc.publisher import Publisher
+from embedded.broker.grpc.subscriber import Subscriber
+from embedded.broker.grpc.subscriptions import Subscriptions
+from embedded.broker.push.certificates import PATH, CertificateServer
+from embedded.broker.push.oidc import TokenSigner
+from embedded.broker.push.push import PushSender
+from embedded.broker.storage.lock import FolderLock
+from embedded.broker.storage.storage import Storage
 from embedded.broker.tasks import spawn
-from embedded.broker.upkeep import flush, flush_forever, sweep_forever
 
 _MAX_REQUEST_BYTES = 16 << 20
 """Above Google's 10 MB for a publish request, so that one too large is refused by us, with a reason."""

@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from embedded.broker.backlog import MAX_HELD, WINDOW_BYTES, WINDOW_MESSAGES, Backlog, Entry, State
-from embedded.broker.holder import Holder
-from embedded.broker.policy import Policy
+from embedded.broker.delivery.backlog import MAX_HELD, WINDOW_BYTES, WINDOW_MESSAGES, Backlog, Entry, State
+from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.policy import Policy
 
 LEASE = 10.0
 

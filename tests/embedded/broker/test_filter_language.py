@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.broker.filter import FilterError, compile_filter
+from embedded.broker.delivery.filter import FilterError, compile_filter
 
 ATTRIBUTES = {"lane": "batch", "iana.org/language_tag": "en", "x-y_z": "1", "みな": "v", "AND": "keyword"}
 

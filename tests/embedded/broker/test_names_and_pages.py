@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.broker.ackid import ack_id, parse_ack_id
+from embedded.broker.delivery.ackid import ack_id, parse_ack_id
 from embedded.broker.names import check_subscription, check_topic, project_id
 from embedded.broker.paging import page
 from embedded.broker.refusals import InvalidArgument

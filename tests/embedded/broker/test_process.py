@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded.broker.schema import FILE
+from embedded.broker.storage.schema import FILE
 from tests.support.broker import BrokerProcess
 
 

@@ -12,15 +12,15 @@ import pytest
 
 from clipping.clock import ManualClock
 from embedded.broker import pb
-from embedded.broker.exchange import Exchange
-from embedded.broker.holder import Holder
+from embedded.broker.delivery.exchange import Exchange
+from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.registry import Registry, SubscriptionRecord, TopicRecord
+from embedded.broker.delivery.upkeep import flush, sweep
+from embedded.broker.grpc.subscriptions import Subscriptions
 from embedded.broker.refusals import Unavailable
-from embedded.broker.registry import Registry, SubscriptionRecord, TopicRecord
-from embedded.broker.schema import FILE, connect
-from embedded.broker.storage import Storage
-from embedded.broker.subscriptions import Subscriptions
-from embedded.broker.upkeep import flush, sweep
-from embedded.broker.writer import Writer
+from embedded.broker.storage.schema import FILE, connect
+from embedded.broker.storage.storage import Storage
+from embedded.broker.storage.writer import Writer
 
 TOPIC = "projects/some-project/topics/topic"
 SUBSCRIPTION = "projects/some-project/subscriptions/subscription"

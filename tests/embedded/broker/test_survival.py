@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
 
-from embedded.broker.schema import FILE
+from embedded.broker.storage.schema import FILE
 from tests.embedded.broker.bus import RPC_SECONDS, Bus, Inbox
 from tests.support.broker import BrokerProcess
 from tests.support.waiting import eventually

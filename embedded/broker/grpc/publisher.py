@@ -7,15 +7,15 @@ from typing import Any
 import grpc
 
 from embedded.broker import pb
-from embedded.broker.exchange import Exchange, check_messages
+from embedded.broker.delivery.exchange import Exchange, check_messages
+from embedded.broker.delivery.registry import Registry, TopicRecord
+from embedded.broker.grpc.rpc import empty, unary, unimplemented
+from embedded.broker.grpc.settings import complete_topic, updated_topic
+from embedded.broker.grpc.subscriptions import Subscriptions
 from embedded.broker.names import DELETED_TOPIC, check_topic
 from embedded.broker.paging import page
 from embedded.broker.refusals import AlreadyExists
-from embedded.broker.registry import Registry, TopicRecord
-from embedded.broker.rpc import empty, unary, unimplemented
-from embedded.broker.settings import complete_topic, updated_topic
-from embedded.broker.storage import Storage
-from embedded.broker.subscriptions import Subscriptions
+from embedded.broker.storage.storage import Storage
 
 
 class Publisher:

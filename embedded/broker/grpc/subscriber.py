@@ -8,15 +8,15 @@ from typing import Any
 import grpc
 
 from embedded.broker import pb
-from embedded.broker.delivery import MAX_BATCH_MESSAGES, Delivered
-from embedded.broker.holder import Holder
-from embedded.broker.received import received
+from embedded.broker.delivery.delivery import MAX_BATCH_MESSAGES, Delivered
+from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.received import received
+from embedded.broker.delivery.registry import Registry, SubscriptionRecord
+from embedded.broker.grpc.rpc import empty, stream, unary, unimplemented
+from embedded.broker.grpc.settings import check_ack_deadline
+from embedded.broker.grpc.streaming import StreamingPull
+from embedded.broker.grpc.subscriptions import Subscriptions
 from embedded.broker.refusals import FailedPrecondition, InvalidArgument, NotFound, Unimplemented
-from embedded.broker.registry import Registry, SubscriptionRecord
-from embedded.broker.rpc import empty, stream, unary, unimplemented
-from embedded.broker.settings import check_ack_deadline
-from embedded.broker.streaming import StreamingPull
-from embedded.broker.subscriptions import Subscriptions
 
 _MAX_PULL_WAIT_SECONDS = 60.0
 """A pull on an empty subscription answers with nothing after so long."""

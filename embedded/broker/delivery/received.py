@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from embedded.broker import pb
-from embedded.broker.delivery import Delivered
-from embedded.broker.registry import SubscriptionRecord
+from embedded.broker.delivery.delivery import Delivered
+from embedded.broker.delivery.registry import SubscriptionRecord
 
 
 def received(subscription: SubscriptionRecord, delivered: Sequence[Delivered]) -> list[Any]:

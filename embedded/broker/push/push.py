@@ -13,11 +13,11 @@ import requests
 
 from clipping.log import get_logger
 from embedded.broker import pb
-from embedded.broker.delivery import Delivered
-from embedded.broker.holder import Holder
-from embedded.broker.oidc import TokenSigner
+from embedded.broker.delivery.delivery import Delivered
+from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.registry import SubscriptionRecord
+from embedded.broker.push.oidc import TokenSigner
 from embedded.broker.refusals import Refusal
-from embedded.broker.registry import SubscriptionRecord
 from embedded.broker.tasks import spawn
 
 log = get_logger(__name__)

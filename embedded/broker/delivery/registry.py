@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from embedded.broker.delivery import Delivery
-from embedded.broker.filter import Predicate
+from embedded.broker.delivery.delivery import Delivery
+from embedded.broker.delivery.filter import Predicate
 from embedded.broker.names import check_project, check_subscription, check_topic
 from embedded.broker.paging import page
 from embedded.broker.refusals import NotFound

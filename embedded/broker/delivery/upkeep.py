@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from clipping.log import get_logger
+from embedded.broker.delivery.registry import Registry
 from embedded.broker.refusals import Refusal
-from embedded.broker.registry import Registry
-from embedded.broker.storage import Storage
+from embedded.broker.storage.storage import Storage
 
 log = get_logger(__name__)
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from embedded.broker import schema
-from embedded.broker.schema import ACKED, LEASED, WAITING
-from embedded.broker.writer import Writer
+from embedded.broker.storage import schema
+from embedded.broker.storage.schema import ACKED, LEASED, WAITING
+from embedded.broker.storage.writer import Writer
 
 Result = TypeVar("Result")
 

@@ -7,15 +7,20 @@ from typing import Any, Protocol
 
 from clipping.clock import Clock
 from embedded.broker import pb
-from embedded.broker.backlog import Entry
-from embedded.broker.delivery import Delivery
-from embedded.broker.exchange import Exchange
+from embedded.broker.delivery.backlog import Entry
+from embedded.broker.delivery.delivery import Delivery
+from embedded.broker.delivery.exchange import Exchange
+from embedded.broker.delivery.policy import policy_of
+from embedded.broker.delivery.registry import Registry, SubscriptionRecord, TopicRecord
+from embedded.broker.grpc.settings import (
+    check_push_config,
+    complete_subscription,
+    filter_of,
+    updated_subscription,
+)
 from embedded.broker.names import check_subscription
-from embedded.broker.policy import policy_of
 from embedded.broker.refusals import AlreadyExists, FailedPrecondition, NotFound
-from embedded.broker.registry import Registry, SubscriptionRecord, TopicRecord
-from embedded.broker.settings import check_push_config, complete_subscription, filter_of, updated_subscription
-from embedded.broker.storage import Storage
+from embedded.broker.storage.storage import Storage
 
 
 class Pushes(Protocol):

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from embedded.broker.holder import Holder
-from embedded.broker.policy import Policy
+from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.policy import Policy
 
 WINDOW_MESSAGES = 2000
 """Ready messages in memory, beyond which published ones stay on disk until they are wanted."""

@@ -7,15 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from embedded.broker import pb
-from embedded.broker.filter import FilterError, Predicate, compile_filter
-from embedded.broker.names import check_topic
-from embedded.broker.policy import (
+from embedded.broker.delivery.filter import FilterError, Predicate, compile_filter
+from embedded.broker.delivery.policy import (
     DEFAULT_MAX_BACKOFF_SECONDS,
     DEFAULT_MAX_DELIVERY_ATTEMPTS,
     DEFAULT_MIN_BACKOFF_SECONDS,
     DEFAULT_RETENTION_SECONDS,
     seconds,
 )
+from embedded.broker.names import check_topic
 from embedded.broker.refusals import InvalidArgument, Unimplemented
 
 _MIN_ACK_DEADLINE, _MAX_ACK_DEADLINE, _DEFAULT_ACK_DEADLINE = 10, 600, 10

@@ -7,10 +7,10 @@ from typing import Any
 
 from clipping.clock import Clock
 from embedded.broker import pb
+from embedded.broker.delivery.registry import Registry, SubscriptionRecord, TopicRecord
 from embedded.broker.names import project_id
 from embedded.broker.refusals import InvalidArgument
-from embedded.broker.registry import Registry, SubscriptionRecord, TopicRecord
-from embedded.broker.storage import Storage
+from embedded.broker.storage.storage import Storage
 
 MAX_MESSAGES = 1000
 MAX_BYTES = 10_000_000

@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 
 from embedded.broker import pb
-from embedded.broker.holder import Holder
-from embedded.broker.received import received
+from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.received import received
+from embedded.broker.delivery.registry import SubscriptionRecord
+from embedded.broker.grpc.settings import check_ack_deadline, check_stream_ack_deadline
 from embedded.broker.refusals import FailedPrecondition, InvalidArgument, NotFound
-from embedded.broker.registry import SubscriptionRecord
-from embedded.broker.settings import check_ack_deadline, check_stream_ack_deadline
 
 
 class StreamingPull:

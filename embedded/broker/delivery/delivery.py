@@ -10,12 +10,12 @@ from typing import Any
 
 from clipping.clock import Clock
 from clipping.log import get_logger
-from embedded.broker.ackid import ack_id, parse_ack_id
-from embedded.broker.backlog import WINDOW_BYTES, WINDOW_MESSAGES, Backlog, Entry, State
-from embedded.broker.holder import Holder
-from embedded.broker.policy import Policy
+from embedded.broker.delivery.ackid import ack_id, parse_ack_id
+from embedded.broker.delivery.backlog import WINDOW_BYTES, WINDOW_MESSAGES, Backlog, Entry, State
+from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.policy import Policy
 from embedded.broker.refusals import Refusal
-from embedded.broker.storage import DeliveryState, Storage, StoredMessage
+from embedded.broker.storage.storage import DeliveryState, Storage, StoredMessage
 from embedded.broker.tasks import spawn
 
 log = get_logger(__name__)

@@ -1,0 +1,1 @@
+"""Which subscriber gets which message, and when again."""

@@ -1,0 +1,1 @@
+"""The Pub/Sub API that the official client calls."""

@@ -1,0 +1,1 @@
+"""Push subscriptions, with signed identity tokens."""
