@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    from agent import commands
+    from agent.commands import parser as commands
 
     return commands.run(argv)
 

@@ -14,25 +14,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from agent.cancels import Cancels
-from agent.checks import Checks, needs_operator
+from agent.checks.checks import Checks, needs_operator
 from agent.control import Control
 from agent.cutting import Engine, EngineSettings
-from agent.deferred import Deferred
-from agent.delivery import Courier
-from agent.failures import Failures
-from agent.inflight import InFlight
-from agent.job import Job
-from agent.lanes import ACKNOWLEDGE_SECONDS, Lanes
-from agent.mounts import MountMemory
-from agent.progress import ProgressReporter
+from agent.resources.mounts import MountMemory
+from agent.resources.signing import SigningCheck
+from agent.resources.spool import Spool
 from agent.settings import Settings
-from agent.signing import SigningCheck
-from agent.spool import Spool
 from agent.systemd import Systemd
-from agent.tally import Tally
 from agent.watch import Watch
-from agent.workforce import Workforce
+from agent.work.cancels import Cancels
+from agent.work.deferred import Deferred
+from agent.work.delivery import Courier
+from agent.work.failures import Failures
+from agent.work.inflight import InFlight
+from agent.work.job import Job
+from agent.work.lanes import ACKNOWLEDGE_SECONDS, Lanes
+from agent.work.progress import ProgressReporter
+from agent.work.tally import Tally
+from agent.work.workforce import Workforce
 from clipping import __version__
 from clipping.bus.publisher import Publisher
 from clipping.bus.reach import Reach

@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from agent.checks import BUS, ENGINE, NAS, SIGNING, Checks, intake_trouble
-from agent.clockwatch import ClockWatch
-from agent.inflight import InFlight
-from agent.lanes import Lanes
-from agent.workforce import Workforce
+from agent.checks.checks import BUS, ENGINE, NAS, SIGNING, Checks, intake_trouble
+from agent.checks.clockwatch import ClockWatch
+from agent.work.inflight import InFlight
+from agent.work.lanes import Lanes
+from agent.work.workforce import Workforce
 from clipping import __version__
 from clipping.clock import Clock
 from clipping.config import Agent

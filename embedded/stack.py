@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent.ctl import NotRunning, ask
+from agent.commands.ctl import NotRunning, ask
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
 from clipping.config import validate

@@ -14,16 +14,16 @@ from pathlib import Path
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import SubscriberClient
 
-from agent.cancels import Cancels
 from agent.cutting import Engine
-from agent.delivery import Courier
-from agent.failures import Failures
-from agent.inflight import InFlight, Work
-from agent.job import Job
-from agent.mounts import MountMemory
-from agent.progress import ProgressReporter
+from agent.resources.mounts import MountMemory
+from agent.resources.spool import Spool
 from agent.settings import Settings
-from agent.spool import Spool
+from agent.work.cancels import Cancels
+from agent.work.delivery import Courier
+from agent.work.failures import Failures
+from agent.work.inflight import InFlight, Work
+from agent.work.job import Job
+from agent.work.progress import ProgressReporter
 from clipping.bus.connection import subscriber_client
 from clipping.bus.provision import provision
 from clipping.bus.publisher import Publisher

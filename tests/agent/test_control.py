@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from agent.commands.ctl import NotRunning, ask
 from agent.control import CLIENT_SECONDS, SOCKET_NAME, Control, reachable
-from agent.ctl import NotRunning, ask
 from clipping.errors import ConfigurationError
 from tests.support.waiting import eventually
 

@@ -100,7 +100,7 @@ def test_an_upgrade_replaces_what_runs_and_one_that_fails_goes_back(nas: Nas, wh
     nas.start()
     first, pid = nas.host.run("readlink", CURRENT), nas.pid
 
-    done = upgrade(nas, wheels, "agent/doctor.py", 'raise SystemExit("ill on purpose")\n')
+    done = upgrade(nas, wheels, "agent/commands/doctor.py", 'raise SystemExit("ill on purpose")\n')
     assert done.returncode == 1
     assert "the new version is not well here, the old one is; nothing was changed" in done.stdout
     assert "ill on purpose" in done.stdout

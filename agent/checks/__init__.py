@@ -1,0 +1,1 @@
+"""Whether what the agent depends on is well."""

@@ -1,0 +1,1 @@
+"""The commands of `clipping-agent`."""

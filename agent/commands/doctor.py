@@ -1,0 +1,168 @@
+"""`clipping-agent doctor`: looks at everything that the agent stands on, as the agent would use it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from agent.cutting import find_ffmpeg
+from agent.cutting.encode.encoder_probe import TRIAL_FRAMES, try_encoder
+from agent.cutting.encode.ffmpeg import ask
+from agent.cutting.plan.encoders import CANDIDATES, CARD, CODECS, EncoderName, Refused
+from agent.resources.signing import try_once
+from agent.resources.sources import look_at_root
+from agent.resources.spool import Spool, StateDirInUse
+from clipping.bus.provision import provision
+from clipping.bus.topology import topology
+from clipping.clock import SystemClock
+from clipping.cluster import doctor_key
+from clipping.config import Config, NasRoot
+from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
+from clipping.signals import Stopped
+from clipping.store.open import open_coordination_store, open_store
+
+STOP_SECONDS = 2.0
+"""How long a check that can't be interrupted, a call to a store, say, may go on after a signal."""
+MAX_CLOCK_ERROR_SECONDS = 60.0
+"""Signed links and tokens carry times; Google refuses them when they are minutes off."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine(config: Config, stop: threading.Event) -> list[Finding]:
+    """All findings, in the order in which a clip would meet them. Raises `Stopped` once `stop` is set."""
+    ffmpeg = Path(config.agent.ffmpeg) if config.agent.ffmpeg else None
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("pubsub", lambda: _pubsub(config)),
+        ("store", lambda: _store(config)),
+        ("signing", lambda: _signing(config)),
+        ("clock", lambda: _clock(config)),
+    ]
+    roots = [(f"nas {root.path}", partial(_root, root)) for root in config.agent.nas_roots]
+    findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
+    findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
+    findings += encoder_findings(config.cutting.encoder, _tried(ffmpeg, config.cutting.encoder, stop))
+    if not roots:
+        findings.append(
+            Finding("nas_roots", False, "agent.nas_roots is empty: every recording would be refused")
+        )
+    return findings + [_finding(name, look, stop) for name, look in roots + checks]
+
+
+def _finding(name: str, look: Callable[[], str], stop: threading.Event) -> Finding:
+    if stop.is_set():
+        raise Stopped
+    try:
+        return Finding(name, True, look())
+    except ClippingError as error:
+        return Finding(name, False, error.message)
+
+
+def _state_dir(config: Config) -> str:
+    path = Path(config.agent.state_dir)
+    try:
+        spool = Spool(path, min_free_bytes=config.agent.min_free_bytes)
+    except StateDirInUse:
+        return f"{path} is in use by the running agent"
+    try:
+        with spool.folder("doctor"):
+            return f"{path}, {spool.free_bytes() // 1_000_000} MB free"
+    finally:
+        spool.close()
+
+
+def _root(root: NasRoot) -> str:
+    look_at_root(root)
+    return "mounted"
+
+
+def _version(ffmpeg: Path) -> str:
+    answer = ask([ffmpeg, "-hide_banner", "-version"])
+    first = answer.said.partition("\n")[0]
+    if answer.code != 0 or not first.startswith("ffmpeg version"):
+        raise EncoderFailed(f"{ffmpeg} is not ffmpeg: it ended with code {answer.code}, saying {first!r}")
+    return f"{ffmpeg}: {first}"
+
+
+Wanted = Literal["auto", "nvenc", "cpu"]
+
+
+def _tried(
+    ffmpeg: Path | None, wanted: Wanted, stop: threading.Event
+) -> Mapping[EncoderName, Refused | None]:
+    try:
+        program = find_ffmpeg(ffmpeg)
+    except EncoderFailed:
+        none = Refused("absent", "there is no ffmpeg")
+        return dict.fromkeys(CANDIDATES, none)
+    names = [name for name in CANDIDATES if wanted != "cpu" or name not in CARD.values()]
+    return {name: try_encoder(program, name, stop) for name in names}
+
+
+def encoder_findings(wanted: Wanted, tried: Mapping[EncoderName, Refused | None]) -> list[Finding]:
+    """What the trials of the encoders mean: why one is not used, and what is used instead. Pure."""
+    return [_encoder_finding(name, wanted, tried) for name in CANDIDATES]
+
+
+def _encoder_finding(
+    name: EncoderName, wanted: Wanted, tried: Mapping[EncoderName, Refused | None]
+) -> Finding:
+    label, card = f"encoder {name}", name in CARD.values()
+    if name not in tried:
+        return Finding(label, True, "not tried: cutting.encoder is cpu")
+    refused = tried[name]
+    if refused is None:
+        return Finding(label, True, f"encoded {TRIAL_FRAMES} frames")
+    codec = CODECS[name]
+    others = [n for n in CANDIDATES if n != name and CODECS[n] == codec and n in tried and tried[n] is None]
+    if others:
+        instead, ok = f"{others[0]} is used instead", not (card and wanted == "nvenc")
+    elif codec == "hevc":
+        instead, ok = "clips in HEVC are refused", True
+    else:
+        instead, ok = "nothing can be encoded", False
+    return Finding(label, ok, f"not used, because {refused.reason}; {instead}")
+
+
+def _pubsub(config: Config) -> str:
+    missing = provision(config.pubsub.project, topology(config), dry_run=True)
+    if missing:
+        raise BusUnavailable(
+            f"run `clipping-agent provision`; it would {'; '.join(str(change) for change in missing)}"
+        )
+    return f"project {config.pubsub.project}: topics and subscriptions are there"
+
+
+def _store(config: Config) -> str:
+    store = open_coordination_store(config)
+    key = doctor_key(config.agent.cluster, f"{config.agent.id}-{secrets.token_hex(4)}")
+    info = store.replace(key, b"{}", expected=None)
+    read = store.get(key)
+    store.delete(key, expected=info.version)
+    if read is None or read[0] != b"{}":
+        raise StoreUnavailable("an object that was just written could not be read back")
+    return f"{config.storage.backend}: wrote, read and removed an object"
+
+
+def _signing(config: Config) -> str:
+    scratch = Path(config.agent.state_dir)
+    return try_once(open_store(config), config.agent.cluster, config.agent.id, SystemClock(), scratch=scratch)
+
+
+def _clock(config: Config) -> str:
+    error = abs((open_store(config).server_time() - SystemClock().now()).total_seconds())
+    if error > MAX_CLOCK_ERROR_SECONDS:
+        raise StoreUnavailable(f"this machine's clock is {error:.0f} s off the store's: set up NTP")
+    return f"{error:.1f} s off the store's"

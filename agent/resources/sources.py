@@ -1,0 +1,216 @@
+"""From the path in a request to an open file: inside the roots, really a file, really there.
+
+Symlinks may lead anywhere inside the roots, absolute ones included. They are resolved first; the result is
+opened below the root's own descriptor without following any link. If a folder was exchanged in between,
+nothing is opened and the path is resolved again. Everything later reads the descriptor, not the path.
+
+A root that is not mounted is SOURCE_UNAVAILABLE, never "not found".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from agent.cutting.reading.source import SourceFile, adopt
+from agent.resources.beneath import open_beneath
+from agent.resources.mounts import MountMemory
+from clipping.config import NasRoot
+from clipping.errors import ClippingError, SourceNotAllowed, SourceNotFound, SourceUnavailable
+
+LOOK_SECONDS = 10.0
+"""A NAS that has not answered a `stat` by then is away. The call itself can't be interrupted."""
+
+MOST_LOOKS = 32
+"""At one root, that have not returned. Each keeps a thread: a NAS that hangs for a day must not use up the
+process's."""
+
+_TRIES = 10
+_LEADS_ELSEWHERE = frozenset({errno.ELOOP, errno.EXDEV, errno.EAGAIN})
+
+T = TypeVar("T")
+_looks: dict[str, threading.BoundedSemaphore] = {}
+"""By root; whatever hangs there costs the others nothing."""
+
+
+class _Exchanged(Exception):
+    """Something on the path was exchanged while it was resolved and opened."""
+
+
+def open_below(
+    path: str,
+    roots: Sequence[NasRoot],
+    *,
+    timeout: float = LOOK_SECONDS,
+    mounts: MountMemory | None = None,
+) -> SourceFile:
+    """Open a recording; the caller closes it. `mounts` knows which roots were mounted before.
+
+    Raises `SourceNotAllowed` (outside every root, or not a regular file), `SourceNotFound`, `SourceCorrupt`
+    (it is empty) and `SourceUnavailable` (its root is not mounted, hangs, or the file can't be read).
+    """
+    return answer_within(
+        lambda: _open(path, roots, mounts),
+        timeout,
+        f"the NAS did not answer within {timeout:g} s: {path}",
+        root=next((root.path for root in roots if Path(path).is_relative_to(root.path)), ""),
+        discard=SourceFile.close,
+    )
+
+
+def look_at_root(root: NasRoot, *, timeout: float = LOOK_SECONDS) -> None:
+    """Raises `SourceUnavailable` when the root is missing, not mounted or hangs."""
+    answer_within(lambda: check_mounted(root), timeout, f"{root.path} did not answer within {timeout:g} s")
+
+
+def _open(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> SourceFile:
+    reason = ""
+    for _ in range(_TRIES):
+        try:
+            return _open_once(path, roots, mounts)
+        except _Exchanged as exchanged:
+            reason = str(exchanged)
+    if _is_circle(path):
+        raise SourceNotFound(f"{path} is a symlink to itself")
+    raise SourceUnavailable(f"{path} can't be opened now: {reason}")
+
+
+def _open_once(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> SourceFile:
+    try:
+        root, below = _place(path, roots)
+    except OSError as error:  # what was a link a moment ago is none any more, or the NAS has gone
+        raise _Exchanged(error.strerror) from error
+    try:
+        folder = os.open(root.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        check_mounted(root, mounts)
+        raise SourceUnavailable(f"{root.path} can't be opened: {error.strerror}") from None
+    try:
+        return adopt(Path(path), open_beneath(folder, below))
+    except OSError as error:
+        if error.errno in _LEADS_ELSEWHERE:
+            raise _Exchanged(error.strerror) from error
+        _confirm(root, folder, mounts)
+        raise _unreadable(path, error) from None
+    finally:
+        os.close(folder)
+
+
+def _place(path: str, roots: Sequence[NasRoot]) -> tuple[NasRoot, str]:
+    """The root that a path leads into, and the path below it without symlinks; outdated at any moment."""
+    real = os.path.realpath(path)
+    # The root that the path names comes first: to look at another one that hangs would hang this, too.
+    for root in sorted(roots, key=lambda root: not Path(path).is_relative_to(root.path)):
+        within = os.path.realpath(root.path)
+        if Path(real).is_relative_to(within):
+            return root, os.path.relpath(real, within)
+    raise SourceNotAllowed(f"{path} is not in one of the folders that clips may be cut from")
+
+
+def _confirm(root: NasRoot, folder: int, mounts: MountMemory | None) -> None:
+    """Raises `SourceUnavailable` unless `folder`, in which something was missing, is the mounted root."""
+    check_mounted(root, mounts)
+    try:
+        same = os.path.samestat(os.stat(root.path), os.fstat(folder))
+    except OSError as error:
+        raise SourceUnavailable(f"{root.path} is not usable: {error.strerror}; is the NAS mounted?") from None
+    if not same:
+        raise SourceUnavailable(f"{root.path} was mounted or renamed just now")
+
+
+def _is_circle(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
+def _unreadable(path: str, error: OSError) -> ClippingError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+        return SourceNotFound(f"there is no file {path}")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return SourceUnavailable(f"the agent may not read {path}: {error.strerror}")
+    return SourceUnavailable(f"{path} can't be read now: {error.strerror}")
+
+
+def check_mounted(root: NasRoot, mounts: MountMemory | None = None) -> None:
+    """Raises `SourceUnavailable` when the root is missing or not mounted. May hang as the NAS does."""
+    try:
+        if mounts is not None:
+            mounts.look(root.path)
+        if root.marker is not None:
+            os.stat(os.path.join(root.path, root.marker))
+        else:
+            with os.scandir(root.path) as entries:
+                if next(entries, None) is None:
+                    raise SourceUnavailable(f"{root.path} is empty: mount the NAS there, or add a recording")
+    except OSError as error:
+        what = f"its marker {root.marker}" if root.marker is not None else "it"
+        raise SourceUnavailable(
+            f"{root.path} is not usable: {what} can't be read ({error.strerror}); is the NAS mounted?"
+        ) from None
+
+
+def answer_within(
+    look: Callable[[], T],
+    timeout: float,
+    complaint: str,
+    *,
+    root: str = "",
+    discard: Callable[[T], None] = lambda _: None,
+) -> T:
+    """What `look` returns or raises, or `SourceUnavailable(complaint)` after `timeout` seconds.
+
+    It runs in a thread of its own: a hung mount blocks whoever looks at it, and must not block us. What it
+    returns too late goes to `discard`.
+    """
+    looks = _looks.setdefault(root, threading.BoundedSemaphore(MOST_LOOKS))
+    if not looks.acquire(timeout=timeout):  # as slowly as the others: attempts are not to be used up faster
+        raise SourceUnavailable(complaint)
+    look_at = _Look(look, discard, looks)
+    threading.Thread(target=look_at.run, name="nas-look", daemon=True).start()
+    return look_at.result(timeout, complaint)
+
+
+class _Look(Generic[T]):
+    """One look, between the thread that takes it and the one that waits for it."""
+
+    def __init__(
+        self, look: Callable[[], T], discard: Callable[[T], None], looks: threading.BoundedSemaphore
+    ) -> None:
+        self._look, self._discard, self._looks = look, discard, looks
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._outcome: list[T | ClippingError] = []
+        self._given_up = False
+
+    def run(self) -> None:
+        outcome: list[T | ClippingError] = []
+        try:
+            outcome.append(self._look())
+        except ClippingError as error:
+            outcome.append(error)
+        finally:
+            with self._lock:
+                self._outcome = outcome
+                late = self._given_up
+            self._looks.release()
+            self._over.set()
+        if late and not isinstance(outcome[0], ClippingError):
+            self._discard(outcome[0])
+
+    def result(self, timeout: float, complaint: str) -> T:
+        self._over.wait(timeout)
+        with self._lock:
+            self._given_up = True
+            outcome = self._outcome
+        if not outcome:
+            raise SourceUnavailable(complaint)
+        if isinstance(outcome[0], ClippingError):
+            raise outcome[0]
+        return outcome[0]

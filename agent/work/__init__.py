@@ -1,0 +1,1 @@
+"""One clip's way through the agent, and how many are in flight."""

@@ -1,0 +1,74 @@
+"""Whether a clip was cancelled: the API leaves a note in the store, which reaches an agent behind any NAT."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from agent.work.inflight import InFlight, Work
+from clipping.cluster import cancel_key
+from clipping.errors import StoreUnavailable
+from clipping.log import get_logger
+from clipping.store.port import Store
+
+log = get_logger(__name__)
+
+INTERVAL_SECONDS = 1.0
+DEFERRED_AT_ONCE = 5
+"""Of the clips that wait for an outage to end, so many are looked at each time: they may be a thousand."""
+CLOSE_SECONDS = 5.0
+
+
+class Cancels:
+    """Looks once a second at the clips in hand, one after the other, and at a few that are deferred.
+
+    Owns the thread `cancels`.
+
+    A store that is away only delays a cancellation: the look is repeated until the clip is done.
+    """
+
+    def __init__(
+        self, store: Store, in_flight: InFlight, deferred: Callable[[], Sequence[Work]] = tuple
+    ) -> None:
+        self._store = store
+        self._in_flight = in_flight
+        self._deferred = deferred
+        self._turn = 0
+        self._stop = threading.Event()
+        self._trouble = False
+        self._thread = threading.Thread(target=self._run, name="cancels", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(CLOSE_SECONDS)
+
+    def asked(self, request_id: str) -> bool:
+        """Whether the caller has cancelled this request. Raises `StoreUnavailable`."""
+        return self._store.stat(cancel_key(request_id)) is not None
+
+    def _run(self) -> None:
+        while not self._stop.wait(INTERVAL_SECONDS):
+            try:
+                self._look()
+            except StoreUnavailable as error:
+                if not self._trouble:
+                    log.warning("cancels.unseen", error=error.message)
+                self._trouble = True
+            else:
+                self._trouble = False
+
+    def _look(self) -> None:
+        for work in [*self._in_flight.works(), *self._some_deferred()]:
+            if not work.cancelled and self.asked(work.request_id):
+                log.info("clip.cancel_seen", request_id=work.request_id, stage=work.stage)
+                work.cancel()
+
+    def _some_deferred(self) -> list[Work]:
+        works = self._deferred()
+        count = min(len(works), DEFERRED_AT_ONCE)
+        some = [works[(self._turn + number) % len(works)] for number in range(count)]
+        self._turn += count
+        return some

@@ -1,0 +1,179 @@
+"""Clips that wait for an outage to end, kept without a slot and without using up deliveries.
+
+Pub/Sub counts every delivery that is given back and ends a request after `pubsub.max_delivery_attempts`.
+While all folders, the disk or the store are away, nothing is pulled (`checks.intake_trouble`). But a request
+that meets an outage on its way, or whose folder alone is away, would use up its deliveries within two hours.
+So its message stays leased until the check that failed is seen to pass, for `HOLD_SECONDS` at most.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.checks.checks import ENGINE, FFMPEG, NAS, SIGNING, SPOOL, STORE
+from agent.work.inflight import Work
+from agent.work.reporting import AttemptReporter
+from clipping.bus.subscriber import Delivery
+from clipping.clock import Clock
+from clipping.config import NasRoot
+from clipping.errors import (
+    EngineUnavailable,
+    NoSpace,
+    SigningUnavailable,
+    SourceUnavailable,
+    StoreUnavailable,
+    TransientError,
+)
+from clipping.log import get_logger
+from health.page.snapshot import Check
+
+log = get_logger(__name__)
+
+HOLD_SECONDS = 3600.0
+"""With 20 deliveries a request outlasts an outage of most of a day."""
+MOST = 1000
+"""Further ones are given back at once. Their leases are extended together, in one call."""
+SIGN_SECONDS = 60.0
+"""So often the API is told that the clip still waits: it would publish a silent one again."""
+LOOK_SECONDS = 0.5
+CLOSE_SECONDS = 5.0
+
+
+def cause(error: TransientError, path: str, roots: Sequence[NasRoot]) -> tuple[str, ...]:
+    """The checks whose passing ends the outage that `error` is of; none when it is no outage. Pure."""
+    match error:
+        case SourceUnavailable():
+            return tuple(NAS + root.path for root in roots if Path(path).is_relative_to(root.path))[:1]
+        case NoSpace():
+            return (SPOOL,)
+        case StoreUnavailable():
+            return (STORE,)
+        case SigningUnavailable():
+            return (SIGNING,)
+        case EngineUnavailable():
+            return FFMPEG, ENGINE
+    return ()
+
+
+def is_over(names: Sequence[str], checks: Mapping[str, Check], since: float) -> bool:
+    """Whether each check that still exists has passed after `since`. Pure."""
+    known = [checks[name] for name in names if name in checks]
+    return all(check.ok and check.at > since for check in known)
+
+
+@dataclass
+class _Deferral:
+    delivery: Delivery
+    work: Work
+    report: AttemptReporter
+    code: str
+    names: tuple[str, ...]
+    since: float
+    signed: float
+
+
+class Deferred:
+    """Owns the thread `deferred`. Thread-safe."""
+
+    def __init__(self, checks: Callable[[], Mapping[str, Check]], clock: Clock) -> None:
+        self._checks, self._clock = checks, clock
+        self._lock = threading.Lock()
+        self._kept: dict[str, _Deferral] = {}
+        """By the delivery's message, in the order of their coming."""
+        self._give_back = False
+        self._closed = threading.Event()
+        self._beat = clock.monotonic()
+        self._thread = threading.Thread(target=self._run, name="deferred", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Give everything back, and end."""
+        self.give_back()
+        self._closed.set()
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_SECONDS)
+
+    def heartbeat_age(self) -> float:
+        """Seconds since its loop last made progress."""
+        return self._clock.monotonic() - self._beat
+
+    def keep(
+        self,
+        delivery: Delivery,
+        work: Work,
+        error: TransientError,
+        report: AttemptReporter,
+        names: tuple[str, ...],
+    ) -> bool:
+        """Keep a delivery until the checks `names` pass; False when it has to be given back now."""
+        now = self._clock.monotonic()
+        with self._lock:
+            if not names or work.stop.is_set() or self._closed.is_set() or len(self._kept) >= MOST:
+                return False
+            delivery.keep()
+            self._kept[delivery.message_id] = _Deferral(delivery, work, report, error.code, names, now, now)
+            self._give_back = False
+        report.deferred(error)
+        log.warning(
+            "clip.deferred",
+            request_id=work.request_id,
+            attempt=delivery.attempt,
+            code=error.code,
+            error=error.message,
+            until=", ".join(names),
+        )
+        return True
+
+    def give_back(self) -> None:
+        """Give all back soon: this agent is not to work. Returns at once."""
+        with self._lock:
+            self._give_back = True
+
+    def works(self) -> list[Work]:
+        """The clips that wait."""
+        with self._lock:
+            return [one.work for one in self._kept.values()]
+
+    def waiting(self) -> Mapping[str, int]:
+        """How many clips wait, by the checks they wait for."""
+        with self._lock:
+            return Counter(", ".join(one.names) for one in self._kept.values())
+
+    def _run(self) -> None:
+        while not self._closed.wait(LOOK_SECONDS):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        self._beat = now = self._clock.monotonic()
+        checks = self._checks()
+        with self._lock:
+            over = [one for one in self._kept.values() if self._is_over(one, checks, now)]
+            for one in over:
+                del self._kept[one.delivery.message_id]
+            silent = [one for one in self._kept.values() if now - one.signed >= SIGN_SECONDS]
+        for one in over:
+            one.delivery.abandon()  # however long giving it back takes, its lease is extended no more
+        for one in silent:
+            one.signed = now
+            one.report.still_deferred()
+        for one in over:
+            self._beat = self._clock.monotonic()
+            log.info(
+                "clip.released",
+                request_id=one.work.request_id,
+                attempt=one.delivery.attempt,
+                code=one.code,
+                waited=self._beat - one.since,
+            )
+            one.delivery.release()
+
+    def _is_over(self, one: _Deferral, checks: Mapping[str, Check], now: float) -> bool:
+        asked = self._give_back or one.work.cancelled
+        return asked or now - one.since >= HOLD_SECONDS or is_over(one.names, checks, one.since)

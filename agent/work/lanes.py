@@ -1,0 +1,182 @@
+"""The lanes: one subscription each, with slots of its own, feeding the job.
+
+Settling a message: acknowledged once its completion is published. When another attempt may do better, it is
+released (the subscription's retry policy brings it again later) or, in an outage, kept until that is over.
+A message that nobody can read is passed on to the dead letter at once instead of twenty times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent.metrics import CLIPS, SECONDS
+from agent.work.deferred import HOLD_SECONDS, Deferred, cause
+from agent.work.inflight import InFlight, Work
+from agent.work.job import Job
+from agent.work.tally import Tally
+from clipping.bus.publisher import Publisher
+from clipping.bus.subscriber import Delivery, StreamState, Subscription
+from clipping.config import Config
+from clipping.errors import BusUnavailable, Cancelled, InvalidRequest, TransientError
+from clipping.log import get_logger
+from clipping.messages import CompletionMessage, RequestMessage
+
+log = get_logger(__name__)
+
+ACKNOWLEDGE_SECONDS = 10.0
+LEASE_MARGIN_SECONDS = 900.0
+"""On top of the longest cut: probing, verifying, uploading, and waiting out an outage."""
+
+
+class Lanes:
+    """Pulls requests and works on them. `open` and `shut` may be called in turns; `close` is the end."""
+
+    def __init__(
+        self,
+        config: Config,
+        job: Job,
+        publisher: Publisher,
+        in_flight: InFlight,
+        deferred: Deferred,
+        tally: Tally,
+    ) -> None:
+        self._agent_id = config.agent.id
+        self._dead_letter_topic = config.pubsub.dead_letter_topic
+        self._job = job
+        self._publisher = publisher
+        self._in_flight = in_flight
+        self._deferred = deferred
+        self._tally = tally
+        self.longest_seconds = config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS
+        """How long one clip may be in hand."""
+        slots, names = config.agent.slots, config.pubsub
+        self._subscriptions = {
+            lane: Subscription(
+                names.project,
+                name,
+                slots=count,
+                handler=self._handle,
+                max_lease_seconds=self.longest_seconds + HOLD_SECONDS,
+                lease_seconds=names.lease_seconds,
+                thread_name=f"lane-{lane}",
+            )
+            for lane, name, count in (
+                ("interactive", names.worker_subscription, slots.interactive),
+                ("batch", names.batch_subscription, slots.batch),
+            )
+            if count
+        }
+
+    def open(self) -> None:
+        """Begin, or begin again, to pull."""
+        self._in_flight.open()
+        for subscription in self._subscriptions.values():
+            subscription.start()
+
+    def shut(self) -> None:
+        """Take nothing new; what is in hand goes on."""
+        self._in_flight.shut()
+        for subscription in self._subscriptions.values():
+            subscription.stop_pulling()
+
+    def states(self) -> dict[str, StreamState]:
+        """How each lane's stream is."""
+        return {lane: subscription.state for lane, subscription in self._subscriptions.items()}
+
+    def heartbeat_age(self) -> float:
+        """Seconds since the slowest of the threads that keep the streams open went round."""
+        ages = [subscription.heartbeat_age() for subscription in self._subscriptions.values()]
+        return max(*ages, self._deferred.heartbeat_age())
+
+    def give_back(self) -> None:
+        """Keep no message for which there is no work now. Returns at once."""
+        self._deferred.give_back()
+
+    def waiting(self) -> Mapping[str, int]:
+        """How many clips wait for an outage to end, by the checks that fail."""
+        return self._deferred.waiting()
+
+    def close(self, timeout: float) -> bool:
+        """Wait until the handlers are done with their messages, and let go; whether they were in time."""
+        self.shut()
+        drained = [subscription.drain(timeout) for subscription in self._subscriptions.values()]
+        for subscription in self._subscriptions.values():
+            subscription.close()
+        return all(drained)
+
+    def _handle(self, delivery: Delivery) -> None:
+        try:
+            message = RequestMessage.from_json(delivery.data)
+        except InvalidRequest as error:
+            self._refuse(delivery, error)
+            return
+        entered = self._in_flight.enter(message.request_id, self._job.clock.monotonic())
+        if entered is None:
+            delivery.release()
+            return
+        work, mine = entered
+        failure: TransientError | None = None
+        if mine:
+            failure = self._work(message, work, delivery.attempt)
+        else:
+            log.info("clip.joined", request_id=message.request_id)
+            work.over.wait(self.longest_seconds)
+        if not work.done:
+            self._put_off(delivery, message, work, failure)
+            return
+        try:
+            delivery.acknowledge(ACKNOWLEDGE_SECONDS)
+        except BusUnavailable as error:
+            # It will come again, be adopted, and be completed a second time: harmless.
+            log.warning("clip.not_acknowledged", request_id=message.request_id, error=error.message)
+
+    def _put_off(
+        self, delivery: Delivery, message: RequestMessage, work: Work, error: TransientError | None
+    ) -> None:
+        """Keep the message until the outage is over that `error` is of, or give it back."""
+        if error is not None:
+            names = cause(error, message.nas_video_path, self._job.settings.current.agent.nas_roots)
+            report = self._job.reporter(message, work, delivery.attempt)
+            if self._deferred.keep(delivery, work, error, report, names):
+                return
+            log.warning(
+                "clip.released",
+                request_id=message.request_id,
+                attempt=delivery.attempt,
+                code=error.code,
+                error=error.message,
+            )
+        delivery.release()
+
+    def _work(self, message: RequestMessage, work: Work, attempt: int) -> TransientError | None:
+        """Do the clip; the error that another attempt is needed for, unless it was asked back."""
+        done = False
+        try:
+            completion = self._job.run(message, work, attempt=attempt)
+            self._count(completion)
+            done = True
+        except Cancelled:
+            log.warning("clip.given_back", request_id=message.request_id, attempt=attempt)
+        except TransientError as error:
+            return error
+        finally:
+            self._in_flight.leave(work, done=done)
+        return None
+
+    def _refuse(self, delivery: Delivery, error: InvalidRequest) -> None:
+        log.error("message.refused", message_id=delivery.message_id, error=error.message)
+        attributes = {
+            **dict(delivery.attributes),
+            "refused_by": self._agent_id,
+            "refused_because": error.message.encode("ascii", "replace").decode()[:1000],
+        }
+        self._publisher.publish(self._dead_letter_topic, delivery.data, attributes)
+        delivery.acknowledge(ACKNOWLEDGE_SECONDS)
+
+    def _count(self, completion: CompletionMessage) -> None:
+        code = completion.error.code if completion.error else ""
+        CLIPS.labels(completion.status, code).inc()
+        if completion.status == "completed":
+            self._tally.add()
+        if completion.processing_time_seconds is not None:
+            SECONDS.observe(completion.processing_time_seconds)

@@ -1,0 +1,105 @@
+"""What one attempt at a clip reports to the API: its stages, its percentage, and that it has to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent.metrics import RETRIES
+from agent.work.inflight import Work
+from agent.work.progress import ProgressReporter
+from clipping.clock import Clock
+from clipping.errors import TransientError
+from clipping.messages import LastError, ProgressMessage, RequestMessage, Stage
+
+MOMENT_SECONDS = 1.0
+"""A wait inside an attempt that is no longer than this is not reported."""
+MAX_MESSAGE = 1000
+"""Characters of an error's message that are reported."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who works, and under which lease (0: there is none)."""
+
+    agent_id: str
+    epoch: int
+
+
+class AttemptReporter:
+    """Numbers an attempt's reports, so that the API ignores those that arrive late. Called in one thread."""
+
+    def __init__(
+        self,
+        progress: ProgressReporter,
+        clock: Clock,
+        identity: Callable[[], Identity],
+        message: RequestMessage,
+        work: Work,
+        attempt: int,
+    ) -> None:
+        self._progress, self._clock, self._identity = progress, clock, identity
+        self._request_id, self._attempt = message.request_id, attempt
+        self._work = work
+
+    def stage(self, stage: Stage, percent: float) -> None:
+        """The attempt is at this stage, and so far."""
+        self._report(stage, percent)
+
+    @contextmanager
+    def waiting(self, error: TransientError, seconds: float) -> Iterator[None]:
+        """The attempt waits `seconds` before it tries a step again. The stage comes back after it."""
+        stage, percent = self._work.stage, self._work.progress_percent
+        RETRIES.labels(error.code, "step").inc()
+        if seconds <= MOMENT_SECONDS:
+            yield
+            return
+        self._retrying(error, seconds)
+        yield
+        # The first step of an attempt has not named a stage yet.
+        self._report("probing" if stage == "waiting" else stage, percent)
+
+    def ended(self, error: TransientError, seconds: float) -> None:
+        """The attempt is over, and the next one is expected after `seconds`."""
+        RETRIES.labels(error.code, "attempt").inc()
+        self._retrying(error, seconds)
+
+    def deferred(self, error: TransientError) -> None:
+        """The next attempt begins once an outage is over, whenever that is."""
+        self._retrying(error, None)
+
+    def still_deferred(self) -> None:
+        """A sign of life."""
+        self._report("retrying", self._work.progress_percent)
+
+    def _retrying(self, error: TransientError, seconds: float | None) -> None:
+        now = self._clock.now()
+        last = LastError(code=error.code, message=error.message[:MAX_MESSAGE], at=now)
+        next_at = None if seconds is None else now + timedelta(seconds=seconds)
+        self._report("retrying", self._work.progress_percent, last, next_at)
+
+    def _report(
+        self,
+        stage: Stage,
+        percent: float,
+        last_error: LastError | None = None,
+        next_attempt_at: datetime | None = None,
+    ) -> None:
+        work, identity = self._work, self._identity()
+        work.seq += 1
+        work.stage, work.progress_percent, work.at = stage, percent, self._clock.monotonic()
+        self._progress.report(
+            ProgressMessage(
+                request_id=self._request_id,
+                stage=stage,
+                progress_percent=round(percent, 1),
+                agent_id=identity.agent_id,
+                epoch=identity.epoch,
+                attempt=self._attempt,
+                seq=work.seq,
+                last_error=last_error,
+                next_attempt_at=next_attempt_at,
+            )
+        )

@@ -1,0 +1,41 @@
+"""A wall clock that somebody sets is noticed, and forgotten after a minute."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from agent.checks.clockwatch import ClockWatch
+from clipping.clock import ManualClock
+
+
+class TwoClocks(ManualClock):
+    """A wall clock that can be set by itself."""
+
+    off = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.off
+
+
+def test_a_jump_is_told_for_a_minute_and_keeps_nobody_from_working() -> None:
+    clock = TwoClocks()
+    watch = ClockWatch(clock)
+    clock.advance(3600)  # a suspend, say: both clocks agree
+    assert watch.check().ok
+    clock.off = timedelta(hours=-1)
+    told = watch.check()
+    assert (told.ok, told.essential) == (False, False)
+    assert "-3600.0 s" in told.detail
+    clock.advance(59)
+    assert not watch.check().ok
+    clock.advance(2)
+    assert watch.check().ok
+
+
+def test_slow_drift_is_no_jump() -> None:
+    clock = TwoClocks()
+    watch = ClockWatch(clock)
+    for _ in range(100):
+        clock.advance(0.5)
+        clock.off += timedelta(milliseconds=100)
+        assert watch.check().ok

@@ -1,0 +1,208 @@
+"""`clipping-agent cut`: its options, its report, and what it says of wrong ones."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from agent.cli import main
+from agent.commands.cut import wishes
+from tests.support.held import hold_cut
+from tests.support.media import make, numbers
+from tests.support.waiting import eventually
+
+
+def cut(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "agent.cli", "cut", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=100, check=False, env={**os.environ}
+    )
+
+
+def test_a_shape_is_cut_and_reported_as_json(tmp_path: Path) -> None:
+    target = tmp_path / "short.mov"
+    options = ["--aspect", "9:16", "--fit", "letterbox", "--width", "180", "--fps", "12.5"]
+    done = cut(str(make()), "1", "2", "-o", str(target), *options, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["mode"], report["encoder"], report["frames"]) == ("encode", "libx264", 12)
+    assert report["video"] == {"codec": "h264", "width": 180, "height": 320, "fps": 12.5}
+    with av.open(str(target)) as clip:
+        assert clip.metadata["major_brand"] == "qt  ", "an encode is what its name says"
+    assert [path.name for path in tmp_path.iterdir()] == ["short.mov"]
+
+
+def test_a_copy_is_the_default_and_its_container_is_told(tmp_path: Path) -> None:
+    target = tmp_path / "clip.mkv"
+    done = cut(str(make()), "3.3", "5", "-o", str(target))
+    assert done.returncode == 0, done.stderr
+    assert "0:00:02" in done.stdout, "the keyframe it begins at"
+    assert "a .mp4 file, whatever its name says" in done.stdout
+    assert numbers(target)[0] == 50
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    recording = tmp_path / "g.mp4"
+    shutil.copy(make(), recording)
+    return recording
+
+
+@pytest.mark.parametrize("name", ["the same path", "another spelling", "a symlink", "a hard link"])
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["plain", "force"])
+def test_the_recording_is_never_replaced(
+    recording: Path, name: str, force: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, other = recording.read_bytes(), recording.with_name("other.mp4")
+    match name:
+        case "the same path":
+            other = recording
+        case "another spelling":
+            other = recording.parent / ".." / recording.parent.name / "g.mp4"
+        case "a symlink":
+            other.symlink_to("g.mp4")
+        case "a hard link":
+            os.link(recording, other)
+    names = sorted(recording.parent.iterdir())
+    assert main(["cut", str(recording), "1", "2", "-o", str(other), *force]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "is the recording itself" in said
+    assert recording.read_bytes() == before
+    assert sorted(recording.parent.iterdir()) == names
+
+
+def test_an_output_that_exists_is_replaced_only_when_that_is_said(recording: Path) -> None:
+    target = recording.with_name("clip.mp4")
+    target.write_text("precious")
+    done = cut(str(recording), "1", "2", "-o", str(target))
+    assert (done.returncode, target.read_text()) == (2, "precious")
+    assert "--force" in done.stderr
+    assert cut(str(recording), "1", "2", "-o", str(target), "--force").returncode == 0
+    assert numbers(target)
+    assert sorted(path.name for path in recording.parent.iterdir()) == ["clip.mp4", "g.mp4"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "symlink to nowhere", "device"])
+def test_what_is_no_file_is_not_replaced_even_by_force(
+    recording: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = recording.with_name("clip.mp4")
+    match kind:
+        case "folder":
+            target.mkdir()
+        case "fifo":
+            os.mkfifo(target)
+        case "symlink to nowhere":
+            target.symlink_to("nowhere")
+        case "device":
+            target = Path("/dev/null")
+    mode = target.lstat().st_mode
+    assert main(["cut", str(recording), "1", "2", "-o", str(target), "--force"]) == 2
+    assert target.lstat().st_mode == mode
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_an_output_that_appears_during_the_cut_is_kept(recording: Path, tmp_path: Path) -> None:
+    target = recording.with_name("clip.mp4")
+    command = [sys.executable, "-m", "agent.cli", "cut", str(recording), "0", "12", "-o", str(target)]
+    with subprocess.Popen([*command, "--mode", "encode"], stderr=subprocess.PIPE, text=True) as process:
+        eventually(lambda: list(tmp_path.glob(".clipping-*")), "the cut's folder")
+        held = hold_cut(process.pid, next(tmp_path.glob(".clipping-*")))
+        assert not target.exists(), "nothing partial"
+        target.write_text("precious")
+        held.release()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert (process.returncode, target.read_text()) == (1, "precious")
+    assert "was created meanwhile" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "g.mp4"]
+
+
+def test_where_there_are_no_hard_links_it_is_placed_all_the_same(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    target = recording.with_name("clip.mp4")
+    assert main(["cut", str(recording), "1", "2", "-o", str(target)]) == 0
+    assert numbers(target)
+    assert sorted(path.name for path in recording.parent.iterdir()) == ["clip.mp4", "g.mp4"]
+
+
+@pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
+def test_names_that_are_not_utf_8(tmp_path: Path, mode: str) -> None:
+    folder = tmp_path / os.fsdecode(b"spiele \xfc")
+    folder.mkdir()
+    source, target = folder / os.fsdecode(b"erste h\xe4lfte.mp4"), folder / os.fsdecode(b"tor \xff.mp4")
+    source.write_bytes(make().read_bytes())
+    command = [sys.executable, "-m", "agent.cli", "cut", source, "1", "2", "-o", target, "--mode", mode]
+    done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(os.fsencode(target))
+    assert target.exists()
+    source.write_bytes(b"no recording" * 1000)
+    target.unlink()
+    done = subprocess.run(command, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"SOURCE_CORRUPT: erste h")
+    assert os.listdir(os.fsencode(folder)) == [os.fsencode(source.name)]
+
+
+WRONG: list[tuple[list[str], str]] = [
+    (["--width", "641"], "--width: width must be an even number"),
+    (["--fps", "0"], "--fps: fps must be from 1 to 120"),
+    (["--max-bytes", "5"], "--max-bytes: max_bytes must be at least"),
+    (["--fit", "blur"], "--fit needs an aspect"),
+    (["--mode", "copy", "--aspect", "9:16"], "--mode must be encode"),
+    (["--mode", "smart", "--fps", "25"], "with --fps"),
+    (["--mode", "encode", "--codec", "copy"], "--codec must not be copy"),
+    (["--codec", "copy", "--max-bytes", "1000000"], "--codec must not be copy with max_bytes"),
+    (["--aspect", "9:16", "--width", "640", "--height", "480"], "--height and width are not 9:16"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), WRONG, ids=[" ".join(row[0]) for row in WRONG])
+def test_wrong_options_are_a_matter_of_usage(
+    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cut", str(make()), "1", "2", "-o", str(tmp_path / "clip.mp4"), *options]) == 2
+    assert words in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_negative_time_is_no_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cut", str(make()), "-0:10", "2", "-o", str(tmp_path / "clip.mp4")]) == 2
+    assert "START must not be negative" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "mode", "container"),
+    [
+        ({}, "a.mkv", "copy", None),
+        ({"quality": "medium"}, "a.mkv", "encode", "mkv"),
+        ({"fps": 25.0}, "a.mp4", "encode", "mp4"),
+        ({"fps": 25.0}, "a.avi", "encode", None),
+        ({"fps": 25.0, "container": "mov"}, "a.mp4", "encode", "mov"),
+        ({"mode": "smart", "container": "mkv"}, "a.mp4", "smart", "mkv"),
+        ({"quality": "medium", "codec": "copy"}, "a.mp4", "copy", None),
+    ],
+)
+def test_mode_and_container_follow_from_the_options(
+    options: dict[str, Any], target: str, mode: str, container: str | None
+) -> None:
+    names = ("mode", "aspect", "fit", "width", "height", "fps", "max_bytes", "codec", "container")
+    arguments = {**dict.fromkeys(names), "quality": "high", **options}
+    found, output = wishes(argparse.Namespace(**arguments), Path(target))
+    assert (found, output.container) == (mode, container)

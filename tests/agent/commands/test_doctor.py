@@ -1,0 +1,108 @@
+"""What the doctor says about the encoders (what is wrong, what is used instead) and about download links."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from agent.commands.doctor import Wanted, encoder_findings
+from agent.cutting.plan.encoders import EncoderName, Refused
+from agent.resources.signing import try_once
+from api.app import create_app
+from clipping.clock import SystemClock
+from clipping.config import Config, validate
+from clipping.errors import SigningUnavailable, StoreUnavailable
+from clipping.store.local import LocalStore
+from tests.support.served import served
+
+OLD = Refused("driver too old", "the NVIDIA driver is too old")
+GONE = Refused("absent", "this ffmpeg was built without it")
+Tried = dict[EncoderName, Refused | None]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "card", "cpu", "good", "words"),
+    [
+        ("auto", None, None, (True, True), ("encoded 10 frames", "encoded 10 frames")),
+        ("auto", OLD, None, (True, True), ("driver is too old; libx264 is used instead", "encoded")),
+        ("nvenc", None, None, (True, True), ("encoded", "encoded")),
+        ("nvenc", OLD, None, (False, True), ("driver is too old; libx264 is used instead", "encoded")),
+        ("auto", None, GONE, (True, True), ("encoded", "built without it; h264_nvenc is used instead")),
+        ("auto", OLD, GONE, (False, False), ("nothing can be encoded", "nothing can be encoded")),
+        ("nvenc", OLD, GONE, (False, False), ("nothing can be encoded", "nothing can be encoded")),
+    ],
+)
+def test_one_line_for_each_encoder(
+    wanted: Wanted,
+    card: Refused | None,
+    cpu: Refused | None,
+    good: tuple[bool, bool],
+    words: tuple[str, str],
+) -> None:
+    tried: Tried = {"h264_nvenc": card, "libx264": cpu, "libx265": None}
+    findings = encoder_findings(wanted, tried)
+    assert [finding.name for finding in findings] == [
+        "encoder h264_nvenc",
+        "encoder libx264",
+        "encoder libx265",
+    ]
+    assert tuple(finding.ok for finding in findings[:2]) == good
+    for finding, expected in zip(findings, words, strict=False):
+        assert expected in finding.detail
+
+
+def test_a_card_that_is_not_wanted_is_not_tried() -> None:
+    card, cpu, hevc = encoder_findings("cpu", {"libx264": None, "libx265": GONE})
+    assert (card.ok, card.detail) == (True, "not tried: cutting.encoder is cpu")
+    assert cpu.ok
+    assert (hevc.ok, hevc.detail) == (
+        True,
+        "not used, because this ffmpeg was built without it; clips in HEVC are refused",
+    )
+
+
+def configuration(folder: Path) -> Config:
+    return validate(
+        {
+            "storage": {"path": str(folder / "store")},
+            "api": {"database_url": f"sqlite:///{folder}/clips.db"},
+        }
+    )
+
+
+def try_links(store: Path, public_url: str) -> str:
+    opened = LocalStore(store, public_url=public_url)
+    return try_once(opened, "main", "nas-1", SystemClock(), scratch=store.parent)
+
+
+def test_links_are_fetched_from_the_api_where_that_runs(tmp_path: Path) -> None:
+    with served(create_app(configuration(tmp_path))) as url:
+        assert try_links(tmp_path / "store", url) == f"signed a link and fetched it from {url}"
+    told = try_links(tmp_path / "store", url)  # no failure of signing: the API may be down, or not yet up
+    assert told.startswith(f"signed and verified a link; {url} (api.public_url) does not answer now")
+    assert not list((tmp_path / "store" / "objects").rglob("doctor/*")), "nothing is left behind"
+
+
+def test_no_other_folder_than_its_own_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "read-only"))  # as under ProtectSystem=strict
+    assert try_links(tmp_path / "store", "http://127.0.0.1:9").startswith("signed and verified a link")
+    store = LocalStore(tmp_path / "store", public_url="http://127.0.0.1:9")
+    with pytest.raises(StoreUnavailable, match="nowhere can't be used: No such file"):
+        try_once(store, "main", "nas-1", SystemClock(), scratch=tmp_path / "nowhere")
+
+
+def test_an_api_of_another_store_is_found_out(tmp_path: Path) -> None:
+    with served(create_app(configuration(tmp_path))) as url:
+        with pytest.raises(SigningUnavailable, match=r"refused with 403: .*storage\.path"):
+            try_links(tmp_path / "other", url)
+        (tmp_path / "other" / "signing.key").write_bytes((tmp_path / "store" / "signing.key").read_bytes())
+        with pytest.raises(SigningUnavailable, match=r"answered with 410: .*storage\.path"):
+            try_links(tmp_path / "other", url)
+
+
+def test_a_damaged_key_is_named(tmp_path: Path) -> None:
+    (tmp_path / "signing.key").write_text("00ff")
+    with pytest.raises(SigningUnavailable, match=r"signing\.key is damaged"):
+        try_links(tmp_path, "http://127.0.0.1:9")

@@ -1,0 +1,54 @@
+"""A note in the store stops the clip in hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.work.cancels import Cancels
+from agent.work.inflight import InFlight
+from clipping.cluster import cancel_key
+from clipping.errors import StoreUnavailable
+from clipping.store.local import LocalStore
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def test_a_clip_in_hand_is_stopped_within_seconds_and_its_neighbour_is_not(folder: Path) -> None:
+    store, in_flight = LocalStore(folder, public_url="http://x"), InFlight()
+    in_flight.open()
+    entered = [in_flight.enter(name, 0.0) for name in ("clip-1", "clip-2")]
+    works = [one[0] for one in entered if one is not None]
+    cancels = Cancels(store, in_flight)
+    cancels.start()
+    assert not cancels.asked("clip-1")
+    store.replace(cancel_key("clip-1"), b"{}", expected=None)
+    assert works[0].halt.wait(60)
+    assert works[0].cancelled
+    assert not works[0].stop.is_set()  # it is not given back: its end is published
+    assert not works[1].halt.is_set()
+    cancels.close()
+
+
+def test_a_store_that_is_away_delays_a_cancellation(folder: Path) -> None:
+    store, in_flight = LocalStore(folder, public_url="http://x"), InFlight()
+    in_flight.open()
+    entered = in_flight.enter("clip-1", 0.0)
+    assert entered is not None
+    store.replace(cancel_key("clip-1"), b"{}", expected=None)
+    record = next((folder / "objects").rglob("*clip-1*/1"))
+    good = record.read_bytes()
+    record.write_bytes(b"broken")
+    cancels = Cancels(store, in_flight)
+    with pytest.raises(StoreUnavailable):
+        cancels.asked("clip-1")
+    cancels.start()
+    assert not entered[0].halt.wait(1.5)
+    record.write_bytes(good)
+    eventually(lambda: entered[0].cancelled, "the cancellation to be seen")
+    cancels.close()
