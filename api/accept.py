@@ -21,10 +21,10 @@ from api.repeats import Repeat, first_answer, keep_answer
 from api.views import BatchAccepted, BatchItem, ClipAccepted, ErrorDetail
 from clipping.clock import Clock
 from clipping.config import Config, NasRoot
+from clipping.contract.messages import ClipRequest, RequestMessage, parse_clip_request
 from clipping.errors import InvalidRequest, RequestError
 from clipping.ids import new_batch_id, new_request_id
 from clipping.log import get_logger
-from clipping.messages import ClipRequest, RequestMessage, parse_clip_request
 
 log = get_logger(__name__)
 

@@ -15,10 +15,10 @@ from api.db.engine import Database
 from api.db.tables import Clip
 from api.db.transition import Transition, transition
 from clipping.clock import Clock, rfc3339
-from clipping.cluster import cancel_key
+from clipping.contract.cluster import cancel_key
+from clipping.contract.messages import TERMINAL
 from clipping.errors import AlreadyFinished, NotFound, VersionMismatch
 from clipping.log import get_logger
-from clipping.messages import TERMINAL
 from clipping.store.port import Store
 
 log = get_logger(__name__)

@@ -12,7 +12,7 @@ from api.db import queue
 from api.db.engine import Database
 from api.db.queue import Waiting, Worked
 from clipping.clock import Clock
-from clipping.messages import Lane, Mode
+from clipping.contract.messages import Lane, Mode
 
 _GUESSED_RATIO: dict[Mode, float] = {"copy": 0.02, "smart": 0.03, "encode": 0.5}
 """Seconds of work for a second of clip, before there is any history."""

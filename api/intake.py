@@ -13,9 +13,15 @@ from api.db.engine import Database
 from api.db.parked import park
 from api.db.transition import transition
 from clipping.clock import Clock
+from clipping.contract.messages import (
+    REQUEST_ID,
+    CompletionMessage,
+    LastError,
+    ProgressMessage,
+    RequestMessage,
+)
 from clipping.errors import InvalidRequest
 from clipping.log import get_logger
-from clipping.messages import REQUEST_ID, CompletionMessage, LastError, ProgressMessage, RequestMessage
 
 Kind = Literal["complete", "progress", "dead-letter"]
 KINDS: tuple[Kind, ...] = ("complete", "progress", "dead-letter")

@@ -14,8 +14,8 @@ from typing import Literal, cast, get_args
 
 from api.db.listing import Filters, Position
 from clipping.clock import parse_rfc3339, rfc3339
+from clipping.contract.messages import HAND_ID, REQUEST_ID, Status
 from clipping.errors import InvalidPeriod, InvalidRequest
-from clipping.messages import HAND_ID, REQUEST_ID, Status
 
 Period = Literal["24h", "7d", "30d"]
 PERIODS: dict[Period, timedelta] = {

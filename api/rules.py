@@ -22,8 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from clipping.errors import Cancelled, Lost
-from clipping.messages import (
+from clipping.contract.messages import (
     TERMINAL,
     Checkpoint,
     CompletionMessage,
@@ -33,6 +32,7 @@ from clipping.messages import (
     Stage,
     Status,
 )
+from clipping.errors import Cancelled, Lost
 
 Told = CompletionMessage | ProgressMessage
 Verdict = Literal["leave", "cancel", "wait", "publish", "give up"]

@@ -16,8 +16,8 @@ from api.db.transition import Transition, transition
 from api.dispatch import Dispatcher
 from api.repeats import KEPT
 from clipping.clock import Clock
-from clipping.cluster import cancel_key
 from clipping.config import Config
+from clipping.contract.cluster import cancel_key
 from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
 from clipping.store.port import Store

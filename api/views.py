@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer
 from api.db.tables import Clip
 from api.quotas import ShortsUsedUp
 from clipping.clock import rfc3339
+from clipping.contract.messages import CompletionMessage, ErrorInfo, LastError, Metadata, Mode, Stage, Status
+from clipping.contract.report import Report
 from clipping.errors import RequestError
-from clipping.messages import CompletionMessage, ErrorInfo, LastError, Metadata, Mode, Stage, Status
-from clipping.report import Report
 
 Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]
 

@@ -31,7 +31,7 @@ from pathlib import Path
 from bench.load.http import Answers, Make, at_full_speed, at_rate, request
 from bench.load.streams import Streams
 from bench.load.usage import megabytes, processor_seconds
-from clipping.messages import ProgressMessage
+from clipping.contract.messages import ProgressMessage
 from tests.api.gunicorn_process import GunicornProcess
 from tests.api.process import CLIENT, ApiProcess, emulator_host
 from tests.support.broker import BrokerProcess

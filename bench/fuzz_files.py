@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import get_args
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
+from clipping.contract.messages import Mode
 from clipping.errors import ClippingError, PermanentError, TimeLimit
-from clipping.messages import Mode
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 MOST_SECONDS = 30.0

@@ -14,8 +14,8 @@ from agent.resources.spool import Spool
 from agent.settings import Settings
 from clipping.bus.reach import Reach
 from clipping.clock import Clock
-from clipping.cluster import agent_key
 from clipping.config import Agent, Config, NasRoot
+from clipping.contract.cluster import agent_key
 from clipping.errors import EncoderFailed
 from clipping.store.port import Store
 from health.page.probe import NOT_LOOKED, Probe

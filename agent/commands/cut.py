@@ -22,10 +22,10 @@ from pydantic import ValidationError
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
 from agent.cutting.reading.source import SourceFile, open_path
+from clipping.contract.messages import Mode, Stage, first_problem
+from clipping.contract.output import ContainerName, Output, check_mode, default_mode
 from clipping.errors import InvalidRequest, NoSpace, ObjectExists
 from clipping.exits import EXIT_OK
-from clipping.messages import Mode, Stage, first_problem
-from clipping.output import ContainerName, Output, check_mode, default_mode
 from clipping.signals import until_stopped
 from clipping.timecode import exact, format_seconds, parse_seconds
 

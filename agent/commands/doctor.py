@@ -20,8 +20,8 @@ from agent.resources.spool import Spool, StateDirInUse
 from clipping.bus.provision import provision
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
-from clipping.cluster import doctor_key
 from clipping.config import Config, NasRoot
+from clipping.contract.cluster import doctor_key
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
 from clipping.signals import Stopped
 from clipping.store.open import open_coordination_store, open_store

@@ -13,9 +13,9 @@ from typing import NoReturn, get_args
 from agent.commands import ctl
 from clipping import __version__, config, log
 from clipping.arguments import Parser
+from clipping.contract.messages import Mode
+from clipping.contract.output import Aspect, ContainerName, Fit, Quality, VideoCodec
 from clipping.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from clipping.messages import Mode
-from clipping.output import Aspect, ContainerName, Fit, Quality, VideoCodec
 from clipping.signals import until_stopped
 from health.page.token import read_token
 
@@ -150,7 +150,7 @@ def _provision(arguments: argparse.Namespace) -> int:
 def _prepare_lease(loaded: config.Config, *, dry_run: bool) -> list[str]:
     """A new cluster's lease is made free at once; without one the first agent would wait a TTL."""
     from clipping.clock import SystemClock
-    from clipping.cluster import lease_key
+    from clipping.contract.cluster import lease_key
     from clipping.store.open import open_coordination_store
     from health.cluster.registry import prepare_cluster
 

@@ -36,6 +36,7 @@ from agent.cutting.verify.decodes import Rejected
 from agent.cutting.verify.verify import Facts
 from agent.cutting.verify.verify_and_hash import check
 from agent.cutting.writing.stream_copy import copy
+from clipping.contract.messages import Mode, Quality
 from clipping.errors import (
     CutVerificationFailed,
     EncoderFailed,
@@ -43,7 +44,6 @@ from clipping.errors import (
     SourceCorrupt,
     SourceDamaged,
 )
-from clipping.messages import Mode, Quality
 
 SOUND_BIT_RATE: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
 

@@ -25,6 +25,7 @@ from agent.cutting.process.limits import memory_share
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
 from agent.cutting.process.stall import StallWatch, usage
 from agent.cutting.reading.source import SourceFile, open_path
+from clipping.contract.messages import Stage
 from clipping.errors import (
     Cancelled,
     EncoderFailed,
@@ -34,7 +35,6 @@ from clipping.errors import (
     TimeLimit,
 )
 from clipping.log import get_logger
-from clipping.messages import Stage
 
 log = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from agent.cutting.formats.media import Identity, MediaInfo
 from agent.cutting.plan.outcome import Outcome
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.verify.verify import Facts
-from clipping.report import AudioReport, Range, Report, SourceReport, VideoReport
+from clipping.contract.report import AudioReport, Range, Report, SourceReport, VideoReport
 from clipping.timecode import format_seconds
 
 MOST_DROPPED = 100

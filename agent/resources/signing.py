@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from clipping.clock import Clock
-from clipping.cluster import doctor_key, signing_key
+from clipping.contract.cluster import doctor_key, signing_key
 from clipping.errors import SigningUnavailable, StoreUnavailable, VersionMismatch
 from clipping.store.local import LocalStore
 from clipping.store.port import Store

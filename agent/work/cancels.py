@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from agent.work.inflight import InFlight, Work
-from clipping.cluster import cancel_key
+from clipping.contract.cluster import cancel_key
 from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
 from clipping.store.port import Store

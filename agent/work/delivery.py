@@ -13,10 +13,10 @@ from datetime import datetime
 from pydantic import BaseModel, ValidationError
 
 from agent.cutting import Clip
+from clipping.contract.messages import RequestMessage
+from clipping.contract.report import Report
 from clipping.errors import ObjectExists, SigningUnavailable, StoreUnavailable
 from clipping.log import get_logger
-from clipping.messages import RequestMessage
-from clipping.report import Report
 from clipping.store.port import ObjectInfo, Store, clip_key
 
 log = get_logger(__name__)

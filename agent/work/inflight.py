@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from clipping.messages import Stage
+from clipping.contract.messages import Stage
 
 
 @dataclass

@@ -31,6 +31,7 @@ from agent.work.reporting import AttemptReporter, Identity
 from clipping.bus.backoff import redelivery_seconds
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
+from clipping.contract.messages import CompletionMessage, ErrorInfo, RequestMessage
 from clipping.errors import (
     BusUnavailable,
     Cancelled,
@@ -41,7 +42,6 @@ from clipping.errors import (
     TransientError,
 )
 from clipping.log import get_logger
-from clipping.messages import CompletionMessage, ErrorInfo, RequestMessage
 from clipping.store.port import ObjectInfo
 from clipping.timecode import exact
 from health.lease.guard import Permit

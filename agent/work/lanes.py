@@ -17,9 +17,9 @@ from agent.work.tally import Tally
 from clipping.bus.publisher import Publisher
 from clipping.bus.subscriber import Delivery, StreamState, Subscription
 from clipping.config import Config
+from clipping.contract.messages import CompletionMessage, RequestMessage
 from clipping.errors import BusUnavailable, Cancelled, InvalidRequest, TransientError
 from clipping.log import get_logger
-from clipping.messages import CompletionMessage, RequestMessage
 
 log = get_logger(__name__)
 

@@ -11,9 +11,9 @@ import threading
 
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
+from clipping.contract.messages import ProgressMessage
 from clipping.errors import BusUnavailable
 from clipping.log import get_logger
-from clipping.messages import ProgressMessage
 
 log = get_logger(__name__)
 

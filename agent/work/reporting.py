@@ -11,8 +11,8 @@ from agent.metrics import RETRIES
 from agent.work.inflight import Work
 from agent.work.progress import ProgressReporter
 from clipping.clock import Clock
+from clipping.contract.messages import LastError, ProgressMessage, RequestMessage, Stage
 from clipping.errors import TransientError
-from clipping.messages import LastError, ProgressMessage, RequestMessage, Stage
 
 MOMENT_SECONDS = 1.0
 """A wait inside an attempt that is no longer than this is not reported."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from api.cluster.snapshot import AgentSeen, LeaseSeen, Snapshot
-from clipping.cluster import (
+from clipping.contract.cluster import (
     AgentRecord,
     BrokenDocument,
     Intent,

@@ -13,8 +13,8 @@ from api.db import failovers as rows
 from api.db.engine import Database
 from api.repeats import Repeat, first_answer, forget_answer, keep_answer
 from clipping.clock import Clock
-from clipping.cluster import FailoverIntent, FailoverMode, Intent, Pause
 from clipping.config import Ha
+from clipping.contract.cluster import FailoverIntent, FailoverMode, Intent, Pause
 from clipping.errors import (
     CoordinationUnavailable,
     NoEligibleTarget,

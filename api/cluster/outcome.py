@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from api.cluster.snapshot import Snapshot
-from clipping.cluster import FailoverIntent, FailoverMode, IntentAnswer
+from clipping.contract.cluster import FailoverIntent, FailoverMode, IntentAnswer
 
 FailoverState = Literal["pending", "draining", "released", "done", "failed", "expired"]
 UNTOLD = timedelta(seconds=30)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from clipping.cluster import HEARTBEAT_SECONDS, AgentRecord, Intent, Lease
+from clipping.contract.cluster import HEARTBEAT_SECONDS, AgentRecord, Intent, Lease
 
 DOWN_SECONDS = 3 * HEARTBEAT_SECONDS
 """An agent that has not written for so long is down: it does so three times in this time."""

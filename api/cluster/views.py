@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from api.cluster.outcome import FailoverState, Operation
 from api.cluster.snapshot import AgentSeen, AgentWord, Snapshot, reasons, word
 from api.views import Time, View
-from clipping.cluster import Pause
+from clipping.contract.cluster import Pause
 
 
 class AgentStatus(View):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from api.db.tables import Clip, table_of
 from api.rules import Failure, State, visible_change
-from clipping.messages import (
+from clipping.contract.messages import (
     Checkpoint,
     CompletionMessage,
     Lane,

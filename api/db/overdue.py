@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, not_, select
 from sqlalchemy.orm import Session
 
 from api.db.tables import Clip, Failover, Unsent
-from clipping.messages import TERMINAL, Lane
+from clipping.contract.messages import TERMINAL, Lane
 
 
 def any_silent(session: Session, *, before: datetime) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, load_only
 
 from api.db.tables import Clip
-from clipping.messages import Lane, Mode
+from clipping.contract.messages import Lane, Mode
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from api.db.tables import Clip
 from api.views import ClipStatus
-from clipping.messages import TERMINAL
+from clipping.contract.messages import TERMINAL
 
 Name = Literal["status", "progress", "retrying", "completed", "failed", "cancelled"]
 

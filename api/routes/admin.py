@@ -27,10 +27,10 @@ from api.repeats import HEADER, repeat_of
 from api.services import Services, services
 from api.views import View
 from clipping.clock import parse_rfc3339
-from clipping.cluster import FailoverMode
 from clipping.config import Name
+from clipping.contract.cluster import FailoverMode
+from clipping.contract.messages import first_problem
 from clipping.errors import InvalidRequest, NotFound
-from clipping.messages import first_problem
 from clipping.text import is_plain_text
 
 blueprint = Blueprint("admin", __name__, url_prefix="/v1/admin")

@@ -13,8 +13,8 @@ from api.db.tables import Clip
 from api.problems import CLIP_DELETED
 from api.services import Services, services
 from api.views import ClipStatus, Download, View
+from clipping.contract.messages import REQUEST_ID
 from clipping.errors import Expired, NotFound, NotReady
-from clipping.messages import REQUEST_ID
 from clipping.store.port import clip_key
 
 blueprint = Blueprint("clips", __name__, url_prefix="/v1/clip")

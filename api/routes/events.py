@@ -12,7 +12,7 @@ from api.events.changes import last_event_id
 from api.routes.clips import find_own
 from api.services import services
 from api.takeover import ENVIRON_KEY, Handed, Taker
-from clipping.messages import TERMINAL
+from clipping.contract.messages import TERMINAL
 
 blueprint = Blueprint("events", __name__, url_prefix="/v1/clip")
 

@@ -14,8 +14,8 @@ from api.callers import bearer
 from api.head import MAX_PUSH_BYTES
 from api.intake import KINDS, Kind
 from api.services import services
+from clipping.contract.messages import first_problem
 from clipping.errors import NotFound
-from clipping.messages import first_problem
 
 blueprint = Blueprint("internal", __name__, url_prefix="/v1/internal")
 

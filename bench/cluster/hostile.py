@@ -10,8 +10,8 @@ from bench.cluster.machine import CLUSTER, GuardMaker, Machine
 from bench.cluster.network import FAIR, ROUGH, STORM, Network
 from bench.cluster.stores import EtagStore, WatchedStore
 from bench.cluster.world import MachineClock, World
-from clipping.cluster import FailoverIntent, Intent, Lease, Pause, intent_key, lease_key
 from clipping.config import validate
+from clipping.contract.cluster import FailoverIntent, Intent, Lease, Pause, intent_key, lease_key
 from health.cluster.registry import prepare_cluster
 from health.election.roles import State
 from health.election.timings import Timings

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clipping.clock import Clock
-from clipping.cluster import Lease, lease_key
+from clipping.contract.cluster import Lease, lease_key
 from clipping.store.memory import MemoryStore
 from clipping.store.port import ObjectInfo
 

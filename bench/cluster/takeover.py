@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from bench.cluster.hostile import Cluster, timings_of
-from clipping.cluster import FailoverIntent, Intent, intent_key
+from clipping.contract.cluster import FailoverIntent, Intent, intent_key
 
 SETTLED_SECONDS = 120.0
 PATIENCE_SECONDS = 400.0

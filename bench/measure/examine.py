@@ -18,7 +18,7 @@ from bench.measure.look import Film, film, movie_of, sound
 from bench.measure.methods import Try
 from bench.measure.points import Cut
 from bench.measure.source import LEAD, Source
-from clipping.report import Report
+from clipping.contract.report import Report
 
 ROUNDED = Fraction(1, 10_000)
 """Seconds that a report's times may be off: it has them to the microsecond."""

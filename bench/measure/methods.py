@@ -15,9 +15,9 @@ from typing import get_args
 from agent.cutting import CutSpec, Engine, find_ffmpeg
 from bench.measure.points import Cut
 from bench.recording import CACHE
+from clipping.contract.messages import Mode
+from clipping.contract.report import Report
 from clipping.errors import ClippingError, PermanentError
-from clipping.messages import Mode
-from clipping.report import Report
 
 OURS: tuple[Mode, ...] = get_args(Mode)
 FFMPEG, SMARTCUT = "ffmpeg -c copy", "smartcut"

@@ -10,7 +10,7 @@ from functools import partial
 import requests
 
 from bench.soak.judge import Leading
-from clipping.cluster import BrokenDocument, Lease, lease_key
+from clipping.contract.cluster import BrokenDocument, Lease, lease_key
 from clipping.errors import StoreUnavailable
 from clipping.store.port import Store
 from tests.support.agent_node import AgentNode

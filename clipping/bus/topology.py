@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipping.config import Config, PubSub
-from clipping.messages import Lane
+from clipping.contract.messages import Lane
 
 PUSH_PATH = "/v1/internal/pubsub"
 _WEEK = 7 * 24 * 3600

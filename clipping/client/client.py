@@ -21,8 +21,8 @@ from clipping.client.transport import Retries, Transport
 from clipping.client.watching import watch
 from clipping.client.wishes import NewClip
 from clipping.clock import rfc3339
-from clipping.cluster import FailoverMode
-from clipping.messages import Status
+from clipping.contract.cluster import FailoverMode
+from clipping.contract.messages import Status
 
 MAX_BATCH = 100
 PAGE = 200

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from clipping.clock import rfc3339
-from clipping.messages import TERMINAL, ErrorInfo, LastError, Mode, Stage, Status
-from clipping.report import Report
+from clipping.contract.messages import TERMINAL, ErrorInfo, LastError, Mode, Stage, Status
+from clipping.contract.report import Report
 
 Period = Literal["24h", "7d", "30d"]
 Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]

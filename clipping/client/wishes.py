@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from clipping.messages import Mode, Priority
-from clipping.output import Quality
+from clipping.contract.messages import Mode, Priority
+from clipping.contract.output import Quality
 
 
 @dataclass(frozen=True)

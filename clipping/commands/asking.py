@@ -10,9 +10,9 @@ from clipping.cli import Command
 from clipping.client import NewClip
 from clipping.commands.common import a_number, add_connection, connect, note, say
 from clipping.commands.watching import follow
+from clipping.contract.messages import Mode, Priority
+from clipping.contract.output import Aspect, ContainerName, Fit, Quality, VideoCodec
 from clipping.exits import EXIT_OK
-from clipping.messages import Mode, Priority
-from clipping.output import Aspect, ContainerName, Fit, Quality, VideoCodec
 
 _OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container")
 

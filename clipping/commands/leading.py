@@ -8,8 +8,8 @@ from typing import get_args
 
 from clipping.cli import Command
 from clipping.client import Client, Cluster, Failover, PauseState
-from clipping.cluster import FailoverMode
 from clipping.commands.common import a_time, add_connection, ago, connect, misused, note, say, table
+from clipping.contract.cluster import FailoverMode
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
 LONGEST_CALL_SECONDS = 50.0

@@ -9,8 +9,8 @@ from typing import get_args
 from clipping.cli import Command
 from clipping.client import ApiError, ClipStatus
 from clipping.commands.common import a_time, add_connection, ago, connect, note, outcome, say, table
+from clipping.contract.messages import Status
 from clipping.exits import EXIT_FAILED, EXIT_OK
-from clipping.messages import Status
 
 
 def _ids(parser: argparse.ArgumentParser) -> None:

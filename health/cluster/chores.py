@@ -6,7 +6,7 @@ One call at a time, beside the lease's: a slow listing never delays a renewal.
 from __future__ import annotations
 
 from clipping.clock import Clock
-from clipping.cluster import HEARTBEAT_SECONDS, AgentRecord, BrokenDocument, FailoverIntent, Intent
+from clipping.contract.cluster import HEARTBEAT_SECONDS, AgentRecord, BrokenDocument, FailoverIntent, Intent
 from clipping.errors import StoreUnavailable, VersionMismatch
 from clipping.log import get_logger
 from clipping.store.port import Store

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from clipping.clock import Clock
-from clipping.cluster import AgentRecord, IntentAnswer
+from clipping.contract.cluster import AgentRecord, IntentAnswer
 from clipping.log import get_logger
 from clipping.store.port import Store
 from health.cluster import telling

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clipping.clock import Clock
-from clipping.cluster import (
+from clipping.contract.cluster import (
     HEARTBEAT_SECONDS,
     AgentRecord,
     BrokenDocument,

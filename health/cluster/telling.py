@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from clipping import __version__
-from clipping.cluster import AgentRecord, IntentAnswer
+from clipping.contract.cluster import AgentRecord, IntentAnswer
 from health.election.observation import Observation
 from health.election.roles import Facts, RoleView, State
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from clipping.cluster import FailoverIntent, Lease
+from clipping.contract.cluster import FailoverIntent, Lease
 from health.election.roles import Identity, State
 from health.election.timings import Timings
 

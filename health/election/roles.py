@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from clipping.cluster import AgentState, IntentAnswer
+from clipping.contract.cluster import AgentState, IntentAnswer
 
 
 class State(StrEnum):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clipping.clock import Clock
-from clipping.cluster import BrokenDocument, Lease, LeaseState, lease_key
+from clipping.contract.cluster import BrokenDocument, Lease, LeaseState, lease_key
 from clipping.errors import StoreUnavailable, VersionMismatch
 from clipping.log import get_logger
 from clipping.store.port import Store

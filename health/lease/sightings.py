@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clipping.cluster import Lease
+from clipping.contract.cluster import Lease
 from health.election.observation import LeaseView
 
 TAKEOVERS_SECONDS = 600.0

@@ -19,9 +19,9 @@ from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
 from clipping.bus.connection import subscriber_client
-from clipping.cluster import AgentRecord, agent_key, cancel_key
+from clipping.contract.cluster import AgentRecord, agent_key, cancel_key
+from clipping.contract.messages import CompletionMessage, RequestMessage, parse_clip_request
 from clipping.ids import new_request_id
-from clipping.messages import CompletionMessage, RequestMessage, parse_clip_request
 from clipping.store.local import LocalStore
 from tests.support.broker import BrokerProcess
 from tests.support.held import HELD_SECONDS, HeldCut, hold_cut

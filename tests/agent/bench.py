@@ -30,8 +30,8 @@ from clipping.bus.publisher import Publisher
 from clipping.bus.topology import topology
 from clipping.clock import ManualClock, SystemClock
 from clipping.config import validate
+from clipping.contract.messages import CompletionMessage, ProgressMessage, RequestMessage, parse_clip_request
 from clipping.ids import new_request_id
-from clipping.messages import CompletionMessage, ProgressMessage, RequestMessage, parse_clip_request
 from clipping.store.local import LocalStore
 from health.lease.guard import Guard
 from tests.support.media import Recording, make

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from clipping.messages import CompletionMessage, ProgressMessage
+from clipping.contract.messages import CompletionMessage, ProgressMessage
 from tests.api.messages import completed, failed, progress, retrying
 
 Message = CompletionMessage | ProgressMessage

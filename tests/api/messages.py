@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clipping.messages import CompletionMessage, ProgressMessage
+from clipping.contract.messages import CompletionMessage, ProgressMessage
 
 NOW = datetime(2026, 11, 20, 8, 15, 30, tzinfo=UTC)
 REQUEST_ID = "clip-20261120-8t3vq0z6m4k1h9pn"

@@ -27,7 +27,7 @@ from clipping.bus.provision import provision
 from clipping.bus.publisher import Publisher
 from clipping.bus.topology import topology
 from clipping.config import Config, overlay, validate
-from clipping.messages import CompletionMessage, ProgressMessage
+from clipping.contract.messages import CompletionMessage, ProgressMessage
 from tests.support.waiting import eventually
 
 START_SECONDS = 60.0

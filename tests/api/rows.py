@@ -13,7 +13,7 @@ from api.db.engine import Database
 from api.db.tables import Clip, Unsent
 from api.intake import Intake
 from clipping.clock import ManualClock
-from clipping.messages import ClipRequest, CompletionMessage, ProgressMessage, RequestMessage
+from clipping.contract.messages import ClipRequest, CompletionMessage, ProgressMessage, RequestMessage
 from tests.api.messages import NOW
 
 _NUMBERS = count()

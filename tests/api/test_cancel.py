@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from clipping.cluster import cancel_key
-from clipping.messages import RequestMessage
+from clipping.contract.cluster import cancel_key
+from clipping.contract.messages import RequestMessage
 from clipping.store.local import LocalStore
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress

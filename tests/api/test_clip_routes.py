@@ -12,7 +12,7 @@ import requests
 
 from clipping.bus.subscriber import Delivery, Subscription
 from clipping.clock import rfc3339
-from clipping.messages import RequestMessage
+from clipping.contract.messages import RequestMessage
 from clipping.store.local import LocalStore
 from clipping.store.port import clip_key
 from tests.api.conftest import MakeApi

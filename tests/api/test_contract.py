@@ -22,10 +22,11 @@ from api.cluster import views as cluster
 from api.cluster.snapshot import AgentWord
 from api.events import changes
 from api.routes import admin
-from clipping import __version__, messages, output, report, text
+from clipping import __version__, text
 from clipping.client import NewClip, results
-from clipping.cluster import FailoverMode
 from clipping.config import validate
+from clipping.contract import messages, output, report
+from clipping.contract.cluster import FailoverMode
 from clipping.errors import ClippingError, LeaseLost, PermanentError, TransientError
 
 CONTRACT: dict[str, Any] = yaml.safe_load(

@@ -19,8 +19,8 @@ from sqlalchemy.types import TypeEngine
 from api.db import clips, outbox, schema
 from api.db.engine import Database
 from api.db.tables import Base
+from clipping.contract.messages import ClipRequest, RequestMessage
 from clipping.errors import ConfigurationError, QueueUnavailable
-from clipping.messages import ClipRequest, RequestMessage
 from tests.api.messages import NOW, REQUEST_ID, completed
 from tests.support.postgres import PostgresServer
 

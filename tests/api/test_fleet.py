@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from api.db.tables import Clip
-from clipping.messages import CompletionMessage, ProgressMessage
+from clipping.contract.messages import CompletionMessage, ProgressMessage
 from tests.api.conftest import MakeApi, migrated
 from tests.api.crowd import Call, Crowd
 from tests.api.gunicorn_process import GunicornProcess

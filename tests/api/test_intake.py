@@ -18,7 +18,7 @@ from api.db.tables import ParkedMessage
 from api.intake import Intake, Kind
 from api.views import ClipStatus
 from clipping.clock import ManualClock
-from clipping.messages import CompletionMessage, RequestMessage
+from clipping.contract.messages import CompletionMessage, RequestMessage
 from tests.api.histories import KINDS, history
 from tests.api.messages import NOW, completed, failed, progress, retrying
 from tests.api.rows import get, put, tell

@@ -13,9 +13,9 @@ from api.db.engine import Database
 from api.limits import RateLimiter
 from api.quotas import ShortsQuota, ShortsUsedUp
 from clipping.clock import ManualClock
+from clipping.contract.messages import ClipRequest, RequestMessage
+from clipping.contract.output import Output
 from clipping.errors import QuotaExceeded, RateLimited
-from clipping.messages import ClipRequest, RequestMessage
-from clipping.output import Output
 from tests.api.conftest import MakeApi
 from tests.api.messages import NOW
 

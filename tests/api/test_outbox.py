@@ -15,7 +15,7 @@ from api.db import clips, outbox, schema
 from api.db.engine import Database
 from api.db.outbox import Entry
 from clipping.bus.subscriber import Delivery, Subscription
-from clipping.messages import ClipRequest, RequestMessage
+from clipping.contract.messages import ClipRequest, RequestMessage
 from tests.api.conftest import MakeApi
 from tests.api.messages import NOW, completed
 from tests.api.process import ApiProcess, emulator_host

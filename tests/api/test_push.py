@@ -18,8 +18,8 @@ from api.certificates import Certificates
 from api.oidc import PushVerifier
 from clipping.clock import ManualClock
 from clipping.config import Push
+from clipping.contract.messages import CompletionMessage
 from clipping.errors import Forbidden, QueueUnavailable, Unauthorized
-from clipping.messages import CompletionMessage
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, progress
 from tests.api.process import ApiProcess

@@ -22,7 +22,7 @@ from api.rules import (
     published_again,
     visible_change,
 )
-from clipping.messages import Checkpoint, CompletionMessage, LastError, ProgressMessage, Stage
+from clipping.contract.messages import Checkpoint, CompletionMessage, LastError, ProgressMessage, Stage
 from tests.api.messages import NOW, completed, failed, progress, retrying
 
 Message = CompletionMessage | ProgressMessage

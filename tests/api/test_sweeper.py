@@ -17,9 +17,9 @@ from api.dispatch import Dispatcher
 from api.sweeper import Sweeper
 from clipping.bus.publisher import Publisher
 from clipping.clock import ManualClock
-from clipping.cluster import cancel_key
 from clipping.config import validate
-from clipping.messages import RequestMessage
+from clipping.contract.cluster import cancel_key
+from clipping.contract.messages import RequestMessage
 from clipping.store.memory import MemoryStore
 from tests.api.cluster.documents import CLUSTER, Agents
 from tests.api.conftest import MakeApi

@@ -10,7 +10,7 @@ from typing import Self
 
 from clipping.bus.publisher import Publisher
 from clipping.bus.subscriber import Delivery, Subscription
-from clipping.messages import CompletionMessage, ProgressMessage, RequestMessage
+from clipping.contract.messages import CompletionMessage, ProgressMessage, RequestMessage
 from tests.api.messages import completed, progress
 from tests.api.process import ApiProcess, emulator_host
 

@@ -13,8 +13,8 @@ from clipping.bus.connection import subscriber_client
 from clipping.bus.provision import provision
 from clipping.bus.topology import topology
 from clipping.config import Config
+from clipping.contract.messages import CompletionMessage, RequestMessage, parse_clip_request
 from clipping.ids import new_request_id
-from clipping.messages import CompletionMessage, RequestMessage, parse_clip_request
 from tests.support.waiting import eventually
 
 

@@ -14,7 +14,7 @@ import requests
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
-from clipping.messages import CompletionMessage
+from clipping.contract.messages import CompletionMessage
 from tests.support.procs import alive, descendants_of
 from tests.support.stack import RunningStack
 from tests.support.waiting import eventually

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from clipping.cluster import lease_key
 from clipping.config import overlay
+from clipping.contract.cluster import lease_key
 from clipping.errors import VersionMismatch
 from embedded.layout import free_port
 from tests.support.agent_node import AgentNode

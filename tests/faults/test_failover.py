@@ -7,7 +7,7 @@ import time
 import pytest
 
 from clipping.clock import SystemClock
-from clipping.cluster import FailoverIntent, Intent, intent_key
+from clipping.contract.cluster import FailoverIntent, Intent, intent_key
 from tests.faults.test_takeover import LONG
 from tests.support.cluster import CLUSTER, Cluster
 from tests.support.waiting import eventually

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from clipping.cluster import lease_key
+from clipping.contract.cluster import lease_key
 from tests.support.cluster import CLUSTER, Cluster
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from clipping.cluster import FailoverIntent, Lease
+from clipping.contract.cluster import FailoverIntent, Lease
 from health.election.observation import LeaseView, Observation
 from health.election.roles import Identity, State
 from health.election.timings import Timings

@@ -10,7 +10,7 @@ import pytest
 
 from bench.cluster.hostile import Cluster, timings_of
 from bench.cluster.machine import CLUSTER, Machine
-from clipping.cluster import (
+from clipping.contract.cluster import (
     AgentRecord,
     FailoverIntent,
     Intent,

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from clipping.clock import SystemClock
-from clipping.cluster import AgentRecord, agent_key, lease_key
 from clipping.config import Config, validate
+from clipping.contract.cluster import AgentRecord, agent_key, lease_key
 from clipping.errors import StoreUnavailable
 from clipping.store.local import LocalStore
 from clipping.store.memory import MemoryStore

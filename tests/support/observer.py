@@ -15,9 +15,9 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from google.pubsub_v1.types import PubsubMessage
 
-from clipping.cluster import BrokenDocument, Lease, lease_key
+from clipping.contract.cluster import BrokenDocument, Lease, lease_key
+from clipping.contract.messages import CompletionMessage
 from clipping.errors import StoreUnavailable
-from clipping.messages import CompletionMessage
 from clipping.store.port import Store
 from tests.support.waiting import eventually
 

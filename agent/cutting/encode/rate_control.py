@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from agent.cutting.plan.encoders import RateCap
+from clipping.contract.output import Output, Quality
 from clipping.errors import OutputTooLarge
-from clipping.output import Output, Quality
 
 SOUND_BITS: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
 """A second, for each track."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from clipping.output import Output
+from clipping.contract.output import Output
 
 # ffmpeg's variables: `dar` is what the picture's width is to its height as shown, `sar` the same of a pixel.
 _SCALER = "lanczos+accurate_rnd+full_chroma_int"

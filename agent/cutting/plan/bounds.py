@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from agent.cutting.formats.media import MediaInfo, VideoInfo
+from clipping.contract.output import Output
 from clipping.errors import TooLarge
-from clipping.output import Output
 
 MOST_CHAPTERS = 1000
 MOST_TRACKS = 64

@@ -9,9 +9,9 @@ from typing import Literal
 
 from agent.cutting.formats.media import Identity
 from agent.cutting.plan.encoders import Choice
-from clipping.messages import Mode
-from clipping.output import AS_IS, Output, Quality
-from clipping.report import Report
+from clipping.contract.messages import Mode
+from clipping.contract.output import AS_IS, Output, Quality
+from clipping.contract.report import Report
 
 Extent = Literal["ends", "full"]
 OnDamage = Literal["warn", "fail", "reencode"]

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from agent.cutting.process.stall import Usage
+from clipping.contract.messages import Stage
 from clipping.errors import SourceCorrupt, SourceUnavailable
-from clipping.messages import Stage
 
 PROBE_SECONDS = 30.0
 """How long it may take to find out what a recording holds. From a local disk, ten hours of MP4 take one."""

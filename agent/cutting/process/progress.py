@@ -6,7 +6,7 @@ import socket
 import time
 
 from agent.cutting.process.protocol import Helper, Progress, send
-from clipping.messages import Stage
+from clipping.contract.messages import Stage
 
 INTERVAL_SECONDS = 0.2
 

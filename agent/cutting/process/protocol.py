@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from clipping.messages import Stage
+from clipping.contract.messages import Stage
 
 MAX_DESCRIPTORS = 4
 """With one message."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
-from clipping.messages import Mode, Quality
+from clipping.contract.messages import Mode, Quality
 
 Cut = Callable[..., Clip]
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
+from clipping.contract.messages import Mode, Stage
 from clipping.errors import (
     ClippingError,
     CutVerificationFailed,
@@ -26,7 +27,6 @@ from clipping.errors import (
     SourceNotFound,
     SourceUnavailable,
 )
-from clipping.messages import Mode, Stage
 from tests.support.media import Recording, make, numbers
 
 MODES: tuple[Mode, ...] = ("copy", "smart", "encode")

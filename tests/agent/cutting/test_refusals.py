@@ -15,6 +15,7 @@ import pytest
 
 from agent.cutting import CutSpec, Engine, find_ffmpeg
 from agent.cutting.reading.source import translated
+from clipping.contract.messages import Mode, Stage
 from clipping.errors import (
     ClippingError,
     RangeBeyondEnd,
@@ -25,7 +26,6 @@ from clipping.errors import (
     SourceNotFound,
     SourceUnavailable,
 )
-from clipping.messages import Mode, Stage
 from tests.support.media import Recording, make
 
 

@@ -14,8 +14,8 @@ import av
 import pytest
 
 from agent.cutting import CutSpec, Engine, find_ffmpeg
-from clipping.messages import Mode
-from clipping.output import Output
+from clipping.contract.messages import Mode
+from clipping.contract.output import Output
 from tests.agent.cutting.conftest import Cut
 from tests.agent.cutting.writing.test_stream_copy import player_times
 from tests.support.media import Recording, make, numbers, shown_frames, tick_times

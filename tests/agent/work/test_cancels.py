@@ -8,7 +8,7 @@ import pytest
 
 from agent.work.cancels import Cancels
 from agent.work.inflight import InFlight
-from clipping.cluster import cancel_key
+from clipping.contract.cluster import cancel_key
 from clipping.errors import StoreUnavailable
 from clipping.store.local import LocalStore
 from tests.support.waiting import eventually

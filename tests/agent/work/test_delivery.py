@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent.work.delivery import MAX_FACTS, Facts
-from clipping.messages import Report
-from clipping.report import AudioReport, DroppedStream, Range, VideoReport
+from clipping.contract.messages import Report
+from clipping.contract.report import AudioReport, DroppedStream, Range, VideoReport
 
 
 def facts(*, dropped: int = 0, warnings: int = 0, length: int = 20, tracks: int = 1) -> Facts:

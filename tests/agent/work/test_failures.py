@@ -11,8 +11,8 @@ import pytest
 
 from agent.work.failures import FILE, MOST_REQUESTS, Failures
 from agent.work.inflight import Work
+from clipping.contract.messages import RequestMessage
 from clipping.errors import EncoderFailed, EngineUnavailable, ProcessDied, SourceUnavailable, TransientError
-from clipping.messages import RequestMessage
 from tests.agent.bench import Bench
 from tests.support.held import hold_cut
 

@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY
 from agent.work.inflight import Work
 from agent.work.reporting import MAX_MESSAGE, AttemptReporter, Identity
 from clipping.clock import ManualClock
+from clipping.contract.messages import CompletionMessage, ProgressMessage
 from clipping.errors import LeaseLost, SigningUnavailable, StoreUnavailable
-from clipping.messages import CompletionMessage, ProgressMessage
 from tests.agent.bench import Bench
 from tests.support.broker import BrokerProcess
 from tests.support.waiting import eventually

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.cluster.snapshot import AgentSeen, LeaseSeen, Snapshot
-from clipping.cluster import (
+from clipping.contract.cluster import (
     AgentRecord,
     FailoverIntent,
     Intent,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from clipping.cluster import agent_key, intent_key, lease_key
+from clipping.contract.cluster import agent_key, intent_key, lease_key
 from clipping.store.gcs import GcsStore
 from clipping.store.local import LocalStore
 from tests.api.cluster.documents import CLUSTER, Agents

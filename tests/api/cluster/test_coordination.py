@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.cluster.coordination import SECONDS, Coordination
-from clipping.cluster import Intent, Pause, agent_key, intent_key, lease_key
+from clipping.contract.cluster import Intent, Pause, agent_key, intent_key, lease_key
 from clipping.errors import CoordinationUnavailable, VersionMismatch
 from clipping.store.gcs import GcsStore
 from clipping.store.memory import MemoryStore

@@ -13,8 +13,8 @@ from api.cluster.outcome import Operation
 from api.db import schema
 from api.db.engine import Database
 from clipping.clock import ManualClock
-from clipping.cluster import FailoverMode, intent_key
 from clipping.config import Ha
+from clipping.contract.cluster import FailoverMode, intent_key
 from clipping.errors import OperationRunning
 from clipping.store.memory import MemoryStore
 from tests.api.cluster.documents import CLUSTER, NOW, Agents

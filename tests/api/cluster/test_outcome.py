@@ -10,7 +10,7 @@ import pytest
 
 from api.cluster.outcome import UNTOLD, Operation, follow
 from api.cluster.snapshot import Snapshot
-from clipping.cluster import Intent, IntentAnswer
+from clipping.contract.cluster import Intent, IntentAnswer
 from tests.api.cluster.documents import NOW, lease, seen, snapshot
 
 ASKED = Operation(

@@ -18,8 +18,8 @@ from api.db.engine import Database
 from api.db.tables import Failover, IdempotencyKey
 from api.repeats import Repeat
 from clipping.clock import ManualClock
-from clipping.cluster import Intent, intent_key
 from clipping.config import Ha
+from clipping.contract.cluster import Intent, intent_key
 from clipping.errors import (
     CoordinationUnavailable,
     IdempotencyConflict,

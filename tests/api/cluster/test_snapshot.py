@@ -10,7 +10,7 @@ import pytest
 
 from api.cluster.snapshot import AgentSeen, ineligible, reasons, word
 from api.cluster.views import AgentStatus, ClusterView
-from clipping.cluster import Intent, Pause
+from clipping.contract.cluster import Intent, Pause
 from tests.api.cluster.documents import NOW, lease, seen, snapshot
 
 

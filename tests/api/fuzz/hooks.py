@@ -14,8 +14,8 @@ import schemathesis
 import yaml
 from openapi_schema_validator import OAS31Validator
 
+from clipping.contract.messages import parse_clip_request
 from clipping.errors import InvalidRequest
-from clipping.messages import parse_clip_request
 from clipping.timecode import parse_seconds
 
 _CONTRACT = yaml.safe_load((Path(__file__).parents[3] / "openapi.yaml").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clipping.clock import ManualClock
-from clipping.cluster import AgentRecord, BrokenDocument, agent_key, intent_key, lease_key
+from clipping.contract.cluster import AgentRecord, BrokenDocument, agent_key, intent_key, lease_key
 from clipping.store.memory import MemoryStore
 from health.cluster.registry import OwnRecord, prepare_cluster, read_intent, read_peers
 from health.lease.lease import read_lease

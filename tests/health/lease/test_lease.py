@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipping.clock import ManualClock
-from clipping.cluster import Lease, lease_key
+from clipping.contract.cluster import Lease, lease_key
 from clipping.store.memory import MemoryStore
 from health.cluster.registry import prepare_cluster
 from health.election.roles import Identity

@@ -28,8 +28,8 @@ from agent.cutting.plan.spec import Order
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.protocol import Done, Failed
 from agent.cutting.reading.source import SourceFile, open_path
+from clipping.contract.output import Output
 from clipping.errors import UnsupportedCodec
-from clipping.output import Output
 from tests.support.media import make, numbers
 
 PATIENCE = 60

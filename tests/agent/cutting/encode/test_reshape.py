@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
+from clipping.contract.messages import Mode, Quality
+from clipping.contract.output import Output
 from clipping.errors import OutputTooLarge
-from clipping.messages import Mode, Quality
-from clipping.output import Output
 from tests.support.media import Recording, make, numbers, sound_languages, tick_offsets
 
 MakeClip = Callable[..., Clip]

@@ -12,8 +12,8 @@ import av
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, find_ffmpeg
-from clipping.messages import Mode
-from clipping.output import ContainerName, Output
+from clipping.contract.messages import Mode
+from clipping.contract.output import ContainerName, Output
 from tests.support.media import Recording, make, numbers
 
 TEXTS = """1

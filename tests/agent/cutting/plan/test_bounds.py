@@ -18,9 +18,9 @@ from agent.cutting.cut import run_probe
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.protocol import Failed
 from agent.cutting.reading.source import open_path
+from clipping.contract.messages import Mode
+from clipping.contract.output import AS_IS, Output
 from clipping.errors import ClippingError, SourceCorrupt, TooLarge
-from clipping.messages import Mode
-from clipping.output import AS_IS, Output
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
 

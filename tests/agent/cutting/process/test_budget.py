@@ -6,8 +6,8 @@ import pytest
 
 from agent.cutting.process.budget import MOST_BYTES, PROBE_BYTES, PROBE_SECONDS, Budget
 from agent.cutting.process.stall import Usage
+from clipping.contract.messages import Stage
 from clipping.errors import SourceCorrupt, SourceUnavailable
-from clipping.messages import Stage
 
 MEGABYTE = 1 << 20
 

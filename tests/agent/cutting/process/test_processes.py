@@ -22,8 +22,8 @@ from agent.cutting.engine import _Supervised
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.protocol import Done, Failed
 from agent.cutting.reading.source import open_path
+from clipping.contract.messages import Mode, Stage
 from clipping.errors import Cancelled, ClippingError, EncoderFailed, NoSpace, SourceUnavailable, TimeLimit
-from clipping.messages import Mode, Stage
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
 

@@ -15,8 +15,8 @@ import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, find_ffmpeg
 from agent.cutting.process import budget
+from clipping.contract.messages import Mode
 from clipping.errors import ClippingError, RangeBeyondEnd, SourceCorrupt
-from clipping.messages import Mode
 from tests.support.media import Recording, make, numbers
 
 TERABYTE = 1 << 40

@@ -12,8 +12,8 @@ import av
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
+from clipping.contract.messages import Mode
 from clipping.errors import CutVerificationFailed, PermanentError, SourceDamaged
-from clipping.messages import Mode
 from tests.agent.cutting.conftest import Cut
 from tests.agent.cutting.test_odd_files import complaints
 from tests.support.media import Recording, make

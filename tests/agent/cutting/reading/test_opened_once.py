@@ -14,8 +14,8 @@ import pytest
 
 from agent.cutting import CutSpec, Engine, EngineSettings, find_ffmpeg
 from agent.cutting.reading.source import open_path
+from clipping.contract.messages import Mode, Stage
 from clipping.errors import EncoderFailed, SourceChanged
-from clipping.messages import Mode, Stage
 from tests.support.media import Recording, make, numbers
 
 MODES: tuple[Mode, ...] = ("copy", "smart", "encode")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clipping.output import ModeName
-from clipping.wire import Model, Moment
+from clipping.contract.output import ModeName
+from clipping.contract.wire import Model, Moment
 
 
 class Range(Model):

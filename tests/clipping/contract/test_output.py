@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from clipping.contract.messages import parse_clip_request
+from clipping.contract.output import Output
 from clipping.errors import InvalidRequest
-from clipping.messages import parse_clip_request
-from clipping.output import Output
 
 
 @pytest.mark.parametrize(

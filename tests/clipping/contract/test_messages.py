@@ -11,9 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipping.errors import InvalidRequest
-from clipping.ids import new_request_id
-from clipping.messages import (
+from clipping.contract.messages import (
     REQUEST_ID,
     CompletionMessage,
     Mode,
@@ -21,6 +19,8 @@ from clipping.messages import (
     RequestMessage,
     parse_clip_request,
 )
+from clipping.errors import InvalidRequest
+from clipping.ids import new_request_id
 
 GOOD: dict[str, Any] = {
     "hand_id": "hand-154",

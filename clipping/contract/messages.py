@@ -22,13 +22,13 @@ from pydantic import (
     model_validator,
 )
 
+from clipping.contract.output import AS_IS, Output, check_mode, default_mode
+from clipping.contract.output import Quality as Quality
+from clipping.contract.report import Report
+from clipping.contract.wire import Model, Moment
 from clipping.errors import InvalidRequest
-from clipping.output import AS_IS, Output, check_mode, default_mode
-from clipping.output import Quality as Quality
-from clipping.report import Report
 from clipping.text import check_one_line
 from clipping.timecode import parse_seconds
-from clipping.wire import Model, Moment
 
 SCHEMA = 1
 
