@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import audit, auth, cors, headers, problems
-from api.accept import Acceptor
-from api.agents import AgentsWatch
-from api.callers import Authenticator
-from api.chores import Chore, Chores
+from api.auth import access as auth
+from api.auth.callers import Authenticator
+from api.auth.limits import RateLimiter
+from api.auth.oidc import PushVerifier
+from api.clips.accept import Acceptor
+from api.clips.estimates import Estimator
+from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
-from api.consumers import SLOTS, Consumers
 from api.db.engine import Database
-from api.dispatch import Dispatcher
-from api.estimates import Estimator
+from api.docs.recordings import recordings_of
 from api.events.hub import Hub
-from api.intake import KINDS, Intake
-from api.limits import RateLimiter
-from api.metrics import Metrics
-from api.oidc import PushVerifier
-from api.recordings import recordings_of
+from api.http import audit, cors, headers, problems
+from api.http.metrics import Metrics
+from api.messaging.agent_messages import KINDS, Intake
+from api.messaging.outbox_publisher import Dispatcher
+from api.messaging.periodic import Chore, Chores
+from api.messaging.subscriptions import SLOTS, Consumers
+from api.messaging.sweeper import Sweeper
 from api.routes import accept, admin, clips, docs, events, files, health, index, internal, lists, metrics
 from api.services import Services
-from api.sweeper import Sweeper
 from clipping.bus.publisher import Publisher
 from clipping.clock import SystemClock
 from clipping.config import Config

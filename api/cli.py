@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    from api import commands
+    from api.process import commands
 
     return commands.run(argv)
 

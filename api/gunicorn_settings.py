@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from api.configuration import configuration
+from api.process.configuration import configuration
 from clipping.exits import EXIT_OK, exit_code
 from clipping.log import set_up
 
@@ -52,9 +52,9 @@ set_up(_config.log.format, _config.log.level, identifier="clipping-api")
 # prometheus_client looks for this when it is imported, so nothing above may import it.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _folder_for_counts()
 
-wsgi_app = "api.wsgi:application()"
-worker_class = "api.worker.ApiWorker"
-logger_class = "api.worker.ToOurLog"
+wsgi_app = "api.process.wsgi:application()"
+worker_class = "api.process.worker.ApiWorker"
+logger_class = "api.process.worker.ToOurLog"
 _host = f"[{_config.api.host}]" if ":" in _config.api.host else _config.api.host
 bind = f"{_host}:{_config.api.port}"
 # Threads and connections do not survive a fork, so each worker makes its own.
@@ -62,20 +62,20 @@ preload_app = False
 timeout = 30
 """A worker whose loop stands still for so long is replaced."""
 graceful_timeout = 10
-"""What Cloud Run gives, and more than a stop takes: see `api.serving`."""
+"""What Cloud Run gives, and more than a stop takes: see `api.server.serving`."""
 control_socket_disable = True
 
 
 def on_starting(_server: Any) -> None:
     """Once, before the workers: the schema is checked, and SQLite's is brought up to date."""
-    from api.commands import prepare
+    from api.process.commands import prepare
 
     _or_exit(lambda: prepare(_config))
 
 
 def when_ready(server: Any) -> None:
     """gunicorn's command line may have named another address than the configuration, which was checked."""
-    from api.serving import check_address
+    from api.server.serving import check_address
 
     addresses = [listener.sock.getsockname()[0] for listener in server.LISTENERS]
     _or_exit(lambda: check_address(_config.api, addresses))

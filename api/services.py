@@ -7,19 +7,19 @@ from typing import cast
 
 from flask import current_app
 
-from api.accept import Acceptor
-from api.agents import AgentsWatch
-from api.callers import Authenticator
-from api.chores import Chores
+from api.auth.callers import Authenticator
+from api.auth.oidc import PushVerifier
+from api.clips.accept import Acceptor
+from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
-from api.consumers import Consumers
 from api.db.engine import Database
-from api.dispatch import Dispatcher
 from api.events.hub import Hub
-from api.intake import Intake
-from api.metrics import Metrics
-from api.oidc import PushVerifier
+from api.http.metrics import Metrics
+from api.messaging.agent_messages import Intake
+from api.messaging.outbox_publisher import Dispatcher
+from api.messaging.periodic import Chores
+from api.messaging.subscriptions import Consumers
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
 from clipping.config import Config

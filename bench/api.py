@@ -32,8 +32,8 @@ from bench.load.http import Answers, Make, at_full_speed, at_rate, request
 from bench.load.streams import Streams
 from bench.load.usage import megabytes, processor_seconds
 from clipping.contract.messages import ProgressMessage
+from tests.api.api_process import CLIENT, ApiProcess, emulator_host
 from tests.api.gunicorn_process import GunicornProcess
-from tests.api.process import CLIENT, ApiProcess, emulator_host
 from tests.support.broker import BrokerProcess
 from tests.support.postgres import PostgresServer, find_programs
 from tests.support.stack import children_of

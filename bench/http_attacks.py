@@ -35,7 +35,7 @@ from urllib.parse import urlsplit
 
 from bench.load.attackers import Floods, Held
 from bench.load.usage import megabytes, processor_seconds, temporary_megabytes
-from tests.api.process import CLIENT, ApiProcess
+from tests.api.api_process import CLIENT, ApiProcess
 from tests.support.broker import BrokerProcess
 
 HELD, STREAMS = 900, 500

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from api.cluster.snapshot import AgentSeen, LeaseSeen, Snapshot
+from api.domain.cluster.snapshot import AgentSeen, LeaseSeen, Snapshot
 from clipping.contract.cluster import (
     AgentRecord,
     BrokenDocument,

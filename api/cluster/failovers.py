@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from api.clips.idempotency import Repeat, first_answer, forget_answer, keep_answer
 from api.cluster.coordination import Coordination
-from api.cluster.decisions import NO_LEADER, Direction, Handover, Settled, choose
-from api.cluster.outcome import Operation, follow, told
-from api.cluster.snapshot import Snapshot
 from api.db import failovers as rows
 from api.db.engine import Database
-from api.repeats import Repeat, first_answer, forget_answer, keep_answer
+from api.domain.cluster.decisions import NO_LEADER, Direction, Handover, Settled, choose
+from api.domain.cluster.outcome import Operation, follow, told
+from api.domain.cluster.snapshot import Snapshot
 from clipping.clock import Clock
 from clipping.config import Ha
 from clipping.contract.cluster import FailoverIntent, FailoverMode, Intent, Pause

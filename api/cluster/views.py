@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from api.cluster.outcome import FailoverState, Operation
-from api.cluster.snapshot import AgentSeen, AgentWord, Snapshot, reasons, word
-from api.views import Time, View
+from api.clips.views import Time, View
+from api.domain.cluster.outcome import FailoverState, Operation
+from api.domain.cluster.snapshot import AgentSeen, AgentWord, Snapshot, reasons, word
 from clipping.contract.cluster import Pause
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from api.db.tables import Clip, table_of
-from api.rules import Failure, State, visible_change
+from api.domain.request_state import Failure, State, visible_change
 from clipping.contract.messages import (
     Checkpoint,
     CompletionMessage,

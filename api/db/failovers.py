@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from api.cluster.outcome import FINISHED, Operation
 from api.db.tables import Failover
+from api.domain.cluster.outcome import FINISHED, Operation
 
 _FIELDS = tuple(field.name for field in fields(Operation))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from api import rules
 from api.db import clips
 from api.db.tables import Clip
+from api.domain import request_state as rules
 from clipping.log import get_logger
 
 log = get_logger(__name__)

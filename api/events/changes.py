@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
 
+from api.clips.views import ClipStatus
 from api.db.tables import Clip
-from api.views import ClipStatus
 from clipping.contract.messages import TERMINAL
 
 Name = Literal["status", "progress", "retrying", "completed", "failed", "cancelled"]

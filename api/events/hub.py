@@ -15,7 +15,7 @@ from api.db import watching
 from api.db.engine import Database
 from api.events.changes import Seen, changes, frames
 from api.events.stream import Stream
-from api.takeover import Handed
+from api.http.connection_handover import Handed
 from clipping.clock import Clock
 from clipping.errors import QueueUnavailable, TooManyStreams
 from clipping.log import get_logger

@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from api import audit, headers
-from api.accept import Acceptor, Answer, Item, none_is_good, refusal
-from api.auth import caller, requires
-from api.body import read_flawed_json, read_json, sound
-from api.repeats import HEADER, Repeat, repeat_of
+from api.auth.access import caller, requires
+from api.clips.accept import Acceptor, Answer, Item, none_is_good, refusal
+from api.clips.idempotency import HEADER, Repeat, repeat_of
+from api.clips.views import BatchAccepted, BatchItem, ClipAccepted
+from api.http import audit, headers
+from api.http.body import read_flawed_json, read_json, sound
 from api.services import services
-from api.views import BatchAccepted, BatchItem, ClipAccepted
 from clipping.errors import InvalidRequest
 from clipping.text import is_plain_text
 

@@ -17,15 +17,15 @@ from pydantic import (
     model_validator,
 )
 
-from api.auth import caller, requires
-from api.body import read_optional_json
-from api.cluster.decisions import Direction
+from api.auth.access import caller, requires
+from api.clips.idempotency import HEADER, repeat_of
+from api.clips.views import View
 from api.cluster.failovers import Wanted
-from api.cluster.outcome import Operation
 from api.cluster.views import ClusterView, FailoverView, PauseState
-from api.repeats import HEADER, repeat_of
+from api.domain.cluster.decisions import Direction
+from api.domain.cluster.outcome import Operation
+from api.http.body import read_optional_json
 from api.services import Services, services
-from api.views import View
 from clipping.clock import parse_rfc3339
 from clipping.config import Name
 from clipping.contract.cluster import FailoverMode

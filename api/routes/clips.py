@@ -6,13 +6,13 @@ import re
 
 from flask import Blueprint, Response
 
-from api.auth import caller, requires
-from api.cancel import cancel
+from api.auth.access import caller, requires
+from api.clips.cancel import cancel
+from api.clips.views import ClipStatus, Download, View
 from api.db import clips
 from api.db.tables import Clip
-from api.problems import CLIP_DELETED
+from api.http.problems import CLIP_DELETED
 from api.services import Services, services
-from api.views import ClipStatus, Download, View
 from clipping.contract.messages import REQUEST_ID
 from clipping.errors import Expired, NotFound, NotReady
 from clipping.store.port import clip_key

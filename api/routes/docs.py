@@ -12,8 +12,8 @@ import yaml
 from flask import Blueprint, Response, current_app, send_from_directory
 from werkzeug.exceptions import NotFound
 
-from api.recordings import Recordings
-from api.shown import shown
+from api.docs.contract import shown
+from api.docs.recordings import Recordings
 
 blueprint = Blueprint("docs", __name__)
 

@@ -7,11 +7,11 @@ from typing import cast
 
 from flask import Blueprint, Response, request
 
-from api.auth import requires
+from api.auth.access import requires
 from api.events.changes import last_event_id
+from api.http.connection_handover import ENVIRON_KEY, Handed, Taker
 from api.routes.clips import find_own
 from api.services import services
-from api.takeover import ENVIRON_KEY, Handed, Taker
 from clipping.contract.messages import TERMINAL
 
 blueprint = Blueprint("events", __name__, url_prefix="/v1/clip")

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 from werkzeug.http import is_resource_modified
 from werkzeug.wsgi import wrap_file
 
-from api.problems import CLIP_DELETED, error_response
+from api.http.problems import CLIP_DELETED, error_response
 from api.services import services
 from clipping.errors import Expired, Forbidden, NotFound, RangeNotSatisfiable
 from clipping.store.links import INVALID_LINK

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from flask import Blueprint, Response
 
+from api.clips.views import Health
 from api.db import clips, outbox
 from api.services import Services, services
-from api.views import Health
 from clipping import __version__
 from clipping.errors import QueueUnavailable
 

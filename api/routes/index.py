@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, redirect, request
 
+from api.clips.views import Index
 from api.services import services
-from api.views import Index
 from clipping import __version__
 
 blueprint = Blueprint("index", __name__)

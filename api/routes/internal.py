@@ -9,10 +9,10 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, Field, ValidationError
 
-from api.body import read_bytes
-from api.callers import bearer
-from api.head import MAX_PUSH_BYTES
-from api.intake import KINDS, Kind
+from api.auth.callers import bearer
+from api.http.body import read_bytes
+from api.http.head import MAX_PUSH_BYTES
+from api.messaging.agent_messages import KINDS, Kind
 from api.services import services
 from clipping.contract.messages import first_problem
 from clipping.errors import NotFound

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from api.auth import caller, requires
-from api.callers import Caller
+from api.auth.access import caller, requires
+from api.auth.callers import Caller
+from api.clips.views import ClipList, ClipStatus, Stats
 from api.db import listing, stats
 from api.db.listing import Position
-from api.queries import PERIODS, Period, cursor_behind, parse_list, parse_period
+from api.http.query_params import PERIODS, Period, cursor_behind, parse_list, parse_period
 from api.services import services
-from api.views import ClipList, ClipStatus, Stats
 
 blueprint = Blueprint("lists", __name__, url_prefix="/v1")
 

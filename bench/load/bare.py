@@ -11,7 +11,7 @@ import sys
 
 from flask import Flask, Response, request
 
-from api.serving import Server, bind, url_of
+from api.server.serving import Server, bind, url_of
 from clipping.config import Api
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import requests
 
-from tests.api.process import ApiProcess
+from tests.api.api_process import ApiProcess
+from tests.api.clips.test_batch import BAD_BATCHES
 from tests.api.test_bad_requests import BODIES, FIELDS
-from tests.api.test_batch import BAD_BATCHES
 from tests.api.test_lists import BAD_QUERIES
 from tests.support.broker import BrokerProcess
 

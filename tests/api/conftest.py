@@ -11,7 +11,7 @@ import pytest
 
 from api.db import schema
 from api.db.engine import Database
-from tests.api.process import ApiProcess, emulator_host
+from tests.api.api_process import ApiProcess, emulator_host
 from tests.support.broker import BrokerProcess
 from tests.support.postgres import PostgresServer, find_programs
 

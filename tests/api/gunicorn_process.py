@@ -13,7 +13,7 @@ from typing import Any, Self
 import requests
 import yaml
 
-from tests.api.process import CLIENT, STOP_SECONDS, ApiProcess
+from tests.api.api_process import CLIENT, STOP_SECONDS, ApiProcess
 from tests.support.stack import children_of
 from tests.support.waiting import eventually
 

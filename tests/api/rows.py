@@ -11,7 +11,7 @@ from sqlalchemy import select
 from api.db import clips
 from api.db.engine import Database
 from api.db.tables import Clip, Unsent
-from api.intake import Intake
+from api.messaging.agent_messages import Intake
 from clipping.clock import ManualClock
 from clipping.contract.messages import ClipRequest, CompletionMessage, ProgressMessage, RequestMessage
 from tests.api.messages import NOW

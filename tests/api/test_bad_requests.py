@@ -14,7 +14,7 @@ from sqlalchemy import delete
 
 from api.db.tables import Clip
 from clipping.bus.subscriber import Delivery, Subscription
-from tests.api.process import CLIENT, HTTP_SECONDS, ApiProcess
+from tests.api.api_process import CLIENT, HTTP_SECONDS, ApiProcess
 from tests.support.waiting import eventually
 
 INVALID = (400, "INVALID_REQUEST")

@@ -15,9 +15,9 @@ from clipping.clock import rfc3339
 from clipping.contract.messages import RequestMessage
 from clipping.store.local import LocalStore
 from clipping.store.port import clip_key
+from tests.api.api_process import ADMIN, STRANGER, ApiProcess
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress
-from tests.api.process import ADMIN, STRANGER, ApiProcess
 from tests.support.waiting import eventually
 
 Z_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api.serving import LEAST_CONNECTIONS, LIMITS, connections_for
+from api.server.serving import LEAST_CONNECTIONS, LIMITS, connections_for
 from bench.load.attackers import Held
 from clipping.store.local import LocalStore
+from tests.api.api_process import CLIENT, ApiProcess
 from tests.api.conftest import MakeApi
-from tests.api.process import CLIENT, ApiProcess
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -15,12 +15,13 @@ from openapi_spec_validator import validate as validate_contract
 from pydantic import BaseModel
 
 import api as package
-from api import queries, views
 from api.app import create_app
-from api.cluster import outcome
+from api.clips import views
 from api.cluster import views as cluster
-from api.cluster.snapshot import AgentWord
+from api.domain.cluster import outcome
+from api.domain.cluster.snapshot import AgentWord
 from api.events import changes
+from api.http import query_params as queries
 from api.routes import admin
 from clipping import __version__, text
 from clipping.client import NewClip, results

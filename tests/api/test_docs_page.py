@@ -12,10 +12,10 @@ import pytest
 import requests
 import yaml
 
-from api.recordings import Recordings
-from api.shown import shown
+from api.docs.contract import shown
+from api.docs.recordings import Recordings
+from tests.api.api_process import CLIENT, ApiProcess
 from tests.api.conftest import MakeApi
-from tests.api.process import CLIENT, ApiProcess
 from tests.support import browser as browsers
 from tests.support.browser import Browser
 from tests.support.waiting import eventually

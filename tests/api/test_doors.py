@@ -14,7 +14,7 @@ import requests
 from flask import Flask
 
 from api.app import create_app
-from tests.api.process import ADMIN, CLIENT, STRANGER, ApiProcess
+from tests.api.api_process import ADMIN, CLIENT, STRANGER, ApiProcess
 from tests.support.broker import BrokerProcess
 from tests.support.oidc import CertificateServer, Signer
 from tests.support.waiting import eventually

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.api.api_process import CLIENT, STRANGER, ApiProcess
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress, retrying
-from tests.api.process import CLIENT, STRANGER, ApiProcess
 from tests.support.events import EventReader
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import eventually

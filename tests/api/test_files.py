@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from clipping.store.local import LocalStore
-from tests.api.process import ApiProcess
+from tests.api.api_process import ApiProcess
 
 KEY = "clips/hand-1/clip-20261120-8t3vq0z6m4k1h9pn.mp4"
 CONTENT = bytes(n * 7 % 251 for n in range(100_003))

@@ -15,11 +15,11 @@ from sqlalchemy import select
 
 from api.db.tables import Clip
 from clipping.contract.messages import CompletionMessage, ProgressMessage
+from tests.api.api_process import CLIENT, ApiProcess
 from tests.api.conftest import MakeApi, migrated
 from tests.api.crowd import Call, Crowd
 from tests.api.gunicorn_process import GunicornProcess
 from tests.api.histories import delivered, history
-from tests.api.process import CLIENT, ApiProcess
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import eventually
 

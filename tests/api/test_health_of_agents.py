@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from api.agents import AgentsWatch, judge
+from api.cluster.agents import AgentsWatch, judge
 from api.cluster.coordination import Coordination
-from api.cluster.snapshot import Snapshot
+from api.domain.cluster.snapshot import Snapshot
 from clipping.clock import ManualClock
 from clipping.store.gcs import GcsStore
 from clipping.store.local import LocalStore

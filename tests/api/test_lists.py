@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from api.db import listing, schema, stats
 from api.db.engine import Database
 from api.db.listing import Filters, Position
-from api.queries import cursor_behind, parse_list, parse_period
+from api.http.query_params import cursor_behind, parse_list, parse_period
 from clipping.errors import InvalidPeriod, InvalidRequest
+from tests.api.api_process import ADMIN, STRANGER, ApiProcess
 from tests.api.messages import NOW, completed, failed
-from tests.api.process import ADMIN, STRANGER, ApiProcess
 from tests.api.rows import put, tell
 
 MINUTE = timedelta(minutes=1)

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 import requests
 
-from api.callers import bearer
-from api.certificates import Certificates
-from api.oidc import PushVerifier
+from api.auth.callers import bearer
+from api.auth.certificates import Certificates
+from api.auth.oidc import PushVerifier
 from clipping.clock import ManualClock
 from clipping.config import Push
 from clipping.contract.messages import CompletionMessage
 from clipping.errors import Forbidden, QueueUnavailable, Unauthorized
+from tests.api.api_process import ApiProcess
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, progress
-from tests.api.process import ApiProcess
 from tests.support.broker import BrokerProcess
 from tests.support.oidc import CertificateServer, Signer
 from tests.support.waiting import eventually

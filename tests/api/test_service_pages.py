@@ -13,8 +13,8 @@ from sqlalchemy import text
 import api as package
 from api.app import create_app
 from clipping.config import validate
+from tests.api.api_process import ApiProcess
 from tests.api.conftest import MakeApi
-from tests.api.process import ApiProcess
 from tests.support.broker import BrokerProcess
 from tests.support.served import served
 from tests.support.waiting import eventually

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from api.db.tables import Clip
+from tests.api.api_process import CLIENT, ApiProcess
 from tests.api.conftest import MakeApi, migrated
 from tests.api.crowd import Call, Crowd
-from tests.api.process import CLIENT, ApiProcess
 from tests.api.workers import Workers
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import eventually

@@ -11,8 +11,8 @@ from typing import Self
 from clipping.bus.publisher import Publisher
 from clipping.bus.subscriber import Delivery, Subscription
 from clipping.contract.messages import CompletionMessage, ProgressMessage, RequestMessage
+from tests.api.api_process import ApiProcess, emulator_host
 from tests.api.messages import completed, progress
-from tests.api.process import ApiProcess, emulator_host
 
 Do = Callable[["Workers", RequestMessage], None]
 

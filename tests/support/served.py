@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from flask import Flask
 
-from api.serving import Server, bind, url_of
+from api.server.serving import Server, bind, url_of
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.api.process import CLIENT, ApiProcess
+from tests.api.api_process import CLIENT, ApiProcess
 
 ROOT = Path(__file__).parents[3]
 TOOLS = ROOT / ".openapi-tools"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from api.cluster.snapshot import AgentSeen, LeaseSeen, Snapshot
+from api.domain.cluster.snapshot import AgentSeen, LeaseSeen, Snapshot
 from clipping.contract.cluster import (
     AgentRecord,
     FailoverIntent,

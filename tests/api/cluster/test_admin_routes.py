@@ -15,9 +15,9 @@ import requests
 from clipping.contract.cluster import agent_key, intent_key, lease_key
 from clipping.store.gcs import GcsStore
 from clipping.store.local import LocalStore
+from tests.api.api_process import ADMIN, CLIENT, HTTP_SECONDS, ApiProcess
 from tests.api.cluster.documents import CLUSTER, Agents
 from tests.api.conftest import MakeApi
-from tests.api.process import ADMIN, CLIENT, HTTP_SECONDS, ApiProcess
 from tests.support.gcs import FakeGcs
 
 FAILOVER = "/v1/admin/agents/{}/failover"

@@ -9,9 +9,9 @@ import pytest
 
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers, Wanted
-from api.cluster.outcome import Operation
 from api.db import schema
 from api.db.engine import Database
+from api.domain.cluster.outcome import Operation
 from clipping.clock import ManualClock
 from clipping.config import Ha
 from clipping.contract.cluster import FailoverMode, intent_key

@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
+from api.clips.idempotency import Repeat
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers, Wanted
-from api.cluster.outcome import Operation
-from api.cluster.snapshot import Snapshot
 from api.db import schema
 from api.db.engine import Database
 from api.db.tables import Failover, IdempotencyKey
-from api.repeats import Repeat
+from api.domain.cluster.outcome import Operation
+from api.domain.cluster.snapshot import Snapshot
 from clipping.clock import ManualClock
 from clipping.config import Ha
 from clipping.contract.cluster import Intent, intent_key

@@ -13,10 +13,10 @@ import requests
 
 from clipping.errors import ObjectExists
 from clipping.store.port import clip_key
+from tests.api.api_process import ADMIN, ApiProcess
 from tests.api.cluster.documents import Agents
 from tests.api.cluster.test_admin_routes import agents_of
 from tests.api.messages import completed
-from tests.api.process import ADMIN, ApiProcess
 
 UNLIMITED: dict[str, Any] = {
     "agent": {"nas_roots": []},

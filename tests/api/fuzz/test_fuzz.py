@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.api_process import ADMIN, ApiProcess
 from tests.api.fuzz.running import UNLIMITED, at_work
-from tests.api.process import ADMIN, ApiProcess
 from tests.support.broker import BrokerProcess
 
 ROOT = Path(__file__).parents[3]

@@ -18,11 +18,11 @@ from clipping.client import (
     Retries,
     WaitedTooLong,
 )
+from tests.api.api_process import ADMIN, CLIENT, STRANGER, ApiProcess
 from tests.api.cluster.documents import Agents
 from tests.api.cluster.test_admin_routes import agents_of, obeying
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, progress
-from tests.api.process import ADMIN, CLIENT, STRANGER, ApiProcess
 from tests.support.waiting import eventually
 
 

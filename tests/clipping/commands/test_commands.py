@@ -20,10 +20,10 @@ import pytest
 
 from clipping.cli import main
 from clipping.client import Client
+from tests.api.api_process import ADMIN, CLIENT, ApiProcess
 from tests.api.cluster.test_admin_routes import agents_of, obeying
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress, retrying
-from tests.api.process import ADMIN, CLIENT, ApiProcess
 from tests.support.waiting import eventually
 
 SECONDS = 90

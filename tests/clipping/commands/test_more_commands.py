@@ -15,8 +15,8 @@ import pytest
 from clipping.cli import main
 from clipping.store.local import LocalStore
 from clipping.store.port import clip_key
+from tests.api.api_process import CLIENT, ApiProcess
 from tests.api.messages import completed
-from tests.api.process import CLIENT, ApiProcess
 from tests.clipping.commands.test_commands import asked, clipping, environment, lines
 from tests.support.waiting import eventually
 

@@ -1,0 +1,1 @@
+"""Which client calls, and what it may do."""

@@ -1,0 +1,72 @@
+"""The doors of the routes: who may reach which view, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from flask import Flask, current_app, g, request
+
+from api.auth.callers import Authenticator, Caller, Knock
+from api.auth.limits import RateLimiter
+from clipping.config import Role
+from clipping.errors import Forbidden
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_EXTENSION = "clipping-door"
+NEEDS_ADMIN = (
+    "an admin key is needed: the one that `clipping up` prints and keeps in keys.json, "
+    "or a key with role admin in api.keys"
+)
+
+
+@dataclass(frozen=True)
+class Door:
+    """What decides whether a caller is let in."""
+
+    authenticator: Authenticator
+    rates: RateLimiter
+
+
+def install(app: Flask, door: Door) -> None:
+    """Let `requires` use this door in all views of the app."""
+    app.extensions[_EXTENSION] = door
+
+
+def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A view that only callers of this role reach (admins may do what clients may); sets `g.caller`."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            door: Door = current_app.extensions[_EXTENSION]
+            g.caller = found = door.authenticator.identify(_knock())
+            g.allowance = allowance = door.rates.take(found.name)
+            if allowance is not None:
+                allowance.check()
+            if role == "admin" and found.role != "admin":
+                raise Forbidden(NEEDS_ADMIN)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def caller() -> Caller:
+    """Whose request this is, in a view that `requires` a role."""
+    found: Caller = g.caller
+    return found
+
+
+def _knock() -> Knock:
+    return Knock(
+        authorization=request.headers.get("Authorization", ""),
+        host=request.host,
+        origin=request.headers.get("Origin"),
+        method=request.method,
+        address=request.remote_addr or "",
+    )

@@ -1,0 +1,101 @@
+"""Google's identity tokens: whether one is real, is meant for us, and is of somebody who may come in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from google.auth import jwt
+from google.auth.exceptions import GoogleAuthError
+
+from api.auth.certificates import Certificates
+from clipping.clock import Clock
+from clipping.config import Oidc, Push, Role
+from clipping.errors import Forbidden, Unauthorized
+from clipping.log import get_logger
+
+ISSUERS = ("accounts.google.com", "https://accounts.google.com")
+CLOCK_SKEW_SECONDS = 10
+
+log = get_logger(__name__)
+
+
+class TokenVerifier:
+    """Checks signature, audience, issuer, times and that the e-mail address is verified."""
+
+    def __init__(self, audience: str, certs_url: str, clock: Clock) -> None:
+        self._audience = audience
+        self._certificates = Certificates(certs_url, clock)
+
+    def email(self, token: str) -> str:
+        """Whose token it is, in lower case.
+
+        Raises `Unauthorized` for anything but a good token, `Forbidden` for a good one without a verified
+        address, and `QueueUnavailable` while the signers' certificates can't be had.
+        """
+        claims = self._claims(token)
+        if claims.get("iss") not in ISSUERS:
+            raise Unauthorized("the token is not of Google's issuer")
+        email = claims.get("email")
+        if not isinstance(email, str) or claims.get("email_verified") is not True:
+            raise Forbidden("the token names no verified e-mail address")
+        return email.lower()
+
+    def _claims(self, token: str) -> Mapping[str, Any]:
+        try:
+            key_id = str(jwt.decode_header(token).get("kid", ""))
+            certificates = self._certificates.get(key_id)
+            if key_id not in certificates:
+                raise Unauthorized("the token is signed with an unknown key")
+            claims: Mapping[str, Any] = jwt.decode(
+                token,
+                certs=certificates,
+                audience=self._audience,
+                clock_skew_in_seconds=CLOCK_SKEW_SECONDS,
+            )
+        except (ValueError, TypeError, GoogleAuthError) as error:
+            # Which check failed is of use to the operator, and to a forger as well. Behind the first colon or
+            # comma the library's sentence may go on with the credential itself.
+            log.warning("oidc.token_refused", reason=re.split("[:,]", str(error), maxsplit=1)[0][:80])
+            raise Unauthorized(
+                "the token is not valid, has expired or is meant for another audience"
+            ) from None
+        return claims
+
+
+class PushVerifier:
+    """Lets Pub/Sub's pushes in, and nobody else."""
+
+    def __init__(self, config: Push, clock: Clock) -> None:
+        self._account = config.service_account.lower()
+        self._tokens = TokenVerifier(config.audience, config.certs_url, clock)
+
+    def verify(self, token: str) -> str:
+        """Who pushes. Raises `Unauthorized` for a bad token, `Forbidden` for a good one of somebody else."""
+        email = self._tokens.email(token)
+        if email != self._account:
+            raise Forbidden("the token is not of the configured service account")
+        return email
+
+
+class AccountVerifier:
+    """Callers who come with an identity token instead of a key."""
+
+    def __init__(self, config: Oidc, clock: Clock) -> None:
+        self._roles: Mapping[str, Role] = {email.lower(): role for email, role in config.accounts.items()}
+        self._tokens = TokenVerifier(config.audience, config.certs_url, clock)
+
+    def verify(self, token: str) -> tuple[str, Role]:
+        """The account and its role. Raises `Unauthorized` for a bad token, `Forbidden` for a good one of an
+        account that is not allowed."""
+        email = self._tokens.email(token)
+        role = self._roles.get(email)
+        if role is None:
+            raise Forbidden(f"{email} is not one of the accounts that may use this service")
+        return email, role
+
+
+def looks_like_token(credential: str) -> bool:
+    """Three parts between dots, which no sensible key has."""
+    return credential.count(".") == 2

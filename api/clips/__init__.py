@@ -1,0 +1,1 @@
+"""Requests for clips: accepting, cancelling, quotas, estimates, and how they are shown."""

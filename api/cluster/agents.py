@@ -1,0 +1,132 @@
+"""How the agents are, for `/health`: in two words, and never later than a second."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from typing import Literal
+
+from api.cluster.coordination import Coordination
+from api.domain.cluster.snapshot import AgentSeen, Snapshot, ineligible, reasons, word
+from clipping.clock import Clock
+from clipping.errors import CoordinationUnavailable
+
+WAIT_SECONDS = 1.0
+"""How long `/health` waits for the store."""
+FRESH_SECONDS = 5.0
+"""A look at the store serves so long."""
+STALE_SECONDS = 60.0
+"""What was seen last serves so long while the store does not answer."""
+
+Word = Literal["healthy", "degraded", "down", "none", "unknown"]
+
+
+@dataclass(frozen=True)
+class Agents:
+    """`none`: no agent has ever taken this part. `unknown`: the store does not answer."""
+
+    primary: Word
+    standby: Word
+    held_up: bool = False
+    """No agent takes requests: those that could work report that they can't, or their store does not answer.
+    False where there is no agent at all."""
+
+    def reasons(self) -> list[str]:
+        """A sentence for each that is not as it should be."""
+        parts: tuple[tuple[str, Word], ...] = (("primary", self.primary), ("standby", self.standby))
+        told = [f"the {name} agent is {state}" for name, state in parts if state in ("degraded", "down")]
+        return [*told, "the agents' store does not answer"] if self.primary == "unknown" else told
+
+
+UNKNOWN = Agents("unknown", "unknown", held_up=True)
+
+
+def judge(snapshot: Snapshot) -> Agents:
+    """The agents in two words. Where they elect nobody, whoever works is a primary."""
+    if not snapshot.has_leader:
+        words = [_as_worker(agent, snapshot) for agent in snapshot.agents]
+        return Agents(_best(words), "none", _held_up(snapshot))
+    others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.holder]
+    standby = _best([_as_standby(agent, snapshot) for agent in others])
+    return Agents(_leader(snapshot), standby, _held_up(snapshot))
+
+
+def _held_up(snapshot: Snapshot) -> bool:
+    workers = [
+        agent.record
+        for agent in snapshot.agents
+        if agent.record is not None
+        and not agent.down
+        and (not snapshot.has_leader or agent.agent_id == snapshot.leader)
+    ]
+    return bool(workers) and not any(worker.eligible for worker in workers)
+
+
+def _leader(snapshot: Snapshot) -> Word:
+    if snapshot.lease is None:
+        return "down" if snapshot.agents else "none"
+    if snapshot.leader is None:
+        return "down"
+    leader = snapshot.agent(snapshot.leader)
+    if leader is None or leader.down:
+        return "degraded"  # it renews its lease, and says nothing else
+    return "healthy" if word(leader, snapshot) == "active" and not reasons(leader, snapshot) else "degraded"
+
+
+def _as_standby(agent: AgentSeen, snapshot: Snapshot) -> Word:
+    if word(agent, snapshot) == "down":
+        return "down"
+    return "degraded" if ineligible(agent, snapshot) else "healthy"
+
+
+def _as_worker(agent: AgentSeen, snapshot: Snapshot) -> Word:
+    if agent.down:
+        return "down"
+    return "healthy" if word(agent, snapshot) == "active" and not reasons(agent, snapshot) else "degraded"
+
+
+def _best(words: Sequence[Word]) -> Word:
+    order: tuple[Word, ...] = ("healthy", "degraded", "down")
+    return min(words, key=order.index, default="none")
+
+
+class AgentsWatch:
+    """Looks at the store when somebody asks, in a thread of its own. Safe to share between threads."""
+
+    def __init__(self, coordination: Coordination, clock: Clock) -> None:
+        self._coordination = coordination
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="agents-watch")
+        self._looking: Future[None] | None = None
+        self._seen = UNKNOWN
+        self._seen_at = self._asked_at = float("-inf")
+
+    def now(self) -> Agents:
+        """How they are, or were a moment ago. Raises nothing."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if now - self._asked_at >= FRESH_SECONDS and (self._looking is None or self._looking.done()):
+                self._asked_at = now
+                self._looking = self._thread.submit(self._look)
+            looking = self._looking
+        try:
+            if looking is not None:
+                looking.result(WAIT_SECONDS)
+        except FutureTimeout:
+            pass  # what was seen before has to do
+        return self._seen if self._clock.monotonic() - self._seen_at < STALE_SECONDS else UNKNOWN
+
+    def close(self) -> None:
+        """Look no more. Does not wait for what hangs."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _look(self) -> None:
+        try:
+            self._seen = judge(self._coordination.snapshot())
+            self._seen_at = self._clock.monotonic()
+        except CoordinationUnavailable:
+            self._asked_at = float("-inf")  # whoever asks next looks again

@@ -1,0 +1,1 @@
+"""What the agents' documents say of a cluster, and what may be done to it."""

@@ -1,0 +1,109 @@
+"""Which agent takes over when an administrator asks for it, or why none can. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from api.domain.cluster.snapshot import AgentSeen, Snapshot, ineligible
+from clipping.errors import NoEligibleTarget, NotFound, NotPossible
+
+NO_LEADER = "the agents elect nobody (ha.mode is pool or single): each of them works"
+
+
+Direction = Literal["from", "to"]
+"""What the named agent is for: `from` it must not lead any more, `to` it is to lead."""
+
+
+@dataclass(frozen=True)
+class Handover:
+    """From whose lease, to whom, at which epoch."""
+
+    old_primary: str
+    target: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The cluster is as it was asked to be. `leader` is None where no agent leads."""
+
+    leader: str | None
+    epoch: int
+
+
+def choose(
+    snapshot: Snapshot, agent_id: str, target: str | None, direction: Direction | None = None
+) -> Handover | Settled:
+    """The handover that `agent_id` and `target` ask for, or that there is nothing to do.
+
+    With a `direction` a repetition changes nothing. Without one, `agent_id` is the agent that leads, which
+    hands over to `target` or to the best standby, or it is a standby, which takes over: repeated after it was
+    done, the same words mean the opposite. A dead leader makes no difference: the standby then waits for its
+    lease to run out. Raises `NotFound`, `NotPossible` or `NoEligibleTarget`.
+    """
+    for name, field in ((agent_id, "agent_id"), (target, "target")):
+        if name is not None and name != snapshot.holder and snapshot.agent(name) is None:
+            raise NotFound(f"there is no agent {name} in the cluster {snapshot.cluster}", field=field)
+    if not snapshot.has_leader:
+        raise NotPossible(NO_LEADER)
+    if snapshot.lease is None:
+        raise NotPossible(
+            "there is no lease: no agent has led yet, or somebody deleted it. Wait for the agents"
+        )
+    old, epoch = snapshot.lease.lease.holder, snapshot.lease.lease.epoch
+    if _is_so_already(snapshot, agent_id, target, direction):
+        return Settled(snapshot.leader, epoch)
+    if direction == "to":
+        return Handover(old, _checked(snapshot, agent_id), epoch)
+    if agent_id == snapshot.holder:
+        return Handover(old, _successor(snapshot, agent_id, target), epoch)
+    if direction == "from":
+        leads = f"{snapshot.leader} leads" if snapshot.leader else f"{agent_id} does not lead"
+        raise NotPossible(f"{leads}, so {agent_id} can't hand over to {target}", field="agent_id")
+    if target not in (None, agent_id):
+        raise NotPossible(
+            f"{agent_id} does not lead, so it is the one to take over: leave target out", field="target"
+        )
+    return Handover(old, _checked(snapshot, agent_id), epoch)
+
+
+def _is_so_already(
+    snapshot: Snapshot, agent_id: str, target: str | None, direction: Direction | None
+) -> bool:
+    match direction:
+        case "to":
+            return snapshot.leader == agent_id
+        case "from":
+            return snapshot.holder != agent_id and target in (None, snapshot.leader)
+    return False
+
+
+def _successor(snapshot: Snapshot, agent_id: str, target: str | None) -> str:
+    if target == agent_id:
+        raise NotPossible(f"{agent_id} leads already: target must be another agent", field="target")
+    return _checked(snapshot, target) if target is not None else _best(snapshot)
+
+
+def _checked(snapshot: Snapshot, target: str) -> str:
+    agent = snapshot.agent(target)
+    why = ineligible(agent, snapshot) if agent else "it has not been heard of"
+    if why is not None:
+        raise NoEligibleTarget(f"{target} can't take over: {why}")
+    return target
+
+
+def _best(snapshot: Snapshot) -> str:
+    """The standby of the lowest rank; of several, the first by name."""
+    others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.holder]
+    if not others:
+        raise NotPossible(f"{snapshot.holder} leads, and there is no other agent")
+    able = [agent for agent in others if ineligible(agent, snapshot) is None]
+    if not able:
+        told = "; ".join(f"{agent.agent_id}: {ineligible(agent, snapshot)}" for agent in others)
+        raise NoEligibleTarget(f"no agent can take over: {told}")
+    return min(able, key=_preference).agent_id
+
+
+def _preference(agent: AgentSeen) -> tuple[int, str]:
+    return agent.record.rank if agent.record else 0, agent.agent_id

@@ -1,0 +1,124 @@
+"""What has become of a planned failover, judged by the lease and by what the agents say. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from api.domain.cluster.snapshot import Snapshot
+from clipping.contract.cluster import FailoverIntent, FailoverMode, IntentAnswer
+
+FailoverState = Literal["pending", "draining", "released", "done", "failed", "expired"]
+UNTOLD = timedelta(seconds=30)
+"""An operation is written down before the agents are told, which takes seconds. One that they are not told of
+after so long never will be: whoever was at it died."""
+FINISHED: frozenset[FailoverState] = frozenset({"done", "failed", "expired"})
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A planned failover as it was asked for, and how far it has come."""
+
+    operation_id: str
+    cluster: str
+    requested_agent: str
+    """The agent of the route: the one that leads, or the one that is to."""
+    old_primary: str
+    target: str
+    old_epoch: int
+    """The lease's when it was asked for. As soon as another epoch leads, the intent has no meaning."""
+    mode: FailoverMode
+    reason: str
+    requested_by: str
+    created_at: datetime
+    expires_at: datetime
+    state: FailoverState = "pending"
+    new_primary: str | None = None
+    epoch: int | None = None
+    switched_at: datetime | None = None
+    error: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINISHED
+
+    def intent(self) -> FailoverIntent:
+        """What the agents are told."""
+        return FailoverIntent(
+            operation_id=self.operation_id,
+            epoch=self.old_epoch,
+            old_primary=self.old_primary,
+            target=self.target,
+            mode=self.mode,
+            reason=self.reason,
+            requested_by=self.requested_by,
+            requested_at=self.created_at,
+        )
+
+
+def follow(operation: Operation, snapshot: Snapshot, *, now: datetime) -> Operation:
+    """The operation as it is now. A finished one does not change any more.
+
+    `now` is the API's own time, by which `expires_at` was set.
+    """
+    if operation.finished:
+        return operation
+    seen = snapshot.lease
+    if seen is not None and seen.lease.epoch > operation.old_epoch:
+        return _switched(operation, seen.lease.holder, seen.lease.epoch, seen.written_at)
+    refusal = _refusal(operation, snapshot)
+    if refusal is not None:
+        return replace(operation, state="failed", error=refusal)
+    if now >= operation.expires_at:
+        return replace(operation, state="expired", error=_stuck(operation, snapshot))
+    if not told(operation, snapshot):
+        if now - operation.created_at < UNTOLD:
+            return operation
+        return replace(operation, state="failed", error="the agents were never told, or no longer are")
+    if seen is not None and seen.lease.state != "held":
+        return replace(operation, state="released")
+    return replace(operation, state="draining" if _drains(operation, snapshot) else "pending")
+
+
+def told(operation: Operation, snapshot: Snapshot) -> bool:
+    """Whether the agents are being told to do it."""
+    intent = snapshot.intent.failover
+    return intent is not None and intent.operation_id == operation.operation_id
+
+
+def _switched(operation: Operation, holder: str, epoch: int, at: datetime) -> Operation:
+    switched = replace(operation, new_primary=holder, epoch=epoch, switched_at=at)
+    if holder == operation.target:
+        return replace(switched, state="done")
+    return replace(switched, state="failed", error=f"{holder} took over, and not {operation.target}")
+
+
+def _answer(operation: Operation, snapshot: Snapshot, agent_id: str) -> IntentAnswer | None:
+    agent = snapshot.agent(agent_id)
+    answer = agent.record.intent if agent and agent.record else None
+    return answer if answer and answer.operation_id == operation.operation_id else None
+
+
+def _refusal(operation: Operation, snapshot: Snapshot) -> str | None:
+    for agent_id in (operation.old_primary, operation.target):
+        answer = _answer(operation, snapshot, agent_id)
+        if answer is not None and not answer.accepted:
+            return f"{agent_id} refused: {answer.reason or 'it did not say why'}"
+    return None
+
+
+def _drains(operation: Operation, snapshot: Snapshot) -> bool:
+    if snapshot.leader != operation.old_primary:
+        return False
+    agent = snapshot.agent(operation.old_primary)
+    says_so = agent is not None and agent.record is not None and agent.record.state == "draining"
+    return says_so or _answer(operation, snapshot, operation.old_primary) is not None
+
+
+def _stuck(operation: Operation, snapshot: Snapshot) -> str:
+    if snapshot.lease is None:
+        return "nothing came of it in time: there is no lease"
+    if snapshot.leader is None:
+        return f"nothing came of it in time: nobody leads, and {operation.target} did not take over"
+    return f"nothing came of it in time: {snapshot.leader} still leads"

@@ -1,0 +1,41 @@
+"""What is refused before its body is read: bodies that are too large, and those of callers without a key."""
+
+from __future__ import annotations
+
+from api.auth.callers import Authenticator
+from clipping.config import Api
+from clipping.errors import PayloadTooLarge, RequestError, Unauthorized
+from clipping.http.parser import RequestParser
+
+FREE_BODY_BYTES = 16_384
+"""Bodies up to this size are read from any client: they cost little, and the app has the better answer."""
+BODY_SLACK_BYTES = 65_536
+"""How far a chunked body may be above its limit with its framing."""
+PUSH_PATH = "/v1/internal/pubsub"
+MAX_PUSH_BYTES = 15_000_000
+"""Pub/Sub's largest message is 10 MB, and base64 adds a third."""
+
+
+class HeadCheck:
+    """Judges a request by its headers alone, without waiting for anything."""
+
+    def __init__(self, api: Api, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+        self._limits = {PUSH_PATH: MAX_PUSH_BYTES} if api.push is not None else {}
+        self._default_limit = api.max_body_bytes
+
+    @property
+    def largest_body_bytes(self) -> int:
+        """What no body may exceed, on any path."""
+        return max(self._default_limit, *self._limits.values(), 0) + BODY_SLACK_BYTES
+
+    def __call__(self, head: RequestParser) -> RequestError | None:
+        most = self._limits.get(head.path, self._default_limit)
+        head.max_body_bytes = most + BODY_SLACK_BYTES
+        if head.content_length > most:
+            return PayloadTooLarge(f"the body must be at most {most} bytes long")
+        if not head.chunked and head.content_length <= FREE_BODY_BYTES:
+            return None
+        if self._authenticator.may_know(head.headers.get("AUTHORIZATION", "")):
+            return None
+        return Unauthorized("the body was not read, because the request has no valid key")

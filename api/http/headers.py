@@ -1,0 +1,72 @@
+"""What every answer carries: the security headers and the id under which the log knows the request."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from functools import partial
+
+from flask import Flask, Response, g, request
+
+from api.auth.limits import Allowance
+from clipping.log import get_logger
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_HTTPS_ONLY = "max-age=31536000"
+
+log = get_logger(__name__)
+
+
+def install(app: Flask, *, https: bool) -> None:
+    """Give each request an id, and each answer the headers; `https`: browsers are to insist on it."""
+    always = {**SECURITY, "Strict-Transport-Security": _HTTPS_ONLY} if https else SECURITY
+    app.before_request(_before)
+    app.after_request(partial(_after, always))
+
+
+def traceparent() -> str:
+    """The caller's trace (W3C Trace Context), or a new one."""
+    given = request.headers.get("traceparent", "")
+    if _TRACEPARENT.fullmatch(given):
+        return given
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def _before() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    g.began = time.perf_counter()
+
+
+def _after(always: Mapping[str, str], response: Response) -> Response:
+    for name, value in always.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    allowance: Allowance | None = g.get("allowance")
+    if allowance is not None:
+        response.headers.update(allowance.headers())
+    response.headers["X-Request-Id"] = g.request_id
+    # What a request changed has a line of its own. The query may hold a signature: it is not logged.
+    write = log.debug if response.status_code < 500 else log.info
+    write(
+        "http.request",
+        id=g.request_id,
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        ms=round((time.perf_counter() - g.began) * 1000, 1),
+    )
+    return response

@@ -1,0 +1,1 @@
+"""Messages to and from the agents, and what is done periodically."""

@@ -1,0 +1,169 @@
+"""What the agents tell, into the database: the same for messages that are pulled and that are pushed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Literal, TypeVar
+
+from api.db import clips
+from api.db.engine import Database
+from api.db.parked import park
+from api.db.transition import transition
+from api.domain import request_state as rules
+from clipping.clock import Clock
+from clipping.contract.messages import (
+    REQUEST_ID,
+    CompletionMessage,
+    LastError,
+    ProgressMessage,
+    RequestMessage,
+)
+from clipping.errors import InvalidRequest
+from clipping.log import get_logger
+
+Kind = Literal["complete", "progress", "dead-letter"]
+KINDS: tuple[Kind, ...] = ("complete", "progress", "dead-letter")
+
+_ATTEMPTS = "CloudPubSubDeadLetterSourceDeliveryCount"
+"""The attribute in which Pub/Sub says how often it had delivered a dead letter."""
+_MAX_COUNT = 2**53
+_REQUEST_ID = re.compile(REQUEST_ID)
+_MAX_NAME = 64
+_MAX_ERROR_MESSAGE = 10_000
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+_Told = TypeVar("_Told", CompletionMessage, ProgressMessage)
+
+log = get_logger(__name__)
+
+
+class Intake:
+    """Applies messages. Safe to share between threads. `on_retry` gets the code of each error that is new."""
+
+    def __init__(
+        self, database: Database, clock: Clock, *, on_retry: Callable[[str], None] = lambda code: None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._on_retry = on_retry
+
+    def take(self, kind: Kind, message_id: str, data: bytes, attributes: Mapping[str, str]) -> None:
+        """Apply one message; when this returns, it may be acknowledged.
+
+        A message that can't be read is stored aside, one of an unknown request is logged. Raises
+        `QueueUnavailable` when the database is away: the message has to come again.
+        """
+        try:
+            message = self._parse(kind, data, attributes)
+        except InvalidRequest as error:
+            self.park(kind, message_id, data, attributes, error.message)
+            return
+        self._apply(kind, message)
+
+    def _apply(self, kind: Kind, message: rules.Told) -> None:
+        now = self._clock.now()
+        with self._database.write() as session:
+            clip = clips.find(session, message.request_id, for_update=True)
+            if clip is None:
+                log.warning("intake.unknown_request", kind=kind, request_id=message.request_id)
+                return
+            if kind == "dead-letter" and clip.cancel_requested_at is not None:
+                message = rules.cancelled(request_id=clip.request_id, hand_id=clip.hand_id, now=now)
+            change = transition(clip, message, now=now)
+            before, after = change.before, change.after
+            if rules.is_stale(before, message):
+                log.info(
+                    "intake.stale",
+                    kind=kind,
+                    request_id=clip.request_id,
+                    epoch=message.epoch,
+                    known=before.epoch,
+                )
+            else:
+                clip.last_sign_at = now
+        failure = after.last_failure
+        if failure is not None and failure is not before.last_failure:
+            self._on_retry(failure.error.code)
+            log.info(
+                "request.retrying",
+                request_id=message.request_id,
+                attempt=failure.attempt,
+                code=failure.error.code,
+                error=failure.error.message,
+            )
+        change.log(kind)
+
+    def park(
+        self, source: str, message_id: str, data: bytes, attributes: Mapping[str, str], reason: str
+    ) -> None:
+        """Store a message aside that can't be read. Raises `QueueUnavailable`."""
+        with self._database.write() as session:
+            park(
+                session,
+                source=source,
+                message_id=message_id,
+                data=data,
+                attributes=attributes,
+                reason=reason,
+                now=self._clock.now(),
+            )
+        log.error("intake.parked", source=source, message_id=message_id, reason=reason, bytes=len(data))
+
+    def _parse(
+        self, kind: Kind, data: bytes, attributes: Mapping[str, str]
+    ) -> CompletionMessage | ProgressMessage:
+        match kind:
+            case "complete":
+                # As it will be read from the database: a NaN, say, would not come back as a number.
+                return CompletionMessage.from_json(_bounded(CompletionMessage.from_json(data)).to_json())
+            case "progress":
+                return _bounded(ProgressMessage.from_json(data))
+            case "dead-letter":
+                dead = RequestMessage.from_json(data)
+                count = attributes.get(_ATTEMPTS, "")
+                return rules.given_up(
+                    request_id=dead.request_id,
+                    hand_id=dead.hand_id,
+                    attempts=int(count) if count.isascii() and count.isdecimal() and len(count) < 8 else 0,
+                    now=self._clock.now(),
+                )
+
+
+def _bounded(message: _Told) -> _Told:
+    """The message; `InvalidRequest` when one of its values would not fit into the database."""
+    if not _REQUEST_ID.fullmatch(message.request_id):
+        raise InvalidRequest("request_id is none of ours", field="request_id")
+    if len(message.agent_id) > _MAX_NAME or "\0" in message.agent_id:
+        raise InvalidRequest(f"agent_id must be at most {_MAX_NAME} characters long", field="agent_id")
+    counts: dict[str, int | None] = {"attempt": message.attempt, "epoch": message.epoch}
+    moments: dict[str, datetime | None] = {}
+    if isinstance(message, ProgressMessage):
+        counts["seq"] = message.seq
+        moments["next_attempt_at"] = message.next_attempt_at
+        if message.last_error is not None:
+            _bound_error(message.last_error)
+            moments["last_error.at"] = message.last_error.at
+    else:
+        counts["file_size_bytes"] = message.file_size_bytes
+        moments["completed_at"] = message.completed_at
+        moments["download_url_expires_at"] = message.download_url_expires_at
+    for name, count in counts.items():
+        if count is not None and not 0 <= count < _MAX_COUNT:
+            raise InvalidRequest(f"{name} must be between 0 and {_MAX_COUNT - 1}", field=name)
+    for name, moment in moments.items():
+        if moment is not None and not _EARLIEST <= moment <= _LATEST:
+            raise InvalidRequest(f"{name} is not of our time", field=name)
+    return message
+
+
+def _bound_error(error: LastError) -> None:
+    if len(error.code) > _MAX_NAME or "\0" in error.code:
+        raise InvalidRequest(
+            f"last_error.code must be at most {_MAX_NAME} characters long", field="last_error.code"
+        )
+    if len(error.message) > _MAX_ERROR_MESSAGE:
+        raise InvalidRequest(
+            f"last_error.message must be at most {_MAX_ERROR_MESSAGE} characters long",
+            field="last_error.message",
+        )

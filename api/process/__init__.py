@@ -1,0 +1,1 @@
+"""The processes: commands, gunicorn's settings, workers."""

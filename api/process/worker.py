@@ -1,0 +1,66 @@
+"""gunicorn's workers, each with the very server of `clipping-api serve`: gunicorn minds the processes only.
+
+Its own workers would hold a thread for each slow reader and for each event stream.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from types import FrameType
+from typing import Any
+
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
+
+from api.server.serving import STOP_SECONDS, Server, server_of
+from api.services import Services
+from clipping.log import get_logger
+
+log = get_logger(__name__)
+
+
+class ApiWorker(Worker):  # type: ignore[misc]
+    """Serves until gunicorn says otherwise, or is gone."""
+
+    _server: Server | None = None
+
+    def run(self) -> None:
+        services: Services = self.wsgi.extensions["clipping"]
+        (listener,) = self.sockets
+        self._server = server_of(self.wsgi, listener.sock)
+        services.start()
+        log.info("api.worker_ready", pid=os.getpid())
+        self._server.run(self._every_turn)
+        services.stop(STOP_SECONDS)
+        log.info("api.worker_stopped", pid=os.getpid())
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM: finish what is under way."""
+        super().handle_exit(sig, frame)
+        self._stop()
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGINT and SIGQUIT: the same."""
+        self.alive = False
+        self._stop()
+
+    def _every_turn(self) -> None:
+        self.notify()
+        if self.ppid != os.getppid():
+            log.error("api.master_gone", pid=os.getpid())
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+
+
+class ToOurLog(Logger):  # type: ignore[misc]
+    """gunicorn's own lines go where all others go, in the same form."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.INFO)

@@ -1,0 +1,115 @@
+"""How far a failover has come, by the lease and by what the agents say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from api.domain.cluster.outcome import UNTOLD, Operation, follow
+from api.domain.cluster.snapshot import Snapshot
+from clipping.contract.cluster import Intent, IntentAnswer
+from tests.api.cluster.documents import NOW, lease, seen, snapshot
+
+ASKED = Operation(
+    operation_id="failover-20261120-0123456789abcdef",
+    cluster="default",
+    requested_agent="nas-1",
+    old_primary="nas-1",
+    target="nas-2",
+    old_epoch=7,
+    mode="graceful",
+    reason="upgrade",
+    requested_by="ops",
+    created_at=NOW,
+    expires_at=NOW + timedelta(minutes=6),
+)
+TOLD = Intent(failover=ASKED.intent())
+
+
+def told(*agents: Any, **over: Any) -> Snapshot:
+    return snapshot(*agents, **{"intent": TOLD, **over})
+
+
+def after(cluster: Snapshot, *, seconds: float = 60) -> Operation:
+    return follow(ASKED, cluster, now=NOW + timedelta(seconds=seconds))
+
+
+def answer(accepted: bool, operation_id: str = ASKED.operation_id) -> IntentAnswer:
+    return IntentAnswer(operation_id=operation_id, accepted=accepted, reason="the NAS is away")
+
+
+ACTIVE, STANDBY = seen("nas-1", state="active"), seen("nas-2")
+
+
+@pytest.mark.parametrize(
+    ("cluster", "state"),
+    [
+        (told(), "pending"),
+        (told(lease_age=200), "pending"),
+        (told(no_lease=True), "pending"),
+        (told(seen("nas-1", state="draining"), STANDBY), "draining"),
+        (told(seen("nas-1", state="active", intent=answer(True)), STANDBY), "draining"),
+        (told(seen("nas-1", state="active", intent=answer(True, "another")), STANDBY), "pending"),
+        (told(ACTIVE, seen("nas-2", intent=answer(True))), "pending"),
+        (told(held=lease(state="handoff", target="nas-2")), "released"),
+        (told(held=lease(state="released")), "released"),
+        (told(seen("nas-1", state="active", intent=answer(False)), STANDBY), "failed"),
+        (told(ACTIVE, seen("nas-2", intent=answer(False))), "failed"),
+        (told(held=lease(holder="nas-2", epoch=8)), "done"),
+        (told(held=lease(holder="nas-2", epoch=8, state="released")), "done"),
+        (told(held=lease(holder="nas-3", epoch=8)), "failed"),
+        (told(held=lease(holder="nas-1", epoch=8)), "failed"),
+        # A lease made anew has the store's time as its epoch.
+        (told(held=lease(holder="nas-2", epoch=1_800_000_000)), "done"),
+    ],
+)
+def test_it_is_as_far_as_the_lease_says(cluster: Snapshot, state: str) -> None:
+    assert after(cluster).state == state
+
+
+def test_a_switch_tells_who_leads_since_when() -> None:
+    done = after(told(held=lease(holder="nas-2", epoch=8), lease_age=2))
+    assert (done.new_primary, done.epoch, done.switched_at) == ("nas-2", 8, NOW - timedelta(seconds=2))
+    other = after(told(held=lease(holder="nas-3", epoch=9)))
+    assert (other.new_primary, other.error) == ("nas-3", "nas-3 took over, and not nas-2")
+
+
+def test_a_refusal_is_passed_on() -> None:
+    assert after(told(ACTIVE, seen("nas-2", intent=answer(False)))).error == "nas-2 refused: the NAS is away"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "words"),
+    [
+        (told(), "nas-1 still leads"),
+        (told(lease_age=200), "nobody leads, and nas-2 did not take over"),
+        (told(no_lease=True), "there is no lease"),
+    ],
+)
+def test_it_expires_with_a_reason(cluster: Snapshot, words: str) -> None:
+    assert after(cluster, seconds=359).state == "pending"
+    expired = after(cluster, seconds=360)
+    assert expired.state == "expired"
+    assert words in (expired.error or "")
+
+
+def test_a_switch_after_its_time_still_counts_as_one() -> None:
+    assert after(told(held=lease(holder="nas-2", epoch=8)), seconds=999).state == "done"
+
+
+def test_one_that_the_agents_were_never_told_of_fails() -> None:
+    # Another instance may be about to tell them.
+    assert after(snapshot(), seconds=UNTOLD.total_seconds() - 1) == ASKED
+    untold = after(snapshot(), seconds=UNTOLD.total_seconds())
+    assert untold.state == "failed"
+    assert "never told" in (untold.error or "")
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "expired"])
+def test_what_is_finished_stays_so(state: Any) -> None:
+    finished = replace(ASKED, state=state)
+    for cluster in (told(), snapshot(), told(held=lease(holder="nas-3", epoch=9))):
+        assert follow(finished, cluster, now=NOW + timedelta(days=1)) is finished

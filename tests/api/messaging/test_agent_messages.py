@@ -1,0 +1,203 @@
+"""Messages into the database: whatever order they come in, and whatever is in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from api.clips.views import ClipStatus
+from api.db import clips, schema
+from api.db.engine import Database
+from api.db.tables import ParkedMessage
+from api.messaging.agent_messages import Intake, Kind
+from clipping.clock import ManualClock
+from clipping.contract.messages import CompletionMessage, RequestMessage
+from tests.api.histories import KINDS, history
+from tests.api.messages import NOW, completed, failed, progress, retrying
+from tests.api.rows import get, put, tell
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url, connections=4)
+    schema.migrate(made)
+    yield made
+    made.close()
+
+
+def parked(database: Database) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(ParkedMessage)) or 0
+
+
+def bury(database: Database, request_id: str, attempts: str = "20") -> None:
+    """Let Pub/Sub give the request up."""
+    with database.read() as session:
+        found = clips.find(session, request_id)
+        assert found is not None
+        data = clips.message_of(found).to_json()
+    attributes = {"CloudPubSubDeadLetterSourceDeliveryCount": attempts}
+    Intake(database, ManualClock(NOW)).take("dead-letter", "1", data, attributes)
+
+
+@pytest.mark.parametrize("kind", range(len(KINDS)))
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(data=st.data())
+def test_any_order_and_number_of_messages_ends_as_it_must(
+    database: Database, kind: int, data: st.DataObject
+) -> None:
+    request_id = put(database)
+    told = history(request_id, kind)
+    again = data.draw(st.lists(st.sampled_from(told.messages), max_size=5)) if told.messages else []
+    for message in data.draw(st.permutations([*told.messages, *again])):
+        tell(database, message)
+    row = get(database, request_id)
+    assert {name: getattr(row, name) for name in told.shown} == told.shown
+
+
+def test_the_revision_counts_what_can_be_seen(database: Database) -> None:
+    request_id = put(database)
+    seen = [get(database, request_id).revision]
+    named: dict[str, Any] = {"request_id": request_id}
+    for message, more in [
+        (progress(**named, seq=1), 1),
+        (progress(**named, seq=1), 0),
+        (progress(**named, seq=2), 0),
+        (progress(**named, seq=3, progress_percent=60.0), 1),
+        (progress(**named, seq=1, progress_percent=10.0), 0),
+        (progress(**named, seq=4, progress_percent=60.0, stage="uploading"), 1),
+        (completed(**named), 1),
+        (completed(**named), 0),
+        (failed(**named), 0),
+    ]:
+        tell(database, message)
+        seen.append(get(database, request_id).revision)
+        assert seen[-1] - seen[-2] == more, message
+
+
+def test_a_retry_is_stored_shown_and_counted_once(database: Database) -> None:
+    request_id = put(database)
+    codes: list[str] = []
+    intake = Intake(database, ManualClock(NOW), on_retry=codes.append)
+    late = NOW + timedelta(seconds=2, microseconds=123_456)
+    error = {"code": "SIGNING_UNAVAILABLE", "message": "no role \0", "at": late}
+    waits = retrying(request_id=request_id, last_error=error, next_attempt_at=late, seq=2)
+    body = {**json.loads(waits.to_json()), "next_attempt_at": late.isoformat()}
+    body["last_error"]["at"] = late.isoformat()  # to the microsecond, as another sender may write it
+    for _ in range(3):
+        intake.take("progress", "1", json.dumps(body).encode(), {})
+    row = get(database, request_id)
+    assert (row.revision, codes) == (2, ["SIGNING_UNAVAILABLE"])
+    shown = json.loads(ClipStatus.of(row).to_json())
+    assert (shown["status"], shown["stage"], shown["attempt"]) == ("processing", "retrying", 1)
+    assert shown["next_attempt_at"] == "2026-11-20T08:15:32.123Z"
+    assert shown["last_error"] == {**error, "at": "2026-11-20T08:15:32.123Z"}
+
+    tell(database, progress(request_id=request_id, attempt=2, stage="probing"))
+    shown = json.loads(ClipStatus.of(get(database, request_id)).to_json())
+    assert (shown["stage"], shown["last_error"]["code"]) == ("probing", "SIGNING_UNAVAILABLE")
+    assert "next_attempt_at" not in shown
+    tell(database, completed(request_id=request_id))
+    row = get(database, request_id)
+    assert (row.last_error, row.next_attempt_at) == (None, None)
+    tell(database, retrying(request_id=request_id, attempt=3))
+    assert get(database, request_id).revision == row.revision
+    assert codes == ["SIGNING_UNAVAILABLE"]
+
+
+def test_a_clip_whose_progress_never_came_still_began(database: Database) -> None:
+    request_id = put(database)
+    tell(database, completed(request_id=request_id, completed_at=NOW, processing_time_seconds=4.0))
+    row = get(database, request_id)
+    assert (row.started_at, row.completed_at) == (NOW - timedelta(seconds=4), NOW)
+
+
+def test_what_pubsub_gives_up_fails_visibly(database: Database) -> None:
+    request_id = put(database)
+    bury(database, request_id)
+    end = CompletionMessage.from_json((get(database, request_id).completion or "").encode())
+    assert (end.status, end.error and end.error.code) == ("failed", "LOST")
+    tell(database, completed(request_id=request_id))
+    assert get(database, request_id).status == "completed"
+    bury(database, request_id)
+    assert get(database, request_id).status == "completed"
+
+
+def test_what_pubsub_gives_up_was_cancelled_when_that_was_asked_for(database: Database) -> None:
+    request_id = put(database, cancel_requested_at=NOW)
+    tell(database, progress(request_id=request_id))
+    bury(database, request_id)
+    assert get(database, request_id).status == "cancelled"
+
+
+def test_a_message_of_an_unknown_request_is_no_trouble(database: Database) -> None:
+    for message in (progress(), completed(), failed()):
+        tell(database, message)
+    assert parked(database) == 0
+
+
+HUGE = 10**30
+
+
+@pytest.mark.parametrize(
+    ("kind", "over"),
+    [
+        ("complete", {"request_id": "clip-20261120-\0aaaaaaaaaaaa"}),
+        ("complete", {"request_id": "x"}),
+        ("complete", {"agent_id": "a\0b"}),
+        ("complete", {"agent_id": "a" * 65}),
+        ("complete", {"epoch": -1}),
+        ("complete", {"epoch": HUGE}),
+        ("complete", {"attempt": HUGE}),
+        ("complete", {"file_size_bytes": HUGE}),
+        ("complete", {"file_size_bytes": -1}),
+        ("complete", {"completed_at": "0001-01-01T00:00:00+14:00"}),
+        ("complete", {"completed_at": "9999-12-31T23:59:59-14:00"}),
+        ("complete", {"download_url_expires_at": "0001-01-01T00:00:00+14:00"}),
+        ("complete", {"completed_at": 5}),
+        ("complete", {"status": "processing"}),
+        ("complete", {"report": {"mode": "copy"}}),
+        ("progress", {"seq": HUGE}),
+        ("progress", {"seq": -1}),
+        ("progress", {"stage": "sleeping"}),
+        ("progress", {"progress_percent": "50"}),
+        ("progress", {"last_error": {"code": "X", "message": "y"}}),
+        ("progress", {"last_error": {"code": "X" * 65, "message": "y", "at": "2026-11-20T08:15:30Z"}}),
+        ("progress", {"last_error": {"code": "X", "message": "y" * 10_001, "at": "2026-11-20T08:15:30Z"}}),
+        ("progress", {"last_error": {"code": "X", "message": "y", "at": "0001-01-01T00:00:00+14:00"}}),
+        ("progress", {"next_attempt_at": "9999-12-31T23:59:59-14:00"}),
+        ("progress", {"next_attempt_at": 5}),
+        ("progress", {"checkpoint": {"segments": -1, "seconds": 0}}),
+        ("progress", {"checkpoint": {"segments": 1, "seconds": "x"}}),
+        ("dead-letter", {"owner": None}),
+    ],
+    ids=str,
+)
+def test_a_poisoned_message_is_stored_aside(database: Database, kind: Kind, over: dict[str, Any]) -> None:
+    request_id = put(database)
+    made = {"complete": completed, "progress": progress}.get(kind)
+    body = json.loads(made(request_id=request_id).to_json()) if made else {"request_id": request_id}
+    data = json.dumps({**body, **over}).encode()
+    Intake(database, ManualClock(NOW)).take(kind, "id\0", data, {"a": "\0"})
+    assert parked(database) == 1
+    assert get(database, request_id).status == "queued"
+
+
+def test_metadata_may_hold_any_character(database: Database) -> None:
+    pairs = {"nul": "\0", "astral": "\U0001f3b4", "quote": "'\"\\"}
+    request_id = put(database, metadata=pairs)
+    row = get(database, request_id)
+    assert row.spec["metadata"] == pairs
+    assert RequestMessage.from_json(clips.message_of(row).to_json()).metadata == pairs

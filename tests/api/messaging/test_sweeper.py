@@ -1,0 +1,300 @@
+"""Requests that fall silent, and rows that are kept no longer: with a clock in the test's hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from api.cluster.agents import AgentsWatch
+from api.cluster.coordination import Coordination
+from api.db import clips, idempotency, outbox, schema
+from api.db.engine import Database
+from api.messaging.outbox_publisher import Dispatcher
+from api.messaging.sweeper import Sweeper
+from clipping.bus.publisher import Publisher
+from clipping.clock import ManualClock
+from clipping.config import validate
+from clipping.contract.cluster import cancel_key
+from clipping.contract.messages import RequestMessage
+from clipping.store.memory import MemoryStore
+from tests.api.api_process import ApiProcess
+from tests.api.cluster.documents import CLUSTER, Agents
+from tests.api.conftest import MakeApi
+from tests.api.messages import NOW, completed, failed, progress
+from tests.api.rows import get, put, tell, unsent
+from tests.api.workers import Workers
+from tests.support.waiting import eventually
+
+LOST_AFTER, TRIES = 60.0, 2
+
+
+@dataclass
+class Desk:
+    """A sweeper and what it works on. Nothing is published: what should be stands in the outbox."""
+
+    clock: ManualClock
+    database: Database
+    store: MemoryStore
+    sweeper: Sweeper
+    agents: AgentsWatch
+    cluster: Agents
+    """Their documents."""
+
+    def pass_silence(self) -> int:
+        """Let the time pass after which a request counts as lost, and sweep."""
+        self.clock.advance(LOST_AFTER + 1)
+        return self.sweeper.sweep()
+
+    def take_outbox(self) -> list[str]:
+        """Publish, so to say."""
+        with self.database.write() as session:
+            now = self.clock.now()
+            entries = outbox.claim(session, now=now, until=now, limit=1000)
+            outbox.remove(session, [entry.request_id for entry in entries])
+        return sorted(entry.request_id for entry in entries)
+
+
+@pytest.fixture
+def desk(database_url: str) -> Iterator[Desk]:
+    config = validate(
+        {"limits": {"lost_after_seconds": LOST_AFTER, "lost_tries": TRIES}, "api": {"keep_days": 90}}
+    )
+    clock = ManualClock(NOW)
+    database = Database(database_url, connections=8)
+    schema.migrate(database)
+    dispatcher = Dispatcher(database, Publisher("test-project", timeout_seconds=1), "requests", clock)
+    store = MemoryStore(clock)
+    coordination = Coordination(store, CLUSTER, has_leader=True)
+    agents = AgentsWatch(coordination, clock)
+    sweeper = Sweeper(
+        config,
+        database=database,
+        dispatcher=dispatcher,
+        store=store,
+        clock=clock,
+        held_up=lambda: agents.now().held_up,
+    )
+    yield Desk(clock, database, store, sweeper, agents, Agents(store))
+    agents.close()
+    coordination.close()
+    database.close()
+
+
+def test_a_silent_request_is_published_again_and_at_last_lost(desk: Desk) -> None:
+    request_id = put(desk.database, metadata={"a": "ä"}, output={"fps": 25}, traceparent="00-trace")
+    first = get(desk.database, request_id)
+    for time in range(TRIES):
+        assert desk.pass_silence() == 1
+        row = get(desk.database, request_id)
+        assert (row.status, row.lost_count, row.last_sign_at) == ("queued", time + 1, desk.clock.now())
+        with desk.database.write() as session:
+            now = desk.clock.now()
+            (entry,) = outbox.claim(session, now=now, until=now, limit=10)
+            outbox.remove(session, [request_id])
+        message = RequestMessage.from_json(entry.data)
+        assert (message.request_id, message.owner, message.requested_at) == (request_id, "web", NOW)
+        assert message.model_dump(mode="json", include=set(first.spec)) == first.spec
+        assert entry.attributes == {
+            "request_id": request_id,
+            "lane": "batch",
+            "priority": "normal",
+            "traceparent": "00-trace",
+        }
+    assert desk.pass_silence() == 1
+    row = get(desk.database, request_id)
+    assert row.status == "failed"
+    assert row.completion is not None
+    assert '"LOST"' in row.completion
+    assert unsent(desk.database) == []
+    assert desk.pass_silence() == 0
+
+
+def test_while_no_agent_can_work_a_request_waits_and_is_not_lost(desk: Desk) -> None:
+    request_id = put(desk.database)
+    cancelled = put(desk.database, cancel_requested_at=NOW)
+    for _ in range(3 * TRIES):
+        desk.clock.advance(LOST_AFTER + 1)
+        desk.cluster.lead(seq=int(desk.clock.monotonic()))
+        desk.cluster.tell("nas-1", state="active", eligible=False, reasons=("signing: SIGNING_UNAVAILABLE",))
+        desk.cluster.tell("nas-2", eligible=False)
+        desk.sweeper.sweep()
+    row = get(desk.database, request_id)
+    assert (row.status, row.lost_count, row.last_sign_at) == ("queued", 0, desk.clock.now())
+    assert unsent(desk.database) == []
+    assert get(desk.database, cancelled).status == "cancelled"
+
+    desk.clock.advance(LOST_AFTER + 1)
+    desk.cluster.lead(seq=1)
+    desk.cluster.tell("nas-1", state="active")  # it can work again: the silence counts from now on
+    assert desk.sweeper.sweep() == 1
+    assert get(desk.database, request_id).lost_count == 1
+    assert unsent(desk.database) == [request_id]
+
+
+def test_a_clip_that_comes_after_it_was_lost_is_there(desk: Desk) -> None:
+    request_id = put(desk.database)
+    for _ in range(TRIES + 1):
+        desk.pass_silence()
+        desk.take_outbox()
+    assert get(desk.database, request_id).status == "failed"
+    tell(desk.database, completed(request_id=request_id), at=desk.clock.now())
+    assert get(desk.database, request_id).status == "completed"
+
+
+def test_a_sign_of_life_is_enough(desk: Desk) -> None:
+    request_id = put(desk.database)
+    for number in range(5):
+        desk.clock.advance(LOST_AFTER - 1)
+        # The same message again and again, or a straggler, is a sign as well.
+        tell(desk.database, progress(request_id=request_id, seq=5 - number), at=desk.clock.now())
+        assert desk.sweeper.sweep() == 0
+    assert get(desk.database, request_id).lost_count == 0
+
+
+def test_what_a_deposed_agent_tells_is_no_sign_of_life(desk: Desk) -> None:
+    request_id = put(desk.database)
+    tell(desk.database, progress(request_id=request_id, epoch=7), at=desk.clock.now())
+    desk.clock.advance(LOST_AFTER - 1)
+    tell(desk.database, progress(request_id=request_id, epoch=6), at=desk.clock.now())
+    tell(desk.database, failed(request_id=request_id, epoch=6), at=desk.clock.now())
+    desk.clock.advance(2)
+    assert desk.sweeper.sweep() == 1
+
+
+def test_a_request_that_is_published_again_begins_anew(desk: Desk) -> None:
+    request_id = put(desk.database)
+    checkpoint = {"segments": 3, "seconds": 18.0, "resumed_count": 1}
+    told = progress(request_id=request_id, attempt=7, epoch=3, progress_percent=70.0, checkpoint=checkpoint)
+    tell(desk.database, told, at=desk.clock.now())
+    revision = get(desk.database, request_id).revision
+    desk.pass_silence()
+    row = get(desk.database, request_id)
+    assert (row.status, row.stage, row.progress_percent, row.agent_id) == ("queued", "waiting", 0.0, None)
+    assert (row.started_at, row.epoch, row.resumed_count, row.checkpoint) == (None, 3, 1, checkpoint)
+    assert row.revision == revision + 1
+    # A new message's attempts are counted from one.
+    tell(desk.database, progress(request_id=request_id, attempt=1, epoch=3), at=desk.clock.now())
+    assert (get(desk.database, request_id).status, get(desk.database, request_id).attempt) == (
+        "processing",
+        1,
+    )
+
+
+def test_a_request_in_the_outbox_is_not_lost(desk: Desk) -> None:
+    request_id = put(desk.database)
+    with desk.database.write() as session:
+        entry = outbox.Entry(request_id, b"x", {})
+        outbox.add(session, entry, now=NOW, next_attempt_at=NOW + timedelta(days=1))
+    assert desk.pass_silence() == 0
+
+
+def test_whoever_waits_behind_others_is_not_lost(desk: Desk) -> None:
+    """A backlog that one slot works off, each clip taking almost as long as silence may last."""
+    waiting = [put(desk.database, at=NOW + timedelta(seconds=n)) for n in range(6)]
+    for request_id in waiting:
+        tell(desk.database, progress(request_id=request_id), at=desk.clock.now())
+        desk.clock.advance(LOST_AFTER - 1)
+        assert desk.sweeper.sweep() == 0
+        tell(desk.database, completed(request_id=request_id), at=desk.clock.now())
+    assert {get(desk.database, request_id).status for request_id in waiting} == {"completed"}
+
+
+def test_whoever_waits_in_a_lane_without_agents_is_lost(desk: Desk) -> None:
+    put(desk.database), put(desk.database)
+    assert desk.pass_silence() == 2
+
+
+def test_whoever_was_overtaken_is_lost(desk: Desk) -> None:
+    first = put(desk.database)
+    second = put(desk.database, at=NOW + timedelta(seconds=1))
+    tell(desk.database, progress(request_id=second), at=desk.clock.now())
+    desk.clock.advance(LOST_AFTER + 1)
+    tell(desk.database, progress(request_id=second, seq=2), at=desk.clock.now())
+    assert desk.sweeper.sweep() == 1
+    assert unsent(desk.database) == [first]
+
+
+def test_another_lane_is_no_excuse(desk: Desk) -> None:
+    waiting = put(desk.database, mode="encode")
+    busy = put(desk.database, mode="copy")
+    desk.clock.advance(LOST_AFTER + 1)
+    tell(desk.database, progress(request_id=busy), at=desk.clock.now())
+    assert desk.sweeper.sweep() == 1
+    assert unsent(desk.database) == [waiting]
+
+
+def test_a_silent_request_that_was_to_be_cancelled_is(desk: Desk) -> None:
+    request_id = put(desk.database, cancel_requested_at=NOW)
+    tell(desk.database, progress(request_id=request_id), at=desk.clock.now())
+    assert desk.pass_silence() == 1
+    assert get(desk.database, request_id).status == "cancelled"
+    assert unsent(desk.database) == []
+
+
+def test_finished_requests_are_never_touched(desk: Desk) -> None:
+    for message in (completed, failed):
+        tell(desk.database, message(request_id=put(desk.database)), at=NOW)
+    assert desk.pass_silence() == 0
+
+
+def test_several_sweepers_publish_each_request_once(desk: Desk) -> None:
+    ids = [put(desk.database) for _ in range(250)]
+    desk.clock.advance(LOST_AFTER + 1)
+    swept: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: swept.append(desk.sweeper.sweep()), name=f"sweep-{n}")
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(swept) == len(ids)
+    assert desk.take_outbox() == sorted(ids)
+    assert {get(desk.database, request_id).lost_count for request_id in ids} == {1}
+
+
+def test_old_rows_go_with_their_marks(desk: Desk) -> None:
+    waiting = put(desk.database)
+    old = [put(desk.database) for _ in range(3)]
+    for request_id in old:
+        tell(desk.database, failed(request_id=request_id), at=NOW)
+    marked = put(desk.database, cancel_requested_at=NOW)
+    tell(desk.database, failed(request_id=marked, status="cancelled"), at=NOW)
+    desk.store.replace(cancel_key(marked), b"{}", expected=None)
+    desk.clock.advance(89 * 86_400)
+    young = put(desk.database)
+    tell(desk.database, completed(request_id=young), at=desk.clock.now())
+    assert desk.sweeper.clean() == 0
+    desk.clock.advance(2 * 86_400)
+    assert desk.sweeper.clean() == 4
+    assert desk.store.stat(cancel_key(marked)) is None
+    with desk.database.read() as session:
+        kept = [row for row in (waiting, young, *old, marked) if clips.find(session, row)]
+    assert kept == [waiting, young]
+
+
+def test_idempotency_keys_are_kept_for_a_day(desk: Desk) -> None:
+    with desk.database.write() as session:
+        for key, hours in (("old", 25), ("young", 23)):
+            then = NOW - timedelta(hours=hours)
+            assert idempotency.claim(
+                session, owner="web", key=key, body_hash="0", status=202, answer=b"", now=then, since=then
+            )
+    assert desk.sweeper.clean() == 1
+    with desk.database.read() as session:
+        assert idempotency.find(session, "web", "young", since=NOW - timedelta(days=1)) is not None
+
+
+@pytest.mark.slow
+def test_a_request_that_an_agent_swallows_comes_again_and_fails(make_api: MakeApi) -> None:
+    api: ApiProcess = make_api(limits={"lost_after_seconds": 1, "lost_tries": 2})
+    with Workers(api, do=lambda _worker, _message: None) as workers:
+        request_id = api.request().json()["request_id"]
+        status = api.wait_for_status(request_id, "failed")
+        assert status["error"]["code"] == "LOST"
+        assert eventually(lambda: workers.seen[request_id] == 3)
