@@ -1,1 +1,1 @@
-"""The daemon on the NAS: takes requests, cuts, verifies, uploads, signs, tells."""
+"""The daemon on the NAS: takes requests, cuts, verifies, uploads, signs and publishes completions."""

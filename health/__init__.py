@@ -1,1 +1,1 @@
-"""Who is alive. Later: who leads."""
+"""Which agent leads: the health page, the lease and the election."""

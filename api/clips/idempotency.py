@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -14,7 +14,6 @@ from api.db import idempotency
 from clipping.errors import IdempotencyConflict, InvalidRequest
 
 HEADER = "Idempotency-Key"
-KEPT = timedelta(hours=24)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 
@@ -41,7 +40,7 @@ def repeat_of(key: str | None, *, owner: str, path: str, body: object) -> Repeat
 
 def first_answer(session: Session, repeat: Repeat, *, now: datetime) -> bytes | None:
     """What the first such call was answered; None when this is the first. Raises `IdempotencyConflict`."""
-    found = idempotency.find(session, repeat.owner, repeat.key, since=now - KEPT)
+    found = idempotency.find(session, repeat.owner, repeat.key, since=now - idempotency.KEPT)
     if found is None:
         return None
     if found.body_hash != repeat.body_hash:
@@ -64,7 +63,7 @@ def keep_answer(session: Session, repeat: Repeat, answer: bytes, *, now: datetim
         status=202,
         answer=answer,
         now=now,
-        since=now - KEPT,
+        since=now - idempotency.KEPT,
     )
     return None if kept else first_answer(session, repeat, now=now)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from api.db.tables import IdempotencyKey
+
+KEPT = timedelta(hours=24)
 
 
 def find(session: Session, owner: str, key: str, *, since: datetime) -> IdempotencyKey | None:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from api.clips.idempotency import KEPT
 from api.db import clips, idempotency, overdue
 from api.db.engine import Database
 from api.db.outbox import Entry
@@ -86,7 +85,7 @@ class Sweeper:
         now = self._clock.now()
         before = now - self._keep
         with self._database.write() as session:
-            keys = idempotency.forget(session, before=now - KEPT, limit=CLEAN_BATCH)
+            keys = idempotency.forget(session, before=now - idempotency.KEPT, limit=CLEAN_BATCH)
             gone = overdue.forget_finished(
                 session, before=before, marked_before=min(before, now - MARKS_KEPT), limit=CLEAN_BATCH
             )

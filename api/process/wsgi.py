@@ -9,5 +9,5 @@ from api.process.configuration import configuration
 
 
 def application() -> Flask:
-    """The app of one worker; `api.process.worker` starts and stops its threads. Raises `ConfigurationError`."""
+    """One worker's app, whose threads `api.process.worker` starts. Raises `ConfigurationError`."""
     return create_app(configuration())

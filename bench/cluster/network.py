@@ -83,8 +83,10 @@ class SimulatedCall(Generic[T]):
 
 
 class SimulatedCalls:
-    """`health.lease.calls.Calls` for one process. A call is done at the store at once, at the moment at which it
-    arrives, whether or not its sender still lives."""
+    """`health.lease.calls.Calls` for one process.
+
+    A call takes effect at the store when it arrives, whether or not its sender still lives.
+    """
 
     def __init__(self, world: World, network: Network, caller: Caller, timeout: float) -> None:
         self._world, self._network, self._caller, self._timeout = world, network, caller, timeout

@@ -1,8 +1,8 @@
 """The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/health/active`, `/metrics`.
 
 It reads the newest snapshot and nothing else. What callers can cost the agent is bounded: threads,
-connections and their times (`clipping.http`), and answers per second (`health.page.limits`). Paths are shown to
-the bearer of a token only.
+connections and their times (`clipping.http`), and answers per second (`health.page.limits`). Paths are shown
+to the bearer of a token only.
 """
 
 from __future__ import annotations

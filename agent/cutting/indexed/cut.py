@@ -1,6 +1,7 @@
 """Copies and smart cuts by a recording's index: see the package's description.
 
-What they are is told in `agent.cutting.writing.stream_copy` and `agent.cutting.smart.smart`; here only how they are made differs.
+They are defined by `agent.cutting.writing.stream_copy` and `agent.cutting.smart.smart`; only the way they
+are made differs.
 """
 
 from __future__ import annotations
