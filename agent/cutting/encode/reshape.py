@@ -61,8 +61,8 @@ def _window(width: int, height: int) -> dict[str, str]:
     wanted = Fraction(width, height)
     high, wide = wanted.denominator, wanted.numerator
     return {
-        "w": f"if(gt(iw*sar*{high},ih*{wide}),2*round(ih*{wide}/{high}/sar/2),iw)",
-        "h": f"if(gt(ih*{wide},iw*sar*{high}),2*round(iw*sar*{high}/{wide}/2),ih)",
+        "w": f"if(gt(iw*sar*{high},ih*{wide}),max(2,2*round(ih*{wide}/{high}/sar/2)),iw)",
+        "h": f"if(gt(ih*{wide},iw*sar*{high}),max(2,2*round(iw*sar*{high}/{wide}/2)),ih)",
     }
 
 
