@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from clipping.contract.output import Quality
 
@@ -39,13 +39,13 @@ class RateCap:
 
 def video_arguments(
     encoder: EncoderName, quality: Quality, *, refined: bool = False, cap: RateCap | None = None
-) -> dict[str, Any]:
+) -> dict[str, str | int]:
     """ffmpeg's output options for the picture.
 
     `refined`: take the time for a better picture. Checked against ffmpeg 5.1 and 9.0; NVENC's `p5` with
     `-cq` and no bit rate is its constant quality.
     """
-    options: dict[str, Any] = {"c:v": encoder}
+    options: dict[str, str | int] = {"c:v": encoder}
     match encoder:
         case "h264_nvenc":
             options |= {"preset": "p5", "rc": "vbr", "cq": _NVENC_CQ[quality], "b:v": 0}

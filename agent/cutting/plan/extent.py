@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
-from typing import Any
+
+from agent.cutting.formats.packets import AnyPacket
 
 STANDS = Fraction(1)
 """Seconds: when no frame begins for longer than this after the in-point, the frame that stands there is part
@@ -75,7 +76,7 @@ class Patience:
         """`demuxer`: libavformat's name for the container; `stop`: the out-point in seconds."""
         self._limit = None if demuxer in _WITHHOLDING else stop + PATIENCE
 
-    def lost(self, packet: Any) -> bool:
+    def lost(self, packet: AnyPacket) -> bool:
         """Whether, with this packet that is not video, no more video before the out-point is expected."""
         return (
             self._limit is not None and packet.pts is not None and packet.pts * packet.time_base > self._limit
