@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Any
 
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.plan.outcome import Unsuited
 
 
-def decoded(decoder: Any, packets: Iterable[Any], frames: list[int]) -> Iterator[Any]:
+def decoded(
+    decoder: VideoCodecContext, packets: Iterable[AnyPacket], frames: list[int]
+) -> Iterator[VideoFrame]:
     """Exactly `frames`, by when they are shown, out of `packets`. Raises `Unsuited`."""
     missing = deque(frames)
     for packet in chain(packets, [None]):
         # On the way to the first of them, only what others are built on is needed.
-        early = packet is not None and packet.pts < frames[0]
+        early = packet is not None and pts_of(packet) < frames[0]
         decoder.skip_frame = "NONREF" if early else "DEFAULT"
         for frame in decoder.decode(packet):
             if not missing:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.container
+from av.stream import Stream
 
+from agent.cutting.formats.packets import AnyPacket
 from agent.cutting.reading.damage import Damage
 
 _OFTEN = 256
@@ -28,8 +29,10 @@ def report_packets(found: Callable[[], None]) -> None:
 
 
 def packets(
-    container: av.container.InputContainer, streams: Any = None, damage: Damage | None = None
-) -> Iterator[Any]:
+    container: av.container.InputContainer,
+    streams: Sequence[Stream] | None = None,
+    damage: Damage | None = None,
+) -> Iterator[AnyPacket]:
     """The packets of some streams, or of all, in the order of the file.
 
     Reading goes on behind data that holds none; `damage` is told of it, with the time of the last packet.

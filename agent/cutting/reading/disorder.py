@@ -5,11 +5,11 @@ says nothing of it. No player shows such a film twice alike, and no cut of it is
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import av
 import av.container
 
+from agent.cutting.formats.streams import tick_of, video_stream
 from agent.cutting.plan.plan import Plan
 from agent.cutting.reading.seek import tick_from
 from clipping.errors import SourceCorrupt
@@ -22,10 +22,10 @@ def refuse_disorder(container: av.container.InputContainer, plan: Plan) -> None:
     """Raise `SourceCorrupt` when decoded frames near the range have times that go backward."""
     if plan.movie.video is None or not plan.movie.video.reorder_frames:
         return
-    video: Any = container.streams[plan.movie.index]
+    video = video_stream(container, plan.movie.index)
     shown: list[int] = []
     try:
-        container.seek(tick_from(plan.start, video.time_base), stream=video, backward=True)
+        container.seek(tick_from(plan.start, tick_of(video)), stream=video, backward=True)
         for packet in container.demux(video):
             shown += [frame.pts for frame in video.codec_context.decode(packet) if frame.pts is not None]
             if len(shown) >= _PICTURES or packet.size == 0:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import av
 import av.container
+from av.video.stream import VideoStream
 
+from agent.cutting.formats.packets import AnyPacket
+from agent.cutting.formats.streams import tick_of, video_stream
 from agent.cutting.plan.extent import (
     NEVER,
     STANDS,
@@ -71,13 +73,13 @@ def frames_in(
     `begins_late`, `ends_early`: the recording goes on before and behind what can be read of it here; when a
     frame from before that may stand at the in-point, this raises `RangeBeyondEnd` too.
     """
-    video: Any = container.streams[plan.movie.index]
+    video = video_stream(container, plan.movie.index)
     sound = [container.streams[track.source.index] for track in plan.tracks]
     patience = Patience(container.format.name, plan.stop)
     scan: _Scan | None = None
     for back in _STEPS:
         try:
-            container.seek(tick_from(plan.start - back, video.time_base), stream=video, backward=True)
+            container.seek(tick_from(plan.start - back, tick_of(video)), stream=video, backward=True)
         except av.error.FFmpegError as error:
             unread = error
             continue
@@ -99,7 +101,7 @@ class _Scan:
     def __init__(
         self,
         plan: Plan,
-        video: Any,
+        video: VideoStream,
         patience: Patience,
         walk: Walk,
         *,
@@ -110,7 +112,7 @@ class _Scan:
         self._walk = walk
         self._begins_late = begins_late
         self._stands = ends_early
-        self._time_base: Fraction = video.time_base
+        self._time_base = tick_of(video)
         self._start = tick_from(plan.start, self._time_base)
         self._stop = tick_from(plan.stop, self._time_base)
         self._plan = plan
@@ -123,7 +125,7 @@ class _Scan:
         self._sounding: dict[int, Fraction] = {}
         self.entry: int | None = None
 
-    def read(self, packets: Any) -> None:
+    def read(self, packets: Iterable[AnyPacket]) -> None:
         """Take in packets until the range is over."""
         enough = self._stop + int(_AFTER / self._time_base)
         for packet in packets:
@@ -142,7 +144,7 @@ class _Scan:
             if (packet.dts if packet.dts is not None else at) > enough:
                 return
 
-    def _see(self, packet: Any, at: int) -> None:
+    def _see(self, packet: AnyPacket, at: int) -> None:
         known = self.entry is not None and at <= self.entry
         if at <= self._start and not known and self._is_clean(packet):
             self.entry = at

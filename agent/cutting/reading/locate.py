@@ -4,11 +4,14 @@ does."""
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.container
+from av.audio.codeccontext import AudioCodecContext
+from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 
+from agent.cutting.formats.streams import tick_of, video_stream
 from agent.cutting.plan.plan import Plan
 from agent.cutting.reading.damage import UNDECODABLE, Damage, stream_name
 from agent.cutting.reading.demux import packets
@@ -21,13 +24,13 @@ _STRICT = {"err_detect": "explode", "skip_loop_filter": "all"}
 
 def locate(container: av.container.InputContainer, plan: Plan, frames: Frames, damage: Damage) -> None:
     """Decode what a clip of `frames` needs, and tell `damage` of every packet that can't be decoded."""
-    video: Any = container.streams[plan.movie.index]
+    video = video_stream(container, plan.movie.index)
     names = {info.index: stream_name(info) for info in (plan.movie, *(t.source for t in plan.tracks))}
     streams = [container.streams[index] for index in names]
     decoders = {stream.index: _decoder(stream) for stream in streams}
     begin = frames.first if frames.entry is None else frames.entry
     try:
-        container.seek(tick_from(begin, video.time_base), stream=video, backward=True)
+        container.seek(tick_from(begin, tick_of(video)), stream=video, backward=True)
     except av.error.FFmpegError:
         return
     is_clean = KeyTest(video)
@@ -52,12 +55,14 @@ def locate(container: av.container.InputContainer, plan: Plan, frames: Frames, d
             damage.add(at, names[packet.stream_index], UNDECODABLE)
 
 
-def _decoder(stream: Any) -> Any:
-    decoder: Any = av.CodecContext.create(stream.codec_context.name, "r")
-    decoder.extradata = stream.codec_context.extradata
+def _decoder(stream: Stream) -> VideoCodecContext | AudioCodecContext:
+    original = stream.codec_context
+    decoder = av.CodecContext.create(original.name, "r")
+    assert isinstance(decoder, VideoCodecContext | AudioCodecContext)
+    decoder.extradata = original.extradata
     decoder.options = _STRICT | decoder_options()
     decoder.thread_count = 1  # an error then belongs to the packet that was given
-    if stream.type == "audio":
-        decoder.sample_rate = stream.codec_context.sample_rate
-        decoder.layout = stream.codec_context.layout
+    if isinstance(original, AudioCodecContext) and isinstance(decoder, AudioCodecContext):
+        decoder.sample_rate = original.sample_rate
+        decoder.layout = original.layout
     return decoder

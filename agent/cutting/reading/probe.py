@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import av.container
 import av.stream
-from av.stream import Discard, Disposition
+from av.audio.codeccontext import AudioCodecContext
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
 
 from agent.cutting.formats.media import AudioInfo, Chapter, Kind, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.formats.mp4 import rotations
+from agent.cutting.formats.streams import context_of, tick_of
 from agent.cutting.plan.bounds import MOST_CHAPTERS
 from agent.cutting.process.limits import at_most_more
 from agent.cutting.reading.source import SourceFile, open_path, open_source, reading
@@ -134,7 +136,7 @@ def _duration(
 
 
 def _last_seen(
-    container: av.container.InputContainer, name: Path, stream: Any, zero: Fraction
+    container: av.container.InputContainer, name: Path, stream: Stream, zero: Fraction
 ) -> Fraction | None:
     """The end by the last packets, for files whose header names no duration (a recording cut off)."""
     try:
@@ -147,11 +149,11 @@ def _last_seen(
             if packet.pts is not None:
                 end = packet.pts + (packet.duration or 0)
                 last = end if last is None else max(last, end)
-    return None if last is None else last * stream.time_base - zero
+    return None if last is None else last * tick_of(stream) - zero
 
 
-def _stream(stream: Any, rotation: int) -> StreamInfo:
-    context = stream.codec_context
+def _stream(stream: Stream, rotation: int) -> StreamInfo:
+    context = context_of(stream)
     time_base = stream.time_base or _MICROSECOND
     kind: Kind = stream.type
     return StreamInfo(
@@ -165,19 +167,19 @@ def _stream(stream: Any, rotation: int) -> StreamInfo:
         title=stream.metadata.get("title"),
         default=bool(stream.disposition & Disposition.default),
         attached_picture=bool(stream.disposition & _PICTURES),
-        video=_video(stream, rotation) if kind == "video" and context is not None else None,
-        audio=_audio(context) if kind == "audio" and context is not None else None,
+        video=_video(stream, rotation) if isinstance(stream, VideoStream) and context is not None else None,
+        audio=_audio(context) if isinstance(context, AudioCodecContext) else None,
     )
 
 
-def _kind_of_data(stream: Any) -> str:
+def _kind_of_data(stream: Stream) -> str:
     if _tagged(stream.metadata):
         return _TIMECODE
     # libavformat has read it, and passes over it from then on.
     return _CHAPTERS if stream.type == "data" and stream.discard == Discard.all else "none"
 
 
-def _video(stream: Any, rotation: int) -> VideoInfo:
+def _video(stream: VideoStream, rotation: int) -> VideoInfo:
     context = stream.codec_context
     return VideoInfo(
         width=context.width,
@@ -196,7 +198,7 @@ def _video(stream: Any, rotation: int) -> VideoInfo:
     )
 
 
-def _audio(context: Any) -> AudioInfo:
+def _audio(context: AudioCodecContext) -> AudioInfo:
     return AudioInfo(sample_rate=context.sample_rate or 0, channels=context.channels or 0)
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from math import ceil, floor
-from typing import Any
 
 import av
 import av.container
+from av.stream import Stream
+from av.video.stream import VideoStream
 
 from agent.cutting.formats.nal import length_size, starts_clean
+from agent.cutting.formats.packets import AnyPacket, pts_of
+from agent.cutting.formats.streams import tick_of
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.demux import packets
 
@@ -32,18 +35,18 @@ class Entry:
 
     key_pts: int
     """Ticks of the video stream."""
-    packets: Iterator[Any]
+    packets: Iterator[AnyPacket]
 
 
 class KeyTest:
     """Whether a packet is one that a clip may begin with."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._codec = stream.codec_context.codec.canonical_name
         self._by_nal = self._codec in ("h264", "hevc")
         self._length_size = length_size(self._codec, stream.codec_context.extradata)
 
-    def __call__(self, packet: Any) -> bool:
+    def __call__(self, packet: AnyPacket) -> bool:
         """Keyframe flags lie in both directions, so H.264 and HEVC are judged by what is in the packet."""
         if self._by_nal:
             return packet.size > 0 and starts_clean(self._codec, memoryview(packet), self._length_size)
@@ -52,8 +55,8 @@ class KeyTest:
 
 def enter(
     container: av.container.InputContainer,
-    video: Any,
-    sound: list[Any],
+    video: VideoStream,
+    sound: list[Stream],
     point: Fraction,
     damage: Damage | None = None,
 ) -> Entry:
@@ -61,13 +64,14 @@ def enter(
 
     `damage` is told of what can't be read from there on. Raises `NoCleanStart`.
     """
-    at = tick_upto(point, video.time_base)
+    tick = tick_of(video)
+    at = tick_upto(point, tick)
     if video.start_time is not None:
         at = max(at, video.start_time)  # there may be sound before the first picture
     best: Entry | None = None
     for back in _STEPS:
         try:
-            container.seek(tick_upto(point - back, video.time_base), stream=video, backward=True)
+            container.seek(tick_upto(point - back, tick), stream=video, backward=True)
         except av.error.FFmpegError:
             continue
         found = _scan(container, video, sound, at, damage)
@@ -80,7 +84,7 @@ def enter(
             break
     if best is None:
         raise NoCleanStart("there is no keyframe at or before the start that every player can begin with")
-    lead = (at - best.key_pts) * video.time_base
+    lead = (at - best.key_pts) * tick
     if lead > REACH:
         raise NoCleanStart(f"the last keyframe before the start is {float(lead):.0f} s before it")
     return best
@@ -103,12 +107,16 @@ def _slack(time_base: Fraction) -> Fraction:
 
 
 def _scan(
-    container: av.container.InputContainer, video: Any, sound: list[Any], at: int, damage: Damage | None
+    container: av.container.InputContainer,
+    video: VideoStream,
+    sound: list[Stream],
+    at: int,
+    damage: Damage | None,
 ) -> tuple[Entry, bool] | None:
     """The last clean keyframe with pts <= `at` that is read from here, and whether some sound begins late."""
-    is_clean = KeyTest(video)
+    is_clean, tick = KeyTest(video), tick_of(video)
     source = packets(container, [video, *sound], damage)
-    kept: list[Any] = []
+    kept: list[AnyPacket] = []
     key: int | None = None
     # After a seek into the middle of MPEG-TS, the first sound may be the end of a packet torn in two.
     torn = container.format.name in ("mpegts", "mpeg")
@@ -127,22 +135,22 @@ def _scan(
                     damage.clear()
         elif (packet.dts is None and packet.is_keyframe) or (packet.dts is not None and packet.dts > at):
             break
-        if key is None and (packet.pts - at) * video.time_base > 2:
+        if key is None and (packet.pts - at) * tick > 2:
             return None
     if key is None:
         return None
     entry = Entry(key, chain(kept, source))
-    return entry, _late_sound(kept, sound, key * video.time_base)
+    return entry, _late_sound(kept, sound, key * tick)
 
 
-def _from_key(packets: list[Any], key: Any, video: Any) -> list[Any]:
+def _from_key(packets: list[AnyPacket], key: AnyPacket, video: VideoStream) -> list[AnyPacket]:
     """Of what was read, the keyframe and the sound that may be heard with or after it."""
-    start = key.pts * video.time_base - 1
-    kept = [p for p in packets if p.stream_index != video.index and p.pts * p.time_base >= start]
+    start = pts_of(key) * tick_of(video) - 1
+    kept = [p for p in packets if p.stream_index != video.index and pts_of(p) * p.time_base >= start]
     kept.append(key)
     return kept
 
 
-def _late_sound(packets: list[Any], sound: list[Any], start: Fraction) -> bool:
-    early = {p.stream_index for p in packets if p.pts * p.time_base <= start}
+def _late_sound(packets: list[AnyPacket], sound: list[Stream], start: Fraction) -> bool:
+    early = {p.stream_index for p in packets if pts_of(p) * p.time_base <= start}
     return any(s.index not in early for s in sound)

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypedDict
 
 import av
 import av.container
 
 from agent.cutting.formats.media import Identity
+from agent.cutting.formats.streams import context_of
 from agent.cutting.process.limits import short_of_memory
 from agent.cutting.reading.holes import data_end
 from clipping.errors import (
@@ -39,7 +40,16 @@ libavformat open whatever they name. Sound-only ones are in, so that they get an
 PROTOCOLS = "file,subfile,concat"
 """What a recording is read with: see `url_of`."""
 _MOST_PIXELS = 8192 * 8192
-OPENING: dict[str, Any] = {
+
+
+class _Opening(TypedDict):
+    """Arguments of `av.open`."""
+
+    options: dict[str, str]
+    metadata_errors: str
+
+
+OPENING: _Opening = {
     "options": {
         "protocol_whitelist": PROTOCOLS,
         "format_whitelist": DEMUXERS,
@@ -235,8 +245,7 @@ def _demuxed(source: SourceFile, demuxer: str | None) -> av.container.InputConta
 def bounded(container: av.container.InputContainer) -> av.container.InputContainer:
     """The container, whose decoders keep to the limit of `limit_pixels`."""
     for video in container.streams.video:
-        # No decoder, whatever its type says, where libavcodec does not know the codec.
-        context: Any = video.codec_context
+        context = context_of(video)
         if context is not None:
             context.options = decoder_options()
     return container

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import av.container
 
+from agent.cutting.formats.packets import AnyPacket
 from agent.cutting.formats.payload import NO_FRAME, Check, check_for
+from agent.cutting.formats.streams import context_of
 from agent.cutting.plan.plan import Plan
 from agent.cutting.reading.damage import Damage, stream_name
 from agent.cutting.reading.seek import tick_from, tick_upto
@@ -39,14 +40,14 @@ class Walk:
         self._since = {i.index: _NEVER if since is None else tick_upto(since, i.time_base) for i in infos}
         self._until = {i.index: tick_from(plan.stop, i.time_base) for i in infos}
         for info in infos:
-            context: Any = container.streams[info.index].codec_context
+            context = context_of(container.streams[info.index])
             self._checks[info.index] = check_for(info.codec, context.extradata if context else None)
 
     def restart(self) -> None:
         """What was seen so far lies before what the clip needs."""
         self._damage.clear()
 
-    def see(self, packet: Any) -> None:
+    def see(self, packet: AnyPacket) -> None:
         """The next packet that goes into the clip, or that its frames need."""
         index, pts = packet.stream_index, packet.pts
         name = self._names.get(index)
