@@ -9,6 +9,7 @@ from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
 from av.container import Container
 from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 
@@ -20,6 +21,11 @@ def video_stream(container: Container, index: int) -> VideoStream:
 def audio_stream(container: Container, index: int) -> AudioStream:
     """The stream with this index, which the plan knows to be audio."""
     return cast(AudioStream, container.streams[index])
+
+
+def subtitle_stream(container: Container, index: int) -> SubtitleStream:
+    """The stream with this index, which the plan knows to be subtitles."""
+    return cast(SubtitleStream, container.streams[index])
 
 
 def tick_of(stream: Stream) -> Fraction:

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import av.container
+from av.video.frame import VideoFrame
 
+from agent.cutting.formats.streams import tick_of
 from agent.cutting.reading.source import OPENING, decoder_options
 
 EDGE_SECONDS = Fraction(1)
@@ -95,23 +96,23 @@ def open_clip(path: Path) -> av.container.InputContainer:
 
 def _decode(clip: av.container.InputContainer, part: Part, reached: Callable[[Fraction], None]) -> None:
     """Decode a part, from the keyframe before it, and the sound beside it; `reached` gets the second."""
-    video: Any = clip.streams.video[0]
-    begin = int(part.start / video.time_base)
+    video = clip.streams.video[0]
+    begin = int(part.start / tick_of(video))
     clip.seek(begin, stream=video, backward=True)
     fed: list[int] = []
-    shown: list[Any] = []
+    shown: list[int | None] = []
     for packet in clip.demux([video, *clip.streams.audio]):
         if packet.size == 0:
             continue  # the end: what the decoder holds back comes below
         if packet.stream_index == video.index and packet.pts is not None:
             # On the way to the part, only what others are built on is needed.
             video.codec_context.skip_frame = "NONREF" if packet.pts < begin else "DEFAULT"
-        frames: list[Any] = list(packet.decode())
+        frames = packet.decode()
         if packet.stream_index == video.index:
             if packet.pts is None:
                 raise Rejected("one of its frames has no time")
             fed.append(packet.pts)
-            shown += [frame.pts for frame in frames]
+            shown += [frame.pts for frame in frames if isinstance(frame, VideoFrame)]
             if packet.dts is None:
                 continue
             at = packet.dts * packet.time_base
@@ -122,7 +123,7 @@ def _decode(clip: av.container.InputContainer, part: Part, reached: Callable[[Fr
     _check_decoded(fed, shown, part, begin, hidden=video.codec_context.name in _WITH_HIDDEN_FRAMES)
 
 
-def _check_decoded(fed: list[int], shown: list[Any], part: Part, begin: int, *, hidden: bool) -> None:
+def _check_decoded(fed: list[int], shown: list[int | None], part: Part, begin: int, *, hidden: bool) -> None:
     """Every packet must give its frame, in order. Files exist whose times are in another order than that in
     which their frames are shown, and some decoders keep the last frame of a stream to themselves."""
     if not shown or not fed:

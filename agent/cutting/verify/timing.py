@@ -9,11 +9,11 @@ from fractions import Fraction
 from itertools import accumulate, chain, pairwise, repeat
 from pathlib import Path
 from sys import byteorder
-from typing import Any
 
 import av.container
 
 from agent.cutting.formats.mp4 import Box, boxes, top_level
+from agent.cutting.formats.streams import tick_of
 
 _PICTURE = b"vide"
 _MAX_INDEX = 64 << 20
@@ -69,7 +69,7 @@ def timings_of_packets(clip: av.container.InputContainer) -> list[Timing]:
             shown[packet.stream_index].append(packet.pts)
             end = packet.pts + (packet.duration or 0)
             ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
-    ticks: dict[int, Any] = {stream.index: stream.time_base for stream in clip.streams}
+    ticks = {stream.index: tick_of(stream) for stream in clip.streams}
     # Matroska has one length for all tracks.
     length = None if clip.duration is None else clip.duration * Fraction(1, 1_000_000)
     return [Timing(ticks[i], times, ends.get(i, 0), length, ordered=True) for i, times in shown.items()]

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import av
 import av.container
+from av.stream import Stream
 
+from agent.cutting.formats.streams import context_of
 from agent.cutting.plan.extent import LATE
 from agent.cutting.plan.outcome import Outcome
 from agent.cutting.verify.decodes import Rejected, Undecodable, decode_parts, decode_whole, open_clip, parts
@@ -71,7 +73,7 @@ def _verify_structure(outcome: Outcome, *, gaps: bool) -> Facts:
         timings = timings_of_boxes(outcome.path) if boxed else []
         with open_clip(outcome.path) as clip:
             _check_streams(clip, outcome)
-            video: Any = clip.streams.video[0]
+            video = clip.streams.video[0]
             size = (video.codec_context.width, video.codec_context.height)
             if outcome.size not in (None, size):
                 raise Rejected(f"its picture is {size[0]}x{size[1]}")
@@ -106,8 +108,9 @@ def _check_streams(clip: av.container.InputContainer, outcome: Outcome) -> None:
         raise Rejected(f"it has {len(clip.chapters())} chapters and should have {len(header.chapters)}")
 
 
-def _codec(stream: Any) -> str:
-    return str(stream.codec_context.codec.canonical_name) if stream.codec_context is not None else "none"
+def _codec(stream: Stream) -> str:
+    context = context_of(stream)
+    return context.codec.canonical_name if context is not None else "none"
 
 
 def _check_picture(picture: Timing, outcome: Outcome, *, gaps: bool) -> None:
