@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.container
 import av.filter
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 
 from agent.cutting.formats.media import StreamInfo
+from agent.cutting.formats.packets import AnyPacket
+from agent.cutting.formats.streams import audio_stream, tick_of
 from agent.cutting.plan.extent import LONGEST_USUAL, clamped_end
 from agent.cutting.plan.outcome import Sound
 from agent.cutting.plan.plan import Plan
@@ -37,7 +40,7 @@ class Soundtrack:
     ) -> None:
         self._tracks: dict[int, CopiedTrack | EncodedTrack] = {}
         for track in plan.tracks:
-            source = container.streams[track.source.index]
+            source = audio_stream(container, track.source.index)
             self._tracks[source.index] = (
                 CopiedTrack(sink, source, track.source, start, plan.stop)
                 if track.action == "copy"
@@ -45,7 +48,7 @@ class Soundtrack:
             )
         self._waiting = set(self._tracks)
 
-    def take(self, packet: Any) -> None:
+    def take(self, packet: AnyPacket) -> None:
         """The next packet of the recording that is not picture."""
         index = packet.stream_index
         if index in self._waiting and not self._tracks[index].take(packet):
@@ -69,18 +72,20 @@ class CopiedTrack:
     The muxer tells players, by an edit of the track, to play from the sample at which the picture begins.
     """
 
-    def __init__(self, sink: Sink, source: Any, info: StreamInfo, start: Fraction, stop: Fraction) -> None:
+    def __init__(
+        self, sink: Sink, source: AudioStream, info: StreamInfo, start: Fraction, stop: Fraction
+    ) -> None:
         self._sink = sink
         self._out = sink.copied(source, info)
-        self._start = tick_upto(start, source.time_base)
-        self._stop = tick_from(stop, source.time_base)
-        self._time_base: Fraction = source.time_base
+        self._start = tick_upto(start, tick_of(source))
+        self._stop = tick_from(stop, tick_of(source))
+        self._time_base = tick_of(source)
         self._last: int | None = None
         self._first = 0
         self._duration = 0
         self._info = info
 
-    def take(self, packet: Any) -> bool:
+    def take(self, packet: AnyPacket) -> bool:
         """The next packet; False once the track is complete."""
         pts = packet.pts
         if pts is None or packet.size == 0:
@@ -118,7 +123,7 @@ class EncodedTrack:
     def __init__(
         self,
         sink: Sink,
-        source: Any,
+        source: AudioStream,
         info: StreamInfo,
         start: Fraction,
         stop: Fraction,
@@ -139,7 +144,7 @@ class EncodedTrack:
         self._damage = damage
         self._end = Fraction(0)
 
-    def take(self, packet: Any) -> bool:
+    def take(self, packet: AnyPacket) -> bool:
         """The next packet; False once the track is complete."""
         if packet.size == 0:
             return True  # the file's end: what the decoder holds back comes in `finish`
@@ -150,7 +155,7 @@ class EncodedTrack:
             frames = self._source.codec_context.decode(packet)
         except av.error.InvalidDataError:
             if at is not None and at >= 0:
-                self._damage.add(packet.pts * packet.time_base, stream_name(self._info), UNDECODABLE)
+                self._damage.add(at + self._start, stream_name(self._info), UNDECODABLE)
             return True
         for frame in frames:
             self._filter(frame)
@@ -168,9 +173,10 @@ class EncodedTrack:
         # A later beginning has silence before it.
         return Sound("aac", self._info.language, Fraction(0), self._end) if self._graph else None
 
-    def _filter(self, frame: Any) -> None:
+    def _filter(self, frame: AudioFrame) -> None:
         if frame.pts is None:
             return
+        assert frame.time_base is not None  # only frames from a flush have none, and these have no pts
         begin = frame.pts * frame.time_base - self._start
         if begin + Fraction(frame.samples, frame.sample_rate) <= 0:
             return
@@ -183,7 +189,7 @@ class EncodedTrack:
         self._graph.push(frame)
         self._drain()
 
-    def _build(self, frame: Any) -> av.filter.Graph:
+    def _build(self, frame: AudioFrame) -> av.filter.Graph:
         graph = av.filter.Graph()
         chain = [
             graph.add_abuffer(
@@ -209,5 +215,6 @@ class EncodedTrack:
                 frame = self._graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
+            assert isinstance(frame, AudioFrame)  # its sink is one of audio
             for packet in self._out.encode(frame):
                 self._sink.write(packet, self._out)

@@ -6,19 +6,25 @@ from collections import deque
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TypeVar
 
 import av
 import av.container
-from av.stream import Disposition
+from av.audio.stream import AudioStream
+from av.stream import Disposition, Stream
+from av.subtitles.stream import SubtitleStream
+from av.video.stream import VideoStream
 
 from agent.cutting.formats.containers import Container
 from agent.cutting.formats.header import CHAPTER_TICK, Header
 from agent.cutting.formats.media import StreamInfo
+from agent.cutting.formats.packets import AnyPacket, dts_of
 from agent.cutting.plan.outcome import Unsuited
 from agent.cutting.plan.plan import Plan
 from agent.cutting.reading.source import FULL, out_of_space
 from clipping.errors import EncoderFailed, NoSpace
+
+_StreamT = TypeVar("_StreamT", bound=Stream)
 
 _SPACE_FLOOR = 64 << 10
 _BYTES_A_FRAME = 24
@@ -59,7 +65,7 @@ class Sink:
             )
         except av.error.FFmpegError as error:
             raise EncoderFailed(f"No clip can be written in {target.parent}: {error.strerror}.") from error
-        self._waiting: deque[Any] = deque()
+        self._waiting: deque[AnyPacket] = deque()
         self._say(header)
 
     def _say(self, header: Header) -> None:
@@ -83,8 +89,8 @@ class Sink:
                 raise self._problem(closing) from closing
 
     def copied(
-        self, source: Any, info: StreamInfo, extradata: bytes | None = None, tag: str | None = None
-    ) -> Any:
+        self, source: _StreamT, info: StreamInfo, extradata: bytes | None = None, tag: str | None = None
+    ) -> _StreamT:
         """A stream that takes `source`'s packets as they are.
 
         `extradata` and `tag`, the codec's name in the file, replace the recording's own.
@@ -97,33 +103,37 @@ class Sink:
             # hvc1 is the name that Apple's players know.
             stream.codec_context.codec_tag = tag or "hvc1"
         if self._numbered and info.video is not None:
+            assert isinstance(stream, VideoStream)
+            assert info.video.rate is not None  # a plan has no timecode without it
             stream.codec_context.framerate = info.video.rate  # what timecode is counted by
         if extradata is not None:
             stream.codec_context.extradata = extradata
         self._describe(stream, info)
         return stream
 
-    def encoded(self, codec: str, info: StreamInfo, *, rate: int, layout: str, bit_rate: int) -> Any:
+    def encoded(self, codec: str, info: StreamInfo, *, rate: int, layout: str, bit_rate: int) -> AudioStream:
         """A sound stream that is encoded anew."""
-        stream: Any = self._file.add_stream(codec, rate=rate, layout=layout)
+        stream = self._file.add_stream(codec, rate=rate, layout=layout)
+        assert isinstance(stream, AudioStream)
         stream.bit_rate = bit_rate
         self._describe(stream, info)
         return stream
 
-    def converted(self, codec: str, info: StreamInfo, styles: bytes | None) -> Any:
+    def converted(self, codec: str, info: StreamInfo, styles: bytes | None) -> SubtitleStream:
         """A stream of subtitles that its encoder makes; `styles`: the header that their decoder gives."""
-        stream: Any = self._file.add_stream(codec)
+        stream = self._file.add_stream(codec)
+        assert isinstance(stream, SubtitleStream)
         stream.codec_context.subtitle_header = styles
         stream.codec_context.time_base = stream.time_base = _TEXT_TICK
         self._describe(stream, info)
         return stream
 
-    def later(self, packet: Any, stream: Any) -> None:
+    def later(self, packet: AnyPacket, stream: Stream) -> None:
         """Append a packet when others have come as far; in the order of their times."""
         packet.stream = stream
         self._waiting.append(packet)
 
-    def write(self, packet: Any, stream: Any) -> None:
+    def write(self, packet: AnyPacket, stream: Stream) -> None:
         """Append a packet; its times are in its own timebase."""
         if packet.dts is not None:
             self._put_waiting(packet.dts * packet.time_base)
@@ -131,10 +141,12 @@ class Sink:
         self._mux(packet)
 
     def _put_waiting(self, upto: Fraction | None = None) -> None:
-        while self._waiting and (upto is None or self._waiting[0].dts * self._waiting[0].time_base <= upto):
+        while self._waiting and (
+            upto is None or dts_of(self._waiting[0]) * self._waiting[0].time_base <= upto
+        ):
             self._mux(self._waiting.popleft())
 
-    def _mux(self, packet: Any) -> None:
+    def _mux(self, packet: AnyPacket) -> None:
         try:
             self._file.mux_one(packet)
         except av.error.FFmpegError as error:
@@ -146,7 +158,7 @@ class Sink:
         return Unsuited(f"its packets can't be written as they are ({error.strerror})")
 
     @staticmethod
-    def _describe(stream: Any, info: StreamInfo) -> None:
+    def _describe(stream: Stream, info: StreamInfo) -> None:
         if info.language:
             stream.metadata["language"] = info.language
         if info.title:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import av.container
+from av.stream import Stream
 
 from agent.cutting.formats.dts import Unsortable
+from agent.cutting.formats.packets import AnyPacket, pts_of
+from agent.cutting.formats.streams import tick_of, video_stream
 from agent.cutting.plan.extent import LATE, NEVER, Patience, clamped_end
 from agent.cutting.plan.outcome import Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, no_picture, no_picture_yet, without_silent
@@ -46,13 +48,14 @@ def copy(
     here.
     Raises `Unsuited` when this recording can't be cut by copying, and the errors of `source`.
     """
-    video: Any = container.streams[plan.movie.index]
+    video = video_stream(container, plan.movie.index)
+    tick = tick_of(video)
     sound = [container.streams[track.source.index] for track in plan.tracks]
     try:
         cues = read_cues(container, plan)
         entry = enter(container, video, sound, plan.start, damage)
-        if entry.key_pts >= tick_from(plan.stop, video.time_base):
-            raise no_picture_yet(plan, entry.key_pts * video.time_base)
+        if entry.key_pts >= tick_from(plan.stop, tick):
+            raise no_picture_yet(plan, entry.key_pts * tick)
         return _write(container, entry, plan, cues, target, bit_rate, progress, damage, ends_early)
     except NoCleanStart as reason:
         raise Unsuited(str(reason)) from None
@@ -71,12 +74,13 @@ def _write(
     damage: Damage,
     stands: bool,
 ) -> Outcome:
-    video: Any = container.streams[plan.movie.index]
-    key: Fraction = entry.key_pts * video.time_base
+    video = video_stream(container, plan.movie.index)
+    tick = tick_of(video)
+    key = entry.key_pts * tick
     plan, cues = cues_within(plan, cues, key)
     with Sink(target, plan.container, index_space(plan, plan.stop - key), plan.header(key)) as sink:
         assert plan.movie.video is not None
-        writer = PictureWriter(sink, sink.copied(video, plan.movie), video.time_base, plan.movie.video)
+        writer = PictureWriter(sink, sink.copied(video, plan.movie), tick, plan.movie.video)
         picture = _Picture(writer, entry.key_pts, plan, video)
         sound = Soundtrack(container, sink, plan, key, bit_rate, damage)
         add_subtitles(container, sink, plan, cues)
@@ -100,18 +104,18 @@ def _write(
         over = picture.end(stands=stands)
         writer.finish(over)
         heard, silent = sound.finish()
-    end = key + over * video.time_base
+    end = key + over * tick
     if end <= plan.start:
         raise no_picture(plan, end)
     return Outcome(
         plan=without_silent(plan, silent),
         path=target,
         start=key,
-        last=key + writer.last * video.time_base,
+        last=key + writer.last * tick,
         end=end,
         frames=len(writer.shown),
         frame_seconds=writer.longest(over),
-        usual_seconds=writer.usual_frame * video.time_base,
+        usual_seconds=writer.usual_frame * tick,
         reencoded=Fraction(0),
         sound=heard,
     )
@@ -120,15 +124,15 @@ def _write(
 class _Picture:
     """The video's packets: which go over, and with which times."""
 
-    def __init__(self, writer: PictureWriter, key_pts: int, plan: Plan, source: Any) -> None:
+    def __init__(self, writer: PictureWriter, key_pts: int, plan: Plan, source: Stream) -> None:
         self._writer = writer
         self._key = key_pts
-        self._time_base: Fraction = source.time_base
+        self._time_base = tick_of(source)
         self._stop = tick_from(plan.stop, self._time_base) - key_pts
         assert plan.movie.video is not None
         self._settled = writer.usual if plan.movie.video.reorder_frames else 0
         """So far behind the last frame's time the one that follows it has been read."""
-        self._held: list[Any] = []
+        self._held: list[AnyPacket] = []
         """Frames from after the end that a frame before the end may need."""
         self._dts = 0
         self.done = False
@@ -148,12 +152,12 @@ class _Picture:
 
         `stands`: where no next frame was found, the last one is shown beyond the out-point.
         """
-        following = min((p.pts for p in self._held), default=NEVER if stands else self._writer.end)
+        following = min((pts_of(p) for p in self._held), default=NEVER if stands else self._writer.end)
         end = clamped_end(self._writer.last, following, self._stop, self._writer.usual_frame)
         check_late((end - self._stop) * self._time_base)
         return end
 
-    def take(self, packet: Any) -> None:
+    def take(self, packet: AnyPacket) -> None:
         """The next packet of the recording."""
         if packet.pts is None or packet.size == 0:
             return
@@ -167,10 +171,10 @@ class _Picture:
         if pts >= self._stop and pts > self._writer.last:
             self._held.append(packet)
             # From here on every frame is shown later than the first one behind the clip.
-            self.done = self._dts >= min(p.pts for p in self._held) and self._dts > settled
+            self.done = self._dts >= min(pts_of(p) for p in self._held) and self._dts > settled
             return
         for before in self._held:
-            self._writer.put(before, before.pts)
+            self._writer.put(before, pts_of(before))
         self._held.clear()
         self._writer.put(packet, pts)
 

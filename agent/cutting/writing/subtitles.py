@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.container
 from av.stream import Discard
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.subtitles.stream import SubtitleStream
+from av.video.stream import VideoStream
 
 from agent.cutting.formats.packets import packet_of
+from agent.cutting.formats.streams import subtitle_stream, tick_of, video_stream
 from agent.cutting.plan.plan import Plan, Subtitle, without_unseen
 from agent.cutting.reading.demux import packets
 from agent.cutting.reading.seek import REACH, tick_upto
@@ -42,9 +45,9 @@ def read_cues(container: av.container.InputContainer, plan: Plan) -> list[Cue]:
     """The subtitles that a clip by this plan may show. Moves the container. Raises as `source.reading`."""
     if not plan.subtitles:
         return []
-    video: Any = container.streams[plan.movie.index]
+    video = video_stream(container, plan.movie.index)
     before = _LONGEST + (REACH if plan.mode == "copy" else 0)
-    begin = tick_upto(plan.start - before, video.time_base)
+    begin = tick_upto(plan.start - before, tick_of(video))
     if video.start_time is not None:
         begin = max(begin, video.start_time)
     wanted = {subtitle.source.index for subtitle in plan.subtitles}
@@ -75,7 +78,7 @@ def _cues(container: av.container.InputContainer, wanted: set[int], stop: Fracti
 
 
 @contextmanager
-def _only(container: av.container.InputContainer, wanted: set[int], video: Any) -> Iterator[None]:
+def _only(container: av.container.InputContainer, wanted: set[int], video: VideoStream) -> Iterator[None]:
     """While this holds, the demuxer passes over all that is not wanted, but keyframes: they tell how far
     reading has come."""
     before = [stream.discard for stream in container.streams]
@@ -103,16 +106,18 @@ def add_subtitles(
     container: av.container.InputContainer, sink: Sink, plan: Plan, cues: Iterable[Cue]
 ) -> None:
     """Give the clip its subtitle streams, and `cues` (in its time) to write when their time has come."""
-    tracks = {s.source.index: _Track(sink, container.streams[s.source.index], s) for s in plan.subtitles}
+    tracks = {
+        s.source.index: _Track(sink, subtitle_stream(container, s.source.index), s) for s in plan.subtitles
+    }
     for cue in cues:
         tracks[cue.index].put(cue)
 
 
 class _Track:
-    def __init__(self, sink: Sink, source: Any, subtitle: Subtitle) -> None:
+    def __init__(self, sink: Sink, source: SubtitleStream, subtitle: Subtitle) -> None:
         self._sink = sink
         self._decoder = source.codec_context
-        self._encoder: Any = None
+        self._encoder: SubtitleCodecContext | None = None
         if subtitle.codec == subtitle.source.codec:
             self._out = sink.copied(source, subtitle.source)
         else:
@@ -121,7 +126,7 @@ class _Track:
             self._encoder = self._out.codec_context
 
     def put(self, cue: Cue) -> None:
-        payload = cue.payload if self._encoder is None else self._converted(cue.payload)
+        payload = cue.payload if self._encoder is None else self._converted(cue.payload, self._encoder)
         if payload is None:
             return
         packet = packet_of(payload)
@@ -130,12 +135,12 @@ class _Track:
         packet.duration = max(0, round(cue.end / _TICK) - packet.pts)
         self._sink.later(packet, self._out)
 
-    def _converted(self, payload: bytes) -> bytes | None:
+    def _converted(self, payload: bytes, encoder: SubtitleCodecContext) -> bytes | None:
         """None for one that says nothing."""
         packet = packet_of(payload)
         packet.pts, packet.duration, packet.time_base = 0, 1, _TICK
         try:
             found = self._decoder.decode2(packet)
-            return None if found is None or not len(found) else bytes(self._encoder.encode_subtitle(found))
+            return None if found is None or not len(found) else bytes(encoder.encode_subtitle(found))
         except av.error.FFmpegError:
             return None

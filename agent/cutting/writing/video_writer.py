@@ -5,10 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
-from typing import Any
+
+from av.stream import Stream
 
 from agent.cutting.formats.dts import WINDOW, DecodeTimes
 from agent.cutting.formats.media import VideoInfo
+from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.plan.extent import LONGEST_USUAL, usual_frame
 from agent.cutting.writing.muxer import Sink
 
@@ -17,7 +19,7 @@ class PictureWriter:
     """The clip's picture while it is written. All times in ticks, counted from the clip's first frame."""
 
     def __init__(
-        self, sink: Sink, out: Any, time_base: Fraction, info: VideoInfo, order: list[int] | None = None
+        self, sink: Sink, out: Stream, time_base: Fraction, info: VideoInfo, order: list[int] | None = None
     ) -> None:
         """`order`: when the recording's pictures are shown, in decoding order, as far as read; says how long
         a decoder must wait. None: the clip's own first pictures say it."""
@@ -28,7 +30,7 @@ class PictureWriter:
         """Ticks from one frame to the next, as a rule."""
         self._rate = info.rate
         self._reorder = info.reorder_frames
-        self._pending: list[Any] = []
+        self._pending: list[AnyPacket] = []
         self._times = None if order is None else self._numbering(order)
         self._last_duration = 0
         self.last = -1
@@ -40,7 +42,7 @@ class PictureWriter:
         """Where the last frame's time is over, unless one that follows it is known."""
         return max(self.last + self._last_duration, self.last + 1)
 
-    def put(self, packet: Any, pts: int) -> None:
+    def put(self, packet: AnyPacket, pts: int) -> None:
         """The next packet in decoding order, shown at `pts`."""
         packet.pts = pts
         self.shown.append(pts)
@@ -71,7 +73,7 @@ class PictureWriter:
         for packet in self._pending:
             # A muxer takes a stream's length from the last packet, and its end from the one shown last.
             last = packet is self._pending[-1] or packet.pts == self.last
-            packet.duration = end - self.last if last else min(packet.duration or 0, end - packet.pts)
+            packet.duration = end - self.last if last else min(packet.duration or 0, end - pts_of(packet))
         for packet, dts in zip(self._pending, self._times.flush(), strict=True):
             self._send(packet, dts)
         self._pending.clear()
@@ -83,7 +85,7 @@ class PictureWriter:
         return max(gaps, default=0) * self._time_base
 
     def _begin(self) -> None:
-        first = [p.pts for p in self._pending]
+        first = [pts_of(p) for p in self._pending]
         self._times = self._numbering(first)
         for pts in first:
             self._number(pts)
@@ -98,6 +100,6 @@ class PictureWriter:
         if dts is not None:
             self._send(self._pending.pop(0), dts)
 
-    def _send(self, packet: Any, dts: int) -> None:
+    def _send(self, packet: AnyPacket, dts: int) -> None:
         packet.dts = dts
         self._sink.write(packet, self._out)
