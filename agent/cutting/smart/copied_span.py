@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from agent.cutting.formats.dts import WINDOW
+from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.plan.outcome import Unsuited
 from agent.cutting.reading.seek import KeyTest
 from agent.cutting.smart.leading_edge import SETTLED, Opening, time_of
@@ -32,7 +32,7 @@ class Middle:
         self._matching = matching
         self._is_clean = is_clean
         self._begun = False
-        self._waiting: deque[Any] = deque()
+        self._waiting: deque[AnyPacket] = deque()
         self._settling = 0
         self.reached = opening.zero
         """How far the recording has been read."""
@@ -44,7 +44,7 @@ class Middle:
         """Whether every frame of the clip has been seen."""
         return self._settling > SETTLED
 
-    def take(self, packet: Any) -> None:
+    def take(self, packet: AnyPacket) -> None:
         """The next picture of the recording."""
         if packet.size == 0:
             return
@@ -62,7 +62,7 @@ class Middle:
         if self.following is None and len(self._waiting) > WINDOW:
             self._put(self._waiting.popleft())
 
-    def _copied(self, packet: Any, pts: int) -> bool:
+    def _copied(self, packet: AnyPacket, pts: int) -> bool:
         joint = self._opening.joint
         if joint is None:
             return False
@@ -79,7 +79,7 @@ class Middle:
         if self._opening.joint is None:
             return []
         written = self._writer.last + self._zero
-        order = [packet.pts for packet in self._waiting]
+        order = [pts_of(packet) for packet in self._waiting]
         count = closing(order, written, self._stop)
         if count is None:
             raise Unsuited("its frames are in an order that can't be cut")
@@ -87,8 +87,8 @@ class Middle:
             self._put(self._waiting.popleft())
         return sorted(pts for pts in order[count:] if pts < self._stop)
 
-    def _put(self, packet: Any) -> None:
-        pts = packet.pts
+    def _put(self, packet: AnyPacket) -> None:
+        pts = pts_of(packet)
         if self._matching is not None and self._is_clean(packet):
             at_joint = pts == self._opening.joint and bool(self._opening.edge)
             packet = self._matching.key(packet, joint=at_joint)

@@ -5,17 +5,19 @@ The clip's stream then has frames of two encoders, and its headers must tell dec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import av
 import av.codec.context
-from av.video.frame import PictureType
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType, VideoFrame
 
 from agent.cutting.formats import paramsets
 from agent.cutting.formats.media import StreamInfo, VideoInfo
 from agent.cutting.formats.nal import length_size
-from agent.cutting.formats.packets import packet_of
+from agent.cutting.formats.packets import AnyPacket, packet_of
 from agent.cutting.plan.outcome import Unsuited
 
 _CRF = "16"
@@ -52,22 +54,23 @@ class Matching(Protocol):
     def open(self) -> Edge:
         """An encoder for one edge."""
 
-    def key(self, packet: Any, *, joint: bool) -> Any:
+    def key(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
         """A copied keyframe as the clip holds it; `joint`: it follows re-encoded frames."""
 
 
 class Edge:
     """One encoder's frames, from its first to its last: no frame waits for a later one."""
 
-    def __init__(self, context: Any, adapt: Any) -> None:
+    def __init__(self, context: VideoCodecContext, adapt: Callable[[bytes], bytes]) -> None:
         self._context = context
         self._adapt = adapt
         self._pts: list[int] = []
         self._done = 0
 
-    def encode(self, frame: Any) -> list[Any]:
+    def encode(self, frame: VideoFrame | None) -> list[AnyPacket]:
         """Packets, each with the `pts` of the frame it holds. None flushes. Raises `Unsuited`."""
         if frame is not None:
+            assert frame.pts is not None  # `decoded` gives only frames that have one
             self._pts.append(frame.pts)
             # The recording's own choice of types, or its clock, would only mislead the encoder.
             frame.pict_type = PictureType.NONE
@@ -78,7 +81,7 @@ class Edge:
             raise Unsuited(f"{self._context.name} refuses its frames ({error.strerror})") from error
         return [self._adapted(packet) for packet in packets]
 
-    def _adapted(self, packet: Any) -> Any:
+    def _adapted(self, packet: AnyPacket) -> AnyPacket:
         adapted = packet_of(self._adapt(bytes(packet)))
         adapted.pts = self._pts[self._done]
         adapted.is_keyframe = packet.is_keyframe
@@ -115,21 +118,21 @@ class _H264:
         self._info, self._rate = info, rate
         self._size = length_size("h264", original)
         self._id = paramsets.free_h264_id(sets)
-        self._ready: Any = self._context()
-        self._sets = paramsets.h264_sets(self._ready.extradata)
+        self._ready: VideoCodecContext | None = self._context()
+        self._sets = _sets_of(self._ready)
         self.extradata = paramsets.with_h264_sets(original, self._sets)
 
     def open(self) -> Edge:
         context = self._ready or self._context()
         self._ready = None
-        if paramsets.h264_sets(context.extradata) != self._sets:
+        if _sets_of(context) != self._sets:
             raise Unsuited("the encoder's headers differ from edge to edge")
         return Edge(context, lambda payload: paramsets.h264_edge(payload, self._size))
 
-    def key(self, packet: Any, *, joint: bool) -> Any:
+    def key(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
         return packet
 
-    def _context(self) -> Any:
+    def _context(self) -> VideoCodecContext:
         assert self._info.video is not None
         parameters = f"sps-id={self._id}:bframes=0:scenecut=0:keyint=infinite"
         if self._info.video.interlaced:
@@ -165,7 +168,7 @@ class _Hevc:
         }
         return Edge(_opened(context), lambda payload: paramsets.hevc_edge(payload, self._size))
 
-    def key(self, packet: Any, *, joint: bool) -> Any:
+    def key(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
         # The sets stand before every keyframe: a player may come to it from anywhere.
         payload = paramsets.hevc_key(bytes(packet), self._size, self._sets, joint=joint)
         return _replaced(packet, payload)
@@ -192,7 +195,7 @@ class _Mpeg2:
         context.options = {"global_quality": str(_MPEG2_QUALITY), "sc_threshold": "1000000000"}
         return Edge(_opened(context), lambda payload: payload)
 
-    def key(self, packet: Any, *, joint: bool) -> Any:
+    def key(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
         payload = bytes(packet)
         if not joint or self._SEQUENCE in payload[:1024]:
             return packet
@@ -201,8 +204,9 @@ class _Mpeg2:
         return _replaced(packet, self._header + payload)
 
 
-def _context(encoder: str, video: VideoInfo, rate: Fraction | None) -> Any:
-    context: Any = av.CodecContext.create(encoder, "w")
+def _context(encoder: str, video: VideoInfo, rate: Fraction | None) -> VideoCodecContext:
+    context = av.CodecContext.create(encoder, "w")
+    assert isinstance(context, VideoCodecContext)
     context.width, context.height = video.width, video.height
     context.pix_fmt = video.pix_fmt
     # Frames are numbered for the encoder: its clock then has no gaps, whatever the recording's has.
@@ -219,7 +223,12 @@ def _context(encoder: str, video: VideoInfo, rate: Fraction | None) -> Any:
     return context
 
 
-def _opened(context: Any) -> Any:
+def _sets_of(context: VideoCodecContext) -> list[bytes]:
+    assert context.extradata is not None  # it was opened with `global_header`
+    return paramsets.h264_sets(context.extradata)
+
+
+def _opened(context: VideoCodecContext) -> VideoCodecContext:
     try:
         context.open()
     except (av.error.FFmpegError, ValueError) as error:
@@ -227,7 +236,7 @@ def _opened(context: Any) -> Any:
     return context
 
 
-def _replaced(packet: Any, payload: bytes) -> Any:
+def _replaced(packet: AnyPacket, payload: bytes) -> AnyPacket:
     new = packet_of(payload)
     new.pts, new.dts, new.duration = packet.pts, packet.dts, packet.duration
     new.time_base = packet.time_base

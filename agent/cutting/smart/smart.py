@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import av
 import av.container
+from av.video.stream import VideoStream
 
 from agent.cutting.formats.dts import Unsortable
 from agent.cutting.formats.media import VideoInfo
+from agent.cutting.formats.packets import AnyPacket, pts_of
+from agent.cutting.formats.streams import video_stream
 from agent.cutting.plan.extent import NEVER, Patience, clamped_end
 from agent.cutting.plan.outcome import Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, without_silent
@@ -53,7 +55,7 @@ def smart(
     here.
     Raises `Unsuited` when this recording can't be cut so, and the errors of `source`.
     """
-    video: Any = container.streams[plan.movie.index]
+    video = video_stream(container, plan.movie.index)
     if not video.codec_context.is_open:
         video.thread_type = "AUTO"
     sound = [container.streams[track.source.index] for track in plan.tracks]
@@ -93,7 +95,7 @@ class _Cut:
         self._target = target
         self._bit_rate = bit_rate
         self._progress = progress
-        self._video: Any = container.streams[plan.movie.index]
+        self._video = video_stream(container, plan.movie.index)
         self._info: VideoInfo = plan.movie.video
         self._tick = plan.movie.time_base
         self._zero = opening.zero
@@ -154,23 +156,27 @@ class _Cut:
             following = NEVER if self._stands else writer.end + self._zero
         return clamped_end(writer.last + self._zero, following, self._stop, writer.usual_frame)
 
-    def _stream(self, sink: Sink) -> Any:
+    def _stream(self, sink: Sink) -> VideoStream:
         if self._matching is None:
             return sink.copied(self._video, self._plan.movie)
         return sink.copied(self._video, self._plan.movie, self._matching.extradata, self._matching.tag)
 
-    def _opening_pictures(self) -> list[Any]:
+    def _opening_pictures(self) -> list[AnyPacket]:
         """What must be decoded for the first edge: everything up to the last of its frames."""
         pictures = list(self._pictures(self._opening.packets))
         edge = set(self._opening.edge)
         needed = max((n for n, p in enumerate(pictures) if p.pts in edge), default=-1)
         return pictures[: needed + 1]
 
-    def _pictures(self, packets: Iterable[Any]) -> Iterator[Any]:
+    def _pictures(self, packets: Iterable[AnyPacket]) -> Iterator[AnyPacket]:
         return (p for p in packets if p.stream_index == self._video.index and p.size)
 
     def _encode(
-        self, writer: PictureWriter, frames: list[int], packets: Iterable[Any], told: tuple[float, float]
+        self,
+        writer: PictureWriter,
+        frames: list[int],
+        packets: Iterable[AnyPacket],
+        told: tuple[float, float],
     ) -> None:
         """Decode `packets` and write `frames` of them anew; `told`: the progress at begin and end."""
         if not frames:
@@ -183,17 +189,20 @@ class _Cut:
             for packet in edge.encode(frame):
                 packet.time_base = self._tick
                 packet.duration = writer.usual
-                writer.put(packet, max(packet.pts - self._zero, 0))
+                writer.put(packet, max(pts_of(packet) - self._zero, 0))
 
-    def _telling(self, pictures: Iterable[Any], last: int, told: tuple[float, float]) -> Iterator[Any]:
+    def _telling(
+        self, pictures: Iterable[AnyPacket], last: int, told: tuple[float, float]
+    ) -> Iterator[AnyPacket]:
         first: int | None = None
         for packet in pictures:
-            first = packet.pts if first is None else first
-            share = (packet.pts - first) / max(1, last - first)
+            pts = pts_of(packet)
+            first = pts if first is None else first
+            share = (pts - first) / max(1, last - first)
             self._progress(told[0] + (told[1] - told[0]) * min(1.0, max(0.0, share)))
             yield packet
 
-    def _copy(self, packets: Iterable[Any], middle: Middle, sound: Soundtrack, walk: Walk) -> None:
+    def _copy(self, packets: Iterable[AnyPacket], middle: Middle, sound: Soundtrack, walk: Walk) -> None:
         patience = Patience(self._container.format.name, self._plan.stop)
         for count, packet in enumerate(packets):
             walk.see(packet)
