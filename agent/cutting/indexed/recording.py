@@ -6,14 +6,15 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any, Self
+from typing import Self
 
 import av
+from av.video.codeccontext import VideoCodecContext
 
 from agent.cutting.formats.dts import WINDOW
-from agent.cutting.formats.mp4 import boxes
+from agent.cutting.formats.mp4 import Box, boxes
 from agent.cutting.formats.nal import length_size, starts_clean
-from agent.cutting.formats.packets import packet_of
+from agent.cutting.formats.packets import AnyPacket, packet_of
 from agent.cutting.indexed.movie import Trak
 from agent.cutting.indexed.tables import NotPlain
 from agent.cutting.reading.source import SourceFile, decoder_options, reading
@@ -68,15 +69,16 @@ class Recording:
         """Whether a clip may begin with this picture."""
         return starts_clean(self.codec, memoryview(self.payload(sample)), self._length_size)
 
-    def decoder(self) -> Any:
+    def decoder(self) -> VideoCodecContext:
         """A decoder for the picture."""
-        decoder: Any = av.CodecContext.create(self.codec, "r")
+        decoder = av.CodecContext.create(self.codec, "r")
+        assert isinstance(decoder, VideoCodecContext)
         decoder.extradata = self.extradata
         decoder.options = decoder_options()
         decoder.thread_type = "AUTO"
         return decoder
 
-    def packets(self, samples: Iterable[int], shift: int) -> Iterator[Any]:
+    def packets(self, samples: Iterable[int], shift: int) -> Iterator[AnyPacket]:
         """Pictures to decode, with times less `shift`."""
         for sample in samples:
             packet = packet_of(self.payload(sample))
@@ -96,7 +98,7 @@ class Recording:
         entry = (len(entry) + 4).to_bytes(4, "big") + entry
         return (16 + len(entry)).to_bytes(4, "big") + description[4:16] + entry
 
-    def _entry(self) -> list[Any]:
+    def _entry(self) -> list[Box]:
         return list(boxes(io.BytesIO(self.video.description), _VISUAL_ENTRY, len(self.video.description)))
 
     def _configuration(self) -> bytes:
