@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 from pathlib import Path
-from typing import Any
 
 import ffmpeg
 
+from agent.cutting.encode.filters import FilterStream, Options
 from agent.cutting.encode.rate_control import Rates, refined
 from agent.cutting.encode.reshape import shaped
 from agent.cutting.encode.sidecars import Beside
@@ -81,7 +81,7 @@ def encode_arguments(
     texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
     rate = spec.output.rate
     time_base = plan.movie.time_base if rate is None else 1 / rate
-    options: dict[str, Any] = {
+    options: Options = {
         **video_arguments(means.encoder, spec.quality, refined=refined(spec.output), cap=rates.cap),
         "fps_mode": "passthrough",
         # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9. Sound keeps samples.
@@ -133,8 +133,8 @@ def frames_of_rate(frames: Frames, rate: Fraction) -> int:
     return max(1, round((frames.end - frames.start) * rate))
 
 
-def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {
+def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> Options:
+    options: Options = {
         "f": info.demuxer,
         "protocol_whitelist": PROTOCOLS,
         "format_whitelist": DEMUXERS,
@@ -156,7 +156,7 @@ def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> dict
 
 
 def _picture(
-    stream: Any,
+    stream: FilterStream,
     video: VideoInfo,
     time_base: Fraction,
     frames: Frames,
@@ -164,7 +164,7 @@ def _picture(
     means: Means,
     *,
     gaps: bool,
-) -> Any:
+) -> FilterStream:
     quarter = frames.shortest / 4
     stream = stream.filter("trim", start=_seconds(frames.first - quarter), end=_seconds(frames.end - quarter))
     if gaps:
@@ -208,9 +208,9 @@ def _lengths(frames: Frames) -> str:
     return f"setts=pts=PTS:dts=DTS:duration='{lengths}/TB'"
 
 
-def _tone_map(video: VideoInfo) -> list[tuple[str, dict[str, Any]]]:
+def _tone_map(video: VideoInfo) -> list[tuple[str, Options]]:
     # zscale refuses to guess what is not tagged, while HDR has only one kind of primaries.
-    assumed: dict[str, Any] = {}
+    assumed: Options = {}
     if video.color_primaries == _UNSPECIFIED:
         assumed["color_primaries"] = "bt2020"
     if video.color_space == _UNSPECIFIED:
@@ -225,9 +225,9 @@ def _tone_map(video: VideoInfo) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def _colours(video: VideoInfo) -> dict[str, Any]:
+def _colours(video: VideoInfo) -> Options:
     """What `scale` has to be told to give BT.709 colours of limited range."""
-    options: dict[str, Any] = {"out_range": "tv"}
+    options: Options = {"out_range": "tv"}
     if not _is_bt709(video):
         options["out_color_matrix"] = "bt709"
         if video.color_space == _UNSPECIFIED:
@@ -244,7 +244,7 @@ def _is_bt709(video: VideoInfo) -> bool:
     return video.color_space == _BT709
 
 
-def _sound(stream: Any, source: StreamInfo, frames: Frames) -> Any:
+def _sound(stream: FilterStream, source: StreamInfo, frames: Frames) -> FilterStream:
     start, end = _seconds(frames.start), _seconds(frames.end)
     stream = stream.filter("atrim", start=start, end=end).filter("asetpts", f"round(PTS-{start}/TB)")
     options = {"async": 1, "first_pts": 0}

@@ -7,8 +7,8 @@ and where they change in the middle of a stream.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
+from agent.cutting.encode.filters import FilterStream, Options
 from clipping.contract.output import Output
 
 # ffmpeg's variables: `dar` is what the picture's width is to its height as shown, `sar` the same of a pixel.
@@ -20,7 +20,7 @@ _BLUR_SHARE = 32
 _MIN_SHRUNK = 16
 
 
-def shaped(picture: Any, output: Output, colours: dict[str, Any]) -> Any:
+def shaped(picture: FilterStream, output: Output, colours: Options) -> FilterStream:
     """The picture (a stream of ffmpeg-python) in the wanted shape: square pixels, even sides, yuv420p.
 
     `colours` are options of ffmpeg's `scale` that say which colours come in and go out.
@@ -39,11 +39,11 @@ def shaped(picture: Any, output: Output, colours: dict[str, Any]) -> Any:
             return _before_itself(picture, width, height, colours)
 
 
-def _finished(picture: Any) -> Any:
+def _finished(picture: FilterStream) -> FilterStream:
     return picture.filter("format", "yuv420p").filter("setsar", 1)
 
 
-def _before_itself(picture: Any, width: int, height: int, colours: dict[str, Any]) -> Any:
+def _before_itself(picture: FilterStream, width: int, height: int, colours: Options) -> FilterStream:
     copies = picture.split()
     small = [max(_MIN_SHRUNK, 2 * (side // _BLUR_SHRINK // 2)) for side in (width, height)]
     behind = copies[0].filter("crop", **_window(width, height)).filter("scale", *small, **colours)

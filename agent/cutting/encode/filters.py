@@ -1,0 +1,27 @@
+"""The part of ffmpeg-python that builds filter graphs, with the types that the library does not have."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+Options: TypeAlias = dict[str, str | int | None]
+"""Options of ffmpeg or of a filter, by name; None is an option that takes no value."""
+
+
+class FilterStream(Protocol):
+    """One stream of a filter graph."""
+
+    def filter(self, name: str, *args: object, **options: object) -> FilterStream:
+        """What a filter makes of it."""
+
+    def split(self) -> Copies:
+        """Several streams with the same content."""
+
+    def overlay(self, above: FilterStream, **options: object) -> FilterStream:
+        """Both streams, with `above` drawn over this one."""
+
+
+class Copies(Protocol):
+    """The results of `FilterStream.split`."""
+
+    def __getitem__(self, number: int) -> FilterStream: ...
