@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from agent.cutting.cut import run_cut, run_look, run_probe
 from agent.cutting.encode.encoder_probe import Encoders
@@ -182,7 +182,7 @@ class _Supervised:
         self._exit_code: int | None = None
         self._begun_again = False
 
-    def result(self, limit_seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
+    def result(self, limit_seconds: float, function: Callable[..., object], *arguments: object) -> object:
         """Run the job; its value. Raises what it raised, or why it was ended."""
         self._job = self._start(function, *arguments)
         deadline = time.monotonic() + limit_seconds
@@ -205,7 +205,7 @@ class _Supervised:
         finally:
             self._job.close()
 
-    def _start(self, function: Callable[..., Any], *arguments: Any) -> Job:
+    def _start(self, function: Callable[..., object], *arguments: object) -> Job:
         return self._server.run(function, *arguments, descriptors=(self._source.descriptor,))
 
     def _has_begun(self) -> bool:
@@ -240,7 +240,7 @@ class _Supervised:
             self._told_at = time.monotonic()
             self._progress(self._told.stage, self._told.percent)
 
-    def _conclude(self) -> Any:
+    def _conclude(self) -> object:
         match self._answer:
             case Done(value):
                 return value

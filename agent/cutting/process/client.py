@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from agent.cutting.process.limits import limit
 from agent.cutting.process.protocol import Ready, Run, Signal, Started, receive, send
@@ -40,7 +39,7 @@ class Job:
         self.pid: int | None = None
         """None until it has started. A job that ends before that did nothing: the server died first."""
 
-    def messages(self, timeout: float) -> Iterator[Any]:
+    def messages(self, timeout: float) -> Iterator[object]:
         """What the job has said, waiting at most `timeout` seconds for the first; None as its last word."""
         while select.select([self._channel], [], [], timeout)[0]:
             message = receive(self._channel)
@@ -79,7 +78,9 @@ class ForkServer:
         with self._lock:
             self._ensure()
 
-    def run(self, function: Callable[..., Any], *arguments: Any, descriptors: tuple[int, ...] = ()) -> Job:
+    def run(
+        self, function: Callable[..., object], *arguments: object, descriptors: tuple[int, ...] = ()
+    ) -> Job:
         """Start `function(channel, *descriptors, *arguments)` in a process of its own.
 
         Closing a descriptor must never wait (O_PATH), since the server does it.

@@ -9,7 +9,6 @@ import pickle
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from clipping.contract.messages import Stage
 
@@ -27,8 +26,8 @@ class Run:
     """
 
     job: int
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
+    function: Callable[..., object]
+    arguments: tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Helper:
 class Done:
     """From the job: its result."""
 
-    value: Any
+    value: object
 
 
 @dataclass(frozen=True)
@@ -97,10 +96,11 @@ def send(channel: socket.socket, message: object, fds: tuple[int, ...] = (), fla
         channel.send(data, flags)
 
 
-def receive(channel: socket.socket) -> Any:
+def receive(channel: socket.socket) -> object:
     """The next message; None when the other side is gone."""
     try:
         data = channel.recv(MAX_MESSAGE)
     except (ConnectionResetError, BrokenPipeError):
         return None
-    return pickle.loads(data) if data else None
+    message: object = pickle.loads(data) if data else None
+    return message
