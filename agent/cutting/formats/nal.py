@@ -27,7 +27,7 @@ def nal_headers(payload: memoryview, length_size: int | None) -> Iterator[int]:
 
 
 def units(payload: bytes, length_size: int | None) -> list[bytes]:
-    """The NAL units without what delimits them; see `nal_headers`."""
+    """The NAL units, without their delimiters and without empty ones; see `nal_headers`."""
     if length_size is None:
         parts = payload.split(_START_CODE)[1:]
         # A zero before a start code belongs to it; no unit ends with one.
@@ -36,7 +36,8 @@ def units(payload: bytes, length_size: int | None) -> list[bytes]:
     while at + length_size < len(payload):
         start = at + length_size
         at = start + int.from_bytes(payload[at:start], "big")
-        found.append(payload[start:at])
+        if at > start:
+            found.append(payload[start:at])
     return found
 
 

@@ -15,6 +15,8 @@ _SEI_BY_NOBODY = 5
 """`user_data_unregistered`: x264's version. A decoder that reads it works around that version's errors, in
 the recording's own frames too."""
 _IDS = 32
+_MOST_SPS, _MOST_PPS = 31, 255
+"""What the counts in `avcC` can hold: 5 and 8 bits."""
 _HEVC_SETS = frozenset({32, 33, 34})
 _HEVC_DELIMITER = 35
 _CRA, _BLA_N_LP = 21, 18
@@ -50,6 +52,8 @@ def with_h264_sets(extradata: bytes, more: list[bytes]) -> bytes:
     picture, rest = _counted(extradata, at, 0xFF)
     sequence += [unit for unit in more if unit[0] & 0x1F == _SPS]
     picture += [unit for unit in more if unit[0] & 0x1F == _PPS]
+    if len(sequence) > _MOST_SPS or len(picture) > _MOST_PPS:
+        raise Malformed("the header has no room for more parameter sets")
     return b"".join(
         [
             extradata[:5],

@@ -82,7 +82,10 @@ class Edge:
         return [self._adapted(packet) for packet in packets]
 
     def _adapted(self, packet: AnyPacket) -> AnyPacket:
-        adapted = packet_of(self._adapt(bytes(packet)))
+        try:
+            adapted = packet_of(self._adapt(bytes(packet)))
+        except OverflowError:
+            raise Unsuited("a re-encoded frame is too large for its length fields") from None
         adapted.pts = self._pts[self._done]
         adapted.is_keyframe = packet.is_keyframe
         self._done += 1
