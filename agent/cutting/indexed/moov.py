@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.cutting.indexed.movie import Trak
-from agent.cutting.indexed.tables import Ints
+from agent.cutting.indexed.tables import Ints, NotPlain
 
 _TICKS = 90000
 """Of the movie, a second."""
@@ -43,7 +43,12 @@ class Part:
 
 
 def head(parts: Sequence[Part], data_bytes: int, recorded: datetime | None) -> bytes:
-    """Everything in front of the clip's data; `recorded`: when what it begins with was."""
+    """Everything in front of the clip's data; `recorded`: when what it begins with was.
+
+    Raises `NotPlain` when a track is too long for fields of 32 bits.
+    """
+    if any(max(_length(part), _media_length(part)) >= _WIDE for part in parts):
+        raise NotPlain("the clip is too long for its index")
     ftyp = _box(b"ftyp", _BRAND)
     large = data_bytes + (64 << 20) >= _WIDE
     data = (
@@ -81,12 +86,17 @@ def _length(part: Part) -> int:
     return max(0, round((end - max(part.start, 0)) * part.source.time_base * _TICKS)) + _delay(part)
 
 
+def _media_length(part: Part) -> int:
+    """How long all its samples are, in the track's own ticks."""
+    return int(part.decoded[-1]) + part.last_duration
+
+
 def _delay(part: Part) -> int:
     return round(max(0, -part.start) * part.source.time_base * _TICKS)
 
 
 def _track(part: Part, number: int, length: int, base: int, large: bool) -> bytes:
-    media_length = int(part.decoded[-1]) + part.last_duration
+    media_length = _media_length(part)
     tables = [
         part.description,
         _full(b"stts", _pairs(np.diff(part.decoded, append=media_length))),
