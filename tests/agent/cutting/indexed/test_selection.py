@@ -67,7 +67,9 @@ def streams(draw: st.DrawFn) -> Stream:
     times = [decoded[place] for place in order]
     # With signed shifts a frame may be decoded after it is shown, as in some QuickTime files.
     signed = draw(st.booleans())
-    delay = 0 if signed else max(a - b for a, b in zip(decoded, times, strict=True))
+    delay = max(a - b for a, b in zip(decoded, times, strict=True))
+    if signed:
+        delay = -draw(st.integers(0, 9))
     keys = sorted(draw(st.sets(st.sampled_from(starts))))
     clean = draw(st.sets(st.sampled_from(keys))) if keys else set()
     shifts = [b - a + delay for a, b in zip(decoded, times, strict=True)]
