@@ -74,7 +74,7 @@ def streams(draw: st.DrawFn) -> Stream:
     clean = draw(st.sets(st.sampled_from(keys))) if keys else set()
     shifts = [b - a + delay for a, b in zip(decoded, times, strict=True)]
     samples = Samples(gaps, shifts=shifts, keys=keys, signed=signed)
-    return Stream(samples, frozenset(clean), shift=delay - draw(st.integers(0, 5)))
+    return Stream(samples, frozenset(clean), shift=delay - draw(st.integers(-60, 5)))
 
 
 moments = st.integers(-10, 200)
@@ -124,6 +124,17 @@ def test_two_frames_shown_at_one_time_are_left_to_libavformat() -> None:
     stream = Stream(Samples([1, 1, 1], shifts=[0, 1, 0], keys=[0]), frozenset({0}))
     with pytest.raises(NotPlain, match="at one time"):
         window(stream, 0, 3)
+
+
+def test_a_range_that_begins_before_the_recording_begins_with_it() -> None:
+    stream = Stream(Samples([1] * 20, keys=[0, 10]), frozenset({0, 10}))
+    assert window(stream, -5, 10).first == 0
+
+
+def test_copying_begins_as_far_as_a_keyframe_may_be_away() -> None:
+    keys = [0, 25, 20 + REACH]
+    stream = Stream(Samples([1] * 80, keys=keys), frozenset({0, 20 + REACH}))
+    assert joint(stream, window(stream, 20, 60), 20, 60) == 20 + REACH
 
 
 def test_a_window_ends_soon_after_the_clip() -> None:
