@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.cutting.formats.containers import MP4
@@ -87,6 +87,7 @@ def report_of(
     return report(spec, info, outcome, facts, said, growing=growing)
 
 
+@settings(deadline=None)
 @given(zero=SECONDS, begin=SECONDS, length=seconds(7200, 1), lead=seconds(30))
 def test_times_are_those_of_a_player(
     zero: Fraction, begin: Fraction, length: Fraction, lead: Fraction
@@ -123,6 +124,7 @@ def test_streams_and_the_file_are_described_as_they_were_found() -> None:
     assert found.source.modified == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300))
 @example(100)
 @example(101)
@@ -137,6 +139,7 @@ def test_few_dropped_streams_are_listed_and_all_are_counted(count: int) -> None:
         assert "first 100" in warning
 
 
+@settings(deadline=None)
 @given(
     missing=st.integers(0, 500).map(lambda n: Fraction(n, 1000)),
     longest=st.integers(40, 400).map(lambda n: Fraction(n, 1000)),

@@ -12,7 +12,7 @@ import av
 import av.container
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cutting.formats.containers import (
@@ -121,12 +121,14 @@ def test_mov_gets_only_sound_that_editing_programs_read(codec: str) -> None:
     assert copies_audio(MOV, "pcm_s24be", None)
 
 
+@settings(deadline=None)
 @given(CONTAINERS, st.sampled_from(AUDIO), st.sampled_from(PROFILES))
 def test_only_aac_is_judged_by_its_profile(container: Container, codec: str, profile: str | None) -> None:
     if codec != "aac":
         assert copies_audio(container, codec, profile) == copies_audio(container, codec, None)
 
 
+@settings(deadline=None)
 @given(CONTAINERS, st.sampled_from(SUBTITLES))
 def test_the_muxer_takes_what_subtitles_become(container: Container, codec: str) -> None:
     become = subtitles_as(container, codec)
