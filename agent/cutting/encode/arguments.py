@@ -38,6 +38,8 @@ _BT709, _UNSPECIFIED, _RGB = 1, 2, 0
 _HD_LINES = 720
 _SOUND_RATES = frozenset({44_100, 48_000})
 _SOUND_RATE = 48_000
+_MOST_TEXT = 1000
+"""Characters of a title that are kept: the kernel limits the size of a process's arguments."""
 _AAC_CHANNELS = frozenset({1, 2, 3, 4, 5, 6, 8})
 
 
@@ -275,7 +277,7 @@ def _descriptions(plan: Plan, said: Mapping[str, str]) -> list[str]:
         language = stream.language and language_for(plan.container, stream.language)
         pairs = [("language", language), ("title", stream.title)]
         found += [(f"-metadata:s:{name}", key, value) for key, value in pairs if value]
-    return [argument for option, key, value in found for argument in (option, f"{key}={value}")]
+    return [argument for option, key, value in found for argument in (option, f"{key}={value[:_MOST_TEXT]}")]
 
 
 def _seconds(value: Fraction) -> str:

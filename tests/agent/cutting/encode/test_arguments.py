@@ -380,3 +380,13 @@ def test_ffmpeg_takes_the_whole_command_and_text_arrives_as_it_was(tmp_path: Pat
         assert clip.streams.audio[0].language == "deu"
         assert [chapter["metadata"]["title"] for chapter in clip.chapters()] == ["one"]
         assert clip.metadata["creation_time"].startswith("2024-05-06")
+
+
+def test_long_titles_are_shortened_to_what_a_process_can_be_started_with() -> None:
+    said = {"title": "ü" * 200_000, "language": "x" * 200_000}
+    tracks = [stream(1 + n, "audio", "aac", **said) for n in range(63)]
+    command = command_of(info=recording(stream(0, "video", "h264", **said), *tracks))
+    assert sum(option == "-metadata:s:v:0" for option in command) == 2
+    # Linux takes 128 KiB an argument, and 2 MiB of them with the environment.
+    assert max(len(argument.encode()) for argument in command) < 128 << 10
+    assert sum(len(argument.encode()) + 9 for argument in command) < 1 << 20
