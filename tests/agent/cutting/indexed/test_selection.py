@@ -126,9 +126,19 @@ def test_two_frames_shown_at_one_time_are_left_to_libavformat() -> None:
         window(stream, 0, 3)
 
 
+def test_an_edit_list_moves_what_is_searched() -> None:
+    stream = Stream(Samples([1] * 120, keys=[0, 50, 100]), frozenset({0, 50, 100}), shift=60)
+    assert entry(stream, 45) == 100
+
+
 def test_a_range_that_begins_before_the_recording_begins_with_it() -> None:
     stream = Stream(Samples([1] * 20, keys=[0, 10]), frozenset({0, 10}))
     assert window(stream, -5, 10).first == 0
+
+
+def test_copying_begins_at_a_keyframe_at_the_very_start() -> None:
+    stream = Stream(Samples([1] * 40, keys=[0, 10, 20]), frozenset({0, 10, 20}))
+    assert joint(stream, window(stream, 10, 30), 10, 30) == 10
 
 
 def test_copying_begins_as_far_as_a_keyframe_may_be_away() -> None:
@@ -205,6 +215,11 @@ def test_a_complete_clip_is_the_shortest_without_a_gap(order: list[int], more: i
         if all(later >= limit for later in order[count:]):
             break
     assert complete(array(order), stop) == count
+
+
+def test_frames_shown_before_an_earlier_copied_one_are_copied_with_it() -> None:
+    assert closing(array([4, 2, 5, 3]), 5) == 0  # 3 comes only after 5, which is outside the clip
+    assert closing(array([4, 2, 3, 5]), 5) == 3
 
 
 OPEN_GOP = Recording(seconds=4, gop=10, sound=(), open_gop=True)
