@@ -23,7 +23,7 @@ from agent.cutting.indexed.index import load_index
 from agent.cutting.indexed.moov import Part, head
 from agent.cutting.indexed.movie import Trak, movie
 from agent.cutting.indexed.tables import Ints, NotPlain
-from tests.support.media import LANGUAGES, WIDTH, Recording, make, numbers
+from tests.support.media import WIDTH, Recording, make, numbers
 
 SOURCE = Recording(seconds=3, gop=25, sound=("aac",))
 MOVIE_TICKS = 90000
@@ -138,6 +138,12 @@ def test_the_index_is_reckoned_alike_up_to_the_last_byte_of_narrow_places() -> N
     clip = [plain_part(sources()[0], 5)]
     assert b"stco" in head(clip, LARGE - 1, None)
     assert b"co64" in head(clip, LARGE, None)
+
+
+def test_places_behind_4_gib_are_kept() -> None:
+    places = ints([0, 5 << 30])
+    index, (track,), _ = written([plain_part(sources()[0], 2, places=places)], 6 << 30)
+    assert track.table.offsets(0, 2).tolist() == (places + len(index)).tolist()
 
 
 def plain_part(source: Trak, count: int, step: int = 512, **other: Any) -> Part:
@@ -259,11 +265,14 @@ def test_the_clip_shows_the_frames_it_was_given(tmp_path: Path) -> None:
 
 
 def test_languages_are_kept(tmp_path: Path) -> None:
-    clip = [plain_part(source, 4) for source in sources()]
+    german = sum(ord(letter) - 0x60 << shift for letter, shift in zip("deu", (10, 5, 0), strict=True))
+    video, sound = sources()
+    header = sound.media_header[:-4] + german.to_bytes(2, "big") + bytes(2)
+    clip = [plain_part(video, 4), plain_part(replace(sound, media_header=header), 4)]
     path = tmp_path / "clip.mp4"
     path.write_bytes(head(clip, 40, None) + bytes(40))
     with av.open(str(path)) as container:
-        assert container.streams.audio[0].metadata["language"] == LANGUAGES[0]
+        assert container.streams.audio[0].metadata["language"] == "deu"
         assert container.streams.video[0].codec_context.width == WIDTH
 
 
