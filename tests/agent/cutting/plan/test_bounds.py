@@ -227,6 +227,7 @@ def test_only_so_many_tracks_are_kept(engine: Engine, tmp_path: Path, mode: Mode
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(360)
 def test_a_description_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
     source = with_chapters(tmp_path / "chapters.mkv", 1_000_000)
     server = ForkServer(preload="agent.cutting.cut", memory=250 * MEGABYTE)
@@ -235,7 +236,7 @@ def test_a_description_that_needs_too_much_memory_is_refused(tmp_path: Path) -> 
         with open_path(source) as file:
             job = server.run(run_probe, source, file.identity, None, descriptors=(file.descriptor,))
             with closing(job):
-                answer = eventually(lambda: next(job.messages(1), None), within=60)
+                answer = eventually(lambda: next(job.messages(1), None), within=240)
     finally:
         server.close()
     assert isinstance(answer, Failed)
