@@ -71,7 +71,7 @@ def joint(recording: Recording, found: Window, start: int, stop: int) -> int | N
 
 
 def closing(times: Ints, stop: int) -> int:
-    """How many of these pictures, in decoding order, can be copied up to `stop`; see `splice_points.closing`."""
+    """How many pictures, in decoding order, can be copied up to `stop`; see `splice_points.closing`."""
     greatest = np.maximum.accumulate(times)
     smallest = np.minimum.accumulate(times[::-1])[::-1]
     later = np.append(smallest[1:], np.iinfo(np.int64).max)
