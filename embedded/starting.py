@@ -10,7 +10,7 @@ from clipping.signals import Stopped, StopSignals
 from embedded.child import Child, StartFailed
 
 REMIND_SECONDS = 15.0
-"""After so long without news, the user is told what is still being waited for."""
+"""After this time without a change, what has not started yet is shown."""
 
 
 def start_all(

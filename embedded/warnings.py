@@ -42,7 +42,7 @@ def summary(reported: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def _causes(reasons: Sequence[str]) -> Iterable[str]:
-    """`nobody leads: … nas /nas: …` says nothing new beside `nas /nas: …`."""
+    """`nobody leads: … nas /nas: …` repeats `nas /nas: …`."""
     return (each for each in reasons if not any(other != each and other in each for other in reasons))
 
 

@@ -160,7 +160,7 @@ class Acceptor:
 
     def _make(self, wanted: ClipRequest, caller: Caller, *, traceparent: str) -> _Made:
         now = self.clock.now()
-        # What callers are told has milliseconds; what is stored and sent should say the same.
+        # Responses have milliseconds; what is stored and published has to be equal.
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         message = RequestMessage.of(
             wanted, request_id=new_request_id(now), owner=caller.name, requested_at=now

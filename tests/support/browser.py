@@ -30,17 +30,19 @@ _FLAGS = (
 
 def missing() -> str | None:
     """What is not installed, of what a `Browser` needs."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
+    if _chromium() is None:
         return "chromium is not installed"
     return None if shutil.which("chromedriver") else "chromedriver is not installed"
+
+
+def _chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Browser:
     """One window. CSS selectors name elements; each call waits until there is one."""
 
     def __init__(self, profile: Path) -> None:
-        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         self._driver = subprocess.Popen(
             ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -51,7 +53,7 @@ class Browser:
             if "successfully" in line
         )
         self._url = f"http://127.0.0.1:{port}"
-        options = {"binary": chromium, "args": [*_FLAGS, f"--user-data-dir={profile}"]}
+        options = {"binary": _chromium(), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
         try:
             wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
             self._url += f"/session/{self._call('POST', '/session', wanted)['sessionId']}"

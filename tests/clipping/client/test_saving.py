@@ -71,7 +71,7 @@ def test_a_download_goes_on_where_it_broke_off(tmp_path: Path) -> None:
     )
     ranges = [call.headers.get("Range") for call in moody.calls[2:]]
     assert ranges == [None, f"bytes={3 * PIECE}-", f"bytes={5 * PIECE}-", f"bytes={5 * PIECE}-"]
-    # The link is for whoever has it; the key is for the service alone.
+    # The link is valid for any client; the key is for the service only.
     assert [call.headers.get("Authorization") for call in moody.calls] == ["Bearer secret"] * 2 + [None] * 4
 
 
