@@ -10,6 +10,7 @@ from bench.cluster.world import MachineClock, World
 from clipping.store.port import Store
 from health.cluster.member import Member
 from health.cluster.poller import Holder, Poll
+from health.cluster.ports import LocalAgent, Membership, Ports
 from health.election.roles import Facts, Identity, SelfCheck, State
 from health.election.timings import Timings
 from health.lease.guard import Guard
@@ -74,21 +75,24 @@ class Process:
         self.killed = False
         world, timings = machine.world, machine.timings
         self.guard = machine.make_guard(machine.clock, timings.deadline)
+        me = Identity(machine.name, instance, machine.name, f"http://{machine.name}", machine.rank)
         self.member = Member(
-            cluster=CLUSTER,
-            me=Identity(machine.name, instance, machine.name, f"http://{machine.name}", machine.rank),
-            timings=timings,
-            clock=machine.clock,
-            store=machine.store,
-            calls=SimulatedCalls(world, machine.network, self, timings.call),
-            poll=machine.poll,
-            work=Labour(world, machine),
-            guard=self.guard,
-            self_check=machine.self_check,
-            facts=Facts,
-            memory=machine.disk,
-            rng=random.Random(world.rng.random()),
-            end=lambda code: self.kill(),
+            Membership(CLUSTER, me, timings),
+            Ports(
+                clock=machine.clock,
+                store=machine.store,
+                calls=SimulatedCalls(world, machine.network, self, timings.call),
+                poll=machine.poll,
+                memory=machine.disk,
+                rng=random.Random(world.rng.random()),
+            ),
+            LocalAgent(
+                work=Labour(world, machine),
+                guard=self.guard,
+                self_check=machine.self_check,
+                facts=Facts,
+                exit=lambda code: self.kill(),
+            ),
         )
         self._next = 0.0
         self._step()

@@ -5,16 +5,15 @@ One call at a time, beside the lease's: a slow listing never delays a renewal.
 
 from __future__ import annotations
 
-from clipping.clock import Clock
+from collections.abc import Callable
+
 from clipping.contract.cluster import HEARTBEAT_SECONDS, AgentRecord, BrokenDocument, FailoverIntent, Intent
 from clipping.errors import StoreUnavailable, VersionMismatch
 from clipping.log import get_logger
-from clipping.store.port import Store
+from health.cluster.ports import Membership, Ports
 from health.cluster.registry import OwnRecord, read_intent, read_peers
 from health.election.observation import Peer
-from health.election.roles import Identity
-from health.election.timings import Timings
-from health.lease.calls import Calls, Slot
+from health.lease.calls import Slot
 
 log = get_logger(__name__)
 
@@ -27,15 +26,15 @@ CALLS_IN_ONE = 4
 
 
 class Chores:
-    """`collect` takes what came back, `start` starts what is due; the newest answers are attributes."""
+    """`collect` takes what came back, `run` starts what is due; the newest answers are kept here."""
 
-    def __init__(
-        self, *, cluster: str, me: Identity, timings: Timings, store: Store, clock: Clock, calls: Calls
-    ) -> None:
-        self._cluster, self._me, self._timings, self._store = cluster, me, timings, store
-        self._clock = clock
-        self._slot: Slot[Intent | tuple[Peer, ...] | None] = Slot(calls, clock, CALLS_IN_ONE * timings.call)
-        self._own = OwnRecord(store, cluster, me.agent_id, me.instance)
+    def __init__(self, membership: Membership, ports: Ports) -> None:
+        me = membership.me
+        self._membership, self._store, self._clock = membership, ports.store, ports.clock
+        self._slot: Slot[Intent | tuple[Peer, ...] | None] = Slot(
+            ports.calls, ports.clock, CALLS_IN_ONE * membership.timings.call
+        )
+        self._own = OwnRecord(ports.store, membership.cluster, me.agent_id, me.instance)
         self._next_intent = self._next_write = self._next_peers = float("-inf")
         self._doing = ""
         self._written_at = float("-inf")
@@ -48,7 +47,6 @@ class Chores:
         self._peers: tuple[Peer, ...] = ()
         self._peers_at = float("-inf")
         """When their newest reading was sent."""
-        self.wants_peers = False
 
     @property
     def busy(self) -> bool:
@@ -84,37 +82,37 @@ class Chores:
         """This agent's state changed: write its document at once."""
         self._next_write = float("-inf")
 
-    def due(self) -> float:
+    def run(self, now: float, record: Callable[[], AgentRecord], *, wants_peers: bool) -> float:
+        """Start what is due. Returns when this is to be called next, if no call ends until then.
+
+        `record` makes the document when it is to be written; `wants_peers`: read the other agents' too.
+        """
+        if not self._slot.busy:
+            self._start(now, record, wants_peers=wants_peers)
         if self._slot.busy:
             return self._slot.due
-        return min(self._next_intent, self._write_due(), self._next_peers if self.wants_peers else 1e18)
+        return min(self._next_intent, self._write_due(), self._next_peers if wants_peers else float("inf"))
 
-    def start(self, now: float, record: AgentRecord | None) -> None:
-        """Start what is due. `record`: what to write if that is it; None leaves it for later."""
-        if self._slot.busy:
-            return
-        store, cluster = self._store, self._cluster
-        if record is not None and now >= self._write_due():
+    def _start(self, now: float, record: Callable[[], AgentRecord], *, wants_peers: bool) -> None:
+        store, cluster, timings = self._store, self._membership.cluster, self._membership.timings
+        if now >= self._write_due():
             self._doing, self._written_at = "write", now
             self._next_write = now + HEARTBEAT_SECONDS
-            self._slot.submit("record", self._own.writer(record))
+            self._slot.submit("record", self._own.writer(record()))
         elif now >= self._next_intent:
             self._doing = "intent"
-            self._next_intent = now + self._timings.intent
+            self._next_intent = now + timings.intent
             self._slot.submit("intent", lambda: read_intent(store, cluster))
-        elif self.wants_peers and now >= self._next_peers:
+        elif wants_peers and now >= self._next_peers:
             self._doing = "peers"
-            self._next_peers = now + self._timings.intent
-            self._slot.submit("peers", lambda: read_peers(store, cluster, self._me.agent_id))
+            self._next_peers = now + timings.intent
+            self._slot.submit("peers", lambda: read_peers(store, cluster, self._membership.me.agent_id))
 
-    def say(self, record: AgentRecord) -> None:
-        """The last words: written whatever else is under way."""
+    def write_last(self, record: AgentRecord) -> None:
+        """Write the document of an agent that stops, whatever else is under way."""
         self._slot.forget()
         self._doing = "write"
         self._slot.submit("record", self._own.writer(record))
-
-    def write_due(self, now: float) -> bool:
-        return not self._slot.busy and now >= self._write_due()
 
     def _write_due(self) -> float:
         return max(self._next_write, self._written_at + WRITE_SECONDS)
@@ -133,7 +131,7 @@ class Chores:
         except (StoreUnavailable, VersionMismatch) as error:
             log.debug("cluster.chore_failed", chore=self._doing, error=error.message)
             if self._doing == "write":
-                self._next_write = now + self._timings.retry
+                self._next_write = now + self._membership.timings.retry
         else:
             if isinstance(answer, Intent):
                 self._read(answer, now)

@@ -15,6 +15,7 @@ from clipping.log import get_logger
 from clipping.store.port import Store
 from health.cluster.member import Member
 from health.cluster.poller import PollFunction, poll
+from health.cluster.ports import LocalAgent, Membership, Ports
 from health.election.roles import Facts, Identity, RoleView, SelfCheck, State, Work
 from health.election.timings import RESIGNED_SECONDS, Timings
 from health.lease.calls import ThreadCalls
@@ -54,22 +55,18 @@ class Coordinator:
         self._elects = guard is not None
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        self._farewell = config.ha.store_timeout_seconds
+        self._last_write_seconds = config.ha.store_timeout_seconds
         self._member = Member(
-            cluster=config.agent.cluster,
-            me=identity,
-            timings=Timings.of(config),
-            clock=clock,
-            store=store,
-            calls=ThreadCalls(self._wake.set),
-            poll=poll,
-            work=work,
-            guard=guard,
-            self_check=self_check,
-            facts=facts,
-            memory=FileMemory(state_dir),
-            rng=rng,
-            end=exit,
+            Membership(config.agent.cluster, identity, Timings.of(config)),
+            Ports(
+                clock=clock,
+                store=store,
+                calls=ThreadCalls(self._wake.set),
+                poll=poll,
+                memory=FileMemory(state_dir),
+                rng=rng,
+            ),
+            LocalAgent(work=work, guard=guard, self_check=self_check, facts=facts, exit=exit),
         )
         self._beat = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
@@ -124,8 +121,8 @@ class Coordinator:
         try:
             while self._member.state is not State.STOPPED:
                 self._turn()
-            if self._member.exit_code is None:  # a namesake's document is not ours to end
-                self._say_goodbye()
+            if self._member.exit_code is None:  # another agent of the same id keeps that document
+                self._write_last()
         except Exception:
             # Nobody would renew the lease or stop the work any more: a restart is the cleanest way on.
             log.exception("coordinator.crashed")
@@ -139,12 +136,13 @@ class Coordinator:
         due = self._member.step()
         self._wake.wait(max(0.0, due - self._clock.monotonic()))
 
-    def _say_goodbye(self) -> None:
-        self._member.say_goodbye()
-        give_up = self._clock.monotonic() + self._farewell
-        while (left := give_up - self._clock.monotonic()) > 0:
+    def _write_last(self) -> None:
+        """Write the document once more, within the time that a call of the store may take."""
+        self._member.write_last()
+        until = self._clock.monotonic() + self._last_write_seconds
+        while (left := until - self._clock.monotonic()) > 0:
             self._wake.clear()
             self._member.step()
-            if not self._member.speaks:
+            if not self._member.writing:
                 return
             self._wake.wait(left)

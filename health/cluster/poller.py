@@ -132,24 +132,20 @@ class HolderWatch:
             return self._timings.poll_failures
         return self._failures
 
-    def due(self) -> float:
-        """When `collect` or `start` has something to do."""
-        if self._holder is None or not self._holder.url:
-            return float("inf")
-        return self._slot.due if self._slot.busy else self._next
-
     def collect(self, now: float) -> None:
         """Count what came back, if anything did."""
         if self._slot.ready():
             self._count(self._take(), now)
 
-    def start(self, now: float) -> None:
-        """Start a poll if one is due."""
+    def start(self, now: float) -> float:
+        """Start a poll if one is due. Returns when this is to be called next, if no call ends until then."""
         holder = self._holder
-        if holder is None or not holder.url or self._slot.busy or now < self._next:
-            return
-        self._last = now
-        self._slot.submit("poll", lambda: self._poll(holder, self._cluster, self._timings.poll_timeout))
+        if holder is None or not holder.url:
+            return float("inf")
+        if not self._slot.busy and now >= self._next:
+            self._last = now
+            self._slot.submit("poll", lambda: self._poll(holder, self._cluster, self._timings.poll_timeout))
+        return self._slot.due if self._slot.busy else self._next
 
     def _take(self) -> Poll:
         try:

@@ -86,16 +86,20 @@ def _to_target(o: Observation, peers: tuple[Peer, ...]) -> Verdict:
     )
 
 
-def names_me(o: Observation) -> bool:
-    """Whether an administrator wants this standby to take the lease that is there now."""
+def targets_me(o: Observation) -> bool:
+    """Whether a failover of the current lease has this agent as its target."""
     wanted, lease = o.failover, o.lease.lease
     return (
         wanted is not None
         and lease is not None
         and wanted.target == o.me.agent_id
         and wanted.epoch == lease.epoch
-        and wanted.operation_id != o.answered
     )
+
+
+def names_me(o: Observation) -> bool:
+    """Whether an administrator wants this standby to take the current lease."""
+    return targets_me(o) and o.failover is not None and o.failover.operation_id != o.answered
 
 
 def best(peers: Iterable[Peer]) -> Peer | None:

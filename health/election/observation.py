@@ -38,6 +38,8 @@ class Peer:
 
 WriteOutcome = Literal["none", "pending", "won", "lost", "unknown"]
 """What became of the newest write: `lost`, another holder was read back; `unknown`, no answer."""
+Stop = Literal["no", "graceful", "fast"]
+"""Whether this agent was asked to stop, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Observation:
     read_since_wait: bool = False
     """The lease was read after the candidate's wait."""
     idle: bool = True
-    stop: Literal["no", "graceful", "fast"] = "no"
+    stop: Stop = "no"
     resign: bool = False
     """`ctl drain`."""
     drain_fast: bool = False

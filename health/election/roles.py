@@ -121,4 +121,4 @@ class RoleView:
 
 
 SelfChecker = Callable[[], SelfCheck]
-FactTeller = Callable[[], Facts]
+FactsReader = Callable[[], Facts]

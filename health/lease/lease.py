@@ -86,7 +86,7 @@ class LeaseHand:
         sightings: Sightings,
     ) -> None:
         self._cluster, self._me, self._ttl = cluster, me, ttl
-        self._store, self._clock, self._sightings = store, clock, sightings
+        self._store, self._clock, self.observations = store, clock, sightings
         self._slot: Slot[Reading | _Written] = Slot(calls, clock, limit)
         self._seq = 0
         self._unanswered: dict[int, _Sent] = {}
@@ -121,6 +121,12 @@ class LeaseHand:
         sent = self._unanswered.get(lease.seq)
         return sent is None or not sent.creates
 
+    def owns_newest(self) -> bool:
+        """Whether the lease, as it was last seen, is under our instance: only then it is written over."""
+        reading = self.observations.reading
+        lease = reading.lease if reading else None
+        return lease is not None and lease.instance == self._me.instance
+
     def read(self) -> None:
         """Look at the lease."""
         cluster, store = self._cluster, self._store
@@ -134,7 +140,7 @@ class LeaseHand:
         """Take the lease as it was last seen. The epoch grows, whatever became of the object."""
         self._slot.forget()  # only a reading; and a write that lands after all is remembered
         reading = self._known()
-        self._write("acquire", "held", reading, self._sightings.highest_epoch + 1, reason)
+        self._write("acquire", "held", reading, self.observations.highest_epoch + 1, reason)
 
     def renew(self) -> None:
         """Hold it for longer; why it was taken stays in it."""
@@ -161,18 +167,18 @@ class LeaseHand:
         self.reachable, self.problem = True, ""
         if isinstance(answer, Reading):
             self.read_at = self._slot.sent_at
-            self._sightings.saw(answer, now)
+            self.observations.saw(answer, now)
             return self._understood(answer) if self._reads_back else None
         if answer.reading is None:
             self._reads_back = True
             self.read()
             return None
         assert answer.reading.lease is not None
-        self._sightings.saw(answer.reading, now)
+        self.observations.saw(answer.reading, now)
         return self._recognised(answer.reading.lease)
 
     def _known(self) -> Reading:
-        reading = self._sightings.reading
+        reading = self.observations.reading
         assert reading is not None, "a lease is written only after it was read"
         assert reading.broken is None, "nobody overwrites what can't be understood"
         return reading

@@ -27,13 +27,14 @@ NOTHING = Reading()
 class Sightings:
     """Follows the lease's versions. A version that is new begins a count of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, highest_epoch: int = 0) -> None:
+        """`highest_epoch`: the highest that is known from before."""
         self._seen: Reading | None = None
         self._since = 0.0
         self._changes = 0
         self._takeovers: list[float] = []
         self._last_held: Lease | None = None
-        self.highest_epoch = 0
+        self.highest_epoch = highest_epoch
 
     @property
     def reading(self) -> Reading | None:

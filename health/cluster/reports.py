@@ -1,37 +1,38 @@
-"""What an agent tells of itself: its document in the store, and its view for `/health`. Pure."""
+"""What an agent reports of itself: its document in the store, and its view for `/health`. Pure."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from clipping import __version__
-from clipping.contract.cluster import AgentRecord, IntentAnswer
+from clipping.contract.cluster import AgentRecord
+from health.cluster.progress import Progress
 from health.election.observation import Observation
 from health.election.roles import Facts, RoleView, State
 
 
 def record(
     o: Observation,
+    progress: Progress,
+    facts: Facts,
     *,
     cluster: str,
     epoch: int,
-    why: str,
-    answer: IntentAnswer | None,
-    facts: Facts,
     started_at: datetime,
     now: datetime,
 ) -> AgentRecord:
     """The agent's document, as of now."""
-    # Who stands by or leads, and is well, has nothing to explain.
-    reasons = o.reasons if o.reasons or o.state in (State.STANDBY, State.ACTIVE) else (why,)
-    stopped = o.state is State.STOPPED
+    state = o.state
+    # A standby or a leader that is well has nothing to explain.
+    reasons = o.reasons if o.reasons or state in (State.STANDBY, State.ACTIVE) else (progress.reason,)
+    stopped = state is State.STOPPED
     return AgentRecord(
         schema=1,
         agent_id=o.me.agent_id,
         cluster=cluster,
         instance=o.me.instance,
         host=o.me.host,
-        state=o.state.role,
+        state=state.role,
         epoch=epoch,
         eligible=o.eligible and not stopped,
         reasons=("stopped", *reasons) if stopped else reasons,
@@ -43,18 +44,12 @@ def record(
         health_url=o.me.health_url,
         started_at=started_at,
         heartbeat_at=now,
-        intent=answer,
+        intent=progress.answer,
     )
 
 
 def view(
-    o: Observation,
-    *,
-    guard_remaining: float,
-    epoch: int,
-    why: str,
-    intake: bool,
-    answer: IntentAnswer | None,
+    o: Observation, progress: Progress, *, guard_remaining: float | None, epoch: int, intake: bool
 ) -> RoleView:
     """The coordinator as others in this process see it.
 
@@ -64,7 +59,7 @@ def view(
     lease = o.lease.lease
     held = lease is not None and lease.state == "held"
     remaining: float | None = None
-    if o.state.role in ("active", "draining") and o.elects:
+    if o.state.role in ("active", "draining") and guard_remaining is not None:
         remaining = max(0.0, guard_remaining)
     elif held:
         remaining = max(0.0, o.timings.ttl - o.lease.unchanged_for)
@@ -78,8 +73,8 @@ def view(
         lease_remaining_seconds=remaining,
         eligible=o.eligible,
         reasons=(*o.reasons, *notes),
-        why=why,
+        why=progress.reason,
         paused=o.pause is not None,
         intake=intake,
-        answer=answer,
+        answer=progress.answer,
     )
