@@ -14,12 +14,13 @@ from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
 from api.db.engine import Database
+from api.db.outbox import REQUESTS
 from api.docs.recordings import recordings_of
 from api.events.hub import Hub
 from api.http import audit, cors, headers, problems
 from api.http.metrics import Metrics
 from api.messaging.agent_messages import KINDS, Intake
-from api.messaging.outbox_publisher import Dispatcher
+from api.messaging.outbox_publisher import OutboxPublisher, to_pubsub
 from api.messaging.periodic import Chore, Chores
 from api.messaging.subscriptions import SLOTS, Consumers
 from api.messaging.sweeper import Sweeper
@@ -64,7 +65,8 @@ def build_services(config: Config) -> Services:
     publisher = Publisher(config.pubsub.project, timeout_seconds=config.pubsub.publish_timeout_seconds)
     measures = Metrics(database, clock)
     intake = Intake(database, clock, on_retry=measures.retried)
-    dispatcher = Dispatcher(database, publisher, config.pubsub.requests_topic, clock)
+    senders = {REQUESTS: to_pubsub(publisher, config.pubsub.requests_topic)}
+    outbox = OutboxPublisher(database, senders, clock)
     store = open_store(config)
     push = config.api.push
     coordination = Coordination(
@@ -77,7 +79,7 @@ def build_services(config: Config) -> Services:
     sweeper = Sweeper(
         config,
         database=database,
-        dispatcher=dispatcher,
+        outbox=outbox,
         store=store,
         clock=clock,
         held_up=lambda: agents.now().held_up,
@@ -91,10 +93,10 @@ def build_services(config: Config) -> Services:
         coordination=coordination,
         failovers=failovers,
         publisher=publisher,
-        dispatcher=dispatcher,
+        outbox=outbox,
         chores=Chores(_chores(config, sweeper, failovers), clock),
         intake=intake,
-        acceptor=Acceptor(config, clock, database, dispatcher, Estimator(database, clock)),
+        acceptor=Acceptor(config, clock, database, outbox, Estimator(database, clock)),
         authenticator=Authenticator(config.api, clock),
         agents=agents,
         events=Hub(database, clock, limit=streams, on_count=measures.streams.set),

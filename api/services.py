@@ -17,7 +17,7 @@ from api.db.engine import Database
 from api.events.hub import Hub
 from api.http.metrics import Metrics
 from api.messaging.agent_messages import Intake
-from api.messaging.outbox_publisher import Dispatcher
+from api.messaging.outbox_publisher import OutboxPublisher
 from api.messaging.periodic import Chores
 from api.messaging.subscriptions import Consumers
 from clipping.bus.publisher import Publisher
@@ -40,7 +40,7 @@ class Services:
     """The agents' documents in the store."""
     failovers: Failovers
     publisher: Publisher
-    dispatcher: Dispatcher
+    outbox: OutboxPublisher
     chores: Chores
     intake: Intake
     acceptor: Acceptor
@@ -54,7 +54,7 @@ class Services:
 
     def start(self) -> None:
         """Begin to publish what is left, to look after silent requests and to hear the agents."""
-        self.dispatcher.start()
+        self.outbox.start()
         self.chores.start()
         self.events.start()
         if self.consumers is not None:
@@ -66,7 +66,7 @@ class Services:
         if self.consumers is not None:
             self.consumers.stop(timeout / 2)
         self.chores.stop(timeout / 4)
-        self.dispatcher.stop(timeout / 4)
+        self.outbox.stop(timeout / 4)
         self.agents.close()
         self.coordination.close()
         self.publisher.close(1.0)

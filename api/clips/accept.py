@@ -16,9 +16,9 @@ from api.clips.quotas import ShortsQuota, ShortsUsedUp
 from api.clips.views import BatchAccepted, BatchItem, ClipAccepted, ErrorDetail
 from api.db import clips
 from api.db.engine import Database
-from api.db.outbox import Entry
+from api.db.outbox import REQUESTS, Message
 from api.db.tables import Clip
-from api.messaging.outbox_publisher import Dispatcher
+from api.messaging.outbox_publisher import OutboxPublisher
 from clipping.clock import Clock
 from clipping.config import Config, NasRoot
 from clipping.contract.messages import ClipRequest, RequestMessage, parse_clip_request
@@ -55,7 +55,7 @@ class _Made:
     """A request that has a name and is not yet stored."""
 
     row: Clip
-    entry: Entry
+    message: RequestMessage
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Acceptor:
     config: Config
     clock: Clock
     database: Database
-    dispatcher: Dispatcher
+    outbox: OutboxPublisher
     estimator: Estimator
 
     def parse(self, body: object) -> ClipRequest:
@@ -101,8 +101,8 @@ class Acceptor:
             if made.row.short:
                 self._quota(session, caller, made.row.created_at).take()
             clips.add(session, [made.row])
-            self.dispatcher.add(session, made.entry, now=made.row.created_at)
-        published = self.dispatcher.publish(made.entry)
+            message = self._enqueue(session, made)
+        published = self.outbox.publish(message)
         _log(made.row, published=published)
         return Answer(answer)
 
@@ -147,13 +147,13 @@ class Acceptor:
                 raise used_up or none_is_good(told)
             clips.add(session, [one.row for one in stored])
             for one in stored:
-                self.dispatcher.add(session, one.entry, now=one.row.created_at, at_once=True)
+                self._enqueue(session, one, deferred=True)
             answer = BatchAccepted(batch_id=batch_id, items=[told[index] for index in sorted(told)]).to_json()
             earlier = keep_answer(session, repeat, answer, now=now) if repeat else None
             if earlier is not None:
                 session.rollback()
                 return Answer(earlier, repeated=True)
-        self.dispatcher.wake()
+        self.outbox.wake()
         for one in stored:
             _log(one.row, published=False)
         return Answer(answer)
@@ -169,7 +169,18 @@ class Acceptor:
         row.traceparent = traceparent
         length = message.out_seconds - message.in_seconds
         row.estimated_seconds = self.estimator.work(message.mode, message.lane, length)
-        return _Made(row, Entry(message.request_id, message.to_json(), clips.attributes_of(row)))
+        return _Made(row, message)
+
+    def _enqueue(self, session: Session, made: _Made, *, deferred: bool = False) -> Message:
+        return self.outbox.add(
+            session,
+            REQUESTS,
+            made.row.request_id,
+            made.message.to_json(),
+            attributes=clips.attributes_of(made.row),
+            now=made.row.created_at,
+            deferred=deferred,
+        )
 
     def _accepted(self, row: Clip) -> ClipAccepted:
         estimate = self.estimator.estimate(clips.lane_of(row), row.estimated_seconds or 0.0)

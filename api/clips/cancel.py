@@ -44,7 +44,7 @@ def cancel(clip: Clip, *, clock: Clock, database: Database, store: Store) -> Cli
         if found.status == "queued":
             end = rules.cancelled(request_id=found.request_id, hand_id=found.hand_id, now=now)
             ended = transition(found, end, now=now)
-            outbox.remove(session, [found.request_id])
+            outbox.withdraw(session, outbox.REQUESTS, [found.request_id])
     log.info("request.cancel_asked", request_id=found.request_id)
     if ended is not None:
         ended.log("cancel")

@@ -1,4 +1,4 @@
-"""How much there is to do, for those who watch the service."""
+"""How much there is to do, for monitoring."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from api.db import outbox
-from api.db.tables import Clip, ParkedMessage, Unsent
+from api.db.tables import Clip, ParkedMessage
 
 _OPEN = ("queued", "processing")
 _LANES = ("interactive", "batch")
@@ -18,11 +18,12 @@ _LANES = ("interactive", "batch")
 
 @dataclass(frozen=True)
 class Load:
-    """Counts of one moment."""
+    """Counts at one moment."""
 
     open_clips: Mapping[tuple[str, str], int]
     """By status and lane, zeros included."""
     outbox: int
+    """Requests that are not known to be in Pub/Sub."""
     outbox_age_seconds: float
     parked: int
 
@@ -33,11 +34,10 @@ def measure(session: Session, now: datetime) -> Load:
     by_kind = select(Clip.status, Clip.lane, func.count()).where(Clip.status.in_(_OPEN))
     for status, lane, count in session.execute(by_kind.group_by(Clip.status, Clip.lane)):
         counted[status, lane] = count
-    waiting = session.scalar(select(func.count()).select_from(Unsent)) or 0
-    oldest = outbox.oldest(session)
+    backlog = outbox.backlog(session, outbox.REQUESTS)
     return Load(
         open_clips=counted,
-        outbox=waiting,
-        outbox_age_seconds=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
+        outbox=backlog.count,
+        outbox_age_seconds=max(0.0, (now - backlog.oldest).total_seconds()) if backlog.oldest else 0.0,
         parked=session.scalar(select(func.count()).select_from(ParkedMessage)) or 0,
     )

@@ -1,75 +1,122 @@
-"""The outbox's rows: requests that are not yet known to be in Pub/Sub."""
+"""The outbox: messages that are written together with the change they report, and published afterwards.
+
+One table for all topics. A message stays in it until its publication is confirmed, so that it is published at
+least once however processes end. Every function takes the session of its caller's transaction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import delete, exists, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from api.db.tables import Unsent, table_of
+from api.db.tables import OutboxMessage, table_of
+
+REQUESTS = "requests"
+"""Topic of the clip requests for the agents; the key is the request id."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class Message:
     """One message to publish."""
 
-    request_id: str
-    data: bytes
-    attributes: dict[str, str]
+    id: int
+    """Grows in the order of insertion, and is never used again."""
+    topic: str
+    """What kind of message it is, which decides where it is sent."""
+    key: str
+    """Identifies it within its topic while it waits: `withdraw` and `is_waiting` find it by that."""
+    payload: bytes
+    attributes: Mapping[str, str] = field(default_factory=dict)
     attempts: int = 0
+    """Failed ones."""
 
 
-def add(session: Session, entry: Entry, *, now: datetime, next_attempt_at: datetime) -> None:
-    """Write the entry; nobody claims it before `next_attempt_at`."""
-    session.execute(
-        insert(table_of(Unsent)),
-        {
-            "request_id": entry.request_id,
-            "data": entry.data,
-            "attributes": entry.attributes,
-            "created_at": now,
-            "next_attempt_at": next_attempt_at,
-        },
-    )
+@dataclass(frozen=True)
+class Backlog:
+    """The messages of a topic that are not known to be published."""
+
+    count: int
+    oldest: datetime | None
+    """When the first of them was written; None without any."""
 
 
-def any_due(session: Session, now: datetime) -> bool:
-    """Whether `claim` would find something. Cheap, and takes no lock."""
-    return bool(session.scalar(select(exists().where(Unsent.next_attempt_at <= now))))
+def add(
+    session: Session,
+    topic: str,
+    key: str,
+    payload: bytes,
+    *,
+    attributes: Mapping[str, str],
+    now: datetime,
+    next_attempt_at: datetime,
+) -> Message:
+    """Write a message, which `claim` finds from `next_attempt_at` on.
+
+    Raises `IntegrityError` while another one of the topic and key waits.
+    """
+    table = table_of(OutboxMessage)
+    values = {
+        "topic": topic,
+        "key": key,
+        "payload": payload,
+        "attributes": dict(attributes),
+        "created_at": now,
+        "attempts": 0,
+        "next_attempt_at": next_attempt_at,
+    }
+    message_id = session.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
+    return Message(message_id, topic, key, payload, attributes)
 
 
-def claim(session: Session, *, now: datetime, until: datetime, limit: int) -> list[Entry]:
-    """The oldest entries that are due; they are not due again before `until`, for nobody."""
+def due_topics(session: Session, now: datetime) -> Sequence[str]:
+    """The topics for which `claim` would find something. Cheap, and takes no lock."""
+    due = select(OutboxMessage.topic).where(OutboxMessage.next_attempt_at <= now)
+    return session.scalars(due.distinct().order_by(OutboxMessage.topic)).all()
+
+
+def claim(session: Session, topic: str, *, now: datetime, until: datetime, limit: int) -> list[Message]:
+    """The topic's first messages that are due. No other call finds them again before `until`."""
     due = (
-        select(Unsent)
-        .where(Unsent.next_attempt_at <= now)
-        .order_by(Unsent.created_at)
+        select(OutboxMessage)
+        .where(OutboxMessage.topic == topic, OutboxMessage.next_attempt_at <= now)
+        .order_by(OutboxMessage.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     rows = session.scalars(due).all()
     for row in rows:
         row.next_attempt_at = until
-    return [Entry(row.request_id, row.data, row.attributes, row.attempts) for row in rows]
+    return [Message(row.id, row.topic, row.key, row.payload, row.attributes, row.attempts) for row in rows]
 
 
-def remove(session: Session, request_ids: Collection[str]) -> None:
-    """These are published."""
-    session.execute(delete(Unsent).where(Unsent.request_id.in_(request_ids)))
+def remove(session: Session, ids: Collection[int]) -> None:
+    """Remove published messages."""
+    session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_(ids)))
 
 
-def postpone(session: Session, entries: Iterable[Entry], *, until: datetime, failed: bool) -> None:
-    """Give claimed entries back; `failed` counts the attempt."""
-    ids = [entry.request_id for entry in entries]
-    values = {"next_attempt_at": until}
-    changed = update(Unsent).where(Unsent.request_id.in_(ids)).values(values)
-    session.execute(changed.values(attempts=Unsent.attempts + 1) if failed else changed)
+def withdraw(session: Session, topic: str, keys: Collection[str]) -> None:
+    """Remove messages that are not to be published any more; one that is being sent may still arrive."""
+    session.execute(delete(OutboxMessage).where(OutboxMessage.topic == topic, OutboxMessage.key.in_(keys)))
 
 
-def oldest(session: Session) -> datetime | None:
-    """When the longest waiting entry was written; None when the outbox is empty."""
-    found: Sequence[datetime | None] = session.scalars(select(func.min(Unsent.created_at))).all()
-    return found[0]
+def postpone(session: Session, messages: Iterable[Message], *, until: datetime, failed: bool) -> None:
+    """Give claimed messages back until a later moment; `failed` counts an attempt."""
+    ids = [message.id for message in messages]
+    changed = update(OutboxMessage).where(OutboxMessage.id.in_(ids)).values(next_attempt_at=until)
+    session.execute(changed.values(attempts=OutboxMessage.attempts + 1) if failed else changed)
+
+
+def is_waiting(topic: str, key: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """For queries of other tables: whether a message with the column's value as its key waits."""
+    return exists().where(OutboxMessage.topic == topic, OutboxMessage.key == key)
+
+
+def backlog(session: Session, topic: str) -> Backlog:
+    """How many messages of the topic wait, and since when."""
+    query = select(func.count(), func.min(OutboxMessage.created_at)).where(OutboxMessage.topic == topic)
+    count, oldest = session.execute(query).one()
+    return Backlog(count, oldest)

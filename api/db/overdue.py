@@ -10,7 +10,8 @@ from typing import get_args
 from sqlalchemy import ColumnElement, and_, delete, exists, not_, select
 from sqlalchemy.orm import Session
 
-from api.db.tables import Clip, Failover, Unsent
+from api.db import outbox
+from api.db.tables import Clip, Failover
 from clipping.contract.messages import TERMINAL, Lane
 
 
@@ -49,13 +50,15 @@ def forget_finished(session: Session, *, before: datetime, marked_before: dateti
     unmarked = Clip.cancel_requested_at.is_(None) | (Clip.last_sign_at < marked_before)
     query = select(Clip.request_id, Clip.cancel_requested_at).where(old, unmarked)
     rows = session.execute(query.limit(limit).with_for_update(skip_locked=True)).all()
-    session.execute(delete(Clip).where(Clip.request_id.in_([request_id for request_id, _ in rows])))
+    ids = [request_id for request_id, _ in rows]
+    session.execute(delete(Clip).where(Clip.request_id.in_(ids)))
+    outbox.withdraw(session, outbox.REQUESTS, ids)
     session.execute(delete(Failover).where(Failover.created_at < before))
     return Forgotten(len(rows), tuple(request_id for request_id, marked in rows if marked is not None))
 
 
 def _silent(before: datetime) -> ColumnElement[bool]:
-    unpublished = exists().where(Unsent.request_id == Clip.request_id)
+    unpublished = outbox.is_waiting(outbox.REQUESTS, Clip.request_id)
     return and_(Clip.status.in_(("queued", "processing")), Clip.last_sign_at < before, not_(unpublished))
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Double,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -20,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -52,6 +52,7 @@ class Base(DeclarativeBase):
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "fk": "fk_%(table_name)s_%(column_0_name)s",
             "pk": "pk_%(table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         }
     )
 
@@ -133,20 +134,26 @@ class Clip(Base):
     )
 
 
-class Unsent(Base):
-    """A request that is not yet known to be in Pub/Sub: written with its row, removed once published."""
+class OutboxMessage(Base):
+    """A message that is not known to be published: written with what it reports, removed once published."""
 
     __tablename__ = "outbox"
 
-    request_id: Mapped[str] = mapped_column(
-        String(64), ForeignKey(Clip.request_id, ondelete="CASCADE"), primary_key=True
-    )
-    data: Mapped[bytes] = mapped_column(LargeBinary)
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(256))
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
     attributes: Mapped[dict[str, str]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_attempt_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
-    """Nobody else publishes it before: whoever works on it moves this into the future."""
+    """Also the end of a claim: a publisher moves it into the future, and no other takes it before."""
+
+    __table_args__ = (
+        UniqueConstraint("topic", "key"),
+        # SQLite would use the id of a removed row again, and a publisher removes what it published by id.
+        {"sqlite_autoincrement": True},
+    )
 
 
 class ParkedMessage(Base):

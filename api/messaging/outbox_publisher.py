@@ -1,92 +1,126 @@
-"""From the outbox to Pub/Sub: at once for the caller who waits, and by a sweeper for what was left."""
+"""Publishes the outbox: inline for the caller that waits, and by a thread for everything that is left.
+
+To publish a new kind of message, give its topic a `Sender` in the composition root, and `add` messages in the
+transactions that they report.
+"""
 
 from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
 from api.db import outbox
 from api.db.engine import Database
-from api.db.outbox import Entry
+from api.db.outbox import Message
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
 from clipping.errors import BusUnavailable, QueueUnavailable
 from clipping.log import get_logger
 
 INLINE_SECONDS = 1.0
-"""How long a caller waits for Pub/Sub. After that the sweeper goes on, and the answer is the same."""
+"""How long a caller waits for a publish. After that the thread goes on, and the response is the same."""
+INLINE_LEASE_SECONDS = 5.0
+"""How long the thread leaves a new message to the caller that wrote it."""
 SWEEP_PUBLISH_SECONDS = 5.0
 LEASE_SECONDS = 30.0
-"""How long entries that somebody works on are left alone by the others."""
+"""How long claimed messages are left alone by other instances."""
 BATCH = 100
-TOGETHER = 8
-"""The most entries of a call to Pub/Sub, which takes 10 MB: each is smaller than a request's body."""
-LOOK_SECONDS = 1.0
-"""How often the sweeper looks for entries that nobody told it of: those of a process that died."""
+CALL_BATCH = 8
+"""The most messages of a call to Pub/Sub, which takes 10 MB: each is smaller than a request's body."""
+POLL_SECONDS = 1.0
+"""How often the thread looks for messages without being woken: those of a process that died."""
 SETTLE_SECONDS = 0.05
-"""How long published entries are collected before they are removed in one transaction."""
+"""How long published messages are collected before they are removed in one transaction."""
 LONGEST_BACKOFF = 10.0
 
 log = get_logger(__name__)
 
 
-class Dispatcher:
-    """Publishes outbox entries. `add` and `publish` are for request threads, the rest is one thread's."""
+class Sender(Protocol):
+    """Publishes messages of one topic."""
 
-    def __init__(self, database: Database, publisher: Publisher, topic: str, clock: Clock) -> None:
+    def __call__(self, messages: Sequence[Message], timeout_seconds: float) -> None:
+        """Publish all of them; returns once that is confirmed. Raises `BusUnavailable`."""
+
+
+def to_pubsub(publisher: Publisher, topic: str) -> Sender:
+    """Publishes to a topic of Pub/Sub."""
+
+    def send(messages: Sequence[Message], timeout_seconds: float) -> None:
+        content = [(message.payload, message.attributes) for message in messages]
+        publisher.publish_all(topic, content, timeout_seconds=timeout_seconds)
+
+    return send
+
+
+class OutboxPublisher:
+    """Adds messages to the outbox and publishes them, by topic. `add` and `publish` are for request threads.
+
+    Topics are independent of each other: one that is down delays the others by one attempt at a time.
+    """
+
+    def __init__(self, database: Database, senders: Mapping[str, Sender], clock: Clock) -> None:
+        """`senders`, by topic. Messages of any other topic stay in the outbox."""
         self._database = database
-        self._publisher = publisher
-        self._topic = topic
+        self._senders = senders
         self._clock = clock
         self._lock = threading.Lock()
-        self._published: list[str] = []
-        self._bus_ok = True
+        self._published: list[int] = []
+        self._up = dict.fromkeys(senders, True)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
-    @property
-    def bus_ok(self) -> bool:
-        """Whether the last publish worked."""
-        return self._bus_ok
+    def is_up(self, topic: str) -> bool:
+        """Whether the topic's last publish succeeded."""
+        return self._up[topic]
 
-    def add(self, session: Session, entry: Entry, *, now: datetime, at_once: bool = False) -> None:
-        """Write the entry in the caller's transaction; `publish` it when that is committed.
+    def add(
+        self,
+        session: Session,
+        topic: str,
+        key: str,
+        payload: bytes,
+        *,
+        attributes: Mapping[str, str],
+        now: datetime,
+        deferred: bool = False,
+    ) -> Message:
+        """Write a message in the caller's transaction; `publish` it once that is committed.
 
-        `at_once`: leave it to the sweeper from the start, and `wake` it.
+        `deferred`: leave it to the thread instead, and `wake` that after the commit.
         """
-        # Without `publish` (a crash in between) the sweeper of any instance takes it after the lease.
-        wait = LEASE_SECONDS / 6 if self._bus_ok and not at_once else 0.0
-        outbox.add(session, entry, now=now, next_attempt_at=now + timedelta(seconds=wait))
+        # Without `publish` (a crash in between) the thread of any instance takes it after the lease.
+        lease = INLINE_LEASE_SECONDS if self._up[topic] and not deferred else 0.0
+        due = now + timedelta(seconds=lease)
+        return outbox.add(session, topic, key, payload, attributes=attributes, now=now, next_attempt_at=due)
 
-    def publish(self, entry: Entry) -> bool:
-        """Send the entry now if Pub/Sub is well. False: the sweeper will. Takes about a second at most."""
-        if not self._bus_ok:
-            # Nobody waits a second for a bus that is known to be away: the sweeper finds out when it is back.
-            self._wake.set()
-            return False
-        if not self._send([entry], INLINE_SECONDS):
-            return False
-        with self._lock:
-            self._published.append(entry.request_id)
+    def publish(self, message: Message) -> bool:
+        """Publish a committed message now, within about a second. False: the thread will, later."""
+        # No caller waits a second for a topic that is known to be down: the thread finds out when it is up.
+        sent = self._up[message.topic] and self._send([message], INLINE_SECONDS)
+        if sent:
+            with self._lock:
+                self._published.append(message.id)
         self._wake.set()
-        return True
+        return sent
 
     def wake(self) -> None:
-        """There is something due in the outbox."""
+        """Let the thread publish what is due."""
         self._wake.set()
 
     def start(self) -> None:
-        """Begin to sweep, with what an earlier process left."""
+        """Start the thread, which begins with what an earlier process left."""
         self._wake.set()
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End after the publish in hand. What is still in the outbox stays there for the next start."""
+        """End after the publish in flight. What is still in the outbox stays there for the next start."""
         self._stopping.set()
         self._wake.set()
         if self._thread.ident is not None:
@@ -94,7 +128,7 @@ class Dispatcher:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if self._wake.wait(LOOK_SECONDS):
+            if self._wake.wait(POLL_SECONDS):
                 self._stopping.wait(SETTLE_SECONDS)
                 self._wake.clear()
             self._turn()
@@ -107,10 +141,10 @@ class Dispatcher:
                 pass
         except QueueUnavailable as error:
             log.warning("outbox.database_away", reason=error.message, cause=str(error.__cause__ or ""))
-            self._stopping.wait(LOOK_SECONDS)
+            self._stopping.wait(POLL_SECONDS)
         except Exception:  # a thread's root: the outbox must go on whatever one turn ran into
             log.exception("outbox.turn_failed")
-            self._stopping.wait(LOOK_SECONDS)
+            self._stopping.wait(POLL_SECONDS)
 
     def _remove_published(self) -> None:
         with self._lock:
@@ -126,52 +160,57 @@ class Dispatcher:
             raise
 
     def _sweep(self) -> bool:
-        """Publish one batch. True when there may be more that is due."""
-        now = self._clock.now()
+        """Publish a batch of each topic. True when there may be more that is due."""
         with self._database.read() as session:
-            if not outbox.any_due(session, now):
-                return False
+            due = outbox.due_topics(session, self._clock.now())
+        more = [self._sweep_topic(topic) for topic in due if topic in self._senders]
+        return any(more)
+
+    def _sweep_topic(self, topic: str) -> bool:
+        """Publish a batch. True when there may be more that is due."""
+        now = self._clock.now()
         with self._database.write() as session:
             until = now + timedelta(seconds=LEASE_SECONDS)
-            entries = outbox.claim(session, now=now, until=until, limit=BATCH)
+            messages = outbox.claim(session, topic, now=now, until=until, limit=BATCH)
         give_up = self._clock.monotonic() + LEASE_SECONDS - SWEEP_PUBLISH_SECONDS
         sent = 0
-        while sent < len(entries) and not self._stopping.is_set() and self._clock.monotonic() <= give_up:
-            # By itself where there is trouble: one that Pub/Sub refuses would take the others with it.
-            some = entries[sent : sent + (TOGETHER if self._bus_ok else 1)]
-            if self._send(some, SWEEP_PUBLISH_SECONDS):
-                sent += len(some)
-            elif len(some) == 1:
+        while sent < len(messages) and not self._stopping.is_set() and self._clock.monotonic() <= give_up:
+            # One at a time after a failure: one that Pub/Sub refuses would take the others with it.
+            batch = messages[sent : sent + (CALL_BATCH if self._up[topic] else 1)]
+            if self._send(batch, SWEEP_PUBLISH_SECONDS):
+                sent += len(batch)
+            elif len(batch) == 1:
                 break
-        self._settle(entries, sent)
-        return sent == len(entries) == BATCH
+        self._settle(messages, sent)
+        return sent == len(messages) == BATCH
 
-    def _settle(self, entries: Sequence[Entry], sent: int) -> None:
-        failed, untried = entries[sent : sent + 1], entries[sent + 1 :]
+    def _settle(self, messages: Sequence[Message], sent: int) -> None:
+        failed, untried = messages[sent : sent + 1], messages[sent + 1 :]
         now = self._clock.now()
         with self._database.write() as session:
-            outbox.remove(session, [entry.request_id for entry in entries[:sent]])
+            outbox.remove(session, [message.id for message in messages[:sent]])
             if failed:
                 wait = _backoff(failed[0].attempts)
                 outbox.postpone(session, failed, until=now + timedelta(seconds=wait), failed=True)
-                # The others stand behind it only while the bus is away as a whole.
-                outbox.postpone(session, untried, until=now + timedelta(seconds=LOOK_SECONDS), failed=False)
+                # The others wait behind it only while the topic as a whole is down.
+                outbox.postpone(session, untried, until=now + timedelta(seconds=POLL_SECONDS), failed=False)
         if sent:
-            log.info("outbox.swept", published=sent, left=len(entries) - sent)
+            log.info("outbox.swept", topic=messages[0].topic, published=sent, left=len(messages) - sent)
 
-    def _send(self, entries: Sequence[Entry], timeout: float) -> bool:
-        messages = [(entry.data, entry.attributes) for entry in entries]
+    def _send(self, messages: Sequence[Message], timeout: float) -> bool:
+        """Publish messages of one topic."""
+        topic = messages[0].topic
         try:
-            self._publisher.publish_all(self._topic, messages, timeout_seconds=timeout)
+            self._senders[topic](messages, timeout)
         except BusUnavailable as error:
-            if self._bus_ok:
-                first = entries[0].request_id
-                log.warning("outbox.bus", ok=False, reason=error.message, request_id=first, of=len(entries))
-            self._bus_ok = False
+            if self._up[topic]:
+                named = {"topic": topic, "key": messages[0].key, "of": len(messages)}
+                log.warning("outbox.down", reason=error.message, **named)
+            self._up[topic] = False
             return False
-        if not self._bus_ok:
-            log.info("outbox.bus", ok=True)
-        self._bus_ok = True
+        if not self._up[topic]:
+            log.info("outbox.up", topic=topic)
+        self._up[topic] = True
         return True
 
 

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from api.db import clips, idempotency, overdue
 from api.db.engine import Database
-from api.db.outbox import Entry
+from api.db.outbox import REQUESTS
 from api.db.tables import Clip
 from api.db.transition import Transition, transition
 from api.domain import request_state as rules
-from api.messaging.outbox_publisher import Dispatcher
+from api.messaging.outbox_publisher import OutboxPublisher
 from clipping.clock import Clock
 from clipping.config import Config
 from clipping.contract.cluster import cancel_key
@@ -39,7 +39,7 @@ class Sweeper:
         config: Config,
         *,
         database: Database,
-        dispatcher: Dispatcher,
+        outbox: OutboxPublisher,
         store: Store,
         clock: Clock,
         held_up: Callable[[], bool],
@@ -49,7 +49,7 @@ class Sweeper:
         self._tries = config.limits.lost_tries
         self._keep = timedelta(days=config.api.keep_days)
         self._database = database
-        self._dispatcher = dispatcher
+        self._outbox = outbox
         self._store = store
         self._clock = clock
         self._held_up = held_up
@@ -78,7 +78,7 @@ class Sweeper:
             if ended is not None:
                 ended.log("silence")
         if told:
-            self._dispatcher.wake()
+            self._outbox.wake()
         return len(told)
 
     def _clean_batch(self) -> int:
@@ -117,9 +117,15 @@ class Sweeper:
                 clip.lost_count += 1
                 clip.last_sign_at = now
                 clips.store_state(clip, before, rules.published_again(before), now=now)
-                data = clips.message_of(clip).to_json()
-                entry = Entry(clip.request_id, data, clips.attributes_of(clip))
-                self._dispatcher.add(session, entry, now=now, at_once=True)
+                self._outbox.add(
+                    session,
+                    REQUESTS,
+                    clip.request_id,
+                    clips.message_of(clip).to_json(),
+                    attributes=clips.attributes_of(clip),
+                    now=now,
+                    deferred=True,
+                )
             case "wait":
                 # From now on it has as long as any other again. It is not published: its message waits too.
                 clip.last_sign_at = now

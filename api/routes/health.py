@@ -33,7 +33,7 @@ def examine(parts: Services) -> Health:
     try:
         with parts.database.read() as session:
             depth = clips.count_queued(session)
-            oldest = outbox.oldest(session)
+            oldest = outbox.backlog(session, outbox.REQUESTS).oldest
         problems = _problems(oldest, parts)
     except QueueUnavailable as error:
         problems, available = [error.message], False
@@ -55,7 +55,7 @@ def examine(parts: Services) -> Health:
 def _problems(oldest: datetime | None, parts: Services) -> list[str]:
     """What is not as it should be with the API itself, while it takes requests."""
     found = parts.consumers.troubles() if parts.consumers else []
-    if not parts.dispatcher.bus_ok:
+    if not parts.outbox.is_up(outbox.REQUESTS):
         found.append("Pub/Sub does not take requests; they wait in the outbox")
     elif oldest is not None and parts.clock.now() - oldest > OVERDUE:
         found.append("requests wait in the outbox for longer than they should")

@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from api.db import clips
 from api.db.engine import Database
-from api.db.tables import Clip, Unsent
+from api.db.outbox import REQUESTS
+from api.db.tables import Clip, OutboxMessage
 from api.messaging.agent_messages import Intake
 from clipping.clock import ManualClock
 from clipping.contract.messages import ClipRequest, CompletionMessage, ProgressMessage, RequestMessage
@@ -55,9 +56,10 @@ def get(database: Database, request_id: str) -> Clip:
 
 
 def unsent(database: Database) -> list[str]:
-    """What is in the outbox."""
+    """The ids of the requests in the outbox, sorted."""
     with database.read() as session:
-        return list(session.scalars(select(Unsent.request_id).order_by(Unsent.request_id)))
+        keys = select(OutboxMessage.key).where(OutboxMessage.topic == REQUESTS)
+        return list(session.scalars(keys.order_by(OutboxMessage.key)))
 
 
 def tell(database: Database, message: CompletionMessage | ProgressMessage, *, at: datetime = NOW) -> None:

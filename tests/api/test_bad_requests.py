@@ -282,5 +282,6 @@ def test_none_of_it_was_published(api: ApiProcess) -> None:
         subscription.drain(10)
         subscription.close()
     assert sorted(seen) == sorted(good)
+    assert eventually(lambda: api.counts()["outbox"] == 0)
     with api.database() as database, database.write() as session:
         session.execute(delete(Clip))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import JSON, DateTime, TableClause, column, insert, inspect, table, text
+from sqlalchemy import JSON, DateTime, TableClause, column, insert, inspect, select, table, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.types import TypeEngine
 
@@ -266,8 +266,75 @@ def test_an_old_database_keeps_what_is_in_it(database_url: str) -> None:
         assert found is not None
         assert (found.revision, found.resumed_count, found.lost_count, found.short) == (1, 0, 0, False)
         assert (found.last_sign_at, found.file_size_bytes) == (NOW, 1000)
-        assert outbox.oldest(session) == NOW
+        assert outbox.backlog(session, outbox.REQUESTS) == outbox.Backlog(1, NOW)
     database.close()
+
+
+def test_requests_in_an_old_outbox_are_carried_over_and_back(database_url: str) -> None:
+    database = Database(database_url, connections=2)
+    config = schema.alembic_config()
+    ids = [f"clip-20261120-{number:012d}" for number in range(3)]
+    entries = [
+        {
+            "request_id": request_id,
+            "data": bytes([number, 0, 255]),
+            "attributes": {"request_id": request_id, "lane": "batch"},
+            # The last id is the oldest.
+            "created_at": NOW - timedelta(seconds=number),
+            "attempts": number,
+            "next_attempt_at": NOW + timedelta(seconds=number),
+        }
+        for number, request_id in enumerate(ids)
+    ]
+    table = table_of("outbox", entries[0])
+    with database.exclusive() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        for request_id in ids:
+            columns = clip_columns(request_id)
+            connection.execute(insert(table_of("requests", columns)).values(columns))
+        for entry in entries:
+            connection.execute(insert(table).values(entry))
+    schema.migrate(database)
+
+    later = NOW + timedelta(seconds=2)
+    with database.write() as session:
+        due = outbox.claim(session, outbox.REQUESTS, now=NOW, until=NOW, limit=10)
+        assert [message.key for message in due] == ids[:1]
+        found = outbox.claim(session, outbox.REQUESTS, now=later, until=later, limit=10)
+        session.rollback()
+    carried = [(m.key, m.payload, m.attributes, m.attempts) for m in found]
+    assert carried == [(e["request_id"], e["data"], e["attributes"], e["attempts"]) for e in entries[::-1]]
+    with database.write() as session:
+        for topic, key in ((outbox.REQUESTS, "clip-unknown"), ("webhooks", ids[0])):
+            outbox.add(session, topic, key, b"x", attributes={}, now=NOW, next_attempt_at=NOW)
+
+    with database.exclusive() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+        rows = connection.execute(select(table).order_by(table.c.request_id)).mappings().all()
+    assert [dict(row) | {"created_at": None, "next_attempt_at": None} for row in rows] == [
+        entry | {"created_at": None, "next_attempt_at": None} for entry in entries
+    ]
+    database.close()
+
+
+def clip_columns(request_id: str) -> dict[str, Any]:
+    """A request's columns that have no default in the schema of 0003."""
+    return {
+        "request_id": request_id,
+        "owner": "web",
+        "hand_id": "hand-1",
+        "mode": "copy",
+        "lane": "interactive",
+        "spec": {},
+        "status": "queued",
+        "attempt": 0,
+        "epoch": 0,
+        "seq": 0,
+        "created_at": NOW,
+        "last_sign_at": NOW,
+    }
 
 
 def table_of(name: str, values: dict[str, Any]) -> TableClause:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from api.db import clips, outbox, schema
 from api.db.engine import Database
-from api.db.outbox import Entry
+from api.db.outbox import REQUESTS, Backlog, Message
+from api.messaging.outbox_publisher import OutboxPublisher
 from clipping.bus.subscriber import Delivery, Subscription
+from clipping.clock import ManualClock, SystemClock
 from clipping.contract.messages import ClipRequest, RequestMessage
+from clipping.errors import BusUnavailable
 from tests.api.api_process import ApiProcess, emulator_host
 from tests.api.conftest import MakeApi
 from tests.api.messages import NOW, completed
@@ -24,8 +29,8 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path}/clips.db", connections=8)
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url, connections=8)
     schema.migrate(made)
     yield made
     made.close()
@@ -57,32 +62,44 @@ def arrivals(api: ApiProcess) -> Iterator[list[str]]:
 
 
 def fill(database: Database, count: int, *, refused: int | None = None) -> list[str]:
-    """Accepted requests that nobody has published; Pub/Sub takes all of them but the one at `refused`."""
+    """Accepted requests that are not published; Pub/Sub takes all of them but the one at `refused`."""
     ids = [f"clip-20261120-{number:012d}" for number in range(count)]
-    wanted = ClipRequest(hand_id="h", nas_video_path="/nas/a.mp4", start_seconds=1, end_seconds=2)
     with database.write() as session:
         for number, request_id in enumerate(ids):
-            message = RequestMessage.of(wanted, request_id=request_id, owner="web", requested_at=NOW)
-            clips.add(session, [clips.row_of(message)])
+            clips.add(session, [clips.row_of(request(request_id))])
             attributes = {"request_id": request_id, **({"x" * 257: ""} if number == refused else {})}
-            outbox.add(session, Entry(request_id, b"x", attributes), now=NOW, next_attempt_at=NOW)
+            add(session, REQUESTS, request_id, **attributes)
     return ids
+
+
+def request(request_id: str) -> RequestMessage:
+    wanted = ClipRequest(hand_id="h", nas_video_path="/nas/a.mp4", start_seconds=1, end_seconds=2)
+    return RequestMessage.of(wanted, request_id=request_id, owner="web", requested_at=NOW)
+
+
+def add(session: Session, topic: str, key: str, **attributes: str) -> Message:
+    """A message that is due at once."""
+    return outbox.add(session, topic, key, b"x", attributes=attributes, now=NOW, next_attempt_at=NOW)
+
+
+def claim(session: Session, topic: str, *, now: datetime, until: datetime, limit: int = 10) -> list[Message]:
+    return outbox.claim(session, topic, now=now, until=until, limit=limit)
 
 
 def test_two_instances_never_claim_the_same(database: Database) -> None:
     ids = fill(database, 60)
     claimed: list[str] = []
 
-    def claim() -> None:
+    def work() -> None:
         until = NOW + timedelta(seconds=30)
         while True:
             with database.write() as session:
-                entries = outbox.claim(session, now=NOW, until=until, limit=7)
-            if not entries:
+                messages = claim(session, REQUESTS, now=NOW, until=until, limit=7)
+            if not messages:
                 return
-            claimed.extend(entry.request_id for entry in entries)
+            claimed.extend(message.key for message in messages)
 
-    threads = [threading.Thread(target=claim, name=f"claim-{n}") for n in range(4)]
+    threads = [threading.Thread(target=work, name=f"claim-{n}") for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -90,22 +107,183 @@ def test_two_instances_never_claim_the_same(database: Database) -> None:
     assert sorted(claimed) == ids
 
 
-def test_a_claim_that_nobody_finished_is_due_again(database: Database) -> None:
+def test_a_claim_that_is_never_settled_is_due_again(database: Database) -> None:
     fill(database, 3)
     until = NOW + timedelta(seconds=30)
     with database.write() as session:
-        assert len(outbox.claim(session, now=NOW, until=until, limit=10)) == 3
-        assert not outbox.any_due(session, NOW)
+        assert len(claim(session, REQUESTS, now=NOW, until=until)) == 3
+        assert outbox.due_topics(session, NOW) == []
     with database.write() as session:
-        assert outbox.any_due(session, until)
-        again = outbox.claim(session, now=until, until=until + timedelta(seconds=30), limit=10)
+        assert outbox.due_topics(session, until) == [REQUESTS]
+        again = claim(session, REQUESTS, now=until, until=until + timedelta(seconds=30))
         outbox.postpone(session, again[:1], until=until, failed=True)
-        outbox.remove(session, [again[2].request_id])
+        outbox.remove(session, [again[2].id])
     with database.read() as session:
-        assert outbox.oldest(session) == NOW
+        assert outbox.backlog(session, REQUESTS) == Backlog(2, NOW)
     with database.write() as session:
-        found = outbox.claim(session, now=until, until=until, limit=10)
-    assert [(entry.request_id, entry.attempts) for entry in found] == [(again[0].request_id, 1)]
+        found = claim(session, REQUESTS, now=until, until=until)
+    assert [(message.key, message.attempts) for message in found] == [(again[0].key, 1)]
+
+
+def test_topics_are_claimed_and_withdrawn_apart(database: Database) -> None:
+    with database.write() as session:
+        kept = [add(session, topic, key) for topic in ("a", "b") for key in ("1", "2")]
+        outbox.withdraw(session, "b", ["1", "3"])
+        assert outbox.due_topics(session, NOW) == ["a", "b"]
+        assert claim(session, "a", now=NOW, until=NOW) == kept[:2]
+        assert claim(session, "b", now=NOW, until=NOW) == kept[3:]
+        assert [outbox.backlog(session, topic).count for topic in ("a", "b", "c")] == [2, 1, 0]
+
+
+def test_messages_come_in_the_order_in_which_they_were_added(database: Database) -> None:
+    with database.write() as session:
+        added = [add(session, "a", key) for key in ("9", "1", "5")]
+        assert [each.id for each in added] == sorted({each.id for each in added})
+        assert claim(session, "a", now=NOW, until=NOW) == added
+
+
+def test_one_message_of_a_topic_and_key_waits_at_a_time(database: Database) -> None:
+    with database.write() as session:
+        outbox.remove(session, [add(session, "a", "1").id])
+        add(session, "a", "1")
+    with pytest.raises(IntegrityError), database.write() as session:
+        add(session, "a", "1")
+
+
+def test_the_id_of_a_removed_message_is_not_used_again(database: Database) -> None:
+    """A publisher removes what it published by id, which may be after the message was withdrawn."""
+    with database.write() as session:
+        first = add(session, "a", "1")
+        outbox.withdraw(session, "a", ["1"])
+    with database.write() as session:
+        second = add(session, "a", "2")
+        outbox.remove(session, [first.id])
+        assert claim(session, "a", now=NOW, until=NOW) == [second]
+
+
+def test_a_message_is_written_with_the_change_or_not_at_all(database: Database) -> None:
+    def fail() -> None:
+        with database.write() as session:
+            clips.add(session, [clips.row_of(request("clip-20261120-000000000000"))])
+            add(session, "a", "1")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    with database.read() as session:
+        assert outbox.backlog(session, "a") == Backlog(0, None)
+
+
+class Receiver:
+    """A sender whose topic can be down, and that refuses some keys."""
+
+    def __init__(self, *refused: str, up: bool = True) -> None:
+        self.up = up
+        self.refused = {*refused}
+        self.calls: list[list[str]] = []
+        """The keys of each call, also of those that failed."""
+
+    def __call__(self, messages: Sequence[Message], timeout_seconds: float) -> None:
+        self.calls.append([message.key for message in messages])
+        if not self.up or self.refused & {*self.calls[-1]}:
+            raise BusUnavailable("the topic is down")
+
+    @property
+    def arrived(self) -> set[str]:
+        return (
+            {key for call in self.calls for key in call if not self.refused & {*call}} if self.up else set()
+        )
+
+
+@contextmanager
+def publishing(database: Database, **senders: Receiver) -> Iterator[OutboxPublisher]:
+    publisher = OutboxPublisher(database, senders, SystemClock())
+    publisher.start()
+    yield publisher
+    publisher.stop(30)
+
+
+def backlog(database: Database, topic: str) -> int:
+    with database.read() as session:
+        return outbox.backlog(session, topic).count
+
+
+def test_each_topic_has_a_sender_and_a_topic_that_is_down_stops_no_other(database: Database) -> None:
+    down, well = Receiver(up=False), Receiver()
+    with database.write() as session:
+        for number in range(20):
+            for topic in ("down", "unknown", "well"):
+                add(session, topic, f"{topic}-{number:02d}")
+    with publishing(database, down=down, well=well) as publisher:
+        assert eventually(lambda: backlog(database, "well") == 0)
+        assert eventually(lambda: not publisher.is_up("down"))
+        assert publisher.is_up("well")
+        assert [backlog(database, topic) for topic in ("down", "unknown")] == [20, 20]
+        down.up = True
+        assert eventually(lambda: backlog(database, "down") == 0)
+        assert eventually(lambda: publisher.is_up("down"))
+    assert well.arrived == {f"well-{number:02d}" for number in range(20)}
+    assert down.arrived == {f"down-{number:02d}" for number in range(20)}
+    assert backlog(database, "unknown") == 20
+
+
+def test_eight_are_published_in_a_call_and_one_at_a_time_after_a_refusal(database: Database) -> None:
+    keys = [f"{number:02d}" for number in range(20)]
+    with database.write() as session:
+        for key in keys:
+            add(session, "a", key)
+    receiver = Receiver("09")
+    with publishing(database, a=receiver):
+        assert eventually(lambda: backlog(database, "a") == 1)
+    assert receiver.calls[:5] == [keys[:8], keys[8:16], keys[8:9], keys[9:17], keys[9:10]]
+    assert receiver.arrived == {*keys} - {"09"}
+
+
+def test_a_message_is_published_inline_and_a_deferred_one_by_the_thread(database: Database) -> None:
+    receiver, clock = Receiver(), ManualClock(NOW)
+    publisher = OutboxPublisher(database, {"a": receiver}, clock)
+    with database.write() as session:
+        inline = publisher.add(session, "a", "inline", b"x", attributes={}, now=NOW)
+        publisher.add(session, "a", "deferred", b"x", attributes={}, now=NOW, deferred=True)
+    with database.read() as session:
+        assert outbox.due_topics(session, NOW) == ["a"]
+    assert publisher.publish(inline)
+    assert receiver.calls == [["inline"]]
+    publisher.start()
+    try:
+        assert eventually(lambda: backlog(database, "a") == 0)
+    finally:
+        publisher.stop(30)
+    assert receiver.calls == [["inline"], ["deferred"]]
+
+
+def test_a_message_whose_caller_died_is_published_after_five_seconds(database: Database) -> None:
+    receiver, clock = Receiver(), ManualClock(NOW)
+    publisher = OutboxPublisher(database, {"a": receiver}, clock)
+    with database.write() as session:
+        publisher.add(session, "a", "1", b"x", attributes={}, now=NOW)
+        assert claim(session, "a", now=NOW + timedelta(seconds=4.9), until=NOW) == []
+    clock.advance(5)
+    publisher.start()
+    try:
+        assert eventually(lambda: receiver.calls == [["1"]])
+    finally:
+        publisher.stop(30)
+
+
+def test_while_a_topic_is_down_its_messages_are_left_to_the_thread(database: Database) -> None:
+    receiver = Receiver(up=False)
+    publisher = OutboxPublisher(database, {"a": receiver, "b": receiver}, ManualClock(NOW))
+    with database.write() as session:
+        first = publisher.add(session, "a", "1", b"x", attributes={}, now=NOW)
+    assert not publisher.publish(first)
+    assert not publisher.publish(first)
+    assert receiver.calls == [["1"]]
+    with database.write() as session:
+        second = publisher.add(session, "a", "2", b"x", attributes={}, now=NOW)
+        publisher.add(session, "b", "3", b"x", attributes={}, now=NOW)
+        assert claim(session, "a", now=NOW, until=NOW) == [second]
+        assert claim(session, "b", now=NOW, until=NOW) == []
 
 
 def test_a_published_request_leaves_the_outbox(make_api: MakeApi) -> None:
@@ -126,9 +304,9 @@ def test_one_that_pubsub_refuses_keeps_none_of_the_others(make_api: MakeApi) -> 
         eventually(lambda: api.counts()["outbox"] == 1)
         with database.write() as session:
             later = NOW + timedelta(days=10_000)
-            (left,) = outbox.claim(session, now=later, until=later, limit=10)
+            (left,) = claim(session, REQUESTS, now=later, until=later)
     assert sorted(set(seen)) == ids
-    assert left.request_id == bad
+    assert left.key == bad
     assert left.attempts >= 1
 
 

@@ -13,7 +13,7 @@ from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.db import clips, idempotency, outbox, schema
 from api.db.engine import Database
-from api.messaging.outbox_publisher import Dispatcher
+from api.messaging.outbox_publisher import OutboxPublisher, to_pubsub
 from api.messaging.sweeper import Sweeper
 from clipping.bus.publisher import Publisher
 from clipping.clock import ManualClock
@@ -34,7 +34,7 @@ LOST_AFTER, TRIES = 60.0, 2
 
 @dataclass
 class Desk:
-    """A sweeper and what it works on. Nothing is published: what should be stands in the outbox."""
+    """A sweeper and what it works on. Nothing is published: what should be stays in the outbox."""
 
     clock: ManualClock
     database: Database
@@ -50,12 +50,15 @@ class Desk:
         return self.sweeper.sweep()
 
     def take_outbox(self) -> list[str]:
-        """Publish, so to say."""
+        """Remove the requests in the outbox as if they were published; their ids, sorted."""
+        return sorted(message.key for message in self.take_messages())
+
+    def take_messages(self) -> list[outbox.Message]:
         with self.database.write() as session:
             now = self.clock.now()
-            entries = outbox.claim(session, now=now, until=now, limit=1000)
-            outbox.remove(session, [entry.request_id for entry in entries])
-        return sorted(entry.request_id for entry in entries)
+            messages = outbox.claim(session, outbox.REQUESTS, now=now, until=now, limit=1000)
+            outbox.remove(session, [message.id for message in messages])
+        return messages
 
 
 @pytest.fixture
@@ -66,14 +69,14 @@ def desk(database_url: str) -> Iterator[Desk]:
     clock = ManualClock(NOW)
     database = Database(database_url, connections=8)
     schema.migrate(database)
-    dispatcher = Dispatcher(database, Publisher("test-project", timeout_seconds=1), "requests", clock)
+    sender = to_pubsub(Publisher("test-project", timeout_seconds=1), "requests")
     store = MemoryStore(clock)
     coordination = Coordination(store, CLUSTER, has_leader=True)
     agents = AgentsWatch(coordination, clock)
     sweeper = Sweeper(
         config,
         database=database,
-        dispatcher=dispatcher,
+        outbox=OutboxPublisher(database, {outbox.REQUESTS: sender}, clock),
         store=store,
         clock=clock,
         held_up=lambda: agents.now().held_up,
@@ -84,6 +87,13 @@ def desk(database_url: str) -> Iterator[Desk]:
     database.close()
 
 
+def enqueue(desk: Desk, topic: str, key: str) -> None:
+    """A message that is not due during the test."""
+    due = NOW + timedelta(days=1000)
+    with desk.database.write() as session:
+        outbox.add(session, topic, key, b"x", attributes={}, now=NOW, next_attempt_at=due)
+
+
 def test_a_silent_request_is_published_again_and_at_last_lost(desk: Desk) -> None:
     request_id = put(desk.database, metadata={"a": "ä"}, output={"fps": 25}, traceparent="00-trace")
     first = get(desk.database, request_id)
@@ -91,14 +101,12 @@ def test_a_silent_request_is_published_again_and_at_last_lost(desk: Desk) -> Non
         assert desk.pass_silence() == 1
         row = get(desk.database, request_id)
         assert (row.status, row.lost_count, row.last_sign_at) == ("queued", time + 1, desk.clock.now())
-        with desk.database.write() as session:
-            now = desk.clock.now()
-            (entry,) = outbox.claim(session, now=now, until=now, limit=10)
-            outbox.remove(session, [request_id])
-        message = RequestMessage.from_json(entry.data)
+        (sent,) = desk.take_messages()
+        assert (sent.topic, sent.key) == (outbox.REQUESTS, request_id)
+        message = RequestMessage.from_json(sent.payload)
         assert (message.request_id, message.owner, message.requested_at) == (request_id, "web", NOW)
         assert message.model_dump(mode="json", include=set(first.spec)) == first.spec
-        assert entry.attributes == {
+        assert sent.attributes == {
             "request_id": request_id,
             "lane": "batch",
             "priority": "normal",
@@ -186,10 +194,15 @@ def test_a_request_that_is_published_again_begins_anew(desk: Desk) -> None:
 
 def test_a_request_in_the_outbox_is_not_lost(desk: Desk) -> None:
     request_id = put(desk.database)
-    with desk.database.write() as session:
-        entry = outbox.Entry(request_id, b"x", {})
-        outbox.add(session, entry, now=NOW, next_attempt_at=NOW + timedelta(days=1))
+    enqueue(desk, outbox.REQUESTS, request_id)
     assert desk.pass_silence() == 0
+
+
+def test_a_message_of_another_topic_does_not_keep_a_request(desk: Desk) -> None:
+    request_id = put(desk.database)
+    enqueue(desk, "webhooks", request_id)
+    assert desk.pass_silence() == 1
+    assert unsent(desk.database) == [request_id]
 
 
 def test_whoever_waits_behind_others_is_not_lost(desk: Desk) -> None:
@@ -271,7 +284,10 @@ def test_old_rows_go_with_their_marks(desk: Desk) -> None:
     tell(desk.database, completed(request_id=young), at=desk.clock.now())
     assert desk.sweeper.clean() == 0
     desk.clock.advance(2 * 86_400)
+    enqueue(desk, outbox.REQUESTS, old[0])
+    enqueue(desk, outbox.REQUESTS, waiting)
     assert desk.sweeper.clean() == 4
+    assert unsent(desk.database) == [waiting]
     assert desk.store.stat(cancel_key(marked)) is None
     with desk.database.read() as session:
         kept = [row for row in (waiting, young, *old, marked) if clips.find(session, row)]
