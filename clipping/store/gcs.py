@@ -24,8 +24,8 @@ from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
 from clipping.store.disposition import attachment
 from clipping.store.gcs_credentials import Identity, identity
 from clipping.store.gcs_failures import GCS_ERRORS, bucket_is_missing, unavailable, unsignable
+from clipping.store.gcs_lifecycle import with_rule
 from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
-from clipping.store.retention import with_rule
 
 CALL_SECONDS = 4.0
 _LIST_SECONDS = 10.0

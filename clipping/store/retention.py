@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from clipping.config import Config
 
 CLIPS = "clips/"
@@ -35,22 +32,3 @@ def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
         f"delete what is older than {rules[prefix]} days from {store.uri(prefix + 'x').removesuffix('x')}"
         for prefix in changed
     ]
-
-
-def with_rule(rules: Sequence[Mapping[str, Any]], prefix: str, days: int) -> list[dict[str, Any]] | None:
-    """The lifecycle rules with ours among them; None when it is there already.
-
-    Ours is the one that deletes by age under exactly `prefix`: another age there is replaced, and every other
-    rule stays as it is.
-    """
-    ours = {"action": {"type": "Delete"}, "condition": {"age": days, "matchesPrefix": [prefix]}}
-    found = [dict(rule) for rule in rules]
-    if ours in found:
-        return None
-    return [rule for rule in found if not _is_ours(rule, prefix)] + [ours]
-
-
-def _is_ours(rule: Mapping[str, Any], prefix: str) -> bool:
-    condition = dict(rule.get("condition", {}))
-    condition.pop("age", None)
-    return rule.get("action") == {"type": "Delete"} and condition == {"matchesPrefix": [prefix]}
