@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +35,7 @@ from agent.cutting.smart.smart import smart
 from agent.cutting.verify.decodes import Rejected
 from agent.cutting.verify.verify import Facts
 from agent.cutting.verify.verify_and_hash import check
+from agent.cutting.writing.packet_cut import PacketCut
 from agent.cutting.writing.stream_copy import copy
 from clipping.contract.messages import Mode, Quality
 from clipping.errors import (
@@ -252,21 +253,11 @@ def _cut(
         except (NotPlain, IndexError, ValueError, MemoryError):
             opened.distrust_index()  # or it contradicts itself; libavformat knows more
     container = opened.around(plan)
-    ends_early = opened.cutout.ends_early
-    outcome = by_packets(
-        container, plan, part, bit_rate=bit_rate, progress=progress, damage=damage, ends_early=ends_early
-    )
+    cut = PacketCut(container, plan, part, bit_rate, progress, damage, opened.cutout.ends_early)
+    outcome = by_packets(cut)
     if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
         # A silent track is known too late: Matroska has announced it by then.
-        outcome = by_packets(
-            container,
-            outcome.plan,
-            part,
-            bit_rate=bit_rate,
-            progress=progress,
-            damage=damage,
-            ends_early=ends_early,
-        )
+        outcome = by_packets(replace(cut, plan=outcome.plan))
     return outcome
 
 

@@ -1,61 +1,51 @@
-"""The edges of a smart cut by index: their frames decoded and encoded anew."""
+"""The edges of a smart cut by index: their frames decoded and encoded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from agent.cutting.indexed import selection as choose
+from agent.cutting.indexed import selection
 from agent.cutting.indexed.recording import Recording
-from agent.cutting.indexed.tables import NONE, Ints
+from agent.cutting.indexed.tables import Ints
+from agent.cutting.plan.smart import ClipFrames
 from agent.cutting.reading.decoding import decoded
 from agent.cutting.smart.matching_encoder import Edge, Matching
 
-Tell = Callable[[float], None]
+Report = Callable[[float], None]
 _SHARE = 0.3
 """Of the progress."""
 
 
-@dataclass(frozen=True)
-class ReEncoded:
-    """Re-encoded pictures."""
-
-    payloads: Sequence[bytes]
-    shown: Ints
-
-
-NO_EDGE = ReEncoded((), NONE)
-
-
-def edges(
+def encoded_edges(
     recording: Recording,
-    fitting: Matching | None,
-    found: choose.Window,
-    edge: list[int],
-    tail: list[int],
-    progress: Tell,
-) -> tuple[ReEncoded, ReEncoded]:
-    """Both edges, made side by side. Raises `Unsuited` and `NotPlain`."""
-    if fitting is None:
-        return NO_EDGE, NO_EDGE
-    if not edge:
-        return NO_EDGE, _tail(recording, fitting.open(), found, tail, progress)
+    encoder: Matching,
+    found: selection.Window,
+    frames: ClipFrames,
+    progress: Report,
+) -> tuple[list[bytes], list[bytes]]:
+    """The packets of both edges, made at the same time. Raises `Unsuited` and `NotPlain`."""
     with ThreadPoolExecutor(1, thread_name_prefix="clip-tail") as pool:
-        # Nobody is told of the shorter one's progress: the caller is one thread.
-        after = pool.submit(_tail, recording, fitting.open(), found, tail, _silent) if tail else None
-        before = _encode(recording, fitting.open(), found.first, found.shown, edge, progress)
-        return before, NO_EDGE if after is None else after.result()
+        tail = None
+        if frames.tail:
+            # The caller is one thread, so only one of two edges reports its progress.
+            report = _silent if frames.edge else progress
+            tail = pool.submit(_tail, recording, encoder.open(), found, frames.tail, report)
+        edge: list[bytes] = []
+        if frames.edge:
+            edge = _encode(recording, encoder.open(), found.first, found.shown, frames.edge, progress)
+        return edge, [] if tail is None else tail.result()
 
 
 def _tail(
-    recording: Recording, encoder: Edge, found: choose.Window, frames: list[int], tell: Tell
-) -> ReEncoded:
-    first = choose.entry(recording, frames[0])
-    return _encode(recording, encoder, first, choose.shown(recording, first, found.last), frames, tell)
+    recording: Recording, encoder: Edge, found: selection.Window, frames: Sequence[int], report: Report
+) -> list[bytes]:
+    first = selection.entry(recording, frames[0])
+    shown = selection.shown(recording, first, found.last)
+    return _encode(recording, encoder, first, shown, frames, report)
 
 
 def _silent(share: float) -> None:
@@ -63,18 +53,18 @@ def _silent(share: float) -> None:
 
 
 def _encode(
-    recording: Recording, encoder: Edge, first: int, shown: Ints, frames: list[int], tell: Tell
-) -> ReEncoded:
-    """The frames anew; `shown`: of the samples from `first` on. Raises `Unsuited`."""
+    recording: Recording, encoder: Edge, first: int, shown: Ints, frames: Sequence[int], report: Report
+) -> list[bytes]:
+    """The frames' packets; `shown`: of the samples from `first` on. Raises `Unsuited`."""
     needed = int(np.flatnonzero(np.isin(shown, frames))[-1]) + 1
-    packets = recording.packets(_telling(range(first, first + needed), tell), recording.video.shift)
+    packets = recording.packets(_reporting(range(first, first + needed), report), recording.video.shift)
     payloads: list[bytes] = []
     for frame in chain(decoded(recording.decoder(), packets, frames), [None]):
         payloads += [bytes(packet) for packet in encoder.encode(frame)]
-    return ReEncoded(payloads, np.array(frames, np.int64))
+    return payloads
 
 
-def _telling(samples: range, tell: Tell) -> Iterator[int]:
+def _reporting(samples: range, report: Report) -> Iterator[int]:
     for done, sample in enumerate(samples):
-        tell(_SHARE * done / len(samples))
+        report(_SHARE * done / len(samples))
         yield sample

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from agent.cutting.formats.payload import check_for, structure_check
-from agent.cutting.indexed.edges import ReEncoded, Tell
+from agent.cutting.indexed.edges import Report
 from agent.cutting.indexed.moov import Part, head
 from agent.cutting.indexed.picture import Picture, picture_part
 from agent.cutting.indexed.recording import Recording
@@ -31,59 +31,52 @@ _MARGIN = 1 << 20
 
 
 def write(
-    recording: Recording, plan: Plan, picture: Picture, target: Path, progress: Tell, damage: Damage
+    recording: Recording, plan: Plan, picture: Picture, target: Path, progress: Report, damage: Damage
 ) -> Outcome:
-    """Begin to write the clip, with the sound that belongs to it. Raises `NotPlain` and as `Writing`.
+    """Begin to write the clip, with the audio that belongs to it. Raises `NotPlain` and as `Writing`.
 
-    `damage` is told what is damaged while the clip is written.
+    `damage` collects what is damaged while the clip is written.
     """
-    tick = recording.video.time_base
-    order, zero = picture.order, picture.zero
-    sound = {track: heard(recording.tracks[track.source.index], plan, zero * tick) for track in plan.tracks}
+    tick, frames = recording.video.time_base, picture.frames
+    start = frames.start * tick
+    sound = {track: heard(recording.tracks[track.source.index], plan, start) for track in plan.tracks}
     sound = {track: samples for track, samples in sound.items() if samples[1] > samples[0]}
-    laid = _lay(recording, picture, sound, zero * tick, plan.stop)
-    index = head(laid.parts, laid.size, plan.recorded(zero * tick))
+    laid = _lay(recording, picture, sound, start, plan.stop)
+    index = head(laid.parts, laid.size, plan.recorded(start))
     watched = [_watched_video(recording, picture, laid.parts[0], len(index))]
     watched += [
-        _watched_sound(track, part, zero * tick, len(index))
+        _watched_sound(track, part, start, len(index))
         for track, part in zip(sound, laid.parts[1:], strict=True)
     ]
     writing = Writing(
         target,
-        [index, *picture.before.payloads],
+        [index, *picture.before],
         recording.file,
         laid.pieces,
-        picture.after.payloads,
+        picture.after,
         Watch(watched, damage),
     )
-    writing.start(*_ends(laid.parts[0], len(index), writing.size, [at - zero for at in picture.joints]))
+    splices = [at - frames.start for at in frames.splice_points]
+    writing.start(*_ends(laid.parts[0], len(index), writing.size, splices))
     while writing.left > _BESIDE_VERIFYING and not writing.wait(_LOOK_SECONDS):
         progress(1 - writing.left / writing.size)
-    gaps = np.diff(np.sort(order), append=picture.end)
-    return Outcome(
-        plan=without_silent(plan, {t.source.index for t in plan.tracks} - {t.source.index for t in sound}),
-        path=target,
-        start=zero * tick,
-        last=int(order.max()) * tick,
-        end=picture.end * tick,
-        frames=len(order),
-        frame_seconds=int(gaps.max()) * tick,
-        usual_seconds=picture.usual * tick,
-        reencoded=picture.reencoded * tick,
-        sound=tuple(told(track, part) for track, part in zip(sound, laid.parts[1:], strict=True)),
-        joints=tuple((at - zero) * tick for at in picture.joints),
-        encoder=picture.encoder,
-        writing=writing,
+    silent = {t.source.index for t in plan.tracks} - {t.source.index for t in sound}
+    return frames.outcome(
+        without_silent(plan, silent),
+        target,
+        tuple(told(track, part) for track, part in zip(sound, laid.parts[1:], strict=True)),
+        picture.encoder,
+        writing,
     )
 
 
 def _watched_video(recording: Recording, picture: Picture, part: Part, data_at: int) -> Watched:
-    own = slice(len(picture.before.payloads), len(picture.before.payloads) + len(picture.samples))
+    own = slice(len(picture.before), len(picture.before) + len(picture.samples))
     return Watched(
         stream="the video",
         places=part.places[own] + data_at,
         sizes=part.sizes[own],
-        times=picture.shown,
+        times=picture.frames.shown,
         tick=part.source.time_base,
         structure=structure_check(recording.codec, recording.extradata),
         whole=check_for(recording.codec, recording.extradata),
@@ -142,8 +135,8 @@ def _lay(
     return _Laid(parts, pieces, behind + int(after.sum()))
 
 
-def _lengths(edge: ReEncoded) -> Ints:
-    return np.array([len(payload) for payload in edge.payloads], np.int64)
+def _lengths(packets: Sequence[bytes]) -> Ints:
+    return np.array([len(packet) for packet in packets], np.int64)
 
 
 def _of(table: Callable[[int, int], Ints], samples: Ints) -> Ints:

@@ -1,51 +1,41 @@
-"""The picture of a clip by index: an edge, the recording's own samples, and an edge."""
+"""The video of a clip by index: an encoded edge, the recording's own samples, and another edge."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from agent.cutting.indexed.edges import ReEncoded
 from agent.cutting.indexed.moov import Part
 from agent.cutting.indexed.recording import Recording
 from agent.cutting.indexed.tables import NONE, Ints
+from agent.cutting.plan.smart import ClipFrames
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The clip's picture: an edge, the recording's own samples, and an edge."""
+    """The clip's video."""
 
-    before: ReEncoded
+    frames: ClipFrames
     samples: Ints
-    shown: Ints
-    """Of the samples."""
-    after: ReEncoded
-    zero: int
-    """When the clip begins. The first frame may have begun earlier, and is shown from here on."""
-    end: int
-    """Where the last frame's time is over."""
-    usual: int
-    """How long a frame is shown as a rule."""
-    description: bytes = field(kw_only=True)
+    """The recording's, of the copied frames."""
+    description: bytes
+    """The whole box `stsd`."""
+    before: Sequence[bytes] = ()
+    """The packets of the edge before the copied frames."""
+    after: Sequence[bytes] = ()
+    """Those of the edge after them."""
     encoder: str | None = None
-    reencoded: int = 0
-    joints: tuple[int, ...] = ()
-
-    @property
-    def order(self) -> Ints:
-        """When all are shown, in decoding order."""
-        order = np.concatenate([self.before.shown, self.shown, self.after.shown])
-        shown: Ints = np.maximum(order, self.zero)
-        return shown
+    """That of the edges."""
 
 
 def picture_part(recording: Recording, picture: Picture, sizes: Ints, places: Ints) -> Part:
-    """The picture as a track of the clip."""
-    order = picture.order
-    shown = order - picture.zero
+    """The video as a track of the clip."""
+    order = picture.frames.order
+    shown = order - picture.frames.start
     decoding = np.sort(shown)
-    # So late is the first picture shown that none is decoded after it is shown.
+    # The first frame is shown so late that none is decoded after it is shown.
     delay = int(max(0, (decoding - shown).max()))
     return Part(
         source=recording.video,
@@ -54,7 +44,7 @@ def picture_part(recording: Recording, picture: Picture, sizes: Ints, places: In
         places=places,
         decoded=decoding,
         shown=shown + delay,
-        last_duration=max(1, picture.end - int(order.max())),
+        last_duration=max(1, picture.frames.end - int(order.max())),
         start=delay,
         keys=_keys(recording, picture),
     )
@@ -62,7 +52,7 @@ def picture_part(recording: Recording, picture: Picture, sizes: Ints, places: In
 
 def _keys(recording: Recording, picture: Picture) -> Ints:
     own = picture.samples
-    before, after = len(picture.before.payloads), len(picture.after.payloads)
+    before, after = len(picture.before), len(picture.after)
     found = [NONE]
     if before:
         found.append(np.zeros(1, np.int64))

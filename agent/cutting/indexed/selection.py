@@ -1,4 +1,4 @@
-"""Which samples make a clip. Times in ticks of the video track, on the movie's time line."""
+"""Which samples lie around a range. Times in ticks of the video track, on the file's own time line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from agent.cutting.formats.dts import WINDOW
 from agent.cutting.indexed.recording import Recording
 from agent.cutting.indexed.tables import Ints, NotPlain
-from agent.cutting.reading.seek import REACH
+from agent.cutting.plan.extent import REACH
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,12 @@ def window(recording: Recording, start: int, stop: int) -> Window:
     return Window(begin, times)
 
 
-def joint(recording: Recording, found: Window, start: int, stop: int) -> int | None:
-    """The first clean keyframe shown in the range; None when there is none. Raises `NotPlain`."""
-    limit = start + int(REACH / recording.video.time_base)
-    for sample in recording.video.table.keys(found.first, found.last).tolist():
-        at = int(found.shown[sample - found.first])
-        if at >= stop:
-            return None
-        if at > limit:
-            raise NotPlain("there is no clean keyframe near")
-        if at >= start and recording.is_clean(sample):
-            return int(sample)
-    return None
-
-
-def closing(times: Ints, stop: int) -> int:
-    """How many pictures, in decoding order, can be copied up to `stop`; see `splice_points.closing`."""
-    greatest = np.maximum.accumulate(times)
-    smallest = np.minimum.accumulate(times[::-1])[::-1]
-    later = np.append(smallest[1:], np.iinfo(np.int64).max)
-    good = np.flatnonzero((greatest < later) & (greatest < stop))
-    return int(good[-1]) + 1 if len(good) else 0
+def over(recording: Recording, found: Window) -> int:
+    """Where the frame is over that is shown last of these, when the recording ends with it."""
+    # What the table calls a frame's length is the time to the next one that is decoded, which may be a tick.
+    stated = int(recording.video.table.durations(found.last - 1, found.last)[0])
+    gaps = np.diff(np.sort(found.shown))
+    return int(found.shown.max()) + max(1, stated, int(np.median(gaps)) if len(gaps) else 0)
 
 
 def complete(times: Ints, stop: int) -> int:

@@ -14,6 +14,9 @@ from math import floor
 
 from agent.cutting.formats.packets import AnyPacket
 
+REACH = Fraction(30)
+"""Seconds from the in-point within which a keyframe must lie: a copy with a longer lead-in is another clip,
+and with a longer edge a smart cut is no faster than an encode."""
 STANDS = Fraction(1)
 """Seconds: when no frame begins for longer than this after the in-point, the frame that stands there is part
 of the clip."""

@@ -1,26 +1,26 @@
-"""Decoding frames that are to be encoded anew."""
+"""Decoding frames that are to be encoded."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from agent.cutting.formats.packets import AnyPacket, pts_of
+from agent.cutting.formats.packets import AnyPacket
 from agent.cutting.plan.outcome import Unsuited
 
 
 def decoded(
-    decoder: VideoCodecContext, packets: Iterable[AnyPacket], frames: list[int]
+    decoder: VideoCodecContext, packets: Iterable[AnyPacket], frames: Sequence[int]
 ) -> Iterator[VideoFrame]:
     """Exactly `frames`, by when they are shown, out of `packets`. Raises `Unsuited`."""
     missing = deque(frames)
     for packet in chain(packets, [None]):
         # On the way to the first of them, only what others are built on is needed.
-        early = packet is not None and pts_of(packet) < frames[0]
+        early = packet is not None and time_of(packet) < frames[0]
         decoder.skip_frame = "NONREF" if early else "DEFAULT"
         for frame in decoder.decode(packet):
             if not missing:
@@ -33,3 +33,10 @@ def decoded(
         if not missing:
             return
     raise Unsuited("not all of its frames can be decoded there")
+
+
+def time_of(packet: AnyPacket) -> int:
+    """When the packet's frame is shown. Raises `Unsuited` when that is unknown."""
+    if packet.pts is None:
+        raise Unsuited("some of its frames have no time")
+    return packet.pts

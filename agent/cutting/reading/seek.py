@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -16,11 +16,10 @@ from av.video.stream import VideoStream
 from agent.cutting.formats.nal import length_size, starts_clean
 from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.formats.streams import tick_of
+from agent.cutting.plan.extent import REACH
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.demux import packets
 
-REACH = Fraction(30)
-"""Seconds before the point within which a keyframe must lie: with a longer lead-in it is another clip."""
 _STEPS = (Fraction(0), Fraction(1), Fraction(3), Fraction(9), Fraction(27), Fraction(60))
 """How far before the point to look, growing: MPEG-TS and PS land behind the keyframe that was sought."""
 
@@ -56,7 +55,7 @@ class KeyTest:
 def enter(
     container: av.container.InputContainer,
     video: VideoStream,
-    sound: list[Stream],
+    sound: Sequence[Stream],
     point: Fraction,
     damage: Damage | None = None,
 ) -> Entry:
@@ -109,7 +108,7 @@ def _slack(time_base: Fraction) -> Fraction:
 def _scan(
     container: av.container.InputContainer,
     video: VideoStream,
-    sound: list[Stream],
+    sound: Sequence[Stream],
     at: int,
     damage: Damage | None,
 ) -> tuple[Entry, bool] | None:
@@ -151,6 +150,6 @@ def _from_key(packets: list[AnyPacket], key: AnyPacket, video: VideoStream) -> l
     return kept
 
 
-def _late_sound(packets: list[AnyPacket], sound: list[Stream], start: Fraction) -> bool:
+def _late_sound(packets: list[AnyPacket], sound: Sequence[Stream], start: Fraction) -> bool:
     early = {p.stream_index for p in packets if pts_of(p) * p.time_base <= start}
     return any(s.index not in early for s in sound)

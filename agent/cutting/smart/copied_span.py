@@ -1,95 +1,97 @@
-"""The middle of a smart cut: what is copied, and up to where it can be."""
+"""The copied frames of a smart cut, held back until it is known that none needs one that is not."""
 
 from __future__ import annotations
 
 from collections import deque
+from fractions import Fraction
 
 from agent.cutting.formats.dts import WINDOW
 from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.plan.outcome import Unsuited
+from agent.cutting.plan.smart import ClipFrames
+from agent.cutting.reading.decoding import time_of
 from agent.cutting.reading.seek import KeyTest
-from agent.cutting.smart.leading_edge import SETTLED, Opening, time_of
+from agent.cutting.smart.look_ahead import LookAhead
 from agent.cutting.smart.matching_encoder import Matching
-from agent.cutting.smart.splice_points import closing
 from agent.cutting.writing.video_writer import PictureWriter
 
 
-class Middle:
-    """The copied pictures: held back until it is known that none of them needs one that is not copied."""
+class CopiedSpan:
+    """Takes the packets of the video stream from the beginning of what was read ahead."""
 
     def __init__(
-        self,
-        writer: PictureWriter,
-        opening: Opening,
-        stop: int,
-        matching: Matching | None,
-        is_clean: KeyTest,
+        self, writer: PictureWriter, ahead: LookAhead, matching: Matching | None, is_clean: KeyTest
     ) -> None:
         self._writer = writer
-        self._opening = opening
-        self._zero = opening.zero
-        self._stop = stop
+        self._ahead = ahead
         self._matching = matching
         self._is_clean = is_clean
-        self._begun = False
-        self._waiting: deque[AnyPacket] = deque()
-        self._settling = 0
-        self.reached = opening.zero
-        """How far the recording has been read."""
-        self.following: int | None = None
-        """When the first frame behind the clip is shown."""
+        self._taken = 0
+        self._keyframe: int | None = None
+        """When the first of the copied frames is shown."""
+        self._waiting: deque[tuple[int, AnyPacket]] = deque()
+        """Frames with their positions."""
+        self._written = 0
+        self._reached = ahead.head.start
+        self._last = (0, 0)
+        """Of the frame that is shown last before the out-point: when, and for how long by its packet."""
 
     @property
     def done(self) -> bool:
-        """Whether every frame of the clip has been seen."""
-        return self._settling > SETTLED
+        """Whether every frame of the clip has been taken."""
+        return self._ahead.scan.complete and self._taken >= len(self._ahead.scan.order)
+
+    @property
+    def reached(self) -> Fraction:
+        """How far the video was read, in seconds of the recording."""
+        return self._reached * self._ahead.range.tick
 
     def take(self, packet: AnyPacket) -> None:
-        """The next picture of the recording."""
+        """The next packet of the video stream. Raises `Unsuited`."""
         if packet.size == 0:
             return
         pts = time_of(packet)
-        self.reached = max(self.reached, packet.dts if packet.dts is not None else pts)
+        self._reached = max(self._reached, packet.dts if packet.dts is not None else pts)
         if self.done:
             return
-        if pts >= self._stop:
-            self.following = pts if self.following is None else min(pts, self.following)
-        if self.following is not None:
-            self._settling += 1
-        if not self._copied(packet, pts):
-            return
-        self._waiting.append(packet)
-        if self.following is None and len(self._waiting) > WINDOW:
-            self._put(self._waiting.popleft())
-
-    def _copied(self, packet: AnyPacket, pts: int) -> bool:
-        joint = self._opening.joint
-        if joint is None:
-            return False
-        if pts == joint:
-            self._begun = True
-        if packet.is_discard and self._zero <= pts < self._stop:
+        position = self._taken
+        self._taken += 1
+        head, stop = self._ahead.head, self._ahead.range.stop
+        if pts < stop and (not position or pts > self._last[0]):
+            self._last = pts, packet.duration or 0
+        if head.splice is not None and packet.is_discard and head.start <= pts < stop:
             raise Unsuited("an edit list hides some of its frames")
-        if pts < joint and self._begun and self._zero <= pts and pts not in self._opening.edge:
-            raise Unsuited("the order of its frames is damaged")
-        return self._begun and pts >= joint
+        if position == head.splice:
+            self._keyframe = pts
+        if self._keyframe is None or pts < self._keyframe:
+            return
+        self._waiting.append((position, packet))
+        if not self._ahead.scan.ending and len(self._waiting) > WINDOW:
+            self._write(self._waiting.popleft()[1])
 
-    def finish(self) -> list[int]:
-        """Write what can still be copied; when the frames that can't are shown, up to the clip's end."""
-        if self._opening.joint is None:
-            return []
-        written = self._writer.last + self._zero
-        order = [pts_of(packet) for packet in self._waiting]
-        count = closing(order, written, self._stop)
-        if count is None:
+    def over(self, usual: int) -> int:
+        """Where the last of the frames is over when none follows; `usual`: its length by their rate."""
+        last, duration = self._last
+        video = self._ahead.range.plan.movie.video
+        if last < self._ahead.range.start:
+            return last + max(1, duration)
+        # A packet's own duration is that of decoding, which says nothing when frames are reordered.
+        reordered = video is not None and video.reorder_frames
+        return last + (usual if reordered else duration or usual)
+
+    def finish(self, frames: ClipFrames) -> None:
+        """Write those of the clip's copied frames that were held back. Raises `Unsuited`."""
+        if self._written > len(frames.copied):
             raise Unsuited("its frames are in an order that can't be cut")
-        for _ in range(count):
-            self._put(self._waiting.popleft())
-        return sorted(pts for pts in order[count:] if pts < self._stop)
+        copied = set(frames.copied[self._written :].tolist())
+        for position, packet in self._waiting:
+            if position in copied:
+                self._write(packet)
 
-    def _put(self, packet: AnyPacket) -> None:
+    def _write(self, packet: AnyPacket) -> None:
+        self._written += 1
+        head = self._ahead.head
         pts = pts_of(packet)
         if self._matching is not None and self._is_clean(packet):
-            at_joint = pts == self._opening.joint and bool(self._opening.edge)
-            packet = self._matching.key(packet, joint=at_joint)
-        self._writer.put(packet, pts - self._zero)
+            packet = self._matching.key(packet, joint=pts == self._keyframe and bool(head.edge))
+        self._writer.put(packet, pts - head.start)

@@ -6,110 +6,55 @@ Chromium and show it in Firefox (bug 1735300).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
-import av
-import av.container
-from av.stream import Stream
-
-from agent.cutting.formats.dts import Unsortable
 from agent.cutting.formats.packets import AnyPacket, pts_of
-from agent.cutting.formats.streams import tick_of, video_stream
-from agent.cutting.plan.extent import LATE, NEVER, Patience, clamped_end
+from agent.cutting.formats.streams import tick_of
+from agent.cutting.plan.extent import LATE, NEVER, clamped_end
 from agent.cutting.plan.outcome import Outcome, Unsuited
-from agent.cutting.plan.plan import Plan, no_picture, no_picture_yet, without_silent
-from agent.cutting.reading.damage import Damage
-from agent.cutting.reading.seek import Entry, NoCleanStart, enter, tick_from
-from agent.cutting.reading.walk import Walk
+from agent.cutting.plan.plan import no_picture, no_picture_yet, without_silent
+from agent.cutting.reading.seek import Entry, tick_from
 from agent.cutting.writing.audio_tracks import Soundtrack
 from agent.cutting.writing.muxer import Sink, index_space
+from agent.cutting.writing.packet_cut import PacketCut, copy_packets, unsuited
 from agent.cutting.writing.subtitles import Cue, add_subtitles, cues_within, read_cues
 from agent.cutting.writing.video_writer import PictureWriter
 
-_TELL_EVERY = 256
-"""Packets between two looks at the progress."""
 
+def copy(cut: PacketCut) -> Outcome:
+    """Write the clip.
 
-def copy(
-    container: av.container.InputContainer,
-    plan: Plan,
-    target: Path,
-    *,
-    bit_rate: int,
-    progress: Callable[[float], None],
-    damage: Damage,
-    ends_early: bool = False,
-) -> Outcome:
-    """Write the clip of the opened recording to `target`. `progress` gets 0 to 1.
-
-    `damage` is told what of it is damaged. `ends_early`: the recording goes on behind what can be read of it
-    here.
-    Raises `Unsuited` when this recording can't be cut by copying, and the errors of `source`.
+    Raises `Unsuited` when this recording can't be cut by copying, `RangeBeyondEnd`, and those of `source`.
     """
-    video = video_stream(container, plan.movie.index)
-    tick = tick_of(video)
-    sound = [container.streams[track.source.index] for track in plan.tracks]
-    try:
-        cues = read_cues(container, plan)
-        entry = enter(container, video, sound, plan.start, damage)
-        if entry.key_pts >= tick_from(plan.stop, tick):
-            raise no_picture_yet(plan, entry.key_pts * tick)
-        return _write(container, entry, plan, cues, target, bit_rate, progress, damage, ends_early)
-    except NoCleanStart as reason:
-        raise Unsuited(str(reason)) from None
-    except Unsortable:
-        raise Unsuited("the order of its frames is damaged") from None
+    tick = tick_of(cut.video)
+    with unsuited():
+        cues = read_cues(cut.container, cut.plan)
+        entry = cut.enter()
+        if entry.key_pts >= tick_from(cut.plan.stop, tick):
+            raise no_picture_yet(cut.plan, entry.key_pts * tick)
+        return _write(cut, entry, cues)
 
 
-def _write(
-    container: av.container.InputContainer,
-    entry: Entry,
-    plan: Plan,
-    cues: list[Cue],
-    target: Path,
-    bit_rate: int,
-    progress: Callable[[float], None],
-    damage: Damage,
-    stands: bool,
-) -> Outcome:
-    video = video_stream(container, plan.movie.index)
-    tick = tick_of(video)
+def _write(cut: PacketCut, entry: Entry, cues: list[Cue]) -> Outcome:
+    tick = tick_of(cut.video)
     key = entry.key_pts * tick
-    plan, cues = cues_within(plan, cues, key)
-    with Sink(target, plan.container, index_space(plan, plan.stop - key), plan.header(key)) as sink:
+    plan, cues = cues_within(cut.plan, cues, key)
+    with Sink(cut.target, plan.container, index_space(plan, plan.stop - key), plan.header(key)) as sink:
         assert plan.movie.video is not None
-        writer = PictureWriter(sink, sink.copied(video, plan.movie), tick, plan.movie.video)
-        picture = _Picture(writer, entry.key_pts, plan, video)
-        sound = Soundtrack(container, sink, plan, key, bit_rate, damage)
-        add_subtitles(container, sink, plan, cues)
-        index = video.index
-        length = float(plan.stop - key)
-        walk = Walk(container, plan, damage, since=key)
-        patience = Patience(container.format.name, plan.stop)
-        for count, packet in enumerate(entry.packets):
-            walk.see(packet)
-            if packet.stream_index == index:
-                picture.take(packet)
-            else:
-                sound.take(packet)
-                if patience.lost(packet):
-                    stands = True
-                    break
-            if picture.done and sound.complete(picture.beyond):
-                break
-            if count % _TELL_EVERY == 0:
-                progress(min(1.0, float(picture.reached) / length) if length else 1.0)
-        over = picture.end(stands=stands)
+        writer = PictureWriter(sink, sink.copied(cut.video, plan.movie), tick, plan.movie.video)
+        video = _CopiedVideo(writer, entry.key_pts, cut)
+        audio = Soundtrack(cut.container, sink, plan, key, cut.bit_rate, cut.damage)
+        add_subtitles(cut.container, sink, plan, cues)
+        stands = copy_packets(cut, entry.packets, key, video, audio, cut.progress)
+        over = video.end(stands=stands or cut.ends_early)
         writer.finish(over)
-        heard, silent = sound.finish()
+        heard, silent = audio.finish()
     end = key + over * tick
     if end <= plan.start:
         raise no_picture(plan, end)
     return Outcome(
         plan=without_silent(plan, silent),
-        path=target,
+        path=cut.target,
         start=key,
         last=key + writer.last * tick,
         end=end,
@@ -121,17 +66,17 @@ def _write(
     )
 
 
-class _Picture:
-    """The video's packets: which go over, and with which times."""
+class _CopiedVideo:
+    """Which packets of the video stream are copied, and with which times."""
 
-    def __init__(self, writer: PictureWriter, key_pts: int, plan: Plan, source: Stream) -> None:
+    def __init__(self, writer: PictureWriter, key_pts: int, cut: PacketCut) -> None:
         self._writer = writer
         self._key = key_pts
-        self._time_base = tick_of(source)
-        self._stop = tick_from(plan.stop, self._time_base) - key_pts
-        assert plan.movie.video is not None
-        self._settled = writer.usual if plan.movie.video.reorder_frames else 0
-        """So far behind the last frame's time the one that follows it has been read."""
+        self._time_base = tick_of(cut.video)
+        self._stop = tick_from(cut.plan.stop, self._time_base) - key_pts
+        assert cut.plan.movie.video is not None
+        self._settled = writer.usual if cut.plan.movie.video.reorder_frames else 0
+        """The next frame has been read when decoding is so far after the time at which a frame is shown."""
         self._held: list[AnyPacket] = []
         """Frames from after the end that a frame before the end may need."""
         self._dts = 0
@@ -139,13 +84,8 @@ class _Picture:
 
     @property
     def reached(self) -> Fraction:
-        """Seconds of the clip that have been read."""
-        return self._dts * self._time_base
-
-    @property
-    def beyond(self) -> Fraction:
-        """Seconds by which reading has passed the end."""
-        return (self._dts - self._stop) * self._time_base
+        """How far the video was read, in seconds of the recording."""
+        return (self._dts + self._key) * self._time_base
 
     def end(self, *, stands: bool) -> int:
         """Ticks from the first frame to where the clip is over. Raises `Unsuited` when that is too late.

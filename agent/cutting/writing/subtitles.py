@@ -16,9 +16,10 @@ from av.video.stream import VideoStream
 
 from agent.cutting.formats.packets import packet_of
 from agent.cutting.formats.streams import subtitle_stream, tick_of, video_stream
+from agent.cutting.plan.extent import REACH
 from agent.cutting.plan.plan import Plan, Subtitle, without_unseen
 from agent.cutting.reading.demux import packets
-from agent.cutting.reading.seek import REACH, tick_upto
+from agent.cutting.reading.seek import tick_upto
 from agent.cutting.writing.muxer import Sink
 
 _LONGEST = Fraction(10)

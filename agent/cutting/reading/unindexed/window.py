@@ -12,9 +12,9 @@ import av
 import av.container
 
 from agent.cutting.formats.media import MediaInfo
+from agent.cutting.plan.extent import REACH
 from agent.cutting.reading.holes import data_end, pieces
 from agent.cutting.reading.probe import describe
-from agent.cutting.reading.seek import REACH
 from agent.cutting.reading.source import OPENING, SourceFile, bounded, reading, url_of
 from agent.cutting.reading.unindexed.clusters import clusters
 from agent.cutting.reading.unindexed.fragments import fragments

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from agent.cutting.indexed.index import load_index
 from agent.cutting.indexed.movie import movie
 from agent.cutting.indexed.recording import Recording as Indexed
-from agent.cutting.indexed.selection import closing, complete, entry, joint, shown, window
+from agent.cutting.indexed.selection import complete, entry, shown, window
 from agent.cutting.indexed.tables import NotPlain
 from agent.cutting.reading.source import open_path
-from agent.cutting.smart.splice_points import closing as closing_packet_by_packet
 from tests.support.media import Recording, make
 from tests.support.sample_tables import Samples
 
@@ -136,17 +135,6 @@ def test_a_range_that_begins_before_the_recording_begins_with_it() -> None:
     assert window(stream, -5, 10).first == 0
 
 
-def test_copying_begins_at_a_keyframe_at_the_very_start() -> None:
-    stream = Stream(Samples([1] * 40, keys=[0, 10, 20]), frozenset({0, 10, 20}))
-    assert joint(stream, window(stream, 10, 30), 10, 30) == 10
-
-
-def test_copying_begins_as_far_as_a_keyframe_may_be_away() -> None:
-    keys = [0, 25, 20 + REACH]
-    stream = Stream(Samples([1] * 80, keys=keys), frozenset({0, 20 + REACH}))
-    assert joint(stream, window(stream, 20, 60), 20, 60) == 20 + REACH
-
-
 def test_a_window_ends_soon_after_the_clip() -> None:
     """However long the recording is: 34 frames are more than any encoder reorders by."""
     stream = Stream(Samples([1] * 500, keys=[0, 100, 200]), frozenset({0, 100, 200}))
@@ -154,35 +142,11 @@ def test_a_window_ends_soon_after_the_clip() -> None:
     assert (found.first, found.last) == (100, 155)
 
 
-@settings(deadline=None)
-@given(streams(), moments, st.integers(1, 60))
-def test_copying_begins_at_the_first_clean_keyframe_of_the_range(
-    stream: Stream, start: int, length: int
-) -> None:
-    stop = start + length
-    try:
-        found = window(stream, start, stop)
-    except NotPlain:
-        return
-    times = {key: stream.times[key] for key in stream.keys if found.first <= key < found.last}
-    in_range = [key for key, at in times.items() if start <= at < stop and key in stream.clean]
-    if in_range and times[in_range[0]] <= start + REACH:
-        assert joint(stream, found, start, stop) == in_range[0]
-    elif any(start + REACH < at < stop for at in times.values()):
-        with pytest.raises(NotPlain, match="no clean keyframe"):
-            joint(stream, found, start, stop)
-    else:
-        assert joint(stream, found, start, stop) is None
-
-
-def test_a_keyframe_out_of_reach_is_neither_entered_nor_joined() -> None:
+def test_a_keyframe_out_of_reach_is_not_entered() -> None:
     stream = Stream(Samples([1] * 120, keys=[0, 70]), frozenset({0, 70}))
     assert entry(stream, REACH) == 0
     with pytest.raises(NotPlain):
         entry(stream, REACH + 1)
-    assert joint(stream, window(stream, 20, 70), 20, 70) is None
-    with pytest.raises(NotPlain):
-        joint(stream, window(stream, 20, 80), 20, 80)
 
 
 @st.composite
@@ -198,15 +162,6 @@ def array(order: list[int]) -> Any:
 
 
 @settings(deadline=None)
-@given(decoding_orders(), st.integers(0, 26))
-def test_copying_ends_where_the_cut_by_packets_ends_it(order: list[int], stop: int) -> None:
-    count = closing(array(order), stop)
-    assert count == closing_packet_by_packet(order, -1, stop)
-    possible = [n for n in range(len(order) + 1) if sorted(order[:n]) == list(range(n)) and n <= stop]
-    assert count == max(possible)
-
-
-@settings(deadline=None)
 @given(decoding_orders().filter(bool), st.integers(0, 26))
 def test_a_complete_clip_is_the_shortest_without_a_gap(order: list[int], more: int) -> None:
     stop = order[0] + 1 + more
@@ -215,11 +170,6 @@ def test_a_complete_clip_is_the_shortest_without_a_gap(order: list[int], more: i
         if all(later >= limit for later in order[count:]):
             break
     assert complete(array(order), stop) == count
-
-
-def test_frames_shown_before_an_earlier_copied_one_are_copied_with_it() -> None:
-    assert closing(array([4, 2, 5, 3]), 5) == 0  # 3 comes only after 5, which is outside the clip
-    assert closing(array([4, 2, 3, 5]), 5) == 3
 
 
 OPEN_GOP = Recording(seconds=4, gop=10, sound=(), open_gop=True)
