@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import resource
@@ -29,6 +30,8 @@ from clipping.errors import EncoderFailed, EngineUnavailable
 OLDEST = (5, 1)
 """`-fps_mode`, which encodes need, came with it."""
 _RELEASE = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
+_COMMAND_AT_FAULT = frozenset({errno.E2BIG, errno.ENAMETOOLONG, errno.EINVAL})
+"""With these, every attempt at the same clip fails; others are for an operator to repair, or pass."""
 _KEPT_LINES = 20
 _QUERY_SECONDS = 30
 _CANCEL_SECONDS = 0.1
@@ -107,8 +110,11 @@ def ask(
     timeout: float = _QUERY_SECONDS,
     cancelled: threading.Event | None = None,
 ) -> Answer:
-    """Run something short. Raises `EncoderFailed` when it can't be run, takes longer than `timeout` s, or is
-    ended because `cancelled` is set."""
+    """Run something short.
+
+    Raises as `run` when it can't be started, and `EncoderFailed` when it takes longer than `timeout` s, or is
+    ended because `cancelled` is set.
+    """
     try:
         process = subprocess.Popen(
             command,
@@ -119,7 +125,7 @@ def ask(
             errors="replace",
         )
     except OSError as error:
-        raise EngineUnavailable(f"{command[0]} can't be run: {error.strerror}.") from error
+        raise _not_started(command, error) from error
     give_up = time.monotonic() + timeout
     with process:
         try:
@@ -134,6 +140,12 @@ def ask(
                         raise EncoderFailed(f"{command[0]} gave no answer in {timeout:g} s.") from None
         finally:
             process.kill()
+
+
+def _not_started(command: Sequence[str | Path], error: OSError) -> EncoderFailed:
+    """What it means that a program can't be started: its command is at fault, or this machine is."""
+    text = f"{command[0]} can't be run: {error.strerror}."
+    return EncoderFailed(text) if error.errno in _COMMAND_AT_FAULT else EngineUnavailable(text)
 
 
 @lru_cache(maxsize=8)
@@ -160,8 +172,10 @@ def run(
     Returns whether it reported errors on the way, such as damaged data that it decoded as well as it could.
 
     `progress` gets 0 to 1 of `seconds` of output, at least once a second as long as ffmpeg moves at all, and
-    never while it stands still; `started` its process id, and None at the end. Raises as
-    `ffmpeg_errors.failure`, with the last thing it said; a note holds the last 20.
+    never while it stands still; `started` its process id, and None at the end.
+
+    Raises `EngineUnavailable` when this machine can't start it, `EncoderFailed` when it can't be started with
+    this command, and as `ffmpeg_errors.failure` with the last line of its output; a note holds the last 20.
     """
     try:
         process = subprocess.Popen(
@@ -172,7 +186,7 @@ def run(
             pass_fds=() if source is None else (source.descriptor,),
         )
     except OSError as error:
-        raise EngineUnavailable(f"{command[0]} can't be run: {error.strerror}.") from error
+        raise _not_started(command, error) from error
     assert process.stdout is not None
     assert process.stderr is not None
     started(process.pid)

@@ -23,7 +23,7 @@ _STRICT = {"err_detect": "explode", "skip_loop_filter": "all"}
 
 
 def locate(container: av.container.InputContainer, plan: Plan, frames: Frames, damage: Damage) -> None:
-    """Decode what a clip of `frames` needs, and tell `damage` of every packet that can't be decoded."""
+    """Decode what a clip of `frames` needs, and report to `damage` every packet that can't be decoded."""
     video = video_stream(container, plan.movie.index)
     names = {info.index: stream_name(info) for info in (plan.movie, *(t.source for t in plan.tracks))}
     streams = [container.streams[index] for index in names]
@@ -35,24 +35,33 @@ def locate(container: av.container.InputContainer, plan: Plan, frames: Frames, d
         return
     is_clean = KeyTest(video)
     since: Fraction | None = None
+    later: list[Fraction] = []
+    """Undecodable frames from after the range, which matter when a frame of the range follows them."""
     for packet in packets(container, streams):
         if packet.pts is None or packet.size == 0:
             continue
-        at = packet.pts * packet.time_base
-        if packet.stream_index == video.index:
+        at, index = packet.pts * packet.time_base, packet.stream_index
+        if index == video.index:
             if since is None and is_clean(packet):
                 since = at
             if packet.dts is not None and packet.dts * packet.time_base >= frames.end:
                 break
-        if (
-            since is None
-            or not (since if packet.stream_index == video.index else plan.start) <= at < plan.stop
-        ):
+            needed = since is not None and since <= at
+        else:
+            needed = since is not None and plan.start <= at < plan.stop
+        if not needed:
             continue
+        if index == video.index and at < plan.stop:
+            for found in later:
+                damage.add(found, names[index], UNDECODABLE)
+            later.clear()
         try:
-            decoders[packet.stream_index].decode(packet)
+            decoders[index].decode(packet)
         except av.error.FFmpegError:
-            damage.add(at, names[packet.stream_index], UNDECODABLE)
+            if at < plan.stop:
+                damage.add(at, names[index], UNDECODABLE)
+            else:
+                later.append(at)
 
 
 def _decoder(stream: Stream) -> VideoCodecContext | AudioCodecContext:

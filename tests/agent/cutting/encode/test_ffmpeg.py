@@ -16,7 +16,7 @@ import pytest
 from agent.cutting import Engine, EngineSettings, find_ffmpeg
 from agent.cutting.encode.ffmpeg import Limits, run
 from agent.cutting.encode.ffmpeg_errors import failure
-from clipping.errors import EncoderFailed, NoSpace, SourceCorrupt, SourceUnavailable, TooLarge
+from clipping.errors import EncoderFailed, EngineUnavailable, NoSpace, SourceCorrupt, SourceUnavailable, TooLarge
 from tests.agent.cutting.process.test_processes import LONG, Cutting, processes
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
@@ -134,6 +134,27 @@ def test_when_memory_runs_out_ffmpeg_is_ended_and_not_the_daemon(pipe: Pipe) -> 
     assert int(Path("/proc/self/oom_score_adj").read_text()) < 700
     pipe.end()
     running.join()
+
+
+def start_failure(*command: str) -> Exception:
+    """The error of a command that can't be started."""
+    with pytest.raises(EncoderFailed) as raised:
+        run(command, seconds=1, limits=FREE, progress=lambda _: None, started=lambda _: None)
+    assert "can't be run" in str(raised.value)
+    return raised.value
+
+
+def test_a_command_that_no_machine_can_run_fails_its_request_after_a_few_attempts() -> None:
+    too_long = start_failure(str(PROGRAMS["found"]), "x" * (1 << 20))
+    assert type(too_long) is EncoderFailed
+    assert type(start_failure("f" * 300)) is EncoderFailed
+
+
+def test_a_missing_ffmpeg_is_waited_for(tmp_path: Path) -> None:
+    no_program = tmp_path / "ffmpeg"
+    assert type(start_failure(str(no_program))) is EngineUnavailable
+    no_program.write_text("#!/bin/sh\n")
+    assert type(start_failure(str(no_program))) is EngineUnavailable  # not executable
 
 
 def test_a_file_that_grows_beyond_its_limit_ends_the_run(tmp_path: Path) -> None:

@@ -80,3 +80,18 @@ def test_several_packets_are_all_found() -> None:
 def test_without_a_known_keyframe_decoding_begins_at_one_all_the_same() -> None:
     located, (at,) = found({15}, first=13, count=8, entry=None)
     assert located[0] == at
+
+
+def test_a_good_frame_that_refers_to_one_after_the_out_point_is_not_found() -> None:
+    """21 is coded by reference to 23, which is stored before it and shown after the clip's end."""
+    assert found(set(), first=12, count=10, entry=10) == ([], [])
+
+
+def test_a_packet_after_the_out_point_that_a_frame_of_the_clip_needs_is_found() -> None:
+    located, (at,) = found({21}, first=12, count=10, entry=10)
+    assert at == 23 * FRAME
+    assert at in located
+
+
+def test_a_packet_after_the_out_point_that_only_later_frames_need_is_not_found() -> None:
+    assert found({21}, first=12, count=8, entry=10)[0] == []
