@@ -16,7 +16,14 @@ import pytest
 from agent.cutting import Engine, EngineSettings, find_ffmpeg
 from agent.cutting.encode.ffmpeg import Limits, run
 from agent.cutting.encode.ffmpeg_errors import failure
-from clipping.errors import EncoderFailed, EngineUnavailable, NoSpace, SourceCorrupt, SourceUnavailable, TooLarge
+from clipping.errors import (
+    EncoderFailed,
+    EngineUnavailable,
+    NoSpace,
+    SourceCorrupt,
+    SourceUnavailable,
+    TooLarge,
+)
 from tests.agent.cutting.process.test_processes import LONG, Cutting, processes
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
