@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 
 from agent.cutting.formats.nal import length_size, starts_clean
 from agent.cutting.formats.packets import AnyPacket, pts_of
-from agent.cutting.formats.streams import tick_of
+from agent.cutting.formats.payload import check_for
+from agent.cutting.formats.streams import context_of, tick_of
 from agent.cutting.plan.extent import REACH
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.demux import packets
@@ -117,11 +118,13 @@ def _scan(
     source = packets(container, [video, *sound], damage)
     kept: list[AnyPacket] = []
     key: int | None = None
-    # After a seek into the middle of MPEG-TS, the first sound may be the end of a packet torn in two.
-    torn = container.format.name in ("mpegts", "mpeg")
-    begins = {s.index: s.start_time for s in sound} if torn else {}
+    # After a seek into the middle of MPEG-TS, the first audio may be the end of a packet torn in two.
+    begins = {s.index: s for s in sound} if container.format.name in ("mpegts", "mpeg") else {}
     for packet in source:
-        if packet.pts is None or packet.pts != begins.pop(packet.stream_index, packet.pts):
+        if packet.pts is None:
+            continue
+        begun = begins.pop(packet.stream_index, None)
+        if begun is not None and _torn(packet, begun):
             continue
         kept.append(packet)
         if packet.stream_index != video.index:
@@ -140,6 +143,16 @@ def _scan(
         return None
     entry = Entry(key, chain(kept, source))
     return entry, _late_sound(kept, sound, key * tick)
+
+
+def _torn(packet: AnyPacket, stream: Stream) -> bool:
+    """Whether a stream's first packet after a seek is the end of one. By its start time where its bytes don't
+    say: that is unknown, or another stream's, when the stream begins long after the file."""
+    context = context_of(stream)
+    check = context and check_for(context.codec.canonical_name, context.extradata)
+    if check:
+        return check(memoryview(packet)) is not None
+    return stream.start_time is not None and packet.pts != stream.start_time
 
 
 def _from_key(packets: list[AnyPacket], key: AnyPacket, video: VideoStream) -> list[AnyPacket]:
