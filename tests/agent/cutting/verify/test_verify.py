@@ -21,6 +21,7 @@ from agent.cutting.reading.source import open_path, open_source
 from agent.cutting.verify.decodes import Rejected
 from agent.cutting.verify.timing import timings_of_boxes, timings_of_packets
 from agent.cutting.verify.verify import verify
+from agent.cutting.writing.packet_cut import PacketCut
 from agent.cutting.writing.stream_copy import copy
 from clipping.errors import CutVerificationFailed
 from tests.support.media import Recording, make
@@ -36,7 +37,7 @@ def cut(folder: Path, recording: Recording = SHORT) -> Outcome:
     plan = plan_cut(probe(source), spec, "copy")
     with open_path(source) as file, open_source(file) as container:
         target, damage = folder / "clip.part", Damage(Fraction(0))
-        return copy(container, plan, target, bit_rate=128_000, progress=lambda _: None, damage=damage)
+        return copy(PacketCut(container, plan, target, 128_000, lambda _: None, damage))
 
 
 def test_a_good_clip_passes(tmp_path: Path) -> None:
