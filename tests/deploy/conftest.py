@@ -1,6 +1,6 @@
-"""Hosts with the agent installed, and the cloud that they reach over a private network.
+"""Hosts with the agent installed, and the cloud services that they reach over a private network.
 
-Everything is fresh for each test, apart from the wheels and from the disk on which the installer ran once.
+Each test gets new hosts and services. Only the wheels and the disk with the installed agent are shared.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ INSTALL_SECONDS = 300.0
 
 @pytest.fixture(scope="session")
 def tree() -> Path:
-    """What hosts boot from."""
+    """The root file system that hosts boot from."""
     reason = machine.missing()
     if reason is not None:
-        pytest.skip(f"no hosts can be booted here: {reason}")
+        pytest.skip(f"hosts can't be booted on this machine: {reason}")
     if sys.version_info[:2] != (3, 11):
-        pytest.skip("the wheels for Debian 12 are made with Python 3.11")
+        pytest.skip("the wheels for Debian 12 need Python 3.11")
     found = base.tree()
     if found is None:
-        pytest.skip("there is no Debian tree to boot: `scripts/test-systemd` makes one (needs the network)")
+        pytest.skip("no Debian tree to boot: create one with `scripts/test-systemd` (needs the network)")
     return found
 
 
 @pytest.fixture(scope="session")
 def wheels(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This checkout and everything that an agent needs, as wheels."""
+    """Wheels of this checkout and of everything that an agent needs."""
     folder = tmp_path_factory.mktemp("wheels")
     command = [str(ROOT / "scripts" / "wheels"), str(folder)]
     environ = {**os.environ, "PYTHON": sys.executable}
@@ -62,7 +62,7 @@ def wheels(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def account(tmp_path_factory: pytest.TempPathFactory) -> ServiceAccount:
-    """Whose key the agents sign with."""
+    """The account whose key the agents sign with."""
     return ServiceAccount(tmp_path_factory.mktemp("account"))
 
 
@@ -70,7 +70,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> ServiceAccount:
 def installed(
     tree: Path, wheels: Path, account: ServiceAccount, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The disk of a host on which the installer ran; a layer for others."""
+    """The disk of a host after the installer ran: the lower layer of other hosts' disks."""
     folder = tmp_path_factory.mktemp("installed")
     shares = {"/srv/key": account.key_file.parent, **installer_shares(wheels)}
     with Lan() as lan:
@@ -84,26 +84,26 @@ def installed(
 
 
 def installer_shares(wheels: Path) -> dict[str, Path]:
-    """What an administrator brings along."""
+    """The files that an administrator copies to the host."""
     return {"/srv/wheels": wheels, "/srv/systemd": ROOT / "deploy" / "systemd"}
 
 
 @dataclass
 class Cloud:
-    """Everything that is not a NAS."""
+    """The network and the cloud services, and `make` for a NAS."""
 
     lan: Lan
     broker: LanBroker
     store: LanStore
     desk: Desk
     make: Callable[..., Nas]
-    """A host of that name with the agent installed and configured, booted and not yet started. Keywords are
-    sections of its configuration."""
+    """Boots a host of the given name with the agent installed and configured, but not started. Keywords are
+    sections of the agent's configuration."""
 
 
 @pytest.fixture(scope="session")
 def recording_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What every NAS has at /srv/recordings."""
+    """The folder that every NAS has at /srv/recordings."""
     return recordings(tmp_path_factory.mktemp("nas") / "recordings", make(Recording(seconds=60)))
 
 
@@ -135,7 +135,7 @@ def cloud(
 
 
 Measured = Callable[[str, float], None]
-"""Notes seconds under a name; the end of the run lists them."""
+"""Records seconds under a name; the end of the run lists them."""
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def measured(request: pytest.FixtureRequest) -> Measured:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was measured on hosts, one line each."""
+    """Print the measurements, one line each."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     for report in reports:
         for name, value in getattr(report, "user_properties", ()):
@@ -156,7 +156,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever boots hosts is slow."""
+    """Mark tests that boot hosts as slow."""
     for item in items:
         if "tree" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.systemd)

@@ -1,4 +1,4 @@
-"""Requests and completions over Pub/Sub, as the API sends and takes them."""
+"""Requests and completions over Pub/Sub, as the API sends and receives them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 
 class Desk:
-    """Made while PUBSUB_EMULATOR_HOST names the broker. Creates the topics, as `provision` does."""
+    """A client of the broker in PUBSUB_EMULATOR_HOST. Creates the topics, as `provision` does."""
 
     def __init__(self, config: Config) -> None:
         project = f"projects/{config.pubsub.project}"
@@ -34,7 +34,7 @@ class Desk:
         self._completions: list[CompletionMessage] = []
 
     def ask(self, **fields: Any) -> str:
-        """Publish a request for a clip of the recording; its id."""
+        """Publish a request for a clip of the recording. Returns its id."""
         path = "/srv/recordings/night.mp4"
         body = {"hand_id": "h", "nas_video_path": path, "start_seconds": 1, "end_seconds": 3, **fields}
         now = datetime.now(UTC)
@@ -50,7 +50,7 @@ class Desk:
     def completed(
         self, request_id: str, *, within: float = 90.0, logs: Callable[[], str] | None = None
     ) -> CompletionMessage:
-        """The completion of a request, once it is there; its status is *completed*."""
+        """Wait for the completion of a request; fails unless its status is *completed*."""
         completion = eventually(
             lambda: next(iter(self.all(request_id)), None),
             f"{request_id} to complete",
@@ -61,7 +61,7 @@ class Desk:
         return completion
 
     def all(self, request_id: str) -> list[CompletionMessage]:
-        """All completions of a request so far."""
+        """All completions of a request received so far."""
         self._pull()
         return [one for one in self._completions if one.request_id == request_id]
 

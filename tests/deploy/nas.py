@@ -19,7 +19,7 @@ HEALTH_SECONDS = 5.0
 
 
 def configuration(name: str, address: str, bucket: str, **over: Any) -> dict[str, Any]:
-    """What /etc/clipping-agent/config.yaml holds."""
+    """The contents of /etc/clipping-agent/config.yaml."""
     tree: dict[str, Any] = {
         "agent": {"id": name, "nas_roots": [{"path": "/srv/recordings"}], "min_free_bytes": 0},
         "pubsub": {"lease_seconds": 10, "retry_min_seconds": 1, "retry_max_seconds": 2},
@@ -31,7 +31,7 @@ def configuration(name: str, address: str, bucket: str, **over: Any) -> dict[str
 
 
 class Nas:
-    """The service on a host, as an administrator handles it."""
+    """The service on a host, with an administrator's operations."""
 
     def __init__(self, host: Host, environment: dict[str, str], config: dict[str, Any]) -> None:
         self.host = host
@@ -41,37 +41,37 @@ class Nas:
         host.write("/etc/clipping-agent/environment", "\n".join(lines) + "\n")
 
     def write_config(self, config: dict[str, Any] | str) -> None:
-        """What is in the file from now on; the agent hears of it by a reload."""
+        """Replace the file. The agent reads it on a reload."""
         text = config if isinstance(config, str) else yaml.safe_dump(config)
         self.host.write("/etc/clipping-agent/config.yaml", text)
 
     def drop_in(self, name: str, text: str) -> None:
-        """A drop-in of the unit."""
+        """Add a drop-in to the unit."""
         folder = f"/etc/systemd/system/{UNIT}.d"
         self.host.run("mkdir", "-p", folder)
         self.host.write(f"{folder}/{name}.conf", text)
         self.host.run("systemctl", "daemon-reload")
 
     def start(self) -> None:
-        """`systemctl start`, which returns when the agent says that it is ready."""
+        """`systemctl start`, which returns once the agent has notified readiness."""
         done = self.host.call("systemctl", "start", UNIT, timeout=READY_SECONDS)
         assert done.returncode == 0, done.stdout + self.host.journal()
 
     def show(self, name: str) -> str:
-        """A property of the unit."""
+        """The value of a property of the unit."""
         return self.host.run("systemctl", "show", "--property", name, "--value", UNIT).strip()
 
     @property
     def pid(self) -> int:
-        """The agent's process, as the host numbers it; 0 when there is none."""
+        """The agent's process id in the host's namespace; 0 when it is not running."""
         return int(self.show("MainPID"))
 
     def processes(self) -> list[int]:
-        """All of the service, as this machine numbers them."""
+        """The service's process ids in this machine's namespace."""
         return self.host.processes(UNIT)
 
     def find(self, program: str) -> int | None:
-        """A process of the service whose program has that name, as this machine numbers it."""
+        """The id, in this machine's namespace, of a process of the service that runs `program`."""
         for pid in self.processes():
             try:
                 name = Path(f"/proc/{pid}/comm").read_text()
@@ -82,11 +82,11 @@ class Nas:
         return None
 
     def status_text(self) -> str:
-        """The line that `systemctl status` shows as Status."""
+        """The Status line of `systemctl status`."""
         return self.show("StatusText")
 
     def health(self) -> dict[str, Any]:
-        """What it says of itself; nothing while it does not answer."""
+        """The agent's health; empty while it does not respond."""
         give_up = time.monotonic() + HEALTH_SECONDS
         while time.monotonic() < give_up:
             try:
@@ -96,27 +96,27 @@ class Nas:
             if answer.status_code != requests.codes.too_many_requests:
                 body: dict[str, Any] = answer.json()
                 return body
-            time.sleep(0.1)  # a test that waits asks more often than is good for an agent
+            time.sleep(0.1)  # limits the load from tests that poll
         return {}
 
     def role(self) -> str | None:
         return self.health().get("role")
 
     def wait_for_role(self, role: str, within: float = 90.0) -> dict[str, Any]:
-        """Its health once it has that role."""
+        """Wait for the role. Returns the agent's health."""
 
-        def look() -> dict[str, Any] | None:
+        def in_role() -> dict[str, Any] | None:
             health = self.health()
             return health if health.get("role") == role else None
 
-        return eventually(look, f"{self.host.name} to be {role}", within=within, every=0.1, logs=self.logs)
+        return eventually(in_role, f"{self.host.name} to be {role}", within=within, every=0.1, logs=self.logs)
 
     def logs(self) -> str:
         return f"\n--- {self.host.name}\n" + self.host.journal("--lines=60")
 
 
 def recordings(folder: Path, recording: Path) -> Path:
-    """A folder to share with hosts, with `night.mp4` in it."""
+    """Create a folder with `night.mp4` to share with hosts."""
     folder.mkdir()
     (folder / "night.mp4").write_bytes(recording.read_bytes())
     return folder

@@ -1,4 +1,4 @@
-"""Which ffmpeg counts as usable: the installers and the agent decide alike."""
+"""Which ffmpeg is usable: the installers and the agent apply the same rule."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ def fake(folder: Path, version: str) -> Path:
 
 
 @pytest.mark.parametrize(("version", "usable"), VERSIONS.items())
-def test_by_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, usable: bool) -> None:
+def test_the_version_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, usable: bool
+) -> None:
     path = fake(tmp_path, version)
     assert installer.usable(str(tmp_path)) is usable
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert (find_ffmpeg(None) == path) is usable
 
 
-def test_one_that_is_replaced_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replaced_ffmpeg_is_probed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     old = fake(tmp_path, "4.4")
     assert find_ffmpeg(None) != old
@@ -50,17 +52,17 @@ def test_one_that_is_replaced_is_asked_again(tmp_path: Path, monkeypatch: pytest
     assert find_ffmpeg(None) == new
 
 
-def test_a_configured_one_is_taken_whatever_its_version(tmp_path: Path) -> None:
+def test_a_configured_ffmpeg_is_used_whatever_its_version(tmp_path: Path) -> None:
     path = fake(tmp_path, "4.4")
     assert find_ffmpeg(path) == path
 
 
-def test_none_or_none_that_runs(tmp_path: Path) -> None:
+def test_a_missing_or_broken_ffmpeg_is_not_usable(tmp_path: Path) -> None:
     assert not installer.usable(str(tmp_path))
     (tmp_path / "ffmpeg").write_text("not a program")
     (tmp_path / "ffmpeg").chmod(0o755)
     assert not installer.usable(str(tmp_path))
 
 
-def test_the_oldest_version_is_the_same() -> None:
+def test_installer_and_agent_agree_on_the_oldest_version() -> None:
     assert installer.OLDEST == agent.OLDEST

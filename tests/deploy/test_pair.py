@@ -1,6 +1,6 @@
-"""Two NAS machines, one active: power cuts, frozen agents and cut cables, on real systems.
+"""Two NAS machines, one active: power loss, frozen agents and network partitions, on real systems.
 
-Times are of one clock: the machines share this one's kernel.
+All times are from one clock: the hosts share this machine's kernel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TTL_SECONDS = 10.0
 
 @dataclass
 class Pair:
-    """`primary` was started first."""
+    """Two agents of a cluster. `primary` was started first."""
 
     primary: Nas
     standby: Nas
@@ -33,7 +33,7 @@ class Pair:
         return self.primary.logs() + self.standby.logs()
 
     def takeover(self, within: float = 120.0) -> float:
-        """Wait until the standby is active; when it was (its journal's time, s)."""
+        """Wait until the standby is active. Returns when it became active (its journal's time, s)."""
         epoch = self.primary_epoch
         health = self.standby.wait_for_role("active", within)
         assert health["epoch"] > epoch, "epochs only grow"
@@ -44,7 +44,7 @@ class Pair:
 
 @pytest.fixture
 def pair(cloud: Cloud) -> Pair:
-    """A primary and its standby, both well, with the quick timings."""
+    """A primary and its eligible standby, with the `quick` timings."""
     primary, standby = (cloud.make(name, ha=QUICK) for name in ("nas-1", "nas-2"))
     primary.host.run("clipping-agent", "provision")
     primary.start()
@@ -55,10 +55,10 @@ def pair(cloud: Cloud) -> Pair:
     return Pair(primary, standby, epoch)
 
 
-def test_systemctl_status_tells_who_leads(pair: Pair) -> None:
+def test_systemctl_status_names_the_leader(pair: Pair) -> None:
     epoch = pair.primary_epoch
-    says(pair.primary, f"active, epoch {epoch}, 0 clips in hand")
-    says(pair.standby, f"standby, epoch {epoch}, holder nas-1")
+    wait_for_status(pair.primary, f"active, epoch {epoch}, 0 clips in hand")
+    wait_for_status(pair.standby, f"standby, epoch {epoch}, holder nas-1")
     shown = pair.primary.host.run("systemctl", "status", UNIT)
     assert f'Status: "active, epoch {epoch}, 0 clips in hand"' in shown
 
@@ -75,20 +75,20 @@ def test_the_standby_takes_over_when_the_primary_loses_power(
     pair.primary.host.boot()
     pair.primary.start()
     pair.primary.wait_for_role("standby")
-    assert pair.standby.health()["epoch"] == epoch, "an old primary that returns is a standby"
+    assert pair.standby.health()["epoch"] == epoch, "the old primary returns as a standby"
 
 
-def test_a_killed_agent_that_systemd_starts_again_leads_on(cloud: Cloud, pair: Pair) -> None:
+def test_a_leader_follows_when_systemd_restarts_a_killed_primary(cloud: Cloud, pair: Pair) -> None:
     pid = pair.primary.pid
     pair.primary.host.run("kill", "-KILL", str(pid))
-    eventually(lambda: pair.primary.pid not in (0, pid), "another agent", logs=pair.logs)
+    eventually(lambda: pair.primary.pid not in (0, pid), "a new agent", logs=pair.logs)
     eventually(lambda: "active" in (pair.primary.role(), pair.standby.role()), "a leader", logs=pair.logs)
     request_id = cloud.desk.ask()
     cloud.desk.completed(request_id, logs=pair.logs)
     assert (pair.primary.role(), pair.standby.role()) in [("active", "standby"), ("standby", "active")]
 
 
-def test_a_stopped_primary_finishes_its_clip_and_the_standby_follows_at_once(
+def test_a_stopped_primary_finishes_its_clip_and_the_standby_takes_over_immediately(
     cloud: Cloud, pair: Pair, measured: Measured
 ) -> None:
     request_id, ffmpeg = pair_encode(cloud, pair)
@@ -101,10 +101,10 @@ def test_a_stopped_primary_finishes_its_clip_and_the_standby_follows_at_once(
     after = pair.takeover() - state_times(pair.primary, "stopped")[-1]
     measured("seconds_from_stopped_to_active", after)
     assert after < 10
-    assert once(cloud, request_id).agent_id == "nas-1"
+    assert only_completion(cloud, request_id).agent_id == "nas-1"
 
 
-def test_a_frozen_primary_is_replaced_and_does_nothing_on_waking(
+def test_a_frozen_primary_is_replaced_and_does_nothing_when_resumed(
     cloud: Cloud, pair: Pair, measured: Measured
 ) -> None:
     request_id, ffmpeg = pair_encode(cloud, pair)
@@ -119,13 +119,13 @@ def test_a_frozen_primary_is_replaced_and_does_nothing_on_waking(
     measured("seconds_from_sigstop_to_restarted", time.time() - frozen)
     journal = pair.primary.host.run("journalctl", "--no-pager", f"--unit={UNIT}", "--output=cat")
     assert "Watchdog timeout" in journal
-    assert "(most recent call first)" in journal, "it is told where each thread stood"
+    assert "(most recent call first)" in journal, "it contains the stack of each thread"
     pair.primary.wait_for_role("standby")
     assert pair.standby.role() == "active"
-    assert once(cloud, request_id).agent_id == "nas-2"
+    assert only_completion(cloud, request_id).agent_id == "nas-2"
 
 
-def test_agents_that_do_not_see_each_other_change_nothing(cloud: Cloud, pair: Pair) -> None:
+def test_a_partition_between_agents_changes_no_role(cloud: Cloud, pair: Pair) -> None:
     cloud.lan.cut(pair.primary.host.member, pair.standby.host.member)
     eventually(lambda: warnings(pair.standby), "a warning", within=60, logs=pair.logs)
     end = time.monotonic() + 2 * TTL_SECONDS
@@ -136,13 +136,13 @@ def test_agents_that_do_not_see_each_other_change_nothing(cloud: Cloud, pair: Pa
     cloud.desk.completed(cloud.desk.ask(), logs=pair.logs)
 
 
-def test_a_primary_cut_from_the_store_stops_by_itself_before_the_standby_starts(
+def test_a_primary_cut_from_the_store_fences_itself_before_the_standby_takes_over(
     cloud: Cloud, pair: Pair, measured: Measured
 ) -> None:
     request_id, ffmpeg = pair_encode(cloud, pair)
     cut = time.time()
     cloud.lan.cut(pair.primary.host.member, cloud.store.member)
-    eventually(lambda: not alive(ffmpeg), "the primary's ffmpeg to be ended", logs=pair.logs)
+    eventually(lambda: not alive(ffmpeg), "the primary's ffmpeg to be killed", logs=pair.logs)
     ended = time.time()
     started = pair.takeover()
     stopped = state_times(pair.primary, "fenced")[-1]
@@ -151,7 +151,7 @@ def test_a_primary_cut_from_the_store_stops_by_itself_before_the_standby_starts(
     measured("seconds_from_cut_to_active", started - cut)
     assert stopped < started
     assert ended < started
-    assert once(cloud, request_id).agent_id == "nas-2"
+    assert only_completion(cloud, request_id).agent_id == "nas-2"
 
     cloud.lan.heal(pair.primary.host.member, cloud.store.member)
     pair.primary.wait_for_role("standby")
@@ -167,23 +167,24 @@ def test_a_primary_cut_from_pubsub_resigns(cloud: Cloud, pair: Pair, measured: M
     cloud.desk.completed(cloud.desk.ask(), logs=pair.logs)
 
 
-def says(nas: Nas, text: str) -> None:
-    """Wait until the service's status is that."""
+def wait_for_status(nas: Nas, text: str) -> None:
+    """Wait until the service's status text is `text`."""
     eventually(
         lambda: nas.status_text() == text, text, every=0.2, logs=lambda: nas.status_text() + nas.logs()
     )
 
 
 def pair_encode(cloud: Cloud, pair: Pair) -> tuple[str, int]:
-    """A request whose ffmpeg, on the primary, was stopped at work, and that ffmpeg."""
+    """Request a clip and SIGSTOP its ffmpeg on the primary. Returns the request id and the ffmpeg's process
+    id."""
     request_id = cloud.desk.ask(mode="encode", start_seconds=1, end_seconds=40)
     pid = eventually(lambda: pair.primary.find("ffmpeg"), "ffmpeg", every=0.001, logs=pair.logs)
     os.kill(pid, signal.SIGSTOP)
     return request_id, pid
 
 
-def once(cloud: Cloud, request_id: str) -> Any:
-    """The only completion of a request, of the only object."""
+def only_completion(cloud: Cloud, request_id: str) -> Any:
+    """The only completion of a request; fails if there are several, or several objects."""
     completion = cloud.desk.completed(request_id)
     time.sleep(1)
     assert len(cloud.desk.all(request_id)) == 1
@@ -192,23 +193,23 @@ def once(cloud: Cloud, request_id: str) -> Any:
 
 
 def events(nas: Nas, name: str) -> list[dict[str, str]]:
-    """The journal's entries of one event."""
-    told = nas.host.run("journalctl", "--no-pager", "--output=json", f"EVENT={name}")
-    return [json.loads(line) for line in told.splitlines()]
+    """The journal's entries for an event."""
+    output = nas.host.run("journalctl", "--no-pager", "--output=json", f"EVENT={name}")
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def state_times(nas: Nas, state: str) -> list[float]:
-    """When the agent took that state in the cluster."""
+    """When the agent entered a state of the cluster."""
     changes = events(nas, "cluster.state")
     return [int(one["__REALTIME_TIMESTAMP"]) / 1e6 for one in changes if one["CLIPPING_NEW"] == state]
 
 
 def warnings(nas: Nas) -> list[str]:
-    """What the agent's journal has of warning level since its start."""
-    told = nas.host.run(
+    """The agent's journal entries of level warning and above."""
+    output = nas.host.run(
         "journalctl", "--no-pager", "--output=cat", "--priority=warning", f"_SYSTEMD_UNIT={UNIT}"
     )
-    return told.splitlines()
+    return output.splitlines()
 
 
 def alive(pid: int) -> bool:

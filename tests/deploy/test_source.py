@@ -1,4 +1,4 @@
-"""What the installer is asked to install: found, named by its content, or refused with a reason."""
+"""The installer's source: found, named by its content, or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from installer.console import InstallError
 from installer.source import BUILD_FILES, LOCKS, PACKAGES, find_source
-from installer.tell import InstallError
 
 WHEEL = "clipping_service-0.1.0-py3-none-any.whl"
 
@@ -20,7 +20,7 @@ def locks(folder: Path) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """As little as makes a checkout."""
+    """A minimal checkout."""
     folder = tmp_path / "checkout"
     for name in PACKAGES:
         (folder / name).mkdir(parents=True)
@@ -36,7 +36,7 @@ def test_the_checkout_around_the_installer_is_the_default() -> None:
     assert find_source(None, None).path == Path(__file__).parents[2]
 
 
-def test_a_checkout_is_named_by_what_is_installed_of_it(checkout: Path) -> None:
+def test_the_installed_files_name_a_checkout(checkout: Path) -> None:
     before = find_source(checkout, None).name
     assert before.startswith("0.1.0-")
     (checkout / "docs").mkdir()
@@ -48,7 +48,7 @@ def test_a_checkout_is_named_by_what_is_installed_of_it(checkout: Path) -> None:
     assert find_source(checkout, None).name != before
 
 
-def test_other_packages_make_another_version(checkout: Path, tmp_path: Path) -> None:
+def test_different_requirements_name_a_different_version(checkout: Path, tmp_path: Path) -> None:
     before = find_source(checkout, None)
     assert before.locks == checkout / "requirements"
     (checkout / "requirements" / "agent.txt").write_text("flask==3.1.3 --hash=sha256:00\n")
@@ -61,18 +61,18 @@ def test_other_packages_make_another_version(checkout: Path, tmp_path: Path) -> 
     assert find_source(None, tmp_path).name != wheel.name
 
 
-def test_ffmpeg_is_left_out_where_the_machine_has_one(checkout: Path, tmp_path: Path) -> None:
+def test_the_ffmpeg_package_is_omitted_when_the_machine_has_ffmpeg(checkout: Path, tmp_path: Path) -> None:
     full = find_source(checkout, None)
     without = find_source(checkout, None, with_ffmpeg=False)
     assert full.requirements == ("build.txt", "agent.txt", "ffmpeg.txt")
     assert without.requirements == ("build.txt", "agent.txt")
-    assert without.name != full.name, "a machine that loses its ffmpeg gets another version"
+    assert without.name != full.name, "a machine that loses its ffmpeg gets a different version"
     (tmp_path / WHEEL).write_bytes(b"first")
     locks(tmp_path)
     assert find_source(None, tmp_path).name != find_source(None, tmp_path, with_ffmpeg=False).name
 
 
-def test_building_a_checkout_leaves_it_as_it_was(checkout: Path, tmp_path: Path) -> None:
+def test_building_a_checkout_does_not_change_it(checkout: Path, tmp_path: Path) -> None:
     source = find_source(checkout, None)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -80,7 +80,7 @@ def test_building_a_checkout_leaves_it_as_it_was(checkout: Path, tmp_path: Path)
     assert (scratch / "source" / "agent" / "__init__.py").exists()
 
 
-def test_the_wheel_among_the_wheels_is_taken(tmp_path: Path) -> None:
+def test_the_service_wheel_in_the_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / WHEEL).write_bytes(b"first")
     (tmp_path / "flask-3.1.3-py3-none-any.whl").write_bytes(b"")
     locks(tmp_path)
@@ -90,12 +90,12 @@ def test_the_wheel_among_the_wheels_is_taken(tmp_path: Path) -> None:
     assert find_source(None, tmp_path).name != source.name
 
 
-def test_what_can_not_be_installed_is_refused(checkout: Path, tmp_path: Path) -> None:
+def test_an_invalid_source_is_rejected(checkout: Path, tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     for given, folder, reason in (
         (None, tmp_path / "nowhere", "is not a folder of wheels"),
-        (None, wheels, "there is: none"),
+        (None, wheels, "found: none"),
         (tmp_path, None, "neither a checkout nor a wheel"),
         (checkout, wheels, "can't be built without the index"),
     ):

@@ -1,4 +1,4 @@
-"""The unit and the page for operators say what the code says."""
+"""The unit and the operators' page agree with the code."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ SYSTEMD = ROOT / "deploy" / "systemd"
 
 @pytest.fixture
 def service() -> dict[str, str]:
-    """The unit's section, of repeated keys the last."""
+    """The unit's [Service] section; the last value of a repeated key."""
     unit = ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[method-assign,assignment]
     unit.read(SYSTEMD / "clipping-agent.service")
     return dict(unit["Service"])
 
 
-def test_a_stop_may_take_as_long_as_the_drain(service: dict[str, str]) -> None:
+def test_the_stop_timeout_exceeds_the_drain(service: dict[str, str]) -> None:
     assert int(service["TimeoutStopSec"]) >= validate({}).ha.drain_seconds + 30
 
 
-def test_a_wrong_configuration_is_not_tried_again(service: dict[str, str]) -> None:
+def test_an_invalid_configuration_is_not_retried(service: dict[str, str]) -> None:
     assert service["RestartPreventExitStatus"] == str(EXIT_CONFIGURATION)
 
 
-def test_the_first_configuration_is_a_good_one() -> None:
+def test_the_installed_configuration_is_valid() -> None:
     assert load(SYSTEMD / "config.yaml", environ={}).storage.backend == "local"
 
 
-def test_the_page_has_the_timings_of_every_preset() -> None:
+def test_the_page_lists_the_timings_of_every_preset() -> None:
     page = (ROOT / "docs" / "operating.md").read_text()
     header = re.search(r"^\| \| ([a-z |]+) \|$", page, re.M)
     assert header is not None

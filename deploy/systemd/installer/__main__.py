@@ -8,33 +8,33 @@ import sys
 from pathlib import Path
 
 from installer import ffmpeg, machine
+from installer.console import InstallError, report_error
 from installer.remove import uninstall
 from installer.source import find_source
-from installer.tell import InstallError, complain
-from installer.upgrade import Order, install
+from installer.upgrade import Options, install
 
 
 def main() -> int:
-    """Exit codes: 0 done, 1 it failed and what was there before is there still, 2 usage."""
+    """Exit codes: 0 success, 1 failure (the previous installation is unchanged), 2 wrong usage."""
     arguments = _parser().parse_args()
     os.umask(0o022)
     try:
         machine.check(building=not arguments.uninstall)
-        with machine.alone():
+        with machine.exclusive():
             if arguments.uninstall:
                 uninstall(purge=arguments.purge)
             else:
-                install(_order(arguments))
+                install(_options(arguments))
     except InstallError as error:
-        complain(str(error))
+        report_error(str(error))
         return 1
     except KeyboardInterrupt:
-        complain("interrupted")
+        report_error("interrupted")
         return 1
     return 0
 
 
-def _order(arguments: argparse.Namespace) -> Order:
+def _options(arguments: argparse.Namespace) -> Options:
     key: Path | None = arguments.credentials
     try:
         credentials = key.read_bytes() if key is not None else None
@@ -42,21 +42,21 @@ def _order(arguments: argparse.Namespace) -> Order:
         raise InstallError(f"{key} can't be read: {error.strerror}") from None
     has_ffmpeg = ffmpeg.usable(ffmpeg.SERVICE_PATH)
     source = find_source(arguments.source, arguments.wheels, with_ffmpeg=not has_ffmpeg)
-    return Order(source, tuple(arguments.drop_ins), credentials)
+    return Options(source, tuple(arguments.drop_ins), credentials)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="install",
         description="Install the clipping agent as a service, or upgrade it in place. The configuration in "
-        "/etc/clipping-agent is kept; a running service is restarted, and goes back to the version before if "
-        "the new one does not start.",
+        "/etc/clipping-agent is kept. A running service is restarted, and rolled back to the previous "
+        "version if the new one does not start.",
     )
     parser.add_argument(
         "source", type=Path, nargs="?", metavar="SOURCE", help="a checkout or a wheel; default: this checkout"
     )
     parser.add_argument(
-        "--wheels", type=Path, metavar="DIR", help="take every package from this folder: no network is needed"
+        "--wheels", type=Path, metavar="DIR", help="install every package from this folder, without a network"
     )
     parser.add_argument(
         "--with",
@@ -64,14 +64,18 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         choices=["nas", "gpu", "limits"],
-        help="add a drop-in of the unit (may be repeated)",
-    )
-    parser.add_argument("--credentials", type=Path, metavar="FILE", help="a Google service account's key")
-    parser.add_argument(
-        "--uninstall", action="store_true", help="remove it; configuration and state are kept"
+        help="add a drop-in to the unit (repeatable)",
     )
     parser.add_argument(
-        "--purge", action="store_true", help="with --uninstall: remove those too, and the user"
+        "--credentials", type=Path, metavar="FILE", help="key file of a Google service account"
+    )
+    parser.add_argument(
+        "--uninstall", action="store_true", help="remove the agent; keep its configuration and state"
+    )
+    parser.add_argument(
+        "--purge",
+        action="store_true",
+        help="with --uninstall: also remove the configuration, the state and the user",
     )
     return parser
 

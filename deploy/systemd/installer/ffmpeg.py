@@ -1,6 +1,6 @@
-"""Whether a machine has an ffmpeg that the agent can use; if not, imageio-ffmpeg is installed too.
+"""Finds an ffmpeg that the agent can use. On a machine without one, imageio-ffmpeg is installed too.
 
-`python -m installer.ffmpeg` exits 0 if PATH has one; `scripts/install` uses that. The agent decides by the
+`python -m installer.ffmpeg` exits 0 if PATH has one; `scripts/install` uses that. The agent applies the
 same rule at run time, in `agent/cutting/encode/ffmpeg.py`.
 """
 
@@ -12,9 +12,9 @@ import subprocess
 import sys
 
 OLDEST = (5, 1)
-"""`-fps_mode`, which encodes need, came with it."""
+"""The first version with `-fps_mode`, which encodes need."""
 SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where systemd looks for a service's programs."""
+"""The PATH that systemd gives a service."""
 _SECONDS = 30
 _VERSION = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
 

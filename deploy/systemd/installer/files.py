@@ -1,4 +1,4 @@
-"""Files outside /opt: written whole or not at all, and put back when an upgrade fails."""
+"""Files outside /opt: written atomically, and restored when an upgrade fails."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
-from installer.tell import InstallError, say
+from installer.console import InstallError, report
 
 
 class Changes:
-    """Files that were written, with what was there before."""
+    """The files written so far, with their previous contents."""
 
     def __init__(self) -> None:
         self._before: dict[Path, tuple[bytes, int] | None] = {}
@@ -19,16 +19,16 @@ class Changes:
         return bool(self._before)
 
     def place(self, path: Path, content: bytes, mode: int = 0o644, group: str | None = None) -> None:
-        """Write `path` unless it holds just that already."""
+        """Write `path` unless it already has this content and mode."""
         before = _read(path)
         if before == (content, mode):
             return
-        say(f"writing {path}")
+        report(f"writing {path}")
         self._before.setdefault(path, before)
         _write(path, content, mode, group)
 
     def undo(self) -> None:
-        """Put everything back."""
+        """Restore every file, and remove those that did not exist."""
         for path, before in self._before.items():
             if before is None:
                 path.unlink(missing_ok=True)
@@ -45,16 +45,16 @@ def _read(path: Path) -> tuple[bytes, int] | None:
 
 
 def _write(path: Path, content: bytes, mode: int, group: str | None) -> None:
-    beside = path.with_name(f".{path.name}.new")
+    temporary = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "wb") as file:
             file.write(content)
         if group is not None:
-            shutil.chown(beside, group=group)
-        beside.chmod(mode)
-        os.replace(beside, path)
+            shutil.chown(temporary, group=group)
+        temporary.chmod(mode)
+        os.replace(temporary, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise InstallError(f"{path} can't be written: {error.strerror}") from None

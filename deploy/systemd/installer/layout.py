@@ -1,4 +1,4 @@
-"""Where everything goes."""
+"""Paths and names of an installation."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ FILES = {
     Path("/etc/tmpfiles.d/clipping-agent.conf"): HERE / "tmpfiles.d" / "clipping-agent.conf",
     COMMAND: HERE / "clipping-agent",
 }
-"""What an installation owns outside /opt: replaced by an upgrade, removed by `--uninstall`."""
+"""Files outside /opt, each with its source: replaced by an upgrade, removed by `--uninstall`."""
 
 
 def drop_in(name: str) -> Path:
-    """The source of a drop-in."""
+    """The source file of a drop-in."""
     return HERE / f"{UNIT}.d" / f"{name}.conf"

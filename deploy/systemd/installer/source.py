@@ -1,4 +1,4 @@
-"""What is to be installed: a checkout or a wheel, and the packages that it needs with their hashes."""
+"""What to install: a checkout or a wheel, and the packages it requires with their hashes."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
+from installer.console import InstallError
 from installer.layout import HERE
-from installer.tell import InstallError
 
 PACKAGES = ("clipping", "health", "agent", "api", "embedded")
 BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md")
 LOCKS = ("build.txt", "agent.txt", "ffmpeg.txt")
 """The requirement files that are installed before the project, in this order: the build backend first."""
 FFMPEG_LOCK = LOCKS[-1]
-"""The one that is installed only on machines without a usable ffmpeg."""
+"""Installed only on machines without a usable ffmpeg."""
 _WHEEL = re.compile(r"clipping_service-([^-]+)-[^/]*\.whl")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A version of the agent. `name` tells it from every other: the same content has the same name."""
+    """A version of the agent. `name` identifies its content: the same content has the same name."""
 
     path: Path
     name: str
     wheels: Path | None
-    """Where pip takes everything from. None: from the package index."""
+    """The folder that pip installs every package from. None: the package index."""
     locks: Path
-    """The folder of `requirements`."""
+    """The folder with the files named in `requirements`."""
     requirements: tuple[str, ...] = LOCKS
-    """Those of `LOCKS` that are installed."""
+    """The members of `LOCKS` to install."""
 
     def project(self, scratch: Path) -> Path:
-        """What pip installs. A checkout is copied to `scratch`: building leaves files beside it."""
+        """The path for pip to install. A checkout is copied to `scratch`, because a build writes into it."""
         path = self.path
         if path.is_dir():
             path = scratch / "source"
@@ -48,9 +48,9 @@ class Source:
 
 
 def find_source(given: Path | None, wheels: Path | None, *, with_ffmpeg: bool = True) -> Source:
-    """What was given, else the wheel of ours among `wheels`, else the checkout around this file.
+    """`given`, or else the clipping-service wheel in `wheels`, or else the checkout that contains this file.
 
-    `with_ffmpeg`: whether the imageio-ffmpeg package is installed too. Raises `InstallError`.
+    `with_ffmpeg`: also install the imageio-ffmpeg package. Raises `InstallError`.
     """
     if wheels is not None and not wheels.is_dir():
         raise InstallError(f"{wheels} is not a folder of wheels")
@@ -61,11 +61,11 @@ def find_source(given: Path | None, wheels: Path | None, *, with_ffmpeg: bool = 
         return Source(path.resolve(), _wheel_name(path, locks, requirements), wheels, locks, requirements)
     if not (path / "setup.cfg").is_file() or not (path / "agent").is_dir():
         raise InstallError(
-            f"{path} is neither a checkout nor a wheel of clipping-service; name one, or use --wheels DIR"
+            f"{path} is neither a checkout nor a wheel of clipping-service; name one, or pass --wheels DIR"
         )
     if wheels is not None:
         raise InstallError(
-            "--wheels needs a wheel of clipping-service: a checkout can't be built without the index"
+            "--wheels requires a clipping-service wheel: a checkout can't be built without the index"
         )
     locks = _locks(path.resolve() / "requirements")
     return Source(path.resolve(), _checkout_name(path, locks, requirements), None, locks, requirements)
@@ -75,8 +75,8 @@ def _locks(folder: Path) -> Path:
     for name in LOCKS:
         if not (folder / name).is_file():
             raise InstallError(
-                f"{folder / name} is missing: it lists the packages and their hashes; "
-                f"`scripts/wheels DIR` in a checkout makes a folder with everything that --wheels needs"
+                f"{folder / name} is missing: it pins the packages and their hashes; "
+                f"`scripts/wheels DIR` in a checkout makes a folder for --wheels"
             )
     return folder
 
@@ -86,7 +86,7 @@ def _wheel_in(folder: Path) -> Path:
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise InstallError(
-            f"{folder} must hold one wheel of clipping-service; there is: {names}. "
+            f"{folder} must contain exactly one clipping-service wheel; found: {names}. "
             f"`scripts/wheels DIR` in a checkout makes such a folder"
         )
     return found[0]

@@ -1,4 +1,4 @@
-"""The versions side by side in /opt: each a virtual environment that is never changed once it is complete."""
+"""The versions in /opt: each is a virtual environment that never changes once it is complete."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ import sys
 import tempfile
 from pathlib import Path
 
+from installer.console import InstallError, indented, must, report, run
 from installer.layout import CURRENT, VERSIONS
 from installer.source import Source
-from installer.tell import InstallError, indented, must, run, say
 
 PIP_SECONDS = 1800
 _COMPLETE = ".complete"
 
 
 def current() -> Path | None:
-    """The version that is in use."""
+    """The active version."""
     try:
         target = Path(os.readlink(CURRENT))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise InstallError(
-            f"{CURRENT} is not a link of this installer's ({error.strerror}): move it away"
+            f"{CURRENT} is not a link made by this installer ({error.strerror}): move or remove it"
         ) from None
     return target if target.is_dir() else None
 
 
 def program(version: Path) -> Path:
-    """Its `clipping-agent`."""
+    """The version's `clipping-agent`."""
     return version / "bin" / "clipping-agent"
 
 
 def build(source: Source) -> Path:
-    """The version of `source`, made unless it is there. One that can't be made leaves nothing behind."""
+    """The version of `source`, built unless it exists. A failed build leaves no files."""
     version = VERSIONS / source.name
     if (version / _COMPLETE).exists():
         return version
     shutil.rmtree(version, ignore_errors=True)
     VERSIONS.mkdir(parents=True, exist_ok=True)
-    whence = source.wheels or "the package index"
-    say(f"building {version} from {source.path} with packages of {whence} (a minute or more)")
+    origin = source.wheels or "the package index"
+    report(f"building {version} from {source.path} with packages of {origin} (a minute or more)")
     try:
         _fill(version, source)
     except BaseException:
@@ -77,24 +77,24 @@ def _fill(version: Path, source: Source) -> None:
 
 
 def switch(version: Path | None) -> None:
-    """Make `version` the current one, in one step; None: there is none."""
+    """Make `version` current, atomically. None: remove the link."""
     if version is None:
         CURRENT.unlink(missing_ok=True)
         return
-    beside = CURRENT.with_name("current.new")
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(version)
-    os.replace(beside, CURRENT)
+    temporary = CURRENT.with_name("current.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(version)
+    os.replace(temporary, CURRENT)
 
 
 def discard(version: Path) -> None:
-    """Remove one that is not current."""
+    """Remove a version that is not current."""
     shutil.rmtree(version, ignore_errors=True)
 
 
 def prune(*keep: Path | None) -> None:
-    """Remove every other version."""
+    """Remove every version except those in `keep`."""
     for version in VERSIONS.iterdir():
         if version not in keep:
-            say(f"removing {version}")
+            report(f"removing {version}")
             shutil.rmtree(version)

@@ -1,4 +1,4 @@
-"""What goes into the image, how it is run, and whether that is enough to serve."""
+"""The image's contents and command, and that they are sufficient to serve."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def instructions(name: str) -> list[list[str]]:
 
 
 def copied() -> list[str]:
-    """What the COPY lines name, relative to the repository's root."""
+    """The paths of the COPY lines, relative to the repository's root."""
     return [source.rstrip("/") for *sources, _ in instructions("COPY") for source in sources]
 
 
 def ignored(path: str) -> bool:
-    """Whether the build can't see it: the last line that matches decides."""
+    """Whether the build context excludes the path: the last matching line decides."""
     verdict = False
     for line in (FOLDER / "Dockerfile.dockerignore").read_text().splitlines():
         pattern = line.removeprefix("!")
@@ -48,8 +48,8 @@ def ignored(path: str) -> bool:
     return verdict
 
 
-def described(name: str) -> dict[str, Any]:
-    """A file with the words in capitals filled in."""
+def filled_in(name: str) -> dict[str, Any]:
+    """A YAML file with its placeholders in capitals filled in."""
     text = (FOLDER / name).read_text()
     for word in ("PROJECT", "BUCKET", "CLIPS.EXAMPLE.COM", "WWW.EXAMPLE.COM", "EXAMPLE.COM"):
         text = re.sub(rf"\b{re.escape(word)}\b", "the-" + word.lower(), text)
@@ -58,12 +58,12 @@ def described(name: str) -> dict[str, Any]:
 
 
 def container() -> dict[str, Any]:
-    found: dict[str, Any] = described("service.yaml")["spec"]["template"]["spec"]["containers"][0]
+    found: dict[str, Any] = filled_in("service.yaml")["spec"]["template"]["spec"]["containers"][0]
     return found
 
 
 def configuration() -> Config:
-    return validate(described("config.yaml"))
+    return validate(filled_in("config.yaml"))
 
 
 def workers() -> int:
@@ -71,7 +71,7 @@ def workers() -> int:
     return int(found)
 
 
-def test_the_build_sees_what_it_copies_and_no_more() -> None:
+def test_the_build_context_is_what_the_dockerfile_copies() -> None:
     for source in copied():
         assert (ROOT / source).exists()
         assert not ignored(source)
@@ -82,20 +82,20 @@ def test_the_build_sees_what_it_copies_and_no_more() -> None:
     assert ignored("api/__pycache__/app.cpython-312.pyc")
 
 
-def test_it_is_not_root() -> None:
+def test_the_user_is_not_root() -> None:
     ((user,),) = instructions("USER")
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
 
 
-def test_the_configuration_is_good() -> None:
+def test_the_configuration_is_valid() -> None:
     config = configuration()
     assert config.api.push is not None
     assert config.api.trusted_proxies == 1
     assert {key.role for key in config.api.keys} == {"client", "admin"}
 
 
-def test_the_numbers_go_together() -> None:
-    template = described("service.yaml")["spec"]["template"]
+def test_the_numbers_are_consistent() -> None:
+    template = filled_in("service.yaml")["spec"]["template"]
     api = configuration().api
     at_once = workers() * (api.event_streams + api.threads)
     assert at_once <= template["spec"]["containerConcurrency"] <= 1000
@@ -105,23 +105,23 @@ def test_the_numbers_go_together() -> None:
     assert template["spec"]["timeoutSeconds"] == 3600
 
 
-def test_the_variables_are_keys_of_the_configuration() -> None:
+def test_the_environment_variables_are_configuration_keys() -> None:
     written = dict(re.findall(r"\b(CLIPPING_\w+__\w+)=(\S+)", DOCKERFILE))
     for name, value in [*written.items(), ("CLIPPING_API__DATABASE_URL", "sqlite:///x.db")]:
         section, _, key = name.removeprefix("CLIPPING_").lower().partition("__")
-        tree = described("config.yaml")
+        tree = filled_in("config.yaml")
         validate({**tree, section: {**tree.get(section, {}), key: yaml.safe_load(value)}})
     port = int(written["CLIPPING_API__PORT"])
     assert (
         port == container()["ports"][0]["containerPort"] == container()["startupProbe"]["tcpSocket"]["port"]
     )
-    job = described("migrate.yaml")["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
+    job = filled_in("migrate.yaml")["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]
     assert job["image"] == container()["image"]
     assert job["command"][:2] == ["clipping-api", "migrate"]
 
 
-def closure() -> set[str]:
-    """The distributions that `pip install .[api,postgres]` installs, by what is installed here."""
+def distributions() -> set[str]:
+    """The distributions that `pip install .[api,postgres]` installs, from this environment's metadata."""
     found: set[str] = set()
     wanted = [("clipping-service", extra) for extra in EXTRAS]
     while wanted:
@@ -142,9 +142,9 @@ def closure() -> set[str]:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """A folder with what is copied, in which an import of what would not be installed is refused.
+    """A folder with the copied files, where imports of packages that the image lacks fail.
 
-    There is no network here, so nothing is really installed: deploy/cloudrun/check does that.
+    Nothing is installed, because tests have no network: deploy/cloudrun/check does that.
     """
     folder = tmp_path / "image"
     folder.mkdir()
@@ -153,7 +153,7 @@ def image(tmp_path: Path) -> Path:
             shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / source, folder / source)
-    allowed = closure()
+    allowed = distributions()
     refused = {"agent", "health", "embedded", "tests"} | {
         module
         for module, owners in importlib.metadata.packages_distributions().items()
@@ -178,7 +178,7 @@ def command() -> list[str]:
 
 
 @pytest.mark.slow
-def test_what_is_copied_and_what_is_installed_is_enough_to_serve(image: Path, tmp_path: Path) -> None:
+def test_the_image_contains_everything_that_the_service_imports(image: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environ = {

@@ -1,4 +1,4 @@
-"""Which rights `set-up` grants: it runs with a `gcloud` that records what it is asked for."""
+"""The roles that `set-up` grants: it runs with a `gcloud` that records its arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[3] / "deploy" / "cloudrun"
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
-    """The words of each call of `gcloud`."""
+    """The arguments of each call of `gcloud`."""
     folder = tmp_path_factory.mktemp("gcloud")
     gcloud = folder / "gcloud"
     gcloud.write_text(f"#!/bin/bash\nprintf '%q ' \"$@\" >>{folder}/calls\necho >>{folder}/calls\n")
@@ -27,19 +27,19 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
 
 
 def secrets_used() -> set[str]:
-    """The secrets that the service and the migration read."""
+    """The secrets that the service and the migration mount or read."""
     names = re.compile(r"secretKeyRef: \{name: ([\w-]+)|secretName: ([\w-]+)")
     text = "".join((FOLDER / name).read_text() for name in ("service.yaml", "migrate.yaml"))
     return {reference or volume for reference, volume in names.findall(text)}
 
 
-def test_the_service_reads_its_own_secrets_and_no_other(calls: list[list[str]]) -> None:
+def test_the_service_can_read_only_its_own_secrets(calls: list[list[str]]) -> None:
     granted = [call for call in calls if "roles/secretmanager.secretAccessor" in call]
     assert all(call[:2] == ["secrets", "add-iam-policy-binding"] for call in granted), granted
     assert {call[2] for call in granted} == secrets_used()
 
 
-def test_the_project_wide_rights_are_few(calls: list[list[str]]) -> None:
+def test_project_wide_roles_are_minimal(calls: list[list[str]]) -> None:
     wide = [
         call[call.index("--role") + 1] for call in calls if call[:2] == ["projects", "add-iam-policy-binding"]
     ]

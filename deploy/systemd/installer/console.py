@@ -1,4 +1,4 @@
-"""What the installer says, and how it runs other programs."""
+"""Console output of the installer, and running other programs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 
 
 class InstallError(Exception):
-    """What stopped the installation, and what to do about it."""
+    """The installation failed. The message states the cause and the fix."""
 
 
-def say(text: str) -> None:
-    """One line of progress."""
+def report(text: str) -> None:
+    """Print one line of progress."""
     print(text, flush=True)
 
 
 def run(
     command: Sequence[object], *, timeout: float = 120, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, whatever its status; what it prints is kept. Raises `InstallError` when it is
-    missing or takes longer than `timeout` seconds."""
+    """Run a program and capture its output; a non-zero status is not an error. Raises `InstallError` when the
+    program is missing or takes longer than `timeout` seconds."""
     words = [str(word) for word in command]
     try:
         return subprocess.run(
@@ -35,11 +35,12 @@ def run(
     except FileNotFoundError:
         raise InstallError(f"{words[0]} is missing on this machine") from None
     except subprocess.TimeoutExpired:
-        raise InstallError(f"`{' '.join(words)}` did not end within {timeout:g} s") from None
+        raise InstallError(f"`{' '.join(words)}` timed out after {timeout:g} s") from None
 
 
 def must(command: Sequence[object], *, timeout: float = 120) -> str:
-    """As `run`; raises `InstallError` with the program's last words when its status is not 0."""
+    """Like `run`, but return the standard output. Raises `InstallError` with the last lines of output when
+    the status is not 0."""
     done = run(command, timeout=timeout)
     if done.returncode != 0:
         words = " ".join(str(word) for word in command)
@@ -48,11 +49,11 @@ def must(command: Sequence[object], *, timeout: float = 120) -> str:
 
 
 def indented(done: subprocess.CompletedProcess[str], lines: int = 15) -> str:
-    """The last lines of what a program said."""
+    """The last lines of a program's output, indented."""
     said = (done.stdout + done.stderr).strip().splitlines()[-lines:]
     return "\n".join(f"    {line}" for line in said)
 
 
-def complain(text: str) -> None:
-    """An error, on stderr."""
+def report_error(text: str) -> None:
+    """Print an error to stderr."""
     print(f"install: {text}", file=sys.stderr, flush=True)
