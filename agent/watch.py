@@ -19,8 +19,8 @@ from clipping.config import Agent
 from clipping.log import get_logger
 from health.election.roles import RoleView, SelfCheck
 from health.page.metrics import show
-from health.page.probe import NOT_LOOKED
-from health.page.snapshot import Check, ClipInHand, LeaseSeen, Snapshot
+from health.page.probe import NOT_CHECKED
+from health.page.snapshot import Check, ClipInFlight, LeaseSeen, Snapshot
 
 log = get_logger(__name__)
 
@@ -108,7 +108,7 @@ class Watch:
         loops = self._loops_check(now)
         checks["loops"] = loops
         wedged = [
-            check.detail for check in (loops, checks[ENGINE]) if not check.ok and check.detail != NOT_LOOKED
+            check.detail for check in (loops, checks[ENGINE]) if not check.ok and check.detail != NOT_CHECKED
         ]
         if bool(wedged) != bool(self._wedged):
             log.warning("agent.wedged" if wedged else "agent.moves_again", reasons=wedged or self._wedged)
@@ -129,7 +129,7 @@ class Watch:
             at=now,
             version=__version__,
             in_flight=tuple(
-                ClipInHand(work.request_id, work.stage, work.progress_percent)
+                ClipInFlight(work.request_id, work.stage, work.progress_percent)
                 for work in self._in_flight.works()
             ),
             checks=checks,

@@ -1,1 +1,1 @@
-"""Which agent leads: the health page, the lease and the election."""
+"""Which agent leads, and how each agent is: the election, the lease and the health page."""

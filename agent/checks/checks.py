@@ -18,7 +18,7 @@ from clipping.config import Agent, Config, NasRoot
 from clipping.contract.cluster import agent_key
 from clipping.errors import EncoderFailed
 from clipping.store.port import Store
-from health.page.probe import NOT_LOOKED, Probe
+from health.page.probe import NOT_CHECKED, Probe
 from health.page.snapshot import Check
 
 ENGINE = "engine"
@@ -132,7 +132,7 @@ class Checks:
     def signing_failed(self) -> None:
         """A clip's link could not be signed: find out now whether the next one's could."""
         if self._signing.check().ok:
-            self._signing.hurry()
+            self._signing.check_now()
 
     def _root_probes(self, config: Config) -> list[Probe]:
         return [
@@ -175,7 +175,7 @@ def _engine(engine: Engine) -> str:
 def needs_operator(failed: Mapping[str, Check]) -> bool:
     """Whether all that fails are roots that aren't mounted and a full disk: waiting won't fix these. Pure."""
     return bool(failed) and all(
-        (name == SPOOL or name.startswith(NAS)) and check.detail != NOT_LOOKED
+        (name == SPOOL or name.startswith(NAS)) and check.detail != NOT_CHECKED
         for name, check in failed.items()
     )
 

@@ -9,12 +9,12 @@ from bench.cluster.network import Network, SimulatedCalls
 from bench.cluster.world import MachineClock, World
 from clipping.store.port import Store
 from health.cluster.member import Member
-from health.cluster.poller import Holder, Poll
+from health.cluster.poller import Leader, Poll
 from health.cluster.ports import LocalAgent, Membership, Ports
 from health.election.roles import Facts, Identity, SelfCheck, State
 from health.election.timings import Timings
 from health.lease.guard import Guard
-from health.lease.memory import Remembered
+from health.lease.persistence import PersistedState
 
 CLUSTER = "model"
 
@@ -23,12 +23,12 @@ class Disk:
     """A state directory: outlives processes."""
 
     def __init__(self) -> None:
-        self._kept = Remembered()
+        self._kept = PersistedState()
 
-    def load(self) -> Remembered:
+    def load(self) -> PersistedState:
         return self._kept
 
-    def save(self, remembered: Remembered) -> None:
+    def save(self, remembered: PersistedState) -> None:
         self._kept = remembered
 
 
@@ -83,7 +83,7 @@ class Process:
                 store=machine.store,
                 calls=SimulatedCalls(world, machine.network, self, timings.call),
                 poll=machine.poll,
-                memory=machine.disk,
+                state_storage=machine.disk,
                 rng=random.Random(world.rng.random()),
             ),
             LocalAgent(
@@ -100,7 +100,7 @@ class Process:
     def sends(self, name: str) -> None:
         """A call goes out. The worst moment to be stopped at is right after a write of the lease."""
         machine = self.machine
-        if machine.stops_at_a_write > 0 and name in ("acquire", "renew", "give-up"):
+        if machine.stops_at_a_write > 0 and name in ("acquire", "renew", "release"):
             machine.paused_until = machine.world.now + machine.stops_at_a_write
             machine.stops_at_a_write = 0.0
 
@@ -205,12 +205,12 @@ class Machine:
 
     def self_check(self) -> SelfCheck:
         if self.world.now < self.wedged_until:
-            return SelfCheck(False, ("a lane stands still",), alive=False)
+            return SelfCheck(False, ("a lane has stalled",), alive=False)
         well = self.world.now >= self.ill_until
         return SelfCheck(well, () if well else ("the NAS is away",))
 
-    def poll(self, holder: Holder, cluster: str, timeout: float) -> Poll:
-        target = self.peers.get(holder.agent_id)
+    def poll(self, leader: Leader, cluster: str, timeout: float) -> Poll:
+        target = self.peers.get(leader.agent_id)
         if target is None or target.process is None or not target.alive():
             return Poll(False, "refused")
         if self.world.now < max(target.paused_until, target.no_peers_until):

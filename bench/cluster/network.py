@@ -93,7 +93,7 @@ class SimulatedCalls:
 
     def submit(self, name: str, call: Callable[[], T]) -> SimulatedCall[T]:
         pending: SimulatedCall[T] = SimulatedCall()
-        if name == "memory":  # a local disk
+        if name == "state":  # a local disk
             pending.succeed(call())
             return pending
         self._world.after(self._timeout, lambda: self._time_out(pending))

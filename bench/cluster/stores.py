@@ -29,7 +29,7 @@ class WatchedStore(MemoryStore):
         return super()._put(key, data, content_type, metadata)
 
     def _watch(self, lease: Lease) -> None:
-        if lease.holder == "nobody" or (self.epochs and (lease.epoch, lease.instance) == self.epochs[-1]):
+        if lease.holder == "none" or (self.epochs and (lease.epoch, lease.instance) == self.epochs[-1]):
             return
         if self.epochs and lease.epoch <= self.epochs[-1][0]:
             self.mistakes.append(f"epoch {lease.epoch} of {lease.instance} after {self.epochs[-1]}")

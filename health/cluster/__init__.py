@@ -1,1 +1,1 @@
-"""Runs the election: reads the store, polls the peers, carries decisions out."""
+"""One agent's part in its cluster: reads the store, polls the leader, carries out decisions."""

@@ -1,4 +1,4 @@
-"""The thread `coordinator`: steps this agent's `Member`. Nothing in it waits for a network."""
+"""The thread `coordinator`: steps this agent's `Member`. Never blocks on the network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from health.election.roles import Facts, Identity, RoleView, SelfCheck, State, W
 from health.election.timings import RESIGNED_SECONDS, Timings
 from health.lease.calls import ThreadCalls
 from health.lease.guard import Guard
-from health.lease.memory import FileMemory
+from health.lease.persistence import StateFile
 
 log = get_logger(__name__)
 
@@ -28,10 +28,10 @@ log = get_logger(__name__)
 class Coordinator:
     """One agent's part in its cluster.
 
-    `guard` None: no election (`ha.mode` pool and single): it begins at once, keeps its document and obeys
-    `ctl`. `store` comes from `open_coordination_store`, which bounds its calls. `state_dir` is locked by the
-    caller, for as long as this process lives. `exit` ends the process when work can't be stopped in time: an
-    agent that can't stop must not outlive its lease. Raises `ConfigurationError` when `state_dir` can't be
+    `guard` None: no election (`ha.mode` pool and single): it begins at once, writes its record and obeys
+    `ctl`. `store` comes from `open_coordination_store`, which bounds its calls. The caller holds the lock on
+    `state_dir` for the lifetime of this process. `exit` ends the process when work can't be stopped in time:
+    an agent that can't stop must not outlive its lease. Raises `ConfigurationError` when `state_dir` can't be
     used.
     """
 
@@ -63,7 +63,7 @@ class Coordinator:
                 store=store,
                 calls=ThreadCalls(self._wake.set),
                 poll=poll,
-                memory=FileMemory(state_dir),
+                state_storage=StateFile(state_dir),
                 rng=rng,
             ),
             LocalAgent(work=work, guard=guard, self_check=self_check, facts=facts, exit=exit),
@@ -75,16 +75,16 @@ class Coordinator:
         self._thread.start()
 
     def request_stop(self, *, fast: bool) -> None:
-        """Drain, give the lease up, stop. `fast`: give back what is in hand; may follow a slow one."""
+        """Drain, release the lease, stop. `fast`: give clips in flight back; may follow a graceful stop."""
         self._member.order_stop(fast=fast)
         self._wake.set()
 
     def wait_stopped(self, timeout: float) -> bool:
-        """Whether it has stopped, the lease given up, within `timeout` seconds."""
+        """Whether it has stopped and released the lease within `timeout` seconds."""
         return self._stopped.wait(timeout)
 
     def exit_code(self) -> int | None:
-        """Why it stopped by itself: 78 when another agent has the same id. None: because it was asked to."""
+        """Set when it stopped by itself: 78 when another agent has the same id. None: it was asked to."""
         return self._member.exit_code
 
     def view(self) -> RoleView:
@@ -92,23 +92,23 @@ class Coordinator:
         return self._member.view()
 
     def heartbeat_age(self) -> float:
-        """Seconds since the loop last went round, for the watchdog."""
+        """Seconds since the last iteration of the loop, for the watchdog."""
         return self._clock.monotonic() - self._beat
 
     def drain(self) -> str:
-        """`ctl drain`: resign and don't come back for a while. A sentence: what happens."""
+        """`ctl drain`: resign and hold back for a while. Returns what happens, as a sentence."""
         if not self._elects:
             self.pause_intake()
-            return "takes no new clips and finishes what is in hand, until it is told to resume"
+            return "accepts no new clips and finishes those in flight; ctl resume ends this"
         leads = self.view().state is State.ACTIVE
         self._member.order_resign()
         self._wake.set()
         if leads:
-            return "finishes what is in hand, then gives the lead up to another agent"
-        return f"does not lead, and leaves the lead to others for {RESIGNED_SECONDS:g} s"
+            return "finishes the clips in flight, then hands over to another agent"
+        return f"is not the leader, and does not take over for {RESIGNED_SECONDS:g} s"
 
     def pause_intake(self) -> None:
-        """`ctl pause`: take no new clips."""
+        """`ctl pause`: accept no new clips."""
         self._member.order_intake(False)
         self._wake.set()
 
@@ -120,24 +120,24 @@ class Coordinator:
     def _run(self) -> None:
         try:
             while self._member.state is not State.STOPPED:
-                self._turn()
-            if self._member.exit_code is None:  # another agent of the same id keeps that document
+                self._iterate()
+            if self._member.exit_code is None:  # the record belongs to another agent of this id
                 self._write_last()
         except Exception:
-            # Nobody would renew the lease or stop the work any more: a restart is the cleanest way on.
+            # Nothing would renew the lease or stop the work any more: the process has to restart.
             log.exception("coordinator.crashed")
             self._exit(EXIT_FAILED)
         finally:
             self._stopped.set()
 
-    def _turn(self) -> None:
+    def _iterate(self) -> None:
         self._wake.clear()
         self._beat = self._clock.monotonic()
         due = self._member.step()
         self._wake.wait(max(0.0, due - self._clock.monotonic()))
 
     def _write_last(self) -> None:
-        """Write the document once more, within the time that a call of the store may take."""
+        """Write the record once more, within the timeout of one call of the store."""
         self._member.write_last()
         until = self._clock.monotonic() + self._last_write_seconds
         while (left := until - self._clock.monotonic()) > 0:

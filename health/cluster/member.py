@@ -26,11 +26,11 @@ from health.election.observation import (
     Decision,
     Drain,
     Exit,
-    GiveUp,
-    Look,
+    Read,
+    Release,
 )
 from health.election.roles import RoleView, State
-from health.lease.lease import Landed
+from health.lease.client import ConfirmedWrite
 from health.lease.schedule import LeaseTask
 from health.page.metrics import RENEWALS, TAKEOVERS
 
@@ -66,7 +66,7 @@ class Member:
         self._orders.request_stop(fast=fast)
 
     def order_resign(self) -> None:
-        """Give the lead up, and leave it to others for a while."""
+        """Resign as the leader, and hold back for a while."""
         self._orders.resign = True
 
     def order_intake(self, intake: bool) -> None:
@@ -93,12 +93,12 @@ class Member:
         )
 
     def write_last(self) -> None:
-        """After the stop: write the document once more, so that no agent counts on this one."""
+        """After the stop: write this agent's record once more, so that no other agent relies on it."""
         self._connections.write_last(self._record())
 
     @property
     def writing(self) -> bool:
-        """That write is under way."""
+        """That write is in progress."""
         return self._connections.writing
 
     def step(self) -> float:
@@ -134,9 +134,9 @@ class Member:
         if self._orders.resign and self.state in (State.STANDBY, State.CANDIDATE, State.FENCED):
             self._progress, self._orders.resign = self._progress.hold_back(now), False
 
-    def _confirm(self, write: Landed) -> None:
+    def _confirm(self, write: ConfirmedWrite) -> None:
         """A write of the lease is in the store."""
-        if write.goal == "give up":
+        if write.goal == "release":
             self._progress = self._progress.confirm_release()
         elif self._agent.guard is not None and self._progress.keeps_lease:
             self._connections.renewed(write.sent_at)
@@ -167,7 +167,7 @@ class Member:
         if state in (State.STANDBY, State.FENCED, State.STOPPED) and self._agent.guard is not None:
             self._agent.guard.drop()
         if state is not State.ACQUIRING:
-            self._connections.settle()
+            self._connections.reset_outcome()
         if state in (State.STANDBY, State.ACTIVE):
             self._orders.resign = False
         wait = 0.0 if decision.at_once else self._draw_wait()
@@ -181,7 +181,7 @@ class Member:
         return LeaseTask(
             self.state,
             renew=decision.renews,
-            read_now=Look() in decision.actions,
+            read_now=Read() in decision.actions,
             read_often=targets_me(self._seen),
             release=self._progress.release,
         )
@@ -201,7 +201,7 @@ class Member:
                 work.abort()
             case Acquire(reason):
                 self._connections.acquire(reason, now)
-            case GiveUp() if guard is not None:
+            case Release() if guard is not None:
                 guard.drop()
             case Answer(operation_id, accepted, reason):
                 level = log.info if accepted else log.warning

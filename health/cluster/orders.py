@@ -12,7 +12,7 @@ class Orders:
         self.stop: Stop = "no"
         """Drain, release the lease, stop. Never taken back."""
         self.resign = False
-        """Give the lead up and hold back for a while. Reset by the member once done."""
+        """Resign as the leader and hold back for a while. Reset by the member once done."""
         self.intake = True
         """Accept new clips."""
 

@@ -1,4 +1,4 @@
-"""What a member is built from: its place in the cluster, the systems it uses, the agent it belongs to."""
+"""What a member is built from: its place in the cluster, the systems it uses, and the local agent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from health.election.roles import FactsReader, Identity, SelfChecker, Work
 from health.election.timings import Timings
 from health.lease.calls import Calls
 from health.lease.guard import Guard
-from health.lease.memory import Memory
+from health.lease.persistence import StateStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,14 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The systems outside this process, and time and chance: a simulation replaces all of them."""
+    """The systems outside this process, time and randomness: a simulation replaces all of them."""
 
     clock: Clock
     store: Store
     calls: Calls
     """Makes the calls to the store, the polls and the writes to disk, without blocking."""
     poll: PollFunction
-    memory: Memory
+    state_storage: StateStorage
     rng: random.Random
 
 

@@ -12,7 +12,7 @@ from health.election.observation import (
     Answer,
     Drain,
     Exit,
-    GiveUp,
+    Release,
     Resign,
     TakeoverKind,
 )
@@ -44,9 +44,9 @@ class Progress:
     drain_fast: bool = False
     """How the last drain was ordered."""
     aborted_at: float | None = None
-    giving_up_since: float | None = None
+    releasing_since: float | None = None
     """Of the first attempt to release the lease."""
-    given_up: bool = False
+    released: bool = False
     """The store has the release."""
     resigned_until: float = NEVER
     """Until when a free lease is left to the others."""
@@ -62,13 +62,13 @@ class Progress:
     @property
     def release(self) -> Resign | None:
         """To whom the lease is being released now, and why; None while it is not."""
-        return self.resignation if self.giving_up_since is not None else None
+        return self.resignation if self.releasing_since is not None else None
 
     @property
     def keeps_lease(self) -> bool:
         """Whether a confirmed write extends the lease: not while it is being released, or not wanted."""
         keeping = self.state in (State.ACQUIRING, State.ACTIVE, State.DRAINING)
-        return keeping and self.giving_up_since is None
+        return keeping and self.releasing_since is None
 
     def enter(self, state: State, now: float, *, candidate_wait: float) -> Progress:
         """After a change of state."""
@@ -79,7 +79,7 @@ class Progress:
                 entered = entered.hold_back(now)
             entered = replace(entered, resignation=None)
         if state in (State.STANDBY, State.ACTIVE):
-            entered = replace(entered, aborted_at=None, giving_up_since=None, given_up=False)
+            entered = replace(entered, aborted_at=None, releasing_since=None, released=False)
         return entered
 
     def hold_back(self, now: float) -> Progress:
@@ -88,7 +88,7 @@ class Progress:
 
     def confirm_release(self) -> Progress:
         """The store has a release. One that comes after its drain has ended is of no importance."""
-        return replace(self, given_up=self.giving_up_since is not None)
+        return replace(self, released=self.releasing_since is not None)
 
     def after(self, action: Action, now: float) -> Progress:
         """After an action of the newest decision."""
@@ -101,8 +101,8 @@ class Progress:
                 return replace(self, aborted_at=now, streams_open=False)
             case Resign():
                 return replace(self, resignation=action)
-            case GiveUp() if self.giving_up_since is None:
-                return replace(self, giving_up_since=now)
+            case Release() if self.releasing_since is None:
+                return replace(self, releasing_since=now)
             case Answer(operation_id, accepted, reason):
                 answer = IntentAnswer(operation_id=operation_id, accepted=accepted, reason=reason)
                 return replace(self, answer=answer)

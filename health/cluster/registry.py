@@ -1,4 +1,4 @@
-"""The agents' documents in the store: each writes its own, all read each other's."""
+"""The agents' records in the store: each agent writes its own, all read each other's."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from health.election.observation import Peer
 log = get_logger(__name__)
 
 DOWN_SECONDS = 3 * HEARTBEAT_SECONDS
-"""An agent that has not written for so long is down, by the store's own clock."""
+"""An agent that has not written its record for this long is down, by the store's own clock."""
 MOST_AGENTS = 100
 
 
 def prepare_cluster(
     store: Store, cluster: str, *, clock: Clock, ttl_seconds: float, first: str | None = None
 ) -> bool:
-    """Lay down a lease that is free, for a cluster that never was: its first agent need not wait a TTL.
+    """Create a released lease for a new cluster, so that its first agent need not wait one TTL.
 
-    `first` is the agent that is to lead if it comes soon: the others leave it the lease for some seconds.
-    False when there is anything of this cluster already. Raises `StoreUnavailable`.
+    `first` is the agent that should lead: the others leave the lease to it for some seconds. Returns False
+    when the cluster has objects already. Raises `StoreUnavailable`.
     """
     if store.list(f"ha/{cluster}/", limit=1).objects:
         return False
@@ -43,7 +43,7 @@ def prepare_cluster(
         cluster=cluster,
         state="released",
         epoch=0,
-        holder="nobody",
+        holder="none",
         instance="none",
         host="none",
         seq=0,
@@ -60,19 +60,19 @@ def prepare_cluster(
 
 
 def read_intent(store: Store, cluster: str) -> Intent:
-    """What the administrator wants; nothing, when nobody ever wanted anything.
+    """The administrator's intent; an empty one when none was ever written.
 
     Raises `StoreUnavailable` and `BrokenDocument`.
     """
     try:
         found = store.get(intent_key(cluster))
-    except ValueError as error:  # more bytes than any intent has
+    except ValueError as error:  # larger than any intent
         raise BrokenDocument(str(error)) from None
     return Intent() if found is None else Intent.from_json(found[0])
 
 
 def read_peers(store: Store, cluster: str, me: str) -> tuple[Peer, ...]:
-    """The other agents. How old a document is, the store's own clock says: when it was written, and now.
+    """The other agents. The age of a record is measured by the store's own clock alone.
 
     Raises `StoreUnavailable`.
     """
@@ -84,12 +84,12 @@ def read_peers(store: Store, cluster: str, me: str) -> tuple[Peer, ...]:
             continue
         age = (now - info.created_at).total_seconds()
         if age > DOWN_SECONDS:
-            peers.append(Peer(agent_id, False, "it has not been heard of for a while"))
+            peers.append(Peer(agent_id, False, f"it has not written its record for {DOWN_SECONDS:g} s"))
             continue
         try:
             found = store.get(info.key)
         except ValueError as error:
-            peers.append(Peer(agent_id, False, f"its document is broken: {error}"))
+            peers.append(Peer(agent_id, False, f"its record is not valid: {error}"))
             continue
         if found is not None:
             peers.append(_peer(agent_id, found[0]))
@@ -100,15 +100,15 @@ def _peer(agent_id: str, data: bytes) -> Peer:
     try:
         record = AgentRecord.from_json(data)
     except BrokenDocument as error:
-        return Peer(agent_id, False, f"its document is broken: {error.message}")
-    why = "" if record.eligible else "; ".join(record.reasons) or "it says that it is not eligible"
+        return Peer(agent_id, False, f"its record is not valid: {error.message}")
+    why = "" if record.eligible else "; ".join(record.reasons) or "it reports that it is not eligible"
     if record.state != "standby":
         why = why or f"it is {record.state}"
     return Peer(agent_id, not why, why, record.rank)
 
 
 class OwnRecord:
-    """This agent's document. Written with the version it had, so that a namesake is noticed."""
+    """This agent's record. Each write expects the version of the last one, which reveals a duplicate id."""
 
     def __init__(self, store: Store, cluster: str, agent_id: str, instance: str) -> None:
         self._store, self._instance = store, instance
@@ -117,25 +117,25 @@ class OwnRecord:
         self._written = False
 
     def writer(self, record: AgentRecord) -> Callable[[], None]:
-        """A call that writes it. Raises `StoreUnavailable`."""
+        """A call that writes it. Raises `StoreUnavailable` and `VersionMismatch`."""
         return lambda: self._write(record.to_json())
 
     def _write(self, data: bytes) -> None:
         try:
             info = self._store.replace(self._key, data, expected=self._version)
         except VersionMismatch:
-            info = self._over_another(data)
+            info = self._replace_unknown(data)
         self._version, self._written = info.version, True
 
-    def _over_another(self, data: bytes) -> ObjectInfo:
-        """Ours from before, a write whose answer was lost, or a namesake's. Raises `VersionMismatch` when it
-        changes again meanwhile."""
+    def _replace_unknown(self, data: bytes) -> ObjectInfo:
+        """Replace a version that this process does not know: from before a restart, from a write whose
+        response was lost, or from another agent of this id. Raises `VersionMismatch` if it changes again."""
         found = self._store.stat(self._key)
         if found is not None and self._written:
-            self._name()
+            self._report_duplicate()
         return self._store.replace(self._key, data, expected=found.version if found else None)
 
-    def _name(self) -> None:
+    def _report_duplicate(self) -> None:
         try:
             found = self._store.get(self._key)
             other = AgentRecord.from_json(found[0]) if found else None

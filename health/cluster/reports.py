@@ -1,4 +1,4 @@
-"""What an agent reports of itself: its document in the store, and its view for `/health`. Pure."""
+"""What an agent reports about itself: its record in the store, and its view for `/health`. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def record(
     started_at: datetime,
     now: datetime,
 ) -> AgentRecord:
-    """The agent's document, as of now."""
+    """The agent's record, as of now."""
     state = o.state
     # A standby or a leader that is well has nothing to explain.
     reasons = o.reasons if o.reasons or state in (State.STANDBY, State.ACTIVE) else (progress.reason,)
@@ -51,10 +51,10 @@ def record(
 def view(
     o: Observation, progress: Progress, *, guard_remaining: float | None, epoch: int, intake: bool
 ) -> RoleView:
-    """The coordinator as others in this process see it.
+    """The coordinator's state for the rest of this process.
 
-    `guard_remaining` is of now: after a SIGSTOP this may be asked before the next step, and what was seen
-    before must not count as a valid lease.
+    `guard_remaining` is of now: after a SIGSTOP this may be called before the next step, and an earlier
+    observation must not count as a valid lease.
     """
     lease = o.lease.lease
     held = lease is not None and lease.state == "held"
@@ -63,8 +63,9 @@ def view(
         remaining = max(0.0, guard_remaining)
     elif held:
         remaining = max(0.0, o.timings.ttl - o.lease.unchanged_for)
-    unseen = held and o.state is State.STANDBY and o.failed_polls >= o.timings.poll_failures
-    notes = (f"{lease.holder} does not answer here",) if unseen and lease and lease.health_url else ()
+    unreachable = held and o.state is State.STANDBY and o.failed_polls >= o.timings.poll_failures
+    polled = unreachable and lease is not None and lease.health_url is not None
+    notes = (f"{lease.holder} does not answer this agent's health polls",) if polled and lease else ()
     return RoleView(
         state=o.state,
         role=o.state.role,

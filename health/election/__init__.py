@@ -1,1 +1,1 @@
-"""Who should lead: pure decisions from what was observed."""
+"""Which agent should lead: pure decisions on observations."""

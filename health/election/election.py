@@ -1,7 +1,7 @@
-"""Who leads: a pure function of what one agent sees. No I/O, no clock, no threads, no randomness.
+"""The leader election: a pure function of one agent's observation. No I/O, clock, threads or randomness.
 
-The state table is in docs/availability.md; each function here is the rows of one state. Every decision has
-one sentence that says why, worded so that it stays the same while nothing changes.
+The state table is in docs/availability.md; each function here is the rows of one state. Every decision gives
+its reason as one sentence, which stays the same as long as nothing changes.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from health.election.observation import (
     Decision,
     Drain,
     Exit,
-    GiveUp,
-    Look,
     Observation,
+    Read,
+    Release,
     Resign,
     TakeoverKind,
 )
 from health.election.roles import State
+from health.election.self_checks import FAILED_CHECKS
 from health.election.timings import ABORT_SECONDS
-from health.election.vitals import FAILED_CHECKS
 
 DUPLICATE_CHANGES = 2
-"""A dead predecessor's last write may still arrive; a second one is somebody alive."""
-UNREAD = "started: has not read the lease yet"
-"""Not a failure of the store: the first read is still under way."""
+"""A dead predecessor's last write may still arrive; a second one is from a live agent."""
+UNREAD = "starting: the lease has not been read yet"
+"""Not a failure of the store: the first read is still in progress."""
 
 
 def decide(o: Observation) -> Decision:
-    """The next state, what to do on the way, and why."""
+    """The next state, the actions that lead to it, and the reason."""
     match o.state:
         case State.INIT:
             return _init(o)
@@ -64,38 +64,38 @@ def _init(o: Observation) -> Decision:
 
 def _standby(o: Observation) -> Decision:
     if o.stop != "no":
-        return Decision(State.STOPPED, "asked to stop; it led nothing")
+        return Decision(State.STOPPED, "stopped on request; it was not the leader")
     lease = o.lease.lease
     if o.reachable and lease is not None and lease.state == "held" and lease.holder == o.me.agent_id:
-        own = _held_under_my_name(o)
+        own = _held_under_own_id(o)
         if own is not None:
             return own
-    opening = find_opening(o)
-    if opening.free:
-        return Decision(State.CANDIDATE, opening.reason, at_once=opening.at_once)
+    availability = lease_availability(o)
+    if availability.free:
+        return Decision(State.CANDIDATE, availability.reason, at_once=availability.at_once)
     wanted = o.failover
     if wanted is not None and names_me(o) and not o.eligible:
         why = _not_eligible(o)
         return Decision(State.STANDBY, why, (Answer(wanted.operation_id, False, why),))
-    return Decision(State.STANDBY, opening.reason)
+    return Decision(State.STANDBY, availability.reason)
 
 
-def _held_under_my_name(o: Observation) -> Decision | None:
-    """The lease is held by an agent of this id, which does not lead in this process."""
+def _held_under_own_id(o: Observation) -> Decision | None:
+    """The lease is held under this agent's id, while this process is a standby."""
     lease = o.lease.lease
     assert lease is not None
     mine = lease.instance == o.me.instance and o.owned
-    # The same state directory and host: its lock, which is ours now, was the predecessor's. Another
-    # directory would prove nothing, and so would another host's lock on a shared one.
+    # The same state directory and host: this process has the lock that the predecessor had, so that one is
+    # dead. A lock in another directory, or another host's lock on a shared one, proves nothing.
     dead = lease.instance in o.predecessors and lease.host == o.me.host
     if mine or dead:
         if o.resigned > 0:
-            return Decision(State.STANDBY, "gave the lead up: leaves the lease to run out")
+            return Decision(State.STANDBY, "resigned: waits until its own lease has expired")
         if not o.eligible:
-            return Decision(State.STANDBY, f"the lease is its own, but {_not_eligible(o)}")
-        why = "holds the lease still" if mine else "its predecessor on this machine died with the lease"
+            return Decision(State.STANDBY, f"holds the lease, but {_not_eligible(o)}")
+        why = "still holds the lease" if mine else "its predecessor on this host died while it held the lease"
         take = Acquire(f"{o.me.agent_id}: {why}", "predecessor")
-        return Decision(State.ACQUIRING, f"{why}: takes it at once", (take,))
+        return Decision(State.ACQUIRING, f"{why}: reacquires it at once", (take,))
     if o.lease.changes >= DUPLICATE_CHANGES and lease.instance != o.me.instance:
         return Decision(
             State.STOPPED,
@@ -106,8 +106,8 @@ def _held_under_my_name(o: Observation) -> Decision | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """Whether the lease is there to be taken by this agent, and why (not)."""
+class Availability:
+    """Whether this agent may acquire the lease, and why or why not."""
 
     free: bool
     reason: str
@@ -115,15 +115,17 @@ class Opening:
     kind: TakeoverKind = "expired"
 
 
-def find_opening(o: Observation) -> Opening:
-    """Whether this standby may try for the lease."""
+def lease_availability(o: Observation) -> Availability:
+    """Whether this standby may try to acquire the lease."""
     if not o.reachable:
-        return Opening(False, "the store can't be reached: never takes over blindly")
+        return Availability(False, "the store can't be reached: no takeover without a current lease")
     match o.lease.kind:
         case "unread":
-            return Opening(False, UNREAD)
+            return Availability(False, UNREAD)
         case "broken":
-            return Opening(False, f"the lease can't be understood, an operator has to look: {o.lease.detail}")
+            return Availability(
+                False, f"the lease is not valid, an operator must delete it: {o.lease.detail}"
+            )
         case "missing":
             return _missing(o)
     lease = o.lease.lease
@@ -133,101 +135,104 @@ def find_opening(o: Observation) -> Opening:
             return _held(o)
         case "handoff" if lease.target == o.me.agent_id:
             if not o.eligible:
-                return Opening(False, f"the lease was handed to it, but {_not_eligible(o)}")
-            return Opening(True, f"{lease.holder} handed the lease over", at_once=True, kind="handoff")
+                return Availability(False, f"the lease was handed to this agent, but {_not_eligible(o)}")
+            return Availability(True, f"{lease.holder} handed over the lease", at_once=True, kind="handoff")
         case "handoff" if o.lease.unchanged_for < o.timings.handoff:
-            return Opening(False, f"{lease.holder} handed the lease to {lease.target}")
+            return Availability(False, f"{lease.holder} handed the lease to {lease.target}")
         case "released" if lease.target not in (None, o.me.agent_id):
             if o.lease.unchanged_for < o.timings.handoff:
-                return Opening(False, f"{lease.holder} left the lease to {lease.target}")
+                return Availability(False, f"the lease is reserved for {lease.target}")
     return _released(o)
 
 
-def _missing(o: Observation) -> Opening:
+def _missing(o: Observation) -> Availability:
     barred = o.pause if o.eligible else _not_eligible(o)
     if barred:
-        return Opening(False, f"there is no lease, but {barred}")
+        return Availability(False, f"the lease is missing, but {barred}")
     if o.lease.unchanged_for < o.timings.ttl:
-        return Opening(False, "there is no lease, which is not to say that nobody leads: waits one TTL")
-    return Opening(True, "there has been no lease for a TTL: makes a new one", kind="first")
+        return Availability(False, "the lease is missing, but an agent may still lead: waits one TTL")
+    return Availability(True, "the lease has been missing for one TTL: creates it", kind="first")
 
 
-def _released(o: Observation) -> Opening:
+def _released(o: Observation) -> Availability:
     lease = o.lease.lease
     assert lease is not None
-    left = "released" if lease.state == "released" else f"left to {lease.target}, which did not take it"
+    how = "released" if lease.state == "released" else f"handed to {lease.target}, which did not acquire it"
     if not o.eligible:
-        return Opening(False, f"the lease is {left}, but {_not_eligible(o)}")
+        return Availability(False, f"the lease is {how}, but {_not_eligible(o)}")
     if not names_me(o):
         if o.pause is not None:
-            return Opening(False, f"the lease is {left}, but {o.pause}")
-        # Whom it was left to had its time, and so had everybody else.
+            return Availability(False, f"the lease is {how}, but {o.pause}")
+        # Its target had its time, and so had every other agent.
         unwanted = lease.state == "handoff" and o.lease.unchanged_for >= 2 * o.timings.handoff
         if o.resigned > 0 and not unwanted:
-            return Opening(False, f"the lease is {left}, but it gave the lead up itself a moment ago")
+            return Availability(False, f"the lease is {how}, but this agent resigned recently")
     kind: TakeoverKind = "released" if lease.epoch > 0 else "first"
-    return Opening(True, f"the lease is {left}", at_once=True, kind=kind)
+    return Availability(True, f"the lease is {how}", at_once=True, kind=kind)
 
 
-def _held(o: Observation) -> Opening:
+def _held(o: Observation) -> Availability:
     lease = o.lease.lease
     assert lease is not None
     who = f"{lease.holder} (epoch {lease.epoch})"
     if o.lease.unchanged_for < o.timings.ttl:
-        unseen = lease.health_url and o.failed_polls >= o.timings.poll_failures
-        return Opening(False, f"{who} leads, though it does not answer here" if unseen else f"{who} leads")
+        unreachable = lease.health_url and o.failed_polls >= o.timings.poll_failures
+        but = ", but it does not answer this agent's health polls" if unreachable else ""
+        return Availability(False, f"{who} leads{but}")
     gone = f"the lease of {who} has expired"
     if not o.eligible:
-        return Opening(False, f"{gone}, but {_not_eligible(o)}")
+        return Availability(False, f"{gone}, but {_not_eligible(o)}")
     if names_me(o):
-        return Opening(True, f"{gone}, and an administrator wants {o.me.agent_id} to lead", at_once=True)
+        return Availability(True, f"{gone}, and an administrator named {o.me.agent_id}", at_once=True)
     if o.pause is not None:
-        return Opening(False, f"{gone}, but {o.pause}")
+        return Availability(False, f"{gone}, but {o.pause}")
     if o.uptime < o.timings.ttl:
-        return Opening(False, f"{gone}, but this agent has only just started")
+        return Availability(False, f"{gone}, but this agent started less than one TTL ago")
     if o.hold_down > 0:
-        return Opening(False, f"{gone}, but there were takeovers only just now: waits for things to settle")
+        return Availability(False, f"{gone}, but there were recent takeovers: waits for the hold-down")
     if lease.holder == o.me.agent_id or o.failed_polls >= o.timings.poll_failures:
-        return Opening(True, f"{gone}, and it does not answer")
+        return Availability(True, f"{gone}, and it does not answer health polls")
     if o.lease.unchanged_for - o.timings.ttl > o.timings.veto:
-        return Opening(True, f"{gone} long ago, even though it answers")
-    return Opening(False, f"{gone}, but it has not failed {o.timings.poll_failures} polls in a row yet")
+        return Availability(True, f"{gone} long ago, although it answers health polls")
+    return Availability(
+        False, f"{gone}, but fewer than {o.timings.poll_failures} health polls in a row have failed"
+    )
 
 
 def _not_eligible(o: Observation) -> str:
-    return "it is not eligible: " + ("; ".join(o.reasons) or "it has not looked at itself yet")
+    return "this agent is not eligible: " + ("; ".join(o.reasons) or "no self-check has run yet")
 
 
 def _candidate(o: Observation) -> Decision:
     if o.stop != "no":
-        return Decision(State.STOPPED, "asked to stop; it led nothing")
+        return Decision(State.STOPPED, "stopped on request; it was not the leader")
     if o.gap:
-        return Decision(State.STANDBY, "the loop stood still or the clock jumped: observes anew")
-    opening = find_opening(o)
-    if not opening.free:
-        return Decision(State.STANDBY, opening.reason)
+        return Decision(State.STANDBY, "the loop stalled or the clock jumped: restarts the observation")
+    availability = lease_availability(o)
+    if not availability.free:
+        return Decision(State.STANDBY, availability.reason)
     if o.state_for < o.candidate_wait:
-        return Decision(State.CANDIDATE, opening.reason)
+        return Decision(State.CANDIDATE, availability.reason)
     if o.candidate_wait > 0 and not o.read_since_wait:
-        return Decision(State.CANDIDATE, opening.reason, (Look(),))
-    return Decision(State.ACQUIRING, opening.reason, (Acquire(opening.reason, opening.kind),))
+        return Decision(State.CANDIDATE, availability.reason, (Read(),))
+    return Decision(State.ACQUIRING, availability.reason, (Acquire(availability.reason, availability.kind),))
 
 
 def _acquiring(o: Observation) -> Decision:
     match o.outcome:
         case "pending":
-            return Decision(State.ACQUIRING, "asks the store for the lease")
+            return Decision(State.ACQUIRING, "is acquiring the lease")
         case "won" if o.guard_remaining > 0:
             if o.stop != "no":
-                # Never opened: it is idle, and the lease is given back at once.
+                # The work never began: it is idle, and the lease is released at once.
                 return Decision(State.DRAINING, "asked to stop", (Resign(None, "asked to stop", False),))
-            return Decision(State.ACTIVE, "has the lease", (Begin(),), renews=True)
+            return Decision(State.ACTIVE, "acquired the lease", (Begin(),), renews=True)
         case "won":
-            return Decision(State.STANDBY, "the store's answer came too late to trust it")
+            return Decision(State.STANDBY, "the store confirmed the lease too late to rely on it")
         case "lost":
-            return Decision(State.STANDBY, "another agent was quicker")
+            return Decision(State.STANDBY, "another agent acquired the lease first")
         case _:
-            return Decision(State.STANDBY, "could not find out whether the store took the lease")
+            return Decision(State.STANDBY, "it is unknown whether the store accepted the lease")
 
 
 def _active(o: Observation) -> Decision:
@@ -240,9 +245,9 @@ def _active(o: Observation) -> Decision:
     if fenced is not None:
         return fenced
     if o.resign:
-        return _leave(o, None, "told to resign by its operator", fast=False)
+        return _leave(o, None, "resigns: requested by its operator", fast=False)
     if o.wedged_checks >= FAILED_CHECKS:
-        return Decision(State.ACTIVE, f"renews no longer, as it stands still: {'; '.join(o.reasons)}")
+        return Decision(State.ACTIVE, f"leads, but stopped renewing the lease: {'; '.join(o.reasons)}")
     verdict = judge(o)
     match verdict:
         case Accepted():
@@ -250,24 +255,28 @@ def _active(o: Observation) -> Decision:
             return _leave(o, verdict.target, verdict.reason, fast=verdict.fast, also=(accepted,))
         case Refused():
             refused = Answer(verdict.operation_id, False, verdict.reason)
-            return Decision(State.ACTIVE, f"leads; refused: {verdict.reason}", (refused,), renews=True)
+            return Decision(
+                State.ACTIVE, f"leads; failover refused: {verdict.reason}", (refused,), renews=True
+            )
     if o.failed_checks >= FAILED_CHECKS:
-        return _unwell(o)
+        return _checks_failed(o)
     if isinstance(verdict, Ignored):
         return Decision(State.ACTIVE, f"leads; {verdict.reason}", renews=True)
     return Decision(State.ACTIVE, "leads", renews=True)
 
 
-def _unwell(o: Observation) -> Decision:
-    """The holder's own checks fail: somebody better may be there."""
+def _checks_failed(o: Observation) -> Decision:
+    """The leader's own checks fail: hand over if an eligible standby exists."""
     problem = "; ".join(o.reasons)
     if o.pause is not None:
-        return Decision(State.ACTIVE, f"leads on, {problem}, as {o.pause}", renews=True)
-    better = best(o.peers or ())
-    if better is None:
-        return Decision(State.ACTIVE, f"leads on, {problem}, as no other agent is better", renews=True)
-    # Fast: what can't work can't finish either.
-    return _leave(o, better.agent_id, f"resigns for {better.agent_id}: {problem}", fast=True)
+        return Decision(State.ACTIVE, f"leads despite failed checks ({problem}): {o.pause}", renews=True)
+    successor = best(o.peers or ())
+    if successor is None:
+        return Decision(
+            State.ACTIVE, f"leads despite failed checks ({problem}): no eligible standby", renews=True
+        )
+    # Fast: an agent that can't work can't finish its clips either.
+    return _leave(o, successor.agent_id, f"resigns for {successor.agent_id}: {problem}", fast=True)
 
 
 def _leave(
@@ -286,12 +295,12 @@ def _leave(
 def _fence(o: Observation) -> Decision | None:
     lease = o.lease.lease
     if lease is not None and (lease.instance != o.me.instance or lease.state != "held"):
-        why = f"the lease is not its own any more, but {lease.holder}'s: stops everything"
+        why = f"lost the lease to {lease.holder}: stops all work"
         return Decision(State.FENCED, why, (Abort(),))
     if o.guard_remaining <= 0:
         return Decision(
             State.FENCED,
-            f"could not renew the lease for {o.timings.deadline:g} s: stops everything",
+            f"could not renew the lease for {o.timings.deadline:g} s: stops all work",
             (Abort(),),
         )
     return None
@@ -299,35 +308,39 @@ def _fence(o: Observation) -> Decision | None:
 
 def _draining(o: Observation) -> Decision:
     after = State.STOPPED if o.stop != "no" else State.STANDBY
-    if o.given_up or (o.idle and not o.elects):
-        return Decision(after, "the work is finished or given back, the lease is given up")
-    if o.giving_up_for is not None:
-        if o.giving_up_for > o.timings.deadline:
-            return Decision(after, "the lease could not be given up: it has run out instead")
-        return Decision(State.DRAINING, "gives the lease up", (GiveUp(),))
+    if o.released or (o.idle and not o.elects):
+        return Decision(after, "drained, and the lease is released")
+    if o.releasing_for is not None:
+        if o.releasing_for > o.timings.deadline:
+            return Decision(after, "the lease could not be released, but it has expired")
+        return Decision(State.DRAINING, "is releasing the lease", (Release(),))
     if o.elects:
         fenced = _fence(o)
         if fenced is not None:
             return fenced
     if o.idle:
-        return Decision(State.DRAINING, "gives the lease up", (GiveUp(),))
+        return Decision(State.DRAINING, "is releasing the lease", (Release(),))
     return _still_working(o)
 
 
 def _still_working(o: Observation) -> Decision:
     renews = o.elects and o.wedged_checks < FAILED_CHECKS
     if o.aborted_for is not None:
-        # The lease is renewed meanwhile: there is no hurry as there is when it is lost.
+        # The lease is still renewed, so there is more time than after it was lost.
         return _aborting(o, State.DRAINING, o.aborted_for, ABORT_SECONDS, renews=renews)
     wanted = o.failover
     if o.stop == "fast" and not o.drain_fast:
-        return Decision(State.DRAINING, "asked to stop at once", (Drain(True),), renews=renews)
+        return Decision(
+            State.DRAINING, "asked to stop without finishing its clips", (Drain(True),), renews=renews
+        )
     if o.state_for > (o.timings.abort if o.drain_fast else o.timings.drain):
-        return Decision(State.DRAINING, "the drain took too long: gives the work back", (Abort(),), renews)
+        return Decision(
+            State.DRAINING, "the drain timed out: gives unfinished clips back", (Abort(),), renews
+        )
     if wanted is not None and o.elects and wanted.operation_id != o.answered and _for_this_epoch(o):
-        busy = Answer(wanted.operation_id, False, f"{o.me.agent_id} is giving the lead up already")
-        return Decision(State.DRAINING, "finishes what is in hand", (busy,), renews)
-    return Decision(State.DRAINING, "finishes what is in hand", (), renews)
+        busy = Answer(wanted.operation_id, False, f"{o.me.agent_id} is resigning already")
+        return Decision(State.DRAINING, "finishes the clips in flight", (busy,), renews)
+    return Decision(State.DRAINING, "finishes the clips in flight", (), renews)
 
 
 def _for_this_epoch(o: Observation) -> bool:
@@ -339,14 +352,14 @@ def _fenced(o: Observation) -> Decision:
     if not o.idle:
         return _aborting(o, State.FENCED, o.state_for, o.timings.abort)
     if o.stop != "no":
-        return Decision(State.STOPPED, "asked to stop; it leads no longer")
+        return Decision(State.STOPPED, "stopped on request; it is no longer the leader")
     if o.state_for < o.timings.ttl:
-        return Decision(State.FENCED, "stopped its work; cools down for one TTL")
-    return Decision(State.STANDBY, "has cooled down")
+        return Decision(State.FENCED, "all work has stopped: waits one TTL")
+    return Decision(State.STANDBY, "waited one TTL after losing the lease")
 
 
 def _aborting(o: Observation, state: State, since: float, limit: float, *, renews: bool = False) -> Decision:
     if since > limit:
         # A process that can't stop its work must not outlive its lease.
-        return Decision(state, "its work does not stop: ends the process", (Exit(EXIT_FAILED),))
-    return Decision(state, "stops its work", (), renews)
+        return Decision(state, "the work did not stop in time: exits", (Exit(EXIT_FAILED),))
+    return Decision(state, "is stopping its work", (), renews)

@@ -1,4 +1,4 @@
-"""What a planned failover means for the agent that leads, and for the one that is to. Pure."""
+"""Evaluates a planned failover, for the leader and for the target. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Say why not."""
+    """Answer with the reason."""
 
     operation_id: str
     reason: str
@@ -28,33 +28,33 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Not for this agent, or not any more; `reason` is for the log."""
+    """Not meant for this agent, or no longer valid; `reason` is for the log."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The other agents' documents have to be read first."""
+    """The other agents' records have to be read first."""
 
 
 Verdict = Accepted | Refused | Ignored | Undecided
 
 
 def judge(o: Observation) -> Verdict | None:
-    """What the holder makes of the failover intent; None when there is none."""
+    """The leader's verdict on the failover intent; None when there is none."""
     wanted = o.failover
     if wanted is None:
         return None
     if wanted.operation_id == o.answered:
-        return Ignored(f"failover {wanted.operation_id} is answered already")
+        return Ignored(f"failover {wanted.operation_id} was already answered")
     epoch = o.lease.lease.epoch if o.lease.lease else None
     if wanted.target == o.me.agent_id and epoch is not None and wanted.epoch < epoch:
-        return None  # that is how it came to lead
+        return None  # the failover by which it became the leader
     if wanted.epoch != epoch or wanted.old_primary != o.me.agent_id:
         return Ignored(
-            f"failover {wanted.operation_id} is stale: it was meant for {wanted.old_primary} at epoch "
-            f"{wanted.epoch}, and {o.me.agent_id} leads at epoch {epoch}"
+            f"failover {wanted.operation_id} is stale: it was requested for {wanted.old_primary} at epoch "
+            f"{wanted.epoch}, but {o.me.agent_id} leads at epoch {epoch}"
         )
     if wanted.target == o.me.agent_id:
         return Refused(wanted.operation_id, f"{o.me.agent_id} leads already")
@@ -73,7 +73,7 @@ def _to_target(o: Observation, peers: tuple[Peer, ...]) -> Verdict:
     else:
         chosen = next((peer for peer in peers if peer.agent_id == wanted.target), None)
         if chosen is None:
-            return Refused(wanted.operation_id, f"{wanted.target} has not been heard of")
+            return Refused(wanted.operation_id, f"{wanted.target} is not a known agent")
         if not chosen.able:
             return Refused(wanted.operation_id, f"{chosen.agent_id} can't take over: {chosen.why_not}")
     by = f" by {wanted.requested_by}" if wanted.requested_by else ""
@@ -82,7 +82,7 @@ def _to_target(o: Observation, peers: tuple[Peer, ...]) -> Verdict:
         wanted.operation_id,
         chosen.agent_id,
         wanted.mode == "fast",
-        f"failover {wanted.operation_id} to {chosen.agent_id} asked for{by}{why}",
+        f"failover {wanted.operation_id} to {chosen.agent_id} requested{by}{why}",
     )
 
 
@@ -103,7 +103,7 @@ def names_me(o: Observation) -> bool:
 
 
 def best(peers: Iterable[Peer]) -> Peer | None:
-    """The able one of the lowest rank; of several, the first by name."""
+    """The able peer of the lowest rank; of several, the first by name."""
     return min((p for p in peers if p.able), key=lambda p: (p.rank, p.agent_id), default=None)
 
 

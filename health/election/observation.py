@@ -1,4 +1,4 @@
-"""What an election sees, and what it orders: frozen data, no behaviour."""
+"""The input of an election, and its decisions: frozen data, no behaviour."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from health.election.timings import Timings
 
 @dataclass(frozen=True, slots=True)
 class LeaseView:
-    """The lease as this agent has seen it. Durations are seconds on its own clock, never written times."""
+    """The lease as this agent has read it. Durations are seconds on its own clock, never written times."""
 
     kind: Literal["unread", "missing", "broken", "present"] = "unread"
     lease: Lease | None = None
     """Set when present."""
     unchanged_for: float = 0.0
-    """Since this version was first seen; of a missing object, since it was first missed."""
+    """Since this version was first read; of a missing object, since it was first found missing."""
     changes: int = 0
-    """How often it changed since the observation began."""
+    """Number of changes since the observation began."""
     detail: str = ""
-    """Of a broken one: what is wrong."""
+    """Of a broken lease: the problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another agent, by its own document."""
+    """Another agent, according to its own record."""
 
     agent_id: str
     able: bool
-    """Standby, eligible and heard of."""
+    """Standby, eligible, with a recent record."""
     why_not: str = ""
     rank: int = 0
 
 
 WriteOutcome = Literal["none", "pending", "won", "lost", "unknown"]
-"""What became of the newest write: `lost`, another holder was read back; `unknown`, no answer."""
+"""The result of the newest write: `lost`, another holder was read back; `unknown`, no response."""
 Stop = Literal["no", "graceful", "fast"]
 """Whether this agent was asked to stop, and how."""
 
@@ -52,33 +52,33 @@ class Observation:
     timings: Timings
     lease: LeaseView = LeaseView()
     reachable: bool = True
-    """The last call to the store about the lease got an answer, or none has been made yet."""
+    """The last call of the store for the lease got a response, or none has been made yet."""
     elects: bool = True
     """False in `ha.mode` pool and single."""
     predecessors: frozenset[str] = frozenset()
-    """Instances that ran on this state directory before: their lock is ours now, so they are dead."""
+    """Instances that ran on this state directory before: this process has their lock, so they are dead."""
     owned: bool = True
-    """A lease under our own instance is ours to renew: see `LeaseHand.owned`."""
+    """A lease under this instance may be renewed by it: see `LeaseClient.owned`."""
     outcome: WriteOutcome = "none"
     guard_remaining: float = 0.0
     failed_polls: int = 0
     eligible: bool = True
     reasons: tuple[str, ...] = ()
     failed_checks: int = 0
-    """Self-checks in a row that were not ok."""
+    """Failed self-checks in a row."""
     wedged_checks: int = 0
-    """Self-checks in a row that found a loop standing still."""
+    """Self-checks in a row that found a stalled loop."""
     pause: str | None = None
-    """Why no automatic takeover is allowed; None: it is."""
+    """Why no automatic takeover is allowed; None: takeovers are allowed."""
     failover: FailoverIntent | None = None
     answered: str | None = None
     """The operation that this agent answered last."""
     peers: tuple[Peer, ...] | None = None
     """None: not read since the newest intent, or since checks began to fail."""
     hold_down: float = 0.0
-    """Seconds until an automatic takeover is allowed again, after so many of late."""
+    """Seconds until an automatic takeover is allowed again, after recent ones."""
     resigned: float = 0.0
-    """Seconds for which this agent leaves the lead to others, as it gave it up."""
+    """Seconds for which this agent holds back after it resigned."""
     uptime: float = 1e9
     candidate_wait: float = 0.0
     read_since_wait: bool = False
@@ -90,13 +90,13 @@ class Observation:
     drain_fast: bool = False
     """How the drain in progress was ordered."""
     aborted_for: float | None = None
-    """Since the work was told to abort."""
-    giving_up_for: float | None = None
+    """Since the work was aborted."""
+    releasing_for: float | None = None
     """Since the first attempt to release the lease."""
-    given_up: bool = False
-    """The store took the release, or another holds the lease by now."""
+    released: bool = False
+    """The store has the release, or another agent holds the lease by now."""
     gap: bool = False
-    """The loop stood still or the clock jumped: what was counted is worth nothing."""
+    """The loop stalled or the clock jumped: earlier counts are not valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Close the streams; finish, or (fast) give back."""
+    """Close the streams; finish the clips in flight, or (fast) give them back."""
 
     fast: bool
 
@@ -117,7 +117,7 @@ class Abort:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Read:
     """Read the lease now."""
 
 
@@ -133,13 +133,13 @@ class Acquire:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveUp:
+class Release:
     """Drop the guard, then release the lease, or hand it to the drain's target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resign:
-    """The lead is being given up: to `target` if one is named. Not to be taken back for a while."""
+    """Step down as the leader, in favour of `target` if one is named. `hold`: and hold back for a while."""
 
     target: str | None
     reason: str
@@ -148,7 +148,7 @@ class Resign:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Tell the cluster what became of a failover intent."""
+    """Report to the cluster whether a failover intent was accepted."""
 
     operation_id: str
     accepted: bool
@@ -157,22 +157,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """End this process, with this code: at once for 1, by way of the daemon for 78."""
+    """End this process with this code: at once for 1, through the daemon for 78."""
 
     code: int
 
 
-Action = Begin | Drain | Abort | Look | Acquire | GiveUp | Resign | Answer | Exit
+Action = Begin | Drain | Abort | Read | Acquire | Release | Resign | Answer | Exit
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The state to be in, what to do, and why, as one sentence."""
+    """The next state, the actions to take, and the reason as one sentence."""
 
     state: State
     reason: str
     actions: tuple[Action, ...] = ()
     renews: bool = False
-    """The lease is to be renewed when it is due."""
+    """Renew the lease when that is due."""
     at_once: bool = False
-    """Of a candidate: there is nothing to wait for."""
+    """Of a candidate: no wait is needed."""

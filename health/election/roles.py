@@ -1,4 +1,4 @@
-"""The words between the coordinator and the daemon around it: who I am, how I am, what I am to do."""
+"""The types between the coordinator and the daemon around it: identity, self-checks, work, role."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class State(StrEnum):
 
     @property
     def role(self) -> AgentState:
-        """What the cluster is told: candidates are standbys."""
+        """The role that is reported: candidates are standbys."""
         match self:
             case State.ACTIVE:
                 return "active"
@@ -45,25 +45,25 @@ class Identity:
     """A random name of this process."""
     host: str
     health_url: str | None
-    """Where the others poll it, without a path."""
+    """The base URL at which the others poll it, without a path."""
     rank: int = 0
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """Whether this agent could work. Must be made without blocking: the coordinator asks on every tick."""
+    """Whether this agent is able to work. Must be made without blocking: every step asks for it."""
 
     ok: bool
     reasons: tuple[str, ...] = ()
-    """What is wrong, one sentence each. A leader is `ok` for a while with something wrong."""
+    """The problems, one sentence each. A leader stays `ok` for a grace period with some of them."""
     alive: bool = True
-    """False: a loop of this process stands still. Such an agent stops renewing its lease, whoever else is
-    there; one that is only not `ok` hands over to a standby that is, and otherwise goes on."""
+    """False: a loop of this process has stalled. Such an agent stops renewing its lease, even if there is no
+    standby; one that is only not `ok` hands over to an eligible standby, and otherwise goes on."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the agent's document says and only the daemon knows. Must be made without blocking."""
+    """Fields of the agent's record that only the daemon knows. Must be made without blocking."""
 
     queue_depth: int = 0
     completed_clips_24h: int = 0
@@ -71,19 +71,19 @@ class Facts:
 
 
 class Work(Protocol):
-    """What the coordinator commands. Every call returns at once; `idle` tells when it has been done."""
+    """The work that the coordinator controls. Every call returns at once; `idle` reports when it is done."""
 
     def begin(self) -> None:
         """Open the streams. May be called again after they were closed."""
         ...
 
     def drain(self, *, fast: bool) -> None:
-        """Close the streams; finish what is in hand, or (`fast`) give it back. `fast` may follow a drain that
-        was not."""
+        """Close the streams; finish the clips in flight, or (`fast`) give them back. A fast drain may follow
+        a graceful one."""
         ...
 
     def rest(self) -> None:
-        """Close the streams, until the next `begin`. What is in hand is finished, however long it takes."""
+        """Close the streams until the next `begin`. Clips in flight are finished, without a time limit."""
         ...
 
     def abort(self) -> None:
@@ -91,33 +91,33 @@ class Work(Protocol):
         ...
 
     def idle(self) -> bool:
-        """Streams closed and nothing in hand."""
+        """The streams are closed and no clip is in flight."""
         ...
 
 
 @dataclass(frozen=True)
 class RoleView:
-    """The coordinator as others see it: for `/health`, `ctl status`, systemd's status line."""
+    """The coordinator's state, for `/health`, `ctl status` and systemd's status line."""
 
     state: State
     role: AgentState
     epoch: int
-    """The highest that this agent has led or seen."""
+    """The highest that this agent has led or read."""
     holder: str | None
-    """Who holds the lease, as last seen; None: nobody, or unknown."""
+    """The holder of the lease as last read; None: no agent holds it, or unknown."""
     lease_remaining_seconds: float | None
-    """Until it expires: a holder's own guard, a standby's own count. None: no lease is held."""
+    """Until it expires: by the guard of the holder, by the own clock of a standby. None: no lease is held."""
     eligible: bool
     reasons: tuple[str, ...]
-    """Why it is not well or not eligible."""
+    """Problems, and why it is not eligible."""
     why: str
-    """One sentence: why it is in this state."""
+    """Why it is in this state, as one sentence."""
     paused: bool
     """No automatic takeover."""
     intake: bool
-    """False after `ctl pause`: it takes no new clips."""
+    """False after `ctl pause`: no new clips are accepted."""
     answer: IntentAnswer | None
-    """Its answer to the newest failover intent it was concerned by."""
+    """Its answer to the newest failover intent that was meant for it."""
 
 
 SelfChecker = Callable[[], SelfCheck]

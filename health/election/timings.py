@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from clipping.config import Config
 
 ABORT_SECONDS = 10.0
-"""How long ffmpeg may take to die, at most; then the process ends."""
+"""Maximum time for ffmpeg to end; then the process exits."""
 HANDOFF_SECONDS = 15.0
-"""How long a lease that was handed to an agent is kept for it."""
+"""How long a lease that was handed to an agent stays reserved for it."""
 RESIGNED_SECONDS = 60.0
-"""How long an agent that gave up the lead, and was not stopped, leaves a free lease to the others."""
+"""How long an agent that resigned, and was not stopped, leaves a free lease to the others."""
 INTENT_SECONDS = 2.5
 """How often the intent is read."""
-HOT_SECONDS = 0.5
+FREQUENT_READ_SECONDS = 0.5
 """How often the lease is read by an agent that a planned failover names."""
 
 
@@ -36,27 +36,27 @@ class Timings:
 
     @property
     def tick(self) -> float:
-        """How often a standby reads the lease, and how often self-checks count."""
+        """How often a standby reads the lease, and how often self-checks are counted."""
         return min(5.0, self.renew / 2)
 
     @property
     def abort(self) -> float:
-        """How long stopping the work may take."""
+        """Maximum time for stopping the work."""
         return min(ABORT_SECONDS, self.ttl - self.deadline)
 
     @property
     def handoff(self) -> float:
-        """How long a handoff is left to the agent that it names."""
+        """How long a handoff stays reserved for its target."""
         return min(HANDOFF_SECONDS, self.ttl)
 
     @property
     def veto(self) -> float:
-        """How long after its expiry a holder that still answers on `/health` can keep a lease."""
+        """How long after its expiry the lease stays with a holder that still answers on `/health`."""
         return max(3 * self.ttl, self.poll_failures * self.poll)
 
     @property
-    def suspicious(self) -> float:
-        """A lease unchanged for so long should have been renewed: time to look at its holder."""
+    def overdue(self) -> float:
+        """A lease unchanged for longer should have been renewed: its holder is polled at once."""
         return self.renew * 1.5
 
     @classmethod

@@ -1,1 +1,1 @@
-"""The lease in the store, and the guard that stops work when it may have run out."""
+"""The lease in the store, and the guard that stops work when it may have expired."""

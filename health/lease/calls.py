@@ -1,7 +1,6 @@
-"""Calls that may take their time, made elsewhere than in the loop that decides.
+"""Calls that may block, made outside the loop that decides.
 
-A call that does not return is left to itself: a hung store can't stall the coordinator, and can't pile up
-threads either.
+A call that does not return is abandoned: a hung store can neither stall the coordinator nor pile up threads.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 CALLS_AT_ONCE = 8
-"""Of one agent, those that were given up on and have not returned included."""
+"""Per agent, including abandoned calls that have not returned."""
 
 
 class Pending(Protocol[T_co]):
-    """A call under way."""
+    """A call in progress."""
 
     @property
     def done(self) -> bool: ...
@@ -32,10 +31,10 @@ class Pending(Protocol[T_co]):
 
 
 class Calls(Protocol):
-    """Makes calls without keeping the caller waiting."""
+    """Makes calls without blocking the caller."""
 
     def submit(self, name: str, call: Callable[[], T]) -> Pending[T]:
-        """Start `call`; `name` says in one word what it is for."""
+        """Start `call`; `name` is its purpose in one word."""
         ...
 
 
@@ -52,7 +51,7 @@ class _Call(Generic[T]):
 
 
 class ThreadCalls:
-    """One short-lived thread for each call, `CALLS_AT_ONCE` at most. `wake` is called when one has ended."""
+    """One short-lived thread per call, at most `CALLS_AT_ONCE`. `wake` is called when one has ended."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -77,7 +76,7 @@ class ThreadCalls:
     def _run(self, pending: _Call[T], call: Callable[[], T]) -> None:
         try:
             pending.value = call()
-        except Exception as error:  # noqa: BLE001 (a thread's root: whoever waits for the result gets it)
+        except Exception as error:  # noqa: BLE001 (the thread's root: `result` raises it)
             pending.error = error
         finally:
             self._free.release()
@@ -86,7 +85,7 @@ class ThreadCalls:
 
 
 class Slot(Generic[T]):
-    """At most one call under way, and how long it has been. Results of a call that was given up are lost."""
+    """At most one call in progress, with a time limit. The result of an abandoned call is lost."""
 
     def __init__(self, calls: Calls, clock: Clock, limit: float) -> None:
         self._calls, self._clock, self._limit = calls, clock, limit
@@ -100,31 +99,31 @@ class Slot(Generic[T]):
     def submit(self, name: str, call: Callable[[], T]) -> float:
         """Start a call; returns the time before it was sent."""
         assert self._pending is None
-        # Taken before the call begins: a lease counts from here.
+        # Taken before the call begins: the validity of a lease is counted from here.
         self.sent_at = self._clock.monotonic()
         self._pending = self._calls.submit(name, call)
         return self.sent_at
 
     def ready(self) -> bool:
-        """Whether `take` has something: a result, or that there is none in time."""
+        """Whether `take` may be called: there is a result, or the call timed out."""
         pending = self._pending
         if pending is None:
             return False
         return pending.done or self._clock.monotonic() - self.sent_at >= self._limit
 
     def take(self) -> T:
-        """The result. Raises what the call raised, and `StoreUnavailable` when it did not return in time."""
+        """The result. Raises what the call raised, and `StoreUnavailable` when it timed out."""
         pending, self._pending = self._pending, None
         assert pending is not None
         if not pending.done:
             raise StoreUnavailable(f"no answer within {self._limit:g} s")
         return pending.result()
 
-    def forget(self) -> None:
-        """Whatever it brings does not matter any more."""
+    def discard(self) -> None:
+        """Abandon the call in progress, if there is one."""
         self._pending = None
 
     @property
     def due(self) -> float:
-        """When a call under way is given up."""
+        """When the call in progress times out."""
         return self.sent_at + self._limit

@@ -1,4 +1,4 @@
-"""Whether this agent may act as the leader right now. Looked at before every publish and every upload."""
+"""Whether this agent may act as the leader now. Checked before every publish and every upload."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from clipping.errors import LeaseLost
 
 
 class Permit(Protocol):
-    """What the work looks at: `Guard` where one agent leads, `NoLease` where none does."""
+    """What the work checks: `Guard` where agents elect a leader, `NoLease` where they don't."""
 
     @property
     def epoch(self) -> int:
-        """The epoch that this agent leads, or led last."""
+        """The epoch in which this agent leads, or led last."""
         ...
 
     def valid(self) -> bool:
@@ -31,9 +31,9 @@ class Guard:
     """Valid until `deadline_seconds` after the *sending* of the last good renewal, on this machine's own
     clock that also counts suspends (CLOCK_BOOTTIME). Thread-safe.
 
-    It runs out by itself: a process that was stopped, suspended or cut from the store finds it invalid on
-    waking, without anybody having told it. Counting from the answer instead would let an answer that came
-    late keep two leaders.
+    It expires by itself: a process that was stopped, suspended or cut off from the store finds it invalid
+    when it resumes, without being notified. Counting from the response instead would allow two leaders when
+    a response is late.
     """
 
     def __init__(self, clock: Clock, deadline_seconds: float) -> None:
@@ -55,18 +55,18 @@ class Guard:
             raise LeaseLost("this agent's lease has run out: another agent does this clip")
 
     def remaining(self) -> float:
-        """Seconds of validity left; not above 0 once it is over."""
+        """Seconds of validity left; not above 0 once it has expired."""
         with self._lock:
             return self._until - self._clock.monotonic()
 
     def renewed(self, epoch: int, sent_at: float) -> None:
-        """The store took our lease, in a write that was sent at `sent_at` on the monotonic clock."""
+        """The store has a write of this agent's lease that was sent at `sent_at` on the monotonic clock."""
         with self._lock:
             self._until = sent_at + self._deadline
             self._epoch = epoch
 
     def drop(self) -> None:
-        """Not ours any more, at once."""
+        """Invalid from now on."""
         with self._lock:
             self._until = -math.inf
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from health.election.observation import Resign
 from health.election.roles import State
-from health.election.timings import HOT_SECONDS, Timings
-from health.lease.lease import LeaseHand
+from health.election.timings import FREQUENT_READ_SECONDS, Timings
+from health.lease.client import LeaseClient
 
 NEVER = float("-inf")
 WATCHING = (State.STANDBY, State.CANDIDATE, State.FENCED)
@@ -24,7 +24,7 @@ class LeaseTask:
     renew: bool = False
     """Renew it whenever that is due."""
     read_now: bool = False
-    """Read it as soon as no other call is under way."""
+    """Read it as soon as no other call is in progress."""
     read_often: bool = False
     """A planned failover has this agent as its target."""
     release: Resign | None = None
@@ -39,9 +39,9 @@ def next_call(task: LeaseTask, *, owned: bool) -> LeaseCall:
 
 
 class LeaseSchedule:
-    """Starts the next call for the lease whenever none is under way and one is due."""
+    """Starts the next call for the lease when none is in progress and one is due."""
 
-    def __init__(self, client: LeaseHand, timings: Timings) -> None:
+    def __init__(self, client: LeaseClient, timings: Timings) -> None:
         self._client, self._timings = client, timings
         self._read_at = self._written_at = self._renewed_at = NEVER
         self._read_now = False
@@ -74,7 +74,7 @@ class LeaseSchedule:
                 self._client.renew()
             case "release":
                 assert task.release is not None
-                self._client.give_up(task.release.target, task.release.reason)
+                self._client.release(task.release.target, task.release.reason)
 
     def _due(self, task: LeaseTask) -> float:
         if self._client.busy:
@@ -86,7 +86,7 @@ class LeaseSchedule:
         retry = self._written_at + self._timings.retry
         if task.release is not None:
             # The first attempt is sent at once, later ones with pauses.
-            return retry if self._client.goal == "give up" else NEVER
+            return retry if self._client.goal == "release" else NEVER
         if not task.renew:
             return float("inf")
         return max(self._renewed_at + self._timings.renew, retry)
@@ -94,6 +94,6 @@ class LeaseSchedule:
     def _read_due(self, task: LeaseTask) -> float:
         if self._read_now:
             return NEVER
-        due = self._read_at + (HOT_SECONDS if task.read_often else self._timings.tick)
+        due = self._read_at + (FREQUENT_READ_SECONDS if task.read_often else self._timings.tick)
         expiry = self._client.observations.since + self._timings.ttl
         return min(due, expiry) if expiry > self._read_at else due

@@ -1,1 +1,1 @@
-"""The health page: what it shows, to whom, and how many may ask."""
+"""The health page: its content, and the limits on its callers."""

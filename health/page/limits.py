@@ -1,7 +1,7 @@
-"""How many calls the health page answers: so many a second for each caller, and so many in all.
+"""Rate limits of the health page, per caller and in total.
 
-A flood costs the agent a bounded share of its time, and the poll of a standby on another machine still gets
-its answer. Beyond the limits the answer is a short 429, which a standby takes as a sign of life.
+A flood costs the agent a bounded share of its time, and a standby on another machine still gets its response.
+Calls beyond the limits get a short 429, which a standby counts as alive.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 CALLER_RATE, CALLER_BURST = 10.0, 40.0
-"""Calls a second of one address. A standby polls once in 2 to 30 s, a Prometheus once in 15 s."""
+"""Calls per second from one address. A standby polls every 2 to 30 s, Prometheus every 15 s."""
 TOTAL_RATE, TOTAL_BURST = 100.0, 200.0
 CALLERS = 256
-"""Addresses that are remembered; the one not heard of for longest is forgotten first."""
+"""Addresses that are remembered; the one that called least recently is dropped first."""
 
 
 @dataclass

@@ -1,7 +1,7 @@
-"""A check that may hang, in a thread of its own: a dead NAS blocks whoever looks at it.
+"""A check that may hang, in a thread of its own: a dead NAS blocks every thread that accesses it.
 
-One thread for each check, and never a second: a look that hangs costs that thread until it returns, and the
-check says meanwhile for how long it has had no answer.
+One thread per check, never a second: an attempt that hangs occupies that thread until it returns, and the
+check reports meanwhile for how long there has been no answer.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from health.page.snapshot import Check
 
 log = get_logger(__name__)
 
-NOT_LOOKED = "not looked at yet"
+NOT_CHECKED = "not checked yet"
 AGAIN_SECONDS = 3.0
-"""After a failed look the next one comes this soon, or sooner."""
+"""After a failed attempt the next one is made this soon, or sooner."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class _Outcome:
 
 
 class Probe:
-    """Looks every `interval` seconds. `look` returns in a few words what it saw, or raises an error of ours.
+    """Calls `attempt` every `interval` seconds; it returns a short finding, or raises a `ClippingError`.
 
-    A look that takes longer than `limit` seconds counts as failed. A check that was well fails after
-    `patience` failed looks in a row. After a failed look the next one comes after `again` seconds, if that is
+    An attempt that takes longer than `limit` seconds counts as failed. A passing check fails after `patience`
+    failed attempts in a row. After a failed attempt the next one is made after `again` seconds, if that is
     sooner. Owns the thread `check-NAME`.
     """
 
     def __init__(
         self,
         name: str,
-        look: Callable[[], str],
+        attempt: Callable[[], str],
         *,
         interval: float,
         limit: float,
@@ -51,7 +51,7 @@ class Probe:
         bars_lead: bool = False,
     ) -> None:
         self.name = name
-        self._look = look
+        self._attempt = attempt
         self._interval, self._limit = interval, limit
         self._clock = clock
         self._patience = patience
@@ -59,42 +59,42 @@ class Probe:
         self._essential, self._bars_lead = essential, bars_lead
         self._stop = False
         self._wake = threading.Event()
-        self._looked = threading.Event()
+        self._checked = threading.Event()
         self._since: float | None = clock.monotonic()
         self._last: _Outcome | None = None
-        self._told: bool | None = None
+        self._reported: bool | None = None
         self._thread = threading.Thread(target=self._run, name=f"check-{name}"[:60], daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self, timeout: float = 1.0) -> None:
-        """Look no more. A look that hangs is left behind."""
+        """Stop checking. An attempt that hangs is abandoned."""
         self._stop = True
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
     def wait_first(self, timeout: float) -> bool:
-        """Wait for the first look; False after `timeout` seconds without its answer."""
-        return self._looked.wait(timeout)
+        """Wait for the first result; False after `timeout` seconds without one."""
+        return self._checked.wait(timeout)
 
-    def hurry(self) -> None:
-        """Look again now, or as soon as the look under way has ended."""
+    def check_now(self) -> None:
+        """Make the next attempt now, or as soon as the one in progress has ended."""
         self._wake.set()
 
     def check(self) -> Check:
-        """The newest answer, or for how long there has been none. Never blocks."""
+        """The newest result, or for how long there has been none. Never blocks."""
         now = self._clock.monotonic()
         since, last = self._since, self._last
         if since is not None and now - since > self._limit:
             check = self._made(False, f"no answer for {now - since:.0f} s", since)
         elif last is None:
-            return self._made(False, NOT_LOOKED, now)
+            return self._made(False, NOT_CHECKED, now)
         else:
             check = self._made(last.ok, last.detail, last.at)
-        told, self._told = self._told, check.ok
-        if check.ok != told and not (check.ok and told is None):
+        reported, self._reported = self._reported, check.ok
+        if check.ok != reported and not (check.ok and reported is None):
             level = log.info if check.ok else log.warning
             level("check.changed", check=self.name, ok=check.ok, detail=check.detail)
         return check
@@ -111,7 +111,7 @@ class Probe:
             if failures == 0 or failures >= self._patience or self._last is None or not self._last.ok:
                 self._last = outcome
             self._since = None
-            self._looked.set()
+            self._checked.set()
             self._wake.wait(self._again if failures else self._interval)
             if self._stop:
                 return
@@ -119,10 +119,10 @@ class Probe:
 
     def _outcome(self) -> _Outcome:
         try:
-            ok, detail = True, self._look()
+            ok, detail = True, self._attempt()
         except ClippingError as error:
             ok, detail = False, error.message
-        except Exception as error:  # a thread's root: a check that can't be made has failed
+        except Exception as error:  # the thread's root: a check that can't be made has failed
             log.exception("check.broken", check=self.name)
             ok, detail = False, f"the check itself failed: {error!r}"
         return _Outcome(ok, detail, self._clock.monotonic())

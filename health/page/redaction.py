@@ -1,4 +1,4 @@
-"""Hides paths in what the health page shows to anyone. Pure."""
+"""Hides paths in what the health page shows to any client. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HIDDEN = "(path)"
 
 
 def without_paths(text: str, names: Mapping[str, str]) -> str:
-    """`text` without paths: the names of those in `names`, and of what is below them, else `HIDDEN`."""
+    """`text` with each path replaced: one of `names` or below it by the name, any other by `HIDDEN`."""
     for path in sorted(names, key=len, reverse=True):
         pattern = rf"(?<![\w/:.]){re.escape(path)}(?:/(?:(?!{_END}).)*)?(?=$|{_END})"
         text = names[path].join(re.split(pattern, text))

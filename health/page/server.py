@@ -1,8 +1,7 @@
 """The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/health/active`, `/metrics`.
 
-It reads the newest snapshot and nothing else. What callers can cost the agent is bounded: threads,
-connections and their times (`clipping.http`), and answers per second (`health.page.limits`). Paths are shown
-to the bearer of a token only.
+Serves the newest snapshot and nothing else. The cost of callers is bounded: threads, connections and timeouts
+(`clipping.http`), and responses per second (`health.page.limits`). Only the bearer of a token sees paths.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ LIMITS = Limits(
 HEALTH_PATHS = ("/health", "/health/live", "/health/ready", "/health/active")
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 8192, 1024
 LOOP_SECONDS = 0.2
-BREATH_SECONDS = 0.02
-"""While calls are refused the loop pauses so long in each turn: a flood waits in the kernel, not here."""
+REFUSAL_PAUSE_SECONDS = 0.02
+"""How long each iteration pauses while calls are refused: a flood waits in the kernel, not here."""
 THREAD_END_SECONDS = 2.0
 
 
 class AddressMissing(ClippingError):
-    """This machine has no such address, or not yet: at boot it may come later than the agent."""
+    """This machine has no such address, or not yet: at boot it may appear after the agent has started."""
 
     code = "ADDRESS_MISSING"
 
 
 class HealthServer:
-    """Owns the thread `health-http` and waitress's own. `latest` must not block. Raises `ConfigurationError`,
-    and `AddressMissing`, for which another start may do better."""
+    """Owns the thread `health-http` and those of waitress. `latest` must not block. Raises
+    `ConfigurationError`, and `AddressMissing`, after which a later start may succeed."""
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class HealthServer:
         token: str | None = None,
         limits: Limits = LIMITS,
     ) -> None:
-        """`token` lets its bearer see paths; None: nobody sees any."""
+        """`token` lets its bearer see paths; None: paths are always hidden."""
         self._stop = threading.Event()
         self._clock, self._beat = clock, clock.monotonic()
         self._gate = _Gate(_app(latest, clock, token), clock)
@@ -79,7 +78,7 @@ class HealthServer:
         self._thread.start()
 
     def heartbeat_age(self) -> float:
-        """Seconds since its loop last went round."""
+        """Seconds since the last iteration of its loop."""
         return self._clock.monotonic() - self._beat
 
     def close(self) -> None:
@@ -93,8 +92,8 @@ class HealthServer:
             self._server.turn(LOOP_SECONDS)
             if self._gate.refused != refused:
                 refused = self._gate.refused
-                self._stop.wait(BREATH_SECONDS)
-        # On this thread: to close the sockets of a loop that still runs would be a race.
+                self._stop.wait(REFUSAL_PAUSE_SECONDS)
+        # On this thread: closing the sockets of a running loop would be a race.
         self._server.shut_down(THREAD_END_SECONDS)
 
 
@@ -110,7 +109,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class _Gate:
-    """In front of the application: refuses what is beyond the limits, for next to nothing."""
+    """In front of the application: refuses calls beyond the limits at minimal cost."""
 
     def __init__(self, app: Flask, clock: Clock) -> None:
         self._app, self._clock = app, clock

@@ -1,4 +1,4 @@
-"""What an agent says of itself at one moment. Immutable: serving it never waits for who makes it."""
+"""An agent's state at one moment. Immutable: serving it never waits for the thread that makes it."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from health.page.redaction import without_paths
 Status = Literal["ok", "degraded", "failing"]
 
 MAX_AGE_SECONDS = 15.0
-"""An older snapshot means that the thread which makes it is stuck: the agent is not well."""
+"""An older snapshot means that the thread which makes it has stalled: the agent is failing."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that should be so for the agent to work."""
+    """The result of one check."""
 
     ok: bool
     detail: str
     at: float
-    """When it was looked at, on the monotonic clock."""
+    """When it was made, on the monotonic clock."""
     essential: bool = True
-    """Without it the agent can't do its work. What is not essential only degrades it."""
+    """Whether its failure makes the agent unable to work; others only degrade it."""
     bars_lead: bool = False
-    """Of one that is not essential: while it fails, the agent must not lead if another can."""
+    """Of one that is not essential: while it fails, the agent must not lead if another agent can."""
 
     @property
     def needed_to_lead(self) -> bool:
-        """Whether an agent without it is not eligible."""
+        """Whether its failure makes the agent ineligible."""
         return self.essential or self.bars_lead
 
 
 @dataclass(frozen=True)
-class ClipInHand:
-    """A clip being worked on."""
+class ClipInFlight:
+    """A clip in flight."""
 
     request_id: str
     stage: str
@@ -44,11 +44,11 @@ class ClipInHand:
 
 @dataclass(frozen=True)
 class LeaseSeen:
-    """The lease as this agent knows it."""
+    """The lease as this agent last read it."""
 
     holder: str | None = None
     remaining_seconds: float | None = None
-    """Until it ends if nobody renews it, counted from the snapshot's time. For the holder: until it must
+    """Until it expires if it is not renewed, counted from the snapshot's time. For the holder: until it must
     stop."""
 
 
@@ -62,46 +62,46 @@ class Snapshot:
     epoch: int
     at: float
     version: str
-    in_flight: tuple[ClipInHand, ...] = ()
+    in_flight: tuple[ClipInFlight, ...] = ()
     checks: Mapping[str, Check] = field(default_factory=dict)
     lease: LeaseSeen | None = None
-    """None where there is no lease (`pool`, `single`)."""
+    """None without an election (`pool`, `single`)."""
     eligible: bool = True
     """Whether it may lead."""
     notes: tuple[str, ...] = ()
-    """What is out of the ordinary besides the checks, a sentence each."""
+    """Problems besides the failed checks, one sentence each."""
     paths: Mapping[str, str] = field(default_factory=dict)
-    """Paths that may occur in checks and notes, with the names that stand for them where paths are hidden."""
+    """Paths that may occur in checks and notes, with the names that replace them where paths are hidden."""
 
     @property
     def failed(self) -> dict[str, Check]:
-        """The checks that are not well."""
+        """The checks that fail."""
         return {name: check for name, check in self.checks.items() if not check.ok}
 
     @property
     def reasons(self) -> list[str]:
-        """Why it is not well, one sentence each."""
+        """All problems, one sentence each."""
         return [f"{name}: {check.detail}" for name, check in self.failed.items()] + list(self.notes)
 
     def fresh(self, now: float) -> bool:
-        """Whether whoever makes the snapshots still does."""
+        """Whether the thread that makes the snapshots still runs."""
         return now - self.at <= MAX_AGE_SECONDS
 
     def status(self, now: float) -> Status:
-        """`failing`: it can't do the work of its role; `degraded`: it can, and somebody should look."""
+        """`failing`: it can't do the work of its role; `degraded`: it can, but an operator should act."""
         if not self.fresh(now) or any(check.essential for check in self.failed.values()):
             return "failing"
         return "degraded" if self.reasons or self.role == "fenced" else "ok"
 
     def active(self, now: float) -> bool:
-        """Whether it leads, with a lease that it may still trust."""
+        """Whether it is the leader, with a valid lease."""
         if self.role != "active" or not self.fresh(now):
             return False
         left = None if self.lease is None else self.lease.remaining_seconds
         return left is None or now - self.at < left
 
     def public(self, text: str) -> str:
-        """A check's name, a detail or a reason as anyone may see it: without paths."""
+        """A check's name, a detail or a reason for any client: without paths."""
         return without_paths(text, self.paths)
 
     def body(self, now: float, *, show_paths: bool) -> dict[str, Any]:

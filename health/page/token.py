@@ -1,4 +1,4 @@
-"""The token with which the health page shows paths."""
+"""The token whose bearer sees paths on the health page."""
 
 from __future__ import annotations
 

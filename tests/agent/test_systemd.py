@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.systemd import Systemd, feed_seconds, status_line
-from health.page.snapshot import Check, ClipInHand, LeaseSeen, Snapshot
+from health.page.snapshot import Check, ClipInFlight, LeaseSeen, Snapshot
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_how_often_the_watchdog_is_fed(usec: str | None, pid: str | None, second
 
 
 def test_the_status_line_says_who_leads_and_what_is_wrong() -> None:
-    work = (ClipInHand("clip-1", "cutting", 4.0),)
+    work = (ClipInFlight("clip-1", "cutting", 4.0),)
     assert status_line(snapshot(in_flight=work)) == "active, epoch 7, 1 clip in hand"
     standby = snapshot("standby", lease=LeaseSeen("nas-2", 8.0), checks={"nas /v": Check(False, "gone", 0.0)})
     assert status_line(standby) == "standby, epoch 7, holder nas-2; nas /v: gone"

@@ -27,7 +27,7 @@ MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def lease(**over: Any) -> Lease:
-    """Another agent's, held; `over` says what is different."""
+    """Another agent's, held; `over` replaces fields."""
     fields: dict[str, Any] = {
         "schema": 1,
         "cluster": "c",
@@ -70,12 +70,12 @@ def failover(**over: Any) -> FailoverIntent:
 
 
 def standby(**over: Any) -> Observation:
-    """A standby that is well, watching another's lease."""
+    """An eligible standby that watches another agent's lease."""
     return Observation(State.STANDBY, over.pop("state_for", 600.0), ME, TIMINGS, **{"lease": seen(), **over})
 
 
 def active(**over: Any) -> Observation:
-    """A leader that is well, with a clip in hand."""
+    """A healthy leader with a clip in flight."""
     fields: dict[str, Any] = {"lease": held_by_me(), "guard_remaining": 15.0, "idle": False}
     return Observation(State.ACTIVE, over.pop("state_for", 600.0), ME, TIMINGS, **{**fields, **over})
 

@@ -1,4 +1,4 @@
-"""The coordinator as the daemon runs it: threads, a clock that runs, polls over HTTP, one store for two."""
+"""The coordinator as the daemon runs it: threads, the system clock, polls over HTTP, a shared store."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from clipping.store.port import ObjectInfo, Store
 from health.cluster.coordinator import Coordinator
 from health.cluster.registry import prepare_cluster
 from health.election.roles import Facts, Identity, SelfCheck, State
+from health.lease.client import read_lease
 from health.lease.guard import Guard
-from health.lease.lease import read_lease
 from tests.support.waiting import eventually
 
 TTL = 6.0
 
 
 def config(**over: Any) -> Config:
-    """Timings that a slow machine keeps, in seconds instead of half minutes."""
+    """Short timings that even a slow machine keeps."""
     ha = {"ttl_seconds": TTL, "deadline_seconds": 4.5, "renew_seconds": 1, "retry_seconds": 0.5}
     ha |= {"store_timeout_seconds": 2, "drain_seconds": 5}
     health = {"interval_seconds": 1, "retry_seconds": 0.5, "timeout_seconds": 1}
@@ -38,27 +38,27 @@ def config(**over: Any) -> Config:
 
 
 class Bench:
-    """Work that does as it is told and writes it down."""
+    """Work that records its calls."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.stuck = False
         self._open = False
 
     def begin(self) -> None:
-        self.told.append("begin")
+        self.calls.append("begin")
         self._open = True
 
     def drain(self, *, fast: bool) -> None:
-        self.told.append("drain fast" if fast else "drain")
+        self.calls.append("drain fast" if fast else "drain")
         self._open = self.stuck
 
     def rest(self) -> None:
-        self.told.append("rest")
+        self.calls.append("rest")
         self._open = self.stuck
 
     def abort(self) -> None:
-        self.told.append("abort")
+        self.calls.append("abort")
         self._open = self.stuck
 
     def idle(self) -> bool:
@@ -66,7 +66,7 @@ class Bench:
 
 
 class Agent:
-    """A coordinator with everything it needs, and a `/health` of its own."""
+    """A coordinator with everything it needs, including its own `/health`."""
 
     def __init__(self, name: str, store: Store, folder: Path, *, elects: bool = True, **over: Any) -> None:
         clock = SystemClock()
@@ -168,24 +168,22 @@ def document(store: Store, name: str) -> AgentRecord | None:
     return AgentRecord.from_json(found[0]) if found else None
 
 
-def test_one_leads_the_other_follows_and_takes_over_when_it_is_stopped(
-    store: MemoryStore, opened: Opened
-) -> None:
+def test_a_standby_takes_over_when_the_leader_is_stopped(store: MemoryStore, opened: Opened) -> None:
     first, second = opened.agent("a", store), opened.agent("b", store)
     first.coordinator.start()
     first.until(State.ACTIVE)
-    assert first.work.told == ["begin"]
+    assert first.work.calls == ["begin"]
     assert first.guard is not None
     assert first.guard.valid()
     second.coordinator.start()
-    eventually(lambda: second.coordinator.view().holder == "a", "b to see who leads")
+    eventually(lambda: second.coordinator.view().holder == "a", "b to see the leader")
     assert second.coordinator.view().role == "standby"
-    assert second.work.told == []
+    assert second.work.calls == []
 
     first.coordinator.request_stop(fast=False)
     assert first.coordinator.wait_stopped(30)
     assert first.coordinator.exit_code() is None
-    assert first.work.told == ["begin", "drain"]
+    assert first.work.calls == ["begin", "drain"]
     assert not first.guard.valid()
     second.until(State.ACTIVE)
     lease = read_lease(store, "default").lease
@@ -194,23 +192,23 @@ def test_one_leads_the_other_follows_and_takes_over_when_it_is_stopped(
     assert first.exits == second.exits == []
 
 
-def test_an_agent_writes_its_document_and_says_goodbye_in_it(store: MemoryStore, opened: Opened) -> None:
+def test_an_agent_writes_its_record_and_a_last_one_when_it_stops(store: MemoryStore, opened: Opened) -> None:
     agent = opened.agent("a", store)
     agent.coordinator.start()
-    eventually(lambda: (told := document(store, "a")) and told.state == "active", "its document")
-    told = document(store, "a")
-    assert told is not None
-    assert (told.queue_depth, told.completed_clips_24h, told.encoders) == (3, 4, ("cpu",))
-    assert told.eligible
+    eventually(lambda: (record := document(store, "a")) and record.state == "active", "its record")
+    record = document(store, "a")
+    assert record is not None
+    assert (record.queue_depth, record.completed_clips_24h, record.encoders) == (3, 4, ("cpu",))
+    assert record.eligible
     agent.coordinator.request_stop(fast=False)
     assert agent.coordinator.wait_stopped(30)
-    told = document(store, "a")
-    assert told is not None
-    assert (told.eligible, told.reasons[0]) == (False, "stopped")
+    record = document(store, "a")
+    assert record is not None
+    assert (record.eligible, record.reasons[0]) == (False, "stopped")
 
 
 class HangingStore(MemoryStore):
-    """Stops answering, without an error, as a dead network does."""
+    """Stops responding, without an error, like a dead network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -232,7 +230,7 @@ class HangingStore(MemoryStore):
 
 
 @pytest.mark.slow
-def test_a_store_that_hangs_stalls_nothing_and_fences_the_leader_in_time(opened: Opened) -> None:
+def test_a_hung_store_stalls_nothing_and_fences_the_leader_in_time(opened: Opened) -> None:
     store = HangingStore()
     prepare_cluster(store, "default", clock=SystemClock(), ttl_seconds=TTL)
     agent = opened.agent("a", store)
@@ -240,14 +238,14 @@ def test_a_store_that_hangs_stalls_nothing_and_fences_the_leader_in_time(opened:
     agent.until(State.ACTIVE)
     store.hangs.set()
     agent.until(State.FENCED)
-    assert agent.work.told == ["begin", "abort"]
+    assert agent.work.calls == ["begin", "abort"]
     assert agent.guard is not None
     assert not agent.guard.valid()
     assert agent.coordinator.heartbeat_age() < 10
     store.hangs.clear()
     store.over.set()
     agent.until(State.ACTIVE)
-    assert agent.work.told == ["begin", "abort", "begin"]
+    assert agent.work.calls == ["begin", "abort", "begin"]
 
 
 def test_an_agent_whose_work_does_not_stop_ends_itself(opened: Opened) -> None:
@@ -273,34 +271,32 @@ def test_without_an_election_it_begins_at_once_and_touches_no_lease(
     agent = opened.agent("a", store, elects=False, **over)
     agent.coordinator.start()
     agent.until(State.ACTIVE)
-    eventually(lambda: document(store, "a"), "its document")
+    eventually(lambda: document(store, "a"), "its record")
     assert store.get(lease_key("default")) is None
-    assert "until it is told to resume" in agent.coordinator.drain()
-    eventually(lambda: agent.work.told == ["begin", "rest"], "it to drain")
+    assert "ctl resume" in agent.coordinator.drain()
+    eventually(lambda: agent.work.calls == ["begin", "rest"], "it to drain")
     assert not agent.coordinator.view().intake
     agent.coordinator.resume_intake()
-    eventually(lambda: agent.work.told == ["begin", "rest", "begin"], "it to go on")
+    eventually(lambda: agent.work.calls == ["begin", "rest", "begin"], "it to go on")
     agent.coordinator.request_stop(fast=True)
     assert agent.coordinator.wait_stopped(30)
-    assert agent.work.told[-1] == "drain fast"
+    assert agent.work.calls[-1] == "drain fast"
 
 
-def test_ctl_drain_gives_the_lead_to_another(store: MemoryStore, opened: Opened) -> None:
+def test_ctl_drain_hands_over_to_another_agent(store: MemoryStore, opened: Opened) -> None:
     first, second = opened.agent("a", store), opened.agent("b", store)
     first.coordinator.start()
     first.until(State.ACTIVE)
     second.coordinator.start()
-    eventually(lambda: second.coordinator.view().holder == "a", "b to see who leads")
-    assert "leaves the lead to others" in second.coordinator.drain()
-    eventually(lambda: document(store, "b"), "its document")
-    assert "finishes what is in hand" in first.coordinator.drain()
+    eventually(lambda: second.coordinator.view().holder == "a", "b to see the leader")
+    assert "does not take over" in second.coordinator.drain()
+    eventually(lambda: document(store, "b"), "its record")
+    assert "finishes the clips in flight" in first.coordinator.drain()
     first.until(State.STANDBY)
     assert first.coordinator.view().why != ""
 
 
-def test_a_leader_whose_loop_stands_still_does_not_count_on_its_lease(
-    store: MemoryStore, opened: Opened
-) -> None:
+def test_a_leader_with_a_stalled_loop_does_not_rely_on_its_lease(store: MemoryStore, opened: Opened) -> None:
     agent = opened.agent("nas-1", store)
     goes_on = threading.Event()
     goes_on.set()
@@ -308,7 +304,7 @@ def test_a_leader_whose_loop_stands_still_does_not_count_on_its_lease(
     agent.coordinator.start()
     agent.until(State.ACTIVE)
     assert agent.guard is not None
-    goes_on.clear()  # as after a SIGSTOP: the page is asked before the loop has taken its next step
+    goes_on.clear()  # as after a SIGSTOP: `/health` is read before the loop has taken its next step
     try:
         eventually(lambda: not agent.guard.valid(), "the guard to run out")
         view = agent.coordinator.view()
@@ -326,13 +322,13 @@ def test_a_crash_of_the_loop_ends_the_process(store: MemoryStore, opened: Opened
     assert agent.exits == [1]
 
 
-def test_a_folder_will_do_as_the_store_of_two_agents(tmp_path: Path, opened: Opened) -> None:
+def test_two_agents_share_a_folder_as_their_store(tmp_path: Path, opened: Opened) -> None:
     stores = [LocalStore(tmp_path / "store", public_url="http://x") for _ in range(2)]
     prepare_cluster(stores[0], "default", clock=SystemClock(), ttl_seconds=TTL)
     first, second = opened.agent("a", stores[0]), opened.agent("b", stores[1])
     first.coordinator.start()
     first.until(State.ACTIVE)
     second.coordinator.start()
-    eventually(lambda: second.coordinator.view().holder == "a", "b to see who leads")
+    eventually(lambda: second.coordinator.view().holder == "a", "b to see the leader")
     first.coordinator.request_stop(fast=False)
     second.until(State.ACTIVE)

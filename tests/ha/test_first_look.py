@@ -1,4 +1,4 @@
-"""What an agent says of the store before it has read the lease for the first time."""
+"""What an agent reports about the store before its first read of the lease."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from health.election.election import decide
 from health.election.observation import LeaseView
 from health.election.roles import State
 from tests.ha.observed import standby
-from tests.ha.test_cluster import Play
+from tests.ha.play import Play
 
 UNREACHABLE = "the store can't be reached"
 
@@ -23,7 +23,7 @@ def reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_lease_that_was_not_read_yet_is_no_failure_of_the_store() -> None:
     decision = decide(standby(lease=LeaseView()))
     assert (decision.state, decision.actions) == (State.STANDBY, ())
-    assert decision.reason == "started: has not read the lease yet"
+    assert decision.reason == "starting: the lease has not been read yet"
 
 
 def test_a_failed_first_read_is_a_failure_of_the_store() -> None:

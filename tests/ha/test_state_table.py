@@ -14,11 +14,11 @@ from health.election.observation import (
     Begin,
     Drain,
     Exit,
-    GiveUp,
     LeaseView,
-    Look,
     Observation,
     Peer,
+    Read,
+    Release,
     Resign,
 )
 from health.election.roles import State
@@ -53,7 +53,7 @@ def test_standby_retakes_the_lease_of_its_predecessor_at_once() -> None:
     ],
     ids=["another host", "another state directory", "another agent"],
 )
-def test_standby_does_not_take_for_dead_whom_its_lock_says_nothing_of(left: LeaseView) -> None:
+def test_standby_assumes_no_process_dead_that_its_lock_does_not_prove_dead(left: LeaseView) -> None:
     decision = decide(standby(lease=left, predecessors=frozenset({"instance-0"})))
     assert decision.state is State.STANDBY
 
@@ -72,19 +72,19 @@ def test_one_change_may_be_the_last_write_of_a_dead_predecessor() -> None:
     assert decide(standby(lease=namesake)).state is State.STANDBY
 
 
-@pytest.mark.parametrize("over", [{}, {"target": "nas-1"}], ids=["for anybody", "for me"])
+@pytest.mark.parametrize("over", [{}, {"target": "nas-1"}], ids=["for any agent", "for this one"])
 def test_standby_takes_a_released_lease_without_waiting(over: dict[str, str]) -> None:
     decision = decide(standby(lease=seen(state="released", **over), uptime=0.1, hold_down=99.0))
     assert (decision.state, decision.at_once) == (State.CANDIDATE, True)
 
 
-def test_standby_takes_what_was_handed_to_it_even_while_paused() -> None:
+def test_standby_takes_a_handoff_to_itself_even_while_paused() -> None:
     handed = seen(state="handoff", target="nas-1")
     decision = decide(standby(lease=handed, pause="paused", resigned=50.0, hold_down=99.0))
     assert (decision.state, decision.at_once) == (State.CANDIDATE, True)
 
 
-def test_standby_leaves_what_was_handed_to_another_for_a_while() -> None:
+def test_standby_leaves_a_handoff_to_its_target_for_a_while() -> None:
     handed = {"state": "handoff", "target": "nas-3"}
     assert decide(standby(lease=seen(14.9, **handed))).state is State.STANDBY
     assert decide(standby(lease=seen(15.0, **handed))).state is State.CANDIDATE
@@ -99,12 +99,12 @@ def test_standby_leaves_a_released_lease_while_paused_unless_it_is_named() -> No
     assert decide(named).state is State.CANDIDATE
 
 
-def test_who_resigned_leaves_a_free_lease_to_others_but_not_a_dead_one() -> None:
+def test_an_agent_that_resigned_leaves_a_free_lease_to_others_but_not_an_expired_one() -> None:
     assert decide(standby(lease=seen(state="released"), resigned=0.1)).state is State.STANDBY
     assert decide(replace(EXPIRED, resigned=50.0)).state is State.CANDIDATE
 
 
-def test_who_resigned_takes_back_what_neither_its_heir_nor_anybody_else_took() -> None:
+def test_an_agent_that_resigned_takes_back_a_handoff_that_no_agent_took() -> None:
     handed = {"state": "handoff", "target": "nas-3", "holder": "nas-1"}
     assert decide(standby(lease=seen(29.9, **handed), resigned=30.0)).state is State.STANDBY
     assert decide(standby(lease=seen(30.0, **handed), resigned=30.0)).state is State.CANDIDATE
@@ -125,7 +125,7 @@ def test_standby_becomes_candidate_for_an_expired_lease_whose_holder_failed_its_
         ({"failed_polls": 2}, "polls"),
         ({"eligible": False, "reasons": ("no NAS",)}, "no NAS"),
         ({"pause": "paused by ann"}, "paused by ann"),
-        ({"hold_down": 0.1}, "settle"),
+        ({"hold_down": 0.1}, "hold-down"),
         ({"uptime": 29.9}, "started"),
         ({"reachable": False}, "can't be reached"),
     ],
@@ -142,7 +142,7 @@ def test_the_veto_of_a_holder_that_answers_is_bounded() -> None:
     assert decide(replace(answering, lease=seen(30.0 + 90.0))).state is State.STANDBY
     over = decide(replace(answering, lease=seen(30.0 + 90.1)))
     assert over.state is State.CANDIDATE
-    assert "even though it answers" in over.reason
+    assert "although it answers" in over.reason
 
 
 def test_the_veto_follows_the_polls_where_they_are_slower_than_the_lease() -> None:
@@ -159,12 +159,12 @@ def test_standby_makes_a_missing_lease_after_a_ttl() -> None:
 
 
 @pytest.mark.parametrize("over", [{"pause": "paused"}, {"eligible": False}])
-def test_a_missing_lease_is_not_made_by_whom_nobody_wants(over: dict[str, object]) -> None:
+def test_a_missing_lease_is_not_created_by_an_agent_that_may_not_lead(over: dict[str, object]) -> None:
     missing = standby(lease=LeaseView("missing", None, 99.0))
     assert decide(replace(missing, **over)).state is State.STANDBY  # type: ignore[arg-type]
 
 
-def test_a_broken_lease_promotes_nobody() -> None:
+def test_an_invalid_lease_promotes_no_agent() -> None:
     broken = standby(lease=LeaseView("broken", None, 9999.0, detail="Lease: epoch: missing"), failed_polls=99)
     decision = decide(broken)
     assert decision.state is State.STANDBY
@@ -179,9 +179,9 @@ def test_standby_without_a_store_never_promotes() -> None:
 CANDIDATE = replace(EXPIRED, state=State.CANDIDATE, state_for=0.0, candidate_wait=2.5)
 
 
-def test_candidate_waits_for_its_rank_then_reads_again_then_asks() -> None:
+def test_candidate_waits_for_its_rank_then_reads_again_then_acquires() -> None:
     assert decide(replace(CANDIDATE, state_for=2.4)).actions == ()
-    assert decide(replace(CANDIDATE, state_for=2.5)).actions == (Look(),)
+    assert decide(replace(CANDIDATE, state_for=2.5)).actions == (Read(),)
     decision = decide(replace(CANDIDATE, state_for=2.6, read_since_wait=True))
     assert decision.state is State.ACQUIRING
     assert isinstance(decision.actions[0], Acquire)
@@ -190,7 +190,7 @@ def test_candidate_waits_for_its_rank_then_reads_again_then_asks() -> None:
 @pytest.mark.parametrize(
     "over",
     [{"lease": seen(0.1, epoch=8)}, {"gap": True}, {"reachable": False}, {"pause": "paused"}],
-    ids=["renewed", "the loop stood still", "the store went away", "paused"],
+    ids=["renewed", "the loop stalled", "the store is unreachable", "paused"],
 )
 def test_candidate_steps_back(over: dict[str, object]) -> None:
     late = replace(CANDIDATE, state_for=9.0, read_since_wait=True)
@@ -209,7 +209,7 @@ def test_acquiring_becomes_active_when_the_lease_is_ours_in_time() -> None:
 @pytest.mark.parametrize(
     ("outcome", "remaining"),
     [("won", 0.0), ("lost", 0.0), ("unknown", 0.0)],
-    ids=["too late", "another was quicker", "no answer"],
+    ids=["too late", "another agent was first", "no response"],
 )
 def test_acquiring_falls_back(outcome: str, remaining: float) -> None:
     decision = decide(replace(ACQUIRING, outcome=outcome, guard_remaining=remaining))  # type: ignore[arg-type]
@@ -220,7 +220,7 @@ def test_acquiring_waits_for_the_store() -> None:
     assert decide(replace(ACQUIRING, outcome="pending")).state is State.ACQUIRING
 
 
-def test_active_goes_on_while_its_guard_holds_whatever_became_of_a_renewal() -> None:
+def test_active_goes_on_while_its_guard_is_valid_even_if_renewals_fail() -> None:
     decision = decide(active(outcome="unknown", reachable=False, guard_remaining=0.1))
     assert decision.state is State.ACTIVE
     assert decision.renews
@@ -244,11 +244,11 @@ def test_active_goes_on_to_its_deadline_when_the_lease_is_gone_or_broken(kind: s
     assert decide(active(lease=gone, guard_remaining=0.0)).state is State.FENCED
 
 
-UNWELL = active(failed_checks=2, reasons=("the NAS is away",), peers=ABLE)
+FAILING = active(failed_checks=2, reasons=("the NAS is away",), peers=ABLE)
 
 
-def test_active_resigns_for_a_better_standby_when_its_checks_fail() -> None:
-    decision = decide(UNWELL)
+def test_active_resigns_for_an_eligible_standby_when_its_checks_fail() -> None:
+    decision = decide(FAILING)
     assert decision.state is State.DRAINING
     assert decision.actions[:2] == (Drain(True), Resign("nas-2", decision.reason, True))
     assert "the NAS is away" in decision.reason
@@ -262,16 +262,16 @@ def test_active_resigns_for_a_better_standby_when_its_checks_fail() -> None:
         {"peers": (Peer("nas-2", False, "no NAS either"),)},
         {"pause": "paused"},
     ],
-    ids=["once may be chance", "peers unknown", "no better one", "paused"],
+    ids=["once may be chance", "peers unknown", "no eligible one", "paused"],
 )
-def test_active_does_not_resign_for_nobody(over: dict[str, object]) -> None:
-    decision = decide(replace(UNWELL, **over))  # type: ignore[arg-type]
+def test_active_does_not_resign_without_a_successor(over: dict[str, object]) -> None:
+    decision = decide(replace(FAILING, **over))  # type: ignore[arg-type]
     assert decision.state is State.ACTIVE
     assert decision.renews
 
 
-def test_active_whose_loop_stands_still_stops_renewing_whoever_else_is_there() -> None:
-    decision = decide(active(wedged_checks=2, reasons=("a lane stands still",), peers=()))
+def test_active_with_a_stalled_loop_stops_renewing_even_without_a_standby() -> None:
+    decision = decide(active(wedged_checks=2, reasons=("a lane has stalled",), peers=()))
     assert decision.state is State.ACTIVE
     assert not decision.renews
 
@@ -292,31 +292,31 @@ def test_active_drains_on_sigterm() -> None:
     assert decide(active(stop="fast")).actions[0] == Drain(True)
 
 
-def test_active_resigns_when_its_operator_says_so() -> None:
+def test_active_resigns_when_its_operator_asks() -> None:
     decision = decide(active(resign=True))
     assert decision.state is State.DRAINING
     assert decision.actions == (Drain(False), Resign(None, decision.reason, True))
 
 
-def test_draining_renews_until_nothing_is_in_hand() -> None:
+def test_draining_renews_until_nothing_is_in_flight() -> None:
     decision = decide(draining(state_for=299.0))
     assert (decision.state, decision.actions, decision.renews) == (State.DRAINING, (), True)
 
 
-def test_draining_gives_the_lease_up_when_nothing_is_in_hand() -> None:
-    assert decide(draining(idle=True)).actions == (GiveUp(),)
-    tried = draining(idle=True, giving_up_for=1.0, guard_remaining=float("-inf"))
+def test_draining_releases_the_lease_when_nothing_is_in_flight() -> None:
+    assert decide(draining(idle=True)).actions == (Release(),)
+    tried = draining(idle=True, releasing_for=1.0, guard_remaining=float("-inf"))
     assert decide(tried).state is State.DRAINING
 
 
 @pytest.mark.parametrize(("stop", "state"), [("no", State.STANDBY), ("graceful", State.STOPPED)])
-def test_draining_ends_when_the_lease_is_given_up(stop: str, state: State) -> None:
-    done = draining(idle=True, giving_up_for=1.0, given_up=True, stop=stop, guard_remaining=float("-inf"))
+def test_draining_ends_when_the_lease_is_released(stop: str, state: State) -> None:
+    done = draining(idle=True, releasing_for=1.0, released=True, stop=stop, guard_remaining=float("-inf"))
     assert decide(done).state is state
 
 
-def test_draining_ends_when_the_store_is_away_for_longer_than_the_lease_lives() -> None:
-    lost = draining(idle=True, giving_up_for=20.1, stop="graceful", guard_remaining=float("-inf"))
+def test_draining_ends_when_the_store_is_unreachable_until_the_lease_has_expired() -> None:
+    lost = draining(idle=True, releasing_for=20.1, stop="graceful", guard_remaining=float("-inf"))
     assert decide(lost).state is State.STOPPED
 
 
@@ -332,7 +332,7 @@ def test_draining_aborts_what_takes_too_long_and_ends_the_process_if_that_fails(
     assert decide(replace(FENCED, idle=False, state_for=3.1, timings=brisk)).actions == (Exit(1),)
 
 
-def test_draining_hurries_when_it_is_told_twice() -> None:
+def test_a_fast_stop_speeds_up_a_graceful_drain() -> None:
     assert decide(draining(stop="fast")).actions == (Drain(True),)
     assert decide(draining(stop="fast", drain_fast=True)).actions == ()
 
@@ -346,7 +346,7 @@ def test_draining_is_fenced_like_an_active_one(over: dict[str, object]) -> None:
 FENCED = Observation(State.FENCED, 1.0, ME, TIMINGS, lease=seen(), aborted_for=1.0)
 
 
-def test_fenced_cools_down_for_a_ttl() -> None:
+def test_fenced_waits_one_ttl() -> None:
     assert decide(replace(FENCED, state_for=29.9)).state is State.FENCED
     assert decide(replace(FENCED, state_for=30.0)).state is State.STANDBY
 
@@ -385,5 +385,5 @@ def test_a_holder_that_lost_its_store_takes_its_own_lease_back() -> None:
     assert decide(own).state is State.ACQUIRING
     assert decide(replace(own, eligible=False)).state is State.STANDBY
     assert decide(replace(own, resigned=1.0)).state is State.STANDBY
-    # Created by a request that nobody waited for any more: another may have led in between.
+    # Created by a write without a response: another agent may have led in between.
     assert decide(replace(own, owned=False)).state is State.STANDBY

@@ -1,4 +1,4 @@
-"""Calls whose fate a test decides, on a clock that it moves."""
+"""Calls whose outcome a test decides, on a clock that it moves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar
 from clipping.errors import ClippingError, StoreUnavailable
 
 T = TypeVar("T")
-Fate = Literal["done", "lost", "done unheard", "done refused", "done twice"]
+Fate = Literal["done", "lost", "done unanswered", "done refused", "done twice"]
 
 
 class ScriptedCall(Generic[T]):
@@ -22,21 +22,21 @@ class ScriptedCall(Generic[T]):
             raise self._error
         return self._value
 
-    def make(self, call: Callable[[], T], *, hear: bool = True, refuse: bool = False) -> None:
+    def make(self, call: Callable[[], T], *, answer: bool = True, refuse: bool = False) -> None:
         try:
             value = call()
         except (ClippingError, OSError) as error:
-            if hear:
+            if answer:
                 self._error, self.done = error, True
             return
         if refuse:
             self._error, self.done = StoreUnavailable("503"), True
-        elif hear:
+        elif answer:
             self._value, self.done = value, True
 
 
 class ScriptedCalls:
-    """Each call meets the next fate; `done` when there is none. Lost calls can arrive later: `arrive`."""
+    """Each call has the next fate; `done` when there is none left. Lost calls can arrive later: `arrive`."""
 
     def __init__(self, *fates: Fate) -> None:
         self.fates = list(fates)
@@ -51,8 +51,8 @@ class ScriptedCalls:
                 pending.make(call)
             case "lost":
                 self._late.append((pending, call))  # type: ignore[arg-type]
-            case "done unheard":
-                pending.make(call, hear=False)
+            case "done unanswered":
+                pending.make(call, answer=False)
             case "done refused":
                 pending.make(call, refuse=True)
             case "done twice":
@@ -61,7 +61,7 @@ class ScriptedCalls:
         return pending
 
     def arrive(self) -> None:
-        """What was lost arrives after all; nobody waits for its answer any more."""
+        """Lost calls arrive after all; their callers have stopped waiting."""
         late, self._late = self._late, []
         for pending, call in late:
             pending.make(call)

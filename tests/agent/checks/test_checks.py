@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.checks.checks import intake_trouble, needs_operator
-from health.page.probe import NOT_LOOKED
+from health.page.probe import NOT_CHECKED
 from health.page.snapshot import Check
 
 GOOD, BAD = Check(True, "fine", 0.0), Check(False, "gone", 0.0)
@@ -42,4 +42,4 @@ def test_a_start_does_not_wait_for_a_nas_and_a_disk_that_someone_has_to_fix() ->
 def test_a_start_waits_for_what_may_come_by_itself() -> None:
     assert not needs_operator({})
     assert not needs_operator({"nas /a": BAD, "pubsub": BAD})
-    assert not needs_operator({"nas /a": Check(False, NOT_LOOKED, 0.0)})
+    assert not needs_operator({"nas /a": Check(False, NOT_CHECKED, 0.0)})

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clipping.clock import ManualClock
-from health.cluster.poller import Holder, HolderWatch, Poll, poll
+from health.cluster.poller import Leader, LeaderPoller, Poll, poll
 from health.election.observation import LeaseView
 from tests.ha.observed import TIMINGS, seen
 from tests.health.scripted import ScriptedCalls
@@ -44,8 +44,8 @@ class Page(http.server.ThreadingHTTPServer):
         self.thread.start()
 
     @property
-    def holder(self) -> Holder:
-        return Holder("nas-2", "instance-2", f"http://127.0.0.1:{self.server_address[1]}")
+    def leader(self) -> Leader:
+        return Leader("nas-2", "instance-2", f"http://127.0.0.1:{self.server_address[1]}")
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A poller that hangs up is what these tests are about."""
@@ -77,7 +77,7 @@ def page_with(**over: object) -> Answer:
 
 
 def ask(page: Page, timeout: float = 10.0) -> Poll:
-    return poll(page.holder, CLUSTER, timeout)
+    return poll(page.leader, CLUSTER, timeout)
 
 
 def test_a_leader_is_alive(page: Page) -> None:
@@ -94,11 +94,11 @@ def test_the_token_is_sent_if_there_is_one(page: Page, token: str | None) -> Non
         page_with()(request)
 
     page.answer = answer
-    assert poll(page.holder, CLUSTER, 10.0, token=token).ok
+    assert poll(page.leader, CLUSTER, 10.0, token=token).ok
     assert seen == [f"Bearer {token}" if token else None]
 
 
-def test_too_many_requests_is_a_sign_of_life(page: Page) -> None:
+def test_too_many_requests_counts_as_alive(page: Page) -> None:
     page.answer = says(429, b"slow down")
     assert ask(page).ok
 
@@ -113,7 +113,7 @@ def test_too_many_requests_is_a_sign_of_life(page: Page) -> None:
         (says(200, b""), "JSON"),
         (says(200, b"[]"), "object"),
         (says(200, b"[" * 100_000), "JSON"),
-        (says(200, b'{"a": "' + b"x" * 300_000 + b'"}'), "more than a health page"),
+        (says(200, b'{"a": "' + b"x" * 300_000 + b'"}'), "more than 262144 bytes"),
         (page_with(cluster="other"), "cluster"),
         (page_with(agent_id="nas-3"), "agent_id"),
         (page_with(role="standby"), "role"),
@@ -131,11 +131,11 @@ def test_anything_else_is_a_failed_poll(page: Page, answer: Answer, why: str) ->
     assert why in found.detail
 
 
-def test_nobody_there_is_a_failed_poll() -> None:
+def test_a_refused_connection_is_a_failed_poll() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    assert not poll(Holder("nas-2", "i", url), CLUSTER, 5.0).ok
-    assert not poll(Holder("nas-2", "i", "http://no such host"), CLUSTER, 5.0).ok
+    assert not poll(Leader("nas-2", "i", url), CLUSTER, 5.0).ok
+    assert not poll(Leader("nas-2", "i", "http://no such host"), CLUSTER, 5.0).ok
 
 
 def test_no_answer_in_time_is_a_failed_poll(page: Page) -> None:
@@ -150,27 +150,27 @@ def test_no_answer_in_time_is_a_failed_poll(page: Page) -> None:
 
 
 class Counting:
-    """A watch whose polls find what `ok` says, stepped by hand."""
+    """A poller whose polls return `ok`, stepped by hand."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.ok = True
         self.polls: list[float] = []
-        self.watch = HolderWatch(
+        self.poller = LeaderPoller(
             self._poll, cluster=CLUSTER, timings=TIMINGS, calls=ScriptedCalls(), clock=self.clock
         )
 
-    def _poll(self, holder: Holder, cluster: str, timeout: float) -> Poll:
+    def _poll(self, leader: Leader, cluster: str, timeout: float) -> Poll:
         self.polls.append(self.clock.monotonic())
         return Poll(self.ok, "")
 
     def run(self, seconds: float, view: LeaseView) -> None:
         end = self.clock.monotonic() + seconds
         while self.clock.monotonic() < end:
-            self.watch.follow(view)
-            self.watch.collect(self.clock.monotonic())
-            self.watch.start(self.clock.monotonic())
-            self.watch.collect(self.clock.monotonic())
+            self.poller.follow(view)
+            self.poller.collect(self.clock.monotonic())
+            self.poller.start(self.clock.monotonic())
+            self.poller.collect(self.clock.monotonic())
             self.clock.advance(1.0)
 
 
@@ -181,38 +181,38 @@ def test_polls_come_every_interval_and_quickly_after_a_failure() -> None:
     counting.ok = False
     counting.run(40, seen())
     assert counting.polls[3:6] == [90.0, 95.0, 100.0]
-    assert counting.watch.failures == 3
+    assert counting.poller.failures == 3
 
 
-def test_one_success_clears_failures_but_two_are_needed_of_a_dead_one() -> None:
+def test_one_success_clears_failures_but_a_leader_that_is_down_needs_two() -> None:
     counting = Counting()
     counting.ok = False
     counting.run(6, seen())
-    assert counting.watch.failures == 2
+    assert counting.poller.failures == 2
     counting.ok = True
     counting.run(5, seen())
-    assert counting.watch.failures == 0
+    assert counting.poller.failures == 0
     counting.ok = False
     counting.run(45, seen())
-    assert counting.watch.failures >= 3
+    assert counting.poller.failures >= 3
     counting.ok = True
     counting.run(5, seen())
-    assert counting.watch.failures >= 3, "one answer of a dead one may be chance"
+    assert counting.poller.failures >= 3, "one answer of a leader that is down may be chance"
     counting.run(5, seen())
-    assert counting.watch.failures == 0
+    assert counting.poller.failures == 0
 
 
-def test_another_holder_begins_with_clean_counts() -> None:
+def test_the_counts_of_a_new_holder_begin_at_zero() -> None:
     counting = Counting()
     counting.ok = False
     counting.run(12, seen())
-    assert counting.watch.failures == 3
+    assert counting.poller.failures == 3
     counting.ok = True
     counting.run(1, seen(instance="restarted"))
-    assert counting.watch.failures == 0
+    assert counting.poller.failures == 0
 
 
-def test_a_lease_that_stands_still_is_a_reason_to_look_at_once() -> None:
+def test_the_holder_of_an_overdue_lease_is_polled_at_once() -> None:
     counting = Counting()
     counting.run(16, seen())
     counting.run(1, seen(15.1))
@@ -220,7 +220,7 @@ def test_a_lease_that_stands_still_is_a_reason_to_look_at_once() -> None:
 
 
 @pytest.mark.parametrize("view", [LeaseView("missing"), seen(state="released"), LeaseView()])
-def test_nobody_is_polled_without_a_holder(view: LeaseView) -> None:
+def test_nothing_is_polled_without_a_holder(view: LeaseView) -> None:
     counting = Counting()
     counting.run(60, view)
     assert counting.polls == []
@@ -230,4 +230,4 @@ def test_a_holder_without_an_address_leaves_the_decision_to_the_lease() -> None:
     counting = Counting()
     counting.run(5, seen(health_url=None))
     assert counting.polls == []
-    assert counting.watch.failures == TIMINGS.poll_failures
+    assert counting.poller.failures == TIMINGS.poll_failures

@@ -15,8 +15,8 @@ from health.election.observation import (
     Begin,
     Drain,
     Exit,
-    GiveUp,
-    Look,
+    Read,
+    Release,
     Resign,
 )
 from health.election.roles import State
@@ -30,9 +30,9 @@ ACTIONS: st.SearchStrategy[Action] = st.sampled_from(
         Drain(False),
         Drain(True),
         Abort(),
-        Look(),
+        Read(),
         Acquire("free", "released"),
-        GiveUp(),
+        Release(),
         RESIGN,
         Resign(None, "asked to stop", False),
         Answer("op-1", True, "as requested"),
@@ -63,15 +63,15 @@ def test_a_new_term_and_a_standby_begin_without_anything_of_the_drain_before(
 ) -> None:
     for state in (State.STANDBY, State.ACTIVE):
         begun = after(changes).enter(state, 99.0, candidate_wait=0.0)
-        assert (begun.aborted_at, begun.giving_up_since, begun.given_up) == (None, None, False)
+        assert (begun.aborted_at, begun.releasing_since, begun.released) == (None, None, False)
         assert (begun.release, begun.since) == (None, 99.0)
 
 
 @given(CHANGES)
 def test_the_first_attempt_to_release_is_the_one_that_counts(changes: list[State | Action]) -> None:
-    giving_up = after(changes).after(GiveUp(), 50.0)
-    assert giving_up.after(GiveUp(), 51.0) == giving_up
-    assert not giving_up.keeps_lease, "a renewal that the store confirms later must not extend the lease"
+    releasing = after(changes).after(Release(), 50.0)
+    assert releasing.after(Release(), 51.0) == releasing
+    assert not releasing.keeps_lease, "a renewal that the store confirms later must not extend the lease"
 
 
 @given(CHANGES, st.floats(0, 1e6), st.floats(-1e3, 1e3))
@@ -91,14 +91,14 @@ def test_a_step_is_due_within_a_tick_and_when_the_guard_runs_out(
 def test_a_release_goes_to_the_target_of_the_resignation() -> None:
     progress = draining()
     assert (progress.release, progress.keeps_lease) == (None, True)
-    assert progress.after(GiveUp(), 9.0).release == RESIGN
+    assert progress.after(Release(), 9.0).release == RESIGN
 
 
 def test_a_release_that_is_confirmed_after_its_drain_does_not_count_for_the_next_drain() -> None:
-    given_up = draining().after(GiveUp(), 9.0)
-    assert given_up.confirm_release().given_up
-    late = given_up.enter(State.STANDBY, 30.0, candidate_wait=0.0).confirm_release()
-    assert not late.given_up
+    released = draining().after(Release(), 9.0)
+    assert released.confirm_release().released
+    late = released.enter(State.STANDBY, 30.0, candidate_wait=0.0).confirm_release()
+    assert not late.released
 
 
 @pytest.mark.parametrize(("hold", "until"), [(True, 300.0 + RESIGNED_SECONDS), (False, float("-inf"))])

@@ -9,7 +9,7 @@ from clipping.clock import ManualClock
 from clipping.contract.cluster import AgentRecord, BrokenDocument, agent_key, intent_key, lease_key
 from clipping.store.memory import MemoryStore
 from health.cluster.registry import OwnRecord, prepare_cluster, read_intent, read_peers
-from health.lease.lease import read_lease
+from health.lease.client import read_lease
 
 CLUSTER = "main"
 
@@ -46,7 +46,7 @@ def write(store: MemoryStore, clock: ManualClock, agent_id: str, **over: Any) ->
     own.writer(record(clock, agent_id, **over))()
 
 
-def test_a_cluster_that_never_was_gets_a_free_lease_once(store: MemoryStore, clock: ManualClock) -> None:
+def test_a_new_cluster_gets_a_released_lease_once(store: MemoryStore, clock: ManualClock) -> None:
     assert prepare_cluster(store, CLUSTER, clock=clock, ttl_seconds=30)
     lease = read_lease(store, CLUSTER).lease
     assert lease is not None
@@ -54,7 +54,7 @@ def test_a_cluster_that_never_was_gets_a_free_lease_once(store: MemoryStore, clo
     assert not prepare_cluster(store, CLUSTER, clock=clock, ttl_seconds=30)
 
 
-def test_a_new_lease_can_be_left_to_one_agent(store: MemoryStore, clock: ManualClock) -> None:
+def test_a_new_lease_can_be_reserved_for_one_agent(store: MemoryStore, clock: ManualClock) -> None:
     assert prepare_cluster(store, CLUSTER, clock=clock, ttl_seconds=30, first="nas-1")
     lease = read_lease(store, CLUSTER).lease
     assert lease is not None
@@ -69,36 +69,34 @@ def test_a_cluster_that_lost_its_lease_gets_none(store: MemoryStore, clock: Manu
     assert prepare_cluster(store, "another", clock=clock, ttl_seconds=30)
 
 
-def test_peers_are_able_when_they_are_standbys_that_were_heard_of(
+def test_peers_are_able_when_they_are_standbys_with_a_recent_record(
     store: MemoryStore, clock: ManualClock
 ) -> None:
     write(store, clock, "gone")
     clock.advance(91)
     write(store, clock, "me")
     write(store, clock, "good", rank=3)
-    write(store, clock, "ill", eligible=False, reasons=("no NAS",))
+    write(store, clock, "failing", eligible=False, reasons=("no NAS",))
     write(store, clock, "busy", state="draining")
     store.replace(agent_key(CLUSTER, "odd"), b"{", expected=None)
     peers = {peer.agent_id: peer for peer in read_peers(store, CLUSTER, "me")}
-    assert set(peers) == {"gone", "good", "ill", "busy", "odd"}
+    assert set(peers) == {"gone", "good", "failing", "busy", "odd"}
     assert (peers["good"].able, peers["good"].rank) == (True, 3)
     assert [name for name, peer in peers.items() if peer.able] == ["good"]
-    assert "heard of" in peers["gone"].why_not
-    assert peers["ill"].why_not == "no NAS"
+    assert "has not written its record" in peers["gone"].why_not
+    assert peers["failing"].why_not == "no NAS"
     assert "draining" in peers["busy"].why_not
-    assert "broken" in peers["odd"].why_not
+    assert "not valid" in peers["odd"].why_not
 
 
-def test_how_old_a_document_is_does_not_depend_on_what_its_writer_thinks(
+def test_the_age_of_a_record_does_not_depend_on_its_writers_clock(
     store: MemoryStore, clock: ManualClock
 ) -> None:
     write(store, clock, "nas-2", heartbeat_at="1999-01-01T00:00:00Z", started_at="2999-01-01T00:00:00Z")
     assert read_peers(store, CLUSTER, "me")[0].able
 
 
-def test_an_agent_writes_over_what_it_left_and_what_it_does_not_know(
-    store: MemoryStore, clock: ManualClock
-) -> None:
+def test_an_agent_replaces_its_record_from_before_a_restart(store: MemoryStore, clock: ManualClock) -> None:
     write(store, clock, "nas-1", epoch=1)
     again = OwnRecord(store, CLUSTER, "nas-1", "nas-1-2")
     for epoch in (2, 3):
@@ -108,7 +106,7 @@ def test_an_agent_writes_over_what_it_left_and_what_it_does_not_know(
     assert AgentRecord.from_json(found[0]).epoch == 3
 
 
-def test_a_namesake_is_told_of(
+def test_a_duplicate_id_is_reported(
     store: MemoryStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = OwnRecord(store, CLUSTER, "nas-1", "x"), OwnRecord(store, CLUSTER, "nas-1", "y")
@@ -119,7 +117,7 @@ def test_a_namesake_is_told_of(
     assert "agent.duplicate_id" in caplog.text
 
 
-def test_no_intent_is_an_empty_one_and_a_broken_one_is_loud(store: MemoryStore, tmp_path: Path) -> None:
+def test_a_missing_intent_is_empty_and_an_invalid_one_raises(store: MemoryStore, tmp_path: Path) -> None:
     assert read_intent(store, CLUSTER).failover is None
     version = store.replace(intent_key(CLUSTER), b'{"pause": 1}', expected=None).version
     with pytest.raises(BrokenDocument, match="pause"):

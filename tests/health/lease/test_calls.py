@@ -11,7 +11,7 @@ from tests.health.scripted import ScriptedCalls
 from tests.support.waiting import eventually
 
 
-def test_a_call_runs_elsewhere_and_wakes_whoever_waits() -> None:
+def test_a_call_runs_in_a_thread_and_wakes_the_caller() -> None:
     woken, names = threading.Event(), list[str]()
     calls = ThreadCalls(woken.set)
     pending: Pending[int] = calls.submit("sum", lambda: names.append(threading.current_thread().name) or 42)
@@ -20,7 +20,7 @@ def test_a_call_runs_elsewhere_and_wakes_whoever_waits() -> None:
     assert names == ["cluster-sum"]
 
 
-def test_what_a_call_raises_comes_with_its_result() -> None:
+def test_the_result_raises_the_error_of_the_call() -> None:
     def fail() -> None:
         raise VersionMismatch("another")
 
@@ -45,7 +45,7 @@ def test_calls_that_never_return_do_not_pile_up() -> None:
     assert again.result()
 
 
-def test_a_slot_gives_up_on_time_and_knows_when_it_asked() -> None:
+def test_a_slot_times_out_and_keeps_the_time_of_sending() -> None:
     clock = ManualClock()
     clock.advance(100)
     slot: Slot[int] = Slot(ScriptedCalls("lost"), clock, 5.0)
@@ -60,7 +60,7 @@ def test_a_slot_gives_up_on_time_and_knows_when_it_asked() -> None:
     assert not slot.busy
 
 
-def test_an_answer_that_is_there_counts_however_late_it_is_looked_at() -> None:
+def test_a_result_that_is_there_counts_even_after_the_time_limit() -> None:
     clock = ManualClock()
     slot: Slot[int] = Slot(ScriptedCalls(), clock, 5.0)
     slot.submit("x", lambda: 1)

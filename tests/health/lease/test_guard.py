@@ -21,7 +21,7 @@ def test_it_is_valid_for_the_deadline_from_the_sending() -> None:
     assert not guard.valid()
 
 
-def test_an_answer_that_comes_too_late_makes_nothing_valid() -> None:
+def test_a_late_response_makes_nothing_valid() -> None:
     clock = ManualClock()
     guard = Guard(clock, 20.0)
     clock.advance(60)

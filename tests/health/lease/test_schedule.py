@@ -13,9 +13,9 @@ from clipping.store.memory import MemoryStore
 from health.cluster.registry import prepare_cluster
 from health.election.observation import Resign
 from health.election.roles import Identity, State
-from health.lease.lease import LeaseHand
+from health.lease.client import LeaseClient
+from health.lease.observations import LeaseObservations
 from health.lease.schedule import WATCHING, LeaseSchedule, LeaseTask, next_call
-from health.lease.sightings import Sightings
 from tests.ha.observed import TIMINGS
 from tests.health.scripted import Fate, ScriptedCalls
 
@@ -40,7 +40,7 @@ class Scheduled:
         store = MemoryStore(self.clock)
         prepare_cluster(store, "main", clock=self.clock, ttl_seconds=30)
         self.calls = ScriptedCalls()
-        self.client = LeaseHand(
+        self.client = LeaseClient(
             cluster="main",
             me=Identity("a", "a-1", "host-a", None),
             ttl=30,
@@ -48,7 +48,7 @@ class Scheduled:
             clock=self.clock,
             calls=self.calls,
             limit=5,
-            sightings=Sightings(),
+            observations=LeaseObservations(),
         )
         self.schedule = LeaseSchedule(self.client, TIMINGS)
 
@@ -63,9 +63,9 @@ class Scheduled:
 
     def step(self, task: LeaseTask) -> float:
         while self.client.ready():
-            landed = self.client.collect()
-            if landed is not None:
-                self.schedule.renewed(landed.sent_at)
+            confirmed = self.client.collect()
+            if confirmed is not None:
+                self.schedule.renewed(confirmed.sent_at)
         return self.schedule.run(task, self.clock.monotonic())
 
     def lead(self) -> None:
@@ -125,6 +125,6 @@ def test_a_release_goes_out_at_once_and_again_after_a_pause() -> None:
     scheduled = Scheduled()
     scheduled.lead()
     task = LeaseTask(State.DRAINING, renew=True, release=RELEASE)
-    assert scheduled.run(task, 0.1, "done refused") == ["give-up"]
+    assert scheduled.run(task, 0.1, "done refused") == ["release"]
     assert scheduled.run(task, 1.5) == []
-    assert scheduled.run(task, 0.5) == ["give-up"]
+    assert scheduled.run(task, 0.5) == ["release"]

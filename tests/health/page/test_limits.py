@@ -22,14 +22,14 @@ def test_many_callers_share_one_limit() -> None:
     assert sum(calls(limits, f"10.0.1.{n}", 10, now=6.0) for n in range(100)) == TOTAL_RATE
 
 
-def test_what_is_remembered_of_callers_is_bounded() -> None:
+def test_the_number_of_remembered_callers_is_limited() -> None:
     limits = CallLimits()
     for number in range(10 * CALLERS):
         limits.allows(f"caller-{number}", now=float(number))
     assert len(limits._callers) == CALLERS
 
 
-def test_a_clock_that_goes_back_gives_nothing() -> None:
+def test_a_clock_that_goes_back_adds_no_tokens() -> None:
     limits = CallLimits()
     assert calls(limits, "a", 1000, now=100.0) == CALLER_BURST
     assert calls(limits, "a", 1000, now=1.0) == 0

@@ -11,16 +11,16 @@ from tests.support.waiting import eventually
 
 
 class Nas:
-    """Something to look at, that a test can break."""
+    """A check that a test can break."""
 
     def __init__(self) -> None:
         self.trouble: Exception | None = None
         self.answers = threading.Event()
         self.answers.set()
-        self.looks = 0
+        self.attempts = 0
 
-    def look(self) -> str:
-        self.looks += 1
+    def attempt(self) -> str:
+        self.attempts += 1
         self.answers.wait(60)
         if self.trouble is not None:
             raise self.trouble
@@ -28,12 +28,12 @@ class Nas:
 
 
 def probe(nas: Nas, clock: ManualClock) -> Probe:
-    made = Probe("nas", nas.look, interval=0.01, limit=3.0, clock=clock)
+    made = Probe("nas", nas.attempt, interval=0.01, limit=3.0, clock=clock)
     made.start()
     return made
 
 
-def test_a_check_says_what_was_seen_and_recovers() -> None:
+def test_a_check_reports_its_finding_and_recovers() -> None:
     nas = Nas()
     one = probe(nas, ManualClock())
     assert one.wait_first(10)
@@ -46,45 +46,45 @@ def test_a_check_says_what_was_seen_and_recovers() -> None:
     one.close()
 
 
-def test_a_look_that_hangs_fails_the_check_and_costs_one_thread() -> None:
+def test_an_attempt_that_hangs_fails_the_check_and_costs_one_thread() -> None:
     nas, clock = Nas(), ManualClock()
     nas.answers.clear()
     one = probe(nas, clock)
     assert not one.wait_first(0)
-    assert one.check().detail == "not looked at yet"
-    eventually(lambda: nas.looks == 1, "the look")
+    assert one.check().detail == "not checked yet"
+    eventually(lambda: nas.attempts == 1, "the attempt")
     clock.advance(4)
     assert (one.check().ok, one.check().detail) == (False, "no answer for 4 s")
     clock.advance(60)
     assert one.check().detail == "no answer for 64 s"
-    assert nas.looks == 1
+    assert nas.attempts == 1
     nas.answers.set()
     eventually(lambda: one.check().ok, "the check to recover")
     one.close()
 
 
-def test_a_look_can_be_hurried_and_a_failed_one_is_repeated_when_it_should_be() -> None:
+def test_an_attempt_can_be_requested_and_a_failed_one_is_repeated_sooner() -> None:
     nas = Nas()
-    one = Probe("nas", nas.look, interval=3600.0, again=3600.0, limit=3.0, clock=ManualClock())
+    one = Probe("nas", nas.attempt, interval=3600.0, again=3600.0, limit=3.0, clock=ManualClock())
     one.start()
     assert one.wait_first(10)
     nas.trouble = SourceUnavailable("gone")
-    one.hurry()
-    eventually(lambda: not one.check().ok, "the look that was hurried")
-    assert nas.looks == 2
+    one.check_now()
+    eventually(lambda: not one.check().ok, "the attempt that was requested")
+    assert nas.attempts == 2
     one.close()
-    soon = Probe("nas", nas.look, interval=3600.0, again=0.01, limit=3.0, clock=ManualClock())
+    soon = Probe("nas", nas.attempt, interval=3600.0, again=0.01, limit=3.0, clock=ManualClock())
     soon.start()
-    eventually(lambda: nas.looks > 4, "the looks after a failed one")
+    eventually(lambda: nas.attempts > 4, "the attempts after a failed one")
     soon.close()
 
 
-def test_a_check_says_whether_an_agent_without_it_may_lead() -> None:
+def test_a_check_knows_whether_its_failure_prevents_leading() -> None:
     nas = Nas()
     for essential, bars_lead, needed in ((True, False, True), (False, True, True), (False, False, False)):
         one = Probe(
             "nas",
-            nas.look,
+            nas.attempt,
             interval=1,
             limit=3.0,
             clock=ManualClock(),
@@ -94,7 +94,7 @@ def test_a_check_says_whether_an_agent_without_it_may_lead() -> None:
         assert one.check().needed_to_lead is needed
 
 
-def test_a_check_with_a_fault_of_its_own_has_failed() -> None:
+def test_a_check_that_raises_an_unexpected_error_fails() -> None:
     nas = Nas()
     nas.trouble = ZeroDivisionError("oops")
     one = probe(nas, ManualClock())

@@ -17,7 +17,7 @@ from clipping.errors import ConfigurationError
 from health.page.limits import CALLER_BURST
 from health.page.metrics import show
 from health.page.server import LIMITS, AddressMissing, HealthServer
-from health.page.snapshot import MAX_AGE_SECONDS, Check, ClipInHand, LeaseSeen, Snapshot
+from health.page.snapshot import MAX_AGE_SECONDS, Check, ClipInFlight, LeaseSeen, Snapshot
 from tests.support.waiting import eventually
 
 TOKEN = "0123456789abcdef-token"
@@ -46,12 +46,12 @@ def page() -> Iterator[Page]:
 
 def with_checks(role: str = "active", **checks: bool) -> Snapshot:
     made = {name: Check(ok, "fine" if ok else "gone", 0.0) for name, ok in checks.items()}
-    work = (ClipInHand("clip-1", "cutting", 41.26),)
+    work = (ClipInFlight("clip-1", "cutting", 41.26),)
     lease = LeaseSeen("nas-1", 12.0)
     return Snapshot("nas-1", "c", role, 7, 0.0, "1", in_flight=work, checks=made, lease=lease)
 
 
-def test_well(page: Page) -> None:
+def test_a_healthy_agent(page: Page) -> None:
     page.snapshot = with_checks(spool=True)
     page.clock.advance(2)
     answer = page.get()
@@ -72,7 +72,7 @@ def test_well(page: Page) -> None:
     }
 
 
-def test_a_failed_check_is_told_and_is_503(page: Page) -> None:
+def test_a_failed_check_is_reported_and_is_503(page: Page) -> None:
     page.snapshot = with_checks(spool=True, nas=False)
     answer = page.get()
     assert (answer.status_code, answer.json()["status"]) == (503, "failing")
@@ -91,12 +91,12 @@ def test_a_stuck_agent_is_not_alive(page: Page) -> None:
     assert page.get("/health/active").status_code == 503
 
 
-def test_only_the_one_that_leads_is_active_and_both_are_ready(page: Page) -> None:
+def test_only_the_leader_is_active_and_both_are_ready(page: Page) -> None:
     page.snapshot = with_checks(role="standby")
     assert (page.get("/health/ready").status_code, page.get("/health/active").status_code) == (200, 503)
     page.snapshot = with_checks(role="active")
     assert (page.get("/health/ready").status_code, page.get("/health/active").status_code) == (200, 200)
-    page.clock.advance(12.5)  # nobody has made a new snapshot, and the lease of the old one is over
+    page.clock.advance(12.5)  # there is no new snapshot, and the lease of the old one has expired
     assert (page.get("/health/ready").status_code, page.get("/health/active").status_code) == (200, 503)
 
 
@@ -161,7 +161,7 @@ def test_paths_in_metrics_are_shown_to_the_bearer_of_the_token_only(page: Page) 
         assert 'clipping_check_ok{check="spool"} 1.0' in each
 
 
-def test_without_a_token_paths_are_shown_to_nobody() -> None:
+def test_without_a_token_paths_are_always_hidden() -> None:
     page = Page(token=None)
     try:
         page.snapshot = with_paths()
@@ -171,7 +171,7 @@ def test_without_a_token_paths_are_shown_to_nobody() -> None:
         page.server.close()
 
 
-def test_its_loop_shows_that_it_goes_round(page: Page) -> None:
+def test_the_heartbeat_shows_that_the_loop_runs(page: Page) -> None:
     page.clock.advance(60)
     eventually(lambda: page.server.heartbeat_age() < 1, "its loop to go round")
     page.server.close()
@@ -179,7 +179,7 @@ def test_its_loop_shows_that_it_goes_round(page: Page) -> None:
     assert page.server.heartbeat_age() >= 60
 
 
-def test_an_address_that_may_come_later_is_worth_another_start(page: Page) -> None:
+def test_a_missing_address_is_an_error_of_its_own(page: Page) -> None:
     with pytest.raises(AddressMissing, match=r"health\.host.*192\.0\.2\.1"):
         HealthServer("192.0.2.1", 8005, lambda: page.snapshot, page.clock)
 
@@ -205,7 +205,7 @@ def test_hostile_requests_are_refused(page: Page, sent: bytes) -> None:
     assert page.get().status_code == 200
 
 
-def test_clients_that_never_finish_their_request_give_way_to_others(page: Page) -> None:
+def test_unfinished_requests_do_not_block_other_clients(page: Page) -> None:
     slow = [socket.create_connection(("127.0.0.1", page.server.port)) for _ in range(3 * LIMITS.connections)]
     try:
         for connection in slow:
@@ -240,7 +240,7 @@ def test_errors_are_json(page: Page, method: str, path: str, status: int, code: 
 
 
 def test_a_caller_beyond_its_limit_is_refused_and_others_are_not(page: Page) -> None:
-    codes = Counter(page.get().status_code for _ in range(int(CALLER_BURST) + 10))  # the clock stands still
+    codes = Counter(page.get().status_code for _ in range(int(CALLER_BURST) + 10))  # the clock does not move
     assert codes == {200: int(CALLER_BURST), 429: 10}
     assert page.get().json()["error"]["code"] == "RATE_LIMITED"
     with closing(
@@ -251,7 +251,7 @@ def test_a_caller_beyond_its_limit_is_refused_and_others_are_not(page: Page) -> 
 
 
 @pytest.mark.slow
-def test_a_flood_neither_silences_the_page_for_others_nor_stalls_the_agents_other_threads() -> None:
+def test_a_flood_neither_blocks_other_callers_nor_stalls_the_agents_threads() -> None:
     clock = SystemClock()
     server = HealthServer("127.0.0.1", 0, lambda: _now(clock), clock)
     server.start()

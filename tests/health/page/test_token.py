@@ -13,7 +13,7 @@ TOKEN = "0123456789abcdef"
 
 
 @pytest.mark.parametrize("content", [TOKEN, TOKEN + "\n", f"  {TOKEN}\r\n"])
-def test_the_token_is_the_files_one_line(tmp_path: Path, content: str) -> None:
+def test_the_token_is_the_only_line_of_the_file(tmp_path: Path, content: str) -> None:
     file = tmp_path / "token"
     file.write_text(content)
     assert read_token(str(file)) == TOKEN
@@ -23,7 +23,7 @@ def test_the_token_is_the_files_one_line(tmp_path: Path, content: str) -> None:
     "content",
     ["", "\n", "short", f"{TOKEN}\n{TOKEN}\n", "with spaces in it 0123", "öööööööööööööööööööö", "a" * 513],
 )
-def test_what_is_no_token_is_named_and_not_shown(tmp_path: Path, content: str) -> None:
+def test_an_invalid_token_is_reported_without_its_value(tmp_path: Path, content: str) -> None:
     file = tmp_path / "token"
     file.write_text(content)
     with pytest.raises(ConfigurationError, match=r"^health\.token_file: .* must hold one token") as refused:
@@ -31,7 +31,7 @@ def test_what_is_no_token_is_named_and_not_shown(tmp_path: Path, content: str) -
     assert not content.strip() or content.strip() not in refused.value.message
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"health\.token_file: .*No such file"):
         read_token(str(tmp_path / "none"))
 

@@ -1,9 +1,9 @@
-"""One agent's hand on the lease: reads it, takes it, renews it and gives it up, all by compare-and-set.
+"""One agent's client of the lease: reads, acquires, renews and releases it, all by compare-and-set.
 
-An answer can get lost after the store did what it was asked. So each write carries a number of its own
-(`seq`); a write without an answer, or one that is refused (412), is followed by reading back: the lease is
-ours when it holds our instance and the number of a write that we sent, and it then counts from the sending
-of *that* write.
+A response can be lost after the store has done the write. So each write has a number of its own (`seq`), and
+a write without a response, or one that was refused (412), is followed by a read: the lease is held by this
+process if it contains its instance and the number of a write that it sent. Validity is then counted from the
+sending of *that* write.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from clipping.store.port import Store
 from health.election.observation import WriteOutcome
 from health.election.roles import Identity
 from health.lease.calls import Calls, Slot
-from health.lease.sightings import NOTHING, Reading, Sightings
+from health.lease.observations import NO_LEASE, LeaseObservations, Reading
 
 log = get_logger(__name__)
 
-Goal = Literal["acquire", "renew", "give up"]
+Goal = Literal["acquire", "renew", "release"]
 UNANSWERED = 32
-"""So many writes without an answer are remembered; a lease has run out long before."""
+"""How many writes without a response are remembered; a lease has expired long before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
-    """A write of ours that is in the store."""
+class ConfirmedWrite:
+    """A write of this process that is known to be in the store."""
 
     goal: Goal
     lease: Lease
@@ -47,19 +47,19 @@ class _Sent:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What a write's call returns: how the object is now, or that another version was there."""
+    """The result of a write: the object as it is now, or None if another version was found."""
 
     reading: Reading | None
 
 
 def read_lease(store: Store, cluster: str) -> Reading:
-    """What is there now. Raises `StoreUnavailable`; broken content is told in the reading."""
+    """The lease as it is now. Raises `StoreUnavailable`; invalid content is reported in the reading."""
     try:
         found = store.get(lease_key(cluster))
-    except ValueError as error:  # more bytes than any lease has
+    except ValueError as error:  # larger than any lease
         return Reading(version="unreadable", broken=str(error))
     if found is None:
-        return NOTHING
+        return NO_LEASE
     data, info = found
     try:
         lease = Lease.from_json(data)
@@ -70,8 +70,8 @@ def read_lease(store: Store, cluster: str) -> Reading:
     return Reading(info.version, lease)
 
 
-class LeaseHand:
-    """Reads and writes one at a time, none of which keeps the caller waiting: start one, then `collect`."""
+class LeaseClient:
+    """One read or write at a time, none of which blocks: start one, then `collect` its result."""
 
     def __init__(
         self,
@@ -83,10 +83,10 @@ class LeaseHand:
         clock: Clock,
         calls: Calls,
         limit: float,
-        sightings: Sightings,
+        observations: LeaseObservations,
     ) -> None:
         self._cluster, self._me, self._ttl = cluster, me, ttl
-        self._store, self._clock, self.observations = store, clock, sightings
+        self._store, self._clock, self.observations = store, clock, observations
         self._slot: Slot[Reading | _Written] = Slot(calls, clock, limit)
         self._seq = 0
         self._unanswered: dict[int, _Sent] = {}
@@ -94,11 +94,11 @@ class LeaseHand:
         self.goal: Goal = "acquire"
         self._reads_back = False
         self.reachable = True
-        """The last call got an answer. True before the first one: nothing has failed yet."""
+        """The last call got a response. True before the first one: nothing has failed yet."""
         self.problem = ""
         self.outcome: WriteOutcome = "none"
         self.read_at = float("-inf")
-        """When the newest good reading was sent."""
+        """When the newest successful read was sent."""
 
     @property
     def busy(self) -> bool:
@@ -109,78 +109,78 @@ class LeaseHand:
 
     @property
     def due(self) -> float:
-        """When `collect` has something at the latest; only while busy."""
+        """The latest time at which `collect` has a result; only while busy."""
         return self._slot.due
 
     def owned(self, lease: Lease) -> bool:
-        """Whether a lease under our instance is ours to renew as it is.
+        """Whether a lease with this instance may be renewed as it is.
 
-        Not one that we created, without learning of it: between our asking and its landing another agent may
-        have led, and somebody may have deleted that one's lease.
+        Not one that a write without a response created: between its sending and its arrival another agent may
+        have led, whose lease was then deleted.
         """
         sent = self._unanswered.get(lease.seq)
         return sent is None or not sent.creates
 
     def owns_newest(self) -> bool:
-        """Whether the lease, as it was last seen, is under our instance: only then it is written over."""
+        """Whether the lease, as it was last read, has this instance: only then may it be replaced."""
         reading = self.observations.reading
         lease = reading.lease if reading else None
         return lease is not None and lease.instance == self._me.instance
 
     def read(self) -> None:
-        """Look at the lease."""
+        """Read the lease."""
         cluster, store = self._cluster, self._store
         self._slot.submit("lease", lambda: read_lease(store, cluster))
 
-    def settle(self) -> None:
-        """A new state begins: what became of earlier writes does not matter to it. They stay remembered."""
+    def reset_outcome(self) -> None:
+        """Ignore the outcome of earlier writes, as a new state begins. The writes stay remembered."""
         self.outcome = "none"
 
     def acquire(self, reason: str) -> None:
-        """Take the lease as it was last seen. The epoch grows, whatever became of the object."""
-        self._slot.forget()  # only a reading; and a write that lands after all is remembered
-        reading = self._known()
+        """Replace the lease as it was last read. The epoch grows even if the object was deleted."""
+        self._slot.discard()  # a read at most; a late write stays remembered
+        reading = self._newest_reading()
         self._write("acquire", "held", reading, self.observations.highest_epoch + 1, reason)
 
     def renew(self) -> None:
-        """Hold it for longer; why it was taken stays in it."""
-        reading = self._known()
+        """Extend the lease; the reason for which it was acquired stays in it."""
+        reading = self._newest_reading()
         assert reading.lease is not None
         self._write("renew", "held", reading, _epoch_of(reading), reading.lease.reason)
 
-    def give_up(self, target: str | None, reason: str) -> None:
+    def release(self, target: str | None, reason: str) -> None:
         """Release the lease, or hand it to `target`."""
-        reading = self._known()
+        reading = self._newest_reading()
         self._write(
-            "give up", "handoff" if target else "released", reading, _epoch_of(reading), reason, target
+            "release", "handoff" if target else "released", reading, _epoch_of(reading), reason, target
         )
 
-    def collect(self) -> Landed | None:
-        """Take what came back; the write that is known to be in the store since, if there is one."""
+    def collect(self) -> ConfirmedWrite | None:
+        """Take a result. Returns the write that is now known to be in the store, if there is one."""
         now = self._clock.monotonic()
         try:
             answer = self._slot.take()
         except StoreUnavailable as error:
             self.reachable, self.problem = False, error.message
-            self._unknown()
+            self._no_response()
             return None
         self.reachable, self.problem = True, ""
         if isinstance(answer, Reading):
             self.read_at = self._slot.sent_at
-            self.observations.saw(answer, now)
-            return self._understood(answer) if self._reads_back else None
+            self.observations.add(answer, now)
+            return self._after_refusal(answer) if self._reads_back else None
         if answer.reading is None:
             self._reads_back = True
             self.read()
             return None
         assert answer.reading.lease is not None
-        self.observations.saw(answer.reading, now)
-        return self._recognised(answer.reading.lease)
+        self.observations.add(answer.reading, now)
+        return self._match_write(answer.reading.lease)
 
-    def _known(self) -> Reading:
+    def _newest_reading(self) -> Reading:
         reading = self.observations.reading
         assert reading is not None, "a lease is written only after it was read"
-        assert reading.broken is None, "nobody overwrites what can't be understood"
+        assert reading.broken is None, "an invalid lease is never overwritten"
         return reading
 
     def _write(
@@ -211,7 +211,7 @@ class LeaseHand:
         )
         creates = base.lease is None
         self.goal, self._reads_back, self.outcome = goal, False, "pending"
-        sent_at = self._slot.submit(goal.replace(" ", "-"), self._sender(lease, base, creates))
+        sent_at = self._slot.submit(goal, self._sender(lease, base, creates))
         self._newest = self._seq, _Sent(goal, sent_at, creates)
         self._unanswered[self._seq] = self._newest[1]
         if len(self._unanswered) > UNANSWERED:
@@ -223,7 +223,7 @@ class LeaseHand:
         def send() -> _Written:
             written = lease
             if creates:
-                # Nobody knows how far the epochs of a deleted lease had come: the store's seconds are beyond.
+                # The last epoch of a deleted lease is unknown: the store's time in seconds is higher.
                 floor = int(store.server_time().timestamp())
                 written = lease.model_copy(update={"epoch": max(lease.epoch, floor)})
             try:
@@ -234,13 +234,13 @@ class LeaseHand:
 
         return send
 
-    def _unknown(self) -> None:
+    def _no_response(self) -> None:
         self._reads_back = False
         if self.outcome == "pending":
             self.outcome = "unknown"
 
-    def _understood(self, reading: Reading) -> Landed | None:
-        """The object as it is after a write of ours was refused."""
+    def _after_refusal(self, reading: Reading) -> ConfirmedWrite | None:
+        """The object as it was read after a refused write."""
         self._reads_back = False
         lease = reading.lease
         if lease is None:
@@ -249,21 +249,21 @@ class LeaseHand:
         if lease.instance != self._me.instance:
             self.outcome = "lost"
             return None
-        return self._recognised(lease)
+        return self._match_write(lease)
 
-    def _recognised(self, lease: Lease) -> Landed | None:
-        """The lease as it is now is ours: by which of our writes?"""
+    def _match_write(self, lease: Lease) -> ConfirmedWrite | None:
+        """The lease has this instance: find the write that made it so."""
         sent = self._unanswered.pop(lease.seq, None)
         if sent is None:
-            # A write that was settled long ago, under another version: somebody copied the object.
+            # A write that was confirmed long ago, under another version: the object was copied.
             self.outcome = "unknown"
             return None
         for seq in [seq for seq, other in self._unanswered.items() if not other.creates]:
-            # Their version is gone for good: they can't land any more.
+            # The version that they expect is gone: they can't succeed any more.
             del self._unanswered[seq]
         same = sent.goal == self.goal or (self.goal, sent.goal) == ("renew", "acquire")
         self.outcome = "won" if same else "unknown"
-        return Landed(sent.goal, lease, sent.sent_at) if same else None
+        return ConfirmedWrite(sent.goal, lease, sent.sent_at) if same else None
 
 
 def _epoch_of(reading: Reading) -> int:

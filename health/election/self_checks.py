@@ -1,4 +1,4 @@
-"""How this process itself is: its own checks, and whether its loop and its clock ran on evenly."""
+"""The health of this process: its own checks, and whether its loop stalled or its clock jumped."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from health.election.roles import SelfCheck, SelfChecker
 log = get_logger(__name__)
 
 GAP_SECONDS = 2.0
-"""The loop stood still, or the clock jumped, for longer than this: nothing counted so far can be trusted."""
+"""The loop stalled, or the clock jumped, by more than this: earlier counts are not valid."""
 
 FAILED_CHECKS = 2
-"""So many self-checks in a row count; one may be chance."""
+"""How many failed self-checks in a row have consequences; a single one may be chance."""
 
 
-class Vitals:
-    """Counts failed self-checks, at most one in `every` seconds."""
+class SelfChecks:
+    """Counts failed self-checks, at most one per `every` seconds."""
 
     def __init__(self, self_check: SelfChecker, clock: Clock, every: float) -> None:
         self._self_check, self._clock, self._every = self_check, clock, every
         self._offset = self._wall_offset()
         self._counted_at = float("-inf")
-        self.check = SelfCheck(False, ("it has not looked at itself yet",))
+        self.check = SelfCheck(False, ("no self-check has run yet",))
         self.failed = self.wedged = 0
-        """Checks in a row that were not ok; that found a loop standing still."""
+        """Checks in a row that were not ok; that found a stalled loop."""
         self.failing_since = float("inf")
-        """When enough of them in a row were not ok."""
+        """When `FAILED_CHECKS` in a row were not ok."""
 
     def gap(self, now: float, due: float) -> bool:
-        """Whether the loop comes much later than it was `due`, or the wall clock jumped meanwhile."""
+        """Whether the loop is much later than it was `due`, or the wall clock jumped meanwhile."""
         offset = self._wall_offset()
         late, jump = now - due, offset - self._offset
         self._offset = offset
@@ -40,7 +40,7 @@ class Vitals:
         self.failing_since = float("inf")
         return True
 
-    def look(self, now: float) -> None:
+    def run(self, now: float) -> None:
         self.check = self._self_check()
         if self.check.ok:
             self.failed, self.failing_since = 0, float("inf")

@@ -1,4 +1,4 @@
-"""What an agent has seen of the lease, and when, on its own clock. Nothing here reads a written time."""
+"""What an agent has read of the lease, and when, on its own clock. Never uses a written time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ LONGEST_HOLD_DOWN_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one look at the object brought. `lease` and `broken` unset: there is no object."""
+    """The result of one read. `lease` and `broken` unset: there is no object."""
 
     version: str | None = None
     lease: Lease | None = None
     broken: str | None = None
 
 
-NOTHING = Reading()
+NO_LEASE = Reading()
 
 
-class Sightings:
-    """Follows the lease's versions. A version that is new begins a count of its own."""
+class LeaseObservations:
+    """Tracks the lease's versions, and since when each has not changed."""
 
     def __init__(self, highest_epoch: int = 0) -> None:
-        """`highest_epoch`: the highest that is known from before."""
-        self._seen: Reading | None = None
+        """`highest_epoch`: the highest known from an earlier process."""
+        self._newest: Reading | None = None
         self._since = 0.0
         self._changes = 0
         self._takeovers: list[float] = []
@@ -39,41 +39,41 @@ class Sightings:
     @property
     def reading(self) -> Reading | None:
         """The newest; None before the first."""
-        return self._seen
+        return self._newest
 
-    def saw(self, reading: Reading, now: float) -> None:
-        """The object was read, or written by us, and known here at `now`."""
-        seen = self._seen
-        if seen is None or seen.version != reading.version:
-            self._changes += seen is not None
+    def add(self, reading: Reading, now: float) -> None:
+        """The object was read, or written by this process; the result arrived at `now`."""
+        newest = self._newest
+        if newest is None or newest.version != reading.version:
+            self._changes += newest is not None
             self._since = now
             self._count_takeover(reading.lease, now)
-        self._seen = reading
+        self._newest = reading
         if reading.lease is not None:
             self.highest_epoch = max(self.highest_epoch, reading.lease.epoch)
 
     def restart(self, now: float) -> None:
-        """Observe anew: how long anything has stood still is not known any more. Takeovers stay counted."""
+        """Start again: how long the version has not changed is unknown now. Takeovers stay counted."""
         self._since, self._changes = now, 0
 
     def view(self, now: float) -> LeaseView:
-        seen = self._seen
-        if seen is None:
+        newest = self._newest
+        if newest is None:
             return LeaseView()
-        if seen.broken is not None:
+        if newest.broken is not None:
             kind = "broken"
         else:
-            kind = "missing" if seen.lease is None else "present"
-        return LeaseView(kind, seen.lease, now - self._since, self._changes, seen.broken or "")  # type: ignore[arg-type]
+            kind = "missing" if newest.lease is None else "present"
+        return LeaseView(kind, newest.lease, now - self._since, self._changes, newest.broken or "")  # type: ignore[arg-type]
 
     @property
     def since(self) -> float:
-        """When the newest version was first seen."""
+        """When the newest version was first read."""
         return self._since
 
     def hold_down(self, now: float) -> float:
-        """Seconds until an automatic takeover is wise again: after k of them in ten minutes, 15 x 2^k from
-        the last one."""
+        """Seconds until an automatic takeover is allowed again: after k takeovers in ten minutes, 15 x 2^k
+        seconds (at most 600) after the last one."""
         recent = [at for at in self._takeovers if now - at < TAKEOVERS_SECONDS]
         if not recent:
             return 0.0
@@ -85,7 +85,7 @@ class Sightings:
             return
         before = self._last_held
         if lease.state != "held":
-            # Given up: whoever comes next was asked to.
+            # Released or handed over: the next holder is not a takeover.
             self._last_held = None
             return
         if before is not None and before.holder != lease.holder:

@@ -1,4 +1,4 @@
-"""The lease by compare-and-set: whose it is, and from when it counts, when answers get lost."""
+"""The lease by compare-and-set: its holder, and the start of its validity, when responses are lost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from clipping.contract.cluster import Lease, lease_key
 from clipping.store.memory import MemoryStore
 from health.cluster.registry import prepare_cluster
 from health.election.roles import Identity
-from health.lease.lease import Landed, LeaseHand, read_lease
-from health.lease.sightings import Sightings
+from health.lease.client import ConfirmedWrite, LeaseClient, read_lease
+from health.lease.observations import LeaseObservations
 from tests.health.scripted import Fate, ScriptedCalls
 
 CLUSTER = "main"
@@ -21,13 +21,13 @@ LIMIT = 5.0
 
 
 class Agent:
-    """A hand on the lease of a store that all of a test's agents share."""
+    """A client of the lease in the store that a test's agents share."""
 
     def __init__(self, name: str, store: MemoryStore, clock: ManualClock, *fates: Fate) -> None:
         self.clock = clock
         self.calls = ScriptedCalls(*fates)
-        self.sightings = Sightings()
-        self.hand = LeaseHand(
+        self.observations = LeaseObservations()
+        self.client = LeaseClient(
             cluster=CLUSTER,
             me=Identity(name, f"{name}-1", f"host-{name}", f"http://{name}"),
             ttl=30,
@@ -35,29 +35,29 @@ class Agent:
             clock=clock,
             calls=self.calls,
             limit=LIMIT,
-            sightings=self.sightings,
+            observations=self.observations,
         )
 
-    def settle(self) -> Landed | None:
-        """Let everything come back that comes back, and what does not run out of time."""
-        landed = None
-        while self.hand.busy:
-            if not self.hand.ready():
+    def settle(self) -> ConfirmedWrite | None:
+        """Collect every result, and let calls without one time out."""
+        confirmed = None
+        while self.client.busy:
+            if not self.client.ready():
                 self.clock.advance(LIMIT)
-            landed = self.hand.collect() or landed
-        return landed
+            confirmed = self.client.collect() or confirmed
+        return confirmed
 
     def read(self) -> None:
-        self.hand.read()
+        self.client.read()
         self.settle()
 
-    def acquire(self) -> Landed | None:
+    def acquire(self) -> ConfirmedWrite | None:
         self.read()
-        self.hand.acquire("test")
+        self.client.acquire("test")
         return self.settle()
 
-    def renew(self) -> Landed | None:
-        self.hand.renew()
+    def renew(self) -> ConfirmedWrite | None:
+        self.client.renew()
         return self.settle()
 
 
@@ -79,7 +79,7 @@ def current(store: MemoryStore) -> Lease:
     return lease
 
 
-def test_it_is_taken_renewed_and_released(store: MemoryStore, clock: ManualClock) -> None:
+def test_it_is_acquired_renewed_and_released(store: MemoryStore, clock: ManualClock) -> None:
     agent = Agent("a", store, clock)
     taken = agent.acquire()
     assert taken is not None
@@ -88,19 +88,19 @@ def test_it_is_taken_renewed_and_released(store: MemoryStore, clock: ManualClock
     renewed = agent.renew()
     assert renewed is not None
     assert (renewed.sent_at, renewed.lease.epoch, renewed.lease.reason) == (10.0, 1, "test")
-    agent.hand.give_up(None, "enough")
+    agent.client.release(None, "enough")
     given = agent.settle()
     assert given is not None
-    assert (given.goal, current(store).state, current(store).reason) == ("give up", "released", "enough")
+    assert (given.goal, current(store).state, current(store).reason) == ("release", "released", "enough")
 
 
-def test_of_two_that_ask_at_once_one_gets_it(store: MemoryStore, clock: ManualClock) -> None:
+def test_of_two_agents_at_once_one_acquires_it(store: MemoryStore, clock: ManualClock) -> None:
     first, second = Agent("a", store, clock), Agent("b", store, clock)
     second.read()
     assert first.acquire() is not None
-    second.hand.acquire("too late")
+    second.client.acquire("too late")
     assert second.settle() is None
-    assert second.hand.outcome == "lost"
+    assert second.client.outcome == "lost"
     assert current(store).holder == "a"
 
 
@@ -109,42 +109,42 @@ def test_a_412_for_our_own_write_is_ours(fate: Fate, store: MemoryStore, clock: 
     """A doubled request is answered with 412 by its second copy."""
     agent = Agent("a", store, clock, "done", fate)
     assert agent.acquire() is not None
-    assert agent.hand.outcome == "won"
+    assert agent.client.outcome == "won"
 
 
-def test_a_write_without_an_answer_counts_from_its_own_sending(
+def test_a_write_without_a_response_counts_from_its_own_sending(
     store: MemoryStore, clock: ManualClock
 ) -> None:
     agent = Agent("a", store, clock)
     agent.acquire()
     clock.advance(10)
-    agent.calls.fates = ["done unheard"]
+    agent.calls.fates = ["done unanswered"]
     assert agent.renew() is None
-    assert agent.hand.outcome == "unknown"
-    assert not agent.hand.reachable
-    landed = agent.renew()  # refused: the one before is there
-    assert agent.hand.outcome == "won"
-    assert landed is not None
-    assert landed.sent_at == 10.0, "the renewal that is in the store, and not the one that was refused"
+    assert agent.client.outcome == "unknown"
+    assert not agent.client.reachable
+    confirmed = agent.renew()  # refused: the one before is there
+    assert agent.client.outcome == "won"
+    assert confirmed is not None
+    assert confirmed.sent_at == 10.0, "the renewal that is in the store, and not the one that was refused"
     assert clock.monotonic() == 15.0
 
 
-def test_a_503_after_the_write_is_found_out(store: MemoryStore, clock: ManualClock) -> None:
+def test_a_503_after_the_write_is_detected(store: MemoryStore, clock: ManualClock) -> None:
     agent = Agent("a", store, clock, "done", "done refused")
     assert agent.acquire() is None
-    assert agent.hand.outcome == "unknown"
+    assert agent.client.outcome == "unknown"
     assert current(store).holder == "a"
-    assert agent.hand.owned(current(store))
+    assert agent.client.owned(current(store))
 
 
-def test_a_lost_write_changes_nothing_and_is_repeated(store: MemoryStore, clock: ManualClock) -> None:
+def test_a_lost_write_changes_nothing_and_is_retried(store: MemoryStore, clock: ManualClock) -> None:
     agent = Agent("a", store, clock)
     agent.acquire()
     agent.calls.fates = ["lost"]
     assert agent.renew() is None
-    landed = agent.renew()
-    assert landed is not None
-    assert landed.sent_at == LIMIT
+    confirmed = agent.renew()
+    assert confirmed is not None
+    assert confirmed.sent_at == LIMIT
 
 
 def test_a_write_that_arrives_late_can_not_undo_another_leader(
@@ -158,36 +158,36 @@ def test_a_write_that_arrives_late_can_not_undo_another_leader(
     old.calls.arrive()
     assert current(store).holder == "b"
     assert old.renew() is None
-    assert old.hand.outcome == "lost"
+    assert old.client.outcome == "lost"
 
 
 def test_a_release_that_lost_to_a_late_renewal_is_repeated(store: MemoryStore, clock: ManualClock) -> None:
     agent = Agent("a", store, clock)
     agent.acquire()
-    agent.calls.fates = ["done unheard"]
+    agent.calls.fates = ["done unanswered"]
     agent.renew()
-    agent.hand.give_up(None, "stop")
+    agent.client.release(None, "stop")
     assert agent.settle() is None
-    assert agent.hand.outcome == "unknown"
-    agent.hand.give_up(None, "stop")
+    assert agent.client.outcome == "unknown"
+    agent.client.release(None, "stop")
     assert agent.settle() is not None
     assert current(store).state == "released"
 
 
-def test_a_release_does_not_take_from_another(store: MemoryStore, clock: ManualClock) -> None:
+def test_a_release_does_not_affect_another_holder(store: MemoryStore, clock: ManualClock) -> None:
     old, new = Agent("a", store, clock), Agent("b", store, clock)
     old.acquire()
     new.acquire()
-    old.hand.give_up(None, "stop")
+    old.client.release(None, "stop")
     assert old.settle() is None
-    assert old.hand.outcome == "lost"
+    assert old.client.outcome == "lost"
     assert (current(store).holder, current(store).state) == ("b", "held")
 
 
 def test_the_epoch_grows_over_a_deleted_lease(store: MemoryStore, clock: ManualClock) -> None:
-    """By the store's own time in seconds, for whoever never saw how far it had come."""
+    """By the store's own time in seconds, for an agent that never read the last one."""
     knows, new = Agent("a", store, clock), Agent("b", store, clock)
-    knows.sightings.highest_epoch = 3_000_000_000
+    knows.observations.highest_epoch = 3_000_000_000
     store.delete(lease_key(CLUSTER))
     taken = new.acquire()
     assert taken is not None
@@ -198,7 +198,9 @@ def test_the_epoch_grows_over_a_deleted_lease(store: MemoryStore, clock: ManualC
     assert taken.lease.epoch == 3_000_000_001
 
 
-def test_a_lease_that_was_made_without_an_answer_is_not_owned(store: MemoryStore, clock: ManualClock) -> None:
+def test_a_lease_that_was_created_without_a_response_is_not_owned(
+    store: MemoryStore, clock: ManualClock
+) -> None:
     """Another may have made one and lost it while the request was on its way."""
     store.delete(lease_key(CLUSTER))
     agent = Agent("a", store, clock, "done", "lost")
@@ -206,7 +208,7 @@ def test_a_lease_that_was_made_without_an_answer_is_not_owned(store: MemoryStore
     agent.calls.arrive()
     agent.read()
     assert current(store).holder == "a"
-    assert not agent.hand.owned(current(store))
+    assert not agent.client.owned(current(store))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +222,7 @@ def test_a_lease_that_was_made_without_an_answer_is_not_owned(store: MemoryStore
         (b"x" * (1 << 20), "Lease"),
     ],
 )
-def test_broken_content_is_told_and_never_written_over(
+def test_invalid_content_is_reported_and_never_overwritten(
     data: bytes, problem: str, store: MemoryStore, clock: ManualClock
 ) -> None:
     found = store.get(lease_key(CLUSTER))
@@ -232,7 +234,7 @@ def test_broken_content_is_told_and_never_written_over(
     agent = Agent("a", store, clock)
     agent.read()
     with pytest.raises(AssertionError):
-        agent.hand.acquire("would overwrite it")
+        agent.client.acquire("would overwrite it")
 
 
 def test_an_object_that_no_lease_can_be_is_broken(
@@ -258,7 +260,7 @@ def test_a_store_that_does_not_answer_is_unreachable_and_then_reachable(
 ) -> None:
     agent = Agent("a", store, clock, "lost")
     agent.read()
-    assert not agent.hand.reachable
-    assert agent.sightings.reading is None
+    assert not agent.client.reachable
+    assert agent.observations.reading is None
     agent.read()
-    assert agent.hand.reachable
+    assert agent.client.reachable
