@@ -58,16 +58,8 @@ class Cluster:
         self.folder, self.nas = folder, nas
         self.token = secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True)
-        self.broker = broker or BrokerProcess(folder / "broker")
-        self.environ = {
-            MARK: self.token,
-            "PUBSUB_EMULATOR_HOST": self.broker.host_port,
-            "GRPC_ENABLE_FORK_SUPPORT": "0",
-            **(environ or {}),
-        }
         layout = Layout(folder / "data")
         self._keys = layout.keys()
-        port = free_port()
         base = {
             "pubsub": REDELIVERY,
             "ha": {"mode": "primary-standby"},
@@ -75,24 +67,28 @@ class Cluster:
             "cutting": {"stall_seconds": HELD_SECONDS},
         }
         self.tree = layout.tree(
-            nas_roots=[nas], port=port, over=overlay(base, over or {}), keys=self._keys, agents=agents
+            nas_roots=[nas], port=free_port(), over=overlay(base, over or {}), keys=self._keys, agents=agents
         )
-        self.config = validate(self.tree)
-        self.nodes = []
-        for number in range(agents):
-            tree = layout.agent_tree(self.tree, f"agent-{number + 1}", rank=max(0, number - 1))
-            tree = overlay(tree, (each or {}).get(number, {}))
-            own = {**self.environ, **(each_environ or {}).get(number, {})}
-            self.nodes.append(AgentNode(f"agent-{number + 1}", tree, folder, own))
+        self.config = validate(self.tree)  # before the first process starts
         self._api_config = layout.write("api", self.tree)
         self._api_log = folder / "api.log"
-        self.session = requests.Session()
-        self.session.headers["Authorization"] = f"Bearer {self._keys.client}"
-        self.admin = requests.Session()
-        self.admin.headers["Authorization"] = f"Bearer {self._keys.admin}"
-        self.asked: list[str] = []
         self._api: subprocess.Popen[bytes] | None = None
+        self.nodes: list[AgentNode] = []
+        self.asked: list[str] = []
+        self.session, self.admin = _session(self._keys.client), _session(self._keys.admin)
+        self.broker = broker or BrokerProcess(folder / "broker")
         try:
+            self.environ = {
+                MARK: self.token,
+                "PUBSUB_EMULATOR_HOST": self.broker.host_port,
+                "GRPC_ENABLE_FORK_SUPPORT": "0",
+                **(environ or {}),
+            }
+            for number in range(agents):
+                tree = layout.agent_tree(self.tree, f"agent-{number + 1}", rank=max(0, number - 1))
+                tree = overlay(tree, (each or {}).get(number, {}))
+                own = {**self.environ, **(each_environ or {}).get(number, {})}
+                self.nodes.append(AgentNode(f"agent-{number + 1}", tree, folder, own))
             self._provision()
             self.witness = Witness(self.broker.host_port, self.config.pubsub.project)
             self.store = open_store(self.config)
@@ -276,3 +272,9 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _session(key: str) -> requests.Session:
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {key}"
+    return session
