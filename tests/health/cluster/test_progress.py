@@ -102,7 +102,7 @@ def test_a_release_that_is_confirmed_after_its_drain_does_not_count_for_the_next
 
 
 @pytest.mark.parametrize(("hold", "until"), [(True, 300.0 + RESIGNED_SECONDS), (False, float("-inf"))])
-def test_who_resigned_holds_back_from_the_end_of_the_drain(hold: bool, until: float) -> None:
+def test_an_agent_that_resigned_holds_back_from_the_end_of_its_drain(hold: bool, until: float) -> None:
     drained = draining().after(Resign(None, "by its operator", hold), 5.0)
     assert drained.enter(State.STANDBY, 300.0, candidate_wait=0.0).resigned_until == until
 
