@@ -19,7 +19,7 @@ from agent.cutting.encode.encode import encode
 from agent.cutting.formats.containers import holds
 from agent.cutting.formats.media import Identity, MediaInfo
 from agent.cutting.indexed import cut as direct
-from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.plan.bounds import refuse_large
 from agent.cutting.plan.outcome import Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, plan_cut

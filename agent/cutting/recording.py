@@ -10,9 +10,9 @@ import av.container
 
 from agent.cutting.cache import Cache
 from agent.cutting.formats.media import MediaInfo
-from agent.cutting.indexed.movie import movie
+from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.recording import Recording
-from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.indexed.tracks import tracks_of
 from agent.cutting.plan.plan import Plan
 from agent.cutting.process.limits import own_memory_limit
 from agent.cutting.reading.probe import describe
@@ -96,7 +96,7 @@ class Opened:
         if self.info.demuxer != "mov":
             return None
         try:
-            tracks = movie(self._cache.index(self.source))
+            tracks = tracks_of(self._cache.index(self.source))
             recording = Recording(self.source, tracks)
             self._stack.enter_context(recording)
             return recording if _agrees(recording, self.info) else None

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agent.cutting.indexed.tables import SampleTable
+from agent.cutting.formats.mp4_tables import SampleTable
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 from agent.cutting.indexed import selection
 from agent.cutting.indexed.edges import Report, encoded_edges
 from agent.cutting.indexed.layout import write
+from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.picture import Picture
 from agent.cutting.indexed.recording import Recording
-from agent.cutting.indexed.tables import NotPlain
 from agent.cutting.plan.extent import clamped_end, usual_frame
 from agent.cutting.plan.outcome import Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, no_picture

@@ -8,9 +8,9 @@ from itertools import chain
 
 import numpy as np
 
+from agent.cutting.formats.arrays import Ints
 from agent.cutting.indexed import selection
 from agent.cutting.indexed.recording import Recording
-from agent.cutting.indexed.tables import Ints
 from agent.cutting.plan.smart import ClipFrames
 from agent.cutting.reading.decoding import decoded
 from agent.cutting.smart.matching_encoder import Edge, Matching

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agent.cutting.formats.mp4 import Box, boxes
-from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.indexed.not_plain import NotPlain
 
 _FRAGMENTED = frozenset({"moof", "styp", "sidx"})
 _MOST_BYTES = 1 << 30

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.cutting.formats.arrays import NONE, Ints
 from agent.cutting.formats.payload import check_for, structure_check
 from agent.cutting.indexed.edges import Report
 from agent.cutting.indexed.moov import Part, head
 from agent.cutting.indexed.picture import Picture, picture_part
 from agent.cutting.indexed.recording import Recording
 from agent.cutting.indexed.sound import heard, sound_part, told
-from agent.cutting.indexed.tables import NONE, Ints
 from agent.cutting.indexed.watch import Watch, Watched
 from agent.cutting.indexed.write import Writing, stretches
 from agent.cutting.plan.outcome import Outcome

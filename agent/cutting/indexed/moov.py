@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.cutting.indexed.movie import Trak
-from agent.cutting.indexed.tables import Ints, NotPlain
+from agent.cutting.formats.arrays import Ints
+from agent.cutting.indexed.not_plain import NotPlain
+from agent.cutting.indexed.tracks import Trak
 
 _TICKS = 90000
 """Of the movie, a second."""

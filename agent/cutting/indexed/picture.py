@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.cutting.formats.arrays import NONE, Ints
 from agent.cutting.indexed.moov import Part
 from agent.cutting.indexed.recording import Recording
-from agent.cutting.indexed.tables import NONE, Ints
 from agent.cutting.plan.smart import ClipFrames
 
 

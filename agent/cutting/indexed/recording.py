@@ -15,8 +15,8 @@ from agent.cutting.formats.dts import WINDOW
 from agent.cutting.formats.mp4 import Box, boxes
 from agent.cutting.formats.nal import length_size, starts_clean
 from agent.cutting.formats.packets import AnyPacket, packet_of
-from agent.cutting.indexed.movie import Trak
-from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.indexed.not_plain import NotPlain
+from agent.cutting.indexed.tracks import Trak
 from agent.cutting.reading.source import SourceFile, decoder_options, reading
 
 _VISUAL_ENTRY = 16 + 8 + 78

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.cutting.formats.arrays import Ints
 from agent.cutting.formats.dts import WINDOW
+from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.recording import Recording
-from agent.cutting.indexed.tables import Ints, NotPlain
 from agent.cutting.plan.extent import REACH
 
 

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from agent.cutting.formats.arrays import Ints
 from agent.cutting.indexed.moov import Part
-from agent.cutting.indexed.movie import Trak
-from agent.cutting.indexed.tables import Ints, NotPlain
+from agent.cutting.indexed.not_plain import NotPlain
+from agent.cutting.indexed.tracks import Trak
 from agent.cutting.plan.extent import LONGEST_USUAL, clamped_end
 from agent.cutting.plan.outcome import Sound
 from agent.cutting.plan.plan import Plan, Track

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from agent.cutting.formats.arrays import Ints
 from agent.cutting.formats.payload import Check, may_hold_zeros
-from agent.cutting.indexed.tables import Ints
 from agent.cutting.reading.damage import Damage
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.cutting.indexed.tables import Ints, NotPlain
+from agent.cutting.formats.arrays import Ints
+from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.reading.source import FULL, out_of_space
 from clipping.errors import NoSpace, SourceUnavailable
 

@@ -14,15 +14,13 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from agent.cutting.formats.arrays import NONE, Ints
 from agent.cutting.formats.dts import WINDOW
 from agent.cutting.plan.extent import REACH, STANDS, begin, clamped_end, usual_frame, wanted
 from agent.cutting.plan.outcome import Outcome, Sound, Unsuited, Writing
 from agent.cutting.plan.plan import Plan, no_picture, no_picture_yet
 
-Ints = NDArray[np.int64]
-NONE: Ints = np.zeros(0, np.int64)
 SETTLED = WINDOW // 2
 """Frames after which no earlier one follows in decoding order: H.264 and HEVC reorder by at most 16."""
 

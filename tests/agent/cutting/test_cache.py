@@ -12,7 +12,7 @@ import pytest
 from agent.cutting import CutSpec, Engine, EngineSettings
 from agent.cutting.cache import Cache
 from agent.cutting.formats.media import MediaInfo
-from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.reading.probe import probe
 from agent.cutting.reading.source import open_path
 from tests.support.media import Recording, make, numbers

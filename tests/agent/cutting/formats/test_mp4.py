@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.cutting.formats.mp4 import Box, boxes, rotations, top_level
+from agent.cutting.formats.mp4 import AUDIO, VIDEO, Box, Boxes, Index, Track, boxes, rotations, top_level
 from tests.support.media import Recording, make
 
 SHORT = Recording(seconds=1, sound=())
@@ -119,3 +119,39 @@ def test_a_file_that_is_cut_off_has_no_known_rotation(end: int, tmp_path: Path) 
     path.write_bytes(turned(make(SHORT), 90, 0)[:end])
     assert rotations(path) == {}
     assert rotations(tmp_path / "missing.mp4") == {}
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_tracks_are_what_libavformat_says(in_memory: bool) -> None:
+    path = make(Recording(sound=("aac", "libmp3lame")))
+    data = path.read_bytes()
+    box = only(data, "moov")
+    with path.open("rb") as file, av.open(str(path)) as container:
+        index = Index.of(data[box.start : box.end]) if in_memory else Index(Boxes(file), box)
+        assert not index.fragmented
+        tracks = index.tracks
+        assert [track.handler for track in tracks] == [VIDEO, AUDIO, AUDIO]
+        assert [track.number for track in tracks] == [stream.id for stream in container.streams]
+        assert [track.tick for track in tracks] == [stream.time_base for stream in container.streams]
+        assert [track.samples.count for track in tracks] == [stream.frames for stream in container.streams]
+        assert all(len(track.edits) == 1 for track in tracks)
+
+
+def full(kind: str, content: bytes) -> tuple[str, bytes, bool]:
+    return kind, bytes(4) + content, False
+
+
+def test_an_edit_list_that_names_more_entries_than_it_has_is_damaged() -> None:
+    entry = (100).to_bytes(4, "big") + (-1).to_bytes(4, "big", signed=True) + (1 << 16).to_bytes(4, "big")
+    for count in (1, 2, 0xFFFFFFFF):
+        edits = written([("edts", written([full("elst", count.to_bytes(4, "big") + entry)]), False)])
+        track = Track(Boxes.of(edits), Box("trak", 0, len(edits)))
+        if count == 1:
+            assert [(edit.length, edit.start, edit.rate) for edit in track.edits] == [(100, -1, 1 << 16)]
+        else:
+            with pytest.raises(ValueError, match="cut off"):
+                _ = track.edits
+
+
+def test_a_track_without_an_edit_list_has_no_edits() -> None:
+    assert Track(Boxes.of(b""), Box("trak", 0, 0)).edits == []

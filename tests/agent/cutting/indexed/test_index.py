@@ -14,9 +14,9 @@ import pytest
 
 from agent.cutting import find_ffmpeg
 from agent.cutting.indexed.index import load_index
-from agent.cutting.indexed.movie import Trak, movie
+from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.recording import Recording as Indexed
-from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.indexed.tracks import Trak, tracks_of
 from agent.cutting.reading.source import open_path
 from tests.support.media import Recording, make
 
@@ -31,7 +31,7 @@ RECORDINGS = {
 
 
 def tracks(path: Path) -> list[Trak]:
-    return movie(load_index(path))
+    return tracks_of(load_index(path))
 
 
 @contextmanager

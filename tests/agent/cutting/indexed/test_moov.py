@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.cutting.formats.arrays import Ints
 from agent.cutting.formats.mp4 import boxes, rotations, top_level
 from agent.cutting.indexed.index import load_index
 from agent.cutting.indexed.moov import Part, head
-from agent.cutting.indexed.movie import Trak, movie
-from agent.cutting.indexed.tables import Ints, NotPlain
+from agent.cutting.indexed.not_plain import NotPlain
+from agent.cutting.indexed.tracks import Trak, tracks_of
 from tests.support.media import WIDTH, Recording, make, numbers
 
 SOURCE = Recording(seconds=3, gop=25, sound=("aac",))
@@ -35,7 +36,7 @@ RECORDED = datetime(2026, 3, 29, 1, 30, 15, tzinfo=UTC)
 @cache
 def sources() -> list[Trak]:
     """The tracks of a real recording: video, then sound."""
-    return movie(load_index(make(SOURCE)))
+    return tracks_of(load_index(make(SOURCE)))
 
 
 def ints(values: list[int]) -> Ints:
@@ -85,7 +86,7 @@ def written(
         file.write(index)
         file.truncate(len(index) + data)
         path = Path(file.name)
-        return index, movie(load_index(path)), top_level(path)
+        return index, tracks_of(load_index(path)), top_level(path)
 
 
 def data_of(clip: list[Part]) -> int:
@@ -293,6 +294,6 @@ def test_size_and_rotation_are_kept_from_a_header_of_either_version(wide: bool, 
     path = tmp_path / "clip.mp4"
     path.write_bytes(head([plain_part(source, 4)], 40, None) + bytes(40))
     assert rotations(path) == {1: 270}
-    (track,) = movie(load_index(path))
+    (track,) = tracks_of(load_index(path))
     assert track.header[24:] == header[24:]
     assert track.header[1:4] == header[1:4]

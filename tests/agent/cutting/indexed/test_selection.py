@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cutting.indexed.index import load_index
-from agent.cutting.indexed.movie import movie
+from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.recording import Recording as Indexed
 from agent.cutting.indexed.selection import complete, entry, shown, window
-from agent.cutting.indexed.tables import NotPlain
+from agent.cutting.indexed.tracks import tracks_of
 from agent.cutting.reading.source import open_path
 from tests.support.media import Recording, make
 from tests.support.sample_tables import Samples
@@ -185,7 +185,7 @@ def test_of_a_real_recording_decoding_begins_at_idr_pictures_only(recording: Rec
     clean = [n for n in marked if 5 in [unit[4] & 0x1F for unit in split(bytes(packets[n]))]]
     assert len(clean) == (10 if recording is CLOSED_GOP else 1)
     times = [packet.pts for packet in packets]
-    with open_path(path) as source, Indexed(source, movie(load_index(path))) as indexed:
+    with open_path(path) as source, Indexed(source, tracks_of(load_index(path))) as indexed:
         assert shown(indexed, 0, len(times)).tolist() == times
         for at in range(0, max(t for t in times if t is not None) + 600, 256):
             assert entry(indexed, at) == max(n for n in clean if times[n] <= at)

@@ -11,12 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-NONE: Ints = np.zeros(0, np.int64)
-
-
-class NotPlain(Exception):
-    """The recording has something that this way of cutting does not know. The text says what."""
+from agent.cutting.formats.arrays import Ints
 
 
 class _Runs:
@@ -66,7 +61,7 @@ class SampleTable:
     """Where each sample lies in the file, and when it is decoded and shown."""
 
     def __init__(self, boxes: Mapping[str, memoryview]) -> None:
-        """`boxes`: the contents of those in the track's `stbl`. Raises `NotPlain`."""
+        """`boxes`: the contents of those in the track's `stbl`. Raises `ValueError`."""
         try:
             self._decoding = _Runs(boxes["stts"])
             signed = "ctts" in boxes and boxes["ctts"][0] == 1
@@ -79,7 +74,7 @@ class SampleTable:
             self._chunks = _rows(boxes["co64" if wide else "stco"], 1, "u8" if wide else "u4")[:, 0]
             self._keys = _rows(boxes["stss"], 1)[:, 0] if "stss" in boxes else None
         except (KeyError, ValueError, IndexError) as error:
-            raise NotPlain(f"its tables are incomplete ({error})") from None
+            raise ValueError(f"its tables are incomplete ({error})") from None
         self._check_lengths()
 
     def _check_lengths(self) -> None:
@@ -90,10 +85,10 @@ class SampleTable:
         lengths = {self.count, self._decoding.length, int(self._chunk_ends[-1]) if len(first) else 0}
         if self._shifts is not None:
             lengths.add(self._shifts.length)
-        if len(lengths) != 1 or not self.count:
-            raise NotPlain("its tables are of different lengths")
+        if len(lengths) != 1:
+            raise ValueError("its tables are of different lengths")
         if np.any(self._chunk_runs[:, 2] != 1):
-            raise NotPlain("it changes its coding on the way")
+            raise ValueError("it changes its coding on the way")
 
     @property
     def duration(self) -> int:
