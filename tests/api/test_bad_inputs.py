@@ -1,4 +1,4 @@
-"""The page that tells what callers get wrong, against the service."""
+"""The page of bad requests, compared with the service."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 from tests.api.bad_inputs import LIMITS, page
 from tests.api.conftest import MakeApi
 
-PAGE = Path(__file__).parents[2] / "docs" / "bad-requests.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "bad-requests.md"
 
 
 def test_callers_are_told_what_is_written(make_api: MakeApi) -> None:
     api = make_api(limits=LIMITS)
-    assert page(api) == PAGE.read_text(encoding="utf-8"), "make it anew: python -m tests.api.bad_inputs"
+    assert page(api) == PAGE.read_text(encoding="utf-8"), "generate it again: python -m tests.api.bad_inputs"
     assert not any(api.counts().values())

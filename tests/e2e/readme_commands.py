@@ -7,8 +7,8 @@ folder, without the installations.
 
 What is replaced in a command before it runs:
 - `/path/to/recordings`: a folder with a recording of ten minutes, `poker-night.mp4`;
-- the two keys and the address that README shows as the output of `clipping up`: those that it really printed;
-- a request id that README shows: the one that an earlier command printed last;
+- the two keys and the address that pages show as printed by `clipping up`: those that it really printed;
+- a request id that a page shows: the one that an earlier command printed last;
 - `nas-1`: the agent of the local stack that leads when a page mentions it first;
 - `clipping-agent ctl`: gets `--config` of the local stack, as no agent is installed here.
 """
@@ -29,23 +29,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))))
+KINDS = ("tutorials", "how-to", "reference", "explanation", "decisions")
+"""The folders of docs/, in the order that a reader meets them."""
+UP_PAGE = "docs/tutorials/service-on-a-laptop.md"
+"""The page that shows what `clipping up` prints."""
 COMMAND_SECONDS = 600
 STOP_SECONDS = 120
 RECORDINGS = "/path/to/recordings"
-UP = "clipping up "
+UP = "clipping up"
 REQUEST_ID = re.compile(r"clip-\d{8}-[0-9a-z]{16}")
 
 INSTALLS = "installs packages over the network"
 NOT_RUN = {
     r"^\./scripts/(install|demo)\b": INSTALLS,
     r"^python3 -m venv |/pip install ": INSTALLS,
+    r"^scripts/wheels ": "downloads packages for another machine",
+    r"^api-venv/bin/clipping-api ": "needs an installation of its own, and a configuration",
     r"^\./scripts/test\b": "runs the tests, this one among them",
     r"^python -m bench\.": "takes minutes",
     r"^sudo |\| sudo ": "needs root and a machine with systemd; tests/deploy runs these",
     r"^(systemctl|journalctl) ": "needs the installed service; tests/deploy runs these",
     r"^(openapi-python-client|npx) ": "needs a generator of clients; tests/api/clients runs both",
     r"http://nas-1\.lan": "needs another machine",
+    r"^gcloud |^docker |^PROJECT=|EXAMPLE\.COM": "needs a project in Google Cloud",
+    r"/backup/|^pg_dump ": "backs up another folder or machine",
 }
 """Commands that aren't run, by what they match, and why. Their syntax and options are checked instead."""
 EXIT_CODES = {"clipping batch tonight.csv": 1}
@@ -89,9 +96,18 @@ def commands(page: str) -> list[Command]:
     return found
 
 
+def all_pages() -> list[str]:
+    """README and CONTRIBUTING, then docs/ by kind."""
+    folder = ROOT / "docs"
+    paths = [*sorted(folder.glob("*.md"))]
+    for kind in KINDS:
+        paths += sorted((folder / kind).rglob("*.md"))
+    return ["README.md", *(str(path.relative_to(ROOT)) for path in paths), "CONTRIBUTING.md"]
+
+
 def all_commands() -> list[Command]:
-    """Of all pages."""
-    return [command for page in PAGES for command in commands(page)]
+    """Of all pages, in their order."""
+    return [command for page in all_pages() for command in commands(page)]
 
 
 def _blocks(text: str) -> Iterator[tuple[str, int, list[str]]]:
@@ -128,13 +144,14 @@ class Session:
     nas: str = ""
     """The agent that the pages call nas-1."""
     shown: dict[str, str] = field(default_factory=dict)
-    """What README shows of `clipping up`, and what it printed here."""
+    """What the pages show of `clipping up`, and what it printed here."""
     stack: subprocess.Popen[bytes] | None = None
 
     def run(self, command: Command) -> str:
         """Run it; what it printed. Raises `AssertionError` when it doesn't end as it should."""
         text = self.replaced(command.text)
         if text.startswith(UP):
+            self.close()  # that of an earlier page
             return self._up(text)
         with tempfile.NamedTemporaryFile("r") as exported:
             script = f"{text}\ncode=$?\nenv -0 >{exported.name}\nexit $code\n"
@@ -186,6 +203,7 @@ class Session:
                 self.stack.wait()
                 assert self.stack.stdout is not None
                 self.stack.stdout.close()
+            self.stack = None
 
     def _remember(self, printed: str) -> None:
         ids = REQUEST_ID.findall(printed)
@@ -247,8 +265,8 @@ def _until(process: subprocess.Popen[bytes], words: str) -> str:
 
 
 def _example_output() -> str:
-    """What README shows as the output of `clipping up`."""
-    found = re.search(r"^```\n(starting broker\n.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    """What the tutorial shows as the output of `clipping up`."""
+    found = re.search(r"^```\n(starting broker\n.*?)^```", (ROOT / UP_PAGE).read_text(), re.M | re.S)
     assert found is not None
     return found[1]
 

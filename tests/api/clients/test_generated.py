@@ -84,7 +84,7 @@ def test_openapi_typescript_makes_types_that_check(api: ApiProcess, tmp_path: Pa
     programs = TOOLS / "node_modules" / ".bin"
     (tmp_path / "node_modules").symlink_to(TOOLS / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    # As docs/api.md says: without the option, fields that have a default would be required in requests.
+    # As docs/how-to/use-from-programs.md says: without it, request fields with a default are required.
     made_as = ("--default-non-nullable=false", "-o", tmp_path / "generated.d.ts")
     run(programs / "openapi-typescript", CONTRACT, *made_as, cwd=tmp_path)
     made = set(re.findall(r'operations\["(\w+)"\]', (tmp_path / "generated.d.ts").read_text()))
