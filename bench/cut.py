@@ -13,7 +13,6 @@ import os
 import random
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,7 +122,7 @@ class Bench:
                 verifying.append(time.perf_counter())
 
         def work() -> None:
-            made.append(cutter.cut(spec, self._folder, progress=progress, cancelled=threading.Event()))
+            made.append(cutter.cut(spec, self._folder, progress=progress))
 
         begun = time.perf_counter()
         cost = of_children(fork_server(), work)

@@ -24,6 +24,7 @@ from agent.cutting.cut import run_cut
 from agent.cutting.indexed.watch import Watch
 from agent.cutting.plan.encoders import Choice
 from agent.cutting.plan.spec import Order
+from agent.cutting.process.context import Context
 from agent.cutting.reading.source import open_path
 from agent.cutting.reading.walk import Walk
 from bench.recording import Kind, long_recording
@@ -87,7 +88,7 @@ def _cut(source: Path, mode: Mode, *, looks: bool) -> None:
         spec = CutSpec(source, _BEGIN, _END, mode, "high")
         choice = Choice("libx264", ())
         order = Order(spec, file.identity, Path(folder), "clip", find_ffmpeg(None), choice)
-        clip = run_cut(ours, file.descriptor, order)
+        clip = run_cut(Context(ours), file.descriptor, order)
         if clip.report.mode != mode or clip.report.warnings:
             raise SystemExit(f"{source.name}: {clip.report.mode}, {clip.report.warnings}")
 

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -168,9 +167,7 @@ def cut(engine: Engine, source: Path, mode: Mode, chance: random.Random) -> Resu
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            made: Clip | Exception = engine.cut(
-                spec, Path(folder), progress=lambda *_: None, cancelled=threading.Event()
-            )
+            made: Clip | Exception = engine.cut(spec, Path(folder), progress=lambda *_: None)
         except ClippingError as error:
             made = error
         left = len(list(Path(folder).iterdir()))

@@ -52,7 +52,8 @@ ClippingError
 │   ├── LeaseLost                    LEASE_LOST
 │   └── BusUnavailable               BUS_UNAVAILABLE
 ├── ConfigurationError               CONFIGURATION (exit 78)
-└── ObjectExists, VersionMismatch    a store precondition did not hold
+├── ObjectExists, VersionMismatch    a store precondition did not hold
+└── GivenBack                        the clip was interrupted, to be made in a later attempt
 """
 
 from __future__ import annotations
@@ -399,3 +400,9 @@ class VersionMismatch(ClippingError):
     """A conditional write or delete found another version than the expected one."""
 
     code = "VERSION_MISMATCH"
+
+
+class GivenBack(ClippingError):
+    """The clip was interrupted: another agent, or a later attempt, makes it. Nothing is published for it."""
+
+    code = "GIVEN_BACK"

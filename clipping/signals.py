@@ -93,12 +93,12 @@ def raised_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def until_stopped(work: Callable[[threading.Event], Result], *, grace: float) -> Result:
+def until_stopped(work: Callable[[], Result], stop: Callable[[], None], *, grace: float) -> Result:
     """What `work` returns or raises; it runs in a thread of its own.
 
-    SIGINT or SIGTERM sets its event, and raises `Stopped` with 128 + the signal's number once the work has
-    given up; work that is done all the same is done. A second signal, or `grace` seconds without an end, end
-    the process with that code. Call it in the main thread.
+    SIGINT or SIGTERM calls `stop`, which asks the work to end, and raises `Stopped` with 128 + the signal's
+    number once the work has given up; work that is done all the same is done. A second signal, or `grace`
+    seconds without an end, end the process with that code. Call it in the main thread.
     """
     before = {number: signal.getsignal(number) for number in STOPPING}
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -106,7 +106,7 @@ def until_stopped(work: Callable[[threading.Event], Result], *, grace: float) ->
     for number in STOPPING:
         signal.signal(number, lambda *_: None)
     try:
-        return _supervised(work, reader, writer, grace)
+        return _supervised(work, stop, reader, writer, grace)
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
@@ -115,14 +115,15 @@ def until_stopped(work: Callable[[threading.Event], Result], *, grace: float) ->
         os.close(writer)
 
 
-def _supervised(work: Callable[[threading.Event], Result], reader: int, writer: int, grace: float) -> Result:
-    stop = threading.Event()
+def _supervised(
+    work: Callable[[], Result], stop: Callable[[], None], reader: int, writer: int, grace: float
+) -> Result:
     results: list[Result] = []
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            results.append(work(stop))
+            results.append(work())
         except BaseException as error:  # noqa: BLE001 - the thread's root: raised in the main thread
             errors.append(error)
         finally:
@@ -132,7 +133,7 @@ def _supervised(work: Callable[[threading.Event], Result], reader: int, writer: 
     thread.start()
     number = _next(reader, None)
     if number:
-        stop.set()
+        stop()
         if _next(reader, grace) != 0:
             os._exit(128 + number)
     thread.join()

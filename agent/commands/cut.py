@@ -10,7 +10,6 @@ import re
 import stat
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -20,7 +19,7 @@ from typing import get_args
 
 from pydantic import ValidationError
 
-from agent.cutting import Clip, CutSpec, Engine, EngineSettings
+from agent.cutting import Clip, CutSpec, Engine, EngineSettings, Interruption, Reason
 from agent.cutting.reading.source import SourceFile, open_path
 from clipping.contract.messages import Mode, Stage, first_problem
 from clipping.contract.output import ContainerName, Output, check_mode, default_mode
@@ -60,7 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
     with open_path(source) as file:
         _check_output(output, file, force=arguments.force)
         spec = CutSpec(source, start, end, mode, arguments.quality, wanted)
-        clip = until_stopped(partial(_cut, arguments, spec, file, output), grace=STOP_SECONDS)
+        interruption = Interruption()
+        clip = until_stopped(
+            partial(_cut, arguments, spec, file, output, interruption),
+            partial(interruption.set, Reason.CANCELLED),
+            grace=STOP_SECONDS,
+        )
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # the output's name may be in any encoding
     if arguments.json:
@@ -75,7 +79,7 @@ def _cut(
     spec: CutSpec,
     source: SourceFile,
     output: Path,
-    cancelled: threading.Event,
+    interruption: Interruption,
 ) -> Clip:
     """The clip, in its place; of one that is cancelled nothing is left."""
     engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg, encoder=arguments.encoder))
@@ -86,7 +90,7 @@ def _cut(
             tempfile.TemporaryDirectory(prefix=".clipping-", dir=output.parent) as name,
             _named_in_utf8(Path(name)) as folder,
         ):
-            clip = engine.cut(spec, folder, progress=_bar, cancelled=cancelled, source=source)
+            clip = engine.cut(spec, folder, progress=_bar, interruption=interruption, source=source)
             _place(clip.path, output, force=arguments.force)
             return clip
     except FileExistsError:

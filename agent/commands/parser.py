@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -118,7 +119,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from agent.commands import doctor
 
     loaded = _load(arguments)
-    findings = until_stopped(lambda stop: doctor.examine(loaded, stop), grace=doctor.STOP_SECONDS)
+    stop = threading.Event()
+    findings = until_stopped(lambda: doctor.examine(loaded, stop), stop.set, grace=doctor.STOP_SECONDS)
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:

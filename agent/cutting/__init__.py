@@ -7,5 +7,15 @@ from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.engine import Engine
 from agent.cutting.formats.media import MediaInfo
 from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings
+from agent.cutting.process.interruption import Interruption, Reason
 
-__all__ = ["Clip", "CutSpec", "Engine", "EngineSettings", "MediaInfo", "find_ffmpeg"]
+__all__ = [
+    "Clip",
+    "CutSpec",
+    "Engine",
+    "EngineSettings",
+    "Interruption",
+    "MediaInfo",
+    "Reason",
+    "find_ffmpeg",
+]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from agent.cutting.plan.bounds import refuse_large
 from agent.cutting.plan.outcome import Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, plan_cut
 from agent.cutting.plan.spec import Clip, Order
+from agent.cutting.process.context import Context
 from agent.cutting.process.progress import Teller
 from agent.cutting.reading.damage import Damage, Finding, warnings
 from agent.cutting.reading.demux import report_packets
@@ -63,14 +63,14 @@ _PROBED, _CUT = 3.0, 92.0
 
 
 def run_probe(
-    channel: socket.socket, descriptor: int, name: Path, identity: Identity, cache: Path | None
+    context: Context, descriptor: int, name: Path, identity: Identity, cache: Path | None
 ) -> MediaInfo:
     """The probe as a job."""
     with Opened(SourceFile(name, descriptor, identity), Cache(cache)) as opened:
         return opened.info
 
 
-def run_look(channel: socket.socket, descriptor: int) -> int:
+def run_look(context: Context, descriptor: int) -> int:
     """Whether a file can be read at all, as a job; the bytes that were. May hang as the NAS does."""
     with open(f"/proc/self/fd/{descriptor}", "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
@@ -80,9 +80,9 @@ def run_look(channel: socket.socket, descriptor: int) -> int:
         return len(os.pread(file.fileno(), _LOOK_BYTES, at))
 
 
-def run_cut(channel: socket.socket, descriptor: int, order: Order) -> Clip:
+def run_cut(context: Context, descriptor: int, order: Order) -> Clip:
     """The cut as a job. Raises the errors that `Engine.cut` names."""
-    tell = Teller(channel)
+    tell = Teller(context)
     tell("probing", 0)
     report_packets(tell.alive)
     source = SourceFile(order.spec.source, descriptor, order.identity)

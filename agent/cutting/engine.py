@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -21,13 +20,13 @@ from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Order
 from agent.cutting.process.budget import Budget
 from agent.cutting.process.child import JobCrashed
 from agent.cutting.process.client import ForkServer, Job
+from agent.cutting.process.interruption import Interruption, Reason
 from agent.cutting.process.limits import memory_share
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
 from agent.cutting.process.stall import StallWatch, usage
 from agent.cutting.reading.source import SourceFile, open_path
 from clipping.contract.messages import Stage
 from clipping.errors import (
-    Cancelled,
     EncoderFailed,
     EngineUnavailable,
     ProcessDied,
@@ -39,7 +38,9 @@ from clipping.log import get_logger
 log = get_logger(__name__)
 
 _LOOK_SECONDS = 0.1
-"""Between two looks at a cancellation."""
+"""Between two looks at the interruption."""
+_INTERRUPT_SECONDS = 1.0
+"""How long an interrupted job has to stop by itself before it is killed."""
 _TELL_SECONDS = 0.5
 """Whoever watches hears something at least so often."""
 _TERM_SECONDS = 3
@@ -106,7 +107,7 @@ class Engine:
         """What a recording holds. Raises as `agent.cutting.reading.probe.probe`, and `TimeLimit`."""
         limit = min(_PROBE_SECONDS, self._settings.time_limit_seconds)
         with open_path(source) as file:
-            run = _Supervised(self._server, self._settings, file, lambda *_: None, threading.Event())
+            run = _Supervised(self._server, self._settings, file, lambda *_: None, Interruption())
             return cast(MediaInfo, run.result(limit, run_probe, file.name, file.identity, self._cache))
 
     def cut(
@@ -115,7 +116,7 @@ class Engine:
         folder: Path,
         *,
         progress: Callable[[Stage, float], None],
-        cancelled: threading.Event,
+        interruption: Interruption | None = None,
         source: SourceFile | None = None,
     ) -> Clip:
         """Cut, verify and describe one clip; its file is in `folder`, under a name of its own.
@@ -124,10 +125,11 @@ class Engine:
         `spec.source` now is opened. Either way nothing else is read, whatever the path names later.
         `progress(stage, percent)` is called in this thread, at most about five times a second, with percent
         of the whole; when nothing has moved for half a second, with what it was called with before.
+        `interruption` ends the cut within about a second, with `Cancelled` or `GivenBack`.
         When this raises, nothing is left in `folder`:
         `SourceNotFound`, `SourceNotAllowed` (not a regular file), `SourceCorrupt`, `SourceHasNoVideo`,
         `RangeBeyondEnd`, `UnsupportedCodec`, `CutVerificationFailed`, `TimeLimit`, `Cancelled`,
-        `SourceUnavailable`, `SourceChanged`, `NoSpace`, `EncoderFailed`, `OutputTooLarge`.
+        `GivenBack`, `SourceUnavailable`, `SourceChanged`, `NoSpace`, `EncoderFailed`, `OutputTooLarge`.
         """
         stem = f"clip-{secrets.token_hex(6)}"
         program = find_ffmpeg(self._settings.ffmpeg)
@@ -148,7 +150,8 @@ class Engine:
                     self._settings.max_pixels,
                     self._settings.on_damage,
                 )
-                run = _Supervised(self._server, self._settings, file, progress, cancelled)
+                stop = interruption or Interruption()
+                run = _Supervised(self._server, self._settings, file, progress, stop)
                 clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
@@ -166,13 +169,13 @@ class _Supervised:
         settings: EngineSettings,
         source: SourceFile,
         progress: Callable[[Stage, float], None],
-        cancelled: threading.Event,
+        interruption: Interruption,
     ) -> None:
         self._server = server
         self._settings = settings
         self._source = source
         self._progress = progress
-        self._cancelled = cancelled
+        self._interruption = interruption
         self._watch = StallWatch()
         self._budget = Budget()
         self._told: Progress | None = None
@@ -195,9 +198,9 @@ class _Supervised:
                         continue
                     return self._conclude()
                 self._tell_again()
-                if self._cancelled.is_set():
-                    self._end(grace=0)
-                    raise Cancelled("The clip was cancelled.")
+                if (reason := self._interruption.reason) is not None:
+                    self._interrupt(reason)
+                    raise reason.error()
                 if time.monotonic() > deadline:
                     self._end(grace=0)
                     raise TimeLimit(f"The cut took longer than {limit_seconds:g} s and was ended.")
@@ -290,6 +293,12 @@ class _Supervised:
     def _source_answers(self) -> bool:
         """Whether the recording can be read just now, tried in yet another process as this may hang too."""
         return _reads(self._server, self._source.descriptor, _ANSWER_SECONDS)
+
+    def _interrupt(self, reason: Reason) -> None:
+        """Let the job stop by itself; one that does not is killed."""
+        self._job.interrupt(reason)
+        if not self._gone(_INTERRUPT_SECONDS):
+            self._end(grace=0)
 
     def _end(self, *, grace: float) -> None:
         """Stop the whole process group, and wait until it is gone, though not for ever."""

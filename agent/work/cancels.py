@@ -1,4 +1,4 @@
-"""Whether a clip was cancelled: the API leaves a note in the store, which reaches an agent behind any NAT."""
+"""Whether a clip was cancelled: the API writes it to the store, which an agent behind any NAT can read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from agent.work.inflight import InFlight, Work
+from agent.work.state import State
 from clipping.contract.cluster import cancel_key
 from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
@@ -15,16 +16,17 @@ log = get_logger(__name__)
 
 INTERVAL_SECONDS = 1.0
 DEFERRED_AT_ONCE = 5
-"""Of the clips that wait for an outage to end, so many are looked at each time: they may be a thousand."""
+"""Of the clips that wait for an outage to end, so many are checked each time: they may be a thousand."""
 CLOSE_SECONDS = 5.0
+_CANCELLABLE = frozenset({State.RUNNING, State.DEFERRED})
 
 
 class Cancels:
-    """Looks once a second at the clips in hand, one after the other, and at a few that are deferred.
+    """Checks the clips in flight once a second, one after the other, and a few that are deferred.
 
     Owns the thread `cancels`.
 
-    A store that is away only delays a cancellation: the look is repeated until the clip is done.
+    A store that is away only delays a cancellation: the check is repeated until the clip is done.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Cancels:
 
     def _look(self) -> None:
         for work in [*self._in_flight.works(), *self._some_deferred()]:
-            if not work.cancelled and self.asked(work.request_id):
+            if work.state in _CANCELLABLE and self.asked(work.request_id):
                 log.info("clip.cancel_seen", request_id=work.request_id, stage=work.stage)
                 work.cancel()
 

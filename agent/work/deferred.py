@@ -17,6 +17,7 @@ from pathlib import Path
 from agent.checks.checks import ENGINE, FFMPEG, NAS, SIGNING, SPOOL, STORE
 from agent.work.inflight import Work
 from agent.work.reporting import AttemptReporter
+from agent.work.state import State
 from clipping.bus.subscriber import Delivery
 from clipping.clock import Clock
 from clipping.config import NasRoot
@@ -38,7 +39,7 @@ HOLD_SECONDS = 3600.0
 MOST = 1000
 """Further ones are given back at once. Their leases are extended together, in one call."""
 SIGN_SECONDS = 60.0
-"""So often the API is told that the clip still waits: it would publish a silent one again."""
+"""So often the API gets a report that the clip still waits: it would publish a silent one again."""
 LOOK_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 
@@ -111,10 +112,14 @@ class Deferred:
         report: AttemptReporter,
         names: tuple[str, ...],
     ) -> bool:
-        """Keep a delivery until the checks `names` pass; False when it has to be given back now."""
+        """Keep a delivery until the checks `names` pass, its work being deferred.
+
+        False when it has to be given back now: the work is not deferred then, and may not have ended yet.
+        """
         now = self._clock.monotonic()
         with self._lock:
-            if not names or work.stop.is_set() or self._closed.is_set() or len(self._kept) >= MOST:
+            full = len(self._kept) >= MOST
+            if not names or self._closed.is_set() or full or not work.defer():
                 return False
             delivery.keep()
             self._kept[delivery.message_id] = _Deferral(delivery, work, report, error.code, names, now, now)
@@ -159,6 +164,7 @@ class Deferred:
                 del self._kept[one.delivery.message_id]
             silent = [one for one in self._kept.values() if now - one.signed >= SIGN_SECONDS]
         for one in over:
+            one.work.release()
             one.delivery.abandon()  # however long giving it back takes, its lease is extended no more
         for one in silent:
             one.signed = now
@@ -175,5 +181,5 @@ class Deferred:
             one.delivery.release()
 
     def _is_over(self, one: _Deferral, checks: Mapping[str, Check], now: float) -> bool:
-        asked = self._give_back or one.work.cancelled
+        asked = self._give_back or one.work.state is not State.DEFERRED
         return asked or now - one.since >= HOLD_SECONDS or is_over(one.names, checks, one.since)

@@ -1,48 +1,75 @@
-"""What this agent works on. A message that comes twice waits for the work in hand, and starts no second."""
+"""The clips that are in flight in this agent. A message that comes twice joins the work on its first copy."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 
+from agent.cutting import Interruption, Reason
+from agent.work.state import Event, State, after
 from clipping.contract.messages import Stage
 
+_REASONS = {State.CANCELLED: Reason.CANCELLED, State.GIVEN_BACK: Reason.GIVEN_BACK}
 
-@dataclass
+
 class Work:
-    """One clip in hand."""
+    """The work on one clip. Its state is thread-safe; the other attributes have one writer."""
 
-    request_id: str
-    at: float
-    """When it last showed a sign of life, on the monotonic clock."""
-    stage: Stage = "waiting"
-    progress_percent: float = 0.0
-    stop: threading.Event = field(default_factory=threading.Event)
-    """Set: give the clip back, quickly."""
-    halt: threading.Event = field(default_factory=threading.Event)
-    """Set: stop cutting, because it is to be given back or was cancelled."""
-    over: threading.Event = field(default_factory=threading.Event)
-    """Set when the work has ended, in whichever way."""
-    seq: int = 0
-    """How many reports this attempt has made."""
-    cancelled: bool = False
-    """The caller does not want it any more."""
-    done: bool = False
-    """Its completion is published: every message that asked for it may be acknowledged."""
+    def __init__(self, request_id: str, at: float) -> None:
+        self.request_id = request_id
+        self.at = at
+        """When it last reported, on the monotonic clock, in seconds."""
+        self.stage: Stage = "waiting"
+        self.progress_percent = 0.0
+        self.seq = 0
+        """How many reports this attempt has made."""
+        self.interruption = Interruption()
+        """Set when the work is to stop: for the engine."""
+        self._state = State.RUNNING
+        self._changed = threading.Condition()
+
+    @property
+    def state(self) -> State:
+        """How it stands now."""
+        return self._state
+
+    def cancel(self) -> None:
+        """The caller does not want the clip any more."""
+        self._apply(Event.CANCEL)
 
     def give_back(self) -> None:
         """Another agent, or a later attempt, is to do it."""
-        self.stop.set()
-        self.halt.set()
+        self._apply(Event.GIVE_BACK)
 
-    def cancel(self) -> None:
-        """Nobody is to do it."""
-        self.cancelled = True
-        self.halt.set()
+    def complete(self) -> None:
+        """Its completion is published."""
+        self._apply(Event.COMPLETE)
+
+    def release(self) -> None:
+        """It has ended without a completion, or it was deferred and its outage is over."""
+        self._apply(Event.RELEASE)
+
+    def defer(self) -> bool:
+        """It has ended in an outage. False when it was asked to stop: then its message is not kept."""
+        return self._apply(Event.DEFER) is State.DEFERRED
+
+    def wait(self, timeout: float, *states: State) -> bool:
+        """Wait at most `timeout` seconds for one of these states; whether it is reached."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._state in states, timeout)
+
+    def _apply(self, event: Event) -> State:
+        with self._changed:
+            state = after(self._state, event)
+            if state is not self._state:
+                self._state = state
+                if state in _REASONS:
+                    self.interruption.set(_REASONS[state])
+                self._changed.notify_all()
+            return state
 
 
 class InFlight:
-    """The clips in hand, by request id. Thread-safe. It takes none until it is opened."""
+    """The clips in flight, by request id. Thread-safe. It takes none until it is opened."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,7 +82,7 @@ class InFlight:
             self._open = True
 
     def shut(self) -> None:
-        """Take no new work. What is in hand goes on."""
+        """Take no new work. What is in flight goes on."""
         with self._lock:
             self._open = False
 
@@ -70,21 +97,19 @@ class InFlight:
             work = self._works[request_id] = Work(request_id, now)
             return work, True
 
-    def leave(self, work: Work, *, done: bool) -> None:
-        """The work has ended."""
+    def leave(self, work: Work) -> None:
+        """The work is not in flight any more. The caller brings it to the state in which it ends."""
         with self._lock:
             del self._works[work.request_id]
-        work.done = done
-        work.over.set()
 
-    def stop_all(self) -> int:
-        """Ask every work to be given back; how many there were."""
+    def give_back_all(self) -> int:
+        """Ask for all work to be given back; how many clips there were."""
         with self._lock:
             for work in self._works.values():
                 work.give_back()
             return len(self._works)
 
     def works(self) -> list[Work]:
-        """What is in hand now."""
+        """The work in flight now."""
         with self._lock:
             return list(self._works.values())

@@ -5,12 +5,11 @@ lease still ours? → already delivered? adopt it → cancelled? → open the so
 confirmed → acknowledge → remove the spool folder.
 
 Nothing is acknowledged before its completion is published. An agent that has lost its lease publishes and
-uploads nothing: the message goes back, and the new holder does the clip.
+uploads nothing: the message goes back, and the agent that has the lease now does the clip.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +27,7 @@ from agent.work.failures import Failures
 from agent.work.inflight import Work
 from agent.work.progress import ProgressReporter
 from agent.work.reporting import AttemptReporter, Identity
+from agent.work.state import INTERRUPTED, State
 from clipping.bus.backoff import redelivery_seconds
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
@@ -84,8 +84,8 @@ class Job:
         """Do all steps up to the published completion.
 
         Raises `TransientError` when a later attempt may do better (`LeaseLost`: another agent's), and
-        `Cancelled` when the work was stopped to be given back; nothing is published then. Everything else
-        ends in a published completion.
+        `GivenBack` when it was interrupted to be given back; no completion is published then. Everything
+        else, a cancellation too, ends in a published completion.
         """
         report = self.reporter(message, work, attempt)
         try:
@@ -111,18 +111,17 @@ class Job:
         except LeaseLost:
             raise
         except Cancelled:
-            if not work.cancelled:
-                raise
             completion = unfinished(message, self.identity, attempt, self.clock.now(), "cancelled")
         except PermanentError as error:
             completion = self._failure(message, attempt, error)
         except TransientError as error:
-            if work.stop.is_set() or not (work.cancelled or self._is_final(error, message, attempt)):
-                raise
-            if work.cancelled:  # while it waited to be tried again
+            state = work.state
+            if state is State.CANCELLED:  # while it waited to be tried again
                 completion = unfinished(message, self.identity, attempt, self.clock.now(), "cancelled")
-            else:
+            elif state is State.RUNNING and self._is_final(error, message, attempt):
                 completion = self._failure(message, attempt, error)
+            else:
+                raise
         else:
             completion = self._success(message, attempt, delivered, self.clock.monotonic() - begun)
         self._publish(completion, work, report)
@@ -142,41 +141,44 @@ class Job:
 
     def _is_final(self, error: TransientError, message: RequestMessage, attempt: int) -> bool:
         exhausted = self.failures.exhausted(message.request_id, error)
-        # The next delivery would be to the dead letters, where nobody knows the reason.
+        # The next delivery would be to the dead letters, where the reason is unknown.
         return exhausted or attempt >= self.settings.current.pubsub.max_delivery_attempts
 
     def _deliver(self, message: RequestMessage, work: Work, report: AttemptReporter) -> Delivered:
         self.guard.check()
-        found = self._retried(lambda: self.courier.find(message), work.stop, report)
+        found = self._retried(lambda: self.courier.find(message), work, report)
         if found is not None:
             delivered = self._linked(found, message, work, report)
             log.info("clip.adopted", request_id=message.request_id, uri=delivered.uri)
             return delivered
-        if self._retried(lambda: self.cancels.asked(message.request_id), work.stop, report):
+        if self._retried(lambda: self.cancels.asked(message.request_id), work, report):
             work.cancel()
-            raise Cancelled("The clip was cancelled before it was cut.")
+            raise Cancelled("the clip was cancelled before it was cut")
         report.stage("probing", 0.0)
         with self.spool.folder(message.request_id) as folder:
             clip = self._cut(message, work, folder, report)
             report.stage("uploading", 100.0)
-            info = self._retried(lambda: self._upload(clip, message, work), work.halt, report)
+            info = self._retried(lambda: self._upload(clip, message, work), work, report, until=INTERRUPTED)
         return self._linked(info, message, work, report)
 
     def _cut(self, message: RequestMessage, work: Work, folder: Path, report: AttemptReporter) -> Clip:
         roots = self.settings.current.agent.nas_roots
         with open_below(message.nas_video_path, roots, mounts=self.mounts) as source:
             return self.engine.cut(
-                cut_spec(message), folder, progress=report.stage, cancelled=work.halt, source=source
+                cut_spec(message),
+                folder,
+                progress=report.stage,
+                interruption=work.interruption,
+                source=source,
             )
 
     def _linked(
         self, info: ObjectInfo, message: RequestMessage, work: Work, report: AttemptReporter
     ) -> Delivered:
-        return self._retried(lambda: self.courier.link(info, message), work.halt, report)
+        return self._retried(lambda: self.courier.link(info, message), work, report, until=INTERRUPTED)
 
     def _upload(self, clip: Clip, message: RequestMessage, work: Work) -> ObjectInfo:
-        if work.halt.is_set():
-            raise Cancelled("The clip was cancelled before it was uploaded.")
+        work.interruption.raise_if_set()
         self.guard.check()
         return self.courier.upload(clip, message, epoch=self.guard.epoch)
 
@@ -190,16 +192,24 @@ class Job:
             self.guard.check()
             return self.publisher.publish(topic, completion.to_json(), attributes)
 
-        self._retried(publish, work.stop, report)
+        self._retried(publish, work, report)
 
-    def _retried(self, call: Callable[[], T], stop: threading.Event, report: AttemptReporter) -> T:
+    def _retried(
+        self,
+        call: Callable[[], T],
+        work: Work,
+        report: AttemptReporter,
+        *,
+        until: frozenset[State] = frozenset({State.GIVEN_BACK}),
+    ) -> T:
+        """What `call` returns; tried again during an outage, until the work is in one of these states."""
         for wait in RETRY_SECONDS:
             try:
                 return call()
             except (StoreUnavailable, SigningUnavailable, BusUnavailable) as error:
                 log.warning("clip.retry", code=error.code, error=error.message, wait=wait)
                 with report.waiting(error, wait):
-                    if stop.wait(wait):
+                    if work.wait(wait, *until):
                         raise
         return call()
 
@@ -241,7 +251,7 @@ def unfinished(
     status: Literal["failed", "cancelled"],
     why: ErrorInfo | None = None,
 ) -> CompletionMessage:
-    """The completion that says that there is no clip, and why."""
+    """The completion of a request for which there is no clip, and why."""
     return CompletionMessage(
         request_id=message.request_id,
         hand_id=message.hand_id,

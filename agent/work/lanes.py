@@ -2,7 +2,7 @@
 
 Settling a message: acknowledged once its completion is published. When another attempt may do better, it is
 released (the subscription's retry policy brings it again later) or, in an outage, kept until that is over.
-A message that nobody can read is passed on to the dead letter at once instead of twenty times.
+A message that can't be parsed is published to the dead letter topic at once instead of twenty times.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from agent.metrics import CLIPS, SECONDS
 from agent.work.deferred import HOLD_SECONDS, Deferred, cause
 from agent.work.inflight import InFlight, Work
 from agent.work.job import Job
+from agent.work.state import ENDED, State
 from agent.work.tally import Tally
 from clipping.bus.publisher import Publisher
 from clipping.bus.subscriber import Delivery, StreamState, Subscription
 from clipping.config import Config
 from clipping.contract.messages import CompletionMessage, RequestMessage
-from clipping.errors import BusUnavailable, Cancelled, InvalidRequest, TransientError
+from clipping.errors import BusUnavailable, GivenBack, InvalidRequest, TransientError
 from clipping.log import get_logger
 
 log = get_logger(__name__)
@@ -48,7 +49,7 @@ class Lanes:
         self._deferred = deferred
         self._tally = tally
         self.longest_seconds = config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS
-        """How long one clip may be in hand."""
+        """How long one clip may be in flight."""
         slots, names = config.agent.slots, config.pubsub
         self._subscriptions = {
             lane: Subscription(
@@ -74,7 +75,7 @@ class Lanes:
             subscription.start()
 
     def shut(self) -> None:
-        """Take nothing new; what is in hand goes on."""
+        """Take nothing new; what is in flight goes on."""
         self._in_flight.shut()
         for subscription in self._subscriptions.values():
             subscription.stop_pulling()
@@ -115,14 +116,13 @@ class Lanes:
             delivery.release()
             return
         work, mine = entered
-        failure: TransientError | None = None
-        if mine:
-            failure = self._work(message, work, delivery.attempt)
-        else:
+        if not mine:
             log.info("clip.joined", request_id=message.request_id)
-            work.over.wait(self.longest_seconds)
-        if not work.done:
-            self._put_off(delivery, message, work, failure)
+            work.wait(self.longest_seconds, *ENDED)
+        elif self._work(delivery, message, work):
+            return
+        if work.state is not State.COMPLETED:
+            delivery.release()
             return
         try:
             delivery.acknowledge(ACKNOWLEDGE_SECONDS)
@@ -130,15 +130,17 @@ class Lanes:
             # It will come again, be adopted, and be completed a second time: harmless.
             log.warning("clip.not_acknowledged", request_id=message.request_id, error=error.message)
 
-    def _put_off(
-        self, delivery: Delivery, message: RequestMessage, work: Work, error: TransientError | None
-    ) -> None:
-        """Keep the message until the outage is over that `error` is of, or give it back."""
-        if error is not None:
-            names = cause(error, message.nas_video_path, self._job.settings.current.agent.nas_roots)
-            report = self._job.reporter(message, work, delivery.attempt)
-            if self._deferred.keep(delivery, work, error, report, names):
-                return
+    def _work(self, delivery: Delivery, message: RequestMessage, work: Work) -> bool:
+        """Do the clip, up to the state in which its work ends; whether its delivery is kept for later."""
+        try:
+            completion = self._run(delivery, message, work)
+            work.complete()
+            self._count(completion)
+        except GivenBack:
+            log.warning("clip.given_back", request_id=message.request_id, attempt=delivery.attempt)
+        except TransientError as error:
+            if self._kept(delivery, message, work, error):
+                return True
             log.warning(
                 "clip.released",
                 request_id=message.request_id,
@@ -146,22 +148,22 @@ class Lanes:
                 code=error.code,
                 error=error.message,
             )
-        delivery.release()
-
-    def _work(self, message: RequestMessage, work: Work, attempt: int) -> TransientError | None:
-        """Do the clip; the error that another attempt is needed for, unless it was asked back."""
-        done = False
-        try:
-            completion = self._job.run(message, work, attempt=attempt)
-            self._count(completion)
-            done = True
-        except Cancelled:
-            log.warning("clip.given_back", request_id=message.request_id, attempt=attempt)
-        except TransientError as error:
-            return error
         finally:
-            self._in_flight.leave(work, done=done)
-        return None
+            if work.state not in ENDED:
+                work.release()
+        return False
+
+    def _run(self, delivery: Delivery, message: RequestMessage, work: Work) -> CompletionMessage:
+        try:
+            return self._job.run(message, work, attempt=delivery.attempt)
+        finally:
+            self._in_flight.leave(work)
+
+    def _kept(self, delivery: Delivery, message: RequestMessage, work: Work, error: TransientError) -> bool:
+        """Whether the message is kept until the outage that `error` comes from is over."""
+        names = cause(error, message.nas_video_path, self._job.settings.current.agent.nas_roots)
+        report = self._job.reporter(message, work, delivery.attempt)
+        return self._deferred.keep(delivery, work, error, report, names)
 
     def _refuse(self, delivery: Delivery, error: InvalidRequest) -> None:
         log.error("message.refused", message_id=delivery.message_id, error=error.message)

@@ -1,4 +1,4 @@
-"""The work that the coordinator commands: open the lanes, close them, finish or give back what is in hand.
+"""The work that the coordinator commands: open the lanes, close them, finish or give back what is in flight.
 
 The lanes pull while the coordinator wants work and nothing holds it up here: a NAS that is away or a full
 disk close the streams, and the requests wait in Pub/Sub instead of using up their attempts.
@@ -67,7 +67,7 @@ class Workforce:
             self._changed.notify_all()
 
     def drain(self, *, fast: bool) -> None:
-        """Take no new work. Finish what is in hand for `drain_seconds`, then (`fast`: now) give it back."""
+        """Take no new work. Finish what is in flight for `drain_seconds`, then (`fast`: now) give it back."""
         with self._changed:
             until = self._clock.monotonic() + (0.0 if fast else self._drain_seconds)
             later = self._give_back_at is not None and self._give_back_at <= until and not self._wanted
@@ -88,12 +88,12 @@ class Workforce:
         with self._changed:
             self._wanted, self._give_back_at = False, None
             self._in_flight.shut()
-            stopped = self._in_flight.stop_all()
+            stopped = self._in_flight.give_back_all()
             self._changed.notify_all()
-        self._tell(stopped)
+        self._log(stopped)
 
     def idle(self) -> bool:
-        """The streams are closed and nothing is in hand."""
+        """The streams are closed and nothing is in flight."""
         return not self._wanted and not self._open and not self._in_flight.works()
 
     def hold(self, reason: str | None) -> None:
@@ -117,7 +117,7 @@ class Workforce:
         return self._open
 
     def heartbeat_age(self) -> float:
-        """Seconds since the loop last went round."""
+        """Seconds since the loop last made progress."""
         return self._clock.monotonic() - self._beat
 
     def _run(self) -> None:
@@ -146,13 +146,13 @@ class Workforce:
                 self._open = False
 
     def _finish(self) -> None:
-        """Once the time for a drain is over, give back what is still in hand."""
+        """When the time for a drain is over, give back what is still in flight."""
         if self._give_back_at is None or self._clock.monotonic() < self._give_back_at:
             return
         self._give_back_at = None
-        self._tell(self._in_flight.stop_all())
+        self._log(self._in_flight.give_back_all())
 
-    def _tell(self, stopped: int) -> None:
+    def _log(self, stopped: int) -> None:
         self.gave_back += stopped
         if stopped:
             log.warning("agent.gave_back", clips=stopped)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import venv
 from dataclasses import dataclass
 from fractions import Fraction
@@ -44,7 +43,7 @@ def ours(engine: Engine, mode: Mode, source: Path, cut: Cut, folder: Path) -> Tr
     """The engine's clip."""
     spec = CutSpec(source, cut.begin, cut.end, mode, "high")
     try:
-        clip = engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+        clip = engine.cut(spec, folder, progress=lambda *_: None)
     except ClippingError as error:
         return Try(None, error.code, clearly=isinstance(error, PermanentError))
     return Try(clip.path, report=clip.report)

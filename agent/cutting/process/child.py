@@ -11,8 +11,10 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
+from agent.cutting.process.context import Context
+from agent.cutting.process.interruption import Interruption
 from agent.cutting.process.limits import first_to_go, out_of_memory, own_memory_limit
-from agent.cutting.process.protocol import Done, Failed, Run, receive, send
+from agent.cutting.process.protocol import Done, Failed, Interrupt, Run, receive, send
 from clipping.errors import ClippingError, EncoderFailed
 
 
@@ -32,17 +34,20 @@ def become(channel: socket.socket, run: Run, descriptors: Sequence[int]) -> NoRe
         except PermissionError:
             pass  # the server was first
         first_to_go(os.getpid())
-        threading.Thread(target=_die_with_daemon, args=(channel,), name="daemon-watch", daemon=True).start()
-        code = _work(channel, run, descriptors)
+        context = Context(channel)
+        watch = (channel, context.interruption)
+        threading.Thread(target=_watch_daemon, args=watch, name="daemon-watch", daemon=True).start()
+        code = _work(context, run, descriptors)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
-def _work(channel: socket.socket, run: Run, descriptors: Sequence[int]) -> int:
+def _work(context: Context, run: Run, descriptors: Sequence[int]) -> int:
+    channel = context.channel
     try:
-        value = run.function(channel, *descriptors, *run.arguments)
+        value = run.function(context, *descriptors, *run.arguments)
     except ClippingError as error:
         send(channel, Failed(error))
         return 1
@@ -56,7 +61,10 @@ def _work(channel: socket.socket, run: Run, descriptors: Sequence[int]) -> int:
     return 0
 
 
-def _die_with_daemon(channel: socket.socket) -> None:
-    """The daemon never writes here: whatever comes, even nothing, is the end, for our ffmpeg too."""
-    receive(channel)
-    os.killpg(0, signal.SIGKILL)
+def _watch_daemon(channel: socket.socket, interruption: Interruption) -> None:
+    """Pass on an interruption. When the daemon is gone, kill this process and its ffmpeg."""
+    try:
+        while isinstance(message := receive(channel), Interrupt):
+            interruption.set(message.reason)
+    finally:
+        os.killpg(0, signal.SIGKILL)

@@ -14,8 +14,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from agent.cutting.process.interruption import Reason
 from agent.cutting.process.limits import limit
-from agent.cutting.process.protocol import Ready, Run, Signal, Started, receive, send
+from agent.cutting.process.protocol import Interrupt, Ready, Run, Signal, Started, receive, send
 from clipping.errors import EngineUnavailable
 from clipping.log import get_logger
 
@@ -51,6 +52,13 @@ class Job:
                     return
             timeout = 0
 
+    def interrupt(self, reason: Reason) -> None:
+        """Ask the job to stop. Whether and when it does is its own affair."""
+        try:
+            send(self._channel, Interrupt(reason), flags=socket.MSG_DONTWAIT)
+        except OSError:
+            pass  # it has ended already
+
     def signal(self, number: int) -> None:
         """Send a signal to the job's whole process group."""
         self._server.signal(self._number, number)
@@ -81,7 +89,7 @@ class ForkServer:
     def run(
         self, function: Callable[..., object], *arguments: object, descriptors: tuple[int, ...] = ()
     ) -> Job:
-        """Start `function(channel, *descriptors, *arguments)` in a process of its own.
+        """Start `function(context, *descriptors, *arguments)` in a process of its own (`Context`).
 
         Closing a descriptor must never wait (O_PATH), since the server does it.
         """

@@ -1,10 +1,10 @@
-"""A job's progress to the daemon: never backward, and not more often than anybody wants to read it."""
+"""A job's progress to the daemon: never backward, and at most five times a second within a stage."""
 
 from __future__ import annotations
 
-import socket
 import time
 
+from agent.cutting.process.context import Context
 from agent.cutting.process.protocol import Helper, Progress, send
 from clipping.contract.messages import Stage
 
@@ -12,16 +12,20 @@ INTERVAL_SECONDS = 0.2
 
 
 class Teller:
-    """Sends progress over the job's socket."""
+    """Sends progress over the job's socket.
 
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
+    Each report is an interruption point: it raises `Cancelled` or `GivenBack` when the job is interrupted.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._channel, self._interruption = context.channel, context.interruption
         self._stage: Stage | None = None
         self._percent = 0.0
         self._last = 0.0
 
     def __call__(self, stage: Stage, percent: float) -> None:
         """At `percent` of the whole. A change of stage is always sent, others at most five times a second."""
+        self._interruption.raise_if_set()
         self._percent = min(100.0, max(self._percent, percent))
         now = time.monotonic()
         if stage != self._stage or now - self._last >= INTERVAL_SECONDS:
@@ -29,7 +33,7 @@ class Teller:
             send(self._channel, Progress(stage, self._percent))
 
     def alive(self) -> None:
-        """It goes on, though not so that it can be told how far it is."""
+        """The job goes on, but how far it is can't be said."""
         if self._stage is not None:
             self(self._stage, self._percent)
 

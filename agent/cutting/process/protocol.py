@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.cutting.process.interruption import Reason
 from clipping.contract.messages import Stage
 
 MAX_DESCRIPTORS = 4
@@ -20,7 +21,7 @@ MAX_MESSAGE = 128 << 10
 
 @dataclass(frozen=True)
 class Run:
-    """To the server: call `function(channel, *descriptors, *arguments)` in a new process.
+    """To the server: call `function(context, *descriptors, *arguments)` in a new process.
 
     The job's socket and the descriptors come beside it (SCM_RIGHTS), in this order.
     """
@@ -36,6 +37,13 @@ class Signal:
 
     job: int
     number: int
+
+
+@dataclass(frozen=True)
+class Interrupt:
+    """To the job, on its socket: stop, and why."""
+
+    reason: Reason
 
 
 @dataclass(frozen=True)

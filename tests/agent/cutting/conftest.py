@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +33,6 @@ def cut(engine: Engine, tmp_path: Path) -> Cut:
         spec = CutSpec(source, Fraction(in_point), Fraction(out_point), mode, quality)
         folder = tmp_path / "spool"
         folder.mkdir(exist_ok=True)
-        return engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+        return engine.cut(spec, folder, progress=lambda *_: None)
 
     return run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -123,7 +122,7 @@ def test_a_cut_does_not_believe_a_damaged_index(tmp_path: Path) -> None:
         (index,) = folder.glob("*.moov")
         for damage in ("none", "empty", "zeros", "half", "shifted"):
             index.write_bytes(damaged(good, damage))
-            clip = engine.cut(spec, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+            clip = engine.cut(spec, tmp_path, progress=lambda *_: None)
             assert numbers(clip.path) == list(range(83, 178))
             assert clip.report.warnings == []
     finally:

@@ -7,7 +7,6 @@ import resource
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -54,7 +53,7 @@ def attempt(
     spec = CutSpec(source, Fraction(start), Fraction(end), mode, "high")
     result: Clip | ClippingError
     try:
-        result = engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+        result = engine.cut(spec, folder, progress=lambda *_: None)
     except ClippingError as error:
         result = error
     assert time.monotonic() - begun < MOST_SECONDS
@@ -206,7 +205,7 @@ def test_a_file_that_is_replaced_while_it_is_read(
 
     spec = CutSpec(source, Fraction(4), Fraction(6), mode, "medium")
     try:
-        clip = engine.cut(spec, folder, progress=replace, cancelled=threading.Event())
+        clip = engine.cut(spec, folder, progress=replace)
     except SourceUnavailable:
         assert list(folder.iterdir()) == []
         return

@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import subprocess
-import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def refusal(
     folder.mkdir()
     spec = CutSpec(source, Fraction(start), Fraction(end), mode, "high")
     with pytest.raises(ClippingError) as caught:
-        engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+        engine.cut(spec, folder, progress=lambda *_: None)
     assert list(folder.iterdir()) == []
     return caught.value
 
@@ -157,7 +156,7 @@ def test_a_name_that_looks_like_a_protocol_is_a_file(engine: Engine, tmp_path: P
     folder.mkdir()
     for mode in ("copy", "encode"):
         spec = CutSpec(odd, Fraction(1), Fraction(2), mode, "high")
-        clip = engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+        clip = engine.cut(spec, folder, progress=lambda *_: None)
         assert clip.report.frames >= 25
 
 
@@ -177,7 +176,7 @@ def test_a_file_that_shrinks_while_it_is_read(
 
     spec = CutSpec(source, Fraction(4), Fraction(9), mode, "high")
     with pytest.raises(SourceChanged, match="changed"):
-        engine.cut(spec, folder, progress=shrink, cancelled=threading.Event())
+        engine.cut(spec, folder, progress=shrink)
     assert list(folder.iterdir()) == []
 
 
@@ -192,7 +191,7 @@ def test_a_file_that_still_grows_is_cut_where_it_is_there(engine: Engine, tmp_pa
             file.write(whole[source.stat().st_size :][:50_000])
 
     spec = CutSpec(source, Fraction(2), Fraction(5), mode, "high")
-    clip = engine.cut(spec, tmp_path, progress=grow, cancelled=threading.Event())
+    clip = engine.cut(spec, tmp_path, progress=grow)
     assert clip.report.source is not None
     assert clip.report.source.growing
     assert clip.report.frames >= 75

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -174,7 +173,7 @@ def test_a_clip_in_matroska_is_as_long_as_requested(
 ) -> None:
     output = Output(container="mkv")
     spec = CutSpec(sparse("mp4"), Fraction(start), Fraction(end), mode, "high", output)
-    clip = engine.cut(spec, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+    clip = engine.cut(spec, tmp_path, progress=lambda *_: None)
     asked = Fraction(end) - Fraction(start) + Fraction(clip.report.keyframe_lead_seconds)
     found = lengths(clip.path)
     for length in (found.container, *found.streams):

@@ -1,4 +1,4 @@
-"""A note in the store stops the clip in hand."""
+"""A cancellation in the store stops the clip in flight."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from agent.work.cancels import Cancels
 from agent.work.inflight import InFlight
+from agent.work.state import State
 from clipping.contract.cluster import cancel_key
 from clipping.errors import StoreUnavailable
 from clipping.store.local import LocalStore
-from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_a_clip_in_hand_is_stopped_within_seconds_and_its_neighbour_is_not(folder: Path) -> None:
+def test_a_clip_in_flight_is_stopped_within_seconds_and_its_neighbour_is_not(folder: Path) -> None:
     store, in_flight = LocalStore(folder, public_url="http://x"), InFlight()
     in_flight.open()
     entered = [in_flight.enter(name, 0.0) for name in ("clip-1", "clip-2")]
@@ -28,10 +28,8 @@ def test_a_clip_in_hand_is_stopped_within_seconds_and_its_neighbour_is_not(folde
     cancels.start()
     assert not cancels.asked("clip-1")
     store.replace(cancel_key("clip-1"), b"{}", expected=None)
-    assert works[0].halt.wait(60)
-    assert works[0].cancelled
-    assert not works[0].stop.is_set()  # it is not given back: its end is published
-    assert not works[1].halt.is_set()
+    assert works[0].wait(60, State.CANCELLED)  # it is not given back: its end is published
+    assert works[1].state is State.RUNNING
     cancels.close()
 
 
@@ -48,7 +46,7 @@ def test_a_store_that_is_away_delays_a_cancellation(folder: Path) -> None:
     with pytest.raises(StoreUnavailable):
         cancels.asked("clip-1")
     cancels.start()
-    assert not entered[0].halt.wait(1.5)
+    assert not entered[0].wait(1.5, State.CANCELLED)
     record.write_bytes(good)
-    eventually(lambda: entered[0].cancelled, "the cancellation to be seen")
+    assert entered[0].wait(60, State.CANCELLED)
     cancels.close()

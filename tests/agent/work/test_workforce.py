@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent.work.inflight import InFlight
+from agent.work.state import State
 from agent.work.workforce import Workforce
 from clipping.clock import ManualClock
 from tests.support.waiting import eventually
@@ -65,7 +66,7 @@ def test_nothing_is_taken_before_the_begin(site: Site) -> None:
     assert site.in_flight.enter("clip-1", 0.0) is None
 
 
-def test_a_drain_waits_for_what_is_in_hand(site: Site) -> None:
+def test_a_drain_waits_for_what_is_in_flight(site: Site) -> None:
     site.begun()
     entered = site.in_flight.enter("clip-1", 0.0)
     assert entered is not None
@@ -74,8 +75,8 @@ def test_a_drain_waits_for_what_is_in_hand(site: Site) -> None:
     assert site.in_flight.enter("clip-2", 0.0) is None
     eventually(lambda: not site.gates.is_open, "the streams to shut")
     assert not site.force.idle()
-    assert not entered[0].stop.is_set()
-    site.in_flight.leave(entered[0], done=True)
+    assert entered[0].state is State.RUNNING
+    site.in_flight.leave(entered[0])
     assert site.force.idle()
 
 
@@ -85,12 +86,12 @@ def test_a_drain_that_takes_too_long_gives_back_what_is_left(site: Site) -> None
     assert entered is not None
     site.force.drain(fast=False)
     site.clock.advance(299)
-    assert not entered[0].stop.wait(0.5)
+    assert not entered[0].wait(0.5, State.GIVEN_BACK)
     site.clock.advance(2)
-    assert entered[0].stop.wait(30)
+    assert entered[0].wait(30, State.GIVEN_BACK)
 
 
-def test_a_rest_finishes_what_is_in_hand_however_long_it_takes(site: Site) -> None:
+def test_a_rest_finishes_what_is_in_flight_however_long_it_takes(site: Site) -> None:
     site.begun()
     entered = site.in_flight.enter("clip-1", 0.0)
     assert entered is not None
@@ -98,10 +99,10 @@ def test_a_rest_finishes_what_is_in_hand_however_long_it_takes(site: Site) -> No
     assert site.in_flight.enter("clip-2", 0.0) is None
     eventually(lambda: not site.gates.is_open, "the streams to shut")
     site.clock.advance(3000)
-    assert not entered[0].stop.wait(0.5)
+    assert not entered[0].wait(0.5, State.GIVEN_BACK)
     site.force.drain(fast=False)  # a stop meanwhile has its own time
     site.clock.advance(301)
-    assert entered[0].stop.wait(30)
+    assert entered[0].wait(30, State.GIVEN_BACK)
 
 
 def test_a_second_drain_may_be_faster_and_never_slower(site: Site) -> None:
@@ -112,15 +113,15 @@ def test_a_second_drain_may_be_faster_and_never_slower(site: Site) -> None:
     site.clock.advance(200)
     site.force.drain(fast=False)
     site.clock.advance(101)
-    assert entered[0].stop.wait(30)
+    assert entered[0].wait(30, State.GIVEN_BACK)
     again = site.in_flight
-    again.leave(entered[0], done=False)
+    again.leave(entered[0])
     site.begun()
     entered = site.in_flight.enter("clip-1", 0.0)
     assert entered is not None
     site.force.drain(fast=False)
     site.force.drain(fast=True)
-    assert entered[0].stop.wait(30)
+    assert entered[0].wait(30, State.GIVEN_BACK)
 
 
 def test_an_abort_stops_all_at_once_and_is_over_when_the_streams_are_shut(site: Site) -> None:
@@ -129,9 +130,8 @@ def test_an_abort_stops_all_at_once_and_is_over_when_the_streams_are_shut(site: 
     assert entered is not None
     site.gates.may_shut.clear()
     site.force.abort()
-    assert entered[0].stop.is_set()
-    assert entered[0].halt.is_set()
-    site.in_flight.leave(entered[0], done=False)
+    assert entered[0].state is State.GIVEN_BACK
+    site.in_flight.leave(entered[0])
     assert not site.force.idle()
     site.gates.may_shut.set()
     eventually(site.force.idle, "the end")
@@ -146,14 +146,14 @@ def test_it_begins_again_after_every_kind_of_end(site: Site) -> None:
     assert site.gates.turns == ["open", "shut"] * 3 + ["open"]
 
 
-def test_while_it_is_held_nothing_is_taken_and_what_is_in_hand_goes_on(site: Site) -> None:
+def test_while_it_is_held_nothing_is_taken_and_what_is_in_flight_goes_on(site: Site) -> None:
     site.begun()
     entered = site.in_flight.enter("clip-1", 0.0)
     assert entered is not None
     site.force.hold("the NAS is away")
     eventually(lambda: not site.gates.is_open, "the streams to shut")
     assert site.force.held == "the NAS is away"
-    assert not entered[0].stop.is_set()
+    assert entered[0].state is State.RUNNING
     assert not site.force.idle()  # it still leads
     site.force.hold(None)
     eventually(lambda: site.gates.is_open, "the streams to open again")

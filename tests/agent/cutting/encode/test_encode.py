@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -107,7 +106,7 @@ def test_the_bundled_ffmpeg_understands_the_same_arguments(tmp_path: Path) -> No
     engine.start()
     try:
         spec = CutSpec(make(Recording("ts")), Fraction("3.3"), Fraction("4.3"), "encode", "high")
-        clip = engine.cut(spec, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+        clip = engine.cut(spec, tmp_path, progress=lambda *_: None)
     finally:
         engine.close()
     assert len(numbers(clip.path)) == clip.report.frames == 25

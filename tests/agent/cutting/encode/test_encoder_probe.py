@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import threading
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -261,5 +260,5 @@ def result(server: ForkServer, order: Order, source: SourceFile) -> Clip:
 def test_an_engine_knows_its_encoders(engine: Engine) -> None:
     folder = make().parent / "encoders"
     folder.mkdir()
-    engine.cut(spec(), folder, progress=lambda *_: None, cancelled=threading.Event())
+    engine.cut(spec(), folder, progress=lambda *_: None)
     assert "libx264" in engine.encoders

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cache
@@ -60,7 +59,7 @@ def clip_of(
     **output: Any,
 ) -> Clip:
     spec = CutSpec(source, Fraction(start), Fraction(end), mode, quality, Output(**output))
-    return engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+    return engine.cut(spec, folder, progress=lambda *_: None)
 
 
 def first_picture(path: Path) -> np.ndarray:

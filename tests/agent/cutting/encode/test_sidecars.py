@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -73,7 +72,7 @@ def kept(*codecs: str) -> tuple[str, ...]:
 
 def cut(engine: Engine, folder: Path, source: Path, mode: Mode, into: ContainerName = "mp4") -> Clip:
     spec = CutSpec(source, Fraction("2.5"), Fraction("8.5"), mode, "medium", Output(container=into))
-    clip = engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+    clip = engine.cut(spec, folder, progress=lambda *_: None)
     assert clip.report.warnings == []
     assert list(folder.iterdir()) == [clip.path]
     return clip
@@ -202,7 +201,7 @@ def test_subtitles_that_show_nothing_in_the_range_are_left_out(engine: Engine, t
     spec = CutSpec(
         with_all("all.mp4", *kept("mov_text")), Fraction("7.6"), Fraction("8.9"), "smart", "medium"
     )
-    clip = engine.cut(spec, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+    clip = engine.cut(spec, tmp_path, progress=lambda *_: None)
     assert texts(clip.path) == []
     assert [(d.index, d.codec, d.reason) for d in clip.report.dropped_streams] == [
         (2, "mov_text", "it shows nothing in this range")
@@ -264,7 +263,7 @@ def test_timecode_of_another_rate_is_left_out(engine: Engine, tmp_path: Path) ->
     source = make().with_name("for-another-rate.mov")
     run("-i", make(), "-c", "copy", "-timecode", "09:59:58:20", source)
     spec = CutSpec(source, Fraction(1), Fraction(2), "encode", "medium", Output(fps=50))
-    clip = engine.cut(spec, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+    clip = engine.cut(spec, tmp_path, progress=lambda *_: None)
     assert timecode(clip.path) is None
     assert [(d.codec, d.reason) for d in clip.report.dropped_streams] == [
         ("tmcd", "its timecode does not fit the clip's frame rate")
@@ -275,7 +274,7 @@ def test_language_and_title_of_sound_are_both_in_an_encode(engine: Engine, tmp_p
     source = make(Recording(seconds=2)).with_name("titled.mkv")
     run("-i", make(Recording(seconds=2)), "-c", "copy", "-metadata:s:a:0", "title=Ton", source)
     spec = CutSpec(source, Fraction(0), Fraction(1), "encode", "medium", Output(container="mkv"))
-    clip = engine.cut(spec, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+    clip = engine.cut(spec, tmp_path, progress=lambda *_: None)
     with av.open(str(clip.path)) as opened:
         sound = opened.streams.audio[0]
         assert (sound.language, sound.metadata["title"]) == ("eng", "Ton")

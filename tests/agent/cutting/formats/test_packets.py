@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -63,7 +62,7 @@ def test_a_smart_cut_that_gives_up_in_mid_decoding_ends(impatient: Engine, tmp_p
     folder.mkdir()
     for _ in range(TRIES):
         with pytest.raises(SourceCorrupt):
-            impatient.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+            impatient.cut(spec, folder, progress=lambda *_: None)
     assert list(folder.iterdir()) == []
 
 

@@ -43,7 +43,7 @@ def cut(
     folder.mkdir(exist_ok=True)
     spec = CutSpec(source, Fraction(1), Fraction(end), mode, "medium", output)
     try:
-        return engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+        return engine.cut(spec, folder, progress=lambda *_: None)
     except ClippingError as error:
         assert list(folder.iterdir()) == []
         return error

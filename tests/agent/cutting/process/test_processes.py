@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.cutting import Clip, CutSpec, Engine, EngineSettings
+from agent.cutting import Clip, CutSpec, Engine, EngineSettings, Interruption, Reason
 from agent.cutting.engine import _Supervised
 from agent.cutting.process.client import ForkServer
+from agent.cutting.process.context import Context
 from agent.cutting.process.protocol import Done, Failed
 from agent.cutting.reading.source import open_path
 from clipping.contract.messages import Mode, Stage
@@ -42,7 +42,7 @@ class Cutting(threading.Thread):
         self._engine = engine
         self._spec = CutSpec(source, Fraction(1), Fraction(end), mode, "high")
         self._folder = folder
-        self.cancelled = threading.Event()
+        self.interruption = Interruption()
         self.under_way = threading.Event()
         self.heard: list[tuple[Stage, float]] = []
         self.clip: Clip | None = None
@@ -52,7 +52,7 @@ class Cutting(threading.Thread):
     def run(self) -> None:
         try:
             self.clip = self._engine.cut(
-                self._spec, self._folder, progress=self._hear, cancelled=self.cancelled
+                self._spec, self._folder, progress=self._hear, interruption=self.interruption
             )
         except ClippingError as error:
             self.error = error
@@ -140,7 +140,7 @@ def test_a_cancelled_encode_ends_within_two_seconds(
     assert cutting.under_way.wait(PATIENCE)
     (ffmpeg,) = processes(str(spool))
     asked = time.monotonic()
-    cutting.cancelled.set()
+    cutting.interruption.set(Reason.CANCELLED)
     cutting.join(PATIENCE)
     assert time.monotonic() - asked < 2
     assert isinstance(cutting.error, Cancelled)
@@ -152,17 +152,17 @@ def test_a_cancelled_encode_ends_within_two_seconds(
 def test_a_cancelled_cut_ends_within_two_seconds(
     engine: Engine, long_recording: Path, spool: Path, mode: Mode
 ) -> None:
-    cancelled = threading.Event()
+    interruption = Interruption()
     asked: list[float] = []
 
     def cancel(stage: Stage, percent: float) -> None:
         if stage == "cutting" and not asked:
             asked.append(time.monotonic())
-            cancelled.set()
+            interruption.set(Reason.CANCELLED)
 
     spec = CutSpec(long_recording, Fraction("1.01"), Fraction(590), mode, "high")
     with pytest.raises(Cancelled):
-        engine.cut(spec, spool, progress=cancel, cancelled=cancelled)
+        engine.cut(spec, spool, progress=cancel, interruption=interruption)
     assert time.monotonic() - asked[0] < 10  # alone well under 2 s
     assert list(spool.iterdir()) == []
 
@@ -182,7 +182,7 @@ def test_whoever_watches_hears_something_every_second_though_nothing_moves(
         assert len(set(cutting.heard[heard:])) == 1
     finally:
         os.kill(ffmpeg, signal.SIGCONT)
-        cutting.cancelled.set()
+        cutting.interruption.set(Reason.CANCELLED)
         cutting.join(PATIENCE)
 
 
@@ -288,7 +288,7 @@ def _parent(pid: int) -> int:
 
 
 DAEMON = """
-import sys, threading
+import sys
 from fractions import Fraction
 from pathlib import Path
 from agent.cutting import CutSpec, Engine, EngineSettings
@@ -301,7 +301,7 @@ if len(sys.argv) > 5:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 spec = CutSpec(source, Fraction(1), end, mode, "high")
 try:
-    clip = engine.cut(spec, folder, progress=lambda *p: print(*p, flush=True), cancelled=threading.Event())
+    clip = engine.cut(spec, folder, progress=lambda *p: print(*p, flush=True))
     print("done", clip.report.frames, flush=True)
 except Exception as error:
     print("failed", type(error).__name__, error, flush=True)
@@ -385,7 +385,7 @@ def test_a_full_disk_is_told_as_such_and_leaves_nothing(spool: Path) -> None:
         assert list(spool.iterdir()) == []
 
 
-def hungry(channel: socket.socket, size: int) -> int:
+def hungry(context: Context, size: int) -> int:
     """A job that asks for so many bytes, which are never touched."""
     return len(np.zeros(size, np.uint8))
 
@@ -406,7 +406,7 @@ def test_a_job_that_wants_too_much_memory_says_so_and_ends() -> None:
     assert "memory" in answers[1].error.message
 
 
-def computing(channel: socket.socket, descriptor: int, seconds: float) -> str:
+def computing(context: Context, descriptor: int, seconds: float) -> str:
     """A job that computes and does nothing else."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -414,7 +414,7 @@ def computing(channel: socket.socket, descriptor: int, seconds: float) -> str:
     return "computed"
 
 
-def sleeping(channel: socket.socket, descriptor: int, seconds: float) -> str:
+def sleeping(context: Context, descriptor: int, seconds: float) -> str:
     """A job that stands still."""
     time.sleep(seconds)
     return "slept"
@@ -427,7 +427,7 @@ def test_a_job_that_computes_does_not_stand_still() -> None:
     try:
         with open_path(make()) as source:
             for function, seconds in ((computing, 5), (sleeping, 50)):
-                job = _Supervised(server, settings, source, lambda *_: None, threading.Event())
+                job = _Supervised(server, settings, source, lambda *_: None, Interruption())
                 if function is computing:
                     assert job.result(PATIENCE, function, seconds) == "computed"
                 else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -39,7 +38,7 @@ def cut(
     folder.mkdir()
     spec = CutSpec(source, Fraction(start), Fraction(end), mode, "medium")
     try:
-        return engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+        return engine.cut(spec, folder, progress=lambda *_: None)
     except ClippingError as error:
         return error
 

@@ -4,7 +4,6 @@ give no warning."""
 from __future__ import annotations
 
 import re
-import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -56,7 +55,7 @@ def cut_with(settings: EngineSettings, source: Path, folder: Path, mode: Mode) -
     engine.start()
     try:
         spec = CutSpec(source, Fraction("2.3"), Fraction("9.7"), mode, "high")
-        return engine.cut(spec, folder, progress=lambda *_: None, cancelled=threading.Event())
+        return engine.cut(spec, folder, progress=lambda *_: None)
     finally:
         engine.close()
 

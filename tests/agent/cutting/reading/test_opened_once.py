@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -42,7 +41,6 @@ def test_a_path_that_names_another_file_later(
             spec_of(source, mode),
             spool,
             progress=lambda *_: None,
-            cancelled=threading.Event(),
             source=opened,
         )
     assert (clip.report.video.width, clip.report.video.height) == (320, 200)
@@ -51,10 +49,10 @@ def test_a_path_that_names_another_file_later(
 
 def test_a_descriptor_is_not_left_open(engine: Engine, tmp_path: Path) -> None:
     for mode in MODES:
-        engine.cut(spec_of(make(), mode), tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+        engine.cut(spec_of(make(), mode), tmp_path, progress=lambda *_: None)
     before = sorted(os.listdir("/proc/self/fd"))
     for mode in MODES:
-        engine.cut(spec_of(make(), mode), tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+        engine.cut(spec_of(make(), mode), tmp_path, progress=lambda *_: None)
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
@@ -62,9 +60,7 @@ def test_the_report_names_the_state_that_was_read(engine: Engine, tmp_path: Path
     source = tmp_path / "night.mp4"
     shutil.copy(make(), source)
     os.utime(source, (1_700_000_000, 1_700_000_000))
-    clip = engine.cut(
-        spec_of(source, "copy"), tmp_path, progress=lambda *_: None, cancelled=threading.Event()
-    )
+    clip = engine.cut(spec_of(source, "copy"), tmp_path, progress=lambda *_: None)
     assert clip.report.source is not None
     assert clip.report.source.size == source.stat().st_size
     assert clip.report.source.modified == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
@@ -85,7 +81,7 @@ def test_a_file_that_is_overwritten_at_the_same_size(engine: Engine, tmp_path: P
                 file.write(b"G")
 
     with pytest.raises(SourceChanged):
-        engine.cut(spec_of(source, mode), spool, progress=overwrite, cancelled=threading.Event())
+        engine.cut(spec_of(source, mode), spool, progress=overwrite)
     assert list(spool.iterdir()) == []
 
 
@@ -116,9 +112,7 @@ def test_what_ffmpeg_complains_of_is_named_as_the_user_named_it(engine: Engine, 
     own.start()
     try:
         with pytest.raises(EncoderFailed) as caught:
-            own.cut(
-                spec_of(make(), "encode"), tmp_path, progress=lambda *_: None, cancelled=threading.Event()
-            )
+            own.cut(spec_of(make(), "encode"), tmp_path, progress=lambda *_: None)
     finally:
         own.close()
     assert str(make()) in caught.value.message

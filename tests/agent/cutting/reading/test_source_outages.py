@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -55,7 +54,7 @@ def test_the_mount_works(nas: FaultyMount, fresh: Engine, tmp_path: Path) -> Non
     for name in SHAPES:
         for mode in MODES:
             spec = CutSpec(tmp_path / "nas" / name, Fraction(20), Fraction(23), mode, "medium")
-            fresh.cut(spec, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+            fresh.cut(spec, tmp_path, progress=lambda *_: None)
 
 
 def cases() -> Iterator[object]:
@@ -77,7 +76,7 @@ def test_reads_that_fail(
     spool.mkdir()
     if when == "later":
         clip = CutSpec(tmp_path / "nas" / name, Fraction(20), Fraction(55), mode, "medium")
-        fresh.cut(clip, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+        fresh.cut(clip, tmp_path, progress=lambda *_: None)
         whole, nas.bytes_read = nas.bytes_read, 0
 
     def break_late() -> None:
@@ -92,5 +91,5 @@ def test_reads_that_fail(
 
     spec = CutSpec(tmp_path / "nas" / name, Fraction(20), Fraction(55), mode, "medium")
     with pytest.raises(SourceUnavailable):
-        fresh.cut(spec, spool, progress=break_at, cancelled=threading.Event())
+        fresh.cut(spec, spool, progress=break_at)
     assert list(spool.iterdir()) == []

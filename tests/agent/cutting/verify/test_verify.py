@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -73,7 +72,7 @@ def test_an_engine_that_is_to_look_at_everything_does(tmp_path: Path) -> None:
     try:
         spec = CutSpec(damaged, Fraction("3.3"), Fraction(LONG.seconds - 5), "copy", "high")
         with pytest.raises(CutVerificationFailed, match="copy: it can't be read back"):
-            engine.cut(spec, tmp_path, progress=lambda *_: None, cancelled=threading.Event())
+            engine.cut(spec, tmp_path, progress=lambda *_: None)
     finally:
         engine.close()
 

@@ -1,0 +1,53 @@
+"""Why a cut is asked to stop: an encode that will be continued may keep what a cancelled one must remove."""
+
+from __future__ import annotations
+
+import threading
+from enum import Enum
+
+from clipping.errors import Cancelled, GivenBack
+
+
+class Reason(Enum):
+    """Why a cut is interrupted."""
+
+    CANCELLED = "cancelled"
+    """The caller does not want the clip: nothing of it is kept."""
+    GIVEN_BACK = "given back"
+    """Another agent, or a later attempt, makes the clip."""
+
+    def error(self) -> Cancelled | GivenBack:
+        """The exception that an interrupted cut ends with."""
+        if self is Reason.CANCELLED:
+            return Cancelled("the clip was cancelled")
+        return GivenBack("the clip was given back before it was finished")
+
+
+class Interruption:
+    """A request to stop, with its reason. Thread-safe.
+
+    Each step that can stop calls `raise_if_set`, or waits with `wait` instead of sleeping.
+    """
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._reason: Reason | None = None
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why to stop; None: go on."""
+        return self._reason
+
+    def set(self, reason: Reason) -> None:
+        """Ask to stop. A later reason replaces an earlier one that was not acted on yet."""
+        self._reason = reason  # before the event: who is woken finds it
+        self._event.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for a request to stop; whether there is one."""
+        return self._event.wait(timeout)
+
+    def raise_if_set(self) -> None:
+        """Raise `Cancelled` or `GivenBack` when asked to stop."""
+        if self._reason is not None:
+            raise self._reason.error()
