@@ -24,15 +24,15 @@ from agent.settings import Settings
 from agent.systemd import Systemd
 from agent.watch import Watch
 from agent.work.cancels import Cancels
+from agent.work.completed_counter import CompletedCounter
 from agent.work.deferred import Deferred
 from agent.work.delivery import Courier
 from agent.work.failures import Failures
 from agent.work.inflight import InFlight
-from agent.work.job import Job
+from agent.work.intake import Intake
+from agent.work.job_runner import JobRunner
 from agent.work.lanes import ACKNOWLEDGE_SECONDS, Lanes
 from agent.work.progress import ProgressReporter
-from agent.work.tally import Tally
-from agent.work.workforce import Workforce
 from clipping import __version__
 from clipping.bus.publisher import Publisher
 from clipping.bus.reach import Reach
@@ -63,7 +63,7 @@ EXTEND_AFTER_SECONDS, EXTEND_SECONDS = 240.0, 60.0
 
 
 def run(settings: Settings, *, announce: Callable[[str], None]) -> NoReturn:
-    """Serve until SIGTERM or SIGINT; then finish the clips in hand (a second signal gives them back at once).
+    """Serve until SIGTERM or SIGINT, then finish the clips in flight. A second signal gives them back now.
     SIGHUP reads the configuration again.
 
     `announce` gets one line of JSON when the agent is well in its role, or has tried to be for
@@ -107,19 +107,19 @@ class _Agent:
         elects = config.ha.mode == "primary-standby"
         guard = Guard(clock, config.ha.deadline_seconds) if elects else None
         self._in_flight, mounts = InFlight(), MountMemory()
-        self._tally = Tally(Path(config.agent.state_dir), clock)
+        self._completed = CompletedCounter(Path(config.agent.state_dir), clock)
         store = open_store(config)
         self._publisher = Publisher(names.project, timeout_seconds=names.publish_timeout_seconds)
         self._progress = ProgressReporter(self._publisher, names.progress_topic, clock)
         self._deferred = Deferred(lambda: self._checks.read(), clock)
-        self._cancels = Cancels(store, self._in_flight, self._deferred.works)
+        self._cancels = Cancels(store, self._in_flight, self._deferred.jobs)
         courier = Courier(
             store,
             agent_id=self.id,
             signed_url_seconds=config.storage.signed_url_days * 86400,
             unsigned=lambda: self._checks.signing_failed(),
         )
-        job = Job(
+        runner = JobRunner(
             settings=self._settings,
             clock=clock,
             engine=self._engine,
@@ -132,10 +132,8 @@ class _Agent:
             progress=self._progress,
             guard=guard or NoLease(),
         )
-        self._lanes = Lanes(config, job, self._publisher, self._in_flight, self._deferred, self._tally)
-        self._workforce = Workforce(
-            self._lanes, self._in_flight, clock, drain_seconds=config.ha.drain_seconds
-        )
+        self._lanes = Lanes(config, runner, self._publisher, self._in_flight, self._deferred, self._completed)
+        self._intake = Intake(self._lanes, self._in_flight, clock, drain_seconds=config.ha.drain_seconds)
         self._reach = Reach(names.project, names.worker_subscription)
         self._checks = Checks(
             self._settings,
@@ -152,11 +150,11 @@ class _Agent:
             clock,
             checks=self._checks,
             lanes=self._lanes,
-            workforce=self._workforce,
+            intake=self._intake,
             in_flight=self._in_flight,
             loops={
                 "coordinator": lambda: self.coordinator.heartbeat_age(),
-                "workforce": self._workforce.heartbeat_age,
+                "intake": self._intake.heartbeat_age,
                 "progress": self._progress.heartbeat_age,
                 "health page": lambda: self._server.heartbeat_age(),
             },
@@ -173,7 +171,7 @@ class _Agent:
             identity=Identity(self.id, secrets.token_hex(8), socket.gethostname(), self.url, config.ha.rank),
             clock=clock,
             store=open_coordination_store(config),
-            work=self._workforce,
+            work=self._intake,
             guard=guard,
             self_check=self._watch.self_check,
             facts=self._facts,
@@ -198,7 +196,7 @@ class _Agent:
         self._progress.start()
         self._cancels.start()
         self._deferred.start()
-        self._workforce.start()
+        self._intake.start()
         self._watch.start()
         self.coordinator.start()
         self._server.start()
@@ -241,8 +239,8 @@ class _Agent:
         return "the coordinator"
 
     def stop(self, why: str) -> bool:
-        """Drain, give the lease up, put everything away; whether all clips in hand were finished."""
-        log.info("agent.stopping", by=why, in_flight=len(self._in_flight.works()))
+        """Drain, give the lease up, put everything away; whether all clips in flight were finished."""
+        log.info("agent.stopping", by=why, in_flight=len(self._in_flight.jobs()))
         self._systemd.stopping()
         self._drain()
         self._deferred.close()
@@ -252,15 +250,15 @@ class _Agent:
         self._progress.close()
         self._publisher.close(5.0)
         self._reach.close(1.0)
-        self._workforce.close()
+        self._intake.close()
         self._server.close()
         self._engine.close()
         self._watch.close()
         self._checks.close()
         self._systemd.close()
-        self._tally.close()
+        self._completed.close()
         self._spool.close()
-        return finished and not self._workforce.gave_back
+        return finished and not self._intake.gave_back
 
     def _drain(self) -> None:
         begun = self._clock.monotonic()
@@ -279,7 +277,7 @@ class _Agent:
                 self.coordinator.request_stop(fast=True)
 
     def _facts(self) -> Facts:
-        return Facts(len(self._in_flight.works()), self._tally.total(), tuple(self._engine.encoders))
+        return Facts(len(self._in_flight.jobs()), self._completed.total(), tuple(self._engine.encoders))
 
     def _changed(self, config: Config) -> None:
         self._spool.min_free_bytes = config.agent.min_free_bytes
@@ -306,7 +304,7 @@ class _Agent:
             "why": view.why,
             "mode": self._settings.current.ha.mode,
             "paused": view.paused,
-            "intake": view.intake and self._workforce.held is None,
+            "intake": view.intake and self._intake.held is None,
             "pid": os.getpid(),
         }
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from agent.checks.checks import BUS, ENGINE, NAS, SIGNING, Checks, intake_trouble
 from agent.checks.clockwatch import ClockWatch
 from agent.work.inflight import InFlight
+from agent.work.intake import Intake
 from agent.work.lanes import Lanes
-from agent.work.workforce import Workforce
 from clipping import __version__
 from clipping.clock import Clock
 from clipping.config import Agent
@@ -50,7 +50,7 @@ class Watch:
         *,
         checks: Checks,
         lanes: Lanes,
-        workforce: Workforce,
+        intake: Intake,
         in_flight: InFlight,
         loops: Mapping[str, Callable[[], float]],
         role: Callable[[], RoleView],
@@ -58,7 +58,7 @@ class Watch:
         looked: Callable[[Snapshot, bool], None],
     ) -> None:
         self._agent, self._clock = agent, clock
-        self._checks, self._lanes, self._workforce = checks, lanes, workforce
+        self._checks, self._lanes, self._intake = checks, lanes, intake
         self._in_flight, self._loops = in_flight, loops
         self._role, self._has_lease = role, has_lease
         self._looked = looked
@@ -104,7 +104,7 @@ class Watch:
     def _look(self) -> None:
         now = self._clock.monotonic()
         checks = {**self._checks.read(), **self._streams(now), "clock": self._clock_watch.check()}
-        self._workforce.hold(intake_trouble(checks))
+        self._intake.hold(intake_trouble(checks))
         loops = self._loops_check(now)
         checks["loops"] = loops
         wedged = [
@@ -129,8 +129,8 @@ class Watch:
             at=now,
             version=__version__,
             in_flight=tuple(
-                ClipInFlight(work.request_id, work.stage, work.progress_percent)
-                for work in self._in_flight.works()
+                ClipInFlight(job.request_id, job.stage, job.progress_percent)
+                for job in self._in_flight.jobs()
             ),
             checks=checks,
             lease=LeaseSeen(view.holder, view.lease_remaining_seconds) if self._has_lease else None,
@@ -154,15 +154,15 @@ class Watch:
             notes.append("automatic takeovers are paused")
         if not view.intake:
             notes.append("the intake is paused by ctl")
-        elif self._workforce.held is not None:
-            notes.append(f"the intake is paused: {self._workforce.held}")
+        elif self._intake.held is not None:
+            notes.append(f"the intake is paused: {self._intake.held}")
         waiting = self._lanes.waiting()
         notes += [f"clips that wait for {names}: {count}" for names, count in waiting.items()]
         return tuple(notes)
 
     def _streams(self, now: float) -> dict[str, Check]:
         """The lanes while they are meant to pull. They say in their own logs when they change."""
-        if not self._workforce.pulling:
+        if not self._intake.pulling:
             return {}
         return {
             f"{LANE}{lane}": Check(state.ok, state.detail, now, essential=now - state.since > STREAM_SECONDS)
@@ -174,9 +174,9 @@ class Watch:
         late = {name: age for name, age in ages.items() if age > LOOP_SECONDS}
         if (age := self._lanes.heartbeat_age()) > LANE_SECONDS:
             late["lanes"] = age
-        for work in self._in_flight.works():
-            if now - work.at > self._lanes.longest_seconds:
-                late[work.request_id] = now - work.at
+        for job in self._in_flight.jobs():
+            if now - job.at > self._lanes.longest_seconds:
+                late[job.request_id] = now - job.at
         if not late:
             return Check(True, "all go round", now)
         return Check(

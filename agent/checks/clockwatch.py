@@ -1,4 +1,4 @@
-"""Notices that somebody set the wall clock. Nothing of ours depends on it, but tokens and links do."""
+"""Notices that the wall clock was set. Nothing of ours depends on it, but tokens and links do."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from clipping.clock import Clock
 from health.page.snapshot import Check
 
 JUMP_SECONDS = 2.0
-TOLD_SECONDS = 60.0
-"""For so long a jump is told of."""
+REPORT_SECONDS = 60.0
+"""How long a jump is reported."""
 
 
 class ClockWatch:
-    """Compares the wall clock with the one that nobody can set. Belongs to one thread."""
+    """Compares the wall clock with the monotonic one. Belongs to one thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class ClockWatch:
         if abs(offset - self._offset) > JUMP_SECONDS:
             self._jump = offset - self._offset, at
         self._offset = offset
-        if self._jump is not None and at - self._jump[1] < TOLD_SECONDS:
+        if self._jump is not None and at - self._jump[1] < REPORT_SECONDS:
             seconds, when = self._jump
             detail = f"the wall clock was set by {seconds:+.1f} s, {at - when:.0f} s ago"
             return Check(False, detail, at, essential=False)

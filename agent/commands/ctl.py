@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, load: Callable[[], Config]) -> int:
-    """Exit codes: 0 done, 1 refused or nobody answers, 78 a broken configuration."""
+    """Exit codes: 0 done, 1 refused or no agent answers, 78 a broken configuration."""
     config = _configuration(arguments, load)
     state_dir = Path(config.agent.state_dir)
     answer = ask(state_dir, arguments.command)
@@ -110,7 +110,7 @@ def _drained(state_dir: Path, timeout: float) -> dict[str, Any]:
 
 
 def _is_drained(status: dict[str, Any]) -> bool:
-    if status["mode"] != "primary-standby":  # nobody to hand over to: it only takes nothing new
+    if status["mode"] != "primary-standby":  # no agent to hand over to: it only takes nothing new
         return not status["intake"] and not status["in_flight"]
     return status["role"] not in ("active", "draining")
 

@@ -166,8 +166,8 @@ def answer_within(
 ) -> T:
     """What `look` returns or raises, or `SourceUnavailable(complaint)` after `timeout` seconds.
 
-    It runs in a thread of its own: a hung mount blocks whoever looks at it, and must not block us. What it
-    returns too late goes to `discard`.
+    It runs in a thread of its own: a hung mount blocks every thread that accesses it, and must not block us.
+    What it returns too late goes to `discard`.
     """
     looks = _looks.setdefault(root, threading.BoundedSemaphore(MOST_LOOKS))
     if not looks.acquire(timeout=timeout):  # as slowly as the others: attempts are not to be used up faster

@@ -1,4 +1,4 @@
-"""The spool: a folder for each clip being worked on, on a local disk, empty when nothing is in hand."""
+"""The spool: a folder for each clip being worked on, on a local disk, empty when nothing is in flight."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from agent.work.inflight import InFlight, Work
-from agent.work.state import State
+from agent.work.inflight import InFlight
+from agent.work.job import Job
+from agent.work.job_state import State
 from clipping.contract.cluster import cancel_key
 from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
@@ -30,7 +31,7 @@ class Cancels:
     """
 
     def __init__(
-        self, store: Store, in_flight: InFlight, deferred: Callable[[], Sequence[Work]] = tuple
+        self, store: Store, in_flight: InFlight, deferred: Callable[[], Sequence[Job]] = tuple
     ) -> None:
         self._store = store
         self._in_flight = in_flight
@@ -63,14 +64,14 @@ class Cancels:
                 self._trouble = False
 
     def _look(self) -> None:
-        for work in [*self._in_flight.works(), *self._some_deferred()]:
-            if work.state in _CANCELLABLE and self.asked(work.request_id):
-                log.info("clip.cancel_seen", request_id=work.request_id, stage=work.stage)
-                work.cancel()
+        for job in [*self._in_flight.jobs(), *self._some_deferred()]:
+            if job.state in _CANCELLABLE and self.asked(job.request_id):
+                log.info("clip.cancel_seen", request_id=job.request_id, stage=job.stage)
+                job.cancel()
 
-    def _some_deferred(self) -> list[Work]:
-        works = self._deferred()
-        count = min(len(works), DEFERRED_AT_ONCE)
-        some = [works[(self._turn + number) % len(works)] for number in range(count)]
+    def _some_deferred(self) -> list[Job]:
+        jobs = self._deferred()
+        count = min(len(jobs), DEFERRED_AT_ONCE)
+        some = [jobs[(self._turn + number) % len(jobs)] for number in range(count)]
         self._turn += count
         return some

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.checks.checks import ENGINE, FFMPEG, NAS, SIGNING, SPOOL, STORE
-from agent.work.inflight import Work
+from agent.work.job import Job
+from agent.work.job_state import State
 from agent.work.reporting import AttemptReporter
-from agent.work.state import State
 from clipping.bus.subscriber import Delivery
 from clipping.clock import Clock
 from clipping.config import NasRoot
@@ -69,7 +69,7 @@ def is_over(names: Sequence[str], checks: Mapping[str, Check], since: float) -> 
 @dataclass
 class _Deferral:
     delivery: Delivery
-    work: Work
+    job: Job
     report: AttemptReporter
     code: str
     names: tuple[str, ...]
@@ -107,27 +107,27 @@ class Deferred:
     def keep(
         self,
         delivery: Delivery,
-        work: Work,
+        job: Job,
         error: TransientError,
         report: AttemptReporter,
         names: tuple[str, ...],
     ) -> bool:
-        """Keep a delivery until the checks `names` pass, its work being deferred.
+        """Keep a delivery until the checks `names` pass; its job is deferred.
 
-        False when it has to be given back now: the work is not deferred then, and may not have ended yet.
+        False when it has to be given back now: the job is not deferred then, and may not have ended yet.
         """
         now = self._clock.monotonic()
         with self._lock:
             full = len(self._kept) >= MOST
-            if not names or self._closed.is_set() or full or not work.defer():
+            if not names or self._closed.is_set() or full or not job.defer():
                 return False
             delivery.keep()
-            self._kept[delivery.message_id] = _Deferral(delivery, work, report, error.code, names, now, now)
+            self._kept[delivery.message_id] = _Deferral(delivery, job, report, error.code, names, now, now)
             self._give_back = False
         report.deferred(error)
         log.warning(
             "clip.deferred",
-            request_id=work.request_id,
+            request_id=job.request_id,
             attempt=delivery.attempt,
             code=error.code,
             error=error.message,
@@ -140,10 +140,10 @@ class Deferred:
         with self._lock:
             self._give_back = True
 
-    def works(self) -> list[Work]:
+    def jobs(self) -> list[Job]:
         """The clips that wait."""
         with self._lock:
-            return [one.work for one in self._kept.values()]
+            return [one.job for one in self._kept.values()]
 
     def waiting(self) -> Mapping[str, int]:
         """How many clips wait, by the checks they wait for."""
@@ -164,7 +164,7 @@ class Deferred:
                 del self._kept[one.delivery.message_id]
             silent = [one for one in self._kept.values() if now - one.signed >= SIGN_SECONDS]
         for one in over:
-            one.work.release()
+            one.job.release()
             one.delivery.abandon()  # however long giving it back takes, its lease is extended no more
         for one in silent:
             one.signed = now
@@ -173,7 +173,7 @@ class Deferred:
             self._beat = self._clock.monotonic()
             log.info(
                 "clip.released",
-                request_id=one.work.request_id,
+                request_id=one.job.request_id,
                 attempt=one.delivery.attempt,
                 code=one.code,
                 waited=self._beat - one.since,
@@ -181,5 +181,5 @@ class Deferred:
             one.delivery.release()
 
     def _is_over(self, one: _Deferral, checks: Mapping[str, Check], now: float) -> bool:
-        asked = self._give_back or one.work.state is not State.DEFERRED
+        asked = self._give_back or one.job.state is not State.DEFERRED
         return asked or now - one.since >= HOLD_SECONDS or is_over(one.names, checks, one.since)

@@ -1,4 +1,4 @@
-"""The lanes: one subscription each, with slots of its own, feeding the job.
+"""The lanes: one subscription each, with slots of its own, whose messages become jobs.
 
 Settling a message: acknowledged once its completion is published. When another attempt may do better, it is
 released (the subscription's retry policy brings it again later) or, in an outage, kept until that is over.
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agent.metrics import CLIPS, SECONDS
+from agent.work.completed_counter import CompletedCounter
 from agent.work.deferred import HOLD_SECONDS, Deferred, cause
-from agent.work.inflight import InFlight, Work
+from agent.work.inflight import InFlight
 from agent.work.job import Job
-from agent.work.state import ENDED, State
-from agent.work.tally import Tally
+from agent.work.job_runner import JobRunner
+from agent.work.job_state import ENDED, State
 from clipping.bus.publisher import Publisher
 from clipping.bus.subscriber import Delivery, StreamState, Subscription
 from clipping.config import Config
@@ -35,19 +36,19 @@ class Lanes:
     def __init__(
         self,
         config: Config,
-        job: Job,
+        runner: JobRunner,
         publisher: Publisher,
         in_flight: InFlight,
         deferred: Deferred,
-        tally: Tally,
+        completed: CompletedCounter,
     ) -> None:
         self._agent_id = config.agent.id
         self._dead_letter_topic = config.pubsub.dead_letter_topic
-        self._job = job
+        self._runner = runner
         self._publisher = publisher
         self._in_flight = in_flight
         self._deferred = deferred
-        self._tally = tally
+        self._completed = completed
         self.longest_seconds = config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS
         """How long one clip may be in flight."""
         slots, names = config.agent.slots, config.pubsub
@@ -85,7 +86,7 @@ class Lanes:
         return {lane: subscription.state for lane, subscription in self._subscriptions.items()}
 
     def heartbeat_age(self) -> float:
-        """Seconds since the slowest of the threads that keep the streams open went round."""
+        """Seconds since the slowest of the threads that keep the streams open made progress."""
         ages = [subscription.heartbeat_age() for subscription in self._subscriptions.values()]
         return max(*ages, self._deferred.heartbeat_age())
 
@@ -111,17 +112,17 @@ class Lanes:
         except InvalidRequest as error:
             self._refuse(delivery, error)
             return
-        entered = self._in_flight.enter(message.request_id, self._job.clock.monotonic())
+        entered = self._in_flight.enter(message.request_id, self._runner.clock.monotonic())
         if entered is None:
             delivery.release()
             return
-        work, mine = entered
+        job, mine = entered
         if not mine:
             log.info("clip.joined", request_id=message.request_id)
-            work.wait(self.longest_seconds, *ENDED)
-        elif self._work(delivery, message, work):
+            job.wait(self.longest_seconds, *ENDED)
+        elif self._work(delivery, message, job):
             return
-        if work.state is not State.COMPLETED:
+        if job.state is not State.COMPLETED:
             delivery.release()
             return
         try:
@@ -130,16 +131,16 @@ class Lanes:
             # It will come again, be adopted, and be completed a second time: harmless.
             log.warning("clip.not_acknowledged", request_id=message.request_id, error=error.message)
 
-    def _work(self, delivery: Delivery, message: RequestMessage, work: Work) -> bool:
-        """Do the clip, up to the state in which its work ends; whether its delivery is kept for later."""
+    def _work(self, delivery: Delivery, message: RequestMessage, job: Job) -> bool:
+        """Run a job until it has ended; whether its delivery is kept for later."""
         try:
-            completion = self._run(delivery, message, work)
-            work.complete()
+            completion = self._run(delivery, message, job)
+            job.complete()
             self._count(completion)
         except GivenBack:
             log.warning("clip.given_back", request_id=message.request_id, attempt=delivery.attempt)
         except TransientError as error:
-            if self._kept(delivery, message, work, error):
+            if self._kept(delivery, message, job, error):
                 return True
             log.warning(
                 "clip.released",
@@ -149,21 +150,21 @@ class Lanes:
                 error=error.message,
             )
         finally:
-            if work.state not in ENDED:
-                work.release()
+            if job.state not in ENDED:
+                job.release()
         return False
 
-    def _run(self, delivery: Delivery, message: RequestMessage, work: Work) -> CompletionMessage:
+    def _run(self, delivery: Delivery, message: RequestMessage, job: Job) -> CompletionMessage:
         try:
-            return self._job.run(message, work, attempt=delivery.attempt)
+            return self._runner.run(message, job, attempt=delivery.attempt)
         finally:
-            self._in_flight.leave(work)
+            self._in_flight.leave(job)
 
-    def _kept(self, delivery: Delivery, message: RequestMessage, work: Work, error: TransientError) -> bool:
+    def _kept(self, delivery: Delivery, message: RequestMessage, job: Job, error: TransientError) -> bool:
         """Whether the message is kept until the outage that `error` comes from is over."""
-        names = cause(error, message.nas_video_path, self._job.settings.current.agent.nas_roots)
-        report = self._job.reporter(message, work, delivery.attempt)
-        return self._deferred.keep(delivery, work, error, report, names)
+        names = cause(error, message.nas_video_path, self._runner.settings.current.agent.nas_roots)
+        report = self._runner.reporter(message, job, delivery.attempt)
+        return self._deferred.keep(delivery, job, error, report, names)
 
     def _refuse(self, delivery: Delivery, error: InvalidRequest) -> None:
         log.error("message.refused", message_id=delivery.message_id, error=error.message)
@@ -179,6 +180,6 @@ class Lanes:
         code = completion.error.code if completion.error else ""
         CLIPS.labels(completion.status, code).inc()
         if completion.status == "completed":
-            self._tally.add()
+            self._completed.add()
         if completion.processing_time_seconds is not None:
             SECONDS.observe(completion.processing_time_seconds)

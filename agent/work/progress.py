@@ -1,8 +1,8 @@
-"""Tells the API how a clip goes, without ever making the clip wait.
+"""Reports the progress of clips to the API, without ever making the clip wait.
 
-One thread publishes the newest state of each clip in hand: at most one message a second and clip, and one at
-each change of stage. What can't be published is dropped: the next one says more. Only that a clip has to wait
-is published again, as nothing may follow it for minutes.
+One thread publishes the newest state of each clip in flight: at most one message a second and clip, and one
+at each change of stage. What can't be published is dropped: the next one says more. Only that a clip has to
+wait is published again, as nothing may follow it for minutes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ProgressReporter:
         self._thread.start()
 
     def heartbeat_age(self) -> float:
-        """Seconds since its loop last went round."""
+        """Seconds since its loop last made progress."""
         return self._clock.monotonic() - self._beat
 
     def report(self, message: ProgressMessage) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent.metrics import RETRIES
-from agent.work.inflight import Work
+from agent.work.job import Job
 from agent.work.progress import ProgressReporter
 from clipping.clock import Clock
 from clipping.contract.messages import LastError, ProgressMessage, RequestMessage, Stage
@@ -37,12 +37,12 @@ class AttemptReporter:
         clock: Clock,
         identity: Callable[[], Identity],
         message: RequestMessage,
-        work: Work,
+        job: Job,
         attempt: int,
     ) -> None:
         self._progress, self._clock, self._identity = progress, clock, identity
         self._request_id, self._attempt = message.request_id, attempt
-        self._work = work
+        self._job = job
 
     def stage(self, stage: Stage, percent: float) -> None:
         """The attempt is at this stage, and so far."""
@@ -51,7 +51,7 @@ class AttemptReporter:
     @contextmanager
     def waiting(self, error: TransientError, seconds: float) -> Iterator[None]:
         """The attempt waits `seconds` before it tries a step again. The stage comes back after it."""
-        stage, percent = self._work.stage, self._work.progress_percent
+        stage, percent = self._job.stage, self._job.progress_percent
         RETRIES.labels(error.code, "step").inc()
         if seconds <= MOMENT_SECONDS:
             yield
@@ -72,13 +72,13 @@ class AttemptReporter:
 
     def still_deferred(self) -> None:
         """A sign of life."""
-        self._report("retrying", self._work.progress_percent)
+        self._report("retrying", self._job.progress_percent)
 
     def _retrying(self, error: TransientError, seconds: float | None) -> None:
         now = self._clock.now()
         last = LastError(code=error.code, message=error.message[:MAX_MESSAGE], at=now)
         next_at = None if seconds is None else now + timedelta(seconds=seconds)
-        self._report("retrying", self._work.progress_percent, last, next_at)
+        self._report("retrying", self._job.progress_percent, last, next_at)
 
     def _report(
         self,
@@ -87,9 +87,9 @@ class AttemptReporter:
         last_error: LastError | None = None,
         next_attempt_at: datetime | None = None,
     ) -> None:
-        work, identity = self._work, self._identity()
-        work.seq += 1
-        work.stage, work.progress_percent, work.at = stage, percent, self._clock.monotonic()
+        job, identity = self._job, self._identity()
+        job.seq += 1
+        job.stage, job.progress_percent, job.at = stage, percent, self._clock.monotonic()
         self._progress.report(
             ProgressMessage(
                 request_id=self._request_id,
@@ -98,7 +98,7 @@ class AttemptReporter:
                 agent_id=identity.agent_id,
                 epoch=identity.epoch,
                 attempt=self._attempt,
-                seq=work.seq,
+                seq=job.seq,
                 last_error=last_error,
                 next_attempt_at=next_attempt_at,
             )

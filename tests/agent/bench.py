@@ -21,8 +21,9 @@ from agent.settings import Settings
 from agent.work.cancels import Cancels
 from agent.work.delivery import Courier
 from agent.work.failures import Failures
-from agent.work.inflight import InFlight, Work
+from agent.work.inflight import InFlight
 from agent.work.job import Job
+from agent.work.job_runner import JobRunner
 from agent.work.progress import ProgressReporter
 from clipping.bus.connection import subscriber_client
 from clipping.bus.provision import provision
@@ -80,7 +81,7 @@ class Bench:
         self.guard = Guard(self.clock, DEADLINE)
         self.guard.renewed(EPOCH, self.clock.monotonic())
         self._folder = folder
-        self.job = Job(
+        self.runner = JobRunner(
             settings=Settings(config, lambda: config),
             clock=SystemClock(),
             engine=engine,
@@ -149,10 +150,10 @@ class Bench:
         yield
         thread.join(90)
 
-    def run_until_uploaded(self, message: RequestMessage, work: Work) -> CompletionMessage:
+    def run_until_uploaded(self, message: RequestMessage, job: Job) -> CompletionMessage:
         """Run, and ask for the clip back once it is in the store."""
-        with self.when_uploaded(work.give_back):
-            return self.job.run(message, work, attempt=1)
+        with self.when_uploaded(job.give_back):
+            return self.runner.run(message, job, attempt=1)
 
     def close(self) -> None:
         self.progress.close()

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from agent.resources.signing import SigningCheck, local_verdict, remote_verdict
-from agent.work.inflight import Work
+from agent.work.job import Job
 from clipping.clock import SystemClock
 from clipping.errors import SigningUnavailable
 from clipping.store.gcs import GcsStore
@@ -102,14 +102,14 @@ def test_without_the_right_to_sign_it_says_why_and_takes_no_clips(
 
 def test_a_clip_that_could_not_be_signed_is_signed_again_and_not_uploaded_again(bench: Bench) -> None:
     bench.break_signing()
-    message, work = bench.message(), Work("r", 0.0)
+    message, job = bench.message(), Job("r", 0.0)
     with pytest.raises(SigningUnavailable, match=r"signing\.key is damaged"):
-        bench.run_until_uploaded(message, work)
+        bench.run_until_uploaded(message, job)
     (key,) = bench.clips()
     before = bench.store.stat(key)
     bench.recording.unlink()  # so that it could not be cut again
     bench.mend_signing()
-    completion = bench.job.run(message, Work("r", 0.0), attempt=2)
+    completion = bench.runner.run(message, Job("r", 0.0), attempt=2)
     assert (completion.status, completion.attempt) == ("completed", 2)
     assert completion.download_url
     assert bench.store.stat(key) == before
@@ -118,9 +118,9 @@ def test_a_clip_that_could_not_be_signed_is_signed_again_and_not_uploaded_again(
 def test_within_an_attempt_only_the_signature_is_repeated(bench: Bench) -> None:
     """The local store takes the spooled file over: there is nothing left to upload again."""
     bench.break_signing()
-    message, work = bench.message(), Work("r", 0.0)
+    message, job = bench.message(), Job("r", 0.0)
     with bench.when_uploaded(bench.mend_signing):
-        completion = bench.job.run(message, work, attempt=1)
+        completion = bench.runner.run(message, job, attempt=1)
     assert (completion.status, completion.attempt) == ("completed", 1)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from agent.work.cancels import Cancels
 from agent.work.inflight import InFlight
-from agent.work.state import State
+from agent.work.job_state import State
 from clipping.contract.cluster import cancel_key
 from clipping.errors import StoreUnavailable
 from clipping.store.local import LocalStore
@@ -23,13 +23,13 @@ def test_a_clip_in_flight_is_stopped_within_seconds_and_its_neighbour_is_not(fol
     store, in_flight = LocalStore(folder, public_url="http://x"), InFlight()
     in_flight.open()
     entered = [in_flight.enter(name, 0.0) for name in ("clip-1", "clip-2")]
-    works = [one[0] for one in entered if one is not None]
+    jobs = [one[0] for one in entered if one is not None]
     cancels = Cancels(store, in_flight)
     cancels.start()
     assert not cancels.asked("clip-1")
     store.replace(cancel_key("clip-1"), b"{}", expected=None)
-    assert works[0].wait(60, State.CANCELLED)  # it is not given back: its end is published
-    assert works[1].state is State.RUNNING
+    assert jobs[0].wait(60, State.CANCELLED)  # it is not given back: its end is published
+    assert jobs[1].state is State.RUNNING
     cancels.close()
 
 

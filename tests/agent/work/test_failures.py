@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.work.failures import FILE, MOST_REQUESTS, Failures
-from agent.work.inflight import Work
+from agent.work.job import Job
 from clipping.contract.messages import RequestMessage
 from clipping.errors import EncoderFailed, EngineUnavailable, ProcessDied, SourceUnavailable, TransientError
 from tests.agent.bench import Bench
@@ -71,7 +71,7 @@ def killed(bench: Bench, message: RequestMessage, attempt: int) -> TransientErro
 
     def run() -> None:
         try:
-            bench.job.run(message, Work(message.request_id, 0.0), attempt=attempt)
+            bench.runner.run(message, Job(message.request_id, 0.0), attempt=attempt)
         except TransientError as error:
             raised.append(error)
 
@@ -86,7 +86,7 @@ def test_a_cutting_process_killed_at_the_fifth_delivery_ends_nothing(bench: Benc
     message = bench.message(start_seconds=0, end_seconds=50, mode="encode")
     assert isinstance(killed(bench, message, attempt=5), ProcessDied)
     assert bench.published() == []
-    completion = bench.job.run(message, Work(message.request_id, 0.0), attempt=6)
+    completion = bench.runner.run(message, Job(message.request_id, 0.0), attempt=6)
     assert completion.status == "completed"
 
 

@@ -8,30 +8,30 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.work.inflight import Work
-from agent.work.state import State
+from agent.work.job import Job
+from agent.work.job_state import State
 from clipping.contract.messages import CompletionMessage
 from clipping.errors import GivenBack, SigningUnavailable
 from tests.agent.bench import Bench
 from tests.support.held import hold_cut
 
 
-def while_cutting(bench: Bench, act: Callable[[Work], None]) -> CompletionMessage | BaseException:
+def while_cutting(bench: Bench, act: Callable[[Job], None]) -> CompletionMessage | BaseException:
     """The completion or the error of a clip whose cut is stopped while `act` is called."""
     message = bench.message(start_seconds=0, end_seconds=50, mode="encode")
-    work = Work(message.request_id, 0.0)
+    job = Job(message.request_id, 0.0)
     ends: list[CompletionMessage | BaseException] = []
 
     def run() -> None:
         try:
-            ends.append(bench.job.run(message, work, attempt=1))
+            ends.append(bench.runner.run(message, job, attempt=1))
         except GivenBack as error:
             ends.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
     held = hold_cut(os.getpid(), bench.spool_of(message))
-    act(work)
+    act(job)
     held.release()
     thread.join(90)
     assert not bench.spool_of(message).exists()
@@ -40,22 +40,22 @@ def while_cutting(bench: Bench, act: Callable[[Work], None]) -> CompletionMessag
 
 
 def test_a_clip_that_is_cancelled_while_it_is_cut_ends_as_cancelled(bench: Bench) -> None:
-    end = while_cutting(bench, Work.cancel)
+    end = while_cutting(bench, Job.cancel)
     assert isinstance(end, CompletionMessage)
     assert (end.status, end.error) == ("cancelled", None)
     assert [one.status for one in bench.published()] == ["cancelled"]
 
 
 def test_a_clip_that_is_given_back_while_it_is_cut_publishes_nothing(bench: Bench) -> None:
-    assert isinstance(while_cutting(bench, Work.give_back), GivenBack)
+    assert isinstance(while_cutting(bench, Job.give_back), GivenBack)
     assert bench.published() == []
     assert bench.waits() == [], "it is not reported as a retry"
 
 
 def test_giving_back_wins_over_a_cancellation_that_was_not_acted_on(bench: Bench) -> None:
-    def both(work: Work) -> None:
-        work.give_back()
-        work.cancel()
+    def both(job: Job) -> None:
+        job.give_back()
+        job.cancel()
 
     assert isinstance(while_cutting(bench, both), GivenBack)
     assert bench.published() == []
@@ -63,10 +63,10 @@ def test_giving_back_wins_over_a_cancellation_that_was_not_acted_on(bench: Bench
 
 def test_a_clip_that_is_given_back_before_the_upload_uploads_nothing(bench: Bench) -> None:
     message = bench.message()
-    work = Work(message.request_id, 0.0)
-    work.give_back()
+    job = Job(message.request_id, 0.0)
+    job.give_back()
     with pytest.raises(GivenBack):
-        bench.job.run(message, work, attempt=1)
+        bench.runner.run(message, job, attempt=1)
     assert (bench.clips(), bench.published()) == ([], [])
 
 
@@ -75,8 +75,8 @@ def test_a_clip_that_is_given_back_in_an_outage_after_its_cancellation_is_left_t
 ) -> None:
     bench.break_signing()
     message = bench.message()
-    work = Work(message.request_id, 0.0)
-    with bench.when_uploaded(work.give_back), pytest.raises(SigningUnavailable):
-        bench.job.run(message, work, attempt=20)  # not even at the last delivery
-    assert work.state is State.GIVEN_BACK
+    job = Job(message.request_id, 0.0)
+    with bench.when_uploaded(job.give_back), pytest.raises(SigningUnavailable):
+        bench.runner.run(message, job, attempt=20)  # not even at the last delivery
+    assert job.state is State.GIVEN_BACK
     assert bench.published() == []

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from agent.work.inflight import Work
+from agent.work.job import Job
 from clipping.errors import LeaseLost
 from tests.agent.bench import DEADLINE, EPOCH, Bench
 from tests.support.held import hold_cut
@@ -15,7 +15,7 @@ from tests.support.held import hold_cut
 
 def test_under_a_good_lease_everything_carries_its_epoch(bench: Bench) -> None:
     message = bench.message()
-    completion = bench.job.run(message, Work(message.request_id, 0.0), attempt=1)
+    completion = bench.runner.run(message, Job(message.request_id, 0.0), attempt=1)
     assert (completion.status, completion.epoch) == ("completed", EPOCH)
     (key,) = bench.clips()
     info = bench.store.stat(key)
@@ -36,7 +36,7 @@ def test_a_lease_that_runs_out_stops_the_next_effect(bench: Bench, looks: int, c
     message = bench.message()
     bench.clock.looks = looks
     with pytest.raises(LeaseLost):
-        bench.job.run(message, Work(message.request_id, 0.0), attempt=20)
+        bench.runner.run(message, Job(message.request_id, 0.0), attempt=20)
     assert len(bench.clips()) == clips
     assert bench.published() == []
 
@@ -45,7 +45,7 @@ def test_without_a_lease_a_failure_is_not_told_either(bench: Bench) -> None:
     message = bench.message(nas_video_path=str(bench.recording.with_name("none.mp4")))
     bench.clock.looks = 1
     with pytest.raises(LeaseLost):
-        bench.job.run(message, Work(message.request_id, 0.0), attempt=20)
+        bench.runner.run(message, Job(message.request_id, 0.0), attempt=20)
     assert bench.published() == []
 
 
@@ -55,7 +55,7 @@ def test_a_lease_that_ends_during_the_cut_leaves_no_object_and_no_completion(ben
 
     def run() -> None:
         try:
-            bench.job.run(message, Work(message.request_id, 0.0), attempt=1)
+            bench.runner.run(message, Job(message.request_id, 0.0), attempt=1)
         except LeaseLost as error:
             raised.append(error)
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import REGISTRY
 
-from agent.work.inflight import Work
+from agent.work.job import Job
 from agent.work.reporting import MAX_MESSAGE, AttemptReporter, Identity
 from clipping.clock import ManualClock
 from clipping.contract.messages import CompletionMessage, ProgressMessage
@@ -36,9 +36,9 @@ def wait_of(message: ProgressMessage) -> timedelta:
 
 def test_a_wait_inside_an_attempt_is_reported_with_its_end(bench: Bench) -> None:
     bench.break_signing()
-    message, work, before = bench.message(), Work("r", 0.0), retries("step")
+    message, job, before = bench.message(), Job("r", 0.0), retries("step")
     ended: list[CompletionMessage] = []
-    thread = threading.Thread(target=lambda: ended.append(bench.job.run(message, work, attempt=3)))
+    thread = threading.Thread(target=lambda: ended.append(bench.runner.run(message, job, attempt=3)))
     thread.start()
     first = eventually(bench.waits, "the clip to wait")[0]
     assert first.last_error is not None
@@ -60,30 +60,30 @@ def test_the_end_of_an_attempt_says_when_the_next_is_expected(
     bench: Bench, attempt: int, seconds: int
 ) -> None:
     bench.break_signing()
-    message, work, before = bench.message(), Work("r", 0.0), retries("attempt")
-    with bench.when_uploaded(work.give_back), pytest.raises(SigningUnavailable):
-        bench.job.run(message, work, attempt=attempt)
+    message, job, before = bench.message(), Job("r", 0.0), retries("attempt")
+    with bench.when_uploaded(job.give_back), pytest.raises(SigningUnavailable):
+        bench.runner.run(message, job, attempt=attempt)
     last = eventually(bench.waits, "the report")[-1]
     assert (last.attempt, wait_of(last)) == (attempt, timedelta(seconds=seconds))
-    assert work.stage == "retrying"
+    assert job.stage == "retrying"
     assert retries("attempt") == before + 1
 
 
 def test_a_lost_lease_is_no_wait(bench: Bench) -> None:
-    message, work = bench.message(), Work("r", 0.0)
+    message, job = bench.message(), Job("r", 0.0)
     bench.clock.looks = 1
     with pytest.raises(LeaseLost):
-        bench.job.run(message, work, attempt=1)
+        bench.runner.run(message, job, attempt=1)
     assert eventually(bench.progressed, "the progress before")
     assert bench.waits() == []
 
 
 def test_a_clip_that_is_cancelled_while_it_waits_ends_at_once(bench: Bench) -> None:
     bench.break_signing()
-    message, work = bench.message(), Work("r", 0.0)
-    with bench.when_uploaded(work.cancel):
+    message, job = bench.message(), Job("r", 0.0)
+    with bench.when_uploaded(job.cancel):
         begun = time.monotonic()
-        completion = bench.job.run(message, work, attempt=1)
+        completion = bench.runner.run(message, job, attempt=1)
     assert (completion.status, completion.error) == ("cancelled", None)
     assert time.monotonic() - begun < 30
 
@@ -93,11 +93,11 @@ def test_a_wait_that_could_not_be_published_is_published_later(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="agent.work.progress")
     bench.break_signing()
-    message, work = bench.message(), Work("r", 0.0)
+    message, job = bench.message(), Job("r", 0.0)
     broker.freeze()
     try:
-        with bench.when_uploaded(work.give_back), pytest.raises(SigningUnavailable):
-            bench.job.run(message, work, attempt=1)
+        with bench.when_uploaded(job.give_back), pytest.raises(SigningUnavailable):
+            bench.runner.run(message, job, attempt=1)
         tried = len(dropped(caplog))
         eventually(lambda: len(dropped(caplog)) > tried + 1, "the report to be dropped")
     finally:
@@ -121,21 +121,21 @@ class Sink:
 
 
 def test_the_stage_comes_back_when_the_wait_is_over() -> None:
-    sink, work = Sink(), Work("clip-1", 0.0)
+    sink, job = Sink(), Job("clip-1", 0.0)
     message = SimpleNamespace(request_id="clip-1")
-    reporter = AttemptReporter(sink, ManualClock(), lambda: Identity("nas-1", 7), message, work, 2)  # type: ignore[arg-type]
+    reporter = AttemptReporter(sink, ManualClock(), lambda: Identity("nas-1", 7), message, job, 2)  # type: ignore[arg-type]
     error = StoreUnavailable("away " + "x" * 2000)
     with reporter.waiting(error, 4.0):
-        assert work.stage == "retrying"
+        assert job.stage == "retrying"
     reporter.stage("cutting", 30.0)
     with reporter.waiting(error, 1.0):
-        assert work.stage == "cutting"
+        assert job.stage == "cutting"
     with reporter.waiting(error, 2.0):
-        assert (work.stage, work.progress_percent) == ("retrying", 30.0)
-    assert (work.stage, work.progress_percent) == ("cutting", 30.0)
+        assert (job.stage, job.progress_percent) == ("retrying", 30.0)
+    assert (job.stage, job.progress_percent) == ("cutting", 30.0)
     with pytest.raises(StoreUnavailable), reporter.waiting(error, 2.0):
         raise error
-    assert work.stage == "retrying", "the attempt is over"
+    assert job.stage == "retrying", "the attempt is over"
     assert [one.stage for one in sink.told] == [
         "retrying",
         "probing",

@@ -1,4 +1,4 @@
-"""One state for each clip's work: which events may follow which, also from many threads."""
+"""The one state of a job: which events may follow which, also from many threads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.cutting import Reason
-from agent.work.inflight import Work
-from agent.work.state import ENDED, INTERRUPTED, Event, IllegalTransition, State, after
+from agent.work.job import Job
+from agent.work.job_state import ENDED, INTERRUPTED, Event, IllegalTransition, State, after
 
 REQUESTS = (Event.CANCEL, Event.GIVE_BACK)
 """They come from other threads, at any time."""
@@ -68,24 +68,24 @@ def test_work_ends_once(before: list[Event], end: Event, between: list[Event], a
 
 @given(requests)
 def test_the_engine_learns_the_reason(asked: list[Event]) -> None:
-    work = Work("clip-1", 0.0)
+    job = Job("clip-1", 0.0)
     for event in asked:
-        (work.cancel if event is Event.CANCEL else work.give_back)()
+        (job.cancel if event is Event.CANCEL else job.give_back)()
     reasons = {State.RUNNING: None, State.CANCELLED: Reason.CANCELLED, State.GIVEN_BACK: Reason.GIVEN_BACK}
-    assert work.interruption.reason is reasons[work.state]
+    assert job.interruption.reason is reasons[job.state]
 
 
 def test_a_request_that_comes_too_late_interrupts_nothing() -> None:
-    work = Work("clip-1", 0.0)
-    work.complete()
-    work.cancel()
-    work.give_back()
-    assert (work.state, work.interruption.reason) == (State.COMPLETED, None)
+    job = Job("clip-1", 0.0)
+    job.complete()
+    job.cancel()
+    job.give_back()
+    assert (job.state, job.interruption.reason) == (State.COMPLETED, None)
 
 
 def test_threads_that_ask_and_end_at_once_leave_one_end() -> None:
     for number in range(200):
-        work = Work("clip-1", 0.0)
+        job = Job("clip-1", 0.0)
         start = threading.Barrier(4)
         kept: list[bool] = []
 
@@ -93,32 +93,32 @@ def test_threads_that_ask_and_end_at_once_leave_one_end() -> None:
             start.wait(30)
             act()  # type: ignore[operator]
 
-        def end(work: Work = work, number: int = number, kept: list[bool] = kept) -> None:
+        def end(job: Job = job, number: int = number, kept: list[bool] = kept) -> None:
             if number % 2:
-                work.complete()
+                job.complete()
             else:
-                kept.append(work.defer())
+                kept.append(job.defer())
 
-        acts = (work.cancel, work.give_back, end)
+        acts = (job.cancel, job.give_back, end)
         threads = [threading.Thread(target=at_once, args=(act,)) for act in acts]
         for thread in threads:
             thread.start()
         start.wait(30)
-        assert work.wait(30, *ENDED)
+        assert job.wait(30, *ENDED)
         for thread in threads:
             thread.join(30)
-        assert work.state is (State.COMPLETED if number % 2 else State.RELEASED)
+        assert job.state is (State.COMPLETED if number % 2 else State.RELEASED)
 
 
 def test_who_waits_is_woken_by_the_states_it_waits_for() -> None:
-    work = Work("clip-1", 0.0)
+    job = Job("clip-1", 0.0)
     ended: list[bool] = []
-    joined = threading.Thread(target=lambda: ended.append(work.wait(60, *ENDED)))
+    joined = threading.Thread(target=lambda: ended.append(job.wait(60, *ENDED)))
     joined.start()
-    work.cancel()
-    assert work.wait(0, State.CANCELLED)
-    assert not work.wait(0, State.GIVEN_BACK)
+    job.cancel()
+    assert job.wait(0, State.CANCELLED)
+    assert not job.wait(0, State.GIVEN_BACK)
     assert joined.is_alive()
-    work.release()
+    job.release()
     joined.join(60)
     assert ended == [True]

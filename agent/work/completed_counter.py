@@ -20,7 +20,7 @@ _SLOT = struct.Struct("<II")
 """A minute since 1970, and its count."""
 
 
-class Tally:
+class CompletedCounter:
     """Counts in a ring of one slot a minute, kept in `state_dir`. Thread-safe; the caller holds its lock.
 
     A slot names its minute, so an old or damaged one is recognised. A clip costs one write of eight bytes,

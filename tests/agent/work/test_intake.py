@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from agent.work.inflight import InFlight
-from agent.work.state import State
-from agent.work.workforce import Workforce
+from agent.work.intake import Intake
+from agent.work.job_state import State
 from clipping.clock import ManualClock
 from tests.support.waiting import eventually
 
@@ -45,7 +45,7 @@ class Site:
         self.clock = ManualClock()
         self.in_flight = InFlight()
         self.gates = Gates(self.in_flight)
-        self.force = Workforce(self.gates, self.in_flight, self.clock, drain_seconds=300.0)
+        self.force = Intake(self.gates, self.in_flight, self.clock, drain_seconds=300.0)
         self.force.start()
 
     def begun(self) -> None:
@@ -171,7 +171,7 @@ def test_the_heartbeat_stands_still_while_the_loop_does(site: Site) -> None:
     site.begun()
     site.gates.may_shut.clear()
     site.force.drain(fast=True)
-    eventually(lambda: not site.in_flight.works(), "the loop to hang")
+    eventually(lambda: not site.in_flight.jobs(), "the loop to hang")
     site.clock.advance(60)
     eventually(lambda: site.force.heartbeat_age() >= 60 or None, "the age")
     site.gates.may_shut.set()

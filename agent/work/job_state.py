@@ -1,4 +1,4 @@
-"""The state of one clip's work in this agent, and what may change it. Pure.
+"""The states of a job (one clip's work in this agent), and the transitions between them. Pure.
 
 ```
 RUNNING ──cancel──> CANCELLED ──give back──> GIVEN_BACK        asked to stop, not ended yet
@@ -18,7 +18,7 @@ from enum import Enum, auto
 
 
 class State(Enum):
-    """How the work on a clip stands."""
+    """Whether a job runs, is to stop, or has ended."""
 
     RUNNING = auto()
     CANCELLED = auto()
@@ -34,7 +34,7 @@ class State(Enum):
 
 
 class Event(Enum):
-    """What happens to the work on a clip."""
+    """What happens to a job."""
 
     CANCEL = auto()
     GIVE_BACK = auto()
@@ -83,7 +83,7 @@ _TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.GIVE_BACK: State.COMPLETED,
     },
 }
-"""A request to stop may come at any time, also too late. Only running work can end."""
+"""A request to stop may come at any time, also too late. A job ends once."""
 
 
 class IllegalTransition(Exception):

@@ -1,6 +1,6 @@
-"""The work that the coordinator commands: open the lanes, close them, finish or give back what is in flight.
+"""The intake of clips, as the coordinator commands it: open the lanes, close them, finish or give back clips.
 
-The lanes pull while the coordinator wants work and nothing holds it up here: a NAS that is away or a full
+The lanes pull while the coordinator wants work and nothing here prevents it: a NAS that is away or a full
 disk close the streams, and the requests wait in Pub/Sub instead of using up their attempts.
 """
 
@@ -29,8 +29,8 @@ class Streams(Protocol):
     def give_back(self) -> None: ...
 
 
-class Workforce:
-    """Owns the thread `workforce`, which opens and closes the streams: that may block for a moment.
+class Intake:
+    """Owns the thread `intake`, which opens and closes the streams: that may block for a moment.
 
     The calls of `health.election.roles.Work` return at once. `drain_seconds` is how long a drain
     may take.
@@ -48,7 +48,7 @@ class Workforce:
         self.gave_back = 0
         """How many clips were not finished so far."""
         self._beat = clock.monotonic()
-        self._thread = threading.Thread(target=self._run, name="workforce", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -94,7 +94,7 @@ class Workforce:
 
     def idle(self) -> bool:
         """The streams are closed and nothing is in flight."""
-        return not self._wanted and not self._open and not self._in_flight.works()
+        return not self._wanted and not self._open and not self._in_flight.jobs()
 
     def hold(self, reason: str | None) -> None:
         """Take no new work for this reason, until called with None."""

@@ -1,0 +1,277 @@
+"""One clip, step by step. The order is what makes a crash at any point harmless.
+
+lease still ours? → already delivered? adopt it → cancelled? → open the source → probe, plan, cut, verify
+(the engine) → lease still ours? → upload, create-only → sign → lease still ours? → publish the completion,
+confirmed → acknowledge → remove the spool folder.
+
+Nothing is acknowledged before its completion is published. An agent that has lost its lease publishes and
+uploads nothing: the message goes back, and the agent that has the lease now does the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from agent.cutting import Clip, CutSpec, Engine
+from agent.resources.mounts import MountMemory
+from agent.resources.sources import open_below
+from agent.resources.spool import Spool
+from agent.settings import Settings
+from agent.work.cancels import Cancels
+from agent.work.delivery import Courier, Delivered
+from agent.work.failures import Failures
+from agent.work.job import Job
+from agent.work.job_state import INTERRUPTED, State
+from agent.work.progress import ProgressReporter
+from agent.work.reporting import AttemptReporter, Identity
+from clipping.bus.backoff import redelivery_seconds
+from clipping.bus.publisher import Publisher
+from clipping.clock import Clock
+from clipping.contract.messages import CompletionMessage, ErrorInfo, RequestMessage
+from clipping.errors import (
+    BusUnavailable,
+    Cancelled,
+    LeaseLost,
+    PermanentError,
+    SigningUnavailable,
+    StoreUnavailable,
+    TransientError,
+)
+from clipping.log import get_logger
+from clipping.store.port import ObjectInfo
+from clipping.timecode import exact
+from health.lease.guard import Permit
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+
+RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Waits between the tries of an upload or a publish, before the message is given back for a later attempt.
+Giving it back at once would use up its attempts during an outage of minutes."""
+
+
+@dataclass(frozen=True)
+class JobRunner:
+    """Runs jobs. One for the process; `run` may be called from many threads."""
+
+    settings: Settings
+    clock: Clock
+    engine: Engine
+    spool: Spool
+    failures: Failures
+    mounts: MountMemory
+    courier: Courier
+    cancels: Cancels
+    publisher: Publisher
+    progress: ProgressReporter
+    guard: Permit
+
+    @property
+    def identity(self) -> Identity:
+        """Who works, now."""
+        return Identity(self.settings.current.agent.id, self.guard.epoch)
+
+    def reporter(self, message: RequestMessage, job: Job, attempt: int) -> AttemptReporter:
+        """What reports of this attempt."""
+        return AttemptReporter(self.progress, self.clock, lambda: self.identity, message, job, attempt)
+
+    def run(self, message: RequestMessage, job: Job, *, attempt: int) -> CompletionMessage:
+        """Do all steps up to the published completion.
+
+        Raises `TransientError` when a later attempt may do better (`LeaseLost`: another agent's), and
+        `GivenBack` when it was interrupted to be given back; no completion is published then. Everything
+        else, a cancellation too, ends in a published completion.
+        """
+        report = self.reporter(message, job, attempt)
+        try:
+            return self._run(message, job, attempt, report)
+        except LeaseLost:
+            raise
+        except TransientError as error:
+            policy = self.settings.current.pubsub
+            report.ended(
+                error,
+                redelivery_seconds(
+                    attempt, minimum=policy.retry_min_seconds, maximum=policy.retry_max_seconds
+                ),
+            )
+            raise
+
+    def _run(
+        self, message: RequestMessage, job: Job, attempt: int, report: AttemptReporter
+    ) -> CompletionMessage:
+        started, begun = self.clock.now(), self.clock.monotonic()
+        try:
+            delivered = self._deliver(message, job, report)
+        except LeaseLost:
+            raise
+        except Cancelled:
+            completion = unfinished(message, self.identity, attempt, self.clock.now(), "cancelled")
+        except PermanentError as error:
+            completion = self._failure(message, attempt, error)
+        except TransientError as error:
+            state = job.state
+            if state is State.CANCELLED:  # while it waited to be tried again
+                completion = unfinished(message, self.identity, attempt, self.clock.now(), "cancelled")
+            elif state is State.RUNNING and self._is_final(error, message, attempt):
+                completion = self._failure(message, attempt, error)
+            else:
+                raise
+        else:
+            completion = self._success(message, attempt, delivered, self.clock.monotonic() - begun)
+        self._publish(completion, job, report)
+        self.failures.forget(message.request_id)
+        log.info(
+            "clip." + completion.status,
+            request_id=message.request_id,
+            hand_id=message.hand_id,
+            attempt=attempt,
+            waited=(started - message.requested_at).total_seconds(),
+            seconds=self.clock.monotonic() - begun,
+            bytes=completion.file_size_bytes,
+            code=completion.error.code if completion.error else None,
+            error=completion.error_message,
+        )
+        return completion
+
+    def _is_final(self, error: TransientError, message: RequestMessage, attempt: int) -> bool:
+        exhausted = self.failures.exhausted(message.request_id, error)
+        # The next delivery would be to the dead letters, where the reason is unknown.
+        return exhausted or attempt >= self.settings.current.pubsub.max_delivery_attempts
+
+    def _deliver(self, message: RequestMessage, job: Job, report: AttemptReporter) -> Delivered:
+        self.guard.check()
+        found = self._retried(lambda: self.courier.find(message), job, report)
+        if found is not None:
+            delivered = self._linked(found, message, job, report)
+            log.info("clip.adopted", request_id=message.request_id, uri=delivered.uri)
+            return delivered
+        if self._retried(lambda: self.cancels.asked(message.request_id), job, report):
+            job.cancel()
+            raise Cancelled("the clip was cancelled before it was cut")
+        report.stage("probing", 0.0)
+        with self.spool.folder(message.request_id) as folder:
+            clip = self._cut(message, job, folder, report)
+            report.stage("uploading", 100.0)
+            info = self._retried(lambda: self._upload(clip, message, job), job, report, until=INTERRUPTED)
+        return self._linked(info, message, job, report)
+
+    def _cut(self, message: RequestMessage, job: Job, folder: Path, report: AttemptReporter) -> Clip:
+        roots = self.settings.current.agent.nas_roots
+        with open_below(message.nas_video_path, roots, mounts=self.mounts) as source:
+            return self.engine.cut(
+                cut_spec(message),
+                folder,
+                progress=report.stage,
+                interruption=job.interruption,
+                source=source,
+            )
+
+    def _linked(
+        self, info: ObjectInfo, message: RequestMessage, job: Job, report: AttemptReporter
+    ) -> Delivered:
+        return self._retried(lambda: self.courier.link(info, message), job, report, until=INTERRUPTED)
+
+    def _upload(self, clip: Clip, message: RequestMessage, job: Job) -> ObjectInfo:
+        job.interruption.raise_if_set()
+        self.guard.check()
+        return self.courier.upload(clip, message, epoch=self.guard.epoch)
+
+    def _publish(self, completion: CompletionMessage, job: Job, report: AttemptReporter) -> None:
+        # A late "cutting 80 %" behind the completion would be ignored, but it need not be sent at all.
+        self.progress.forget(completion.request_id)
+        attributes = {"request_id": completion.request_id, "status": completion.status}
+        topic = self.settings.current.pubsub.complete_topic
+
+        def publish() -> str:
+            self.guard.check()
+            return self.publisher.publish(topic, completion.to_json(), attributes)
+
+        self._retried(publish, job, report)
+
+    def _retried(
+        self,
+        call: Callable[[], T],
+        job: Job,
+        report: AttemptReporter,
+        *,
+        until: frozenset[State] = frozenset({State.GIVEN_BACK}),
+    ) -> T:
+        """What `call` returns; tried again during an outage, until the job is in one of these states."""
+        for wait in RETRY_SECONDS:
+            try:
+                return call()
+            except (StoreUnavailable, SigningUnavailable, BusUnavailable) as error:
+                log.warning("clip.retry", code=error.code, error=error.message, wait=wait)
+                with report.waiting(error, wait):
+                    if job.wait(wait, *until):
+                        raise
+        return call()
+
+    def _success(
+        self, message: RequestMessage, attempt: int, delivered: Delivered, seconds: float
+    ) -> CompletionMessage:
+        identity = self.identity
+        return CompletionMessage(
+            request_id=message.request_id,
+            hand_id=message.hand_id,
+            status="completed",
+            agent_id=identity.agent_id,
+            epoch=identity.epoch,
+            attempt=attempt,
+            completed_at=self.clock.now(),
+            output_gcs_path=delivered.path_name,
+            output_uri=delivered.uri,
+            download_url=delivered.download_url,
+            download_url_expires_at=delivered.expires_at,
+            file_size_bytes=delivered.size,
+            sha256=delivered.facts.sha256,
+            duration_seconds=delivered.facts.duration,
+            processing_time_seconds=round(seconds, 3),
+            report=delivered.facts.report,
+        )
+
+    def _failure(
+        self, message: RequestMessage, attempt: int, error: PermanentError | TransientError
+    ) -> CompletionMessage:
+        why = ErrorInfo(code=error.code, message=error.message)
+        return unfinished(message, self.identity, attempt, self.clock.now(), "failed", why)
+
+
+def unfinished(
+    message: RequestMessage,
+    identity: Identity,
+    attempt: int,
+    now: datetime,
+    status: Literal["failed", "cancelled"],
+    why: ErrorInfo | None = None,
+) -> CompletionMessage:
+    """The completion of a request for which there is no clip, and why."""
+    return CompletionMessage(
+        request_id=message.request_id,
+        hand_id=message.hand_id,
+        status=status,
+        agent_id=identity.agent_id,
+        epoch=identity.epoch,
+        attempt=attempt,
+        completed_at=now,
+        error=why,
+        error_message=why.message if why is not None else None,
+    )
+
+
+def cut_spec(message: RequestMessage) -> CutSpec:
+    """What the engine is to do for this request."""
+    return CutSpec(
+        source=Path(message.nas_video_path),
+        in_point=exact(message.in_seconds),
+        out_point=exact(message.out_seconds),
+        mode=message.mode,
+        quality=message.quality,
+        output=message.output,
+    )
