@@ -39,7 +39,7 @@ class Control:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with reachable(state_dir) as name:
             self._listener.bind(name)
-        # Connecting takes the right to write to it. Nobody can connect before `listen`.
+        # Connecting takes the right to write to it. No process can connect before `listen`.
         self._path.chmod(0o600)
         self._listener.listen(BACKLOG)
         self._listener.settimeout(ACCEPT_SECONDS)

@@ -114,7 +114,7 @@ class Checks:
         settings.follow(self._changed)
 
     def start(self) -> None:
-        """Look at everything, and wait a little for the first answers."""
+        """Begin to check everything, and wait a little for the first results."""
         for probe in [*self._probes, *self._roots]:
             probe.start()
         until = self._clock.monotonic() + FIRST_SECONDS
@@ -184,7 +184,7 @@ def intake_trouble(checks: Mapping[str, Check]) -> str | None:
     """Why no request that is taken now could be served, if so: a full disk, no store, no links, or no NAS
     at all. Pure.
 
-    While one of several roots is away the others' requests are served; its own come again later.
+    While one of several roots is away the others' requests are served; its own are delivered again later.
     """
     for name in (SPOOL, STORE, SIGNING):
         check = checks.get(name)

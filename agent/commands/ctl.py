@@ -24,10 +24,10 @@ LOOK_SECONDS = 0.5
 DRAIN_EXTRA_SECONDS = 30.0
 
 COMMANDS = {
-    "status": "role, epoch, lease, clips in hand and checks",
+    "status": "role, epoch, lease, clips in flight and checks",
     "reload": "read the configuration again; a broken one changes nothing, and exits with 78",
-    "drain": "finish the clips in hand, hand over, and stay a standby for a while (where agents elect "
-    "nobody: take no new clips until `resume`); waits until that is done",
+    "drain": "finish the clips in flight, hand over, and stay a standby for a while (without an "
+    "election: take no new clips until `resume`); waits until that is done",
     "pause": "take no new clips, and keep the lease",
     "resume": "take clips again",
 }
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, load: Callable[[], Config]) -> int:
     if arguments.json:
         print(json.dumps(answer))
     elif answer["ok"]:
-        print(_told(arguments.command, answer))
+        print(_text(arguments.command, answer))
     else:
         print("\n".join(answer.get("problems") or [answer["message"]]), file=sys.stderr)
     if answer["ok"]:
@@ -115,7 +115,7 @@ def _is_drained(status: dict[str, Any]) -> bool:
     return status["role"] not in ("active", "draining")
 
 
-def _told(command: str, answer: dict[str, Any]) -> str:
+def _text(command: str, answer: dict[str, Any]) -> str:
     if command == "reload":
         applied, waiting = answer["applied"], answer["needs_restart"]
         lines = [f"in force: {', '.join(applied)}"] if applied else ["nothing that takes effect at once"]

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     source, output = arguments.source.absolute(), arguments.output.absolute()
     if not output.parent.is_dir():
         raise ValueError(f"the folder {output.parent} does not exist")
-    mode, wanted = wishes(arguments, output)
+    mode, wanted = requested(arguments, output)
     with open_path(source) as file:
         _check_output(output, file, force=arguments.force)
         spec = CutSpec(source, start, end, mode, arguments.quality, wanted)
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(clip.report.model_dump_json(exclude_none=True, indent=2))
     else:
-        print(_told(clip, arguments.output))
+        print(_summary(clip, arguments.output))
     return EXIT_OK
 
 
@@ -116,7 +116,7 @@ def _named_in_utf8(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def wishes(arguments: argparse.Namespace, target: Path) -> tuple[Mode, Output]:
+def requested(arguments: argparse.Namespace, target: Path) -> tuple[Mode, Output]:
     """The mode and the output that the options ask for. `ValueError` where they contradict each other."""
     given = {name: getattr(arguments, option) for name, option in _OPTIONS.items()}
     given = {name: value for name, value in given.items() if value is not None}
@@ -131,8 +131,8 @@ def wishes(arguments: argparse.Namespace, target: Path) -> tuple[Mode, Output]:
         problem = first_problem(error)
         raise ValueError(f"--{_OPTIONS[problem.field or ''].replace('_', '-')}: {problem.message}") from None
     except InvalidRequest as error:
-        told = re.sub(r"\boutput\.(\w+)", _flag, error.message)
-        raise ValueError(f"--{told}" if error.field == "mode" else told) from None
+        message = re.sub(r"\boutput\.(\w+)", _flag, error.message)
+        raise ValueError(f"--{message}" if error.field == "mode" else message) from None
     return mode, output
 
 
@@ -186,7 +186,7 @@ def _bar(stage: Stage, percent: float) -> None:
         print(f"\r{stage:10} [{'#' * filled:{BAR}}] {percent:5.1f} %", end=end, file=sys.stderr, flush=True)
 
 
-def _told(clip: Clip, output: Path) -> str:
+def _summary(clip: Clip, output: Path) -> str:
     report = clip.report
     lines = [
         f"{output}: {clip.duration:.3f} s, {clip.size / 1e6:.1f} MB, {report.frames} frames, {report.mode}",

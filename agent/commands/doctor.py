@@ -1,4 +1,4 @@
-"""`clipping-agent doctor`: looks at everything that the agent stands on, as the agent would use it."""
+"""`clipping-agent doctor`: checks everything that the agent depends on, as the agent would use it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_CLOCK_ERROR_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was checked."""
 
     name: str
     ok: bool

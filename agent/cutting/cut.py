@@ -24,7 +24,7 @@ from agent.cutting.plan.outcome import Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, plan_cut
 from agent.cutting.plan.spec import Clip, Order
 from agent.cutting.process.context import Context
-from agent.cutting.process.progress import Teller
+from agent.cutting.process.progress import ProgressSender
 from agent.cutting.reading.damage import Damage, Finding, warnings
 from agent.cutting.reading.demux import report_packets
 from agent.cutting.reading.disorder import refuse_disorder
@@ -82,7 +82,7 @@ def run_look(context: Context, descriptor: int) -> int:
 
 def run_cut(context: Context, descriptor: int, order: Order) -> Clip:
     """The cut as a job. Raises the errors that `Engine.cut` names."""
-    tell = Teller(context)
+    tell = ProgressSender(context)
     tell("probing", 0)
     report_packets(tell.alive)
     source = SourceFile(order.spec.source, descriptor, order.identity)
@@ -110,7 +110,7 @@ class _Made:
     """Why the ways tried before it did not do."""
 
 
-def _first_good(opened: Opened, order: Order, tell: Teller) -> _Made:
+def _first_good(opened: Opened, order: Order, tell: ProgressSender) -> _Made:
     """The clip by the first way that can make it.
 
     Raises `CutVerificationFailed` when none can, and `SourceDamaged` when damage is to end in failure.
@@ -155,7 +155,7 @@ def _damaged(order: Order, found: tuple[Finding, ...]) -> SourceDamaged:
 
 
 def _made_and_checked(
-    way: Way, opened: Opened, order: Order, plan: Plan, part: Path, tell: Teller, damage: Damage
+    way: Way, opened: Opened, order: Order, plan: Plan, part: Path, tell: ProgressSender, damage: Damage
 ) -> tuple[Outcome, Facts, str]:
     """Raises `Unsuited` or `Rejected` when the clip can't be made this way."""
 
@@ -207,7 +207,7 @@ def _make(
     order: Order,
     plan: Plan,
     part: Path,
-    tell: Teller,
+    tell: ProgressSender,
     damage: Damage,
 ) -> Outcome:
     def progress(share: float) -> None:

@@ -38,11 +38,11 @@ from clipping.log import get_logger
 log = get_logger(__name__)
 
 _LOOK_SECONDS = 0.1
-"""Between two looks at the interruption."""
+"""Between two checks for an interruption."""
 _INTERRUPT_SECONDS = 1.0
 """How long an interrupted job has to stop by itself before it is killed."""
-_TELL_SECONDS = 0.5
-"""Whoever watches hears something at least so often."""
+_REPORT_SECONDS = 0.5
+"""Progress is reported at least so often."""
 _TERM_SECONDS = 3
 """From SIGTERM to SIGKILL for a job that stands still."""
 _KILL_SECONDS = 5
@@ -178,8 +178,8 @@ class _Supervised:
         self._interruption = interruption
         self._watch = StallWatch()
         self._budget = Budget()
-        self._told: Progress | None = None
-        self._told_at = 0.0
+        self._reported: Progress | None = None
+        self._reported_at = 0.0
         self._helper: int | None = None
         self._answer: Done | Failed | None = None
         self._exit_code: int | None = None
@@ -197,7 +197,7 @@ class _Supervised:
                         self._job, self._begun_again = self._start(function, *arguments), True
                         continue
                     return self._conclude()
-                self._tell_again()
+                self._report_again()
                 if (reason := self._interruption.reason) is not None:
                     self._interrupt(reason)
                     raise reason.error()
@@ -220,7 +220,7 @@ class _Supervised:
             self._watch.moved()
             match message:
                 case Progress():
-                    self._tell(message)
+                    self._report(message)
                 case Helper(pid):
                     self._helper = pid
                 case Done() | Failed():
@@ -233,15 +233,15 @@ class _Supervised:
                     return True
         return False
 
-    def _tell(self, news: Progress) -> None:
-        self._budget.heard(news.stage)
-        self._told, self._told_at = news, time.monotonic()
+    def _report(self, news: Progress) -> None:
+        self._budget.progressed(news.stage)
+        self._reported, self._reported_at = news, time.monotonic()
         self._progress(news.stage, news.percent)
 
-    def _tell_again(self) -> None:
-        if self._told is not None and time.monotonic() - self._told_at >= _TELL_SECONDS:
-            self._told_at = time.monotonic()
-            self._progress(self._told.stage, self._told.percent)
+    def _report_again(self) -> None:
+        if self._reported is not None and time.monotonic() - self._reported_at >= _REPORT_SECONDS:
+            self._reported_at = time.monotonic()
+            self._progress(self._reported.stage, self._reported.percent)
 
     def _conclude(self) -> object:
         match self._answer:

@@ -103,7 +103,7 @@ def _open_once(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) 
 def _place(path: str, roots: Sequence[NasRoot]) -> tuple[NasRoot, str]:
     """The root that a path leads into, and the path below it without symlinks; outdated at any moment."""
     real = os.path.realpath(path)
-    # The root that the path names comes first: to look at another one that hangs would hang this, too.
+    # The root that the path names comes first: checking another one that hangs would hang this, too.
     for root in sorted(roots, key=lambda root: not Path(path).is_relative_to(root.path)):
         within = os.path.realpath(root.path)
         if Path(real).is_relative_to(within):

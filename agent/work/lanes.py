@@ -128,7 +128,7 @@ class Lanes:
         try:
             delivery.acknowledge(ACKNOWLEDGE_SECONDS)
         except BusUnavailable as error:
-            # It will come again, be adopted, and be completed a second time: harmless.
+            # It will be delivered again, be adopted, and be completed a second time: harmless.
             log.warning("clip.not_acknowledged", request_id=message.request_id, error=error.message)
 
     def _work(self, delivery: Delivery, message: RequestMessage, job: Job) -> bool:

@@ -43,7 +43,7 @@ EPOCH = 7
 
 
 class RunsOut(ManualClock):
-    """Stands still for so many looks at the lease; at the next one the lease is over."""
+    """Stands still for so many reads of the lease; at the next one the lease is over."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Bench:
         self._path = f"projects/{project}/subscriptions/clipping-api-"
         self.progress = ProgressReporter(self._publisher, config.pubsub.progress_topic, SystemClock())
         self.progress.start()
-        self.told: list[ProgressMessage] = []
+        self.reported: list[ProgressMessage] = []
         """What `progressed` has pulled so far."""
         self._subscriber: SubscriberClient = subscriber_client()
         self.clock = RunsOut()
@@ -109,8 +109,8 @@ class Bench:
 
     def progressed(self) -> list[ProgressMessage]:
         """The progress messages published so far."""
-        self.told += [ProgressMessage.from_json(data) for data in self._pull("progress")]
-        return self.told
+        self.reported += [ProgressMessage.from_json(data) for data in self._pull("progress")]
+        return self.reported
 
     def waits(self) -> list[ProgressMessage]:
         """Those that say that the clip waits."""

@@ -41,8 +41,8 @@ class Budget:
         self._stage: Stage = "probing"
         self._since: Usage | None = None
 
-    def heard(self, stage: Stage) -> None:
-        """The job says that it goes on: what it reads is counted from here, except while it probes."""
+    def progressed(self, stage: Stage) -> None:
+        """The job reports that it goes on: what it reads is counted from here, except while it probes."""
         if stage != "probing":
             self._since = None
         self._stage = stage

@@ -1,4 +1,4 @@
-"""The daemon's side of the fork server: start it, give it jobs, hear from them."""
+"""The daemon's side of the fork server: start it, give it jobs, receive their messages."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from clipping.contract.messages import Stage
 INTERVAL_SECONDS = 0.2
 
 
-class Teller:
+class ProgressSender:
     """Sends progress over the job's socket.
 
     Each report is an interruption point: it raises `Cancelled` or `GivenBack` when the job is interrupted.

@@ -1,4 +1,4 @@
-"""What the daemon, the fork server and a job's process tell each other: pickled, one datagram a message.
+"""The messages between the daemon, the fork server and a job's process: pickled, one datagram each.
 
 The sockets are SOCK_SEQPACKET: a message arrives whole or not at all, also from a process that is killed.
 """

@@ -41,7 +41,7 @@ class Server:
 
     def serve(self) -> None:
         """Run the loop."""
-        # A terminal's Ctrl-C is for the daemon, which finishes the clips in hand first.
+        # A terminal's Ctrl-C is for the daemon, which finishes the clips in flight first.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         for end in (self._wake, self._woken):
@@ -88,21 +88,21 @@ class Server:
         for descriptor in descriptors:
             os.close(descriptor)
         try:
-            os.setpgid(pid, pid)  # here and in the child: whoever is first
+            os.setpgid(pid, pid)  # here and in the child, whichever is first
         except (PermissionError, ProcessLookupError):
             pass
         self._children[run.job] = _Child(run.job, pid, channel)
-        _tell(channel, Started(pid))
+        _notify(channel, Started(pid))
 
     def _reap(self) -> None:
         for child in list(self._children.values()):
             if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 continue
-            # While the dead child is not reaped nobody else can get its number: its ffmpeg goes with it.
+            # While the dead child is not reaped no other process can get its number: its ffmpeg goes with it.
             _signal(child.pid, signal.SIGKILL)
             _, status = os.waitpid(child.pid, 0)
             del self._children[child.job]
-            _tell(child.channel, Exited(os.waitstatus_to_exitcode(status)))
+            _notify(child.channel, Exited(os.waitstatus_to_exitcode(status)))
             child.channel.close()
 
     def _kill_all(self) -> None:
@@ -117,7 +117,7 @@ def _signal(group: int, number: int) -> None:
         pass
 
 
-def _tell(channel: socket.socket, message: object) -> None:
+def _notify(channel: socket.socket, message: object) -> None:
     try:
         # Not `setblocking`: that would change the child's end too, which is the same socket.
         send(channel, message, flags=socket.MSG_DONTWAIT)

@@ -1,4 +1,4 @@
-"""Tells a slow job from one that stands still: by its progress and by what its processes use."""
+"""Distinguishes a slow job from one that stands still: by its progress and by what its processes use."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage | None:
-    """What a process has used (proc(5)); None when it is gone or can't be looked into."""
+    """What a process has used (proc(5)); None when it is gone or can't be read."""
     try:
         moved = Path(f"/proc/{pid}/io").read_text()
         # The name, in brackets, may hold anything; the fields behind it are numbers.

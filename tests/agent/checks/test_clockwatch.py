@@ -1,4 +1,4 @@
-"""A wall clock that somebody sets is noticed, and forgotten after a minute."""
+"""A wall clock that is set is noticed, and forgotten after a minute."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class TwoClocks(ManualClock):
         return super().now() + self.off
 
 
-def test_a_jump_is_told_for_a_minute_and_keeps_nobody_from_working() -> None:
+def test_a_jump_is_reported_for_a_minute_and_keeps_no_agent_from_working() -> None:
     clock = TwoClocks()
     watch = ClockWatch(clock)
     clock.advance(3600)  # a suspend, say: both clocks agree
     assert watch.check().ok
     clock.off = timedelta(hours=-1)
-    told = watch.check()
-    assert (told.ok, told.essential) == (False, False)
-    assert "-3600.0 s" in told.detail
+    check = watch.check()
+    assert (check.ok, check.essential) == (False, False)
+    assert "-3600.0 s" in check.detail
     clock.advance(59)
     assert not watch.check().ok
     clock.advance(2)

@@ -16,7 +16,7 @@ import av
 import pytest
 
 from agent.cli import main
-from agent.commands.cut import wishes
+from agent.commands.cut import requested
 from tests.support.held import hold_cut
 from tests.support.media import make, numbers
 from tests.support.waiting import eventually
@@ -42,7 +42,7 @@ def test_a_shape_is_cut_and_reported_as_json(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["short.mov"]
 
 
-def test_a_copy_is_the_default_and_its_container_is_told(tmp_path: Path) -> None:
+def test_a_copy_is_the_default_and_its_container_is_reported(tmp_path: Path) -> None:
     target = tmp_path / "clip.mkv"
     done = cut(str(make()), "3.3", "5", "-o", str(target))
     assert done.returncode == 0, done.stderr
@@ -204,5 +204,5 @@ def test_mode_and_container_follow_from_the_options(
 ) -> None:
     names = ("mode", "aspect", "fit", "width", "height", "fps", "max_bytes", "codec", "container")
     arguments = {**dict.fromkeys(names), "quality": "high", **options}
-    found, output = wishes(argparse.Namespace(**arguments), Path(target))
+    found, output = requested(argparse.Namespace(**arguments), Path(target))
     assert (found, output.container) == (mode, container)

@@ -1,4 +1,4 @@
-"""The spool is one agent's, empty when nothing is in hand, and never fills the disk."""
+"""The spool is one agent's, empty when nothing is in flight, and never fills the disk."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def test_what_a_crash_left_is_removed_at_the_start(tmp_path: Path) -> None:
 
 
 def test_two_agents_cannot_share_one(tmp_path: Path) -> None:
-    holder = subprocess.Popen(
+    owner = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(StateDirInUse, match=f"in use by process {holder.pid} .*: stop it, or give"):
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"held\n"
+        with pytest.raises(StateDirInUse, match=f"in use by process {owner.pid} .*: stop it, or give"):
             Spool(tmp_path, min_free_bytes=0)
-        holder.kill()
-        holder.wait(10)
+        owner.kill()
+        owner.wait(10)
         Spool(tmp_path, min_free_bytes=0).close()  # a killed agent leaves no lock behind
     finally:
-        holder.kill()
-        holder.communicate()
+        owner.kill()
+        owner.communicate()
 
 
 HOLD = """
@@ -72,7 +72,7 @@ def test_a_state_dir_that_is_a_file_is_a_configuration_error(tmp_path: Path) -> 
         Spool(tmp_path / "file", min_free_bytes=0)
 
 
-def test_a_disk_that_is_full_or_can_not_be_written_is_told(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_or_can_not_be_written_is_reported(tmp_path: Path) -> None:
     spool = Spool(tmp_path, min_free_bytes=0)
     assert "MB free" in spool.look()
     spool.min_free_bytes = 10**15  # as a reload may set it

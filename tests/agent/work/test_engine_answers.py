@@ -1,4 +1,4 @@
-"""An engine that hangs is told from one that works, in bounded time."""
+"""An engine that hangs is distinguished from one that works, in bounded time."""
 
 from __future__ import annotations
 

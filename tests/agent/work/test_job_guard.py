@@ -41,7 +41,7 @@ def test_a_lease_that_runs_out_stops_the_next_effect(bench: Bench, looks: int, c
     assert bench.published() == []
 
 
-def test_without_a_lease_a_failure_is_not_told_either(bench: Bench) -> None:
+def test_without_a_lease_a_failure_is_not_published_either(bench: Bench) -> None:
     message = bench.message(nas_video_path=str(bench.recording.with_name("none.mp4")))
     bench.clock.looks = 1
     with pytest.raises(LeaseLost):

@@ -50,9 +50,9 @@ def test_a_wait_inside_an_attempt_is_reported_with_its_end(bench: Bench) -> None
     thread.join(90)
     assert [one.status for one in ended] == ["completed"]
     assert retries("step") - before >= 2
-    told = bench.progressed()
-    assert [one.seq for one in told] == sorted(one.seq for one in told)
-    assert all(one.next_attempt_at is None for one in told if one.stage != "retrying")
+    reported = bench.progressed()
+    assert [one.seq for one in reported] == sorted(one.seq for one in reported)
+    assert all(one.next_attempt_at is None for one in reported if one.stage != "retrying")
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 10), (3, 40), (19, 600)])
@@ -114,10 +114,10 @@ class Sink:
     """Keeps what is reported."""
 
     def __init__(self) -> None:
-        self.told: list[ProgressMessage] = []
+        self.reported: list[ProgressMessage] = []
 
     def report(self, message: ProgressMessage) -> None:
-        self.told.append(message)
+        self.reported.append(message)
 
 
 def test_the_stage_comes_back_when_the_wait_is_over() -> None:
@@ -136,7 +136,7 @@ def test_the_stage_comes_back_when_the_wait_is_over() -> None:
     with pytest.raises(StoreUnavailable), reporter.waiting(error, 2.0):
         raise error
     assert job.stage == "retrying", "the attempt is over"
-    assert [one.stage for one in sink.told] == [
+    assert [one.stage for one in sink.reported] == [
         "retrying",
         "probing",
         "cutting",
@@ -144,6 +144,6 @@ def test_the_stage_comes_back_when_the_wait_is_over() -> None:
         "cutting",
         "retrying",
     ]
-    assert {(one.attempt, one.epoch, one.agent_id) for one in sink.told} == {(2, 7, "nas-1")}
-    assert [one.seq for one in sink.told] == [1, 2, 3, 4, 5, 6]
-    assert len(sink.told[0].last_error.message) == MAX_MESSAGE  # type: ignore[union-attr]
+    assert {(one.attempt, one.epoch, one.agent_id) for one in sink.reported} == {(2, 7, "nas-1")}
+    assert [one.seq for one in sink.reported] == [1, 2, 3, 4, 5, 6]
+    assert len(sink.reported[0].last_error.message) == MAX_MESSAGE  # type: ignore[union-attr]

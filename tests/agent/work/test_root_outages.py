@@ -1,4 +1,4 @@
-"""A root that goes away between the look at it and the cut ends no request."""
+"""A root that goes away between its check and the cut ends no request."""
 
 from __future__ import annotations
 

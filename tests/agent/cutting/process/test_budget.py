@@ -43,23 +43,23 @@ def test_reading_without_finding_anything_is_damage(
     def read(size: int) -> Usage:
         return used(fetched=size) if mapped else used(size)
 
-    budget.heard(stage)
+    budget.progressed(stage)
     assert budget.overrun(read(0)) is None
     assert budget.overrun(read(most)) is None
     assert isinstance(budget.overrun(read(most + 1)), SourceCorrupt)
 
 
 def test_what_was_found_starts_the_count_again(budget: Budget) -> None:
-    budget.heard("cutting")
+    budget.progressed("cutting")
     for gigabytes in range(0, 100, 3):
-        budget.heard("cutting")
+        budget.progressed("cutting")
         assert budget.overrun(used(gigabytes << 30)) is None
     assert budget.overrun(used(102 << 30)) is None
     assert isinstance(budget.overrun(used(104 << 30)), SourceCorrupt)
 
 
 def test_copying_is_not_searching(budget: Budget) -> None:
-    budget.heard("cutting")
+    budget.progressed("cutting")
     assert budget.overrun(used(100 << 30, written=99 << 30)) is None
 
 
@@ -77,7 +77,7 @@ def test_a_probe_that_is_busy_for_too_long_is_damage(budget: Budget, clock: Cloc
 
 
 def test_only_the_probe_has_so_little_time(budget: Budget, clock: Clock) -> None:
-    budget.heard("cutting")
+    budget.progressed("cutting")
     clock.now = 100 * PROBE_SECONDS
     assert budget.overrun(used(1000 * MEGABYTE, cpu=2000)) is None
 
@@ -88,10 +88,10 @@ def test_a_process_that_is_gone_spends_nothing(budget: Budget) -> None:
 
 def test_a_probe_that_finds_packets_is_still_a_probe(budget: Budget, clock: Clock) -> None:
     clock.now = PROBE_SECONDS + 1
-    budget.heard("probing")
+    budget.progressed("probing")
     assert isinstance(budget.overrun(used(500 * MEGABYTE)), SourceCorrupt)
 
 
 def test_verifying_reads_the_clip(budget: Budget) -> None:
-    budget.heard("verifying")
+    budget.progressed("verifying")
     assert budget.overrun(used(100 << 30)) is None

@@ -14,7 +14,7 @@ from agent.cutting import EngineSettings, Interruption, Reason
 from agent.cutting.engine import _Supervised
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.context import Context
-from agent.cutting.process.progress import Teller
+from agent.cutting.process.progress import ProgressSender
 from agent.cutting.process.protocol import Failed, Progress
 from agent.cutting.reading.source import open_path
 from clipping.errors import Cancelled, GivenBack
@@ -37,23 +37,23 @@ def server() -> Iterator[ForkServer]:
 
 def obedient(context: Context, *_: object) -> None:
     """Waits until it is interrupted."""
-    Teller(context)("cutting", 10.0)
+    ProgressSender(context)("cutting", 10.0)
     context.interruption.wait(60)
     context.interruption.raise_if_set()
 
 
 def reporting(context: Context, *_: object) -> None:
     """Does nothing but report its progress."""
-    tell = Teller(context)
+    report = ProgressSender(context)
     while True:
-        tell("cutting", 10.0)
+        report("cutting", 10.0)
         time.sleep(0.01)
 
 
 def deaf(context: Context, *_: object) -> None:
     """Never looks whether it is interrupted."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Teller(context)("cutting", 10.0)
+    ProgressSender(context)("cutting", 10.0)
     time.sleep(60)
 
 

@@ -44,7 +44,7 @@ class Cutting(threading.Thread):
         self._folder = folder
         self.interruption = Interruption()
         self.under_way = threading.Event()
-        self.heard: list[tuple[Stage, float]] = []
+        self.reported: list[tuple[Stage, float]] = []
         self.clip: Clip | None = None
         self.error: Exception | None = None
         self.start()
@@ -52,13 +52,13 @@ class Cutting(threading.Thread):
     def run(self) -> None:
         try:
             self.clip = self._engine.cut(
-                self._spec, self._folder, progress=self._hear, interruption=self.interruption
+                self._spec, self._folder, progress=self._report, interruption=self.interruption
             )
         except ClippingError as error:
             self.error = error
 
-    def _hear(self, stage: Stage, percent: float) -> None:
-        self.heard.append((stage, percent))
+    def _report(self, stage: Stage, percent: float) -> None:
+        self.reported.append((stage, percent))
         if stage == "cutting" and percent > 4:
             self.under_way.set()
 
@@ -126,10 +126,10 @@ def test_progress_never_falls_and_comes_in_order(engine: Engine, spool: Path, mo
     cutting = Cutting(engine, make(), spool, mode, end=11)
     cutting.join(PATIENCE)
     assert cutting.clip is not None
-    percents = [percent for _, percent in cutting.heard]
+    percents = [percent for _, percent in cutting.reported]
     assert percents == sorted(percents)
     assert 0 <= percents[0] <= percents[-1] <= 100
-    stages = list(dict.fromkeys(stage for stage, _ in cutting.heard))
+    stages = list(dict.fromkeys(stage for stage, _ in cutting.reported))
     assert stages == ["probing", "cutting", "verifying"]
 
 
@@ -167,7 +167,7 @@ def test_a_cancelled_cut_ends_within_two_seconds(
     assert list(spool.iterdir()) == []
 
 
-def test_whoever_watches_hears_something_every_second_though_nothing_moves(
+def test_progress_is_reported_every_second_though_nothing_moves(
     engine: Engine, long_recording: Path, spool: Path
 ) -> None:
     cutting = Cutting(engine, long_recording, spool, "encode")
@@ -175,11 +175,11 @@ def test_whoever_watches_hears_something_every_second_though_nothing_moves(
     (ffmpeg,) = processes(str(spool))
     os.kill(ffmpeg, signal.SIGSTOP)
     try:
-        assert wait_for(lambda: len(set(cutting.heard[-3:])) == 1)  # what was on its way has arrived
-        heard, frozen = len(cutting.heard), time.monotonic()
-        assert wait_for(lambda: len(cutting.heard) >= heard + 4)
+        assert wait_for(lambda: len(set(cutting.reported[-3:])) == 1)  # what was on its way has arrived
+        reported, frozen = len(cutting.reported), time.monotonic()
+        assert wait_for(lambda: len(cutting.reported) >= reported + 4)
         assert time.monotonic() - frozen < 12  # alone it takes 4 s at most
-        assert len(set(cutting.heard[heard:])) == 1
+        assert len(set(cutting.reported[reported:])) == 1
     finally:
         os.kill(ffmpeg, signal.SIGCONT)
         cutting.interruption.set(Reason.CANCELLED)
@@ -358,7 +358,7 @@ def test_a_frozen_cutting_process_too_dies_with_the_daemon(long_recording: Path,
     process.communicate(timeout=PATIENCE)
 
 
-def test_ctrl_c_does_not_end_a_cut_in_hand(spool: Path) -> None:
+def test_ctrl_c_does_not_end_a_cut_in_flight(spool: Path) -> None:
     process = daemon(make(), spool, "encode", 11, "ignore")
     assert process.stdout is not None
     lines = []
@@ -371,7 +371,7 @@ def test_ctrl_c_does_not_end_a_cut_in_hand(spool: Path) -> None:
     assert rest.splitlines()[-1] == "done 250"
 
 
-def test_a_full_disk_is_told_as_such_and_leaves_nothing(spool: Path) -> None:
+def test_a_full_disk_is_reported_as_such_and_leaves_nothing(spool: Path) -> None:
     # The kernel refuses growth above the limit as a full disk does: there is no filling one without root.
     script = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n" + DAEMON
     for mode in ("copy", "smart", "encode"):

@@ -1,4 +1,4 @@
-"""A slow job is told from one that stands still."""
+"""A slow job is distinguished from one that stands still."""
 
 from __future__ import annotations
 
