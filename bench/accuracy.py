@@ -1,9 +1,9 @@
-"""`python -m bench.accuracy`: do clips hold what was asked for, and say what they hold?
+"""`python -m bench.accuracy`: do clips match their requests and their reports?
 
-Three cuts of every recording of a folder (CLIPPING_MEDIA, or --media) and of recordings made here, whose
-frames carry their number and whose sound ticks: by each of our modes, by a plain `ffmpeg -ss -to -c copy`,
-and by the package smartcut. The table is printed and written as Markdown. Fails when a clip of ours is wrong.
-"""
+Makes three cuts of every recording in a folder (CLIPPING_MEDIA, or --media) and of generated recordings,
+whose frames carry their number and whose audio ticks: with each of the engine's modes, with a plain `ffmpeg
+-ss -to -c copy`, and with the package smartcut. Prints the table and writes it as Markdown. Fails when a clip
+of the engine is wrong."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ from bench.measure.table import document
 
 _NO_RECORDINGS = frozenset({".md", ".tsv", ".txt", ".json"})
 _SECONDS = 1500
-"""The longest that one recording may take."""
+"""Timeout for one recording."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--media", type=Path, default=os.environ.get("CLIPPING_MEDIA"), metavar="DIR")
-    parser.add_argument("--only", help="recordings whose name holds this")
+    parser.add_argument("--only", help="recordings whose name contains this")
     parser.add_argument("--method", action="append", choices=[*OURS, *RIVALS], help="default: all")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="where the table goes")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="where every row goes, as JSON lines")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table to this file")
+    parser.add_argument(
+        "--rows", type=Path, metavar="FILE", help="write every row to this file, as JSON lines"
+    )
     arguments = parser.parse_args()
     methods = arguments.method or [*OURS, *RIVALS]
     if SMARTCUT in methods:
@@ -50,7 +52,7 @@ def main() -> int:
 
 
 def _recordings(media: Path | None, only: str) -> list[tuple[Path, bool]]:
-    """Paths, and whether we made them; the large ones first, so that no worker is left alone with one."""
+    """Paths, and whether they are generated; the largest first, to balance the workers."""
     chosen = [(made(recipe), True) for recipe in RECIPES if only in recipe.name]
     if media is not None:
         files = [
@@ -63,7 +65,7 @@ def _recordings(media: Path | None, only: str) -> list[tuple[Path, bool]]:
 def _measured(
     recordings: list[tuple[Path, bool]], methods: list[str], workers: int
 ) -> tuple[list[Row], list[str]]:
-    """All rows, and the recordings that the measuring itself failed over."""
+    """All rows, and the recordings whose measurement failed."""
     with ThreadPoolExecutor(workers, thread_name_prefix="recording") as pool:
         done = list(pool.map(lambda pair: _one(pair[0], pair[1], methods), recordings))
     missing = [path.name for (path, _), (_, good) in zip(recordings, done, strict=True) if not good]
@@ -71,7 +73,7 @@ def _measured(
 
 
 def _one(path: Path, is_made: bool, methods: list[str]) -> tuple[list[Row], bool]:
-    """All rows of one recording, measured in a process of its own, and whether that went well."""
+    """All rows of one recording, measured in its own process, and whether the measurement succeeded."""
     command = [sys.executable, "-m", "bench.measure.one", str(path), *(["--made"] if is_made else [])]
     command += [part for method in methods for part in ("--method", method)]
     begun = time.monotonic()

@@ -1,10 +1,9 @@
 """`python -m bench.playback`: do the clips play?
 
-Clips of every container and codec that the engine writes, in every mode, opened in a headless Chromium: the
-first and the last frame shown, by the number in them, and the duration, held against the report; then played
-to the end. Beside that each is decoded as a whole by ffmpeg, as strictly as Chromium does. With --media, also
-clips of a folder of real recordings.
-"""
+Opens clips of every container, codec and mode that the engine writes in a headless Chromium, compares the
+first and the last frame (by their numbers) and the duration with the report, and plays to the end. Also
+decodes each clip with ffmpeg, as strictly as Chromium. With --media, includes clips of a folder of real
+recordings."""
 
 from __future__ import annotations
 
@@ -26,8 +25,8 @@ import numpy as np
 
 from agent.cutting import Engine, EngineSettings, find_ffmpeg
 from bench.measure.browser import Playback, Shown, find_chromium, play
+from bench.measure.decode import decode_video, number_of, video_stream_of
 from bench.measure.examine import ROUNDED
-from bench.measure.look import film, movie_of, number_of
 from bench.measure.made import RECIPES, made
 from bench.measure.methods import OURS, Try, ours
 from bench.measure.points import cuts
@@ -35,13 +34,13 @@ from bench.measure.source import Source
 from bench.measure.strip import read
 
 _DURATION_SECONDS = 0.06
-"""A browser's duration ends with the last sound, which may be a packet longer than the picture."""
+"""A browser's duration includes the last audio packet, which may end after the video."""
 _DECODE_SECONDS = 300
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A clip to be played."""
+    """A clip to play."""
 
     source: str
     mode: str
@@ -52,14 +51,14 @@ class Sample:
     frame: float
     """Seconds of the shortest frame."""
     numbers: tuple[int, int] | None
-    """First and last by the report, where frames carry their number."""
+    """The first and the last frame's number by the report, for generated recordings."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--media", type=Path, default=os.environ.get("CLIPPING_MEDIA"), metavar="DIR")
-    parser.add_argument("--only", default="", help="recordings whose name holds this")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="where the table goes")
+    parser.add_argument("--only", default="", help="recordings whose name contains this")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table to this file")
     arguments = parser.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     find_chromium()
@@ -83,7 +82,7 @@ def _samples(media: Path | None, only: str, folder: Path) -> Iterator[Sample]:
         for path, numbered in recordings:
             try:
                 source = Source(path, made=numbered)
-                end = source.times[-1] + source.frame if source.has_movie and source.times else None
+                end = source.times[-1] + source.frame if source.has_video and source.times else None
             except av.error.FFmpegError:
                 continue  # no recording
             if end is None:
@@ -101,7 +100,7 @@ def _sample(source: Source, mode: str, result: Try) -> Sample:
     assert result.clip is not None
     assert result.report is not None
     with av.open(f"file:{result.clip}") as container:
-        codec = movie_of(container).codec_context.name
+        codec = video_stream_of(container).codec_context.name
     actual = result.report.actual
     start, end = (Fraction(t).limit_denominator(10**6) for t in (actual.start, actual.end))
     numbers = None
@@ -126,7 +125,7 @@ def _page(samples: list[Sample], playback: Playback) -> tuple[str, bool]:
         "# Playback",
         "",
         f"Clips of the engine in {playback.version}, made by `python -m bench.playback --write …`:"
-        f" {plays} of {len(rows)} play, {len(rows) - plays - len(bad)} have a codec that it does not know,"
+        f" {plays} of {len(rows)} play, {len(rows) - plays - len(bad)} have a codec that it does not support,"
         f" {len(bad)} are wrong.",
         "",
         *(f"- `{kind}`: {answer}" for kind, answer in playback.types.items()),
@@ -144,7 +143,7 @@ def _row(sample: Sample, seen: dict[str, Any]) -> tuple[list[str], str]:
     wrong = [] if strict == "good" else [strict]
     head = [sample.source, sample.mode, sample.path.suffix[1:], sample.codec]
     if not seen.get("width"):
-        # What it has no decoder for it refuses as a whole, or plays the sound of.
+        # Without a decoder for the video, the browser rejects the clip or plays only its audio.
         known = sample.codec in ("h264", "vp8", "vp9", "av1")
         verdict = "wrong" if known or wrong else "unknown"
         return [
@@ -152,7 +151,7 @@ def _row(sample: Sample, seen: dict[str, Any]) -> tuple[list[str], str]:
             "",
             "",
             "",
-            f"{'WRONG: ' if known else ''}{seen['error'] or 'no picture'}",
+            f"{'WRONG: ' if known else ''}{seen['error'] or 'no video'}",
             strict,
         ], verdict
     first, last = (_number(seen.get(which), seen) for which in ("first", "last"))
@@ -162,9 +161,9 @@ def _row(sample: Sample, seen: dict[str, Any]) -> tuple[list[str], str]:
         wrong += [f"last is {last}, not {sample.numbers[1]}"] if last != sample.numbers[1] else []
     wrong += [f"duration {seen['duration']:.3f}"] if abs(off) > max(_DURATION_SECONDS, sample.frame) else []
     wrong += [seen["error"]] if seen["error"] else []
-    said = "WRONG: " + ", ".join(wrong) if wrong else "plays"
+    result = "WRONG: " + ", ".join(wrong) if wrong else "plays"
     numbers = [str(n) if sample.numbers else "" for n in (first, last)]
-    return [*head, *numbers, f"{off * 1000:+.0f}", said, strict], "wrong" if wrong else "plays"
+    return [*head, *numbers, f"{off * 1000:+.0f}", result, strict], "wrong" if wrong else "plays"
 
 
 def _number(row: list[int] | None, seen: dict[str, Any]) -> int | None:
@@ -174,14 +173,14 @@ def _number(row: list[int] | None, seen: dict[str, Any]) -> int | None:
 
 
 def _strict(sample: Sample) -> str:
-    """What ffmpeg says when it takes every error for the end, and what the frames' numbers say."""
+    """The first error of a strict ffmpeg decode, or a mismatch of the frames' numbers; otherwise `good`."""
     command = [str(find_ffmpeg(None)), "-nostdin", "-v", "error", "-xerror", "-err_detect", "explode"]
     command += ["-i", str(sample.path), "-map", "0:v?", "-map", "0:a?", "-f", "null", "-"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_DECODE_SECONDS)
     if done.returncode != 0:
         return (done.stderr.strip().splitlines() or ["failed"])[-1][:60].replace("|", "/")
     if sample.numbers:
-        marks = film(sample.path, number_of, strict=True).marks
+        marks = decode_video(sample.path, number_of, strict=True).marks
         if (marks[0], marks[-1]) != sample.numbers:
             return f"shows {marks[0]} to {marks[-1]}"
     return "good"

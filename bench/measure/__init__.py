@@ -1,1 +1,1 @@
-"""What the benchmarks measure clips with: nothing here asks the engine what it thinks of them."""
+"""Measurements of clips, independent of the engine under test."""

@@ -1,4 +1,4 @@
-"""Which pictures of a recording a clip shows: by their numbers, or by their looks. Pure."""
+"""Matches a clip's frames to its recording's, by frame number or by thumbnail. Pure."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.measure.look import THUMB, Film
+from bench.measure.decode import THUMB, Video
 
 Matrix = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 _ALIKE = 4.0
-"""Mean square of luma below which two thumbnails need no correction of brightness to be held together."""
+"""Mean square difference of luma up to which thumbnails are compared without a brightness correction."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """The clip held against its recording."""
+    """A clip's frames matched to its recording's."""
 
     shown: tuple[int | None, ...]
-    """For each picture of the clip, which of the recording's it is; None when it is none of them."""
+    """For each frame of the clip, the index of the recording's frame; None when there is no match."""
     offset: float
-    """Seconds of the recording at the clip's time 0."""
+    """The recording's time, in seconds, at the clip's time 0."""
     uneven: float
-    """Seconds by which the worst picture is off its time."""
+    """The largest deviation of a frame from its time, in seconds."""
     sure: bool
-    """False where the recording stands so still that its pictures can't be told apart."""
+    """False where the recording is too static to distinguish its frames."""
 
 
-def by_number(source: Film, clip: Film) -> Alignment:
-    """For made recordings, whose pictures carry their number."""
+def by_number(source: Video, clip: Video) -> Alignment:
+    """Align generated recordings, whose frames carry their number."""
     index = {number: place for place, number in enumerate(source.marks) if number is not None}
     shown = tuple(None if n is None else index.get(n) for n in clip.marks)
     offsets = [
@@ -46,25 +46,26 @@ def by_number(source: Film, clip: Film) -> Alignment:
     return Alignment(shown, middle, max((abs(o - middle) for o in offsets), default=0.0), True)
 
 
-def by_looks(source: Film, clip: Film, claimed: Fraction) -> Alignment:
-    """For real recordings: the shift in time under which the pictures agree best.
+def by_thumbnail(source: Video, clip: Video, claimed: Fraction) -> Alignment:
+    """Align real recordings: find the time shift with the best match of thumbnails.
 
-    `claimed` is the time of the recording at which the clip is said to begin; it is believed where another
-    shift does not fit clearly better.
-    """
+    `claimed` is the recording's time at which the clip reportedly begins. It wins unless another shift
+    matches clearly better."""
     times = np.array([float(t) for t in source.times])
     shows = np.array([float(t) for t in clip.times])
     if not len(times) or not len(shows):
         return Alignment((), 0.0, 0.0, False)
     ours = _rows(clip.marks)
-    theirs = _turned(_rows(source.marks), (clip.rotation - source.rotation) % 360)
-    said = float(claimed) - shows[0]
-    apart = _apart(_normal(ours), _normal(theirs))
-    offset, _ = _best_shift(apart, times, shows, said)
-    apart = _apart(ours, _as_bright(theirs, ours, _nearest(times, shows + offset)))
-    offset, sure = _best_shift(apart, times, shows, said)
+    theirs = _rotate(_rows(source.marks), (clip.rotation - source.rotation) % 360)
+    claimed_offset = float(claimed) - shows[0]
+    differences = _differences(_normalize(ours), _normalize(theirs))
+    offset, _ = _best_shift(differences, times, shows, claimed_offset)
+    differences = _differences(ours, _match_brightness(theirs, ours, _nearest(times, shows + offset)))
+    offset, sure = _best_shift(differences, times, shows, claimed_offset)
     place = _nearest(times, shows + offset)
-    shown = tuple(None if _another(apart[row], int(p)) else int(p) for row, p in enumerate(place))
+    shown = tuple(
+        None if _shows_another_frame(differences[row], int(p)) else int(p) for row, p in enumerate(place)
+    )
     uneven = float(np.abs(times[place] - shows - offset).max())
     return Alignment(shown, offset, uneven, sure)
 
@@ -73,28 +74,28 @@ def _rows(marks: tuple[Any, ...]) -> Matrix:
     return np.stack(marks).astype(np.float32)
 
 
-def _turned(rows: Matrix, degrees: int) -> Matrix:
-    """Thumbnails of the coded picture, turned as an encode turns it."""
+def _rotate(rows: Matrix, degrees: int) -> Matrix:
+    """Rotate thumbnails of coded frames, as an encode does."""
     if not degrees:
         return rows
     turned = np.rot90(rows.reshape(-1, THUMB, THUMB), -degrees // 90, axes=(1, 2))
     return np.ascontiguousarray(turned).reshape(len(rows), -1)
 
 
-def _normal(rows: Matrix) -> Matrix:
-    """Every thumbnail with the same brightness and contrast."""
+def _normalize(rows: Matrix) -> Matrix:
+    """Give every thumbnail the same brightness and contrast."""
     centred = rows - rows.mean(1, keepdims=True)
     return np.asarray(centred / (centred.std(1, keepdims=True) + 1.0) * 50, np.float32)
 
 
-def _apart(ours: Matrix, theirs: Matrix) -> Matrix:
-    """Mean square difference of each pair."""
+def _differences(ours: Matrix, theirs: Matrix) -> Matrix:
+    """The mean square difference of each pair."""
     squares = (ours**2).mean(1)[:, None] + (theirs**2).mean(1)[None, :]
     return np.asarray(np.maximum(squares - 2 * (ours @ theirs.T) / ours.shape[1], 0), np.float32)
 
 
-def _as_bright(theirs: Matrix, ours: Matrix, place: NDArray[np.intp]) -> Matrix:
-    """The recording's thumbnails with the brightness an encode gave them (tone mapping, video range)."""
+def _match_brightness(theirs: Matrix, ours: Matrix, place: NDArray[np.intp]) -> Matrix:
+    """Adjust the recording's thumbnails to the brightness of the encode (tone mapping, video range)."""
     pairs = theirs[place]
     if float(np.median(((pairs - ours) ** 2).mean(1))) < _ALIKE:
         return theirs
@@ -105,13 +106,15 @@ def _as_bright(theirs: Matrix, ours: Matrix, place: NDArray[np.intp]) -> Matrix:
     return np.interp(theirs, known, curve).astype(np.float32)
 
 
-def _best_shift(apart: Matrix, times: Floats, shows: Floats, said: float) -> tuple[float, bool]:
-    """The offset with the least difference over all pictures, and whether no other comes close."""
+def _best_shift(
+    differences: Matrix, times: Floats, shows: Floats, claimed_offset: float
+) -> tuple[float, bool]:
+    """The offset with the smallest difference over all frames, and whether it is unambiguous."""
     candidates = np.unique(np.append(times - shows[0], times - shows[-1]).round(6))
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-    costs = np.array([_cost(apart, times, shows + o, step) for o in candidates])
+    costs = np.array([_cost(differences, times, shows + o, step) for o in candidates])
     best = int(costs.argmin())
-    near = np.abs(candidates - said) < step / 2
+    near = np.abs(candidates - claimed_offset) < step / 2
     limit = costs[best] * 1.15 + 0.05
     sure = not bool((costs[np.abs(candidates - candidates[best]) > step / 2] < limit).any())
     if near.any() and costs[near].min() < limit:
@@ -119,11 +122,11 @@ def _best_shift(apart: Matrix, times: Floats, shows: Floats, said: float) -> tup
     return float(candidates[best]), sure
 
 
-def _cost(apart: Matrix, times: Floats, wanted: Floats, step: float) -> float:
+def _cost(differences: Matrix, times: Floats, wanted: Floats, step: float) -> float:
     place = _nearest(times, wanted)
-    cost = apart[np.arange(len(wanted)), place].astype(np.float64)
+    cost = differences[np.arange(len(wanted)), place].astype(np.float64)
     late = np.abs(times[place] - wanted)
-    # A picture where the recording has none counts as quite another one.
+    # A frame at a time at which the recording has none counts as a mismatch.
     return float(np.where(late > step, 5000.0, np.minimum(cost, 5000.0) + late / step).mean())
 
 
@@ -134,12 +137,13 @@ def _nearest(times: Floats, wanted: Floats) -> NDArray[np.intp]:
     return np.where(wanted - times[left] <= times[right] - wanted, left, right)
 
 
-def _another(row: Matrix, place: int) -> bool:
-    """Whether the picture looks clearly more like another one than like the one whose time it has."""
+def _shows_another_frame(row: Matrix, place: int) -> bool:
+    """Whether the frame matches another frame clearly better than the one at its time."""
     return bool(row[place] > 2.5 * row.min() + 2.0)
 
 
-def asked(source: Film, begin: Fraction, end: Fraction) -> range:
-    """The recording's pictures with `begin` <= time < `end`; where none begins, the one that still stands."""
+def requested_frames(source: Video, begin: Fraction, end: Fraction) -> range:
+    """The recording's frames with `begin` <= time < `end`; if there is none, the frame displayed at
+    `begin`."""
     first, last = bisect_left(source.times, begin), bisect_left(source.times, end)
     return range(first, last) if first < last else range(max(0, first - 1), first)

@@ -1,4 +1,4 @@
-"""Shows clips to a headless Chromium and takes down what it says of them."""
+"""Plays clips in a headless Chromium and collects its results."""
 
 from __future__ import annotations
 
@@ -28,41 +28,41 @@ _FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 _CLIP_SECONDS = 240
-"""The longest that the page may take over one clip; more than all of its own limits."""
+"""Timeout for one clip; longer than the sum of the page's timeouts."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the browser is to play."""
+    """A clip for the browser to play."""
 
     path: Path
     late: float
-    """A time at which the last frame is shown."""
+    """A time at which the last frame is displayed, in seconds."""
 
 
 @dataclass(frozen=True)
 class Playback:
-    """What it said."""
+    """The browser's results."""
 
     version: str
     types: dict[str, str]
     """By MIME type: `probably`, `maybe` or `no`."""
     seen: list[dict[str, Any]]
-    """For each clip in turn, the page's own words."""
+    """The page's result for each clip, in order."""
 
 
 def find_chromium() -> str:
-    """The browser. Raises `SystemExit` when there is none."""
+    """The path of the browser. Raises `SystemExit` when there is none."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return path
-    raise SystemExit("there is no chromium on the PATH")
+    raise SystemExit("no chromium on the PATH")
 
 
 def play(clips: Sequence[Shown]) -> Playback:
-    """Play all of them, one after the other. Raises `SystemExit` when the browser falls silent."""
-    told: queue.Queue[tuple[str, Any]] = queue.Queue()
-    server = make_server("127.0.0.1", 0, _pages(clips, told), threaded=True)
+    """Play all clips, one after the other. Raises `SystemExit` when the browser stops responding."""
+    results: queue.Queue[tuple[str, Any]] = queue.Queue()
+    server = make_server("127.0.0.1", 0, _pages(clips, results), threaded=True)
     threading.Thread(target=server.serve_forever, name="clips", daemon=True).start()
     browser = find_chromium()
     version = subprocess.run(
@@ -72,7 +72,7 @@ def play(clips: Sequence[Shown]) -> Playback:
         command = [browser, *_FLAGS, f"--user-data-dir={profile}", f"http://127.0.0.1:{server.port}/"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            types, seen = _listen(told)
+            types, seen = _collect(results)
         finally:
             process.terminate()
             process.wait(30)
@@ -80,15 +80,15 @@ def play(clips: Sequence[Shown]) -> Playback:
     return Playback(version.split(" built")[0], types, seen)
 
 
-def _listen(told: queue.Queue[tuple[str, Any]]) -> tuple[dict[str, str], list[dict[str, Any]]]:
+def _collect(results: queue.Queue[tuple[str, Any]]) -> tuple[dict[str, str], list[dict[str, Any]]]:
     types: dict[str, str] = {}
     seen: list[dict[str, Any]] = []
     while True:
         try:
-            kind, value = told.get(timeout=_CLIP_SECONDS)
+            kind, value = results.get(timeout=_CLIP_SECONDS)
         except queue.Empty:
             raise SystemExit(
-                f"the browser said nothing for {_CLIP_SECONDS} s after {len(seen)} clips"
+                f"no result from the browser for {_CLIP_SECONDS} s after {len(seen)} clips"
             ) from None
         if kind == "done":
             return types, seen
@@ -98,7 +98,7 @@ def _listen(told: queue.Queue[tuple[str, Any]]) -> tuple[dict[str, str], list[di
             seen.append(value)
 
 
-def _pages(clips: Sequence[Shown], told: queue.Queue[tuple[str, Any]]) -> Flask:
+def _pages(clips: Sequence[Shown], results: queue.Queue[tuple[str, Any]]) -> Flask:
     app = Flask(__name__)
 
     @app.get("/")
@@ -117,8 +117,8 @@ def _pages(clips: Sequence[Shown], told: queue.Queue[tuple[str, Any]]) -> Flask:
         return send_file(clips[number].path, conditional=True)
 
     @app.post("/<any(types, seen, done):kind>")
-    def tell(kind: str) -> str:
-        told.put((kind, json.loads(request.data) if request.data else None))
+    def report(kind: str) -> str:
+        results.put((kind, json.loads(request.data) if request.data else None))
         return ""
 
     return app

@@ -1,4 +1,4 @@
-"""The runs of `bench.cut` as a page of Markdown. Pure."""
+"""Formats the runs of `bench.cut` as a Markdown page. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Repeated: both warm.
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one method."""
+    """One run of a method."""
 
     kind: Kind
     minutes: int
@@ -35,11 +35,11 @@ class Run:
     method: str
     cost: Cost
     alone: float | None = None
-    """Seconds without verification, of our engine."""
+    """Seconds without verification and SHA-256, for the engine."""
 
 
 def page(runs: Sequence[Run], *, minutes: float) -> str:
-    """The whole page."""
+    """The complete page."""
     ours = [
         m for m in dict.fromkeys(r.method for r in runs) if any(r.alone is not None for r in _of(runs, m))
     ]
@@ -60,7 +60,7 @@ def _median(runs: Sequence[Run], method: str, value: Callable[[Run], float]) -> 
 
 
 def _cases(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
-    """By container, length and place."""
+    """The runs by container, length and place."""
     cases: dict[tuple[Kind, int, str], list[Run]] = {}
     for run in runs:
         cases.setdefault((run.kind, run.minutes, run.place), []).append(run)
@@ -111,13 +111,13 @@ def _bytes(runs: list[Run], ours: list[str]) -> str:
         "|---|---|---|" + "--:|" * len(methods),
     ]
     for name, own in _cases(runs):
-        cells = (f"{_median(own, m, lambda r: r.cost.fetched / 1e6):.0f}" for m in methods)
+        cells = (f"{_median(own, m, lambda r: r.cost.read_from_disk / 1e6):.0f}" for m in methods)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
 
 def _slow(runs: Sequence[Run], ours: list[str]) -> str:
-    """smartcut and a whole encode, in seconds and as multiples of ours."""
+    """smartcut and a full encode, in seconds and as multiples of the engine's time."""
     rivals = [m for m in dict.fromkeys(r.method for r in runs) if m not in ("ffmpeg", "cp", *ours)]
     if not rivals:
         return ""
@@ -142,7 +142,7 @@ def _number(value: float, how: str, unit: str = "") -> str:
 
 
 def _lengths(runs: Sequence[Run], ours: list[str]) -> str:
-    """What the longest recording costs of what the shortest does, all places together."""
+    """The ratio of the costs of the longest and the shortest recording, over all places."""
     lengths = sorted({r.minutes for r in runs})
     if len(lengths) < 2:
         return ""

@@ -1,4 +1,4 @@
-"""Recordings whose frames carry their number and whose sound ticks each second, made once and kept."""
+"""Generates and caches recordings whose frames carry their number and whose audio ticks every second."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _AAC = ("-c:a", "aac", "-b:a", "128k")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one recording is made."""
+    """The parameters of one recording."""
 
     name: str
     arguments: tuple[str, ...]
-    """For ffmpeg's output."""
+    """Output options of ffmpeg."""
     rate: str = "30"
     size: tuple[int, int] = (640, 360)
-    sound_tracks: int = 1
+    audio_tracks: int = 1
     filters: str = "null"
 
 
@@ -70,12 +70,12 @@ RECIPES = (
         filters="settb=1/1000,setpts=trunc((N/30+0.011*sin(N))*1000),select='gt(mod(n*7\\,11)\\,2)'",
     ),
     Recipe(
-        "h264-four-sounds.mkv",
+        "h264-four-audio-tracks.mkv",
         (
             *(*_H264, "-g", "60", "-c:a:0", "aac", "-c:a:1", "ac3", "-c:a:2", "pcm_s16le"),
             *("-c:a:3", "libopus", "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu"),
         ),
-        sound_tracks=4,
+        audio_tracks=4,
     ),
     Recipe("hevc-8-bit.mp4", (*_HEVC, _CLOSED, "-pix_fmt", "yuv420p", *_AAC)),
     Recipe("hevc-open-gop.ts", (*_HEVC, _OPEN, "-pix_fmt", "yuv420p", *_AAC)),
@@ -104,7 +104,7 @@ RECIPES = (
 
 
 def made(recipe: Recipe) -> Path:
-    """The recording, made when it is not there yet."""
+    """The recording, generated unless it is cached."""
     path = _FOLDER / recipe.name
     if not path.exists():
         _FOLDER.mkdir(parents=True, exist_ok=True)
@@ -117,23 +117,23 @@ def made(recipe: Recipe) -> Path:
 
 def _make(recipe: Recipe, target: Path) -> None:
     tone = target.with_suffix(".wav")
-    _write_sound(tone)
+    _write_audio(tone)
     width, height = recipe.size
     command = [str(find_ffmpeg(None)), "-v", "error", "-y", "-f", "rawvideo"]
     command += ["-pix_fmt", "yuv420p", "-s", f"{width}x{height}", "-r", recipe.rate, "-i", "pipe:0"]
-    command += ["-i", str(tone), "-map", "0:v", *("-map", "1:a") * recipe.sound_tracks]
+    command += ["-i", str(tone), "-map", "0:v", *("-map", "1:a") * recipe.audio_tracks]
     command += ["-vf", recipe.filters, *recipe.arguments, str(target)]
     ffmpeg = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert ffmpeg.stdin is not None
     with ffmpeg.stdin as pipe:
-        for picture in _pictures(recipe):
-            pipe.write(picture)
+        for frame in _frames(recipe):
+            pipe.write(frame)
     if ffmpeg.wait(300) != 0:
-        raise SystemExit(f"{recipe.name} could not be made")
+        raise SystemExit(f"{recipe.name} could not be generated")
 
 
-def _pictures(recipe: Recipe) -> Iterator[bytes]:
-    """Raw 4:2:0: a texture that moves, some grain, and the number."""
+def _frames(recipe: Recipe) -> Iterator[bytes]:
+    """Raw 4:2:0 frames: a moving texture, some grain, and the frame's number."""
     width, height = recipe.size
     above, below = (int(part) for part in [*recipe.rate.split("/"), "1"][:2])
     dice = np.random.default_rng(7)
@@ -151,7 +151,7 @@ def _pictures(recipe: Recipe) -> Iterator[bytes]:
         yield luma.tobytes() + chroma.tobytes() + chroma[::-1].tobytes()
 
 
-def _write_sound(path: Path) -> None:
+def _write_audio(path: Path) -> None:
     samples = ticking(SECONDS, _RATE)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)

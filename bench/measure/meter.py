@@ -1,4 +1,4 @@
-"""What a command or a cut of the engine costs: time, processor, bytes read."""
+"""Measures the cost of a command or of an engine's cut: wall time, CPU time, bytes read."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _REAP_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run."""
+    """The cost of one run."""
 
     wall: float
     """Seconds."""
     cpu: float
-    """Seconds of all processes that took part, the kernel's work for them included."""
-    asked: int
-    """Bytes that they read by system calls, from the page cache or the disk."""
-    fetched: int
-    """Bytes that had to come from the disk."""
+    """CPU seconds of all processes involved, in user and kernel mode."""
+    read: int
+    """Bytes read by system calls, from the page cache or the disk."""
+    read_from_disk: int
+    """Bytes read from the disk."""
 
 
 def of_command(command: Sequence[str], seconds: float) -> Cost:
-    """Run a command to its end. Raises `CalledProcessError`, `TimeoutExpired`."""
+    """Run a command. Raises `CalledProcessError`, `TimeoutExpired`."""
     before = _reading(os.getpid())
     begun = time.perf_counter()
     subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=seconds)
@@ -36,12 +36,12 @@ def of_command(command: Sequence[str], seconds: float) -> Cost:
 
 
 def of_children(parent: int, work: Callable[[], None]) -> Cost:
-    """Do work that the children of the process `parent` carry out."""
+    """Run `work`, which the children of the process `parent` perform."""
     before = _reading(parent)
     begun = time.perf_counter()
     work()
     wall = time.perf_counter() - begun
-    # Only when its children have been waited for, a process answers for them.
+    # A process's counters include its children only once it has reaped them.
     until = time.monotonic() + _REAP_SECONDS
     while children_of(parent) and time.monotonic() < until:
         time.sleep(0.005)
@@ -49,7 +49,7 @@ def of_children(parent: int, work: Callable[[], None]) -> Cost:
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that it started and that are still there."""
+    """The running child processes of `pid`."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(child) for child in (task / "children").read_text().split()]
@@ -57,7 +57,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def drop_from_memory(path: Path) -> None:
-    """Make the kernel forget what it has of the file, so that the next reader gets it from the disk."""
+    """Evict the file from the page cache, so that the next read comes from the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -67,7 +67,8 @@ def drop_from_memory(path: Path) -> None:
 
 
 def _reading(pid: int) -> tuple[float, int, int]:
-    """Seconds of processor and bytes of the process's ended children; with its own bytes, which are few."""
+    """CPU seconds and bytes read of the process's reaped children. The bytes include its own, which are
+    few."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     cpu = (int(fields[13]) + int(fields[14])) / _TICKS
     io = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""The ways of cutting that are held against each other: our engine's modes and its rivals."""
+"""The cutting methods to compare: the engine's modes and rival tools."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ FFMPEG, SMARTCUT = "ffmpeg -c copy", "smartcut"
 RIVALS = (FFMPEG, SMARTCUT)
 SMARTCUT_VERSION = "1.7"
 _EARLIER = Fraction(1, 2000)
-"""Rivals get both points half a millisecond earlier, so that their rounding costs them no frame."""
+"""Rivals get both points half a millisecond earlier, so that rounding does not cost them a frame."""
 _SECONDS = 300
 
 
 @dataclass(frozen=True)
 class Try:
-    """What a method gave: a clip, or why there is none."""
+    """The result of a method: a clip, or the reason for its absence."""
 
     clip: Path | None
     refused: str = ""
-    """Our error code, or the last words of a rival."""
+    """The engine's error code, or a rival's last line of output."""
     report: Report | None = None
     clearly: bool = False
-    """Refused for what the request or the recording is; not for a fault of ours that may pass."""
+    """A permanent error, caused by the request or the recording; not a transient one."""
 
 
 def ours(engine: Engine, mode: Mode, source: Path, cut: Cut, folder: Path) -> Try:
-    """The engine's clip."""
+    """Cut a clip with the engine."""
     spec = CutSpec(source, cut.begin, cut.end, mode, "high")
     try:
         clip = engine.cut(spec, folder, progress=lambda *_: None)
@@ -50,7 +50,8 @@ def ours(engine: Engine, mode: Mode, source: Path, cut: Cut, folder: Path) -> Tr
 
 
 def rival(method: str, source: Path, cut: Cut, shift: Fraction, folder: Path) -> Try:
-    """A rival's clip: as MP4, else in the recording's own container. `shift` turns our zero into theirs."""
+    """Cut a clip with a rival: as MP4, or else in the recording's container. `shift` converts to the rival's
+    time 0."""
     begin, end = (str(float(round(max(p + shift - _EARLIER, Fraction(0)), 6))) for p in (cut.begin, cut.end))
     last = Try(None)
     for suffix in dict.fromkeys([".mp4", source.suffix]):
@@ -76,7 +77,7 @@ def _run(command: list[str], target: Path) -> Try:
             timeout=_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return Try(None, f"not done in {_SECONDS} s")
+        return Try(None, f"timed out after {_SECONDS} s")
     if done.returncode == 0 and target.exists():
         return Try(target)
     words = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
@@ -84,7 +85,8 @@ def _run(command: list[str], target: Path) -> Try:
 
 
 def smartcut() -> Path:
-    """The rival's command, installed into an environment of its own: it wants another PyAV than we do."""
+    """Path of the smartcut command. It is installed into its own environment, because it needs another PyAV
+    version."""
     folder = CACHE / f"smartcut-{SMARTCUT_VERSION}"
     command = folder / "bin" / "smartcut"
     if not command.exists():

@@ -1,6 +1,6 @@
 """`python -m bench.measure.one SOURCE`: all methods on all cuts of one recording, as JSON lines.
 
-A process of its own for each recording: a decoder that crashes or hangs over a clip takes nothing else along.
+Each recording has its own process, so that a decoder's crash or hang does not affect the others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from agent.cutting import Engine, EngineSettings
-from bench.measure.examine import look_at
+from bench.measure.examine import examine
 from bench.measure.judge import Row, Verdict
 from bench.measure.methods import OURS, ours, rival
 from bench.measure.points import Cut, cuts
@@ -21,8 +21,8 @@ from bench.measure.source import Source
 
 
 def rows(source: Source, engine: Engine, methods: list[str]) -> Iterator[Row]:
-    """Every cut by every method."""
-    if not source.has_movie or not source.times:
+    """Measure every cut with every method."""
+    if not source.has_video or not source.times:
         yield from _refusals(source, engine, methods)
         return
     end = source.times[-1] + source.frame
@@ -41,7 +41,7 @@ def _row(source: Source, engine: Engine, method: str, cut: Cut, folder: Path) ->
     about = (source.path.name, source.made, cut.name, float(cut.begin), float(cut.end), method)
     if made.clip is None:
         return Row(*about, "refused" if made.clearly else "no clip", made.refused)
-    seen, wrong = look_at(source, cut, made)
+    seen, wrong = examine(source, cut, made)
     how = made.report.mode if made.report else ""
     notes = list(made.report.warnings) if made.report else []
     if wrong:
@@ -50,8 +50,8 @@ def _row(source: Source, engine: Engine, method: str, cut: Cut, folder: Path) ->
 
 
 def _refusals(source: Source, engine: Engine, methods: list[str]) -> Iterator[Row]:
-    """A file without a picture: a clip of it would be wrong."""
-    cut = Cut("no picture", Fraction(0), Fraction(1))
+    """Rows of a file without a video stream, of which no method may make a clip."""
+    cut = Cut("no video", Fraction(0), Fraction(1))
     for method in methods:
         mode = next((m for m in OURS if m == method), None)
         if mode is None:
@@ -60,13 +60,15 @@ def _refusals(source: Source, engine: Engine, methods: list[str]) -> Iterator[Ro
             made = ours(engine, mode, source.path, cut, Path(folder))
         verdict: Verdict = "refused" if made.clearly else "no clip" if made.clip is None else "wrong"
         about = (source.path.name, source.made, cut.name, 0.0, 1.0, method)
-        yield Row(*about, verdict, made.refused or "a clip of a file without pictures")
+        yield Row(*about, verdict, made.refused or "a clip of a file without video")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("source", type=Path)
-    parser.add_argument("--made", action="store_true", help="its frames carry their number")
+    parser.add_argument(
+        "--made", action="store_true", help="the recording was generated: its frames carry their number"
+    )
     parser.add_argument("--method", action="append", required=True)
     arguments = parser.parse_args()
     engine = Engine(EngineSettings())

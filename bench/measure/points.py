@@ -1,4 +1,4 @@
-"""Where each recording is cut: three cuts, the same in every run. Pure."""
+"""Selects three cuts of each recording, the same in every run. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHORT = Fraction(3)
 
 @dataclass(frozen=True)
 class Cut:
-    """The pictures with `begin` <= time < `end`. Seconds as a player shows them."""
+    """The frames with `begin` <= time < `end`, in seconds of a player's timeline."""
 
     name: str
     begin: Fraction
@@ -20,7 +20,7 @@ class Cut:
 
 
 def cuts(times: Sequence[Fraction], end: Fraction) -> list[Cut]:
-    """For a recording whose pictures are shown at `times` (sorted), the last until `end`."""
+    """The cuts of a recording with frames at `times` (sorted), the last one displayed until `end`."""
     begin = max(times[0], Fraction(0))
     length = end - begin
     somewhere = begin + length * Fraction(3713, 10000)

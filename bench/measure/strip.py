@@ -1,4 +1,4 @@
-"""A row of black and white cells along the top of a picture that says the frame's number. Pure."""
+"""Encodes a frame's number as black and white cells along the frame's top. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 Luma = NDArray[np.uint8]
 
 BITS = 14
-"""Frames are told apart up to this power of two."""
+"""Bits of the frame number."""
 _CHECK_BITS = 4
 _CELLS = 2 + BITS + _CHECK_BITS
 _BLACK, _WHITE = 24, 220
 _SHARE = 10
-"""The strip is this part of the picture's height."""
+"""The frame's height is this multiple of the strip's."""
 
 
 def draw(luma: Luma, number: int) -> None:
-    """Write the number over the top of the picture."""
+    """Draw the number along the top of the frame."""
     height, width = luma.shape
     edges = np.linspace(0, width, _CELLS + 1).astype(int)
     for cell, lit in enumerate(_cells(number)):
@@ -27,7 +27,7 @@ def draw(luma: Luma, number: int) -> None:
 
 
 def read(luma: Luma) -> int | None:
-    """The number, or None when the strip is damaged or not there."""
+    """The number, or None when the strip is damaged or missing."""
     height, width = luma.shape
     rows = luma[height // _SHARE // 4 : height // _SHARE * 3 // 4]
     edges = np.linspace(0, width, _CELLS + 1)

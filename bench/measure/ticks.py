@@ -1,4 +1,4 @@
-"""A sound that ticks at every whole second, and where the ticks of a recording are. Pure."""
+"""Generates audio that ticks at every whole second, and finds the ticks in a recording. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TICK_SECONDS = 0.010
 
 
 def ticking(seconds: float, rate: int) -> Samples:
-    """Mono samples from -1 to 1: a tick that begins at 0, 1, 2 … s, over a little noise."""
+    """Mono samples from -1 to 1: a tick at 0, 1, 2 … s over low noise."""
     samples = 0.003 * np.random.default_rng(1).standard_normal(int(seconds * rate))
     tick = 0.8 * np.sin(_phase(rate)) * np.hanning(len(_phase(rate)))
     for second in range(int(seconds)):
@@ -21,7 +21,7 @@ def ticking(seconds: float, rate: int) -> Samples:
 
 
 def find_ticks(samples: Samples, rate: int) -> list[float]:
-    """Seconds from the first sample at which ticks begin."""
+    """The start of each tick, in seconds from the first sample."""
     phase = _phase(rate)
     if len(samples) < len(phase):
         return []

@@ -1,4 +1,4 @@
-"""Reading a file as a viewer gets it: every picture with its time and a mark to know it by, every sound."""
+"""Decodes a file as a player does: every frame with its time and an identifying mark, every audio stream."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ from numpy.typing import NDArray
 from bench.measure.strip import read as read_strip
 
 THUMB = 72
-"""Pixels of a thumbnail's sides; square, so that it can be turned."""
+"""Side length of a thumbnail in pixels; square, so that it can be rotated."""
 _MICROSECOND = Fraction(1, 1_000_000)
 _ROUNDING = 0.002
 """Seconds."""
-_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+_COVER_ART = Disposition.attached_pic | Disposition.timed_thumbnails
 
 Mark = Callable[[Any], Any]
-"""What a frame is known by: `number_of` or `thumb_of`."""
+"""Identifies a frame: `number_of` or `thumb_of`."""
 
 
 @dataclass(frozen=True)
-class Film:
-    """The pictures of a file, in the order they come out of the decoder."""
+class Video:
+    """The frames of a file, in the decoder's output order."""
 
     times: tuple[Fraction, ...]
-    """Seconds, sorted: in files whose frames carry scrambled times, pictures are shown in their order."""
+    """Seconds, sorted: players show frames with unordered times in decoder output order."""
     marks: tuple[Any, ...]
     bad_at: tuple[Fraction, ...]
-    """Times of the packets that a strict decoder refused."""
+    """Times of the packets that a strict decoder rejected."""
     backward: int
-    """Pictures whose own time is not after that of the one before."""
+    """Number of frames whose time is not after that of the previous frame."""
     rotation: int
-    """Degrees that a player turns the picture by."""
+    """Degrees by which a player rotates the video."""
 
 
 @dataclass(frozen=True)
-class Sound:
-    """One sound track, mixed to mono, on one line of samples."""
+class Audio:
+    """One audio stream, mixed to mono, as contiguous samples."""
 
     start: float
-    """Seconds of the first sample."""
+    """Time of the first sample, in seconds."""
     rate: int
     samples: NDArray[np.float32]
-    hole: float
-    """Seconds of the longest gap within."""
+    gap: float
+    """Length of the longest gap, in seconds."""
 
     @property
     def end(self) -> float:
-        """Seconds."""
+        """Time of the end of the last sample, in seconds."""
         return self.start + len(self.samples) / self.rate
 
 
 def number_of(frame: Any) -> int | None:
-    """The number in a made picture's strip; None when it can't be read."""
+    """The number in a generated frame's strip; None when it can't be read."""
     return read_strip(_luma(frame))
 
 
 def thumb_of(frame: Any) -> NDArray[np.uint8]:
-    """A small grey picture, as one row."""
+    """A grey thumbnail, flattened to one row."""
     luma = _luma(frame)
     rows, columns = (np.linspace(0, side, THUMB + 1).astype(int) for side in luma.shape)
     sums = np.add.reduceat(luma, rows[:-1], axis=0, dtype=np.uint32)
@@ -75,8 +75,8 @@ def thumb_of(frame: Any) -> NDArray[np.uint8]:
 
 
 def _luma(frame: Any) -> NDArray[np.uint8]:
-    """As it is coded, in 8 bits: a conversion to grey would look at the colours, which are tagged differently
-    in a clip and its recording."""
+    """The coded luma in 8 bits. A conversion to grey would use the colour tags, which differ between a clip
+    and its recording."""
     plane, bits = frame.planes[0], frame.format.components[0].bits
     kind = np.dtype(np.uint8 if bits == 8 else "<u2")
     whole = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)
@@ -84,7 +84,8 @@ def _luma(frame: Any) -> NDArray[np.uint8]:
 
 
 def zero_of(container: av.container.InputContainer) -> Fraction:
-    """Where a player's 0:00 lies: an MP4's movie time, and the first picture or sound of everything else."""
+    """The time of a player's 0:00: time 0 of an MP4, and the first frame or audio sample of other
+    containers."""
     if container.format.name.startswith("mov,"):
         return Fraction(0)
     start: int | None = container.start_time
@@ -99,12 +100,12 @@ def zero_of(container: av.container.InputContainer) -> Fraction:
     return min(near, default=start * _MICROSECOND)
 
 
-def movie_of(container: av.container.InputContainer) -> Any:
-    """The first video that is no cover art, or None."""
-    return next((s for s in container.streams.video if not s.disposition & _PICTURES), None)
+def video_stream_of(container: av.container.InputContainer) -> Any:
+    """The first video stream that is not cover art, or None."""
+    return next((s for s in container.streams.video if not s.disposition & _COVER_ART), None)
 
 
-def film(
+def decode_video(
     path: Path,
     mark: Mark,
     *,
@@ -113,20 +114,19 @@ def film(
     strict: bool = False,
     unhidden: bool = False,
     zero: Fraction = Fraction(0),
-) -> Film:
-    """Decode the pictures with `begin` <= time < `end`, times counted from `zero`.
+) -> Video:
+    """Decode the frames with `begin` <= time < `end`; times are relative to `zero`.
 
-    With `begin`, decoding starts at a keyframe before it. `strict` refuses what Chromium refuses; `unhidden`
-    gives the pictures as well that an edit list hides, each at the time it would have.
-    """
+    With `begin`, decoding starts at a keyframe before it. `strict` rejects packets as Chromium does.
+    `unhidden` includes the frames that an edit list hides, at their original times."""
     times: list[Fraction] = []
     marks: list[Any] = []
     bad: list[Fraction] = []
     rotation = 0
     with av.open(f"file:{path}") as container:
-        stream = movie_of(container)
+        stream = video_stream_of(container)
         if stream is None:
-            return Film((), (), (), 0, 0)
+            return Video((), (), (), 0, 0)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 2
         if strict:
@@ -147,7 +147,7 @@ def film(
                 times.append(at)
                 marks.append(mark(frame))
     backward = sum(b <= a for a, b in pairwise(times))
-    return Film(tuple(sorted(times)), tuple(marks), tuple(bad), backward, rotation)
+    return Video(tuple(sorted(times)), tuple(marks), tuple(bad), backward, rotation)
 
 
 def _decoded(
@@ -176,7 +176,7 @@ def _decoded(
 
 
 def _unhidden(packet: Any, stream: Any) -> Any:
-    """The packet without the mark that makes decoders drop its picture."""
+    """The packet without the flag that makes decoders discard its frame."""
     if not packet.is_discard:
         return packet
     plain = av.Packet(bytes(packet))
@@ -184,10 +184,10 @@ def _unhidden(packet: Any, stream: Any) -> Any:
     return plain
 
 
-def sound(
+def decode_audio(
     path: Path, track: int, *, begin: float | None = None, end: float | None = None, zero: float = 0.0
-) -> Sound | None:
-    """One sound track, or None when nothing of it can be decoded. Times counted from `zero`."""
+) -> Audio | None:
+    """Decode one audio stream. None when it can't be decoded. Times are relative to `zero`."""
     pieces: list[tuple[float, NDArray[np.float32]]] = []
     rate = 0
     with av.open(f"file:{path}") as container:
@@ -203,7 +203,7 @@ def sound(
             if begin is None or at + frame.samples / frame.sample_rate > begin:
                 rate = frame.sample_rate
                 pieces.append((at, _mono(frame)))
-    return _on_a_line(pieces, rate) if pieces else None
+    return _concatenate(pieces, rate) if pieces else None
 
 
 def _mono(frame: Any) -> NDArray[np.float32]:
@@ -215,17 +215,17 @@ def _mono(frame: Any) -> NDArray[np.float32]:
     return np.asarray(samples.mean(0), np.float32)
 
 
-def _on_a_line(pieces: list[tuple[float, NDArray[np.float32]]], rate: int) -> Sound:
+def _concatenate(pieces: list[tuple[float, NDArray[np.float32]]], rate: int) -> Audio:
     start = pieces[0][0]
     length = max(int((at - start + _ROUNDING) * rate) + len(piece) for at, piece in pieces) + 1
     line = np.zeros(length, np.float32)
-    hole, reached = 0.0, start
+    gap, reached = 0.0, start
     for at, piece in pieces:
-        hole = max(hole, at - reached)
-        # Matroska rounds times to milliseconds: what follows without a real gap follows directly.
+        gap = max(gap, at - reached)
+        # Matroska rounds times to milliseconds: treat smaller gaps as none.
         at = reached if abs(at - reached) < _ROUNDING else at
         reached = at + len(piece) / rate
         place = round((at - start) * rate)
         if place >= 0:
             line[place : place + len(piece)] = piece[: length - place]
-    return Sound(start, rate, line[: round((reached - start) * rate)], hole)
+    return Audio(start, rate, line[: round((reached - start) * rate)], gap)
