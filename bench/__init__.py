@@ -1,1 +1,1 @@
-"""Measurements as ratios against rivals, each a command: `python -m bench.NAME`."""
+"""Benchmarks, mostly as ratios to rival tools. Each is a command: `python -m bench.NAME`."""

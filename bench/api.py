@@ -1,17 +1,17 @@
-"""The API's rates and delays, on SQLite and on PostgreSQL, beside a Flask route that does nothing.
+"""The API's throughput and latency on SQLite and on PostgreSQL, compared with an empty Flask route.
 
     python -m bench.api [--seconds N] [--streams N] [--workers N]
 
-gunicorn with our settings: one worker for each of two cores on PostgreSQL, and one on SQLite, which has one
-writer at a time. The load, the database and the embedded Pub/Sub share the machine's cores with them.
+Runs gunicorn with the API's settings: two workers on PostgreSQL, and one on SQLite, which allows one writer
+at a time. The load, the database and the embedded Pub/Sub share the machine's cores with the workers.
 Databases write through to the disk, as in production.
 
-- `POST` is /v1/clip/request: checked, stored with its outbox entry, published, answered. `status` asks for
-  one clip of many.
-- At a rate, requests are sent when they are due, and latencies count from then. At full speed, 16 connections
-  send as soon as they are answered. The processor's time is that of all workers.
-- Streams: each of the clients watches its own clip, while agents tell of progress, so many messages a second
-  over all clips. The delay is from before the message is published until the client has the event.
+- `POST` is /v1/clip/request: validated, stored with its outbox entry, published, answered. `status` requests
+  one of many clips.
+- At a fixed rate, requests are sent when they are due, and latencies are measured from then. At full speed,
+16 connections each send the next request when the previous one is answered. CPU time is that of all workers.
+- Streams: each client watches its own clip while agents publish progress at a fixed rate over all clips. The
+  delay is measured from before the publish until the client receives the event.
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ Figures = dict[str, str]
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m bench.api", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=15.0, metavar="N", help="of each measurement")
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, metavar="N", help="duration of each measurement"
+    )
     parser.add_argument("--streams", type=int, default=500, metavar="N")
     parser.add_argument("--workers", type=int, default=2, metavar="N")
     options = parser.parse_args()
@@ -75,7 +77,7 @@ def _bare(seconds: float, workers: int) -> Figures:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as bare:
         assert bare.stdout is not None
         url = bare.stdout.readline().strip() + "/"
-        time.sleep(1)  # for the forks
+        time.sleep(1)  # until the workers are forked
         pids = [bare.pid, *children_of(bare.pid)]
         posted, got = request("POST", url, CLIENT, b"x" * 300), request("GET", url, CLIENT)
         figures = _both(pids, url, "POST", lambda _: posted, seconds, 200)
@@ -86,7 +88,7 @@ def _bare(seconds: float, workers: int) -> Figures:
 
 @dataclass(frozen=True)
 class Service:
-    """gunicorn, and an `ApiProcess` at rest that speaks for the agents."""
+    """gunicorn, and an idle `ApiProcess` that publishes the agents' messages."""
 
     server: GunicornProcess
     agents: ApiProcess
@@ -125,11 +127,11 @@ def _both(pids: Sequence[int], url: str, name: str, make: Make, seconds: float, 
     full = asyncio.run(at_full_speed(url, make, seconds=seconds))
     for answers in (steady, full):
         if set(answers.statuses) != {expected}:
-            raise SystemExit(f"{name} was answered with {dict(answers.statuses)}")
+            raise SystemExit(f"{name}: unexpected statuses {dict(answers.statuses)}")
     return {
         f"{name} at {RATE:g}/s, p50 ms": f"{steady.milliseconds(50):.1f}",
         f"{name} at {RATE:g}/s, p99 ms": f"{steady.milliseconds(99):.1f}",
-        f"{name} at {RATE:g}/s, processor ms each": f"{1000 * used / len(steady.latencies):.2f}",
+        f"{name} at {RATE:g}/s, CPU ms each": f"{1000 * used / len(steady.latencies):.2f}",
         f"{name} at full speed, requests/s": f"{full.rate:.0f}",
         f"{name} at full speed, p50 ms": f"{full.milliseconds(50):.1f}",
         f"{name} at full speed, p99 ms": f"{full.milliseconds(99):.1f}",
@@ -156,14 +158,14 @@ def _streams(service: Service, ids: list[str], seconds: float) -> Figures:
             )
         )
 
-    told = streams.tell(publish, rate=PROGRESS_RATE, seconds=seconds)
+    delivered = streams.send_progress(publish, rate=PROGRESS_RATE, seconds=seconds)
     streams.close()
     delays = Answers(latencies=streams.delays)
     return {
         "open streams": str(len(ids)),
-        "memory of the workers before, MB": f"{before:.0f}",
-        "memory with the streams, MB": f"{after:.0f}",
-        f"progress told of ({PROGRESS_RATE:g}/s)": f"{told} of {len(streams.sent)}",
+        "workers' memory without streams, MB": f"{before:.0f}",
+        "workers' memory with streams, MB": f"{after:.0f}",
+        f"progress delivered ({PROGRESS_RATE:g}/s)": f"{delivered} of {len(streams.sent)}",
         "progress to client, p50 ms": f"{delays.milliseconds(50):.0f}",
         "progress to client, p99 ms": f"{delays.milliseconds(99):.0f}",
     }

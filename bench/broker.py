@@ -1,13 +1,13 @@
-"""The embedded broker against Google's emulator: rates and latency, with the same client and load.
+"""The embedded broker compared with Google's emulator: throughput and latency, with the same client and load.
 
     python -m bench.broker [--messages N]
 
-Each server is a process of its own, and each measurement a fresh process with the official client at its
-default settings, on a topic and subscription of its own:
+Each server runs in its own process, and each measurement in a new process with the official client at its
+default settings, on a new topic and subscription:
 
 - publish: N messages of 300 bytes, until the last is confirmed;
-- deliver: a backlog of N through one streaming pull, until all are acknowledged by the callback;
-- latency: from before `publish` to the callback, one message at a time, for a quiet subscription.
+- deliver: a backlog of N through one streaming pull, until the callback has acknowledged all;
+- latency: from before `publish` to the callback, one message at a time, on an idle subscription.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PROJECT = "bench-project"
 PAYLOAD = b"x" * 300
 LATENCY_MESSAGES = 1000
 LIMIT_SECONDS = 120.0
-"""One measurement ends here; a rate then counts what got through."""
+"""Time limit of one measurement; a rate then counts the messages delivered."""
 
 Figures = dict[str, float]
 ROWS = (
@@ -43,11 +43,11 @@ ROWS = (
     ("latency p50", "ms", -1),
     ("latency p99", "ms", -1),
 )
-"""What, unit, and whether more (1) or less (-1) is better."""
+"""Name, unit, and whether higher (1) or lower (-1) is better."""
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m bench.broker", description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=10_000, metavar="N")
     parser.add_argument("--measure", metavar="HOST:PORT", help=argparse.SUPPRESS)
@@ -70,7 +70,7 @@ def _embedded(messages: int) -> Figures:
 def _google(messages: int) -> Figures | None:
     program = find_google_emulator()
     if program is None:
-        print("Google's emulator is not installed: the embedded broker alone.")
+        print("Google's emulator is not installed: measuring the embedded broker only")
         return None
     begin = time.monotonic()
     with GoogleEmulator(program) as emulator:
@@ -91,8 +91,8 @@ def _in_fresh_process(host_port: str, messages: int) -> Figures:
 
 
 def measure(host_port: str, messages: int) -> Figures:
-    """All figures of the server that PUBSUB_EMULATOR_HOST names. Warms up first, as a JVM needs it."""
-    from google.cloud import pubsub_v1  # here, as the parent has no use for the seconds that it takes
+    """All figures of the server in PUBSUB_EMULATOR_HOST, after a warm-up, which a JVM needs."""
+    from google.cloud import pubsub_v1  # imported here: it takes seconds, and the parent does not use it
 
     assert os.environ["PUBSUB_EMULATOR_HOST"] == host_port
     logging.disable(logging.CRITICAL)
@@ -148,7 +148,7 @@ def _latencies(pubsub: Any, messages: int) -> list[float]:
             arrived.clear()
             publisher.publish(topic, PAYLOAD, sent=str(time.perf_counter()))
             arrived.wait(LIMIT_SECONDS)
-            # A quiet subscription, not a busy loop: acknowledgements have gone out when the next one comes.
+            # An idle subscription, not a busy loop: acknowledgements are sent before the next message.
             time.sleep(0.002)
 
     _while_receiving(subscriber, subscription, receive, send)
@@ -176,7 +176,7 @@ def _while_receiving(
 
 
 def print_table(ours: Figures, theirs: Figures | None, messages: int) -> None:
-    """One row for each figure; a ratio above 1 says how many times better the embedded broker is."""
+    """Print one row per figure. A ratio above 1 means that the embedded broker is better by that factor."""
     print(f"{messages} messages of {len(PAYLOAD)} bytes")
     print(f"{'':14}{'embedded':>12}{'Google':>12}{'':14}{'ratio':>8}")
     for name, unit, better in ROWS:

@@ -1,9 +1,8 @@
-"""`python -m bench.confinement`: whether a clip of a file outside the roots can be obtained by a race.
+"""`python -m bench.confinement`: can a race obtain a clip of a file outside the roots?
 
-While requests run through the whole local stack, a folder inside the root is exchanged with a symlink to a
-folder outside it, over and over. Both hold a recording of the same name, which differ in their width. The
-exit code is 1 when a single clip of the recording outside was delivered.
-"""
+While requests run through the whole local stack, a folder inside the root is continuously exchanged with a
+symlink to a folder outside it. Both contain a recording of the same name, with different widths. The exit
+code is 1 if any clip of the recording outside is delivered."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ import requests
 from agent.cutting import find_ffmpeg
 
 INSIDE, OUTSIDE = 320, 160
-"""Pixels: the widths of the two recordings."""
+"""Widths of the two recordings in pixels."""
 IN_FLIGHT = 8
 GIVE_UP_SECONDS = 300.0
 _MODES = ("copy", "copy", "copy", "smart", "encode")
@@ -42,7 +41,7 @@ _OVERLAY = {
 
 
 class Swap:
-    """`root/camera`, which is a folder and a symlink to `outside` in turns as long as the block runs."""
+    """Context manager that alternates `root/camera` between a folder and a symlink to `outside`."""
 
     def __init__(self, root: Path, outside: Path, *, pause: float) -> None:
         self.folder = root / "camera"
@@ -73,7 +72,7 @@ class Swap:
 
 
 def record(path: Path, width: int) -> None:
-    """Ten seconds of a test picture."""
+    """Record ten seconds of a test pattern."""
     command = [str(find_ffmpeg(None)), "-nostdin", "-v", "error", "-y"]
     command += ["-f", "lavfi", "-i", f"testsrc2=size={width}x{width * 9 // 16}:rate=25:duration=10"]
     command += ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-pix_fmt", "yuv420p", str(path)]
@@ -99,7 +98,7 @@ def _stack(folder: Path, root: Path) -> Iterator[tuple[str, requests.Session]]:
 
 
 def attack(api: str, session: requests.Session, recording: Path, count: int) -> collections.Counter[str]:
-    """Make `count` requests for a clip of `recording`; how each ended."""
+    """Make `count` requests for a clip of `recording`. Returns counts by outcome."""
     seen: collections.Counter[str] = collections.Counter()
     modes = itertools.cycle(_MODES)
     running: list[str] = []
@@ -107,7 +106,7 @@ def attack(api: str, session: requests.Session, recording: Path, count: int) -> 
     until = time.monotonic() + GIVE_UP_SECONDS + count
     while asked < count or running:
         if time.monotonic() > until:
-            raise SystemExit(f"{len(running)} requests did not end")
+            raise SystemExit(f"{len(running)} requests did not finish")
         while asked < count and len(running) < IN_FLIGHT:
             body = {"hand_id": "race", "nas_video_path": str(recording), "mode": next(modes)}
             body |= {"start_seconds": "2", "end_seconds": "3"}
@@ -118,13 +117,13 @@ def attack(api: str, session: requests.Session, recording: Path, count: int) -> 
         for url in list(running):
             status = session.get(url, timeout=10).json()
             if status["status"] in ("completed", "failed"):
-                seen[_ending(status)] += 1
+                seen[_outcome(status)] += 1
                 running.remove(url)
         time.sleep(0.01)
     return seen
 
 
-def _ending(status: dict[str, Any]) -> str:
+def _outcome(status: dict[str, Any]) -> str:
     if status["status"] == "failed":
         return str(status["error"]["code"])
     width = status["report"]["video"]["width"]
@@ -134,7 +133,9 @@ def _ending(status: dict[str, Any]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=1000)
-    parser.add_argument("--pause-ms", type=float, default=2.0, help="between two exchanges (default: 2)")
+    parser.add_argument(
+        "--pause-ms", type=float, default=2.0, help="pause between two exchanges (default: 2)"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,8 +1,8 @@
-"""`python -m bench.cut`: what a clip costs beside a bare `ffmpeg -c copy`, and beside moving its bytes.
+"""`python -m bench.cut`: the cost of a clip compared with a bare `ffmpeg -c copy` and with copying its bytes.
 
-Two minutes out of recordings of 1080p at 8 Mbit/s, at the start, in the middle and at the end, in turns with
-the rivals in the same run. First: nothing of the recording in memory, and an engine that has never seen it.
-Repeated: both warm. Times of the engine include verification and SHA-256; without them: "cut alone".
+Cuts two minutes of 1080p recordings at 8 Mbit/s, at the start, in the middle and at the end, alternating with
+the rivals in the same run. First: the recording is not in the page cache, and the engine's caches are empty.
+Repeated: both are warm. The engine's times include verification and SHA-256, except "alone".
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ CLIP_SECONDS = 120
 PLACES = ("start", "middle", "end")
 _OURS: tuple[Mode, ...] = tuple(m for m in get_args(Mode) if m != "encode")
 _SLOW_RIVALS_UPTO = 60
-"""Minutes: what reads or encodes much is tried on recordings up to this long."""
+"""Longest recording, in minutes, for methods that read or encode much."""
 _LIMIT_SECONDS = 900
 _SERVER = b"agent.cutting.process.server"
 
 
 class Bench:
-    """All methods on one recording."""
+    """Runs all methods on one recording."""
 
     def __init__(self, kind: Kind, minutes: int, folder: Path) -> None:
         self._kind: Kind = kind
         self._minutes = minutes
         self._folder = folder
         self._source = long_recording(kind, minutes)
-        self._dice = random.Random(f"{kind} {minutes}")
+        self._rng = random.Random(f"{kind} {minutes}")
 
     def runs(self, repeats: int, *, slow: bool) -> Iterator[Run]:
-        """Every place: first runs, then repeated ones, the methods taking turns."""
+        """For every place, first runs and then repeated ones, alternating the methods."""
         for place in PLACES:
             for _ in range(max(2, repeats // 2)):
                 yield from self._first(place, self._begin(place))
@@ -60,10 +60,10 @@ class Bench:
             yield from self._slow_rivals()
 
     def _begin(self, place: str) -> Fraction:
-        """An in-point near the place, never on a frame."""
+        """A random in-point near the place, never on a frame."""
         last = self._minutes * 60 - CLIP_SECONDS - 10
         near = {"start": 8.0, "middle": last / 2, "end": last - 8.0}[place]
-        return Fraction(round((near + self._dice.uniform(-6, 6)) * 1000) * 10 + 3, 10000)
+        return Fraction(round((near + self._rng.uniform(-6, 6)) * 1000) * 10 + 3, 10000)
 
     def _first(self, place: str, begin: Fraction) -> Iterator[Run]:
         clip = self._folder / "ffmpeg.mp4"
@@ -134,7 +134,7 @@ class Bench:
 
 @contextmanager
 def engine() -> Iterator[Engine]:
-    """An engine that has seen nothing yet."""
+    """An engine with empty caches."""
     new = Engine(EngineSettings())
     new.start()
     try:
@@ -144,7 +144,7 @@ def engine() -> Iterator[Engine]:
 
 
 def fork_server() -> int:
-    """The process whose children do the engine's work."""
+    """The process whose children perform the engine's work."""
     (found,) = (
         pid for pid in children_of(os.getpid()) if _SERVER in Path(f"/proc/{pid}/cmdline").read_bytes()
     )
@@ -156,10 +156,12 @@ def main() -> None:
     parser.add_argument("--containers", nargs="+", choices=KINDS, default=KINDS, metavar="KIND")
     parser.add_argument("--minutes", nargs="+", type=int, default=[10, 60, 600])
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--no-slow-rivals", action="store_true", help="neither smartcut nor x264")
-    parser.add_argument("--delete", action="store_true", help="each recording over an hour after its turn")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="where the table goes")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="where every run goes, as JSON lines")
+    parser.add_argument("--no-slow-rivals", action="store_true", help="skip smartcut and x264")
+    parser.add_argument("--delete", action="store_true", help="delete recordings over an hour after use")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table to this file")
+    parser.add_argument(
+        "--rows", type=Path, metavar="FILE", help="write every run to this file, as JSON lines"
+    )
     arguments = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     runs: list[Run] = []
@@ -170,7 +172,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
                 for run in Bench(kind, minutes, Path(folder)).runs(arguments.repeats, slow=slow):
                     runs.append(run)
-                    _tell(run, arguments.rows)
+                    _report(run, arguments.rows)
             if arguments.delete and minutes > _SLOW_RIVALS_UPTO:
                 long_recording(kind, minutes).unlink()
     text = page(runs, minutes=(time.monotonic() - begun) / 60)
@@ -179,7 +181,7 @@ def main() -> None:
         arguments.write.write_text(text)
 
 
-def _tell(run: Run, rows: Path | None) -> None:
+def _report(run: Run, rows: Path | None) -> None:
     line = json.dumps(asdict(run))
     print(line, file=sys.stderr, flush=True)
     if rows:

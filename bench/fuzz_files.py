@@ -1,10 +1,9 @@
 """`python -m bench.fuzz_files`: damage recordings at random, and cut them in every mode.
 
-Small recordings of every kind are made here; those of a folder (--media) can be added. Each mutant is cut
-once in each mode. A clip or a permanent error that names what is wrong is a good outcome. Bad are a
-traceback, an error that calls for another try of the same file, and a cut that takes longer than
-`MOST_SECONDS`. The same seed makes the same mutants. Fails when an outcome is bad; --keep keeps those.
-"""
+Generates small recordings of every kind; --media adds those of a folder. Each mutant is cut once in each
+mode. Good outcomes are a clip, and a permanent error that names the cause. Bad outcomes are a traceback, a
+retryable error, and a cut that takes longer than `MOST_SECONDS`. The same seed generates the same mutants.
+Fails on a bad outcome; --keep saves its mutant."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "mpeg4.avi": ("-c:v", "mpeg4", "-g", "25", "-c:a", "libmp3lame", "-f", "avi"),
     "program-stream.mpg": (*_MPEG2, "-f", "mpeg"),
 }
-"""ffmpeg's arguments for each recording that is made here."""
+"""ffmpeg's output options for each generated recording."""
 _ATOMS = b"moov trak stbl stsz stts ctts stsc stco mdat moof trun tfhd avcC idx1 movi strh"
 _ELEMENTS = (b"\x1f\x43\xb6\x75", b"\x16\x54\xae\x6b")
 _NAMES = (*_ATOMS.split(), *_ELEMENTS)
@@ -50,7 +49,7 @@ _NAMES = (*_ATOMS.split(), *_ELEMENTS)
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one mutant in one mode."""
+    """The result of one mutant in one mode."""
 
     mutant: str
     mode: Mode
@@ -60,21 +59,21 @@ class Result:
 
 
 def made(folder: Path) -> dict[str, bytes]:
-    """The recordings to damage, by name."""
+    """Generate the recordings to damage, by name."""
     found = {}
     for name, arguments in KINDS.items():
         path = folder / name
-        picture = f"testsrc2=size=320x180:rate=25:duration={SECONDS}"
-        sound = f"sine=duration={SECONDS}:sample_rate=48000"
-        command = [str(find_ffmpeg(None)), "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", picture]
-        subprocess.run([*command, "-f", "lavfi", "-i", sound, *arguments, str(path)], check=True, timeout=60)
+        video = f"testsrc2=size=320x180:rate=25:duration={SECONDS}"
+        audio = f"sine=duration={SECONDS}:sample_rate=48000"
+        command = [str(find_ffmpeg(None)), "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", video]
+        subprocess.run([*command, "-f", "lavfi", "-i", audio, *arguments, str(path)], check=True, timeout=60)
         found[name] = path.read_bytes()
         path.unlink()
     return found
 
 
 def mutants(originals: Mapping[str, bytes], seed: int, count: int) -> Iterator[tuple[str, bytes]]:
-    """`count` damaged recordings with their names, in turn of every kind."""
+    """`count` named damaged recordings, cycling through the originals."""
     names = sorted(originals)
     for number in range(count):
         name = names[number % len(names)]
@@ -125,7 +124,7 @@ def _repeat_header(data: bytearray, chance: random.Random) -> None:
 
 
 def _size_field(data: bytearray, chance: random.Random) -> None:
-    """The number before or behind the name of an atom, an element or a chunk."""
+    """Change the number before or after the name of an atom, element or chunk."""
     places = [at for name in _NAMES for at in _all(data, name)]
     at = chance.choice(places) if places else _place(data, chance)
     value = chance.choice((0, 1, 7, 8, 255, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, chance.randrange(1 << 32)))
@@ -134,7 +133,7 @@ def _size_field(data: bytearray, chance: random.Random) -> None:
 
 
 def _name(data: bytearray, chance: random.Random) -> None:
-    """The name of an atom, an element or a chunk becomes another's."""
+    """Replace the name of an atom, element or chunk with another name."""
     places = [(at, name) for name in _NAMES for at in _all(data, name)]
     if places:
         at, name = chance.choice(places)
@@ -145,7 +144,7 @@ _WAYS = (_flip, _noise, _zeros, _truncate, _remove, _splice, _repeat_header, _si
 
 
 def _place(data: bytearray, chance: random.Random) -> int:
-    """Anywhere, and half of the time in the header or at the end, where the tables are."""
+    """A random offset; half of the time in the header or near the end, where the tables are."""
     size = len(data)
     near = min(size, 6000)
     return chance.choice((chance.randrange(size), chance.randrange(near), size - 1 - chance.randrange(near)))
@@ -161,7 +160,7 @@ def _all(data: bytearray, name: bytes) -> list[int]:
 
 
 def cut(engine: Engine, source: Path, mode: Mode, chance: random.Random) -> Result:
-    """Cut a stretch of the mutant."""
+    """Cut a random range of the mutant."""
     start = Fraction(chance.randrange(0, SECONDS * 1000 - 1500), 1000)
     spec = CutSpec(source, start, start + chance.choice((1, 2, 4)), mode, "high")
     begun = time.monotonic()
@@ -183,7 +182,7 @@ def cut(engine: Engine, source: Path, mode: Mode, chance: random.Random) -> Resu
 def run(
     originals: Mapping[str, bytes], seed: int, count: int, modes: tuple[Mode, ...], keep: Path | None
 ) -> list[Result]:
-    """Cut all mutants."""
+    """Cut all mutants in all modes."""
     results = []
     engine = Engine(EngineSettings())
     engine.start()
@@ -208,11 +207,11 @@ def run(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=300, help="mutants; each is cut in every mode")
+    parser.add_argument("--count", type=int, default=300, help="number of mutants; each is cut in every mode")
     parser.add_argument("--mode", action="append", choices=MODES, help="default: all")
-    parser.add_argument("--only", default="", help="recordings whose name holds this")
-    parser.add_argument("--media", type=Path, metavar="DIR", help="damage these recordings, too")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="where bad mutants go")
+    parser.add_argument("--only", default="", help="recordings whose name contains this")
+    parser.add_argument("--media", type=Path, metavar="DIR", help="also damage the recordings in this folder")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="save bad mutants to this folder")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         originals = made(Path(folder))
@@ -228,7 +227,7 @@ def main() -> int:
         print(f"{number:6} {outcome}")
     bad = sum(result.bad for result in results)
     slowest = max(result.seconds for result in results)
-    print(f"{len(results)} cuts of {arguments.count} mutants, {bad} bad; the slowest took {slowest:.1f} s")
+    print(f"{len(results)} cuts of {arguments.count} mutants, {bad} bad; slowest {slowest:.1f} s")
     return 1 if bad else 0
 
 

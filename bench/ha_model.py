@@ -1,9 +1,8 @@
-"""The election on a hostile network: `python -m bench.ha_model --runs 400`.
+"""Simulates the election on an unreliable network: `python -m bench.ha_model --runs 400`.
 
-Prints how many half hours were simulated, in how many of them two agents could have published at once, how
-much of the time somebody led, and how long a takeover takes with each preset; and the same with two rules
-that are wrong, to show that the model finds such mistakes.
-"""
+Prints the number of simulated half hours, in how many of them two agents could have published at once, the
+share of time with a leader, and the takeover time of each preset; then the same with two wrong rules, to show
+that the model detects such errors."""
 
 from __future__ import annotations
 
@@ -14,9 +13,9 @@ import time
 from collections import Counter
 
 from bench.cluster.hostile import EVERY_SECONDS, MINUTES, Outcome, run
-from bench.cluster.mistakes import CountsFromTheAnswer, TrustsWallTime
 from bench.cluster.takeover import How, takeover_seconds
 from bench.cluster.world import MachineClock
+from bench.cluster.wrong_rules import CountsFromTheAnswer, TrustsWallTime
 from clipping.config import PRESETS
 from health.lease.guard import Guard
 
@@ -24,16 +23,18 @@ from health.lease.guard import Guard
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=400, help="half hours to simulate")
-    parser.add_argument("--wrong-runs", type=int, help="of each wrong rule; default: a quarter of --runs")
+    parser.add_argument(
+        "--wrong-runs", type=int, help="runs of each wrong rule; default: a quarter of --runs"
+    )
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--takeovers", type=int, default=200, help="takeovers to measure of each kind")
     arguments = parser.parse_args()
-    # Thousands of changes of state are logged: none of them matters here.
+    # Suppress the logs of thousands of state changes.
     logging.disable(logging.CRITICAL)
     first, runs = arguments.first_seed, arguments.runs
     seeds = range(first, first + runs)
     few = seeds[: runs // 4 if arguments.wrong_runs is None else arguments.wrong_runs]
-    print(f"{MINUTES:g} simulated minutes a run, one mishap every {EVERY_SECONDS:g} s; 2 and 3 agents")
+    print(f"{MINUTES:g} simulated minutes per run, one fault every {EVERY_SECONDS:g} s; 2 and 3 agents")
     bad = _hostile("our rules", seeds, show=True)
     _hostile("validity from the answer", few, guard=CountsFromTheAnswer)
     _hostile("wall clock", few, clock=TrustsWallTime)
@@ -50,7 +51,7 @@ def _hostile(
     clock: type[MachineClock] = MachineClock,
     show: bool = False,
 ) -> int:
-    """Simulate, print a line; how many runs were not as they should be."""
+    """Simulate and print a line. Returns the number of bad runs."""
     if not seeds:
         return 0
     begin = time.process_time()
@@ -64,15 +65,15 @@ def _hostile(
         f"cpu {time.process_time() - begin:.0f} s"
     )
     if show:
-        mishaps = sum((outcome.mishaps for outcome in outcomes), Counter[str]())
-        print("  mishaps: " + ", ".join(f"{kind} {count}" for kind, count in mishaps.most_common()))
+        faults = sum((outcome.faults for outcome in outcomes), Counter[str]())
+        print("  faults: " + ", ".join(f"{kind} {count}" for kind, count in faults.most_common()))
         for outcome in wrong[:10]:
             print(f"  WRONG: {outcome}")
     return len(wrong)
 
 
 def _is_wrong(outcome: Outcome) -> bool:
-    return bool(outcome.two_guards or outcome.mistakes) or not outcome.led_at_the_end
+    return bool(outcome.two_guards or outcome.violations) or not outcome.led_at_the_end
 
 
 def _takeovers(how: How, count: int) -> None:

@@ -1,17 +1,17 @@
-"""How the API and the agent's health page do while they are attacked.
+"""Availability of the API and of the agent's health page under attack.
 
     python -m bench.http_attacks [--server api|health|both] [--seconds N] [--only NAME]
 
-Each attack lasts `--seconds` and stays on the loopback interface. Meanwhile 20 callers in a row, each on a
-connection of its own, ask for /health, and four post a clip request with a valid key. The table shows
+Each attack lasts `--seconds` and stays on the loopback interface. Meanwhile 20 sequential clients, each on a
+new connection, request /health, and four post a clip request with a valid key. The table shows
 
-- `health`: how many of 20 were answered within a second, and the slowest answer;
+- `health`: how many of 20 were answered within a second, and the slowest response;
 - `POST`: how many of 4 were accepted within five seconds;
-- `MB`: resident memory of the server before the attack and the most during it;
-- `tmp`: the most that lay in temporary files (where /tmp is a tmpfs, that is memory, too);
-- `CPU`: processor time of the server during the attack, with these 24 calls.
+- `MB`: the server's resident memory before the attack and at its peak;
+- `tmp`: the peak size of temporary files (in memory, if /tmp is a tmpfs);
+- `CPU`: the server's CPU time during the attack, including these 24 requests.
 
-Attackers whose connections are closed come back at once in the attacks that hold connections.
+Attackers that hold connections reconnect immediately when they are closed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ HEALTH_SECONDS, POST_SECONDS = 1.0, 5.0
 OPEN_FILES = 8192
 
 Attack = AbstractContextManager[Callable[[], str]]
-"""Yields a function that says in a few words what came of the attack itself."""
+"""Yields a function that summarizes the attack's effect."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,23 @@ class Target:
     pid: int
     address: tuple[str, int]
     clip: bytes | None = None
-    """A valid clip request; None for a server that takes none."""
+    """A valid clip request; None for a server without clip requests."""
     request_id: str = ""
     caller: str = "127.0.0.1"
-    """The address that /health is asked from."""
+    """The source address of the /health requests."""
 
     def post(self, *headers: str, path: str = "/v1/clip/request", key: bool = True) -> bytes:
-        """The head of a POST."""
+        """The request line and headers of a POST."""
         lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers]
         lines += [f"Authorization: Bearer {CLIENT}"] if key else []
         return "\r\n".join([*lines, "", ""]).encode()
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m bench.http_attacks", description=__doc__.splitlines()[0])
     parser.add_argument("--server", choices=("api", "health", "both"), default="both")
-    parser.add_argument("--seconds", type=float, default=15.0, metavar="N", help="of each attack")
+    parser.add_argument("--seconds", type=float, default=15.0, metavar="N", help="duration of each attack")
     parser.add_argument("--only", metavar="NAME", help="attacks whose name contains this")
     options = parser.parse_args()
     servers = [
@@ -81,7 +81,7 @@ def main() -> int:
         for name, attack in ATTACKS.items():
             if options.only and options.only not in name:
                 continue
-            # A server of its own for each attack: what one leaves behind must not show up in the next.
+            # A new server for each attack, so that attacks do not affect each other.
             with server() as target:
                 if target.clip is not None or name not in API_ONLY:
                     print(_row(name, _measure(target, attack(target), options.seconds)), flush=True)
@@ -95,7 +95,7 @@ def _api() -> Iterator[Target]:
         broker = stack.enter_context(BrokerProcess(folder / "broker"))
         api = ApiProcess(folder / "api", emulator=broker.host_port)
         stack.callback(api.close)
-        # After the server's start: it must raise its own limit itself.
+        # After the server's start: the server must raise its own limit.
         stack.enter_context(_open_files())
         answer = api.request()
         body = {
@@ -116,7 +116,7 @@ def _health_page() -> Iterator[Target]:
         assert process.stdout is not None
         port = int(process.stdout.readline())
         with _open_files():
-            # Not the attackers' address: beyond ten calls a second that one is answered 429, as it should be.
+            # Not the attackers' address: above ten requests a second, that address correctly gets 429.
             yield Target(process.pid, ("127.0.0.1", port), caller="127.0.0.2")
         process.terminate()
 
@@ -163,7 +163,7 @@ def _flood(
     target: Target, opening: bytes, block: bytes, *, count: int, size: int
 ) -> Iterator[Callable[[], str]]:
     with Floods(target.address, count, opening, block, size) as attack:
-        yield lambda: f"{attack.sent / 1e6:.1f} MB taken"
+        yield lambda: f"{attack.sent / 1e6:.1f} MB accepted"
 
 
 def _chunk_lines(target: Target) -> Attack:
@@ -182,7 +182,7 @@ def _large_bodies(target: Target) -> Attack:
 
 
 def _unread_answers(target: Target) -> Attack:
-    # As many requests as fit into what a server reads at once, and answers that nobody reads.
+    # As many requests as fit into one read of the server, with responses that are never read.
     path = b"/openapi.yaml" if target.clip is not None else b"/metrics"
     return _flood(target, b"", b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path, count=40, size=4 << 20)
 
@@ -193,7 +193,7 @@ def _both_lengths(target: Target) -> Iterator[Callable[[], str]]:
     chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     head = target.post("Transfer-Encoding: chunked", f"Content-Length: {len(body)}")
     second = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
-    said = _ask(target, head + chunked + second, HEALTH_SECONDS, whole=True)
+    said = _exchange(target, head + chunked + second, HEALTH_SECONDS, whole=True)
     codes = re.findall(r"HTTP/1\.[01] (\d{3}) ", said.decode("latin-1"))
     yield lambda: "answered " + (", then ".join(codes) or "nothing")
 
@@ -206,7 +206,7 @@ def _streams_beside_idle(target: Target) -> Iterator[Callable[[], str]]:
         f"Authorization: Bearer {CLIENT}",
     ]
     opening = "\r\n".join([*lines, "", ""]).encode()
-    # The drip is thrown away by the server: it only brings an opening that came too early.
+    # The server discards the drip, which only completes a request that was sent too early.
     with Held(target.address, STREAMS, opening, b"\n", reopen=False) as streams:
         streams.wait_until_open()
         time.sleep(2)
@@ -235,15 +235,15 @@ ATTACKS: dict[str, Callable[[Target], Attack]] = {
 API_ONLY = {name for name in ATTACKS if "streams" in name}
 
 
-# What is measured meanwhile.
+# Measurements during the attack.
 
 
 @dataclass
 class Figures:
-    """Of one attack."""
+    """The measurements of one attack."""
 
     health: list[float] = field(default_factory=list)
-    """Seconds of the answers that came in time."""
+    """Latencies, in seconds, of the responses in time."""
     posts: int | None = None
     before: float = 0.0
     most: float = 0.0
@@ -289,18 +289,19 @@ def _call(target: Target, figures: Figures, seconds: float) -> None:
     for number in range(HEALTH_CALLS):
         time.sleep(max(0.0, begun + seconds * number / HEALTH_CALLS - time.monotonic()))
         asked = time.monotonic()
-        if _ask(target, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", HEALTH_SECONDS).startswith(
+        if _exchange(target, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", HEALTH_SECONDS).startswith(
             b"HTTP/1.1 200"
         ):
             figures.health.append(time.monotonic() - asked)
         if target.clip is not None and number % (HEALTH_CALLS // POSTS) == 1:
             head = target.post(f"Content-Length: {len(target.clip)}")
-            accepted = _ask(target, head + target.clip, POST_SECONDS).startswith(b"HTTP/1.1 202")
+            accepted = _exchange(target, head + target.clip, POST_SECONDS).startswith(b"HTTP/1.1 202")
             figures.posts = (figures.posts or 0) + accepted
 
 
-def _ask(target: Target, sent: bytes, seconds: float, *, whole: bool = False) -> bytes:
-    """The beginning of the answer, or everything until the server closes or is silent for `seconds`."""
+def _exchange(target: Target, sent: bytes, seconds: float, *, whole: bool = False) -> bytes:
+    """The beginning of the response; with `whole`, everything until the server closes or sends nothing for
+    `seconds`."""
     answer = b""
     with (
         contextlib.suppress(OSError),

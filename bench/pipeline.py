@@ -1,8 +1,8 @@
-"""`python -m bench.pipeline`: what the service adds to a bare `ffmpeg -c copy`.
+"""`python -m bench.pipeline`: the service's overhead over a bare `ffmpeg -c copy`.
 
-Requests for stream copies of two minutes out of a recording of one hour go through the whole local stack
-(POST, database, Pub/Sub, cut, verification, store, completion); in turns with them the same cuts are made by
-ffmpeg alone. Then clips a second at 1, 4 and 8 slots, beside as many ffmpegs at once.
+Requests for stream copies of two minutes of a one-hour recording go through the whole local stack (POST,
+database, Pub/Sub, cut, verification, store, completion), alternating with the same cuts by ffmpeg alone. Then
+measures clips per second with 1, 4 and 8 slots, compared with as many concurrent ffmpegs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GIVE_UP_SECONDS = 120.0
 
 
 class Service:
-    """A running stack, and requests to it."""
+    """A client of a running stack."""
 
     def __init__(self, where: dict[str, Any], recording: Path) -> None:
         self._url = where["api_url"]
@@ -42,7 +42,7 @@ class Service:
         self._session.headers["Authorization"] = f"Bearer {where['api_key']}"
 
     def ask(self, start: float) -> str:
-        """POST; the status URL."""
+        """Request a clip. Returns its status URL."""
         body = {"hand_id": "bench", "nas_video_path": str(self._recording), "start_seconds": start}
         body["end_seconds"] = start + CLIP_SECONDS
         answer = self._session.post(f"{self._url}/v1/clip/request", json=body, timeout=10)
@@ -50,7 +50,7 @@ class Service:
         return str(answer.json()["status_url"])
 
     def wait(self, status_url: str) -> dict[str, Any]:
-        """Poll until the clip is completed; its status."""
+        """Poll until the clip is completed. Returns its status."""
         until = time.perf_counter() + GIVE_UP_SECONDS
         while time.perf_counter() < until:
             status: dict[str, Any] = self._session.get(status_url, timeout=10).json()
@@ -64,7 +64,7 @@ class Service:
 
 @contextmanager
 def running(recording: Path, *, slots: int) -> Iterator[Service]:
-    """A stack of its own, on the disk that ffmpeg's clips go to as well."""
+    """A new stack, on the same disk as ffmpeg's clips."""
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         overlay = Path(folder) / "overlay.yaml"
         overlay.write_text(f"agent: {{slots: {{interactive: {slots}}}}}\n")
@@ -80,7 +80,7 @@ def running(recording: Path, *, slots: int) -> Iterator[Service]:
 
 
 def bare(recording: Path, start: float, output: Path) -> None:
-    """The rival: a stream copy by ffmpeg, with nothing around it."""
+    """The rival: a stream copy by ffmpeg alone."""
     command = [str(find_ffmpeg(None)), "-nostdin", "-v", "error", "-y", "-ss", str(start)]
     command += ["-to", str(start + CLIP_SECONDS), "-i", str(recording), "-c", "copy", str(output)]
     subprocess.run(command, check=True, timeout=60)
@@ -88,11 +88,11 @@ def bare(recording: Path, start: float, output: Path) -> None:
 
 
 def one_at_a_time(recording: Path, count: int) -> None:
-    """Time from POST to completed beside ffmpeg's time, in turns."""
+    """Compare the time from POST to completed with ffmpeg's time, alternating."""
     starts = _starts(count)
     ours, rival, added, processing = [], [], [], []
     with running(recording, slots=1) as service:
-        service.wait(service.ask(10.0))  # the first cut reads files that later ones find in memory
+        service.wait(service.ask(10.0))  # the first cut fills the page cache
         bare(recording, 10.0, CACHE / "bare.mp4")
         for start in starts:
             begun = time.perf_counter()
@@ -108,15 +108,15 @@ def one_at_a_time(recording: Path, count: int) -> None:
     print(f"\n{count} clips of {CLIP_SECONDS} s, one at a time (ms)      p50     p95")
     _row("bare ffmpeg -c copy", rival)
     _row("POST to completed", ours)
-    _row("  of that in the agent", processing)
-    _row("what we add", added)
+    _row("  of which in the agent", processing)
+    _row("overhead", added)
     ratio = statistics.median(ours) / statistics.median(rival)
     print(f"  ratio of the medians                      {ratio:5.2f}x")
 
 
 def many_at_once(recording: Path, count: int) -> None:
-    """Clips a second with 1, 4 and 8 slots."""
-    print(f"\n{count} clips asked for at once      ours    ffmpeg   ratio   (clips a second)")
+    """Measure clips per second with 1, 4 and 8 slots."""
+    print(f"\n{count} concurrent requests        service    ffmpeg   ratio   (clips/s)")
     for slots in (1, 4, 8):
         with running(recording, slots=slots) as service:
             service.wait(service.ask(10.0))

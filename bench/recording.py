@@ -1,4 +1,4 @@
-"""Long recordings for the benchmarks, made once and kept in a cache folder."""
+"""Long recordings for the benchmarks, generated once and cached."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def hour_of_1080p() -> Path:
 
 
 def long_recording(kind: Kind, minutes: int) -> Path:
-    """The same minute of 1080p30 at 8 Mbit/s over and over; made when it is not there yet."""
+    """A repeated minute of 1080p30 at 8 Mbit/s, generated unless it is cached."""
     path = CACHE / f"1080p-{minutes}min-{kind.replace(' ', '-')}{_SUFFIXES.get(kind, '.mp4')}"
     if path.exists():
         return path
     CACHE.mkdir(parents=True, exist_ok=True)
     status = os.statvfs(CACHE)
     if status.f_bavail * status.f_frsize < minutes * _BYTES_A_MINUTE + _TO_SPARE:
-        raise SystemExit(f"{path} would not leave room on the disk")
-    print(f"making {path} (once, some minutes)…", flush=True)
+        raise SystemExit(f"not enough disk space for {path}")
+    print(f"generating {path} (once, takes minutes)…", flush=True)
     loops = minutes * 60 // UNIT_SECONDS - 1
     arguments = ["-stream_loop", str(loops), "-i", str(_unit()), "-c", "copy"]
     part = path.with_suffix(f".part{path.suffix}")
     if kind == "mkv without cues":
-        # What can't go back in its output writes no index, as a recorder whose plug is pulled.
+        # Non-seekable output has no index, as from a recorder that lost power.
         with part.open("wb") as output:
             _ffmpeg(*arguments, "-f", "matroska", "pipe:1", output=output.fileno())
     elif kind == "fragmented mp4":
@@ -47,7 +47,7 @@ def long_recording(kind: Kind, minutes: int) -> Path:
     else:
         _ffmpeg(*arguments, str(part))
     descriptor = os.open(part, os.O_RDONLY)
-    os.fsync(descriptor)  # only what is on the disk can be dropped from memory
+    os.fsync(descriptor)  # only clean pages can be evicted from the page cache
     os.close(descriptor)
     part.rename(path)
     return path
@@ -58,10 +58,10 @@ def _unit() -> Path:
     if unit.exists():
         return unit
     part = unit.with_suffix(".part.mp4")
-    picture = f"testsrc2=size=1920x1080:rate=30:duration={UNIT_SECONDS},noise=alls=12:allf=t"
-    sound = f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={UNIT_SECONDS}"
+    video = f"testsrc2=size=1920x1080:rate=30:duration={UNIT_SECONDS},noise=alls=12:allf=t"
+    audio = f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={UNIT_SECONDS}"
     _ffmpeg(
-        *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound),
+        *("-f", "lavfi", "-i", video, "-f", "lavfi", "-i", audio),
         *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "60", "-sc_threshold", "0"),
         *("-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "8M", "-nal-hrd", "cbr"),
         *("-c:a", "aac", "-b:a", "160k", str(part)),

@@ -1,18 +1,18 @@
-"""`python -m bench.takeover`: how long a cluster is without a leader, and what a switch costs its clips.
+"""`python -m bench.takeover`: the time without a leader, and the delay of interrupted clips.
 
-Real processes on this machine (broker, API, two agents), a new cluster for each run, so that no run waits for
-the hold-down of the one before. Faults:
+Runs real processes on this machine (broker, API, two agents), with a new cluster for each run, so that no run
+waits for the previous one's hold-down. Faults:
 
-- `kill`: kill -9 of the primary, with a clip in hand
-- `stop`: SIGSTOP of the primary, with a clip in hand; it wakes when the clip is complete
-- `stop-upload`: SIGSTOP of the primary while it uploads one of six clips; it wakes when all are complete
-- `planned`: a failover by the API, nothing in hand
-- `planned-busy`: a failover by the API, with a clip in hand, which is finished first
-- `two-actives`: both work for a minute with the lease guard switched off (no takeover is timed)
+- `kill`: kill -9 of the primary, with a clip in flight
+- `stop`: SIGSTOP of the primary, with a clip in flight; resumed when the clip is complete
+- `stop-upload`: SIGSTOP of the primary while it uploads one of six clips; resumed when all are complete
+- `planned`: a failover through the API, without clips in flight
+- `planned-busy`: a failover through the API, with a clip in flight, which is finished first
+- `two-actives`: both agents work for a minute with the lease guard disabled (no takeover is timed)
 
-Printed: min, p50, p95 and max of the time until the standby answers as the leader, and until the interrupted
-clip is complete; then what must all be 0. `--parallel` runs several clusters side by side: they mostly wait.
-"""
+Prints min, p50, p95 and max of the time until the standby answers as the leader, and until the interrupted
+clip is complete; then counters that must all be 0. `--parallel` runs several clusters concurrently: they
+mostly wait."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ TWO_ACTIVES_SECONDS = 60.0
 
 @dataclass
 class Run:
-    """What one run showed. Seconds."""
+    """The result of one run. Times in seconds."""
 
     takeover: float = math.nan
     clip: float = math.nan
     attempts: int = 0
     requests: int = 0
     completed_once: int = 0
-    told: int = 0
-    """Completions that agents published; more than `requests` when a clip was adopted."""
+    published: int = 0
+    """Completions published by agents; more than `requests` when a clip was adopted."""
     overwritten: int = 0
     epochs_back: int = 0
     orphans: int = 0
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--preset", choices=["quick", "brisk", "default", "plain"], default="quick")
     parser.add_argument("--fault", choices=FAULTS, default="kill")
-    parser.add_argument("--parallel", type=int, default=2, help="clusters side by side")
+    parser.add_argument("--parallel", type=int, default=2, help="number of concurrent clusters")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="clipping-takeover-") as folder:
@@ -108,7 +108,7 @@ def _run(folder: Path, nas: Path, fault: str, preset: str) -> Run:
 
 def _begin_clip(cluster: Cluster) -> str:
     request_id = cluster.ask(**CLIP)
-    cluster.hold_cut(cluster.nodes[0], request_id).release()  # it is under way now
+    cluster.hold_cut(cluster.nodes[0], request_id).release()  # the cut has started
     return request_id
 
 
@@ -153,7 +153,7 @@ def _stop_upload(cluster: Cluster, run: Run) -> None:
 
 def _planned(cluster: Cluster, run: Run) -> None:
     begun = time.monotonic()
-    _order(cluster)
+    _fail_over(cluster)
     _await_second(cluster, run, begun)
     request_id = cluster.ask()
     _await_clip(cluster, run, request_id, time.monotonic())
@@ -162,12 +162,12 @@ def _planned(cluster: Cluster, run: Run) -> None:
 def _planned_busy(cluster: Cluster, run: Run) -> None:
     request_id = _begin_clip(cluster)
     begun = time.monotonic()
-    _order(cluster)
+    _fail_over(cluster)
     _await_second(cluster, run, begun)
     _await_clip(cluster, run, request_id, begun)
 
 
-def _order(cluster: Cluster) -> None:
+def _fail_over(cluster: Cluster) -> None:
     answer = cluster.failover("agent-1", wait_seconds=0)
     assert answer.status_code in (200, 202), answer.text
 
@@ -191,12 +191,12 @@ _FAULTS: dict[str, Callable[[Cluster, Run], None]] = {
 
 
 def _settle(cluster: Cluster, run: Run) -> None:
-    """Count what must not happen."""
+    """Count the violations."""
     ends = {request_id: cluster.wait(request_id, within=GIVE_UP_SECONDS) for request_id in cluster.asked}
-    told = cluster.witness.completions()
-    run.requests, run.told = len(ends), sum(told.values())
+    completions = cluster.witness.completions()
+    run.requests, run.published = len(ends), sum(completions.values())
     for request_id, status in ends.items():
-        ways = {how for who, how in told if who == request_id}
+        ways = {how for who, how in completions if who == request_id}
         once = ways == {"completed"} == {status["status"]} and len(cluster.objects(request_id)) == 1
         run.completed_once += once
         agent = str(status.get("agent_id"))
@@ -206,7 +206,7 @@ def _settle(cluster: Cluster, run: Run) -> None:
     run.epochs_back = sum(later <= earlier for earlier, later in pairwise(epochs))
     cluster.close()
     try:
-        eventually(lambda: not with_variable(MARK, cluster.token), "every process to end", within=20)
+        eventually(lambda: not with_variable(MARK, cluster.token), "every process to exit", within=20)
     except AssertionError:
         run.orphans = len(with_variable(MARK, cluster.token))
 
@@ -221,7 +221,7 @@ def _report(runs: list[Run], options: argparse.Namespace) -> dict[str, Any]:
         "takeover_seconds": _spread([run.takeover for run in good]),
         "clip_complete_seconds": _spread([run.clip for run in good]),
         "requests": sum(run.requests for run in good),
-        "completions_published": sum(run.told for run in good),
+        "completions_published": sum(run.published for run in good),
         "wrong": {
             "requests not completed exactly once": sum(run.requests - run.completed_once for run in good),
             "objects overwritten": sum(run.overwritten for run in good),
@@ -245,8 +245,8 @@ def _table(report: dict[str, Any]) -> str:
     for name in ("takeover_seconds", "clip_complete_seconds"):
         spread = report[name]
         if spread is not None:
-            told = "   ".join(f"{key} {value:6.2f}" for key, value in spread.items())
-            lines.append(f"  {name:22} {told}")
+            values = "   ".join(f"{key} {value:6.2f}" for key, value in spread.items())
+            lines.append(f"  {name:22} {values}")
     lines.append(f"  requests {report['requests']}, completions published {report['completions_published']}")
     lines += [f"  {name}: {count}" for name, count in report["wrong"].items()]
     lines += [f"  FAILED: {failure}" for failure in report["failures"]]

@@ -1,4 +1,4 @@
-"""Half an hour of everything that can go wrong, decided by a seed; and what must be true all the same."""
+"""Half an hour of random faults, determined by a seed, and the invariants that must hold throughout."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from health.lease.guard import Guard
 
 MINUTES = 30.0
 CALM_SECONDS = 240.0
-"""At the end nothing happens any more, so that somebody has to lead."""
+"""The final period without faults, after which one agent must lead."""
 EVERY_SECONDS = 20.0
-"""One mishap in so many seconds, on average."""
+"""Mean interval between faults."""
 DELETION_PAUSE_SECONDS = 240.0
 INTENT_SECONDS = 5.0
-"""Less often than in earnest: it makes up a third of what is to be simulated, and changes nothing."""
+"""Longer than in production: reading the intent is a third of the simulated calls and has no effect."""
 
 
 def timings_of(preset: str) -> Timings:
@@ -33,20 +33,20 @@ def timings_of(preset: str) -> Timings:
 
 @dataclass
 class Outcome:
-    """What a run showed."""
+    """The result of a run."""
 
     seed: int
     two_guards: list[str] = field(default_factory=list)
-    """When two agents could have published at once."""
-    mistakes: list[str] = field(default_factory=list)
+    """The times at which two agents could have published."""
+    violations: list[str] = field(default_factory=list)
     led_share: float = 0.0
     led_at_the_end: bool = False
     epochs: int = 0
-    mishaps: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
 
 
 class Cluster:
-    """Machines around one store, with every arming of a guard looked at."""
+    """Machines with one store. Verifies the leaders whenever a guard becomes valid."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Cluster:
         prepare_cluster(self.store, CLUSTER, clock=self.world.clock, ttl_seconds=timings.ttl)
 
     def leaders(self) -> list[str]:
-        """Who could publish now."""
+        """The machines that could publish now."""
         return [machine.name for machine in self.machines if machine.leads()]
 
     def lease(self) -> Lease | None:
@@ -92,15 +92,15 @@ class Cluster:
         cluster = self
 
         class Watched(guard):  # type: ignore[misc, valid-type]
-            """Validity only ever begins here, so here is where two of them would meet."""
+            """Verifies after each renewal, the only event that makes a guard valid."""
 
             def renewed(self, epoch: int, sent_at: float) -> None:
                 super().renewed(epoch, sent_at)
-                cluster.world.at(cluster.world.now, cluster.look)
+                cluster.world.at(cluster.world.now, cluster.check_leaders)
 
         return Watched
 
-    def look(self) -> None:
+    def check_leaders(self) -> None:
         leaders = self.leaders()
         if len(leaders) > 1:
             self.outcome.two_guards.append(f"{self.world.now:.3f} s: {' and '.join(leaders)}")
@@ -114,7 +114,7 @@ def run(
     clock: type[MachineClock] = MachineClock,
     minutes: float = MINUTES,
 ) -> Outcome:
-    """One hostile run: two or three agents, on a store of either kind."""
+    """One run with faults: two or three agents, on a store of either kind."""
     cluster = Cluster(
         seed,
         agents=2 + seed % 2,
@@ -123,17 +123,17 @@ def run(
         guard=guard,
         clock=clock,
     )
-    Hostility(cluster, minutes * 60 - CALM_SECONDS).begin()
+    FaultInjector(cluster, minutes * 60 - CALM_SECONDS).begin()
     cluster.world.run(minutes * 60)
     outcome = cluster.outcome
-    outcome.mistakes += cluster.store.mistakes
+    outcome.violations += cluster.store.violations
     outcome.led_at_the_end = len(cluster.leaders()) == 1
     outcome.epochs = len(cluster.store.epochs)
     return outcome
 
 
-class Hostility:
-    """Plans mishaps until `end`, each of which is over by then."""
+class FaultInjector:
+    """Injects faults until `end`. Each is over by then."""
 
     def __init__(self, cluster: Cluster, end: float) -> None:
         self._cluster, self._world, self._rng = cluster, cluster.world, cluster.world.rng
@@ -145,9 +145,9 @@ class Hostility:
     def begin(self) -> None:
         for machine in self._cluster.machines:
             self._world.after(self._rng.uniform(0, 3), machine.start)
-        self._cluster.network.weather = ROUGH
-        self._world.at(self._end, self._calm_down)
-        self._world.after(self._rng.expovariate(1 / EVERY_SECONDS), self._mishap)
+        self._cluster.network.rates = ROUGH
+        self._world.at(self._end, self._end_faults)
+        self._world.after(self._rng.expovariate(1 / EVERY_SECONDS), self._inject)
         self._world.after(1.0, self._sample)
 
     def _sample(self) -> None:
@@ -156,7 +156,7 @@ class Hostility:
         self._cluster.outcome.led_share = self._led / self._seconds
         self._world.after(1.0, self._sample)
 
-    def _mishap(self) -> None:
+    def _inject(self) -> None:
         if self._world.now >= self._end - 1:
             return
         kinds = {
@@ -167,27 +167,27 @@ class Hostility:
             self._cut_peers: 3,
             self._jump: 4,
             self._storm: 3,
-            self._fall_ill: 3,
+            self._make_unhealthy: 3,
             self._delete: 1,
             self._fail_over: 2,
             self._pause_takeovers: 1,
         }
         kind = self._rng.choices(list(kinds), list(kinds.values()))[0]
         machine = self._rng.choice(self._cluster.machines)
-        self._cluster.outcome.mishaps[kind.__name__.strip("_")] += 1
+        self._cluster.outcome.faults[kind.__name__.strip("_")] += 1
         kind(machine)
-        self._world.after(self._rng.expovariate(1 / EVERY_SECONDS), self._mishap)
+        self._world.after(self._rng.expovariate(1 / EVERY_SECONDS), self._inject)
 
     def _until(self, longest: float) -> float:
         return min(self._world.now + self._rng.uniform(1, longest), self._end)
 
     def _pause(self, machine: Machine) -> None:
-        """SIGSTOP, or a suspended machine: at any time, or at the worst one."""
+        """SIGSTOP, or a suspended machine: at a random time, or right after a write of the lease."""
         until = self._until(90)
         if self._rng.random() < 0.5 or self._end - self._world.now < 150:
             machine.paused_until = until
         else:
-            machine.stops_at_a_write = until - self._world.now
+            machine.pause_after_write = until - self._world.now
 
     def _kill(self, machine: Machine) -> None:
         machine.kill()
@@ -207,17 +207,17 @@ class Hostility:
         machine.clock.wall_offset += timedelta(seconds=self._rng.uniform(-3600, 3600))
 
     def _storm(self, machine: Machine) -> None:
-        self._cluster.network.weather = STORM
-        self._world.at(self._until(90), self._clear_up)
+        self._cluster.network.rates = STORM
+        self._world.at(self._until(90), self._end_storm)
 
-    def _clear_up(self) -> None:
-        self._cluster.network.weather = ROUGH if self._world.now < self._end else FAIR
+    def _end_storm(self) -> None:
+        self._cluster.network.rates = ROUGH if self._world.now < self._end else FAIR
 
-    def _fall_ill(self, machine: Machine) -> None:
-        machine.ill_until = self._until(120)
+    def _make_unhealthy(self, machine: Machine) -> None:
+        machine.unhealthy_until = self._until(120)
 
     def _delete(self, machine: Machine) -> None:
-        """By hand; nobody does it twice within minutes."""
+        """Delete the lease, as an administrator would; not twice within minutes."""
         if self._world.now - self._deleted_at > DELETION_PAUSE_SECONDS:
             self._deleted_at = self._world.now
             self._cluster.store.delete(lease_key(CLUSTER))
@@ -253,11 +253,11 @@ class Hostility:
             intent_key(CLUSTER), intent.to_json(), expected=found[1].version if found else None
         )
 
-    def _calm_down(self) -> None:
-        self._cluster.network.weather = FAIR
+    def _end_faults(self) -> None:
+        self._cluster.network.rates = FAIR
         for machine in self._cluster.machines:
             machine.clock.wall_offset = timedelta()
-            machine.stops_at_a_write = 0.0
+            machine.pause_after_write = 0.0
             process = machine.process
             if process is None or process.killed or process.member.state is State.STOPPED:
                 machine.start()

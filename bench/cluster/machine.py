@@ -1,4 +1,4 @@
-"""A machine with an agent on it: a process that is started, stopped, killed, paused and cut off."""
+"""A simulated machine with an agent, whose process is started, stopped, killed, paused and partitioned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLUSTER = "model"
 
 
 class Disk:
-    """A state directory: outlives processes."""
+    """A state directory, which survives its processes."""
 
     def __init__(self) -> None:
         self._kept = PersistedState()
@@ -32,8 +32,8 @@ class Disk:
         self._kept = remembered
 
 
-class Labour:
-    """Work that takes a while to finish and to stop."""
+class SimulatedWork:
+    """Clips that take time to finish and to abort."""
 
     def __init__(self, world: World, machine: Machine) -> None:
         self._world, self._machine = world, machine
@@ -44,7 +44,7 @@ class Labour:
         self._open = True
 
     def drain(self, *, fast: bool) -> None:
-        takes = self._machine.drain_takes
+        takes = self._machine.drain_seconds
         self._end(self._world.rng.uniform(0, 1 if fast else 20) if takes is None else takes)
 
     def rest(self) -> None:
@@ -58,7 +58,7 @@ class Labour:
 
     def _end(self, seconds: float) -> None:
         if self._open:
-            self._busy_until = self._world.now + (0.0 if self._machine.idles else seconds)
+            self._busy_until = self._world.now + (0.0 if self._machine.drains_idle else seconds)
         elif self._busy_until > self._world.now:
             self._busy_until = min(self._busy_until, self._world.now + seconds)
         self._open = False
@@ -68,7 +68,7 @@ GuardMaker = Callable[[MachineClock, float], Guard]
 
 
 class Process:
-    """One life of an agent: from a start to a kill or a stop."""
+    """An agent's process, from its start to a kill or a stop."""
 
     def __init__(self, machine: Machine, instance: str) -> None:
         self.machine = machine
@@ -87,7 +87,7 @@ class Process:
                 rng=random.Random(world.rng.random()),
             ),
             LocalAgent(
-                work=Labour(world, machine),
+                work=SimulatedWork(world, machine),
                 guard=self.guard,
                 self_check=machine.self_check,
                 facts=Facts,
@@ -98,11 +98,11 @@ class Process:
         self._step()
 
     def sends(self, name: str) -> None:
-        """A call goes out. The worst moment to be stopped at is right after a write of the lease."""
+        """Called when a call is sent. The worst time for a pause is right after a write of the lease."""
         machine = self.machine
-        if machine.stops_at_a_write > 0 and name in ("acquire", "renew", "release"):
-            machine.paused_until = machine.world.now + machine.stops_at_a_write
-            machine.stops_at_a_write = 0.0
+        if machine.pause_after_write > 0 and name in ("acquire", "renew", "release"):
+            machine.paused_until = machine.world.now + machine.pause_after_write
+            machine.pause_after_write = 0.0
 
     @property
     def paused_until(self) -> float:
@@ -130,14 +130,14 @@ class Process:
         self._at(self.machine.clock.world_time(due))
 
     def _at(self, moment: float) -> None:
-        """Step then, unless something comes before."""
+        """Schedule the next step, unless an event triggers an earlier one."""
         world = self.machine.world
         moment = max(moment, world.now, self.machine.paused_until)
         self._next = moment
         world.at(moment, lambda: self._step_if(moment))
 
     def _step_if(self, planned: float) -> None:
-        if planned != self._next:  # another step was planned since
+        if planned != self._next:  # superseded by a later schedule
             return
         if self.machine.world.now < self.machine.paused_until:
             self._at(self.machine.paused_until)
@@ -146,7 +146,7 @@ class Process:
 
 
 class Machine:
-    """A host. `peers` is filled by the cluster."""
+    """A host. The cluster fills `peers`."""
 
     def __init__(
         self,
@@ -163,22 +163,22 @@ class Machine:
         self.name, self.world, self.store, self.network = name, world, store, network
         self.timings, self.rank, self.clock, self.make_guard = timings, rank, clock, make_guard
         self.disk = Disk()
-        self.paused_until = self.no_store_until = self.no_peers_until = self.ill_until = 0.0
+        self.paused_until = self.no_store_until = self.no_peers_until = self.unhealthy_until = 0.0
         self.wedged_until = 0.0
-        self.idles = False
-        """It has no clip in hand when it drains."""
-        self.drain_takes: float | None = None
-        """Seconds; None: as chance has it."""
-        self.stops_at_a_write = 0.0
-        """Seconds for which the process is stopped as soon as it has sent one."""
+        self.drains_idle = False
+        """Whether it has no clips in flight when it drains."""
+        self.drain_seconds: float | None = None
+        """Seconds of a drain; None: random."""
+        self.pause_after_write = 0.0
+        """Seconds for which the process is stopped after its next write of the lease."""
         self.peers: dict[str, Machine] = {}
         self.process: Process | None = None
-        self._lives = 0
+        self._starts = 0
 
     def start(self) -> None:
         if not self.alive():
-            self._lives += 1
-            self.process = Process(self, f"{self.name}-{self._lives}")
+            self._starts += 1
+            self.process = Process(self, f"{self.name}-{self._starts}")
 
     def alive(self) -> bool:
         return self.process is not None and self.process.alive()
@@ -206,8 +206,8 @@ class Machine:
     def self_check(self) -> SelfCheck:
         if self.world.now < self.wedged_until:
             return SelfCheck(False, ("a lane has stalled",), alive=False)
-        well = self.world.now >= self.ill_until
-        return SelfCheck(well, () if well else ("the NAS is away",))
+        well = self.world.now >= self.unhealthy_until
+        return SelfCheck(well, () if well else ("the NAS is unavailable",))
 
     def poll(self, leader: Leader, cluster: str, timeout: float) -> Poll:
         target = self.peers.get(leader.agent_id)

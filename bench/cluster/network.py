@@ -1,4 +1,4 @@
-"""Between the agents and the store: what is asked gets lost, late, twice, or is done without an answer."""
+"""The network between agents and store, which loses, delays and duplicates requests and loses responses."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Weather:
-    """How likely each mishap of a call is. Times in seconds."""
+class FaultRates:
+    """Probabilities of a call's faults. Times in seconds."""
 
     typical: float = 0.08
-    """The usual delay of a way there or back, on average."""
+    """The mean one-way delay."""
     request_lost: float = 0.0
     answer_lost: float = 0.0
-    """The store has done it, and nobody says so."""
+    """The store has applied the call, but the response is lost."""
     doubled: float = 0.0
     late: float = 0.0
-    """A way takes up to `latest`."""
+    """The one-way delay is up to `latest`."""
     latest: float = 40.0
     refused: float = 0.0
-    """429 or 503 without doing it."""
+    """429 or 503; the call is not applied."""
     refused_after: float = 0.0
-    """503 after doing it."""
+    """503, although the call was applied."""
 
 
-FAIR = Weather()
-ROUGH = Weather(
+FAIR = FaultRates()
+ROUGH = FaultRates(
     typical=0.15,
     request_lost=0.03,
     answer_lost=0.04,
@@ -42,11 +42,11 @@ ROUGH = Weather(
     refused=0.02,
     refused_after=0.02,
 )
-STORM = Weather(typical=0.4, answer_lost=0.1, late=0.1, refused=0.6, refused_after=0.1)
+STORM = FaultRates(typical=0.4, answer_lost=0.1, late=0.1, refused=0.6, refused_after=0.1)
 
 
 class Caller(Protocol):
-    """The process that calls."""
+    """The process that makes a call."""
 
     @property
     def paused_until(self) -> float: ...
@@ -63,7 +63,7 @@ class Caller(Protocol):
 
 
 class SimulatedCall(Generic[T]):
-    """A call under way in the simulated network."""
+    """A call in flight in the simulated network."""
 
     def __init__(self) -> None:
         self.done = False
@@ -85,7 +85,7 @@ class SimulatedCall(Generic[T]):
 class SimulatedCalls:
     """`health.lease.calls.Calls` for one process.
 
-    A call takes effect at the store when it arrives, whether or not its sender still lives.
+    A call takes effect when it arrives at the store, even if its sender has died.
     """
 
     def __init__(self, world: World, network: Network, caller: Caller, timeout: float) -> None:
@@ -105,34 +105,34 @@ class SimulatedCalls:
         return pending
 
     def _time_out(self, pending: SimulatedCall[T]) -> None:
-        """The adapter's own limit. A stopped process does not see time pass; on waking it looks at what
-        came meanwhile first."""
+        """The adapter's timeout. A paused process does not notice it; when resumed, it first processes the
+        responses that arrived meanwhile."""
         if pending.done or not self._caller.alive():
             return
         if self._caller.paused_until > self._world.now:
             self._world.at(self._caller.paused_until, lambda: self._time_out(pending))
             return
-        pending.fail(StoreUnavailable("simulated: no answer in time."))
+        pending.fail(StoreUnavailable("simulated: timed out"))
         self._caller.wake()
 
 
 class Network:
-    """The ways between processes and the store."""
+    """The connections between processes and the store."""
 
-    def __init__(self, world: World, weather: Weather) -> None:
-        self._world, self.weather = world, weather
+    def __init__(self, world: World, rates: FaultRates) -> None:
+        self._world, self.rates = world, rates
         self.counts: dict[str, int] = {}
 
     def send(self, caller: Caller, pending: SimulatedCall[T], call: Callable[[], T]) -> None:
-        rng, weather = self._world.rng, self.weather
-        if not caller.reaches_store() or rng.random() < weather.request_lost:
+        rng, rates = self._world.rng, self.rates
+        if not caller.reaches_store() or rng.random() < rates.request_lost:
             self._note("lost")
             return
-        if rng.random() < weather.refused:
+        if rng.random() < rates.refused:
             self._note("refused")
             self._world.after(self._way(), lambda: self._fail(caller, pending, "429"))
             return
-        copies = 2 if rng.random() < weather.doubled else 1
+        copies = 2 if rng.random() < rates.doubled else 1
         answering = rng.randrange(copies)
         if copies == 2:
             self._note("doubled")
@@ -141,7 +141,7 @@ class Network:
             self._world.after(self._way(), arrive)
 
     def poll(self, caller: Caller, pending: SimulatedCall[T], call: Callable[[], T]) -> None:
-        """Between two agents; what does not come through is found out by the time limit."""
+        """A call between two agents; lost ones time out."""
         rng = self._world.rng
 
         def arrive() -> None:
@@ -150,13 +150,13 @@ class Network:
                 pending.succeed(value)
                 caller.wake()
 
-        if caller.reaches_peers() and rng.random() >= self.weather.request_lost:
+        if caller.reaches_peers() and rng.random() >= self.rates.request_lost:
             self._world.after(self._way() + self._way(), arrive)
 
     def _arrive(
         self, caller: Caller, pending: SimulatedCall[T], call: Callable[[], T], answers: bool
     ) -> None:
-        rng, weather = self._world.rng, self.weather
+        rng, rates = self._world.rng, self.rates
         error: ClippingError | None = None
         value: T | None = None
         try:
@@ -165,12 +165,12 @@ class Network:
             error = raised
         if not answers:
             return
-        if rng.random() < weather.answer_lost or not caller.reaches_store():
-            self._note("answer lost")
+        if rng.random() < rates.answer_lost or not caller.reaches_store():
+            self._note("response lost")
             return
-        if rng.random() < weather.refused_after:
-            self._note("done and refused")
-            error = StoreUnavailable("simulated: 503.")
+        if rng.random() < rates.refused_after:
+            self._note("applied and refused")
+            error = StoreUnavailable("simulated: 503")
 
         def deliver() -> None:
             if pending.done or not caller.alive():
@@ -185,15 +185,15 @@ class Network:
 
     def _fail(self, caller: Caller, pending: SimulatedCall[T], status: str) -> None:
         if not pending.done and caller.alive():
-            pending.fail(StoreUnavailable(f"simulated: {status}."))
+            pending.fail(StoreUnavailable(f"simulated: {status}"))
             caller.wake()
 
     def _way(self) -> float:
-        rng, weather = self._world.rng, self.weather
-        if rng.random() < weather.late:
+        rng, rates = self._world.rng, self.rates
+        if rng.random() < rates.late:
             self._note("late")
-            return rng.uniform(0.5, weather.latest)
-        return rng.expovariate(1 / weather.typical)
+            return rng.uniform(0.5, rates.latest)
+        return rng.expovariate(1 / rates.typical)
 
     def _note(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1

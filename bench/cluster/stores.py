@@ -1,4 +1,4 @@
-"""Stores in memory that count as the real ones do, and watch the lease that is written into them."""
+"""In-memory stores with the version schemes of the real ones, which verify each write of the lease."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from clipping.store.port import ObjectInfo
 
 
 class WatchedStore(MemoryStore):
-    """Versions are generations, as in Cloud Storage. Knows every epoch that was ever led."""
+    """Versions are generations, as in Cloud Storage. Records every epoch."""
 
     def __init__(self, clock: Clock, cluster: str) -> None:
         super().__init__(clock)
         self._lease_key = lease_key(cluster)
         self.watches = True
         self.epochs: list[tuple[int, str]] = []
-        """Each epoch with its holder's instance, as it was first written."""
-        self.mistakes: list[str] = []
+        """Each epoch with its first leader's instance."""
+        self.violations: list[str] = []
 
     def _put(self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
         if key == self._lease_key and self.watches:
@@ -32,12 +32,12 @@ class WatchedStore(MemoryStore):
         if lease.holder == "none" or (self.epochs and (lease.epoch, lease.instance) == self.epochs[-1]):
             return
         if self.epochs and lease.epoch <= self.epochs[-1][0]:
-            self.mistakes.append(f"epoch {lease.epoch} of {lease.instance} after {self.epochs[-1]}")
+            self.violations.append(f"epoch {lease.epoch} of {lease.instance} after {self.epochs[-1]}")
         self.epochs.append((lease.epoch, lease.instance))
 
 
 class EtagStore(WatchedStore):
-    """Versions are the contents' hashes, as in S3: the same content is the same version again."""
+    """Versions are content hashes, as in S3: equal contents have equal versions."""
 
     def _put(self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
         info = replace(super()._put(key, data, content_type, metadata), version=hashlib.md5(data).hexdigest())

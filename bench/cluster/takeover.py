@@ -1,4 +1,4 @@
-"""How long nobody leads after the leader died, in an otherwise healthy cluster."""
+"""Measures the time without a leader after its death, in an otherwise healthy cluster."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ How = Literal["kill", "stop", "failover"]
 
 
 def takeover_seconds(seed: int, *, preset: str, how: How = "kill") -> float:
-    """From kill -9 (`kill`), SIGTERM (`stop`) or a planned failover's intent to the next valid guard, with no
-    clip in hand. Infinite when nobody took over."""
+    """Seconds from kill -9 (`kill`), SIGTERM (`stop`) or a planned failover's intent to the next valid guard,
+    with no clip in flight. Infinite without a takeover."""
     cluster = Cluster(seed, agents=2, timings=timings_of(preset))
     world = cluster.world
     for machine in cluster.machines:
@@ -24,7 +24,7 @@ def takeover_seconds(seed: int, *, preset: str, how: How = "kill") -> float:
     world.run(SETTLED_SECONDS + world.rng.uniform(0, 60))
     (leader,) = (machine for machine in cluster.machines if machine.leads())
     begin = world.now
-    leader.idles = True
+    leader.drains_idle = True
     match how:
         case "kill":
             leader.kill()
@@ -32,7 +32,7 @@ def takeover_seconds(seed: int, *, preset: str, how: How = "kill") -> float:
             leader.stop()
         case "failover":
             other = next(machine for machine in cluster.machines if machine is not leader)
-            _ask_for(cluster, leader.name, other.name)
+            _request_failover(cluster, leader.name, other.name)
     while world.now < begin + PATIENCE_SECONDS:
         world.run(world.now + STEP_SECONDS)
         if any(machine.leads() for machine in cluster.machines if machine is not leader):
@@ -40,7 +40,7 @@ def takeover_seconds(seed: int, *, preset: str, how: How = "kill") -> float:
     return float("inf")
 
 
-def _ask_for(cluster: Cluster, leader: str, target: str) -> None:
+def _request_failover(cluster: Cluster, leader: str, target: str) -> None:
     lease = cluster.lease()
     assert lease is not None
     wanted = FailoverIntent(

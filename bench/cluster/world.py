@@ -1,4 +1,4 @@
-"""Time, and what happens in it. One thread; a seed decides everything."""
+"""Simulated time and events. Single-threaded and determined by a seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clipping.clock import ManualClock
 
 
 class World:
-    """Events in the order of their times. `clock` is the true time, which no agent sees."""
+    """An event queue ordered by time. `clock` is the true time, which agents can't read."""
 
     def __init__(self, seed: int) -> None:
         self.clock = ManualClock()
@@ -21,7 +21,7 @@ class World:
         self.now = self.clock.monotonic()
 
     def at(self, moment: float, do: Callable[[], None]) -> None:
-        """Do something at `moment`; of one moment, in the order of asking."""
+        """Schedule `do` at `moment`. Events of the same moment run in the order of scheduling."""
         self._count += 1
         heapq.heappush(self._events, (max(moment, self.now), self._count, do))
 
@@ -29,7 +29,7 @@ class World:
         self.at(self.now + seconds, do)
 
     def run(self, until: float) -> None:
-        """Let time pass until `until`."""
+        """Run the events up to `until`."""
         while self._events and self._events[0][0] <= until:
             moment, _, do = heapq.heappop(self._events)
             self._advance(moment)
@@ -38,13 +38,13 @@ class World:
 
     def _advance(self, moment: float) -> None:
         while self.now < moment:
-            # The clock counts whole microseconds: never stop just short of what is due.
+            # The clock has microsecond resolution: do not stop just before a due event.
             self.clock.advance(max(moment - self.now, 1e-6))
             self.now = self.clock.monotonic()
 
 
 class MachineClock:
-    """A machine's clock: runs a little fast or slow; its wall time jumps."""
+    """A machine's clock: drifts slightly; its wall time jumps."""
 
     def __init__(self, world: World, *, rate: float = 1.0, offset: float = 0.0) -> None:
         self._world, self._rate, self._offset = world, rate, offset
@@ -57,8 +57,8 @@ class MachineClock:
         return self._world.now * self._rate + self._offset
 
     def sleep(self, seconds: float) -> None:
-        raise AssertionError("nothing that is stepped may sleep")
+        raise AssertionError("simulated code may not sleep")
 
     def world_time(self, monotonic: float) -> float:
-        """When this machine's clock shows `monotonic`."""
+        """The true time at which this machine's clock shows `monotonic`."""
         return (monotonic - self._offset) / self._rate

@@ -1,1 +1,1 @@
-"""Load on an HTTP service, light enough to share two cores with it: for `bench.api`."""
+"""HTTP load generators, light enough to share two cores with the service."""

@@ -1,4 +1,4 @@
-"""Clients that hold connections or send what never ends: for load against an address on this machine only."""
+"""Clients that hold connections or send endless requests, for tests against this machine only."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Self
 
 _BURST = 100
-"""Connections opened in one turn."""
+"""Connections opened per iteration."""
 
 
 @dataclass
 class Held:
     """`count` connections that send `opening`, then one byte of `drip` every `every` seconds.
 
-    One that the server closes is opened again at once, as an attacker would do. `with` starts and ends it.
+    Closed connections are reopened immediately, as an attacker would. A context manager.
     """
 
     address: tuple[str, int]
@@ -28,9 +28,9 @@ class Held:
     reopen: bool = True
 
     closed: int = 0
-    """How many the server has closed."""
+    """Number of connections closed by the server."""
     received: int = 0
-    """Bytes from the server."""
+    """Bytes received from the server."""
     _open: dict[socket.socket, float] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -52,7 +52,7 @@ class Held:
         return len(self._open)
 
     def wait_until_open(self, seconds: float = 10.0) -> None:
-        """Until all connections are open, or for `seconds`: a server may never accept so many."""
+        """Wait until all connections are open, or for `seconds`: a server may not accept that many."""
         give_up = time.monotonic() + seconds
         while self.open < self.count and time.monotonic() < give_up:
             time.sleep(0.05)
@@ -78,13 +78,13 @@ class Held:
             except OSError:
                 connection.close()
                 return number
-            # Spread over the interval, so that the load does not come in waves.
+            # Spread over the interval to avoid bursts.
             self._open[connection] = time.monotonic() - self.every * len(self._open) / self.count
             self._selector.register(connection, selectors.EVENT_READ)
             if self.opening:
                 try:
                     connection.send(self.opening)
-                except OSError:  # not yet connected: with the first drip
+                except OSError:  # not yet connected: sent with the first drip
                     self._open[connection] = float("-inf")
         return count
 
@@ -131,9 +131,9 @@ class Held:
 
 @dataclass
 class Floods:
-    """`count` clients that send `opening`, then `block` again and again until `size` bytes went out.
+    """`count` clients that send `opening`, then repeat `block` until `size` bytes are sent.
 
-    Once each. They read nothing before they have sent everything. `with` starts and ends it.
+    Each client runs once, and reads nothing until it has sent everything. A context manager.
     """
 
     address: tuple[str, int]
@@ -143,7 +143,7 @@ class Floods:
     size: int
 
     sent: int = 0
-    """Bytes that the system took."""
+    """Bytes accepted by the kernel."""
 
     def __enter__(self) -> Self:
         self._stop = threading.Event()
@@ -164,7 +164,7 @@ class Floods:
         try:
             with socket.create_connection(self.address, timeout=1) as connection:
                 connection.sendall(self.opening)
-                # Two blocks behind each other, so that sending may go on from any place in the first.
+                # Two consecutive blocks, so that sending can resume at any offset of the first.
                 blocks, done = memoryview(self.block * 2), 0
                 while done < self.size and not self._stop.is_set():
                     at = done % len(self.block)
@@ -177,4 +177,4 @@ class Floods:
                         self.sent += sent
                 self._stop.wait()
         except OSError:
-            pass  # refused, or closed by the server
+            pass  # rejected or closed by the server

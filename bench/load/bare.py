@@ -1,4 +1,4 @@
-"""A Flask route that does nothing, under the API's own server: what no route of ours can be faster than.
+"""An empty Flask route on the API's server: the upper bound of any route's speed.
 
 python -m bench.load.bare
 """
@@ -16,7 +16,7 @@ from clipping.config import Api
 
 
 def main() -> int:
-    """Serve until SIGTERM; the first line is the URL. Workers are forks that share the socket."""
+    """Serve until SIGTERM. Prints the URL first. Workers are forks that share the socket."""
     app = Flask("bare", static_folder=None)
 
     @app.route("/", methods=["GET", "POST"])

@@ -1,4 +1,4 @@
-"""The agent's health page alone, as a process: `python -m bench.load.health_page` prints its port."""
+"""Runs the agent's health page alone: `python -m bench.load.health_page` prints its port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main() -> int:
 
     def latest() -> Snapshot:
         now = clock.monotonic()
-        checks = {"spool": Check(True, "room enough", now)}
+        checks = {"spool": Check(True, "enough space", now)}
         return Snapshot("nas-1", "bench", "active", 1, now, "1", checks=checks)
 
     server = HealthServer("127.0.0.1", 0, latest, clock)

@@ -1,4 +1,4 @@
-"""Requests over kept-open connections, at a given rate or as fast as they are answered."""
+"""Requests over persistent connections, at a fixed rate or at full speed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Make = Callable[[int], bytes]
 
 @dataclass
 class Answers:
-    """What came back."""
+    """The responses to a load."""
 
     seconds: float = 0.0
-    """From the first request to the last answer."""
+    """Seconds from the first request to the last response."""
     latencies: list[float] = field(default_factory=list)
-    """Seconds, of each answer: at a given rate from the moment that the request was due."""
+    """Seconds per response; at a fixed rate, measured from the time at which the request was due."""
     statuses: Counter[int] = field(default_factory=Counter)
     bodies: list[bytes] = field(default_factory=list)
 
@@ -37,7 +37,7 @@ class Answers:
 
 
 def request(method: str, url: str, key: str, body: bytes = b"") -> bytes:
-    """A request as it travels."""
+    """The bytes of a request."""
     where = urlsplit(url)
     lines = [f"{method} {where.path} HTTP/1.1", f"Host: {where.netloc}", f"Authorization: Bearer {key}"]
     if body:
@@ -74,7 +74,7 @@ async def _one(connection: _Connection, data: bytes, due: float, into: Answers) 
 
 
 async def at_rate(url: str, make: Make, *, rate: float, seconds: float, connections: int = 64) -> Answers:
-    """So many requests a second, each sent when it is due, whether or not others are answered."""
+    """Send `rate` requests per second, each when it is due, independent of outstanding responses."""
     free: asyncio.Queue[_Connection] = asyncio.Queue()
     opened = await _connect(url, connections)
     for connection in opened:
@@ -100,7 +100,7 @@ async def at_rate(url: str, make: Make, *, rate: float, seconds: float, connecti
 
 
 async def at_full_speed(url: str, make: Make, *, seconds: float, connections: int = 16) -> Answers:
-    """Each connection sends its next request when the last one is answered."""
+    """Each connection sends its next request when the previous one is answered."""
     opened = await _connect(url, connections)
     answers = Answers()
     begin = time.perf_counter()

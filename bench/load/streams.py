@@ -1,4 +1,4 @@
-"""Many open event streams, and how long news takes to reach them."""
+"""Many open event streams, and the delay of events on them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bench.load.http import request
 
 OPEN_SECONDS = 60.0
 LAST_SECONDS = 20.0
-"""How long the last news may take before it counts as lost."""
+"""Time after which the last events count as lost."""
 
 Publish = Callable[[str, int, float], None]
-"""Tell of a clip's progress: its id, a number that grows, and the percentage."""
+"""Publishes a clip's progress: its id, a sequence number and the percentage."""
 
 
 class Streams:
-    """One open stream for each of the clips, in one loop of a thread of its own."""
+    """One open stream per clip, on an event loop in its own thread."""
 
     def __init__(self, url: str, key: str, request_ids: Sequence[str]) -> None:
         self._url, self._key, self._ids = url, key, request_ids
@@ -32,15 +32,15 @@ class Streams:
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
 
     def open(self) -> None:
-        """Returns when each has got its first event."""
+        """Open the streams. Returns when each has received its first event."""
         self._thread.start()
         give_up = time.monotonic() + OPEN_SECONDS
         for _ in self._ids:
             if not self._opened.acquire(timeout=max(0.0, give_up - time.monotonic())):
-                raise SystemExit("not all streams were opened")
+                raise SystemExit("not all streams could be opened")
 
-    def tell(self, publish: Publish, *, rate: float, seconds: float) -> int:
-        """Progress of clips in turn; how many were told of, in the end, to the clients."""
+    def send_progress(self, publish: Publish, *, rate: float, seconds: float) -> int:
+        """Publish progress of the clips in turn. Returns the number of events delivered to the clients."""
         begin = time.perf_counter()
         order = random.Random(1).sample(self._ids, len(self._ids))
         for number in range(int(rate * seconds)):
@@ -81,7 +81,7 @@ class Streams:
                 if first:
                     first = False
                     self._opened.release()
-                elif (told := self.sent.get((request_id, percent))) is not None:
-                    self.delays.append(arrived - told)
+                elif (sent_at := self.sent.get((request_id, percent))) is not None:
+                    self.delays.append(arrived - sent_at)
         finally:
             writer.close()

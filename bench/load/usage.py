@@ -1,4 +1,4 @@
-"""What a process uses, from /proc."""
+"""Resource usage of a process, from /proc."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def megabytes(pid: int) -> float:
 
 
 def temporary_megabytes(pid: int) -> float:
-    """Size of its open files that are deleted already: temporary files."""
+    """Size of its open but deleted files: temporary files."""
     total = 0
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:
             info = entry.stat()
-        except OSError:  # closed meanwhile, or nothing that has a size
+        except OSError:  # closed meanwhile, or without a size
             continue
         if info.st_nlink == 0:
             total += info.st_size

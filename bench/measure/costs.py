@@ -11,15 +11,15 @@ from bench.recording import Kind
 
 _HEAD = """# What a cut costs
 
-Two minutes (about 120 MB) out of recordings of 1080p at 8 Mbit/s with a keyframe every 2 s. Made in
+Two minutes (about 120 MB) of 1080p recordings at 8 Mbit/s with a keyframe every 2 s. Generated in
 {minutes:.0f} minutes by
 
     python -m bench.cut --write …
 
-All methods take turns on one machine; medians, as ratios to a bare `ffmpeg -ss -to -c copy` of the same
-minutes. Times of copy and smart are those of the whole engine: probing, cutting, SHA-256 and verification;
-"alone" is without the last two. First: the recording is not in memory and the engine has never seen it.
-Repeated: both warm.
+The methods alternate on one machine. Values are medians, as ratios to a bare `ffmpeg -ss -to -c copy` of the
+same minutes. Times of copy and smart include probing, cutting, SHA-256 and verification; "alone" excludes the
+last two. First: the recording is not in the page cache, and the engine's caches are empty. Repeated: both are
+warm.
 """
 
 

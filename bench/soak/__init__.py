@@ -1,8 +1,7 @@
-"""`python -m bench.soak`: a stack under load and faults, and whether every promise was kept.
+"""`python -m bench.soak`: runs a stack under load and faults, and verifies its guarantees.
 
-A broker, the API and two agents (primary-standby, preset `quick`, a local store) run on this machine. What
-ends is started again, as systemd would. Requests of all kinds are sent at a steady rate, while every few
-seconds a fault hits one of the parts; each is healed after a while. In the end everything is healed, and
-once every accepted request has ended, `judge` compares what happened with what must be true. Exit code 1:
-something was not.
-"""
+A broker, the API and two agents (primary-standby, preset `quick`, a local store) run on this machine.
+Processes that exit are restarted, as by systemd. Requests of all kinds are sent at a steady rate, while every
+few seconds a fault hits one of the components and is healed after a while. At the end all faults are healed.
+Once every accepted request has finished, `judge` verifies the results. The exit code is 1 if there are
+violations."""

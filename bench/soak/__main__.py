@@ -1,4 +1,4 @@
-"""The command line of the soak."""
+"""The command line of the soak test."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.soak import __doc__ as about
-from bench.soak.faults import Breaker
+from bench.soak.faults import FaultInjector
 from bench.soak.judge import (
     Violation,
-    highest_first,
+    epoch_spans,
     judge_case,
     judge_epochs,
     judge_leaders,
@@ -37,23 +37,23 @@ _INSIDE = "CLIPPING_SOAK_INSIDE"
 _CAPBSET_DROP, _DAC_OVERRIDE, _DAC_READ_SEARCH = 24, 1, 2
 LEFTOVER_SECONDS = 150.0
 RESTART_SECONDS = 70.0
-"""What a dead process was writing is removed when a store is opened, but not within the first minute."""
+"""Opening a store removes a dead process's partial files once they are a minute old."""
 LOG_LINES = 12
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     if os.geteuid() == 0 and _INSIDE not in os.environ:
-        # The disks that are mounted here, and whatever hangs there, go with the last process.
+        # The mount namespace, with its mounts and hanging files, ends with the last process.
         command = ["unshare", "--mount", sys.executable, "-m", "bench.soak", *(argv or sys.argv[1:])]
         os.execvpe(command[0], command, {**os.environ, _INSIDE: "1"})
     if os.geteuid() == 0:
         for capability in (
             _DAC_OVERRIDE,
             _DAC_READ_SEARCH,
-        ):  # or no file is unreadable to what is started here
+        ):  # otherwise child processes could read every file
             ctypes.CDLL(None).prctl(_CAPBSET_DROP, capability, 0, 0, 0)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of `finally`: nothing is left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the `finally` blocks, which clean up
     folder = Path(tempfile.mkdtemp(prefix="clipping-soak-", dir=options.folder))
     clean = False
     try:
@@ -69,39 +69,39 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m bench.soak", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--minutes", type=float, default=30.0, help="of load and faults (default: %(default)s)"
+        "--minutes", type=float, default=30.0, help="duration of load and faults (default: %(default)s)"
     )
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two faults")
     parser.add_argument("--rate", type=float, default=1.0, help="requests a second")
-    parser.add_argument("--most-open", type=int, default=60, help="hold back while so many requests are open")
-    parser.add_argument("--seed", type=int, default=1, help="decides on the requests and on the faults")
+    parser.add_argument("--most-open", type=int, default=60, help="pause while this many requests are open")
+    parser.add_argument("--seed", type=int, default=1, help="determines the requests and the faults")
     parser.add_argument("--settle", type=float, default=600.0, help="seconds to wait for the last requests")
-    parser.add_argument("--folder", type=Path, help="where the data goes; kept when something was wrong")
+    parser.add_argument("--folder", type=Path, help="data folder; kept after violations")
     return parser.parse_args(argv)
 
 
 class Soak:
-    """One run."""
+    """One run of the soak test."""
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         self._folder, self._options = folder, options
         self._began = time.monotonic()
 
     def run(self) -> bool:
-        """Whether everything was as it has to be."""
+        """Run it. Returns whether there were no violations."""
         options = self._options
         stack = Stack(self._folder, prepare(self._folder), disks=os.geteuid() == 0)
         violations: list[Violation] = []
         try:
             watch = Watch(stack.agents, stack.cluster.store)
             load = Load(stack, random.Random(options.seed), rate=options.rate, most_open=options.most_open)
-            breaker = Breaker(stack, random.Random(options.seed + 1), self._log)
+            injector = FaultInjector(stack, random.Random(options.seed + 1), self._log)
             self._log(f"data in {self._folder}")
-            self._break(breaker, load, stack)
-            self._log("no more requests and faults")
+            self._inject_faults(injector, load, stack)
+            self._log("stopped sending requests and injecting faults")
             load.stop()
             self._settle(load, stack)
-            self._log("checking what came of them")
+            self._log("verifying the results")
             load.check_again()
             load.download_all()
             load.close()
@@ -111,31 +111,31 @@ class Soak:
             violations += [one for case in load.cases.values() for one in judge_case(case)]
             violations += _leftovers(stack)
             watch.close()
-            violations += judge_leaders(highest_first(watch.leading))
+            violations += judge_leaders(epoch_spans(watch.leading))
             violations += judge_epochs(watch.epochs) + judge_versions(watch.versions)
         finally:
             stack.close()
         violations += _survivors(stack)
-        self._report(stack, load, watch, breaker, violations)
+        self._report(stack, load, watch, injector, violations)
         return not violations
 
     def _log(self, text: str) -> None:
         print(f"{time.monotonic() - self._began:7.1f} s  {text}", flush=True)
 
-    def _break(self, breaker: Breaker, load: Load, stack: Stack) -> None:
+    def _inject_faults(self, injector: FaultInjector, load: Load, stack: Stack) -> None:
         end = time.monotonic() + 60.0 * self._options.minutes
         due = time.monotonic() + self._options.every
         try:
             while time.monotonic() < end:
-                breaker.heal()
+                injector.heal()
                 if time.monotonic() >= due:
                     due += self._options.every
-                    breaker.strike()
+                    injector.inject()
                     stack.cluster.witness.completions()  # so that the subscription does not fill up
                     self._log(f"    {len(load.cases)} requests, {len(load.open())} open")
                 time.sleep(0.2)
         finally:
-            breaker.heal(everything=True)
+            injector.heal(everything=True)
 
     def _settle(self, load: Load, stack: Stack) -> None:
         end = time.monotonic() + self._options.settle
@@ -145,7 +145,7 @@ class Soak:
             stack.cluster.witness.completions()
 
     def _count(self, stack: Stack, load: Load, watch: Watch) -> None:
-        """What the queue and the store know of each request."""
+        """Count each request's objects in the store and its published completions."""
         objects: Counter[str] = Counter()
         for key in watch.versions:
             objects[Path(key).name.partition(".")[0]] += 1
@@ -157,25 +157,25 @@ class Soak:
                 load.cases[request_id].published[status] += count
 
     def _report(
-        self, stack: Stack, load: Load, watch: Watch, breaker: Breaker, violations: list[Violation]
+        self, stack: Stack, load: Load, watch: Watch, injector: FaultInjector, violations: list[Violation]
     ) -> None:
         cases = list(load.cases.values())
-        print("\nkind                   accepted  ends")
+        print("\nkind                   accepted  outcomes")
         for kind in sorted({case.kind for case in cases}):
             ends = Counter(case.ends[-1] if case.ends else "open" for case in cases if case.kind == kind)
-            told = ", ".join(f"{count} {end}" for end, count in ends.most_common())
-            print(f"{kind:<22} {sum(ends.values()):>8}  {told}")
+            outcomes = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+            print(f"{kind:<22} {sum(ends.values()):>8}  {outcomes}")
         print("\nfault                              times")
-        for name, times in sorted(breaker.done.items()):
+        for name, times in sorted(injector.done.items()):
             print(f"{name:<34} {times:>5}")
         attempts = sorted(case.attempt for case in cases)
         duplicates = sum(sum(case.published.values()) > 1 for case in cases)
         led = watch.led_seconds / (watch.leading[-1].answered - watch.leading[0].asked)
         print(f"\nrestarts: {', '.join(f'{name} ({times})' for name, times in stack.exits.most_common())}")
         print(
-            f"{len(cases)} requests accepted, {load.sent['invalid']} invalid ones refused, "
+            f"{len(cases)} requests accepted, {load.sent['invalid']} invalid ones rejected, "
             f"{sum(load.unsent.values())} not answered, {load.held_back} held back; "
-            f"{sum(breaker.done.values())} faults, {breaker.skipped} skipped; "
+            f"{sum(injector.done.values())} faults, {injector.skipped} skipped; "
             f"{len(watch.epochs)} epochs; most attempts of a request: {attempts[-1] if attempts else 0}; "
             f"{duplicates} completions published more than once; "
             f"{sum(overridden(case) for case in cases)} cancels overridden by a completion; "
@@ -186,13 +186,13 @@ class Soak:
         logs = _lines_about(self._folder, violations)
         if violations:
             (self._folder / "violations.log").write_text(logs)
-            print(f"logs about them: {self._folder}/violations.log")
+            print(f"related logs: {self._folder}/violations.log")
         print(f"{len(violations)} violations", flush=True)
 
 
 def _leftovers(stack: Stack) -> list[Violation]:
-    """What is still in the spools and in the store's temporary folder, and processes without an owner, once
-    there was time to clean up."""
+    """Files left in the spools and in the store's temporary folder, and orphan processes, after time for a
+    cleanup."""
     found: list[Violation] = []
     began, restarted = time.monotonic(), False
     while time.monotonic() - began < LEFTOVER_SECONDS:
@@ -217,7 +217,7 @@ def _leftovers(stack: Stack) -> list[Violation]:
 
 
 def _survivors(stack: Stack) -> list[Violation]:
-    """Processes that outlive the stack."""
+    """Processes that outlived the stack."""
     end = time.monotonic() + 30.0
     while (left := with_variable(MARK, stack.cluster.token)) and time.monotonic() < end:
         time.sleep(0.5)
@@ -225,7 +225,7 @@ def _survivors(stack: Stack) -> list[Violation]:
 
 
 def _lines_about(folder: Path, violations: list[Violation]) -> str:
-    """What the logs say about the requests among `violations`."""
+    """Log lines about the requests in `violations`."""
     texts = {
         path.name: path.read_text(errors="replace").splitlines() for path in sorted(folder.glob("*.log"))
     }

@@ -1,4 +1,4 @@
-"""What breaks, and how it is healed."""
+"""The faults, and how each is healed."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from tests.support.procs import alive
 
 Heal = Callable[[], None]
 FREEZE_SECONDS, ROOT_SECONDS, DISK_SECONDS, KEY_SECONDS, DATABASE_SECONDS = 20.0, 15.0, 15.0, 20.0, 8.0
-WAY_SECONDS = 15.0
+PROXY_SECONDS = 15.0
 TARGET_SECONDS = 6.0
-"""How long a fault waits for a process that is not always there."""
+"""How long a fault waits for a short-lived process."""
 
 
 def nothing() -> None:
-    """There is nothing to heal: what was ended is started again by its keeper."""
+    """Nothing to heal: the supervisor restarts the process."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`begin` breaks something and returns how to heal it, or None when there was nothing to break."""
+    """`begin` injects the fault and returns a function that heals it, or None without a target."""
 
     name: str
     weight: int
     target: str
-    """What it breaks: two faults of one target never overlap."""
+    """The affected component: two faults of one target never overlap."""
     seconds: float
-    """Until it is healed."""
+    """Seconds until it is healed."""
     begin: Callable[[Stack, random.Random], Heal | None]
 
 
@@ -66,19 +66,19 @@ def _agent(find: Callable[[Stack], AgentNode | None], number: signal.Signals) ->
         node = find(stack)
         if node is None or not _send(node.pid, number):
             return None
-        return _wake(node.pid) if number is signal.SIGSTOP else nothing
+        return _resume(node.pid) if number is signal.SIGSTOP else nothing
 
     return begin
 
 
-def _wake(pid: int) -> Heal:
+def _resume(pid: int) -> Heal:
     def heal() -> None:
         _send(pid, signal.SIGCONT)
 
     return heal
 
 
-def _part(name: str, number: signal.Signals) -> Callable[..., Heal | None]:
+def _server(name: str, number: signal.Signals) -> Callable[..., Heal | None]:
     """The API or the broker."""
 
     def begin(stack: Stack, _: random.Random) -> Heal | None:
@@ -88,31 +88,31 @@ def _part(name: str, number: signal.Signals) -> Callable[..., Heal | None]:
         pid = cluster.broker.pid if name == "broker" else cluster.api_pid
         if not alive(pid) or not _send(pid, number):
             return None
-        return _wake(pid) if number is signal.SIGSTOP else nothing
+        return _resume(pid) if number is signal.SIGSTOP else nothing
 
     return begin
 
 
 def _child(find: Callable[[Stack], list[int]], number: signal.Signals) -> Callable[..., Heal | None]:
-    """One of the processes that do the work, as soon as there is one."""
+    """One of the agents' child processes, as soon as there is one."""
 
-    def begin(stack: Stack, dice: random.Random) -> Heal | None:
+    def begin(stack: Stack, rng: random.Random) -> Heal | None:
         until = time.monotonic() + TARGET_SECONDS
         while time.monotonic() < until:
             found = find(stack)
             if found:
-                pid = dice.choice(found)
+                pid = rng.choice(found)
                 if _send(pid, number):
-                    return _wake(pid) if number is signal.SIGSTOP else nothing
+                    return _resume(pid) if number is signal.SIGSTOP else nothing
             time.sleep(0.01)
         return None
 
     return begin
 
 
-def _root_away(stack: Stack, dice: random.Random) -> Heal:
-    """As a NAS that was unplugged: the folder is not there."""
-    root = dice.choice(stack.roots.all)
+def _root_missing(stack: Stack, rng: random.Random) -> Heal:
+    """Like an unplugged NAS: the folder is missing."""
+    root = rng.choice(stack.roots.all)
     away = root.with_name(f"{root.name}.away")
     root.rename(away)
 
@@ -122,9 +122,9 @@ def _root_away(stack: Stack, dice: random.Random) -> Heal:
     return heal
 
 
-def _root_empty(stack: Stack, dice: random.Random) -> Heal:
-    """As a mount that is missing: an empty folder."""
-    root = dice.choice(stack.roots.all)
+def _root_empty(stack: Stack, rng: random.Random) -> Heal:
+    """Like a missing mount: the folder is empty."""
+    root = rng.choice(stack.roots.all)
     away = root.with_name(f"{root.name}.away")
     root.rename(away)
     root.mkdir()
@@ -136,22 +136,22 @@ def _root_empty(stack: Stack, dice: random.Random) -> Heal:
     return heal
 
 
-def _root_unreadable(stack: Stack, dice: random.Random) -> Heal:
-    root = dice.choice(stack.roots.all)
+def _root_unreadable(stack: Stack, rng: random.Random) -> Heal:
+    root = rng.choice(stack.roots.all)
     root.chmod(0)
     return lambda: root.chmod(0o755)
 
 
-def _root_hangs(stack: Stack, dice: random.Random) -> Heal | None:
+def _root_hangs(stack: Stack, rng: random.Random) -> Heal | None:
     try:
-        mount = HungMount(dice.choice(stack.roots.all))
+        mount = HungMount(rng.choice(stack.roots.all))
     except OSError:
         return None
     return mount.close
 
 
-def _roots_away(stack: Stack, _: random.Random) -> Heal:
-    """The whole NAS."""
+def _roots_missing(stack: Stack, _: random.Random) -> Heal:
+    """The whole NAS: both roots are missing."""
     moved = [(root, root.with_name(f"{root.name}.away")) for root in stack.roots.all]
     for root, away in moved:
         root.rename(away)
@@ -163,17 +163,17 @@ def _roots_away(stack: Stack, _: random.Random) -> Heal:
     return heal
 
 
-def _queue_out_of_reach(of: str, *, hangs: bool) -> Callable[..., Heal | None]:
-    """The way to the queue `of` the leader or the API is cut, or swallows everything."""
+def _pubsub_unreachable(of: str, *, hangs: bool) -> Callable[..., Heal | None]:
+    """The connection of the leader or the API to Pub/Sub is refused, or hangs."""
 
     def begin(stack: Stack, _: random.Random) -> Heal | None:
         node = leader(stack)
         name = "api" if of == "api" else node.name if node is not None else None
         if name is None:
             return None
-        way = stack.ways[name]
-        way.hang() if hangs else way.refuse()
-        return way.restore
+        proxy = stack.proxies[name]
+        proxy.hang() if hangs else proxy.refuse()
+        return proxy.restore
 
     return begin
 
@@ -186,17 +186,17 @@ def _full(find: Callable[[Stack], Disk | None]) -> Callable[..., Heal | None]:
         try:
             disk.fill()
         except subprocess.CalledProcessError:
-            return None  # it grew meanwhile
+            return None  # the used space grew meanwhile
         return disk.empty
 
     return begin
 
 
-def _key_unreadable(stack: Stack, dice: random.Random) -> Heal:
-    """And the leader dies, so that whoever leads next has to read it."""
+def _key_unreadable(stack: Stack, rng: random.Random) -> Heal:
+    """Also kills the leader, so that the next leader has to read the key."""
     key = stack.data / "store" / "signing.key"
     key.chmod(0)
-    _agent(leader, signal.SIGKILL)(stack, dice)
+    _agent(leader, signal.SIGKILL)(stack, rng)
     return lambda: key.chmod(0o600)
 
 
@@ -218,7 +218,7 @@ def _database_locked(stack: Stack, _: random.Random) -> Heal | None:
 
 
 def _failover(stack: Stack, _: random.Random) -> Heal | None:
-    """Planned, away from the leader. The answer may take a while, and nothing waits for it."""
+    """A planned failover away from the leader, without waiting for the response."""
     node = leader(stack)
     if node is None:
         return None
@@ -228,7 +228,7 @@ def _failover(stack: Stack, _: random.Random) -> Heal | None:
             with stack.client(admin=True) as admin:
                 admin.failover(from_agent=node.name, wait_seconds=0)
         except ClientError:
-            pass  # refused, because the other agent can't lead now; or the API is away
+            pass  # rejected, because the other agent can't lead now; or the API is unavailable
 
     threading.Thread(target=ask, name="failover", daemon=True).start()
     return nothing
@@ -237,27 +237,35 @@ def _failover(stack: Stack, _: random.Random) -> Heal | None:
 FAULTS = (
     Fault("kill leader", 3, "agent", 0, _agent(leader, signal.SIGKILL)),
     Fault("kill standby", 1, "agent", 0, _agent(_standby, signal.SIGKILL)),
-    Fault("kill API", 2, "api", 0, _part("api", signal.SIGKILL)),
-    Fault("kill broker", 2, "broker", 0, _part("broker", signal.SIGKILL)),
+    Fault("kill API", 2, "api", 0, _server("api", signal.SIGKILL)),
+    Fault("kill broker", 2, "broker", 0, _server("broker", signal.SIGKILL)),
     Fault("kill cutting process", 2, "cut", 0, _child(Stack.cuts, signal.SIGKILL)),
     Fault("kill ffmpeg", 2, "ffmpeg", 0, _child(Stack.ffmpegs, signal.SIGKILL)),
     Fault("kill fork server", 2, "server", 0, _child(Stack.fork_servers, signal.SIGKILL)),
     Fault("terminate leader", 1, "agent", 0, _agent(leader, signal.SIGTERM)),
-    Fault("terminate API", 1, "api", 0, _part("api", signal.SIGTERM)),
+    Fault("terminate API", 1, "api", 0, _server("api", signal.SIGTERM)),
     Fault("freeze leader", 3, "agent", FREEZE_SECONDS, _agent(leader, signal.SIGSTOP)),
     Fault("freeze standby", 1, "agent", FREEZE_SECONDS, _agent(_standby, signal.SIGSTOP)),
-    Fault("freeze API", 1, "api", FREEZE_SECONDS, _part("api", signal.SIGSTOP)),
-    Fault("freeze broker", 1, "broker", FREEZE_SECONDS, _part("broker", signal.SIGSTOP)),
+    Fault("freeze API", 1, "api", FREEZE_SECONDS, _server("api", signal.SIGSTOP)),
+    Fault("freeze broker", 1, "broker", FREEZE_SECONDS, _server("broker", signal.SIGSTOP)),
     Fault("freeze cutting process", 1, "cut", FREEZE_SECONDS, _child(Stack.cuts, signal.SIGSTOP)),
     Fault("freeze ffmpeg", 1, "ffmpeg", FREEZE_SECONDS, _child(Stack.ffmpegs, signal.SIGSTOP)),
-    Fault("leader's way to the queue cut", 1, "way", WAY_SECONDS, _queue_out_of_reach("leader", hangs=False)),
     Fault(
-        "leader's way to the queue hangs", 1, "way", WAY_SECONDS, _queue_out_of_reach("leader", hangs=True)
+        "leader cut off from Pub/Sub", 1, "proxy", PROXY_SECONDS, _pubsub_unreachable("leader", hangs=False)
     ),
-    Fault("API's way to the queue cut", 1, "way", WAY_SECONDS, _queue_out_of_reach("api", hangs=False)),
-    Fault("API's way to the queue hangs", 1, "way", WAY_SECONDS, _queue_out_of_reach("api", hangs=True)),
-    Fault("both roots away", 1, "root", ROOT_SECONDS, _roots_away),
-    Fault("root away", 2, "root", ROOT_SECONDS, _root_away),
+    Fault(
+        "leader's Pub/Sub connection hangs",
+        1,
+        "proxy",
+        PROXY_SECONDS,
+        _pubsub_unreachable("leader", hangs=True),
+    ),
+    Fault("API cut off from Pub/Sub", 1, "proxy", PROXY_SECONDS, _pubsub_unreachable("api", hangs=False)),
+    Fault(
+        "API's Pub/Sub connection hangs", 1, "proxy", PROXY_SECONDS, _pubsub_unreachable("api", hangs=True)
+    ),
+    Fault("both roots missing", 1, "root", ROOT_SECONDS, _roots_missing),
+    Fault("root missing", 2, "root", ROOT_SECONDS, _root_missing),
     Fault("root empty", 2, "root", ROOT_SECONDS, _root_empty),
     Fault("root unreadable", 1, "root", ROOT_SECONDS, _root_unreadable),
     Fault("root hangs", 2, "root", ROOT_SECONDS, _root_hangs),
@@ -269,28 +277,28 @@ FAULTS = (
 )
 
 
-class Breaker:
-    """Breaks one thing after the other, in an order that a seed decides, and heals each in its time."""
+class FaultInjector:
+    """Injects faults in an order determined by a seed, and heals each after its duration."""
 
-    def __init__(self, stack: Stack, dice: random.Random, log: Callable[[str], None]) -> None:
-        self._stack, self._dice, self._log = stack, dice, log
+    def __init__(self, stack: Stack, rng: random.Random, log: Callable[[str], None]) -> None:
+        self._stack, self._rng, self._log = stack, rng, log
         self._deck: list[Fault] = []
         self._open: list[tuple[float, Fault, Heal]] = []
         self.done: dict[str, int] = {}
         self.skipped = 0
 
-    def strike(self) -> None:
-        """The next fault whose target is whole."""
+    def inject(self) -> None:
+        """Inject the next fault whose target is healthy."""
         for _ in range(3 * len(FAULTS)):
             fault = self._draw()
             if fault.target not in {other.target for _, other, _ in self._open}:
                 break
         else:
             return
-        heal = fault.begin(self._stack, self._dice)
+        heal = fault.begin(self._stack, self._rng)
         if heal is None:
             self.skipped += 1
-            self._log(f"{fault.name}: nothing to break")
+            self._log(f"{fault.name}: no target")
             return
         self._log(fault.name)
         self.done[fault.name] = self.done.get(fault.name, 0) + 1
@@ -298,7 +306,7 @@ class Breaker:
             self._open.append((time.monotonic() + fault.seconds, fault, heal))
 
     def heal(self, *, everything: bool = False) -> None:
-        """What is due; or all."""
+        """Heal the faults that are due, or all."""
         now = time.monotonic()
         for entry in list(self._open):
             due, fault, heal = entry
@@ -310,5 +318,5 @@ class Breaker:
     def _draw(self) -> Fault:
         if not self._deck:
             self._deck = [fault for fault in FAULTS for _ in range(fault.weight)]
-            self._dice.shuffle(self._deck)
+            self._rng.shuffle(self._deck)
         return self._deck.pop()

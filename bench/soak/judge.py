@@ -1,4 +1,4 @@
-"""What must be true after a soak. Pure: decides on records, touches nothing."""
+"""The guarantees that a soak test verifies. Pure: decides on records only."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from itertools import pairwise
 
 COMPLETED, CANCELLED = "completed", "cancelled"
 FRAME = 0.05
-"""Of the recordings' 25 frames a second, and a little for sound, whose frames end elsewhere."""
+"""One frame at 25 frames per second, and a margin for audio frames, which end at other times."""
 TOLERANCE = 0.1
 
 
 def failed(code: str) -> str:
-    """How an outcome that is an error is written."""
+    """The outcome of a failed request."""
     return f"failed {code}"
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a request deserves, whatever breaks meanwhile."""
+    """The acceptable results of a request, whatever the faults."""
 
     outcomes: frozenset[str]
     """`completed`, `cancelled`, or `failed CODE`."""
     seconds: float = 0.0
-    """How long the clip is to be."""
+    """The requested duration."""
     most_lead: float = 0.0
-    """How much longer a copied clip may be, as it begins on a keyframe."""
+    """How much longer a copy may be, because it begins on a keyframe."""
 
 
 @dataclass(frozen=True)
-class Got:
+class Download:
     """A downloaded clip."""
 
     size: int
@@ -41,33 +41,33 @@ class Got:
 
 @dataclass
 class Case:
-    """One accepted request and everything that was seen of it."""
+    """One accepted request and its observed results."""
 
     request_id: str
     kind: str
     expected: Expected
     ends: list[str] = field(default_factory=list)
-    """The terminal outcomes that the API reported, in order, without repetitions."""
+    """The outcomes reported by the API, in order, without repetitions."""
     message: str = ""
     attempt: int = 0
     published: Counter[str] = field(default_factory=Counter)
-    """How often agents published each terminal status."""
+    """How often agents published each final status."""
     size: int | None = None
     sha256: str | None = None
     seconds: float | None = None
     lead: float = 0.0
     objects: int = 0
-    """Clips in the store."""
+    """Number of clips in the store."""
     streamed: str | None = None
-    """The last status of its event stream, where one was followed."""
-    got: Got | None = None
+    """The last status on its event stream, if it was watched."""
+    downloaded: Download | None = None
     problem: str = ""
-    """Why it could not be downloaded."""
+    """The error of its download."""
 
 
 @dataclass(frozen=True)
 class Leading:
-    """An agent that answered as the leader with a valid guard."""
+    """A response of an agent as the leader with a valid guard."""
 
     asked: float
     answered: float
@@ -77,7 +77,7 @@ class Leading:
 
 @dataclass(frozen=True)
 class Violation:
-    """Something that must not be."""
+    """A broken guarantee."""
 
     rule: str
     what: str
@@ -87,27 +87,29 @@ class Violation:
 
 
 def overridden(case: Case) -> bool:
-    """Whether it was cancelled while the API did not yet know that the clip was finished: by the contract, a
-    completion overrides that. It is counted, and not a violation."""
+    """Whether it was cancelled before the API received the completion, which by the contract overrides the
+    cancel. Counted, but not a violation."""
     return case.ends == [CANCELLED, COMPLETED]
 
 
 def judge_case(case: Case) -> list[Violation]:
-    """What is wrong with one request."""
+    """The violations of one request."""
     who = f"{case.request_id} ({case.kind})"
     if not case.ends:
-        return [Violation("no end", who)]
+        return [Violation("no outcome", who)]
     found = []
     if len(case.ends) > 1 and not overridden(case):
-        found.append(Violation("more than one end", f"{who}: {' then '.join(case.ends)}"))
+        found.append(Violation("several outcomes", f"{who}: {' then '.join(case.ends)}"))
     outcome = case.ends[-1]
     if outcome not in case.expected.outcomes:
         wanted = " or ".join(sorted(case.expected.outcomes))
         detail = f"attempt {case.attempt}: {case.message}" if case.message else f"attempt {case.attempt}"
-        found.append(Violation("wrong end", f"{who}: {outcome} instead of {wanted} ({detail})"))
+        found.append(Violation("wrong outcome", f"{who}: {outcome} instead of {wanted} ({detail})"))
     statuses = {status for status, count in case.published.items() if count}
     if statuses - {outcome.split()[0]}:
-        found.append(Violation("other ends published", f"{who}: {outcome}, published {dict(case.published)}"))
+        found.append(
+            Violation("other outcomes published", f"{who}: {outcome}, published {dict(case.published)}")
+        )
     if case.streamed is not None and case.streamed != outcome.split()[0]:
         found.append(Violation("event stream", f"{who}: {outcome}, streamed {case.streamed}"))
     wanted_objects = 1 if outcome == COMPLETED else 0
@@ -119,34 +121,37 @@ def judge_case(case: Case) -> list[Violation]:
 
 
 def _judge_clip(case: Case, who: str) -> list[Violation]:
-    if case.got is None:
+    if case.downloaded is None:
         return [Violation("download", f"{who}: {case.problem or 'not downloaded'}")]
     found = []
-    if (case.got.size, case.got.sha256) != (case.size, case.sha256):
+    if (case.downloaded.size, case.downloaded.sha256) != (case.size, case.sha256):
         reported = f"{case.size} bytes, {case.sha256}"
         found.append(
-            Violation("download", f"{who}: {case.got.size} bytes, {case.got.sha256}, not {reported}")
+            Violation(
+                "download", f"{who}: {case.downloaded.size} bytes, {case.downloaded.sha256}, not {reported}"
+            )
         )
-    if case.seconds is None or abs(case.got.seconds - case.seconds) > TOLERANCE:
+    if case.seconds is None or abs(case.downloaded.seconds - case.seconds) > TOLERANCE:
         found.append(
-            Violation("duration", f"{who}: lasts {case.got.seconds:.3f} s, reported {case.seconds} s")
+            Violation("duration", f"{who}: lasts {case.downloaded.seconds:.3f} s, reported {case.seconds} s")
         )
-    over = case.got.seconds - case.lead - case.expected.seconds
+    over = case.downloaded.seconds - case.lead - case.expected.seconds
     if not -FRAME - TOLERANCE <= over <= FRAME + TOLERANCE:
         wanted = f"{case.expected.seconds:.3f} s + {case.lead:.3f} s of lead"
-        found.append(Violation("duration", f"{who}: lasts {case.got.seconds:.3f} s instead of {wanted}"))
+        found.append(
+            Violation("duration", f"{who}: lasts {case.downloaded.seconds:.3f} s instead of {wanted}")
+        )
     if case.lead > case.expected.most_lead + TOLERANCE:
         found.append(Violation("lead", f"{who}: {case.lead:.3f} s, {case.expected.most_lead:.3f} s at most"))
     return found
 
 
 def judge_leaders(seen: Sequence[Leading]) -> list[Violation]:
-    """Whether two agents had a valid guard at a time.
+    """Whether two agents had a valid guard at the same time.
 
-    Epochs only grow. Once an agent has answered as the leader of an epoch, an agent that is asked later and
-    answers as the leader of an earlier epoch still trusts a guard that is over. One that was asked before may
-    have decided on its answer before, however late that came.
-    """
+    Epochs only increase. Once an agent has answered as the leader of an epoch, an agent that is asked later
+    and answers as the leader of an earlier epoch trusts an expired guard. An agent that was asked earlier may
+    have computed its response earlier, however late it arrived."""
     found = []
     for number, later in enumerate(seen):
         for earlier in seen[:number]:
@@ -158,9 +163,9 @@ def judge_leaders(seen: Sequence[Leading]) -> list[Violation]:
     return found
 
 
-def highest_first(seen: Iterable[Leading]) -> list[Leading]:
-    """`seen` in the order of the answers, with only the first and the last of each agent's epochs: enough for
-    `judge_leaders`, which compares every pair."""
+def epoch_spans(seen: Iterable[Leading]) -> list[Leading]:
+    """`seen` in the order of the responses, reduced to the first and the last of each agent and epoch:
+    sufficient for `judge_leaders`, which compares every pair."""
     spans: dict[tuple[str, int], list[Leading]] = {}
     for one in seen:
         spans.setdefault((one.agent, one.epoch), []).append(one)
@@ -169,7 +174,7 @@ def highest_first(seen: Iterable[Leading]) -> list[Leading]:
 
 
 def judge_epochs(epochs: Sequence[int]) -> list[Violation]:
-    """The lease's epochs in the order seen, without repetitions."""
+    """Verify the lease's epochs, in the order observed, without repetitions."""
     return [
         Violation("epoch", f"{later} after {earlier}")
         for earlier, later in pairwise(epochs)
@@ -178,7 +183,7 @@ def judge_epochs(epochs: Sequence[int]) -> list[Violation]:
 
 
 def judge_versions(versions: Mapping[str, set[str]]) -> list[Violation]:
-    """`versions` of each clip's object, as seen again and again."""
+    """Verify the observed `versions` of each clip's object."""
     return [
         Violation("overwritten", f"{key}: {len(found)} versions")
         for key, found in versions.items()

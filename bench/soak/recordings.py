@@ -1,4 +1,4 @@
-"""The recordings of a soak: good ones, and some of every kind of trouble."""
+"""The recordings of a soak test: good ones, and one of each kind of defect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GOOD = ("night.mp4", "night.mkv", "night.ts")
 GOOD_SECONDS = 60
 GOP_SECONDS = 2.0
 SPARSE_SECONDS = 50
-"""Five seconds that move, forty of one still frame, five that move."""
+"""Five seconds of motion, forty of one still frame, five of motion."""
 _HOLE = 40_000
 
 
@@ -33,7 +33,7 @@ class Roots:
 
 
 def prepare(folder: Path) -> Roots:
-    """Make the recordings below `folder`."""
+    """Generate the recordings in `folder`."""
     marked, plain = folder / "nas-1", folder / "nas-2"
     for root in (marked, plain):
         root.mkdir()
@@ -48,7 +48,7 @@ def prepare(folder: Path) -> Roots:
     (marked / "damaged.mp4").write_bytes(whole[:middle] + bytes(_HOLE) + whole[middle + _HOLE :])
     (marked / "truncated.mp4").write_bytes(whole[: len(whole) // 3])
     (marked / "garbage.mp4").write_bytes(os.urandom(50_000))
-    shutil.copy(make(Recording("mp4", 12, video=())), marked / "sound.mp4")
+    shutil.copy(make(Recording("mp4", 12, video=())), marked / "audio-only.mp4")
     (marked / "elsewhere.mp4").symlink_to(outside)
     for path in marked.glob("*.*4"):
         shutil.copy(path, plain / path.name, follow_symlinks=False)
@@ -58,7 +58,7 @@ def prepare(folder: Path) -> Roots:
 
 
 def _sparse(path: Path) -> None:
-    """Variable frame rate: the frame at 5 s stays for forty seconds."""
+    """Variable frame rate: the frame at 5 s lasts forty seconds."""
     still = SPARSE_SECONDS - 10
     command = [str(find_ffmpeg(None)), "-v", "error", "-nostdin", "-y", "-f", "lavfi"]
     command += ["-i", "testsrc2=size=320x180:rate=25:duration=10", "-f", "lavfi"]

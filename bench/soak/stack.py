@@ -1,4 +1,4 @@
-"""The stack under test, with something that starts again what ends, as systemd would."""
+"""The stack under test, with a supervisor that restarts processes, as systemd would."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.support.procs import alive, children_of
 from tests.support.proxy import TcpProxy
 
 RESTART_SECONDS = 1.0
-LOOK_SECONDS = 0.2
+SUPERVISE_SECONDS = 0.2
 SPOOL_MEGABYTES, STORE_MEGABYTES = 1024, 8192
 MIN_FREE_BYTES = 20_000_000
-KEEP_TRYING = Retries(tries=10_000, within_seconds=900.0, longest_wait_seconds=2.0)
+PERSISTENT = Retries(tries=10_000, within_seconds=900.0, longest_wait_seconds=2.0)
 OVER: dict[str, Any] = {
-    # The defaults' shape in less time: a message that was given back comes again after a growing pause.
+    # The defaults, scaled down: returned messages are redelivered with backoff.
     "pubsub": {"lease_seconds": 10, "retry_min_seconds": 1, "retry_max_seconds": 30},
     "limits": {"requests_per_minute": 0, "shorts_per_day": 0},
 }
 
 
 class Disk:
-    """A file system of its own for a folder, which can be filled up. Needs root."""
+    """A separate file system for a folder, which can be filled. Requires root."""
 
     def __init__(self, folder: Path, megabytes: int) -> None:
         self._folder, self._size = folder, f"size={megabytes}m"
@@ -42,7 +42,7 @@ class Disk:
         )
 
     def fill(self) -> None:
-        """Leave no room."""
+        """Leave no free space."""
         free = subprocess.run(
             ["df", "--block-size=1024", "--output=used", str(self._folder)],
             check=True,
@@ -53,7 +53,7 @@ class Disk:
         self._remount(f"size={used + 64}k")
 
     def empty(self) -> None:
-        """The room that there was."""
+        """Restore the original size."""
         self._remount(self._size)
 
     def _remount(self, size: str) -> None:
@@ -71,9 +71,9 @@ class Stack:
         nas_roots = [{"path": str(roots.marked), "marker": MARKER}, {"path": str(roots.plain)}]
         agent = {"nas_roots": nas_roots, "min_free_bytes": MIN_FREE_BYTES}
         broker = BrokerProcess(folder / "broker")
-        self.ways = {name: TcpProxy(broker.host_port) for name in ("api", "agent-1", "agent-2")}
-        """Each process's way to the queue."""
-        environs = {name: {"PUBSUB_EMULATOR_HOST": way.host_port} for name, way in self.ways.items()}
+        self.proxies = {name: TcpProxy(broker.host_port) for name in ("api", "agent-1", "agent-2")}
+        """Each process's proxy to the broker."""
+        environs = {name: {"PUBSUB_EMULATOR_HOST": proxy.host_port} for name, proxy in self.proxies.items()}
         self.cluster = Cluster(
             folder,
             roots.marked,
@@ -82,24 +82,26 @@ class Stack:
             environ=environs["api"],
             each_environ={0: environs["agent-1"], 1: environs["agent-2"]},
         )
-        self.cluster.observer.close()  # it lists every clip ten times a second: too many here
+        self.cluster.observer.close()  # it lists every clip ten times a second: too much for this many clips
         self.data = data
         self.exits: Counter[str] = Counter()
-        """`NAME CODE` of the processes that ended by themselves or by a fault."""
+        """Counts by `NAME CODE` of processes that exited."""
         self._closing = threading.Event()
-        self._keepers = [
-            threading.Thread(target=self._keep, args=(name, runs, start), name=f"keep-{name}", daemon=True)
+        self._supervisors = [
+            threading.Thread(
+                target=self._supervise, args=(name, runs, start), name=f"supervise-{name}", daemon=True
+            )
             for name, runs, start in self._parts()
         ]
-        for keeper in self._keepers:
-            keeper.start()
+        for supervisor in self._supervisors:
+            supervisor.start()
 
     @property
     def agents(self) -> list[AgentNode]:
         return self.cluster.nodes
 
-    def client(self, *, admin: bool = False, retries: Retries = KEEP_TRYING, timeout: float = 10.0) -> Client:
-        """A caller."""
+    def client(self, *, admin: bool = False, retries: Retries = PERSISTENT, timeout: float = 10.0) -> Client:
+        """A client of the API."""
         key = self.cluster.client_key(admin=admin)
         return Client(self.cluster.url, key=key, retries=retries, timeout=timeout)
 
@@ -107,7 +109,7 @@ class Stack:
         return [pid for node in self.agents if node.runs for pid in children_of(node.pid) if alive(pid)]
 
     def cuts(self) -> list[int]:
-        """The processes that cut a clip each."""
+        """The processes that each cut a clip."""
         return [pid for server in self.fork_servers() for pid in children_of(server) if alive(pid)]
 
     def ffmpegs(self) -> list[int]:
@@ -116,11 +118,11 @@ class Stack:
     def close(self) -> None:
         """Stop everything."""
         self._closing.set()
-        for keeper in self._keepers:
-            keeper.join(120)
+        for supervisor in self._supervisors:
+            supervisor.join(120)
         self.cluster.close()
-        for way in self.ways.values():
-            way.close()
+        for proxy in self.proxies.values():
+            proxy.close()
 
     def _parts(self) -> list[tuple[str, Callable[[], bool], Callable[[], int]]]:
         cluster = self.cluster
@@ -132,8 +134,8 @@ class Stack:
             found.append((node.name, partial(_runs, node), partial(_start_agent, node)))
         return found
 
-    def _keep(self, name: str, runs: Callable[[], bool], start: Callable[[], int]) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
+    def _supervise(self, name: str, runs: Callable[[], bool], start: Callable[[], int]) -> None:
+        while not self._closing.wait(SUPERVISE_SECONDS):
             if runs():
                 continue
             if self._closing.wait(RESTART_SECONDS):
@@ -141,12 +143,14 @@ class Stack:
             try:
                 self.exits[f"{name} {start()}"] += 1
             except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError) as error:
-                # It did not start, because of another fault. It is tried again, as systemd would.
+                # Another fault prevented the start. Retry, as systemd would.
                 self.exits[f"{name} did not start"] += 1
                 print(f"{time.strftime('%H:%M:%S')} {name} did not start: {str(error)[:300]}", flush=True)
 
     def _start_broker(self) -> int:
-        code = self.cluster.broker.stop() if self.cluster.broker.runs else 0  # it has ended: the code alone
+        code = (
+            self.cluster.broker.stop() if self.cluster.broker.runs else 0
+        )  # it has exited: only reads the code
         self.cluster.broker.start()
         return code
 

@@ -1,4 +1,4 @@
-"""Looks at the cluster from aside while it runs: who leads, the lease's epochs, and what is in the store."""
+"""Observes the running cluster: the leader, the lease's epochs, and the store's objects."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ POLL_SECONDS = 0.4
 LEASE_SECONDS = 0.2
 LIST_SECONDS = 10.0
 HTTP_SECONDS = 30.0
-"""Longer than a freeze: a late answer of a leader that should not lead any more is what is looked for."""
+"""Longer than a freeze, to receive the late response of a former leader."""
 
 
 class Watch:
-    """Owns its threads, from construction to `close`."""
+    """The observer. Its threads run from construction to `close`."""
 
     def __init__(self, agents: list[AgentNode], store: Store) -> None:
         self.leading: list[Leading] = []
@@ -35,7 +35,7 @@ class Watch:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [self._thread(partial(self._poll, node), POLL_SECONDS) for node in agents]
-        self._threads.append(self._thread(self._look_at_lease, LEASE_SECONDS))
+        self._threads.append(self._thread(self._read_lease, LEASE_SECONDS))
         self._threads.append(self._thread(self.list_clips, LIST_SECONDS))
 
     def close(self) -> None:
@@ -44,7 +44,7 @@ class Watch:
             thread.join(HTTP_SECONDS + 5)
 
     def list_clips(self) -> None:
-        """Note the version of every clip in the store. Raises `StoreUnavailable`."""
+        """Record the version of every clip in the store. Raises `StoreUnavailable`."""
         cursor = None
         while True:
             page = self._store.list("clips/", cursor=cursor)
@@ -57,13 +57,13 @@ class Watch:
     def clips_of(self, request_id: str) -> int:
         return sum(request_id in key for key in self.versions)
 
-    def _thread(self, look: Callable[[], None], seconds: float) -> threading.Thread:
+    def _thread(self, poll: Callable[[], None], seconds: float) -> threading.Thread:
         def run() -> None:
             while not self._stop.wait(seconds):
                 try:
-                    look()
+                    poll()
                 except (StoreUnavailable, BrokenDocument, requests.RequestException):
-                    continue  # because of a fault
+                    continue  # caused by a fault
 
         thread = threading.Thread(target=run, name="watch", daemon=True)
         thread.start()
@@ -81,7 +81,7 @@ class Watch:
             self.led_seconds += min(answered - last, 2 * POLL_SECONDS)
             self.leading.append(seen)
 
-    def _look_at_lease(self) -> None:
+    def _read_lease(self) -> None:
         found = self._store.get(lease_key(CLUSTER))
         if found is None:
             return

@@ -1,4 +1,4 @@
-"""The soak's judge: it must see each thing that must not be, and object to nothing else."""
+"""The soak test's judge: it reports every violation and nothing else."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 
 from bench.soak.judge import (
     Case,
+    Download,
     Expected,
-    Got,
     Leading,
-    highest_first,
+    epoch_spans,
     judge_case,
     judge_epochs,
     judge_leaders,
@@ -39,7 +39,7 @@ def completed(**changes: object) -> Case:
         seconds=6.5,
         lead=1.5,
         objects=1,
-        got=Got(10, HASH, 6.52),
+        downloaded=Download(10, HASH, 6.52),
     )
     return replace(case, **changes)  # type: ignore[arg-type]
 
@@ -48,50 +48,50 @@ def rules(case: Case) -> list[str]:
     return [violation.rule for violation in judge_case(case)]
 
 
-def test_a_good_clip_is_good_even_if_its_completion_was_published_twice() -> None:
+def test_a_good_clip_has_no_violations_even_with_two_published_completions() -> None:
     assert rules(completed()) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"ends": []}, "no end"),
-        ({"ends": ["failed LOST", "completed"]}, "more than one end"),
-        ({"ends": ["completed", "cancelled"]}, "more than one end"),
-        ({"published": Counter(completed=1, failed=1)}, "other ends published"),
+        ({"ends": []}, "no outcome"),
+        ({"ends": ["failed LOST", "completed"]}, "several outcomes"),
+        ({"ends": ["completed", "cancelled"]}, "several outcomes"),
+        ({"published": Counter(completed=1, failed=1)}, "other outcomes published"),
         ({"streamed": "failed"}, "event stream"),
         ({"objects": 0}, "clips in the store"),
         ({"objects": 2}, "clips in the store"),
-        ({"got": None}, "download"),
-        ({"got": Got(10, "b" * 64, 6.5)}, "download"),
-        ({"got": Got(9, HASH, 6.5)}, "download"),
+        ({"downloaded": None}, "download"),
+        ({"downloaded": Download(10, "b" * 64, 6.5)}, "download"),
+        ({"downloaded": Download(9, HASH, 6.5)}, "download"),
         ({"seconds": 121.0}, "duration"),
     ],
 )
-def test_each_wrong_is_seen(changes: dict[str, object], rule: str) -> None:
+def test_each_violation_is_reported(changes: dict[str, object], rule: str) -> None:
     assert rule in rules(completed(**changes))
 
 
-def test_a_completion_overrides_a_cancel_that_came_too_late() -> None:
+def test_a_completion_overrides_a_late_cancel() -> None:
     either = replace(CLIP, outcomes=frozenset({"completed", "cancelled"}))
     assert rules(completed(expected=either, ends=["cancelled", "completed"])) == []
 
 
-def test_a_clip_that_is_longer_than_requested_is_seen_though_reported_so() -> None:
-    assert rules(completed(seconds=41.0, got=Got(10, HASH, 41.0))) == ["duration"]
-    assert rules(completed(seconds=45.0, lead=40.0, got=Got(10, HASH, 45.0))) == ["lead"]
+def test_a_clip_longer_than_requested_is_reported_even_if_its_report_is_correct() -> None:
+    assert rules(completed(seconds=41.0, downloaded=Download(10, HASH, 41.0))) == ["duration"]
+    assert rules(completed(seconds=45.0, lead=40.0, downloaded=Download(10, HASH, 45.0))) == ["lead"]
 
 
-def test_an_outage_that_ends_a_request_is_seen() -> None:
+def test_a_request_that_fails_in_an_outage_is_reported() -> None:
     published = Counter(failed=1)
-    case = completed(ends=["failed STORE_UNAVAILABLE"], published=published, objects=0, got=None)
-    assert rules(case) == ["wrong end"]
-    deserved = Expected(frozenset({"failed STORE_UNAVAILABLE"}))
-    assert rules(replace(case, expected=deserved)) == []
-    assert rules(replace(case, expected=deserved, objects=1)) == ["clips in the store"]
+    case = completed(ends=["failed STORE_UNAVAILABLE"], published=published, objects=0, downloaded=None)
+    assert rules(case) == ["wrong outcome"]
+    tolerant = Expected(frozenset({"failed STORE_UNAVAILABLE"}))
+    assert rules(replace(case, expected=tolerant)) == []
+    assert rules(replace(case, expected=tolerant, objects=1)) == ["clips in the store"]
 
 
-def test_two_leaders_are_seen_and_a_late_answer_is_none() -> None:
+def test_two_leaders_are_reported_and_a_late_response_is_not() -> None:
     first, second = Leading(1.0, 1.1, "a", 1), Leading(5.0, 5.1, "b", 2)
     late = Leading(4.0, 20.0, "a", 1)
     assert judge_leaders([first, second, late]) == []
@@ -99,29 +99,29 @@ def test_two_leaders_are_seen_and_a_late_answer_is_none() -> None:
     assert len(judge_leaders([first, Leading(2.0, 2.1, "b", 1)])) == 1
 
 
-def test_what_is_kept_of_the_answers_is_enough() -> None:
-    dice = random.Random(1)
+def test_the_reduced_responses_are_sufficient() -> None:
+    rng = random.Random(1)
     for _ in range(200):
         seen, now = [], 0.0
         for _ in range(12):
-            now += dice.random()
-            seen.append(Leading(now, now + 0.01, dice.choice("ab"), dice.randrange(3)))
-        assert bool(judge_leaders(highest_first(seen))) == bool(judge_leaders(seen))
+            now += rng.random()
+            seen.append(Leading(now, now + 0.01, rng.choice("ab"), rng.randrange(3)))
+        assert bool(judge_leaders(epoch_spans(seen))) == bool(judge_leaders(seen))
 
 
-def test_epochs_only_grow_and_clips_stay_as_they_are() -> None:
+def test_epochs_only_increase_and_clips_are_not_overwritten() -> None:
     assert judge_epochs([1, 2, 5]) == []
     assert len(judge_epochs([1, 2, 1])) == 1
     assert judge_versions({"clips/a": {"1"}}) == []
     assert len(judge_versions({"clips/a": {"1", "2"}})) == 1
 
 
-def test_every_kind_can_be_asked_for() -> None:
-    dice = random.Random(1)
+def test_every_kind_can_be_requested() -> None:
+    rng = random.Random(1)
     roots = Roots(Path("/nas-1"), Path("/nas-2"))
-    assert {kind.name for kind in deck(dice)} == {kind.name for kind in KINDS}
+    assert {kind.name for kind in deck(rng)} == {kind.name for kind in KINDS}
     for kind in KINDS:
         for _ in range(20):
-            wish = kind.make(dice, roots)
-            assert wish.expected.outcomes
-            assert wish.expected.seconds > 0 or kind.then == "refused"
+            request = kind.make(rng, roots)
+            assert request.expected.outcomes
+            assert request.expected.seconds > 0 or kind.then == "refused"

@@ -30,7 +30,7 @@ class Play:
     def pass_time(self, seconds: float) -> None:
         self.world.run(self.world.now + seconds)
         assert self.cluster.outcome.two_guards == []
-        assert self.store.mistakes == []
+        assert self.store.violations == []
 
     def leaders(self) -> list[Machine]:
         return [machine for machine in self.machines if machine.leads()]

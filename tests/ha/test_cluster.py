@@ -51,7 +51,7 @@ def test_a_restarted_leader_takes_its_lease_back_at_once() -> None:
 def test_a_leader_that_is_stopped_hands_over_at_once() -> None:
     play = Play()
     old = play.start()
-    old.idles = True
+    old.drains_idle = True
     old.stop()
     play.pass_time(10)
     assert play.leaders() == play.others(old)

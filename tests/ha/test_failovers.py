@@ -57,7 +57,7 @@ def test_a_failover_hands_over_to_its_target(mode: str) -> None:
 def test_a_failover_without_a_target_takes_the_best_standby() -> None:
     play = Play(3)
     play.start()
-    play.machines[1].ill_until = play.world.now + 600
+    play.machines[1].unhealthy_until = play.world.now + 600
     play.pass_time(60)
     play.fail_over("op-1", target=None)
     play.pass_time(60)
@@ -65,7 +65,7 @@ def test_a_failover_without_a_target_takes_the_best_standby() -> None:
 
 
 def failing(play: Play) -> None:
-    play.machines[1].ill_until = play.world.now + 600
+    play.machines[1].unhealthy_until = play.world.now + 600
     play.pass_time(40)
 
 
@@ -77,7 +77,7 @@ def dead(play: Play) -> None:
 @pytest.mark.parametrize(
     ("before", "over", "why"),
     [
-        (failing, {}, "the NAS is away"),
+        (failing, {}, "the NAS is unavailable"),
         (dead, {}, "has not written its record"),
         (lambda _: None, {"to": "nas-0"}, "leads already"),
         (lambda _: None, {"to": "nas-9"}, "not a known agent"),

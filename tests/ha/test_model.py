@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from bench.cluster.hostile import run
-from bench.cluster.mistakes import CountsFromTheAnswer, TrustsWallTime
 from bench.cluster.takeover import How, takeover_seconds
+from bench.cluster.wrong_rules import CountsFromTheAnswer, TrustsWallTime
 
 RUNS = 100
 """`python -m bench.ha_model --runs 400` runs the others."""
@@ -29,7 +29,7 @@ def quiet() -> Iterator[None]:
 @pytest.mark.parametrize("first", range(0, RUNS, CHUNK))
 def test_never_two_leaders_and_always_one_in_the_end(first: int) -> None:
     outcomes = [run(seed) for seed in range(first, first + CHUNK)]
-    assert [outcome for outcome in outcomes if outcome.two_guards or outcome.mistakes] == []
+    assert [outcome for outcome in outcomes if outcome.two_guards or outcome.violations] == []
     assert [outcome for outcome in outcomes if not outcome.led_at_the_end] == []
     led = sum(outcome.led_share for outcome in outcomes) / CHUNK
     print(f"runs {CHUNK}, led {led:.1%} of the time, leaders {sum(o.epochs for o in outcomes)}")
@@ -39,7 +39,7 @@ def test_never_two_leaders_and_always_one_in_the_end(first: int) -> None:
 @pytest.mark.parametrize("preset", ["quick", "plain"])
 def test_the_other_timings_hold_too(preset: str) -> None:
     outcomes = [run(seed, preset=preset) for seed in range(1000, 1006)]
-    assert [outcome for outcome in outcomes if outcome.two_guards or outcome.mistakes] == []
+    assert [outcome for outcome in outcomes if outcome.two_guards or outcome.violations] == []
     assert [outcome for outcome in outcomes if not outcome.led_at_the_end] == []
 
 

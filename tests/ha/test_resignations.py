@@ -8,7 +8,7 @@ from tests.ha.play import Play
 def test_a_leader_with_failed_checks_resigns_when_a_standby_is_eligible() -> None:
     play = Play()
     leader = play.start()
-    leader.ill_until = play.world.now + 600
+    leader.unhealthy_until = play.world.now + 600
     play.pass_time(60)
     assert play.leaders() == play.others(leader)
 
@@ -17,7 +17,7 @@ def test_a_leader_with_failed_checks_goes_on_when_no_standby_is_eligible() -> No
     play = Play()
     leader = play.start()
     for machine in play.machines:
-        machine.ill_until = play.world.now + 300
+        machine.unhealthy_until = play.world.now + 300
     play.pass_time(299)
     assert play.leaders() == [leader]
     assert "no eligible standby" in play.view(leader).why
@@ -45,7 +45,7 @@ def test_a_leader_resigns_when_its_operator_asks() -> None:
 def test_an_agent_that_resigned_after_a_long_drain_holds_back() -> None:
     play = Play()
     leader = play.start()
-    leader.drain_takes = 200.0  # longer than a resigned agent holds back
+    leader.drain_seconds = 200.0  # longer than a resigned agent holds back
     assert leader.process is not None
     leader.process.member.order_resign()
     play.pass_time(199)

@@ -1,4 +1,4 @@
-"""Rules that look right and are not: the model has to find two leaders with them, or it is worth nothing."""
+"""Plausible but wrong rules. The model must find two leaders with them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from health.lease.guard import Guard
 
 
 class CountsFromTheAnswer(Guard):
-    """Validity from when the store's answer came, instead of from when the renewal was sent."""
+    """Counts validity from the store's response instead of from the renewal's request."""
 
     def renewed(self, epoch: int, sent_at: float) -> None:
         super().renewed(epoch, self._clock.monotonic())
 
 
 class TrustsWallTime(MachineClock):
-    """All that is counted is counted on the wall clock, which jumps."""
+    """Measures durations on the wall clock, which jumps."""
 
     def monotonic(self) -> float:
         return super().monotonic() + self.wall_offset.total_seconds()
