@@ -13,7 +13,7 @@ from api.auth.callers import Caller
 from api.clips.estimates import Estimator
 from api.clips.idempotency import Repeat, first_answer, keep_answer
 from api.clips.quotas import ShortsQuota, ShortsUsedUp
-from api.clips.views import BatchAccepted, BatchItem, ClipAccepted, ErrorDetail
+from api.clips.views import problem_of
 from api.db import clips
 from api.db.engine import Database
 from api.db.outbox import REQUESTS, Message
@@ -22,6 +22,7 @@ from api.messaging.outbox_publisher import OutboxPublisher
 from clipping.clock import Clock
 from clipping.config import Config, NasRoot
 from clipping.contract.messages import ClipRequest, RequestMessage, parse_clip_request
+from clipping.contract.results import Accepted, Batch, BatchItem
 from clipping.errors import InvalidRequest, RequestError
 from clipping.ids import new_batch_id, new_request_id
 from clipping.log import get_logger
@@ -93,7 +94,7 @@ class Acceptor:
     ) -> Answer:
         """Store and publish a request. Raises `QuotaExceeded`, `IdempotencyConflict`, `QueueUnavailable`."""
         made = self._make(wanted, caller, traceparent=traceparent)
-        answer = self._accepted(made.row).to_json()
+        answer = self._accepted(made).to_json().encode()
         with self.database.write() as session:
             earlier = keep_answer(session, repeat, answer, now=made.row.created_at) if repeat else None
             if earlier is not None:
@@ -148,7 +149,8 @@ class Acceptor:
             clips.add(session, [one.row for one in stored])
             for one in stored:
                 self._enqueue(session, one, deferred=True)
-            answer = BatchAccepted(batch_id=batch_id, items=[told[index] for index in sorted(told)]).to_json()
+            batch = Batch(batch_id=batch_id, items=[told[index] for index in sorted(told)])
+            answer = batch.to_json().encode()
             earlier = keep_answer(session, repeat, answer, now=now) if repeat else None
             if earlier is not None:
                 session.rollback()
@@ -182,18 +184,17 @@ class Acceptor:
             deferred=deferred,
         )
 
-    def _accepted(self, row: Clip) -> ClipAccepted:
-        estimate = self.estimator.estimate(clips.lane_of(row), row.estimated_seconds or 0.0)
-        return ClipAccepted.model_validate(
-            {
-                "request_id": row.request_id,
-                "hand_id": row.hand_id,
-                "mode": row.mode,
-                "estimated_duration_sec": estimate.ready_seconds,
-                "queue_position": estimate.ahead + 1,
-                "created_at": row.created_at,
-                "status_url": f"{self.config.api.public_url.rstrip('/')}/v1/clip/{row.request_id}/status",
-            }
+    def _accepted(self, made: _Made) -> Accepted:
+        message = made.message
+        estimate = self.estimator.estimate(message.lane, made.row.estimated_seconds or 0.0)
+        return Accepted(
+            request_id=message.request_id,
+            hand_id=message.hand_id,
+            mode=message.mode,
+            estimated_duration_sec=estimate.ready_seconds,
+            queue_position=estimate.ahead + 1,
+            created_at=made.row.created_at,
+            status_url=f"{self.config.api.public_url.rstrip('/')}/v1/clip/{message.request_id}/status",
         )
 
     def _quota(self, session: Session, caller: Caller, now: datetime) -> ShortsQuota:
@@ -202,7 +203,7 @@ class Acceptor:
 
 def refusal(client_item_id: str | None, error: RequestError) -> BatchItem:
     """What a batch's answer says of a bad item."""
-    return BatchItem(client_item_id=client_item_id, error=ErrorDetail.of(error))
+    return BatchItem(client_item_id=client_item_id, error=problem_of(error))
 
 
 def none_is_good(refused: Mapping[int, BatchItem]) -> RequestError:

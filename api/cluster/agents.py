@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from typing import Literal
 
 from api.cluster.coordination import Coordination
-from api.domain.cluster.snapshot import AgentSeen, Snapshot, ineligible, reasons, word
+from api.domain.cluster.snapshot import AgentSeen, Snapshot, agent_status, ineligible, reasons
 from clipping.clock import Clock
+from clipping.contract.results import AgentHealth
 from clipping.errors import CoordinationUnavailable
 
 WAIT_SECONDS = 1.0
@@ -21,22 +21,20 @@ FRESH_SECONDS = 5.0
 STALE_SECONDS = 60.0
 """What was seen last serves so long while the store does not answer."""
 
-Word = Literal["healthy", "degraded", "down", "none", "unknown"]
-
 
 @dataclass(frozen=True)
 class Agents:
     """`none`: no agent has ever taken this part. `unknown`: the store does not answer."""
 
-    primary: Word
-    standby: Word
+    primary: AgentHealth
+    standby: AgentHealth
     held_up: bool = False
     """No agent takes requests: those that could work report that they can't, or their store does not answer.
     False where there is no agent at all."""
 
     def reasons(self) -> list[str]:
         """A sentence for each that is not as it should be."""
-        parts: tuple[tuple[str, Word], ...] = (("primary", self.primary), ("standby", self.standby))
+        parts: tuple[tuple[str, AgentHealth], ...] = (("primary", self.primary), ("standby", self.standby))
         told = [f"the {name} agent is {state}" for name, state in parts if state in ("degraded", "down")]
         return [*told, "the agents' store does not answer"] if self.primary == "unknown" else told
 
@@ -65,7 +63,7 @@ def _held_up(snapshot: Snapshot) -> bool:
     return bool(workers) and not any(worker.eligible for worker in workers)
 
 
-def _leader(snapshot: Snapshot) -> Word:
+def _leader(snapshot: Snapshot) -> AgentHealth:
     if snapshot.lease is None:
         return "down" if snapshot.agents else "none"
     if snapshot.leader is None:
@@ -73,23 +71,31 @@ def _leader(snapshot: Snapshot) -> Word:
     leader = snapshot.agent(snapshot.leader)
     if leader is None or leader.down:
         return "degraded"  # it renews its lease, and says nothing else
-    return "healthy" if word(leader, snapshot) == "active" and not reasons(leader, snapshot) else "degraded"
+    return (
+        "healthy"
+        if agent_status(leader, snapshot) == "active" and not reasons(leader, snapshot)
+        else "degraded"
+    )
 
 
-def _as_standby(agent: AgentSeen, snapshot: Snapshot) -> Word:
-    if word(agent, snapshot) == "down":
+def _as_standby(agent: AgentSeen, snapshot: Snapshot) -> AgentHealth:
+    if agent_status(agent, snapshot) == "down":
         return "down"
     return "degraded" if ineligible(agent, snapshot) else "healthy"
 
 
-def _as_worker(agent: AgentSeen, snapshot: Snapshot) -> Word:
+def _as_worker(agent: AgentSeen, snapshot: Snapshot) -> AgentHealth:
     if agent.down:
         return "down"
-    return "healthy" if word(agent, snapshot) == "active" and not reasons(agent, snapshot) else "degraded"
+    return (
+        "healthy"
+        if agent_status(agent, snapshot) == "active" and not reasons(agent, snapshot)
+        else "degraded"
+    )
 
 
-def _best(words: Sequence[Word]) -> Word:
-    order: tuple[Word, ...] = ("healthy", "degraded", "down")
+def _best(words: Sequence[AgentHealth]) -> AgentHealth:
+    order: tuple[AgentHealth, ...] = ("healthy", "degraded", "down")
     return min(words, key=order.index, default="none")
 
 

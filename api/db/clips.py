@@ -14,7 +14,6 @@ from api.domain.request_state import Failure, State, visible_change
 from clipping.contract.messages import (
     Checkpoint,
     CompletionMessage,
-    Lane,
     LastError,
     RequestMessage,
     Stage,
@@ -142,11 +141,6 @@ def _failure_fields(failure: Failure) -> dict[str, Any]:
     error, place = failure.error, {name: getattr(failure, name) for name in _PLACE}
     # In full: rounded, the same message would seem to be newer than what it said before.
     return {"code": error.code, "message": error.message, "at": error.at.isoformat(), **place}
-
-
-def lane_of(clip: Clip) -> Lane:
-    """The lane whose agents get it."""
-    return cast(Lane, clip.lane)
 
 
 def _started_at(state: State, now: datetime) -> datetime:

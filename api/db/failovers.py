@@ -10,7 +10,8 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from api.db.tables import Failover
-from api.domain.cluster.outcome import FINISHED, Operation
+from api.domain.cluster.outcome import Operation
+from clipping.contract.results import FINISHED
 
 _FIELDS = tuple(field.name for field in fields(Operation))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from api.clips.views import ClipStatus
+from api.clips.views import status_of
 from api.db.tables import Clip
 from clipping.contract.messages import TERMINAL
 
@@ -40,7 +40,7 @@ class Seen:
             last_error=clip.last_error,
             next_attempt_at=clip.next_attempt_at,
             agent_id=clip.agent_id,
-            body=ClipStatus.of(clip).to_json(),
+            body=status_of(clip).to_json().encode(),
         )
 
     @property

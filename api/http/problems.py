@@ -7,8 +7,9 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.auth.limits import Allowance
 from api.clips.quotas import ShortsUsedUp
-from api.clips.views import ErrorBody, ErrorDetail
+from api.clips.views import problem_of
 from clipping.clock import SystemClock
+from clipping.contract.results import Error, Problem
 from clipping.errors import (
     ClippingError,
     InvalidRequest,
@@ -36,12 +37,12 @@ log = get_logger(__name__)
 
 def error_response(status: int, code: str, message: str) -> Response:
     """An answer in the error shape."""
-    return _response(status, ErrorDetail(code=code, message=message))
+    return _response(status, Problem(code=code, message=message))
 
 
 def error_json(code: str, message: str) -> bytes:
     """The error shape's body."""
-    return _json(ErrorDetail(code=code, message=message))
+    return _json(Problem(code=code, message=message))
 
 
 def install(app: Flask) -> None:
@@ -52,16 +53,16 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def _response(status: int, detail: ErrorDetail) -> Response:
+def _response(status: int, detail: Problem) -> Response:
     return Response(_json(detail), status=status, mimetype="application/json")
 
 
-def _json(detail: ErrorDetail) -> bytes:
-    return ErrorBody(error=detail, timestamp=SystemClock().now()).to_json()
+def _json(detail: Problem) -> bytes:
+    return Error(error=detail, timestamp=SystemClock().now()).to_json().encode()
 
 
 def _request_error(error: RequestError) -> Response:
-    response = _response(error.status, ErrorDetail.of(error))
+    response = _response(error.status, problem_of(error))
     g.error_code = error.code
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -10,14 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from api.db.listing import Filters, Position
 from clipping.clock import parse_rfc3339, rfc3339
 from clipping.contract.messages import HAND_ID, REQUEST_ID, Status
+from clipping.contract.results import Period
 from clipping.errors import InvalidPeriod, InvalidRequest
 
-Period = Literal["24h", "7d", "30d"]
 PERIODS: dict[Period, timedelta] = {
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),

@@ -9,10 +9,10 @@ from flask import Blueprint, Response, request
 from api.auth.access import caller, requires
 from api.clips.accept import Acceptor, Answer, Item, none_is_good, refusal
 from api.clips.idempotency import HEADER, Repeat, repeat_of
-from api.clips.views import BatchAccepted, BatchItem, ClipAccepted
 from api.http import audit, headers
 from api.http.body import read_flawed_json, read_json, sound
 from api.services import services
+from clipping.contract.results import Accepted, Batch, BatchItem
 from clipping.errors import InvalidRequest
 from clipping.text import is_plain_text
 
@@ -33,7 +33,7 @@ def request_clip() -> Response:
     if answer is None:
         wanted, trace = parts.acceptor.parse(body), headers.traceparent()
         answer = parts.acceptor.accept_one(wanted, caller(), traceparent=trace, repeat=repeat)
-    accepted = ClipAccepted.model_validate_json(answer.body)
+    accepted = Accepted.model_validate_json(answer.body)
     audit.note(request_id=accepted.request_id)
     response = _response(answer)
     response.headers["Location"] = accepted.status_url
@@ -55,7 +55,7 @@ def request_batch() -> Response:
         answer = parts.acceptor.accept_batch(
             items, refused, caller(), traceparent=headers.traceparent(), repeat=repeat
         )
-    audit.note(batch_id=BatchAccepted.model_validate_json(answer.body).batch_id)
+    audit.note(batch_id=Batch.model_validate_json(answer.body).batch_id)
     return _response(answer)
 
 

@@ -19,9 +19,8 @@ from pydantic import (
 
 from api.auth.access import caller, requires
 from api.clips.idempotency import HEADER, repeat_of
-from api.clips.views import View
 from api.cluster.failovers import Wanted
-from api.cluster.views import ClusterView, FailoverView, PauseState
+from api.cluster.views import cluster_of, failover_of, pause_state_of
 from api.domain.cluster.decisions import Direction
 from api.domain.cluster.outcome import Operation
 from api.http.body import read_optional_json
@@ -30,6 +29,7 @@ from clipping.clock import parse_rfc3339
 from clipping.config import Name
 from clipping.contract.cluster import FailoverMode
 from clipping.contract.messages import first_problem
+from clipping.contract.results import Result
 from clipping.errors import InvalidRequest, NotFound
 from clipping.text import is_plain_text
 
@@ -103,7 +103,7 @@ Body = TypeVar("Body", bound=_Body)
 @requires("admin")
 def agents() -> Response:
     """All agents of the cluster, and who leads."""
-    return _json(ClusterView.of(services().coordination.snapshot()))
+    return _json(cluster_of(services().coordination.snapshot()))
 
 
 @blueprint.post("/agents/<agent_id>/failover")
@@ -119,7 +119,7 @@ def failover(agent_id: str) -> Response:
     repeat = repeat_of(request.headers.get(HEADER), owner=caller().name, path=request.path, body=body)
     operation = parts.failovers.begin(wanted, repeat)
     operation = parts.failovers.wait(operation, asked.wait_seconds)
-    response = _json(FailoverView.of(operation), status=200 if operation.finished else 202)
+    response = _json(failover_of(operation), status=200 if operation.finished else 202)
     response.headers["Location"] = f"/v1/admin/failovers/{operation.operation_id}"
     return response
 
@@ -128,7 +128,7 @@ def failover(agent_id: str) -> Response:
 @requires("admin")
 def failover_status(operation_id: str) -> Response:
     """What has become of a failover."""
-    return _json(FailoverView.of(_find(operation_id, services())))
+    return _json(failover_of(_find(operation_id, services())))
 
 
 @blueprint.post("/pause")
@@ -140,7 +140,7 @@ def pause() -> Response:
     if asked.until is not None and not timedelta(0) < asked.until - parts.clock.now() < LONGEST_PAUSE:
         raise InvalidRequest("until must lie in the future, and in the next year", field="until")
     snapshot = parts.failovers.pause(reason=asked.reason, until=asked.until, paused_by=caller().name)
-    return _json(PauseState.of(snapshot))
+    return _json(pause_state_of(snapshot))
 
 
 @blueprint.post("/resume")
@@ -149,7 +149,7 @@ def resume() -> Response:
     """Automatic takeovers again."""
     parts = services()
     asked = _body(ResumeRequest, parts)
-    return _json(PauseState.of(parts.failovers.resume(reason=asked.reason, resumed_by=caller().name)))
+    return _json(pause_state_of(parts.failovers.resume(reason=asked.reason, resumed_by=caller().name)))
 
 
 def _find(operation_id: str, parts: Services) -> Operation:
@@ -177,5 +177,5 @@ def _parsed(kind: type[Body], body: dict[str, Any]) -> Body:
         raise first_problem(error) from None
 
 
-def _json(view: View, *, status: int = 200) -> Response:
-    return Response(view.to_json(), status=status, mimetype="application/json")
+def _json(result: Result, *, status: int = 200) -> Response:
+    return Response(result.to_json(), status=status, mimetype="application/json")

@@ -8,12 +8,13 @@ from flask import Blueprint, Response
 
 from api.auth.access import caller, requires
 from api.clips.cancel import cancel
-from api.clips.views import ClipStatus, Download, View
+from api.clips.views import status_of
 from api.db import clips
 from api.db.tables import Clip
 from api.http.problems import CLIP_DELETED
 from api.services import Services, services
 from clipping.contract.messages import REQUEST_ID
+from clipping.contract.results import Download, Result
 from clipping.errors import Expired, NotFound, NotReady
 from clipping.store.port import clip_key
 
@@ -28,7 +29,7 @@ _SECONDS_A_DAY = 86_400
 @requires("client")
 def status(request_id: str) -> Response:
     """How the request is."""
-    return _json(ClipStatus.of(find_own(request_id, services())))
+    return _json(status_of(find_own(request_id, services())))
 
 
 @blueprint.get("/<request_id>/download")
@@ -64,7 +65,7 @@ def cancel_clip(request_id: str) -> Response:
     parts = services()
     clip = find_own(request_id, parts)
     clip = cancel(clip, clock=parts.clock, database=parts.database, store=parts.store)
-    return _json(ClipStatus.of(clip), status=202)
+    return _json(status_of(clip), status=202)
 
 
 def find_own(request_id: str, parts: Services) -> Clip:
@@ -79,12 +80,12 @@ def find_own(request_id: str, parts: Services) -> Clip:
 
 def _object_key(clip: Clip) -> str:
     """Where the clip is. The completion is asked for the extension only: the rest we know ourselves."""
-    where = ClipStatus.of(clip).output_uri or ""
+    where = status_of(clip).output_uri or ""
     extension = _EXTENSION.search(where)
     if extension is None:
         raise Expired("the clip's place is not known: request it again")
     return clip_key(clip.hand_id, clip.request_id, extension.group(1))
 
 
-def _json(view: View, *, status: int = 200) -> Response:
-    return Response(view.to_json(), status=status, mimetype="application/json")
+def _json(result: Result, *, status: int = 200) -> Response:
+    return Response(result.to_json(), status=status, mimetype="application/json")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from flask import Blueprint, Response
 
-from api.clips.views import Health
 from api.db import clips, outbox
 from api.services import Services, services
 from clipping import __version__
+from clipping.contract.results import AgentsHealth, Health
 from clipping.errors import QueueUnavailable
 
 blueprint = Blueprint("health", __name__)
@@ -37,18 +38,18 @@ def examine(parts: Services) -> Health:
         problems = _problems(oldest, parts)
     except QueueUnavailable as error:
         problems, available = [error.message], False
-    own = ("degraded" if problems else "healthy") if available else "unavailable"
+    own: Literal["healthy", "degraded", "unavailable"] = "degraded" if problems else "healthy"
+    if not available:
+        own = "unavailable"
     problems += agents.reasons()
-    return Health.model_validate(
-        {
-            "status": "degraded" if problems else "healthy",
-            "api_status": own,
-            "agents": {"primary": agents.primary, "standby": agents.standby},
-            "queue_depth": depth,
-            "reasons": problems,
-            "environment": parts.config.api.environment,
-            "version": __version__,
-        }
+    return Health(
+        status="degraded" if problems else "healthy",
+        api_status=own,
+        agents=AgentsHealth(primary=agents.primary, standby=agents.standby),
+        queue_depth=depth,
+        reasons=problems,
+        environment=parts.config.api.environment,
+        version=__version__,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, redirect, request
 
-from api.clips.views import Index
 from api.services import services
 from clipping import __version__
+from clipping.contract.results import Index
 
 blueprint = Blueprint("index", __name__)
 
@@ -21,13 +21,13 @@ def index() -> Response:
         assert isinstance(response, Response)
     else:
         base = services().config.api.public_url.rstrip("/")
-        view = Index(
+        addresses = Index(
             name="Clipping API",
             version=__version__,
             docs_url=f"{base}/docs",
             openapi_url=f"{base}/openapi.yaml",
             health_url=f"{base}/health",
         )
-        response = Response(view.to_json(), mimetype="application/json")
+        response = Response(addresses.to_json(), mimetype="application/json")
     response.vary.add("Accept")
     return response

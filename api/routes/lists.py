@@ -6,11 +6,12 @@ from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
 from api.auth.callers import Caller
-from api.clips.views import ClipList, ClipStatus, Stats
+from api.clips.views import status_of
 from api.db import listing, stats
 from api.db.listing import Position
-from api.http.query_params import PERIODS, Period, cursor_behind, parse_list, parse_period
+from api.http.query_params import PERIODS, cursor_behind, parse_list, parse_period
 from api.services import services
+from clipping.contract.results import ClipPage, Period, Stats
 
 blueprint = Blueprint("lists", __name__, url_prefix="/v1")
 
@@ -27,7 +28,7 @@ def list_clips() -> Response:
     cursor = None
     if len(found) > query.limit:
         cursor = cursor_behind(Position(shown[-1].created_at, shown[-1].request_id), query.filters)
-    page = ClipList(clips=[ClipStatus.of(clip) for clip in shown], next_cursor=cursor)
+    page = ClipPage(clips=[status_of(clip) for clip in shown], next_cursor=cursor)
     return Response(page.to_json(), mimetype="application/json")
 
 

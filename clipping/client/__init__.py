@@ -22,7 +22,11 @@ from clipping.client.failures import (
     Unavailable,
     WaitedTooLong,
 )
-from clipping.client.results import (
+from clipping.client.saving import Saved
+from clipping.client.transport import Retries
+from clipping.client.watching import Event
+from clipping.client.wishes import NewClip
+from clipping.contract.results import (
     Accepted,
     Agent,
     Batch,
@@ -31,15 +35,11 @@ from clipping.client.results import (
     ClipStatus,
     Cluster,
     Download,
-    Event,
     Failover,
     Health,
     PauseState,
     Stats,
 )
-from clipping.client.saving import Saved
-from clipping.client.transport import Retries
-from clipping.client.wishes import NewClip
 
 __all__ = [
     "Accepted",

@@ -14,13 +14,13 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from clipping.client import results
 from clipping.client.failures import ApiError, NoAnswer, Refused, Unavailable, WaitedTooLong
 from clipping.client.saving import Saved, save
 from clipping.client.transport import Retries, Transport
-from clipping.client.watching import watch
+from clipping.client.watching import Event, watch
 from clipping.client.wishes import NewClip
 from clipping.clock import rfc3339
+from clipping.contract import results
 from clipping.contract.cluster import FailoverMode
 from clipping.contract.messages import Status
 
@@ -81,7 +81,7 @@ class Client:
         last_event_id: str | None = None,
         timeout: float | None = None,
         on_failure: Callable[[NoAnswer | Unavailable], None] | None = None,
-    ) -> Iterator[results.Event]:
+    ) -> Iterator[Event]:
         """What happens to a request, as it happens, until its end. Reconnects where it was.
 
         `on_failure` is called with each error before the next try. Raises `WaitedTooLong` after `timeout`

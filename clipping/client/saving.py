@@ -17,8 +17,8 @@ from typing import BinaryIO
 import requests
 
 from clipping.client.failures import ApiError, NoAnswer, NotSaved, Unavailable
-from clipping.client.results import ClipStatus, Download
 from clipping.client.transport import Retries, Transport
+from clipping.contract.results import ClipStatus, Download
 
 Progress = Callable[[int, int], None]
 

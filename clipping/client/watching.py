@@ -6,13 +6,15 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from typing import Any
 
 import requests
 
 from clipping.client.events import Message, Reader, StreamBroken
 from clipping.client.failures import NoAnswer, Unavailable, WaitedTooLong
-from clipping.client.results import Event
 from clipping.client.transport import Retries, Transport
+from clipping.contract.messages import TERMINAL
+from clipping.contract.results import Result
 
 SILENCE_SECONDS = 45.0
 """A service that lives writes at least a comment every 15 s."""
@@ -23,6 +25,22 @@ LASTED_SECONDS = 60.0
 the service ends every stream after a while, and a request may wait for hours."""
 _REFUSALS = 3
 """After so many in a row the caller had better ask for the status."""
+
+
+class Event(Result):
+    """Something that happened to a request."""
+
+    event_id: str | None
+    """Where a stream continues after it."""
+    kind: str
+    """`status`, `progress`, `retrying`, `completed`, `failed` or `cancelled`."""
+    data: dict[str, Any]
+    """The ClipStatus, as JSON."""
+
+    @property
+    def final(self) -> bool:
+        """Whether it is the last one."""
+        return self.kind in TERMINAL
 
 
 def watch(

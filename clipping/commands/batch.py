@@ -15,9 +15,9 @@ from pathlib import Path
 from clipping.cli import Command
 from clipping.client import Client, NewClip, Refused, Unavailable
 from clipping.client.client import MAX_BATCH
-from clipping.client.results import BatchItem, Problem
 from clipping.commands.common import add_connection, connect, misused, note, outcome, say, say_json
 from clipping.commands.sheet import OPTIONAL, REQUIRED, BadSheet, Row, rows
+from clipping.contract.results import BatchItem, Problem
 from clipping.errors import QuotaExceeded
 from clipping.exits import EXIT_FAILED, EXIT_OK
 

@@ -7,8 +7,8 @@ from typing import get_args
 
 from clipping.cli import Command
 from clipping.client import Stats
-from clipping.client.results import Period
 from clipping.commands.common import add_connection, connect, say
+from clipping.contract.results import Period
 from clipping.exits import EXIT_OK
 
 

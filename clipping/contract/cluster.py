@@ -14,19 +14,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from clipping.clock import rfc3339
+from clipping.contract.wire import Moment
 from clipping.errors import ClippingError
 
 SCHEMA: Literal[1] = 1
 HEARTBEAT_SECONDS = 30.0
 """How often an agent writes its own document, whatever happens; a change of state is written at once."""
 
-Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none")]
 LeaseState = Literal["held", "released", "handoff"]
 FailoverMode = Literal["graceful", "fast"]
 AgentState = Literal["active", "standby", "draining", "fenced"]
+"""By the agent's own report."""
+AgentStatus = Literal["active", "standby", "draining", "fenced", "down"]
+"""As others see it."""
 
 
 class BrokenDocument(ClippingError):
@@ -75,7 +77,7 @@ class Lease(_Document):
     reason: str = ""
     """Why it was taken or given up, one sentence."""
     ttl_seconds: float
-    renewed_at: Time
+    renewed_at: Moment
     """For people."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
@@ -94,7 +96,7 @@ class FailoverIntent(_Document):
     """`graceful` finishes the clips in hand, up to `ha.drain_seconds`; `fast` gives them back at once."""
     reason: str = ""
     requested_by: str = ""
-    requested_at: Time
+    requested_at: Moment
 
 
 class Pause(_Document):
@@ -102,8 +104,8 @@ class Pause(_Document):
 
     reason: str = ""
     paused_by: str = ""
-    paused_at: Time
-    until: Time | None = None
+    paused_at: Moment
+    until: Moment | None = None
     """When it ends by itself."""
 
     def holds(self, now: datetime) -> bool:
@@ -150,8 +152,8 @@ class AgentRecord(_Document):
     completed_clips_24h: int = 0
     encoders: tuple[str, ...] = ()
     health_url: str | None = None
-    started_at: Time
-    heartbeat_at: Time
+    started_at: Moment
+    heartbeat_at: Moment
     """For people."""
     intent: IntentAnswer | None = None
     """Its answer to the newest failover intent it was concerned by."""

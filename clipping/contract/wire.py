@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_serializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from clipping.clock import rfc3339
 
-Moment = Annotated[AwareDatetime, Field(strict=False)]
-"""RFC 3339. Not strict: behind a `before` validator pydantic no longer sees that its input was JSON."""
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False),
+    PlainSerializer(rfc3339, return_type=str, when_used="json-unless-none"),
+]
+"""RFC 3339 with `Z`. Not strict: after a `before` validator, pydantic does not know that it read JSON."""
 
 
 class Model(BaseModel):
-    """Frozen; unknown fields are ignored; times are written as RFC 3339 with `Z`."""
+    """Frozen and strict; unknown fields are ignored."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
-
-    @field_serializer("*", when_used="json-unless-none", check_fields=False)
-    def _times(self, value: Any) -> Any:
-        return rfc3339(value) if hasattr(value, "isoformat") else value

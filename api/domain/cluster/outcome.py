@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from api.domain.cluster.snapshot import Snapshot
 from clipping.contract.cluster import FailoverIntent, FailoverMode, IntentAnswer
+from clipping.contract.results import FINISHED, FailoverState
 
-FailoverState = Literal["pending", "draining", "released", "done", "failed", "expired"]
 UNTOLD = timedelta(seconds=30)
 """An operation is written down before the agents are told, which takes seconds. One that they are not told of
 after so long never will be: whoever was at it died."""
-FINISHED: frozenset[FailoverState] = frozenset({"done", "failed", "expired"})
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
-from clipping.contract.cluster import HEARTBEAT_SECONDS, AgentRecord, Intent, Lease
+from clipping.contract.cluster import HEARTBEAT_SECONDS, AgentRecord, AgentStatus, Intent, Lease
 
 DOWN_SECONDS = 3 * HEARTBEAT_SECONDS
 """An agent that has not written for so long is down: it does so three times in this time."""
 LATE_SECONDS = HEARTBEAT_SECONDS + 10.0
 """An agent whose document is older has missed a heartbeat. That alone may be a slow store."""
-
-AgentWord = Literal["active", "standby", "draining", "fenced", "down"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class Snapshot:
         return next((agent for agent in self.agents if agent.agent_id == agent_id), None)
 
 
-def word(agent: AgentSeen, snapshot: Snapshot) -> AgentWord:
+def agent_status(agent: AgentSeen, snapshot: Snapshot) -> AgentStatus:
     """An agent's status: its own, unless the lease shows that it is out of date.
 
     `fenced` is always the agent's own report. One that loses its lease writes so at once, so a document that
@@ -113,7 +110,7 @@ def word(agent: AgentSeen, snapshot: Snapshot) -> AgentWord:
     return _without_its_lease(agent, own, snapshot)
 
 
-def _without_its_lease(agent: AgentSeen, own: AgentWord, snapshot: Snapshot) -> AgentWord:
+def _without_its_lease(agent: AgentSeen, own: AgentStatus, snapshot: Snapshot) -> AgentStatus:
     """The status of an agent that claims the lead, while the lease is not, or no longer, its own."""
     if agent.age_seconds > LATE_SECONDS:
         return "down"
@@ -129,7 +126,7 @@ def reasons(agent: AgentSeen, snapshot: Snapshot) -> list[str]:
     if agent.record is None:
         return [agent.problem]
     own = list(agent.record.reasons)
-    if word(agent, snapshot) == "down":
+    if agent_status(agent, snapshot) == "down":
         return [f"down: {_why_down(agent, snapshot)}", *own]
     claims = agent.record.state in ("active", "draining")
     return ["there is no lease", *own] if claims and snapshot.has_leader and snapshot.lease is None else own
@@ -137,7 +134,7 @@ def reasons(agent: AgentSeen, snapshot: Snapshot) -> list[str]:
 
 def ineligible(agent: AgentSeen, snapshot: Snapshot) -> str | None:
     """Why the agent can't take over, as a sentence; None when it can."""
-    now = word(agent, snapshot)
+    now = agent_status(agent, snapshot)
     if now == "standby" and agent.record is not None and agent.record.eligible:
         return None
     why = "; ".join(reasons(agent, snapshot))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from api.clips.views import ClipStatus
+from api.clips.views import status_of
 from api.db import clips, schema
 from api.db.engine import Database
 from api.db.tables import ParkedMessage
@@ -100,13 +100,13 @@ def test_a_retry_is_stored_shown_and_counted_once(database: Database) -> None:
         intake.take("progress", "1", json.dumps(body).encode(), {})
     row = get(database, request_id)
     assert (row.revision, codes) == (2, ["SIGNING_UNAVAILABLE"])
-    shown = json.loads(ClipStatus.of(row).to_json())
+    shown = json.loads(status_of(row).to_json())
     assert (shown["status"], shown["stage"], shown["attempt"]) == ("processing", "retrying", 1)
     assert shown["next_attempt_at"] == "2026-11-20T08:15:32.123Z"
     assert shown["last_error"] == {**error, "at": "2026-11-20T08:15:32.123Z"}
 
     tell(database, progress(request_id=request_id, attempt=2, stage="probing"))
-    shown = json.loads(ClipStatus.of(get(database, request_id)).to_json())
+    shown = json.loads(status_of(get(database, request_id)).to_json())
     assert (shown["stage"], shown["last_error"]["code"]) == ("probing", "SIGNING_UNAVAILABLE")
     assert "next_attempt_at" not in shown
     tell(database, completed(request_id=request_id))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from api.cluster.views import AgentStatus, ClusterView
-from api.domain.cluster.snapshot import AgentSeen, ineligible, reasons, word
+from api.cluster.views import agent_of, cluster_of
+from api.domain.cluster.snapshot import AgentSeen, agent_status, ineligible, reasons
 from clipping.contract.cluster import Intent, Pause
 from tests.api.cluster.documents import NOW, lease, seen, snapshot
 
@@ -43,17 +43,17 @@ from tests.api.cluster.documents import NOW, lease, seen, snapshot
         # It has given the lease up and is about to say so.
         (seen("nas-1", state="draining"), {"held": lease(state="released")}, "draining"),
         (seen("nas-1", state="active"), {"held": lease(state="handoff", target="nas-2")}, "draining"),
-        # Nobody is elected: its own word counts.
+        # Nobody is elected: its own agent_status counts.
         (seen("nas-2", state="active"), {"has_leader": False, "no_lease": True}, "active"),
     ],
 )
 def test_an_agent_is_what_the_store_says(agent: AgentSeen, cluster: dict[str, Any], expected: str) -> None:
-    assert word(agent, snapshot(agent, **cluster)) == expected
+    assert agent_status(agent, snapshot(agent, **cluster)) == expected
 
 
 def test_a_document_that_cannot_be_read_is_an_agent_that_is_down() -> None:
     broken = AgentSeen("nas-2", NOW, 1.0, None, "its document can't be understood: epoch: Field required")
-    status = AgentStatus.of(broken, snapshot(seen("nas-1"), broken))
+    status = agent_of(broken, snapshot(seen("nas-1"), broken))
     assert (status.status, status.eligible) == ("down", False)
     assert status.reasons == ["its document can't be understood: epoch: Field required"]
     assert status.version is None
@@ -104,7 +104,7 @@ def test_a_lease_leads_until_its_time_is_over() -> None:
 
 def test_the_holder_is_the_primary_even_when_it_is_down() -> None:
     dead = snapshot(seen("nas-1", age=200, state="active"), seen("nas-2"), lease_age=200)
-    view = ClusterView.of(dead)
+    view = cluster_of(dead)
     assert view.leader is None
     assert [(agent.agent_id, agent.role, agent.status) for agent in view.agents] == [
         ("nas-1", "primary", "down"),
@@ -114,15 +114,15 @@ def test_the_holder_is_the_primary_even_when_it_is_down() -> None:
 
 def test_whoever_works_is_a_primary_where_none_is_elected() -> None:
     pool = snapshot(seen("a", state="active"), seen("b", state="active"), has_leader=False, no_lease=True)
-    assert {agent.role for agent in ClusterView.of(pool).agents} == {"primary"}
-    assert ClusterView.of(pool).leader is None
+    assert {agent.role for agent in cluster_of(pool).agents} == {"primary"}
+    assert cluster_of(pool).leader is None
 
 
 def test_a_pause_ends_when_it_said() -> None:
     pause = Pause(reason="upgrade", paused_by="ops", paused_at=NOW, until=NOW + timedelta(minutes=5))
     paused = snapshot(intent=Intent(pause=pause))
     assert paused.paused
-    assert ClusterView.of(paused).pause is not None
+    assert cluster_of(paused).pause is not None
     over = replace(paused, now=NOW + timedelta(minutes=5))
     assert not over.paused
-    assert ClusterView.of(over).pause is None
+    assert cluster_of(over).pause is None

@@ -1,0 +1,257 @@
+"""The service's responses: built by the API, parsed by the client, printed by the commands.
+
+`openapi.yaml` has the same schemas, which a test compares. The API sends no other fields; a reader ignores
+unknown ones, which a newer service adds, and has defaults for those that earlier services did not send.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from clipping.contract.cluster import AgentStatus
+from clipping.contract.messages import TERMINAL, ErrorInfo, LastError, Mode, Stage, Status
+from clipping.contract.report import Report
+from clipping.contract.wire import Moment
+
+AgentHealth = Literal["healthy", "degraded", "down", "none", "unknown"]
+"""`none`: no agent has ever had this role. `unknown`: the agents' store does not respond."""
+FailoverState = Literal["pending", "draining", "released", "done", "failed", "expired"]
+FINISHED: frozenset[FailoverState] = frozenset({"done", "failed", "expired"})
+Period = Literal["24h", "7d", "30d"]
+
+
+class Result(BaseModel):
+    """The body of a response. Absent values are None."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    def to_json(self) -> str:
+        """JSON in one line; absent values are left out."""
+        return self.model_dump_json(exclude_none=True)
+
+
+class Problem(Result):
+    """What is wrong with a request, and with which field."""
+
+    code: str
+    message: str
+    field: str | None = None
+    limit: int | None = None
+    """Of a quota that is used up: how many requests it allows."""
+    used: int | None = None
+    """How many of them were made."""
+    retry_after_seconds: int | None = None
+    """When the quota has room again."""
+
+
+class Error(Result):
+    """The body of every error."""
+
+    error: Problem
+    timestamp: Moment
+
+
+class Accepted(Result):
+    """A stored request, which is worked on whatever happens to the service."""
+
+    request_id: str
+    hand_id: str
+    status: Status = "queued"
+    mode: Mode
+    estimated_duration_sec: float
+    """Until the clip is ready, the wait included."""
+    queue_position: int
+    """In its lane, from 1."""
+    created_at: Moment
+    status_url: str
+
+
+class BatchItem(Result):
+    """One clip of a batch: its request, or why it was refused."""
+
+    client_item_id: str | None = None
+    request_id: str | None = None
+    error: Problem | None = None
+
+
+class Batch(Result):
+    """The result of each clip of a batch, in their order."""
+
+    batch_id: str
+    items: list[BatchItem]
+
+
+class ClipStatus(Result):
+    """Everything that is known of a request."""
+
+    request_id: str
+    hand_id: str
+    status: Status
+    stage: Stage | None = None
+    progress_percent: float = 0.0
+    """0 to 100; 0 when the request ended without a clip."""
+    attempt: int | None = None
+    last_error: LastError | None = None
+    """The newest error that an attempt met, until the request ends."""
+    next_attempt_at: Moment | None = None
+    """With stage `retrying`: when it is retried; an estimate where that is another attempt."""
+    resumed_count: int = 0
+    output_gcs_path: str | None = None
+    output_uri: str | None = None
+    download_url: str | None = None
+    download_url_expires_at: Moment | None = None
+    file_size_bytes: int | None = None
+    sha256: str | None = None
+    duration_seconds: float | None = None
+    processing_time_seconds: float | None = None
+    report: Report | None = None
+    agent_id: str | None = None
+    error: ErrorInfo | None = None
+    error_message: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    created_at: Moment
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the request has ended: completed, failed or cancelled."""
+        return self.status in TERMINAL
+
+
+class ClipPage(Result):
+    """Some requests, newest first."""
+
+    clips: list[ClipStatus]
+    next_cursor: str | None = None
+    """Where the next page begins; absent on the last one."""
+
+
+class Download(Result):
+    """A link that works without a key until it expires."""
+
+    request_id: str
+    hand_id: str
+    download_url: str
+    expires_at: Moment
+    file_size_bytes: int
+
+
+class Stats(Result):
+    """The requests of a period."""
+
+    period: Period
+    total_requests: int
+    completed: int
+    failed: int
+    queued: int
+    """Waiting for an agent now."""
+    success_rate: float
+    """Completed of those that completed or failed, 0 to 1; 0 when there are none."""
+    avg_processing_time_sec: float
+    p95_processing_time_sec: float
+    total_output_bytes: int
+
+
+class Agent(Result):
+    """One agent of the cluster. What its document in the store does not say is absent."""
+
+    agent_id: str
+    role: Literal["primary", "standby"]
+    status: AgentStatus
+    last_heartbeat: Moment
+    queue_depth: int
+    """Clips being worked on."""
+    completed_clips_24h: int
+    epoch: int
+    eligible: bool
+    reasons: list[str]
+    version: str | None = None
+    host: str | None = None
+    encoders: list[str]
+    started_at: Moment | None = None
+
+
+class Pause(Result):
+    """While it lasts, there is no automatic takeover."""
+
+    reason: str
+    paused_by: str
+    paused_at: Moment
+    until: Moment | None = None
+
+
+class PauseState(Result):
+    """Whether automatic takeovers are paused."""
+
+    cluster: str
+    paused: bool
+    pause: Pause | None = None
+
+
+class Cluster(Result):
+    """All agents, and the leader."""
+
+    cluster: str
+    epoch: int
+    leader: str | None = None
+    paused: bool
+    pause: Pause | None = None
+    agents: list[Agent]
+
+
+class Failover(Result):
+    """A planned failover, and its progress."""
+
+    operation_id: str
+    state: FailoverState
+    old_primary: str | None = None
+    new_primary: str | None = None
+    target: str | None = None
+    switched_at: Moment | None = None
+    epoch: int | None = None
+    reason: str | None = None
+    error: str | None = None
+    created_at: Moment
+    expires_at: Moment
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, successful or not."""
+        return self.state in FINISHED
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the cluster was as requested already, and nothing was changed."""
+        return self.state == "done" and self.switched_at is None
+
+
+class AgentsHealth(Result):
+    """The health of the leader, and of the best of the other agents."""
+
+    primary: AgentHealth = "unknown"
+    standby: AgentHealth = "unknown"
+
+
+class Health(Result):
+    """The health of the service."""
+
+    status: Literal["healthy", "degraded"]
+    api_status: Literal["healthy", "degraded", "unavailable"]
+    agents: AgentsHealth = AgentsHealth()
+    queue_depth: int | None = None
+    reasons: list[str] = Field(default_factory=list)
+    environment: str = ""
+    version: str
+
+
+class Index(Result):
+    """Where to find what."""
+
+    name: str
+    version: str
+    docs_url: str
+    openapi_url: str
+    health_url: str
