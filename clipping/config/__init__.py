@@ -1,0 +1,34 @@
+"""The configuration: one YAML file, overridden by `CLIPPING_SECTION__KEY` variables, checked as a whole.
+
+An unknown key, a wrong type or an impossible combination raises `ConfigurationError` with every problem by
+its path. Secrets are never here in the clear: keys are hashes, credentials are files or the environment.
+"""
+
+from clipping.config.agent import PRESETS, Agent, Cutting, Ha, Health, NasRoot, Slots
+from clipping.config.fields import Name, Role
+from clipping.config.loading import Config, load, overlay, validate
+from clipping.config.service import Api, ApiKey, Limits, Log, Oidc, PubSub, Push, Storage
+
+__all__ = [
+    "PRESETS",
+    "Agent",
+    "Api",
+    "ApiKey",
+    "Config",
+    "Cutting",
+    "Ha",
+    "Health",
+    "Limits",
+    "Log",
+    "Name",
+    "NasRoot",
+    "Oidc",
+    "PubSub",
+    "Push",
+    "Role",
+    "Slots",
+    "Storage",
+    "load",
+    "overlay",
+    "validate",
+]

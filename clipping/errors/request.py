@@ -1,0 +1,165 @@
+"""Errors of a call to the API: each is a response with its status."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from clipping.errors.base import ClippingError
+
+
+class RequestError(ClippingError):
+    """The caller's request can't be served as it is; `field` names the one to blame, if one is.
+
+    `retry_after` is the number of seconds after which the same request may be served.
+    """
+
+    status: ClassVar[int] = 400
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.retry_after = retry_after
+
+
+class InvalidRequest(RequestError):
+    """A field is missing, unknown, of the wrong type or out of range."""
+
+    code = "INVALID_REQUEST"
+
+
+class Unauthorized(RequestError):
+    """No credential, or an unknown one."""
+
+    code, status = "UNAUTHORIZED", 401
+
+
+class Forbidden(RequestError):
+    """A good credential whose role may not do this."""
+
+    code, status = "FORBIDDEN", 403
+
+
+class NotFound(RequestError):
+    """No such thing, or not the caller's."""
+
+    code, status = "NOT_FOUND", 404
+
+
+class MethodNotAllowed(RequestError):
+    """The address is there, and does not do that."""
+
+    code, status = "METHOD_NOT_ALLOWED", 405
+
+
+class NotReady(RequestError):
+    """The clip is not finished, or failed."""
+
+    code, status = "NOT_READY", 409
+
+
+class AlreadyFinished(RequestError):
+    """The clip has ended: there is nothing left to cancel."""
+
+    code, status = "ALREADY_FINISHED", 409
+
+
+class IdempotencyConflict(RequestError):
+    """The `Idempotency-Key` was used for another request within the last day."""
+
+    code, status = "IDEMPOTENCY_CONFLICT", 409
+
+
+class InvalidPeriod(RequestError):
+    """Statistics are not kept for such a period."""
+
+    code = "INVALID_PERIOD"
+
+
+class Expired(RequestError):
+    """The clip was there and its retention has passed, or a signed URL's time is over."""
+
+    code, status = "EXPIRED", 410
+
+
+class PayloadTooLarge(RequestError):
+    """The body is above the limit."""
+
+    code, status = "PAYLOAD_TOO_LARGE", 413
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is not application/json."""
+
+    code, status = "UNSUPPORTED_MEDIA_TYPE", 415
+
+
+class RateLimited(RequestError):
+    """More calls in a minute than `limits.requests_per_minute`."""
+
+    code, status = "RATE_LIMITED", 429
+
+
+class QuotaExceeded(RequestError):
+    """More upright clips in a day than `limits.shorts_per_day`."""
+
+    code, status = "QUOTA_EXCEEDED", 429
+
+
+class TooManyStreams(RequestError):
+    """As many event streams are open as `api.event_streams` allows."""
+
+    code, status = "TOO_MANY_STREAMS", 503
+
+
+class Overloaded(RequestError):
+    """The server has too many open connections to answer anything but health checks."""
+
+    code, status = "OVERLOADED", 503
+
+
+class RangeNotSatisfiable(RequestError):
+    """The asked-for bytes lie behind the file's end."""
+
+    code, status = "RANGE_NOT_SATISFIABLE", 416
+
+
+class HeadersTooLarge(RequestError):
+    """The request's headers are above the server's limit."""
+
+    code, status = "HEADERS_TOO_LARGE", 431
+
+
+class UnknownTransfer(RequestError):
+    """A `Transfer-Encoding` that the server does not know."""
+
+    code, status = "NOT_IMPLEMENTED", 501
+
+
+class NotPossible(RequestError):
+    """A failover that makes no sense as the cluster is: no lease, or the named agent leads already."""
+
+    code, status = "NOT_POSSIBLE", 409
+
+
+class OperationRunning(RequestError):
+    """Another failover is not finished."""
+
+    code, status = "OPERATION_RUNNING", 409
+
+
+class NoEligibleTarget(RequestError):
+    """No agent can take over; the message holds each one's reasons."""
+
+    code, status = "NO_ELIGIBLE_TARGET", 412
+
+
+class CoordinationUnavailable(RequestError):
+    """The cluster's documents can't be reached, or can't be understood. Nothing was changed."""
+
+    code, status = "COORDINATION_UNAVAILABLE", 503
+
+
+class QueueUnavailable(RequestError):
+    """The request can't be taken now: the database or the queue is away."""
+
+    code, status = "QUEUE_UNAVAILABLE", 503
