@@ -1,4 +1,9 @@
-"""The one clock. Time is read here and nowhere else, so that a test can hold it in its hand."""
+"""The clock that decisions use, so that tests and models can set it.
+
+Elections, leases, message handling and stored times take a `Clock`. Code that only measures a duration, or
+limits a wait of its own process (HTTP deadlines, progress of a cut, start and stop of processes, the command
+line), reads `time` directly.
+"""
 
 from __future__ import annotations
 
