@@ -100,7 +100,11 @@ def _digest(filters: Filters) -> str:
 
 def _hand_id(value: str | None) -> str | None:
     if value is not None and not _HAND_ID.fullmatch(value):
-        raise InvalidRequest("hand_id must be the id of a request", field="hand_id")
+        raise InvalidRequest(
+            "hand_id must be 1 to 128 characters of A-Z, a-z, 0-9, '.', '_' and '-', "
+            "and start with a letter or a digit",
+            field="hand_id",
+        )
     return value
 
 
