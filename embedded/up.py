@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=DEFAULT_DATA,
         metavar="DIR",
-        help="everything is kept here (default: ./%(default)s); started again, it goes on where it was",
+        help="keep all data here (default: ./%(default)s); the next start continues with it",
     )
     parser.add_argument(
         "--nas-root",
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML laid over the generated configuration"
     )
-    parser.add_argument("--json", action="store_true", help="say where things are as one line of JSON")
+    parser.add_argument("--json", action="store_true", help="print addresses and keys as one line of JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -44,8 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "command", choices=COMMANDS, help="; ".join(f"{name}: {what}" for name, what in COMMANDS.items())
     )
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--no-wait", action="store_true", help="drain: don't wait until it is done")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument("--no-wait", action="store_true", help="with drain: don't wait until it is done")
 
 
 def run(arguments: argparse.Namespace, load: Callable[[], Config]) -> int:

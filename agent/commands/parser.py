@@ -45,36 +45,38 @@ def _parser() -> argparse.ArgumentParser:
 
     run = command("run", _run, "serve requests until SIGTERM")
     run.add_argument("--json", action="store_true", help="print one line of JSON when ready")
-    command("check-config", _check_config, "say what is wrong with the configuration, exit 78 if anything is")
-    doctor = command("doctor", _doctor, "check ffmpeg, encoders, NAS, Pub/Sub, store and clock")
-    doctor.add_argument("--json", action="store_true")
-    ctl.configure(command("ctl", _ctl, "speak to the agent that runs here"))
-    provision = command(
-        "provision", _provision, "create or mend topics, subscriptions and the cluster's lease"
+    command(
+        "check-config", _check_config, "report every problem of the configuration; exit 78 if there is one"
     )
-    provision.add_argument("--dry-run", action="store_true", help="only say what would change")
-    provision.add_argument("--json", action="store_true")
-    cut = command("cut", _cut, "cut one clip here, with no cloud", configured=False)
-    cut.add_argument("source", type=Path, metavar="SRC")
-    cut.add_argument("start", metavar="START", help="seconds, or 3:24:15.5")
-    cut.add_argument("end", metavar="END")
-    cut.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
+    doctor = command("doctor", _doctor, "check ffmpeg, encoders, NAS, Pub/Sub, store and clock")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    ctl.configure(command("ctl", _ctl, "control the agent that runs on this machine"))
+    provision = command(
+        "provision", _provision, "create or repair topics, subscriptions and the cluster's lease"
+    )
+    provision.add_argument("--dry-run", action="store_true", help="print the changes without making them")
+    provision.add_argument("--json", action="store_true", help="print the changes as JSON")
+    cut = command("cut", _cut, "cut one clip on this machine, without the service", configured=False)
+    cut.add_argument("source", type=Path, metavar="SRC", help="the recording")
+    cut.add_argument("start", metavar="START", help="in-point: seconds, or 3:24:15.5")
+    cut.add_argument("end", metavar="END", help="out-point")
+    cut.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the clip")
     cut.add_argument("--force", action="store_true", help="replace OUT if it exists")
     cut.add_argument(
         "--mode",
         choices=get_args(Mode),
         help="default: copy, or encode where the quality is medium or an option below needs new frames",
     )
-    cut.add_argument("--quality", choices=get_args(Quality), default="high")
+    cut.add_argument("--quality", choices=get_args(Quality), default="high", help="default: high")
     cut.add_argument("--aspect", choices=get_args(Aspect), help="9:16 is 1080x1920; default: the source's")
     cut.add_argument("--fit", choices=get_args(Fit), help="into another shape; default: center_crop")
-    cut.add_argument("--width", type=int, metavar="PIXELS")
-    cut.add_argument("--height", type=int, metavar="PIXELS")
-    cut.add_argument("--fps", type=float, metavar="RATE")
-    cut.add_argument("--max-bytes", type=int, metavar="BYTES", help="the largest that the file may be")
+    cut.add_argument("--width", type=int, metavar="PIXELS", help="an even number")
+    cut.add_argument("--height", type=int, metavar="PIXELS", help="an even number")
+    cut.add_argument("--fps", type=float, metavar="RATE", help="frames per second")
+    cut.add_argument("--max-bytes", type=int, metavar="BYTES", help="the maximum size of the file")
     cut.add_argument("--codec", choices=get_args(VideoCodec), help="default of an encode: h264")
     cut.add_argument("--container", choices=get_args(ContainerName), help="default: as OUT's name says")
-    cut.add_argument("--encoder", choices=["auto", "nvenc", "cpu"], default="auto")
+    cut.add_argument("--encoder", choices=["auto", "nvenc", "cpu"], default="auto", help="default: auto")
     cut.add_argument(
         "--ffmpeg", type=Path, metavar="FILE", help="default: the one on PATH, else the bundled one"
     )

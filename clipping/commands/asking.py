@@ -19,36 +19,44 @@ _OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "con
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping request`."""
-    parser.add_argument("source", metavar="SRC", help="the recording: its absolute path on the NAS")
-    parser.add_argument("start", type=a_moment, help="seconds, or a time such as 3:24:15.5")
-    parser.add_argument("end", type=a_moment, help="seconds, or a time")
-    parser.add_argument("--hand-id", required=True, help="your name for the clip, and its file's name")
-    parser.add_argument("--mode", choices=get_args(Mode), help="default: the service's")
+    parser.add_argument("source", metavar="SRC", help="the recording's absolute path on the NAS")
+    parser.add_argument("start", type=a_moment, help="in-point: seconds, or a time such as 3:24:15.5")
+    parser.add_argument("end", type=a_moment, help="out-point: seconds, or a time")
+    parser.add_argument("--hand-id", required=True, help="names the clip and the downloaded file")
+    parser.add_argument(
+        "--mode",
+        choices=get_args(Mode),
+        help="default: copy for quality high, encode for medium, unless the service sets another",
+    )
     parser.add_argument("--quality", choices=get_args(Quality), help="default: high")
     parser.add_argument("--priority", choices=get_args(Priority), help="default: normal")
-    parser.add_argument("--pre-roll", type=a_moment, metavar="SECONDS", help="more before the start")
-    parser.add_argument("--post-roll", type=a_moment, metavar="SECONDS", help="more after the end")
-    look = parser.add_argument_group("another look than the recording's")
-    look.add_argument("--aspect", choices=get_args(Aspect))
-    look.add_argument("--fit", choices=get_args(Fit))
-    look.add_argument("--width", type=int, metavar="PIXELS")
-    look.add_argument("--height", type=int, metavar="PIXELS")
+    parser.add_argument("--pre-roll", type=a_moment, metavar="SECONDS", help="add this much before the start")
+    parser.add_argument("--post-roll", type=a_moment, metavar="SECONDS", help="add this much after the end")
+    look = parser.add_argument_group("output that differs from the recording")
+    look.add_argument("--aspect", choices=get_args(Aspect), help="9:16 is 1080x1920")
+    look.add_argument("--fit", choices=get_args(Fit), help="into another shape; default: center_crop")
+    look.add_argument("--width", type=int, metavar="PIXELS", help="an even number")
+    look.add_argument("--height", type=int, metavar="PIXELS", help="an even number")
     look.add_argument("--codec", choices=get_args(VideoCodec), help="default of an encode: h264")
-    look.add_argument("--fps", type=a_number)
-    look.add_argument("--max-bytes", type=int)
-    look.add_argument("--container", choices=get_args(ContainerName))
+    look.add_argument("--fps", type=a_number, metavar="RATE", help="frames per second")
+    look.add_argument("--max-bytes", type=int, metavar="BYTES", help="the maximum size of the file")
+    look.add_argument(
+        "--container", choices=get_args(ContainerName), help="default: as the recording and codecs need"
+    )
     parser.add_argument(
         "--metadata",
         action="append",
         type=_pair,
         default=[],
         metavar="KEY=VALUE",
-        help="given back unchanged; repeatable",
+        help="returned unchanged; may be repeated",
     )
     parser.add_argument(
-        "--idempotency-key", metavar="KEY", help="the same key again gives the same clip, for a day"
+        "--idempotency-key",
+        metavar="KEY",
+        help="a repeated request with this key returns the same clip, for 24 hours",
     )
-    parser.add_argument("--wait", action="store_true", help="stay until the clip is there, or has failed")
+    parser.add_argument("--wait", action="store_true", help="wait until the clip is completed or has failed")
     add_connection(parser)
 
 
@@ -89,4 +97,4 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-COMMAND = Command("ask for a clip", configure, run)
+COMMAND = Command("request a clip", configure, run)

@@ -1,4 +1,4 @@
-"""`clipping batch`: ask for all clips of a CSV file, and say of each line what became of it."""
+"""`clipping batch`: request every clip of a CSV file, and say of each line what became of it."""
 
 from __future__ import annotations
 
@@ -38,12 +38,14 @@ class Sent:
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping batch`."""
     parser.description = (
-        f"Asks for all clips of a CSV file, with , or ; between the columns. Its first line names them: "
-        f"{', '.join(REQUIRED)}, and any of {', '.join(OPTIONAL)}. Good lines go through, whatever the "
-        "others are like."
+        f"Requests every clip of a CSV file, with , or ; between the columns. The first line names them: "
+        f"{', '.join(REQUIRED)}, and any of {', '.join(OPTIONAL)}. Valid lines are accepted even if others "
+        "are not."
     )
-    parser.add_argument("file", metavar="FILE.csv", help="- reads the standard input")
-    parser.add_argument("--wait", action="store_true", help="stay until every clip is there or has failed")
+    parser.add_argument("file", metavar="FILE.csv", help="the file; - reads standard input")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait until every clip is completed or has failed"
+    )
     add_connection(parser)
 
 
@@ -165,4 +167,4 @@ def _lines(name: str) -> Iterable[str]:
     return StringIO(Path(name).read_bytes().decode("utf-8-sig"), newline="")
 
 
-COMMAND = Command("ask for all clips of a CSV file", configure, run)
+COMMAND = Command("request every clip of a CSV file", configure, run)

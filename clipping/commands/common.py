@@ -31,7 +31,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("CLIPPING_KEY") or None,
         help="your key (default: CLIPPING_KEY, which other users of this machine can't see)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
 
 
 def connect(arguments: argparse.Namespace) -> Client:

@@ -23,10 +23,10 @@ _FILES = frozenset({"FILE", "FILE.csv", "DIR"})
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping completion`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = "Prints the completions of a shell. To install them:\n\n" + "\n".join(
+    parser.description = "Prints a shell's completion script. To install them:\n\n" + "\n".join(
         f"  {shell:6}{how}" for shell, how in _SHELLS.items()
     )
-    parser.add_argument("shell", choices=list(_SHELLS))
+    parser.add_argument("shell", choices=list(_SHELLS), help="the shell")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,4 +47,4 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
                 yield from _actions(sub)
 
 
-COMMAND = Command("print the completions of a shell", configure, run)
+COMMAND = Command("print a shell's completion script", configure, run)

@@ -20,10 +20,10 @@ POLL_SECONDS = 1.0
 def configure_agents(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping agents`."""
     change = parser.add_mutually_exclusive_group()
-    change.add_argument("--pause", action="store_true", help="no automatic takeover from now on")
-    change.add_argument("--resume", action="store_true", help="automatic takeovers again")
-    parser.add_argument("--reason", help="of a pause or its end, for the others")
-    parser.add_argument("--until", type=a_time, metavar="TIME", help="when a pause ends by itself")
+    change.add_argument("--pause", action="store_true", help="disable automatic takeovers")
+    change.add_argument("--resume", action="store_true", help="enable automatic takeovers")
+    parser.add_argument("--reason", help="shown to other administrators")
+    parser.add_argument("--until", type=a_time, metavar="TIME", help="when the pause ends by itself")
     add_connection(parser)
 
 
@@ -43,13 +43,13 @@ def configure_failover(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="from_agent",
         metavar="A",
-        help="A must not lead any more; nothing changes if it does not lead",
+        help="A must stop leading; does nothing if it does not lead",
     )
     parser.add_argument(
         "--to",
         dest="to_agent",
         metavar="B",
-        help="B is to lead (default: the best standby); nothing changes if it leads already",
+        help="B must lead (default: the best standby); does nothing if it leads already",
     )
     # An agent alone used to mean "from" or "to", depending on which agent led.
     parser.add_argument("agent", nargs="?", help=argparse.SUPPRESS)
@@ -57,11 +57,13 @@ def configure_failover(parser: argparse.ArgumentParser) -> None:
         "--mode",
         choices=get_args(FailoverMode),
         default="graceful",
-        help="graceful finishes the clips in hand first, fast gives them back (default: %(default)s)",
+        help="graceful finishes the clips in flight first, fast gives them back (default: %(default)s)",
     )
-    parser.add_argument("--reason", help="for the others, and for the log")
-    parser.add_argument("--no-wait", action="store_true", help="don't stay until it is finished")
-    parser.add_argument("--idempotency-key", metavar="KEY", help="one failover, however often it is repeated")
+    parser.add_argument("--reason", help="shown to other administrators and logged")
+    parser.add_argument("--no-wait", action="store_true", help="don't wait until it is finished")
+    parser.add_argument(
+        "--idempotency-key", metavar="KEY", help="a repeated command with this key is the same failover"
+    )
     add_connection(parser)
 
 
@@ -160,5 +162,5 @@ def _as_it_is(operation: Failover, arguments: argparse.Namespace) -> str:
     return f"{arguments.from_agent} does not lead ({others})"
 
 
-AGENTS = Command("show the agents, or pause their automatic takeovers", configure_agents, agents)
-FAILOVER = Command("hand over from one agent, or to one", configure_failover, failover)
+AGENTS = Command("show the agents, or pause automatic takeovers", configure_agents, agents)
+FAILOVER = Command("hand over the lead from one agent, or to one", configure_failover, failover)

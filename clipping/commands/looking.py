@@ -14,7 +14,7 @@ from clipping.exits import EXIT_FAILED, EXIT_OK
 
 
 def _ids(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("request_ids", metavar="ID", nargs="+")
+    parser.add_argument("request_ids", metavar="ID", nargs="+", help="a request id")
     add_connection(parser)
 
 
@@ -51,10 +51,15 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 def configure_list(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping list`."""
-    parser.add_argument("--hand-id")
-    parser.add_argument("--status", choices=get_args(Status))
-    parser.add_argument("--after", type=a_time, metavar="TIME", help="such as 2026-11-20T08:00:00Z")
-    parser.add_argument("--before", type=a_time, metavar="TIME")
+    parser.add_argument("--hand-id", help="only clips of this hand")
+    parser.add_argument("--status", choices=get_args(Status), help="only requests with this status")
+    parser.add_argument(
+        "--after",
+        type=a_time,
+        metavar="TIME",
+        help="only requests created after, such as 2026-11-20T08:00:00Z",
+    )
+    parser.add_argument("--before", type=a_time, metavar="TIME", help="only requests created before")
     parser.add_argument(
         "--limit", type=_count, default=50, help="how many, newest first; 0: all (default: 50)"
     )
@@ -100,6 +105,6 @@ def _count(text: str) -> int:
     return int(text)
 
 
-STATUS = Command("how requests are", _ids, status)
+STATUS = Command("show the status of requests", _ids, status)
 CANCEL = Command("cancel requests: waiting ones are never cut, running ones stop", _ids, cancel)
 LIST = Command("list requests, newest first", configure_list, list_clips)

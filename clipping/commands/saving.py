@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Downloads a completed clip and verifies its size and SHA-256. A download that broke off is resumed "
         "from FILE.part."
     )
-    parser.add_argument("request_id", metavar="ID")
+    parser.add_argument("request_id", metavar="ID", help="a request id")
     parser.add_argument(
         "-o",
         "--output",

@@ -39,4 +39,4 @@ def _told(stats: Stats) -> str:
     return "\n".join(f"{name:11}{value}" for name, value in rows)
 
 
-COMMAND = Command("show numbers over a period", configure, run)
+COMMAND = Command("show statistics over a period", configure, run)

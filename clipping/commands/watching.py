@@ -36,8 +36,10 @@ SLOW_SECONDS = 5.0
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping watch`."""
-    parser.add_argument("request_id", metavar="ID")
-    parser.add_argument("--timeout", type=a_number, metavar="SECONDS", help="give up then (default: never)")
+    parser.add_argument("request_id", metavar="ID", help="a request id")
+    parser.add_argument(
+        "--timeout", type=a_number, metavar="SECONDS", help="stop watching after this long (default: never)"
+    )
     add_connection(parser)
 
 
@@ -181,4 +183,4 @@ def _shown(request_id: str, *, quiet: bool) -> Iterator[_Show]:
             yield _Bar(progress)
 
 
-COMMAND = Command("follow a request to its end", configure, run)
+COMMAND = Command("follow a request until it ends", configure, run)
