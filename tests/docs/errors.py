@@ -1,12 +1,28 @@
-"""docs/reference/errors.md: codes and HTTP statuses from `clipping.errors`; cause and fix are kept."""
+"""docs/reference/errors.md: codes and HTTP statuses from the classes; cause and fix are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import agent.commands.ctl
+import api.server.serving
+import clipping.client
+import clipping.release
+import embedded.child
+import health.page.server
 from clipping import errors
 from tests.docs.tables import DOCS, code, kept, table
 
+MODULES = (
+    agent.commands.ctl,
+    api.server.serving,
+    clipping.client,
+    clipping.release,
+    embedded.child,
+    health.page.server,
+)
+"""Imported for the errors that they define beside those of `clipping.errors`."""
+OURS = ("clipping", "health", "agent", "api", "embedded")
 PAGE = DOCS / "reference" / "errors.md"
 HEAD = """# Errors
 
@@ -29,8 +45,9 @@ RETRIED = """## Errors that are tried again
 Shown as `last_error` while a clip's stage is `retrying`. After the last attempt they are the `error` of a
 failed request. [How long that takes](../how-to/operate.md#outages).
 """
-OTHER = """## Others
+OTHER = """## Errors of commands
 
+Printed by `clipping`, `clipping-agent` and `clipping-api`.
 """
 
 
@@ -69,9 +86,9 @@ def _texts(texts: dict[str, list[str]], error: type[errors.ClippingError]) -> It
 
 
 def _leaves(base: type[errors.ClippingError]) -> Iterator[type]:
-    """Subclasses that have a code of their own, of our package only."""
+    """Subclasses that have a code of their own, of our packages only."""
     for each in base.__subclasses__():
-        if each.__module__.startswith("clipping.errors"):
+        if each.__module__.partition(".")[0] in OURS:
             if "code" in vars(each):
                 yield each
             yield from _leaves(each)
