@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from agent.cutting.formats.bits import Malformed
+
 _START_CODE = b"\x00\x00\x01"
 _MARKER = b"\x00\x00\x00\x01"
 
@@ -68,3 +70,21 @@ def starts_clean(codec: str, payload: memoryview, length_size: int | None) -> bo
     if codec == "h264":
         return any(header & 0x1F == 5 for header in nal_headers(payload, length_size))
     return any(16 <= (header >> 1) & 0x3F <= 21 for header in nal_headers(payload, length_size))
+
+
+def unit_list(data: bytes, at: int, count: int) -> tuple[list[bytes], int]:
+    """`count` units, each behind two bytes of length; and where they end."""
+    found = []
+    for _ in range(count):
+        size = byte_at(data, at) << 8 | byte_at(data, at + 1)
+        found.append(data[at + 2 : at + 2 + size])
+        if size == 0 or len(found[-1]) != size:
+            raise Malformed("a parameter set is cut off")
+        at += 2 + size
+    return found, at
+
+
+def byte_at(data: bytes, at: int) -> int:
+    if at >= len(data):
+        raise Malformed("the header is cut off")
+    return data[at]

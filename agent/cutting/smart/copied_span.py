@@ -10,7 +10,6 @@ from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.plan.outcome import Unsuited
 from agent.cutting.plan.smart import ClipFrames
 from agent.cutting.reading.decoding import time_of
-from agent.cutting.reading.seek import KeyTest
 from agent.cutting.smart.look_ahead import LookAhead
 from agent.cutting.smart.matching_encoder import Matching
 from agent.cutting.writing.video_writer import PictureWriter
@@ -19,13 +18,10 @@ from agent.cutting.writing.video_writer import PictureWriter
 class CopiedSpan:
     """Takes the packets of the video stream from the beginning of what was read ahead."""
 
-    def __init__(
-        self, writer: PictureWriter, ahead: LookAhead, matching: Matching | None, is_clean: KeyTest
-    ) -> None:
+    def __init__(self, writer: PictureWriter, ahead: LookAhead, matching: Matching | None) -> None:
         self._writer = writer
         self._ahead = ahead
         self._matching = matching
-        self._is_clean = is_clean
         self._taken = 0
         self._keyframe: int | None = None
         """When the first of the copied frames is shown."""
@@ -92,6 +88,6 @@ class CopiedSpan:
         self._written += 1
         head = self._ahead.head
         pts = pts_of(packet)
-        if self._matching is not None and self._is_clean(packet):
-            packet = self._matching.key(packet, joint=pts == self._keyframe and bool(head.edge))
+        if self._matching is not None:
+            packet = self._matching.copied(packet, joint=pts == self._keyframe and bool(head.edge))
         self._writer.put(packet, pts - head.start)

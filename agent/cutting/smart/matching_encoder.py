@@ -14,7 +14,8 @@ import av.codec.context
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
-from agent.cutting.formats import paramsets
+from agent.cutting.formats import avc, hevc
+from agent.cutting.formats.bits import Malformed
 from agent.cutting.formats.media import StreamInfo, VideoInfo
 from agent.cutting.formats.nal import length_size
 from agent.cutting.formats.packets import AnyPacket, packet_of
@@ -48,14 +49,15 @@ class Matching(Protocol):
     """libavcodec's name of the encoder."""
     extradata: bytes | None
     """The clip's stream headers; None: the recording's own."""
-    tag: str | None
-    """The clip's name for the codec; None: the usual one."""
 
     def open(self) -> Edge:
         """An encoder for one edge."""
 
-    def key(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
-        """A copied keyframe as the clip holds it; `joint`: it follows re-encoded frames."""
+    def copied(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
+        """A copied packet as the clip holds it. Raises `Unsuited`.
+
+        `joint`: it is a keyframe that follows re-encoded frames.
+        """
 
 
 class Edge:
@@ -86,6 +88,8 @@ class Edge:
             adapted = packet_of(self._adapt(bytes(packet)))
         except OverflowError:
             raise Unsuited("a re-encoded frame is too large for its length fields") from None
+        except Malformed as error:
+            raise Unsuited(f"{self._context.name} makes unexpected frames: {error}") from error
         adapted.pts = self._pts[self._done]
         adapted.is_keyframe = packet.is_keyframe
         self._done += 1
@@ -104,35 +108,34 @@ def matching(extradata: bytes | None, info: StreamInfo, rate: Fraction | None) -
         return None
     try:
         return cast(Matching, kind(extradata or b"", info, rate))
-    except paramsets.Malformed as error:
+    except Malformed as error:
         raise Unsuited(f"its headers can't be understood: {error}") from error
 
 
 class _H264:
     encoder = "libx264"
-    tag = None
 
     def __init__(self, original: bytes, info: StreamInfo, rate: Fraction | None) -> None:
         if info.profile not in _H264_PROFILES:
             raise Unsuited(f"no encoder makes H.264 of its profile ({info.profile})")
-        sets = paramsets.h264_sets(original)
+        sets = avc.sets_of(original)
         if not sets:
             raise Unsuited("its parameter sets are not in its header")
         self._info, self._rate = info, rate
         self._size = length_size("h264", original)
-        self._id = paramsets.free_h264_id(sets)
+        self._id = avc.free_id(sets)
         self._ready: VideoCodecContext | None = self._context()
-        self._sets = _sets_of(self._ready)
-        self.extradata = paramsets.with_h264_sets(original, self._sets)
+        self._sets = avc.sets_of(_header(self._ready))
+        self.extradata = avc.with_sets(original, self._sets)
 
     def open(self) -> Edge:
         context = self._ready or self._context()
         self._ready = None
-        if _sets_of(context) != self._sets:
+        if avc.sets_of(_header(context)) != self._sets:
             raise Unsuited("the encoder's headers differ from edge to edge")
-        return Edge(context, lambda payload: paramsets.h264_edge(payload, self._size))
+        return Edge(context, lambda payload: avc.edge(payload, self._size))
 
-    def key(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
+    def copied(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
         return packet
 
     def _context(self) -> VideoCodecContext:
@@ -153,33 +156,50 @@ class _H264:
 
 class _Hevc:
     encoder = "libx265"
-    tag = "hev1"
-    extradata = None
 
     def __init__(self, original: bytes, info: StreamInfo, rate: Fraction | None) -> None:
+        own = hevc.sets_of(original)
+        if not own:
+            raise Unsuited("its parameter sets are not in its header")
         self._info, self._rate = info, rate
         self._size = length_size("hevc", original)
-        self._sets = paramsets.hevc_sets(original)
+        self._ready: VideoCodecContext | None = self._context()
+        self._encoders = _header(self._ready)
+        sets = hevc.sets_of(self._encoders)
+        self._numbers = hevc.free_numbers(own, sets)
+        edges = [self._numbers.of_set(unit) for unit in sets]
+        self.extradata = hevc.with_sets(original, edges)
+        self._sets = [*own, *edges]
 
     def open(self) -> Edge:
+        context = self._ready or self._context()
+        self._ready = None
+        if _header(context) != self._encoders:
+            raise Unsuited("the encoder's headers differ from edge to edge")
+        return Edge(context, lambda payload: hevc.edge(payload, self._size, self._numbers))
+
+    def copied(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
+        if not joint and not hevc.has_sets(memoryview(packet), self._size):
+            return packet
+        try:
+            return _replaced(packet, hevc.copied(bytes(packet), self._size, self._sets, joint=joint))
+        except hevc.SetsChange:
+            raise Unsuited("its parameter sets change within the clip") from None
+
+    def _context(self) -> VideoCodecContext:
         assert self._info.video is not None
         context = _context(self.encoder, self._info.video, self._rate)
+        context.flags |= av.codec.context.Flags.global_header
         context.options = {
             "preset": _PRESET,
             "crf": _CRF,
             "x265-params": "bframes=0:scenecut=0:keyint=-1:info=0:log-level=none",
         }
-        return Edge(_opened(context), lambda payload: paramsets.hevc_edge(payload, self._size))
-
-    def key(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
-        # The sets stand before every keyframe: a player may come to it from anywhere.
-        payload = paramsets.hevc_key(bytes(packet), self._size, self._sets, joint=joint)
-        return _replaced(packet, payload)
+        return _opened(context)
 
 
 class _Mpeg2:
     encoder = "mpeg2video"
-    tag = None
     extradata = None
     _SEQUENCE = b"\x00\x00\x01\xb3"
 
@@ -198,9 +218,11 @@ class _Mpeg2:
         context.options = {"global_quality": str(_MPEG2_QUALITY), "sc_threshold": "1000000000"}
         return Edge(_opened(context), lambda payload: payload)
 
-    def key(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
+    def copied(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
+        if not joint:
+            return packet
         payload = bytes(packet)
-        if not joint or self._SEQUENCE in payload[:1024]:
+        if self._SEQUENCE in payload[:1024]:
             return packet
         if self._SEQUENCE not in self._header:
             raise Unsuited("a keyframe has no sequence header")
@@ -226,9 +248,9 @@ def _context(encoder: str, video: VideoInfo, rate: Fraction | None) -> VideoCode
     return context
 
 
-def _sets_of(context: VideoCodecContext) -> list[bytes]:
+def _header(context: VideoCodecContext) -> bytes:
     assert context.extradata is not None  # it was opened with `global_header`
-    return paramsets.h264_sets(context.extradata)
+    return context.extradata
 
 
 def _opened(context: VideoCodecContext) -> VideoCodecContext:

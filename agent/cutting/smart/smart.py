@@ -18,7 +18,7 @@ from agent.cutting.plan.outcome import Outcome, Unsuited
 from agent.cutting.plan.plan import without_silent
 from agent.cutting.plan.smart import ClipFrames, plan_rest
 from agent.cutting.reading.decoding import decoded, time_of
-from agent.cutting.reading.seek import KeyTest, enter
+from agent.cutting.reading.seek import enter
 from agent.cutting.smart.copied_span import CopiedSpan
 from agent.cutting.smart.look_ahead import LookAhead, look_ahead
 from agent.cutting.smart.matching_encoder import Matching, matching
@@ -70,7 +70,7 @@ class _SmartCut:
             audio = Soundtrack(cut.container, sink, plan, start, cut.bit_rate, cut.damage)
             add_subtitles(cut.container, sink, plan, cues)
             self._encode(writer, ahead.head.edge, self._edge_packets(), _HEAD)
-            span = CopiedSpan(writer, ahead, self._matching, KeyTest(self._video))
+            span = CopiedSpan(writer, ahead, self._matching)
             packets = chain(ahead.packets, ahead.following)
             stands = copy_packets(cut, packets, ahead.since, span, audio, self._copying)
             # Before the tail is sought: that empties the audio decoders.
@@ -93,7 +93,7 @@ class _SmartCut:
     def _stream(self, sink: Sink) -> VideoStream:
         if self._matching is None:
             return sink.copied(self._video, self._cut.plan.movie)
-        return sink.copied(self._video, self._cut.plan.movie, self._matching.extradata, self._matching.tag)
+        return sink.copied(self._video, self._cut.plan.movie, self._matching.extradata)
 
     def _edge_packets(self) -> list[AnyPacket]:
         """What must be decoded for the first edge: everything up to the last of its frames."""

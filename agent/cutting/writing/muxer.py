@@ -88,20 +88,15 @@ class Sink:
             if error is None:
                 raise self._problem(closing) from closing
 
-    def copied(
-        self, source: _StreamT, info: StreamInfo, extradata: bytes | None = None, tag: str | None = None
-    ) -> _StreamT:
-        """A stream that takes `source`'s packets as they are.
-
-        `extradata` and `tag`, the codec's name in the file, replace the recording's own.
-        """
+    def copied(self, source: _StreamT, info: StreamInfo, extradata: bytes | None = None) -> _StreamT:
+        """A stream that takes `source`'s packets as they are; `extradata` replaces its own."""
         try:
             stream = self._file.add_stream_from_template(source, opaque=True)
         except ValueError as error:
             raise Unsuited(f"{info.codec} does not go into this container") from error
         if info.codec == "hevc" and self._boxed:
             # hvc1 is the name that Apple's players know.
-            stream.codec_context.codec_tag = tag or "hvc1"
+            stream.codec_context.codec_tag = "hvc1"
         if self._numbered and info.video is not None:
             assert isinstance(stream, VideoStream)
             assert info.video.rate is not None  # a plan has no timecode without it

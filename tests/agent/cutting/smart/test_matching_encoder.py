@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from agent.cutting.formats.avc import SLICES
 from agent.cutting.formats.media import StreamInfo, VideoInfo
 from agent.cutting.formats.nal import units
-from agent.cutting.formats.paramsets import H264_SLICES
 from agent.cutting.plan.outcome import Unsuited
 from agent.cutting.smart.matching_encoder import matching
 from tests.support.encoded import SIDE, encoded_in_mp4
@@ -67,7 +67,7 @@ def test_an_edges_packets_have_length_fields_like_the_recordings(size: int) -> N
     assert [packet.pts for packet in packets] == [7]
     found = units(bytes(packets[0]), size)
     assert len(found) == 1
-    assert found[0][0] & 0x1F in H264_SLICES
+    assert found[0][0] & 0x1F in SLICES
 
 
 def test_a_frame_too_large_for_the_length_fields_makes_the_recording_unsuited() -> None:
