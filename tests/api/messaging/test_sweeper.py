@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from clipping.clock import ManualClock
 from clipping.config import validate
 from clipping.contract.cluster import cancel_key
 from clipping.contract.messages import RequestMessage
+from clipping.errors import QueueUnavailable
 from clipping.store.memory import MemoryStore
 from tests.api.api_process import ApiProcess
 from tests.api.cluster.documents import CLUSTER, Agents
@@ -258,15 +260,21 @@ def test_several_sweepers_publish_each_request_once(desk: Desk) -> None:
     ids = [put(desk.database) for _ in range(250)]
     desk.clock.advance(LOST_AFTER + 1)
     swept: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: swept.append(desk.sweeper.sweep()), name=f"sweep-{n}")
-        for n in range(4)
-    ]
+
+    def sweep() -> None:
+        # A sweep that waits too long for its turn fails, and is repeated, as the API's timer does.
+        done = False
+        while not done:
+            with suppress(QueueUnavailable):
+                swept.append(desk.sweeper.sweep())
+                done = True
+
+    threads = [threading.Thread(target=sweep, name=f"sweep-{n}") for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert sum(swept) == len(ids)
+    assert sum(swept) <= len(ids)  # one that failed does not say what it had swept until then
     assert desk.take_outbox() == sorted(ids)
     assert {get(desk.database, request_id).lost_count for request_id in ids} == {1}
 

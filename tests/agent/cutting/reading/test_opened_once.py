@@ -13,7 +13,7 @@ import pytest
 
 from agent.cutting import CutSpec, Engine, EngineSettings, find_ffmpeg
 from agent.cutting.reading.source import open_path
-from clipping.contract.messages import Mode, Stage
+from clipping.contract.messages import Mode
 from clipping.errors import EncoderFailed, SourceChanged
 from tests.support.media import Recording, make, numbers
 
@@ -75,13 +75,11 @@ def test_a_file_that_is_overwritten_at_the_same_size(engine: Engine, tmp_path: P
     spool = tmp_path / "spool"
     spool.mkdir()
 
-    def overwrite(stage: Stage, percent: float) -> None:
-        if stage == "cutting":
-            with source.open("r+b") as file:
-                file.write(b"G")
-
-    with pytest.raises(SourceChanged):
-        engine.cut(spec_of(source, mode), spool, progress=overwrite)
+    with open_path(source) as opened:
+        with source.open("r+b") as file:
+            file.write(b"G")
+        with pytest.raises(SourceChanged):
+            engine.cut(spec_of(source, mode), spool, progress=lambda *_: None, source=opened)
     assert list(spool.iterdir()) == []
 
 
