@@ -16,59 +16,64 @@ class NasRoot(Section):
     """A folder that clips may be cut from."""
 
     path: AbsolutePath
+    """The folder, as requests name it."""
     marker: str | None = None
-    """A file in the root that is there only while the NAS is mounted. Without it, an empty folder counts as
-    "not mounted"."""
+    """A file in the folder that exists only while the NAS is mounted. Without it, an empty folder counts as
+    not mounted."""
 
 
 class Slots(Section):
-    """How many clips each lane works on at once."""
+    """How many clips each lane works on at the same time."""
 
     interactive: Annotated[int, Field(ge=1, le=64)] = 4
-    """Copies: bound by the NAS and the uplink, hardly by the CPU."""
+    """Copies, smart cuts and high priority: bound by the NAS and the uplink, with little CPU."""
     batch: Annotated[int, Field(ge=0, le=64)] = 1
-    """Encodes: one x264 fills two cores. 0 leaves this lane to other agents."""
+    """Encodes and low priority. One x264 encode fills two cores. 0 leaves this lane to other agents."""
 
 
 class Agent(Section):
-    """The daemon on the NAS."""
+    """The agent on the NAS. The API reads `cluster` and `nas_roots` too."""
 
     id: Name = Field(
         default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:63] or "agent"
     )
-    """Unique in the cluster. Default: the host's name."""
+    """The agent's name, unique in the cluster. Default: the host's name."""
     cluster: Name = "default"
-    """Agents of one cluster serve the same requests."""
+    """The name of the cluster. Agents of one cluster serve the same requests and elect one leader."""
     state_dir: AbsolutePath = "/var/lib/clipping-agent"
-    """The spool, where clips are cut before they are uploaded. A local disk, not the NAS."""
+    """The folder for unfinished clips and cached indexes of recordings. Must be a local disk, not the NAS."""
     nas_roots: list[NasRoot] = Field(default_factory=list)
-    """Recordings outside these folders are refused, whatever a path or a link says."""
+    """The folders that clips may be cut from. Recordings elsewhere are refused, whatever a path or a link
+    says."""
     slots: Slots = Slots()
     ffmpeg: AbsolutePath | None = None
-    """The ffmpeg to run. Default: the one on PATH if it is 5.1 or later, else that of imageio-ffmpeg."""
+    """The ffmpeg to run. Default: the one on PATH if it is 5.1 or later, otherwise that of the package
+    imageio-ffmpeg."""
     min_free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
-    """Keep this much of the spool's disk free: a clip that would leave less waits."""
+    """Free space to keep on the disk of `state_dir`. Clips that would leave less wait."""
 
 
 class Health(Section):
-    """The agent's own HTTP (`/health`, `/metrics`), and how a standby polls the leader's."""
+    """The agent's HTTP page (`/health`, `/metrics`), and how a standby polls the leader's."""
 
     host: str = "0.0.0.0"
+    """The address that the page listens on."""
     port: Port = 8005
-    """0 picks a free one."""
+    """The port that the page listens on. 0 picks a free one."""
     advertise_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+$")] | None = None
     """How the other agents reach this one, such as `http://nas-1.lan:8005`. Default: the host's name and the
-    port; the loopback address when `host` is one."""
+    port, or the loopback address when `host` is one."""
     interval_seconds: Positive = 30
     """How often a standby polls the leader's `/health`."""
     failures: Annotated[int, Field(ge=1, le=100)] = 3
-    """So many failed polls in a row, and the leader counts as dead."""
+    """After this many failed polls in a row, the leader counts as dead."""
     retry_seconds: Positive = 5
-    """After a failed poll the next ones come this soon: the lease decides anyway."""
+    """The interval after a failed poll. A takeover also needs an expired lease."""
     timeout_seconds: Positive = 3
     """How long one poll may take."""
     token_file: AbsolutePath | None = None
-    """Holds a token. With `Authorization: Bearer TOKEN` the page shows paths; without it never."""
+    """A file with a token of 16 to 512 characters. Callers that send it as `Authorization: Bearer TOKEN` see
+    paths in `/health` and `/metrics`; others see `root 1`. Unset: no caller sees paths."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -78,27 +83,30 @@ class Health(Section):
 
 
 class Ha(Section):
-    """Who of several agents works. The timings were chosen together: see docs/availability.md."""
+    """Which of several agents works, and the timings of the election. The timings belong together: `preset`
+    sets them."""
 
     mode: Literal["primary-standby", "pool", "single"] = "primary-standby"
-    """`primary-standby`: the leader works, the others wait. `pool`: all agents work, there is no
-    leader. `single`: one agent, no lease."""
+    """`primary-standby`: the leader works, the others stand by. `pool`: all agents work, without a leader.
+    `single`: one agent, without a lease."""
     preset: Literal["plain", "default", "brisk", "quick"] = "default"
-    """Fills the timings of `health` and `ha` that are not set here. `quick` renews every 2.5 s."""
+    """Sets the timings of `health` and `ha` that the file does not set: `plain`, `default`, `brisk`, `quick`,
+    from slow to fast takeovers."""
     rank: Annotated[int, Field(ge=0, le=15)] = 0
-    """Among the standbys the lowest rank takes over first: each waits 2 s times its rank."""
+    """Of several standbys, the lowest rank takes over first. Each waits 2 s times its rank."""
     ttl_seconds: Positive = 30
-    """A lease that has not changed for so long, on the standby's own clock, has expired."""
+    """A lease that has not changed for this long, on the standby's own clock, has expired. `ttl_seconds` >
+    `deadline_seconds` > 1.2 x `renew_seconds`."""
     deadline_seconds: Positive = 20
-    """The leader trusts itself so long from the sending of its last good renewal, then stops by itself."""
+    """The leader stops by itself this long after it sent its last successful renewal."""
     renew_seconds: Positive = 10
     """How often the leader renews the lease."""
     retry_seconds: Positive = 2
-    """How soon it tries again after a renewal that failed."""
+    """The wait after a failed renewal."""
     store_timeout_seconds: Positive = 4
-    """How long one call to the store for the lease may take, without any retries of a client's own."""
+    """How long one call to the store for the lease may take. It is not retried by the client library."""
     drain_seconds: Positive = 300
-    """How long a stop or a planned failover waits for the clips in flight before it gives them back."""
+    """How long a stop or a planned failover waits for the clips in flight before they are given back."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -131,26 +139,26 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
 
 
 class Cutting(Section):
-    """The engine."""
+    """The cutting engine."""
 
     encoder: Literal["auto", "nvenc", "cpu"] = "auto"
-    """`auto`: an NVIDIA card where one truly encodes, else the CPU. `nvenc`: the same, and `doctor` calls it
-    bad when no card does. `cpu`: never a card."""
+    """`auto`: an NVIDIA card where a test encode succeeds, otherwise the CPU. `nvenc`: the same, and `doctor`
+    fails when no card works. `cpu`: never a card."""
     nvenc_sessions: Annotated[int, Field(ge=1, le=64)] = 3
-    """Encodes at once on the card; consumer cards refuse more. Further ones go to the CPU."""
+    """Encodes on the card at the same time, as consumer cards limit them. Further ones run on the CPU."""
     stall_seconds: Positive = 30
-    """A cut whose output and input have both stood still for so long is ended and tried again."""
+    """A cut that reads, writes and computes nothing for this long is ended and tried again."""
     time_limit_seconds: Positive = 7200
     """The longest that one cut may take."""
     max_pixels: Annotated[int, Field(ge=256 * 256)] = 8192 * 8192
     """The largest frame that is cut, as width times height. The memory that a cut needs grows with it."""
     verify: Literal["ends", "full"] = "ends"
-    """How much of a finished clip is decoded before it is reported. `ends`: the first and the last
-    second and where frames of two encoders meet; `full`: every frame, about as slow as playing it fast."""
+    """How much of a finished clip is decoded before it is reported. `ends`: the first and last second, and
+    where frames of two encoders meet. `full`: every frame."""
     on_damage: Literal["warn", "fail", "reencode"] = "warn"
-    """What to do when the recording is damaged within a clip. `warn`: the report's warnings say where.
-    `fail`: the request fails with SOURCE_DAMAGED. `reencode`: a copied or smart clip is encoded instead, so
-    that it plays through; frames that can't be decoded are missing, and the warnings stay."""
+    """What to do when the recording is damaged within a clip. `warn`: deliver it, with warnings in the
+    report. `fail`: fail with `SOURCE_DAMAGED`. `reencode`: encode instead of copy, so that the clip plays
+    through; frames that can't be decoded are missing, and the warnings stay."""
     default_mode: Literal["copy", "smart", "encode"] | None = None
-    """How the API has a request cut that wants high quality, names no mode and no other look. Unset: `copy`.
-    Medium quality always means `encode`."""
+    """The mode of requests with high quality that name no mode and no other output. Unset: `copy`. Medium
+    quality is always `encode`. The API decides, when it accepts a request."""

@@ -13,22 +13,30 @@ class PubSub(Section):
     """Topics and subscriptions. `clipping-agent provision` creates them."""
 
     project: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,61}[a-z0-9]$")] = "clipping-local"
+    """The Google Cloud project."""
     requests_topic: TopicName = "clipping-requests"
+    """The topic of requests."""
     complete_topic: TopicName = "clipping-complete"
+    """The topic of completions."""
     progress_topic: TopicName = "clipping-progress"
+    """The topic of progress messages."""
     dead_letter_topic: TopicName = "clipping-dead-letter"
+    """The topic of requests that failed too often, and of messages that can't be read."""
     worker_subscription: TopicName = "clipping-worker"
+    """The agents' subscription for the lane `interactive`."""
     batch_subscription: TopicName = "clipping-worker-batch"
+    """The agents' subscription for the lane `batch`."""
     api_subscription_prefix: TopicName = "clipping-api"
-    """The API's subscriptions: this and `-complete`, `-progress`, `-dead-letter`."""
+    """The API's subscriptions are named after this, with `-complete`, `-progress` and `-dead-letter`."""
     retry_min_seconds: Annotated[float, Field(ge=0, le=600)] = 10
-    """How long Pub/Sub waits before it delivers a message again that was given back; doubles each time."""
+    """How long Pub/Sub waits before it delivers a message again that was given back. Doubles with each
+    delivery."""
     retry_max_seconds: Annotated[float, Field(ge=0, le=600)] = 600
-    """The longest such wait. Pub/Sub allows at most 600."""
+    """The longest such wait."""
     max_delivery_attempts: Annotated[int, Field(ge=5, le=100)] = 20
-    """After so many deliveries a request goes to the dead-letter topic, and fails visibly. At least 5."""
+    """After this many deliveries a request goes to the dead-letter topic and fails."""
     lease_seconds: Annotated[int, Field(ge=10, le=600)] = 60
-    """How long the clip of an agent that died stays away from the others, at most."""
+    """The longest time before the clip of an agent that died is delivered to another one."""
     publish_timeout_seconds: Positive = 20
     """How long one publish may take, retries included, before it counts as failed."""
 
@@ -40,20 +48,23 @@ class PubSub(Section):
 
 
 class Storage(Section):
-    """Where clips go."""
+    """Where clips are stored."""
 
     backend: Literal["gcs", "local"] = "local"
+    """`gcs`: Google Cloud Storage. `local`: a folder; the API serves the links."""
     bucket: str | None = None
+    """The bucket. Required by `gcs`."""
     prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9._-]+/)*$")] = ""
-    """Put before every key; ends with a slash."""
+    """Put in front of every object's name. Ends with a slash."""
     path: AbsolutePath | None = None
-    """The folder of the local backend."""
+    """The folder of the `local` backend, on a file system with hard links. Required by it."""
     signed_url_days: Annotated[float, Field(gt=0, le=7)] = 7
-    """V4 signatures allow at most 7."""
+    """How long a download link works. Cloud Storage signs for 7 days at most."""
     retention_days: Annotated[int, Field(ge=1)] = 30
-    """`provision` sets the bucket's lifecycle rule to this."""
+    """How long clips are kept: `clipping-agent provision` sets the bucket's lifecycle rule. The `local`
+    backend deletes nothing."""
     coordination_bucket: str | None = None
-    """Leases and agents' heartbeats, if not in `bucket`."""
+    """A bucket for leases and heartbeats, if they should not be in `bucket`."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -65,23 +76,26 @@ class Storage(Section):
 
 
 class ApiKey(Section):
-    """One bearer key, as the hash of it: `printf %s KEY | sha256sum`."""
+    """A bearer key of a caller."""
 
     name: Name
-    """Who calls; the owner of the clips."""
+    """The caller's name, which owns the clips. Several keys of one name are valid at once, so that a key can
+    be changed without a gap."""
     role: Role
+    """`admin` may also see all requests and lead the agents."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """The SHA-256 hash of the key, in hexadecimal."""
 
 
 class Oidc(Section):
     """Callers with a Google identity token instead of a key."""
 
     audience: Annotated[str, StringConstraints(min_length=1)]
-    """The `aud` of the token: this service's address, as the callers name it."""
+    """The `aud` of the token: the address by which callers know this service."""
     accounts: dict[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")], Role]
-    """Which verified e-mail addresses may come in, and as what."""
+    """Roles by verified e-mail address. Other accounts are refused."""
     certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
-    """Where the signers' certificates are."""
+    """Where the signers' certificates are fetched."""
 
 
 class Push(Section):
@@ -90,40 +104,42 @@ class Push(Section):
     audience: Annotated[str, StringConstraints(min_length=1)]
     """The `aud` of the token, as configured on the subscription."""
     service_account: str
-    """The `email` of the token: whom Pub/Sub signs as."""
+    """The `email` of the token: the account that Pub/Sub signs as."""
     certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
-    """Where the signers' certificates are. The local broker signs with its own key and serves its own."""
+    """Where the signers' certificates are fetched. The embedded Pub/Sub server serves its own."""
 
 
 class Api(Section):
-    """The HTTP service."""
+    """The HTTP API."""
 
     host: str = "127.0.0.1"
-    """Without keys the API starts on loopback only."""
+    """The address that the API listens on. Without keys and `oidc`, only loopback addresses are allowed."""
     port: Port = 8000
+    """The port that the API listens on. 0 picks a free one."""
     public_url: str = "http://127.0.0.1:8000"
-    """How callers reach it: in `status_url` and in the local store's download links."""
+    """How callers reach the API: used in `status_url`, and in links to clips in a local store."""
     database_url: str = "sqlite:///clipping.db"
-    """SQLAlchemy's form. PostgreSQL for more than one instance."""
+    """The database, in SQLAlchemy's form. PostgreSQL for more than one instance."""
     keys: list[ApiKey] = Field(default_factory=list)
-    """Several of one name are valid at once: that is how a key is changed without a gap."""
+    """Callers with a key. Unset together with `oidc`: every caller on this machine is an administrator."""
     oidc: Oidc | None = None
-    """Unset: keys only."""
+    """Callers with a Google identity token. Unset: keys only."""
     push: Push | None = None
-    """Set: completions come by push (Cloud Run). Unset: the API pulls them."""
+    """Set: completions come by Pub/Sub push, as on Cloud Run. Unset: the API pulls them."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
+    """The largest request body."""
     threads: Annotated[int, Field(ge=1, le=256)] = 16
-    """Requests served at once by one process."""
+    """Requests that one process serves at the same time."""
     event_streams: Annotated[int, Field(ge=0, le=10_000)] = 500
-    """Open `/events` streams of one process; further ones are asked to retry."""
+    """Open `/events` streams of one process. Further ones get 503 and `Retry-After`."""
     database_pool: Annotated[int, Field(ge=1, le=500)] | None = None
     """Database connections of one process, at most. Default: one for each thread. Instances x workers x this
     must stay below PostgreSQL's max_connections."""
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    """How many proxies stand before the service and add to X-Forwarded-For: 1 on Cloud Run. They say where
-    a call comes from. 0: the header is not believed."""
+    """How many proxies in front of the API add to X-Forwarded-For, which then names the caller's address: 1
+    on Cloud Run. 0: the header is ignored."""
     cors_origins: list[Origin] = Field(default_factory=list)
-    """Web pages of these origins may call the API from a browser, such as `https://clips.example.com`."""
+    """Origins of web pages that may call the API from a browser, such as `https://clips.example.com`."""
     environment: Annotated[str, Field(min_length=1, max_length=64)] = "production"
     """The name of this installation, which `/health` returns."""
     keep_days: Annotated[int, Field(ge=1)] = 90
@@ -137,24 +153,27 @@ class Api(Section):
 
 
 class Limits(Section):
-    """What callers may ask for."""
+    """Limits of what callers may request."""
 
     max_clip_seconds: Positive = 600
+    """The longest clip, pre-roll and post-roll included."""
     max_short_seconds: Positive = 180
-    """The longest upright clip (9:16)."""
+    """The longest vertical clip (9:16)."""
     shorts_per_day: Annotated[int, Field(ge=0)] = 10
-    """Upright clips that one caller may ask for in 24 hours, whatever becomes of them. 0: no limit."""
+    """Vertical clips that one caller may request in 24 hours, whatever their result. 0: no limit."""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600
-    """Calls of one caller, each minute. 0: no limit. Counted by each process."""
+    """Calls of one caller per minute, counted by each process. 0: no limit."""
     lost_after_seconds: Positive = 900
-    """A request without any sign of life for so long is published again."""
+    """A request about which no agent reported anything for this long is published again."""
     lost_tries: Annotated[int, Field(ge=1, le=20)] = 3
-    """After so many such times it fails with LOST. Not counted while no agent takes requests."""
+    """After being published again this often, it fails with `LOST`. Not counted while no agent takes requests
+    or the store can't be reached."""
 
 
 class Log(Section):
-    """Where and how to log."""
+    """Format and level of the log."""
 
     format: Literal["auto", "journal", "json", "text"] = "auto"
-    """`auto`: journal under systemd, text on a terminal, else JSON lines."""
+    """`auto`: journal under systemd, text on a terminal, otherwise JSON lines."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The lowest level that is logged."""
