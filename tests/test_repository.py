@@ -30,6 +30,7 @@ def test_the_layers_are_kept() -> None:
         "scripts/wheels",
         "scripts/lock",
         "scripts/demo",
+        "scripts/reference",
         "scripts/test",
         "scripts/check",
         ".ci/run",
