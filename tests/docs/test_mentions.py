@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from clipping.config import validate
 from tests.docs import cli, configuration, errors, events, metrics
 from tests.docs.pages import blocks, codes, pages, text
 from tests.docs.tables import DOCS, ROOT
@@ -102,3 +106,27 @@ def test_the_api_page_lists_every_route() -> None:
     page = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
     for route in routes:
         assert re.search(rf"(GET|POST) {re.escape(route)}`", page), f"{route} is not listed"
+
+
+def blocks_of(language: str) -> list[tuple[Path, str]]:
+    return [
+        (page, block)
+        for page in PAGES
+        for block in re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    ]
+
+
+def test_configurations_are_valid() -> None:
+    assert blocks_of("yaml")
+    for page, block in blocks_of("yaml"):
+        assert validate(yaml.safe_load(block)), page
+
+
+def test_programs_compile_and_import_what_exists() -> None:
+    assert blocks_of("python")
+    for page, block in blocks_of("python"):
+        for node in ast.walk(ast.parse(block, str(page))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module is not None
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
