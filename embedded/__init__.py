@@ -1,1 +1,1 @@
-"""Everything on one machine and no cloud: the Pub/Sub server, and the local stack of `clipping up`."""
+"""The service on one machine without a cloud: the Pub/Sub server, and the local stack of `clipping up`."""

@@ -1,4 +1,4 @@
-"""One process of the local stack: started, watched, restarted when it dies, stopped."""
+"""One process of the local stack: starts, monitors, restarts and stops it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from typing import IO
 from clipping.errors import ClippingError
 
 RESTART_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Waits before the first, second, … restart; the last one repeats."""
+"""Delays before the first, second, … restart; the last one repeats."""
 STEADY_SECONDS = 60.0
-"""After so long without dying a process starts again at the first wait."""
+"""Uptime after which the restart delays begin again with the first."""
 JOIN_SECONDS = 20.0
 
 
 class StartFailed(ClippingError):
-    """A process of the stack did not come up."""
+    """A process of the stack did not start."""
 
     code = "START_FAILED"
 
 
 class Child:
-    """A process and its log file. Its methods belong to the stack's main thread.
+    """A process and its log file. Its methods are called on the stack's main thread.
 
-    `told` is called with a sentence for the user when the process dies and is started again. It inherits the
-    descriptor `lock`, so that what that locks is locked until the last process is gone.
-    """
+    `notify` is called with a message for the user when the process exits and is restarted. The process
+    inherits the descriptor `lock`, so that the lock is held until the last process exits."""
 
     def __init__(
         self,
@@ -43,7 +42,7 @@ class Child:
         *,
         environ: Mapping[str, str],
         log_file: Path,
-        told: Callable[[str], None],
+        notify: Callable[[str], None],
         lock: int | None = None,
     ) -> None:
         self.name = name
@@ -51,7 +50,7 @@ class Child:
         self._command = [sys.executable, "-m", module, *arguments]
         self._environ = dict(environ)
         self._log_file = log_file
-        self._told = told
+        self._notify = notify
         self._logged_before = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
@@ -64,28 +63,29 @@ class Child:
         return self._process.pid
 
     def fileno(self) -> int:
-        """Readable once `started` returns or raises without waiting."""
+        """Readable once `started` would return or raise without blocking."""
         return self._stdout().fileno()
 
     def started(self) -> bytes:
-        """The first line that it prints; from then on it is restarted when it dies.
+        """Wait for the first line that it prints, and return it. From then on it is restarted when it exits.
 
-        Raises `StartFailed` with its last words when it ends instead.
+        Raises `StartFailed` with its last log message when it exits instead.
         """
         line = self._stdout().readline()
         assert self._process is not None
         if not line:
-            raise StartFailed(self.failure(f"ended with exit code {self._process.wait()}"))
+            raise StartFailed(self.failure(f"exited with code {self._process.wait()}"))
         self._watcher.start()
         return line
 
     def failure(self, what: str) -> str:
-        """One sentence: what went wrong, the last words in its log, and where the rest is."""
-        words = last_words(self._log_text())
-        return f"{self.name} {what}{f': {words}' if words else ''} (log: {self._log_file})"
+        """The error, the last message in its log, and the path of the log, in one sentence."""
+        message = last_message(self._log_text())
+        return f"{self.name} {what}{f': {message}' if message else ''} (log: {self._log_file})"
 
     def terminate(self) -> None:
-        """SIGTERM, without waiting. A second one tells an agent to give its clips back at once."""
+        """Send SIGTERM without waiting. A second one makes an agent return its clips to the queue
+        immediately."""
         self._stopping.set()
         with self._lock:
             process = self._process
@@ -93,16 +93,16 @@ class Child:
             process.send_signal(signal.SIGTERM)
 
     def running(self) -> bool:
-        """Whether there is a process that has not ended."""
+        """Whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     def stop(self, timeout: float) -> None:
-        """SIGTERM, and SIGKILL after `timeout` seconds."""
+        """Send SIGTERM, and SIGKILL after `timeout` seconds."""
         self.terminate()
         self.reap(timeout)
 
     def reap(self, timeout: float) -> None:
-        """Wait for the end after `terminate`, and kill it after `timeout` seconds."""
+        """Wait for the exit after `terminate`, and kill the process after `timeout` seconds."""
         process = self._process
         if process is None:
             return
@@ -116,7 +116,7 @@ class Child:
         _close(process)
 
     def _log_text(self) -> str:
-        """What this process logged: the file also holds what earlier ones did."""
+        """This process's part of the log file, which also contains earlier processes' logs."""
         try:
             with self._log_file.open(errors="replace") as file:
                 file.seek(self._logged_before)
@@ -132,14 +132,14 @@ class Child:
     def spawn(self) -> None:
         """Start the process. `started` returns once it is ready."""
         with self._log_file.open("ab") as log:
-            self._logged_before = log.tell()
+            self._logged_before = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "embedded.tied", str(os.getpid()), *self._command],
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                # Ctrl-C in a terminal is the stack's alone: it stops the others in order.
+                # Only the stack receives a terminal's Ctrl-C, so that it can stop the others in order.
                 start_new_session=True,
                 pass_fds=self._inherited,
             )
@@ -151,7 +151,7 @@ class Child:
             assert process is not None
             began = time.monotonic()
             while process.poll() is None:
-                # The pipe must be emptied, or a process that prints would block.
+                # Drain the pipe, so that a process that prints does not block.
                 if process.stdout is None or not os.read(process.stdout.fileno(), 65536):
                     process.wait()
             if self._stopping.is_set():
@@ -160,7 +160,7 @@ class Child:
             deaths = 0 if time.monotonic() - began > STEADY_SECONDS else deaths
             wait = RESTART_SECONDS[min(deaths, len(RESTART_SECONDS) - 1)]
             deaths += 1
-            self._told(f"{self.name} {_end(process.returncode)}; starting it again in {wait:g} s")
+            self._notify(f"{self.name} {_exit_text(process.returncode)}; restarting it in {wait:g} s")
             self._stopping.wait(wait)
             with self._lock:
                 if self._stopping.is_set():
@@ -168,8 +168,8 @@ class Child:
                 self.spawn()
 
 
-def last_words(log: str) -> str:
-    """The message in a log's last line: of a JSON line its message, reason and error. Pure."""
+def last_message(log: str) -> str:
+    """The last line of a log; of a JSON line, its message, reason and error. Pure."""
     lines = log.strip().splitlines()
     if not lines:
         return ""
@@ -179,8 +179,8 @@ def last_words(log: str) -> str:
         return lines[-1]
     if not isinstance(fields, dict):
         return lines[-1]
-    words = [fields.get(name) for name in ("message", "reason", "error")]
-    return ": ".join(str(word) for word in words if word)
+    parts = [fields.get(name) for name in ("message", "reason", "error")]
+    return ": ".join(str(part) for part in parts if part)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
@@ -188,7 +188,7 @@ def _close(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _end(code: int) -> str:
+def _exit_text(code: int) -> str:
     if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"exited with code {code}"

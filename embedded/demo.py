@@ -1,8 +1,8 @@
-"""`scripts/demo`: a recording becomes a clip with a working download link, with nothing but this machine.
+"""`scripts/demo`: cuts a clip from a recording and downloads it by its link, on this machine alone.
 
-Makes a recording of ten minutes with a running clock and a beep each second, starts the real stack
-(`clipping up`), asks for a clip over HTTP, watches it, downloads it by its signed link, and checks what came.
-"""
+Generates a recording of ten minutes with a running clock and a beep each second, starts the real stack
+(`clipping up`), requests a clip over HTTP, polls its status, downloads it by its signed link, and verifies
+the file."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ CLIP_SECONDS = 120.0
 
 
 class DemoFailed(Exception):
-    """What went wrong, for the user."""
+    """The demo failed. The message is for the user."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--started", type=float, default=time.time(), help="unix time that the total counts from"
+        "--started", type=float, default=time.time(), help="Unix time from which the total is measured"
     )
     parser.add_argument("--data", type=Path, default=Path("demo-data"), metavar="DIR")
     arguments = parser.parse_args()
     try:
         _demo(arguments.data.resolve(), arguments.started)
     except DemoFailed as error:
-        print(f"The demo failed: {error}", file=sys.stderr)
+        print(f"demo: {error}", file=sys.stderr)
         return EXIT_FAILED
     return EXIT_OK
 
@@ -57,26 +57,26 @@ def _demo(data: Path, started: float) -> None:
     recording = recordings / "poker-night.mp4"
     if not recording.exists():
         minutes = RECORDING_SECONDS // 60
-        _say(f"Making a recording of {minutes} minutes, with a clock and a beep each second…")
+        _log(f"Generating a recording of {minutes} minutes, with a clock and a beep each second…")
         _record(recording)
-    _say("Starting the service: Pub/Sub server, API, an agent that leads and one that stands by…")
+    _log("Starting the service: Pub/Sub server, API, a leading agent and a standby…")
     command = [sys.executable, "-m", "clipping.cli", "up", "--json", "--port", "0"]
     command += ["--data", str(data / "stack"), "--nas-root", str(recordings)]
     stack = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     try:
         where = _ready(stack)
         agent = where["agents"][0]
-        _say(f"  API at {where['api_url']}, {agent['agent_id']} at {agent['health_url']}")
+        _log(f"  API at {where['api_url']}, {agent['agent_id']} at {agent['health_url']}")
         status, seconds = _clip(where, recording)
         clip = _download(status, data)
         _check(clip, status)
     finally:
-        _say("Stopping the service…")
+        _log("Stopping the service…")
         stack.send_signal(signal.SIGTERM)
         stack.wait(60)
-    _say(_summary(clip, status))
+    _log(_summary(clip, status))
     total = time.time() - started
-    _say(f"From POST to completed: {seconds:.2f} s. Everything, set-up included: {total:.0f} s.")
+    _log(f"From POST to completed: {seconds:.2f} s. Total, including setup: {total:.0f} s.")
 
 
 def _summary(clip: Path, status: dict[str, Any]) -> str:
@@ -86,14 +86,14 @@ def _summary(clip: Path, status: dict[str, Any]) -> str:
     return f"""
 A clip of {status["duration_seconds"]:.2f} s out of a recording of {minutes} minutes:
   {clip}
-  asked for {_span(report["requested"])}, cut at {_span(report["actual"])}, without re-encoding
-  (a copied clip starts on a keyframe: {lead:.2f} s earlier than asked)
-  {report["frames"]} frames of {codecs[0]} with {codecs[1]} sound, {size:.1f} MB
-  checked: size, SHA-256, length, number of frames, first frame at 0, every frame decodes
+  requested {_span(report["requested"])}, cut at {_span(report["actual"])}, without re-encoding
+  (a copied clip starts on a keyframe: {lead:.2f} s earlier than requested)
+  {report["frames"]} frames of {codecs[0]} with {codecs[1]} audio, {size:.1f} MB
+  verified: size, SHA-256, duration, number of frames, first frame at 0, every frame decodes
 """
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, flush=True)
 
 
@@ -103,10 +103,10 @@ def _span(span: dict[str, float]) -> str:
 
 def _record(path: Path) -> None:
     part = path.with_suffix(".part.mp4")
-    picture = f"testsrc2=size=640x360:rate=25:duration={RECORDING_SECONDS}"
-    sound = f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={RECORDING_SECONDS}"
+    video = f"testsrc2=size=640x360:rate=25:duration={RECORDING_SECONDS}"
+    audio = f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={RECORDING_SECONDS}"
     command = [str(find_ffmpeg(None)), "-nostdin", "-v", "error", "-y"]
-    command += ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound]
+    command += ["-f", "lavfi", "-i", video, "-f", "lavfi", "-i", audio]
     command += ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "26", "-g", "50"]
     command += ["-c:a", "aac", "-b:a", "96k", "-movflags", "+faststart", str(part)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=600, check=False)
@@ -120,7 +120,7 @@ def _ready(stack: subprocess.Popen[bytes]) -> dict[str, Any]:
     readable, _, _ = select.select([stack.stdout], [], [], START_SECONDS)
     line = stack.stdout.readline() if readable else b""
     if not line:
-        raise DemoFailed("the service did not start; what it said stands above")
+        raise DemoFailed("the service did not start; its output is above")
     where: dict[str, Any] = json.loads(line)
     return where
 
@@ -134,54 +134,55 @@ def _clip(where: dict[str, Any], recording: Path) -> tuple[dict[str, Any], float
         "start_seconds": IN_POINT,
         "end_seconds": OUT_POINT,
     }
-    _say(f"POST /v1/clip/request  {json.dumps(body)}")
+    _log(f"POST /v1/clip/request  {json.dumps(body)}")
     begun = time.monotonic()
     answer = session.post(f"{where['api_url']}/v1/clip/request", json=body, timeout=HTTP_SECONDS)
     if answer.status_code != 202:
-        raise DemoFailed(f"the API answered {answer.status_code}: {answer.text}")
+        raise DemoFailed(f"the API returned {answer.status_code}: {answer.text}")
     accepted = answer.json()
-    _say(f"  202 {accepted['request_id']}")
+    _log(f"  202 {accepted['request_id']}")
     last = ""
     while time.monotonic() - begun < CLIP_SECONDS:
         status: dict[str, Any] = session.get(accepted["status_url"], timeout=HTTP_SECONDS).json()
         line = f"{status['status']} {status.get('stage', '')} {status.get('progress_percent', 0):.0f} %"
         if line != last:
-            _say(f"  {time.monotonic() - begun:5.2f} s  {line}")
+            _log(f"  {time.monotonic() - begun:5.2f} s  {line}")
             last = line
         if status["status"] == "completed":
             return status, time.monotonic() - begun
         if status["status"] in ("failed", "cancelled"):
             raise DemoFailed(f"the clip {status['status']}: {status.get('error_message')}")
         time.sleep(0.02)
-    raise DemoFailed(f"the clip was not done after {CLIP_SECONDS:.0f} s")
+    raise DemoFailed(f"the clip timed out after {CLIP_SECONDS:.0f} s")
 
 
 def _download(status: dict[str, Any], data: Path) -> Path:
-    # The link is all that is needed: no key.
+    # The link needs no key.
     answer = requests.get(status["download_url"], timeout=HTTP_SECONDS)
     if answer.status_code != 200:
-        raise DemoFailed(f"the download link answered {answer.status_code}: {answer.text}")
+        raise DemoFailed(f"the download link returned {answer.status_code}: {answer.text}")
     name = answer.headers["Content-Disposition"].partition("filename=")[2].strip('"')
     path = data / name
     path.write_bytes(answer.content)
-    _say(f"Downloaded {len(answer.content)} bytes as {name}")
+    _log(f"Downloaded {len(answer.content)} bytes as {name}")
     return path
 
 
 def _check(clip: Path, status: dict[str, Any]) -> None:
     data = clip.read_bytes()
     if len(data) != status["file_size_bytes"] or hashlib.sha256(data).hexdigest() != status["sha256"]:
-        raise DemoFailed("the downloaded file is not the one that the status speaks of")
+        raise DemoFailed("the downloaded file's size or SHA-256 differs from the status")
     with av.open(str(clip)) as container:
         video = container.streams.video[0]
         frames = [frame for frame in container.decode(video) if frame.pts is not None]
         times = [Fraction(frame.pts or 0) * (frame.time_base or 0) for frame in frames]
-        sounds = len(container.streams.audio)
+        audio_streams = len(container.streams.audio)
     length = (times[-1] - times[0]) + 1 / Fraction(video.average_rate or 25)
     wanted = status["report"]["actual"]["end"] - status["report"]["actual"]["start"]
-    if times[0] != 0 or abs(length - Fraction(wanted)) > Fraction(1, 20) or sounds != 1:
+    if times[0] != 0 or abs(length - Fraction(wanted)) > Fraction(1, 20) or audio_streams != 1:
         raise DemoFailed(
-            f"the clip is {float(length):.3f} s long with {sounds} sound tracks; wanted {wanted:.3f} s"
+            f"the clip is {float(length):.3f} s long with {audio_streams} audio streams; "
+            f"expected {wanted:.3f} s and 1"
         )
     if len(times) != status["report"]["frames"]:
         raise DemoFailed(f"the clip has {len(times)} frames; the report says {status['report']['frames']}")

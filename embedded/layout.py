@@ -1,14 +1,14 @@
-"""The one folder that a local stack keeps its data in, and the configuration it writes for its processes.
+"""The data folder of a local stack, and the configuration of its processes.
 
 DATA/
-  lock             held while a stack, or a process of one, runs on the folder
+  lock             locked while a stack, or one of its processes, is running
   keys.json        the client's and the admin's key (0600)
   broker/          the Pub/Sub server's database
   api/             the API's database
   store/           clips
   agents/NAME/     each agent's spool
-  run/             generated configuration, one file a process
-  logs/            one file a process
+  run/             generated configuration, one file per process
+  logs/            one file per process
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PORT_TRIES = 100
 MARKER = ".mounted"
 FOLDERS = ("broker", "api", "store", "agents", "run", "logs")
 LEAST_FREE_BYTES = 32_000_000
-"""Databases and logs need that much at a start. Below `agent.min_free_bytes` no clips are cut."""
+"""Space that databases and logs need at the start. Below `agent.min_free_bytes` no clips are cut."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Keys:
 
 
 class Layout:
-    """The data folder, locked: by this process and by all that inherit `lock`."""
+    """The data folder, locked by this process and by those that inherit `lock`."""
 
     def __init__(self, data: Path, patience: Patience = IMPATIENT) -> None:
-        """Waits for the processes of a stack that has ended. Raises `ConfigurationError`."""
+        """Wait for the remaining processes of a killed stack. Raises `ConfigurationError`."""
         self.data = data.resolve()
         try:
             self._make_folders()
@@ -65,7 +65,7 @@ class Layout:
             raise ConfigurationError([_unusable(self.data, error)]) from None
 
     def _make_folders(self) -> None:
-        """Raises `OSError` when one can't be made or written to."""
+        """Create the folders. Raises `OSError` when one can't be created or written to."""
         for name in FOLDERS:
             folder = self.data / name
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -76,11 +76,11 @@ class Layout:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.data))
 
     def _locked(self, patience: Patience) -> int:
-        """The lock's descriptor. Raises `ConfigurationError` and `OSError`."""
+        """Lock the folder. Returns the lock's descriptor. Raises `ConfigurationError` and `OSError`."""
         path = self.data / "lock"
         owner = _owner(path)
         try:
-            # A stack that runs, or drains, keeps its folder: only the remains of a killed one are waited for.
+            # Wait only for the processes of a killed stack: one that runs or drains keeps its folder.
             descriptor = lock_file(
                 path, f"the data folder {self.data}", patience if owner is None else IMPATIENT
             )
@@ -94,7 +94,7 @@ class Layout:
         return descriptor
 
     def keys(self) -> Keys:
-        """The keys, made at the first start."""
+        """The keys, generated at the first start."""
         path = self.data / "keys.json"
         if not path.exists():
             made = {"client": secrets.token_urlsafe(24), "admin": secrets.token_urlsafe(24)}
@@ -106,12 +106,13 @@ class Layout:
     def tree(
         self, *, nas_roots: list[Path], port: int, over: dict[str, Any], keys: Keys, agents: int
     ) -> dict[str, Any]:
-        """The configuration that all processes share. Raises `ConfigurationError` when `over` spoils it."""
+        """The configuration that all processes share. Raises `ConfigurationError` when `over` makes it
+        invalid."""
         base: dict[str, Any] = {
             "agent": {"cluster": "local", "nas_roots": [_root(path) for path in nas_roots]},
             "storage": {"backend": "local", "path": str(self.data / "store")},
             "health": {"host": HOST, "port": 0},
-            # Nothing is far on one machine: a standby may look often.
+            # Local connections are fast, so the standby can poll often.
             "ha": {"mode": "primary-standby" if agents > 1 else "single", "preset": "quick"},
             "api": {
                 "host": HOST,
@@ -130,14 +131,15 @@ class Layout:
         return tree
 
     def recordings(self) -> Path:
-        """A root of its own. It is empty at first; a marker tells it from a NAS that is not mounted."""
+        """Create the default root. It is empty at first; its marker distinguishes it from an unmounted
+        NAS."""
         own = self.data / "recordings"
         own.mkdir(exist_ok=True)
         (own / MARKER).touch()
         return own
 
     def agent_tree(self, tree: dict[str, Any], name: str, *, rank: int) -> dict[str, Any]:
-        """`tree` with the keys of one agent. Its port is chosen here, so that a restart keeps it."""
+        """`tree` with the settings of one agent. Its port is fixed here, so that a restart keeps it."""
         own = {
             "agent": {"id": name, "state_dir": str(self.data / "agents" / name)},
             "health": {"port": tree["health"]["port"] or free_port()},
@@ -146,7 +148,7 @@ class Layout:
         return overlay(tree, own)
 
     def write(self, name: str, tree: dict[str, Any]) -> Path:
-        """Keep a process's configuration in `run/`."""
+        """Write a process's configuration to `run/`."""
         path = self.data / "run" / f"{name}.yaml"
         path.write_text(yaml.safe_dump(tree, sort_keys=False))
         return path
@@ -156,19 +158,19 @@ class Layout:
 
 
 def _owner(lock: Path) -> int | None:
-    """The process of the stack that locked the file last, if it is still there."""
+    """The process id of the last stack that locked the file, if it is still running."""
     try:
         pid = int(lock.read_text())
     except (OSError, ValueError):
         return None
-    return pid if any(holder.pid == pid for holder in of_file(lock)) else None
+    return pid if any(process.pid == pid for process in of_file(lock)) else None
 
 
 def _unusable(data: Path, error: OSError) -> str:
-    """What is wrong with the data folder, and how to fix it."""
+    """The error message for an unusable data folder, with the fix."""
     place = error.filename or str(data)
     if error.errno == errno.ENOSPC:
-        return f"--data: the disk of {data} is full: make room, or use another --data"
+        return f"--data: the disk of {data} is full: free some space, or use another --data"
     user = pwd.getpwuid(os.geteuid()).pw_name
     return (
         f"--data: {place} can't be written ({error.strerror}): make it writable for user {user}, "
@@ -181,11 +183,10 @@ def _root(path: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that is free now, for a server that binds it a moment later.
+    """A free port, for a server that binds it shortly.
 
-    Below those that the system gives to outgoing connections (32768 and up, on Linux), or one of these would
-    take it meanwhile.
-    """
+    It is below the range for outgoing connections (32768 and up, on Linux), one of which could take it
+    meanwhile."""
     for _ in range(PORT_TRIES):
         port = random.randint(*PORTS)
         with socket.socket() as probe:
@@ -194,4 +195,4 @@ def free_port() -> int:
             except OSError:
                 continue
         return port
-    raise StartFailed(f"no free port was found between {PORTS[0]} and {PORTS[1]}")
+    raise StartFailed(f"no free port between {PORTS[0]} and {PORTS[1]}")

@@ -1,4 +1,4 @@
-"""The local stack: the broker first, then the API and the agents side by side, each its own process."""
+"""The local stack: starts the broker, then the API and the agents in parallel, each as a process."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from health.cluster.registry import prepare_cluster
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 AGENT_EXTRA_SECONDS = 30.0
-"""What an agent needs on top of its drain to put everything away."""
-HURRIED_SECONDS = 30.0
-"""What it may take to give its clips back. One that takes longer is killed: the queue delivers them again."""
-LOOK_SECONDS = 0.1
+"""Time for an agent's cleanup after its drain."""
+FAST_STOP_SECONDS = 30.0
+"""Time for an agent to return its clips to the queue. After it the agent is killed; the clips are
+redelivered."""
+POLL_SECONDS = 0.1
 ASK_SECONDS = 2.0
 PORT_SECONDS = 1.0
 
 
 class Stack:
-    """`start` everything, `describe` it, `stop` it. Not thread-safe: it belongs to the main thread."""
+    """The processes of the stack. Not thread-safe: used on the main thread."""
 
     def __init__(
         self,
@@ -43,11 +44,11 @@ class Stack:
         port: int,
         agents: int,
         over: dict[str, Any],
-        told: Callable[[str], None],
+        notify: Callable[[str], None],
         signals: StopSignals,
     ) -> None:
         self._layout = layout
-        self._told, self._signals = told, signals
+        self._notify, self._signals = notify, signals
         self._keys = layout.keys()
         self._port = port or free_port()
         self._tree = layout.tree(
@@ -60,12 +61,12 @@ class Stack:
         self._agents: list[dict[str, Any]] = []
 
     def start(self) -> None:
-        """Bring everything up. Raises `StartFailed`, or `Stopped` after a signal; what was started is stopped
-        then."""
+        """Start everything. Raises `StartFailed`, or `Stopped` after a signal, and then stops what was
+        started."""
         try:
             self._start()
         except BaseException:
-            while self._signals.pending():  # the one that ended the start is not a second one
+            while self._signals.pending():  # the signal that ended the start does not count twice
                 self._signals.wait(0)
             self.stop()
             raise
@@ -80,7 +81,7 @@ class Stack:
         config = self._layout.write("api", self._tree)
         children = [self._child("api", "api.cli", ["serve", "--config", str(config), "--json"])]
         for number, name in enumerate(self._agent_names):
-            # One of them leads; of the others each has its turn.
+            # The rank orders the standbys.
             tree = self._layout.agent_tree(self._tree, name, rank=max(0, number - 1))
             config = self._layout.write(name, tree)
             children.append(self._child(name, "agent.cli", ["run", "--config", str(config), "--json"]))
@@ -89,22 +90,22 @@ class Stack:
 
     def _start_all(self, children: list[Child]) -> dict[str, bytes]:
         self._children += children
-        lines = start_all(children, timeout=START_SECONDS, told=self._told, signals=self._signals)
+        lines = start_all(children, timeout=START_SECONDS, notify=self._notify, signals=self._signals)
         self._check_signals()
         return lines
 
     def _provision(self) -> None:
-        # Imported here: it takes a second, by which the first line of progress would be late.
+        # Imported here: it takes a second, which would delay the first line of progress.
         from clipping.bus.provision import provision
 
         provision(self._config.pubsub.project, topology(self._config), dry_run=False)
         self._check_signals()
 
     def _wait_for_port(self) -> None:
-        """Here, as what the API itself says of it stands in its log."""
+        """Check the API's port here, because the API's own error would only be in its log."""
         api = self._config.api
         try:
-            # The lock is ours, so what a killed stack left here is gone, or closes its port right now.
+            # This stack has the lock, so processes of a killed stack have exited or are about to.
             patience = Patience(lambda _: None, seconds=PORT_SECONDS, stopped=self._signals.pending)
             wait_for_port(api.host, api.port, patience)
         except StillInUse as error:
@@ -117,7 +118,7 @@ class Stack:
             raise Stopped
 
     def _prepare_lease(self) -> None:
-        """The first agent of a new stack need not wait for the end of a lease that nobody ever had."""
+        """Create the lease of a new stack for its first agent, which then need not wait for it to expire."""
         if self._config.ha.mode == "primary-standby":
             prepare_cluster(
                 open_coordination_store(self._config),
@@ -134,12 +135,13 @@ class Stack:
             arguments,
             environ={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
             log_file=self._layout.log_file(name),
-            told=self._told,
+            notify=self._notify,
             lock=self._layout.lock,
         )
 
     def reasons(self) -> dict[str, list[str]]:
-        """What each agent reports as not well. One that doesn't answer is left out: it is being restarted."""
+        """The problems that each agent reports. Agents that do not answer are omitted: they are being
+        restarted."""
         data = str(self._layout.data)
         found: dict[str, list[str]] = {}
         for name in self._agent_names:
@@ -147,7 +149,7 @@ class Stack:
                 answer = ask(Path(data, "agents", name), "status", timeout=ASK_SECONDS)
             except NotRunning:
                 continue
-            # Their disk is that of the data folder: one warning for all of them.
+            # All agents are on the data folder's disk: report one warning for all.
             found[name] = [
                 reason.replace(f"{data}/agents/{name}/spool", data).replace(f"{data}/agents/{name}", data)
                 for reason in answer.get("reasons", [])
@@ -155,7 +157,7 @@ class Stack:
         return found
 
     def describe(self) -> dict[str, Any]:
-        """Where things are; the `--json` line of `clipping up`."""
+        """The stack's addresses, keys and paths: the `--json` line of `clipping up`."""
         pids = {child.name: child.pid for child in self._children}
         return {
             "api_url": self._config.api.public_url,
@@ -171,9 +173,9 @@ class Stack:
         }
 
     def stop(self) -> None:
-        """Agents first: they finish the clips in flight, or give them back after one more signal.
+        """Stop the agents, then the API and the broker.
 
-        Then the API and the broker.
+        Agents finish the clips in flight, or return them to the queue after one more signal.
         """
         agents = [child for child in self._children if child.name in self._agent_names]
         self._stop_agents(agents)
@@ -186,13 +188,13 @@ class Stack:
         for agent in agents:
             agent.terminate()
         deadline = time.monotonic() + self._config.ha.drain_seconds + AGENT_EXTRA_SECONDS
-        hurried = False
+        fast = False
         while any(agent.running() for agent in agents) and time.monotonic() < deadline:
-            if self._signals.wait(LOOK_SECONDS) is None or hurried:
+            if self._signals.wait(POLL_SECONDS) is None or fast:
                 continue
-            hurried = True
-            deadline = min(deadline, time.monotonic() + HURRIED_SECONDS)
-            self._told("stopping now: clips in flight go back to the queue for the next start")
+            fast = True
+            deadline = min(deadline, time.monotonic() + FAST_STOP_SECONDS)
+            self._notify("stopping now: clips in flight are returned to the queue for the next start")
             for agent in agents:
                 agent.terminate()
         for agent in agents:

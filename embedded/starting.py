@@ -1,4 +1,4 @@
-"""Starts processes of the local stack side by side, and reports each as it becomes ready."""
+"""Starts processes of the local stack in parallel, and reports each as it becomes ready."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from clipping.signals import Stopped, StopSignals
 from embedded.child import Child, StartFailed
 
 REMIND_SECONDS = 15.0
-"""After this time without a change, what has not started yet is shown."""
+"""Interval at which the processes that are not ready yet are reported."""
 
 
 def start_all(
     children: Sequence[Child],
     *,
     timeout: float,
-    told: Callable[[str], None],
+    notify: Callable[[str], None],
     signals: StopSignals | None = None,
 ) -> dict[str, bytes]:
-    """Start all of them at once; the first line that each prints, by its name.
+    """Start all processes in parallel. Returns the first line that each prints, by name.
 
-    `told` gets a sentence for each that is ready. Raises `StartFailed` as soon as one ends or when one is not
-    ready after `timeout` seconds, and `Stopped` when one of `signals` arrives before that.
-    """
+    `notify` is called with a message for each that is ready. Raises `StartFailed` as soon as one exits or
+    when one is not ready after `timeout` seconds, and `Stopped` when one of `signals` arrives before that."""
     began = time.monotonic()
-    told(f"starting {_names(children)}")
+    notify(f"starting {_names(children)}")
     for child in children:
         child.spawn()
     lines: dict[str, bytes] = {}
@@ -35,18 +34,18 @@ def start_all(
         for child in _readable(waiting, began + timeout, signals):
             lines[child.name] = child.started()
             waiting.remove(child)
-            told(f"  {child.name} is ready after {time.monotonic() - began:.1f} s")
+            notify(f"  {child.name} is ready after {time.monotonic() - began:.1f} s")
             break
         else:
             waited = time.monotonic() - began
             if waited >= timeout:
                 raise StartFailed(waiting[0].failure(f"was not ready within {timeout:g} s"))
-            told(f"  still waiting for {_names(waiting)} after {waited:.0f} s")
+            notify(f"  still waiting for {_names(waiting)} after {waited:.0f} s")
     return lines
 
 
 def _readable(waiting: Sequence[Child], deadline: float, signals: StopSignals | None) -> list[Child]:
-    """Those that are ready or have ended; none after `REMIND_SECONDS`. Raises `Stopped`."""
+    """The processes that are ready or have exited; none after `REMIND_SECONDS`. Raises `Stopped`."""
     seconds = max(0.0, min(REMIND_SECONDS, deadline - time.monotonic()))
     watched: list[Child | StopSignals] = [*waiting] if signals is None else [*waiting, signals]
     readable, _, _ = select.select(watched, [], [], seconds)

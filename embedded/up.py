@@ -1,4 +1,4 @@
-"""`clipping up`: the whole service on this machine, with no cloud account."""
+"""`clipping up`: the whole service on this machine, without a cloud account."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from clipping.release import Patience
 from clipping.signals import StopSignals
 from embedded.layout import Layout
 from embedded.stack import Stack
-from embedded.warnings import LOOKS, Warnings
+from embedded.warnings import MIN_REPEATS, Warnings
 
 DEFAULT_DATA = Path("clipping-data")
 WATCH_SECONDS = 5.0
-"""Between two looks at what the agents report; between the first ones `FIRST_SECONDS`."""
+"""Interval of polling the agents' problems; at first `FIRST_SECONDS`."""
 FIRST_SECONDS = 1.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `clipping up`."""
+    """Add the arguments of `clipping up`."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -43,56 +43,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="DIR",
         dest="nas_roots",
-        help="a folder that clips may be cut from; may be repeated (default: DATA/recordings)",
+        help="a folder with recordings (repeatable; default: DATA/recordings)",
     )
     parser.add_argument("--port", type=int, default=8000, help="the API's port; 0 picks a free one")
     parser.add_argument(
         "--agents",
         type=int,
         default=2,
-        help="one leads and the others stand by; with ha.mode: pool in --config all share the work "
-        "(default: %(default)s)",
+        help="number of agents: one leads and the others are standbys; with ha.mode: pool in --config "
+        "all share the work (default: %(default)s)",
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="YAML laid over the generated configuration"
+        "--config", type=Path, metavar="FILE", help="YAML to merge into the generated configuration"
     )
     parser.add_argument("--json", action="store_true", help="print addresses and keys as one line of JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start, say where things are, stay until SIGINT or SIGTERM, stop. A signal ends the start, too."""
+    """Start the stack, print its addresses, and stop it on SIGINT or SIGTERM, also during the start."""
     signals = StopSignals()
-    layout = Layout(arguments.data, Patience(_tell, stopped=signals.pending))
+    layout = Layout(arguments.data, Patience(_report, stopped=signals.pending))
     stack = Stack(
         layout,
         nas_roots=_roots(arguments.nas_roots, layout),
         port=arguments.port,
         agents=_at_least_one(arguments.agents),
         over=_overlay(arguments.config),
-        told=_tell,
+        notify=_report,
         signals=signals,
     )
     stack.start()
     try:
-        print(json.dumps(stack.describe()) if arguments.json else _told(stack.describe()), flush=True)
+        print(json.dumps(stack.describe()) if arguments.json else _summary(stack.describe()), flush=True)
         _watch(stack, signals)
-        _tell("stopping: agents finish the clips in flight (Ctrl-C again: give them back and stop now)")
+        _report("stopping: agents finish the clips in flight (Ctrl-C again: requeue them and stop now)")
     finally:
         stack.stop()
     return EXIT_OK
 
 
 def _watch(stack: Stack, signals: StopSignals) -> None:
-    """Until a signal; shows what the agents report meanwhile."""
+    """Print the problems that the agents report, until a signal."""
     warnings = Warnings()
-    for look in itertools.count(1):
+    for poll in itertools.count(1):
         for line in warnings.news(stack.reasons()):
-            _tell(line)
-        if signals.wait(FIRST_SECONDS if look < LOOKS else WATCH_SECONDS) is not None:
+            _report(line)
+        if signals.wait(FIRST_SECONDS if poll < MIN_REPEATS else WATCH_SECONDS) is not None:
             return
 
 
-def _tell(sentence: str) -> None:
+def _report(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
@@ -100,7 +100,7 @@ def _roots(given: list[Path] | None, layout: Layout) -> list[Path]:
     if not given:
         return [layout.recordings()]
     missing = [
-        f"--nas-root: {root} is not a folder: create it, or name another one"
+        f"--nas-root: {root} is not a folder: create it, or pass another one"
         for root in given
         if not root.is_dir()
     ]
@@ -127,7 +127,7 @@ def _overlay(path: Path | None) -> dict[str, Any]:
     return loaded
 
 
-def _told(where: dict[str, Any]) -> str:
+def _summary(where: dict[str, Any]) -> str:
     root = shlex.quote(where["nas_roots"][0])
     return "\n".join(
         [
@@ -148,8 +148,8 @@ def _told(where: dict[str, Any]) -> str:
 
 
 def _program() -> str:
-    """What to type for `clipping`: as it was started, unless it is on PATH."""
+    """The command for `clipping`: its path, unless it is on PATH."""
     return "clipping" if shutil.which("clipping") else shlex.quote(sys.argv[0])
 
 
-COMMAND = Command("run the whole service on this machine: no cloud account, no root", configure, run)
+COMMAND = Command("run the whole service on this machine, without a cloud account or root", configure, run)

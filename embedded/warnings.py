@@ -1,4 +1,4 @@
-"""What the agents report about themselves, as warnings for the terminal: each once, and when it is over."""
+"""Turns the problems that agents report into terminal warnings: each is printed once, and once resolved."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 _FIGURES = re.compile(r"\b\d+(?:\.\d+)?(?= (?:MB|s)\b)|(?<=: )\d+$")
-LOOKS = 2
-"""So often in a row a reason is seen before it is shown: some pass at once, as at a start or a handover."""
+MIN_REPEATS = 2
+"""Consecutive polls with a problem before it is shown: some are transient, as at a start or a handover."""
 
 
 class Warnings:
-    """Compares what is reported now with what was shown before. Does no I/O."""
+    """Compares the reported problems with the shown ones. Does no I/O."""
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}
         self._shown: dict[str, str] = {}
 
     def news(self, reported: Mapping[str, Sequence[str]]) -> list[str]:
-        """Lines to show. `reported`: the reasons of each agent."""
+        """The lines to print. `reported`: the problems of each agent."""
         now = summary(reported)
         self._seen = {kind: self._seen.get(kind, 0) + 1 for kind in now}
         over = [text for kind, text in self._shown.items() if kind not in now]
         new = {
-            kind: text for kind, text in now.items() if kind not in self._shown and self._seen[kind] >= LOOKS
+            kind: text
+            for kind, text in now.items()
+            if kind not in self._shown and self._seen[kind] >= MIN_REPEATS
         }
         self._shown = {kind: text for kind, text in self._shown.items() if kind in now} | new
         return [f"warning: {text}" for text in new.values()] + [f"resolved: {text}" for text in over]
 
 
 def summary(reported: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Each reason with the agents that report it, by its kind. Those that only follow from another one are
-    left out."""
+    """Each problem with the agents that report it, by its kind. Consequences of other problems are
+    omitted."""
     agents: dict[str, list[str]] = {}
     texts: dict[str, str] = {}
     for agent, reasons in reported.items():
@@ -42,10 +44,10 @@ def summary(reported: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def _causes(reasons: Sequence[str]) -> Iterable[str]:
-    """`nobody leads: … nas /nas: …` repeats `nas /nas: …`."""
+    """The reasons, without those that contain another one: they are its consequences."""
     return (each for each in reasons if not any(other != each and other in each for other in reasons))
 
 
 def _kind(text: str) -> str:
-    """The same for texts that differ in their figures only, such as the free space on a disk."""
+    """The text without its figures, such as the free space on a disk."""
     return _FIGURES.sub("#", text)

@@ -1,4 +1,4 @@
-"""`python -m embedded.broker --data DIR`: see `embedded.broker.process`, which takes longer to load."""
+"""`python -m embedded.broker --data DIR`: see `embedded.broker.process`, which is slower to import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from clipping.signals import quiet_interrupts
 
 
 def main() -> int:
-    """The command; returns the exit code."""
+    """Run the command. Returns the exit code."""
     with quiet_interrupts():
         from embedded.broker import process
 

@@ -7,7 +7,7 @@ import re
 from embedded.broker.refusals import InvalidArgument
 
 DELETED_TOPIC = "_deleted-topic_"
-"""What a subscription names as its topic once that is gone; Google's spelling."""
+"""A subscription's topic once it is deleted, as spelled by Google."""
 
 _PROJECT = r"[a-z0-9][a-z0-9.:-]{0,127}"
 _RESOURCE = r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
@@ -17,19 +17,20 @@ _subscription = re.compile(rf"projects/{_PROJECT}/subscriptions/{_RESOURCE}")
 
 
 def check_project(name: str) -> None:
-    """Refuse what is not `projects/{project}`."""
+    """Reject names other than `projects/{project}`."""
     if not _project.fullmatch(name):
         raise InvalidArgument(f"Invalid project name: {name!r}; expected projects/PROJECT.")
 
 
 def check_topic(name: str) -> None:
-    """Refuse what is not `projects/{project}/topics/{topic}` with a legal topic id."""
+    """Reject names other than `projects/{project}/topics/{topic}` with a valid topic id."""
     if not _topic.fullmatch(name):
         raise InvalidArgument(f"Invalid topic name: {name!r}; {_rule('topics/TOPIC')}")
 
 
 def check_subscription(name: str) -> None:
-    """Refuse what is not `projects/{project}/subscriptions/{subscription}` with a legal subscription id."""
+    """Reject names other than `projects/{project}/subscriptions/{subscription}` with a valid subscription
+    id."""
     if not _subscription.fullmatch(name):
         raise InvalidArgument(f"Invalid subscription name: {name!r}; {_rule('subscriptions/SUBSCRIPTION')}")
 
@@ -42,5 +43,5 @@ def project_id(name: str) -> str:
 def _rule(tail: str) -> str:
     return (
         f"expected projects/PROJECT/{tail}, where the id has 3 to 255 characters, starts with a letter "
-        'and not with "goog", and holds letters, digits and -._~+% only.'
+        'and not with "goog", and contains only letters, digits and -._~+%.'
     )

@@ -1,4 +1,4 @@
-"""Pages of a sorted list of names; a token stands for the last name of the page before."""
+"""Pages of a sorted list of names. A token encodes the last name of the previous page."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ _DEFAULT_PAGE = 100
 
 
 def page(names: list[str], size: int, token: str) -> tuple[list[str], str]:
-    """The next `size` of the sorted `names` (0: a default) and the token of the page after, "" for none.
+    """The next `size` (0: a default) of the sorted `names`, and the next page's token, "" at the end.
 
-    As tokens name a place and no number, names that come and go between pages are neither missed nor
-    repeated. Raises InvalidArgument for a foreign token or a negative size.
-    """
+    Tokens encode a name instead of an offset, so that changes between pages neither skip nor repeat other
+    names. Raises InvalidArgument for an unknown token or a negative size."""
     if size < 0:
         raise InvalidArgument("page_size must not be negative.")
     start = bisect_right(names, _decode(token)) if token else 0
@@ -31,4 +30,4 @@ def _decode(token: str) -> str:
     try:
         return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        raise InvalidArgument("Invalid page_token: it is none that this service gave out.") from None
+        raise InvalidArgument("Invalid page_token: it was not issued by this service.") from None

@@ -1,6 +1,6 @@
-"""The protobuf messages that the official client ships, without their proto-plus wrapping.
+"""The official client's protobuf messages without their proto-plus wrappers.
 
-The wrappers cost several times the work of the message itself, and a server has no use for them.
+The wrappers cost several times as much as the messages, and a server does not need them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from google.pubsub_v1 import types
 
-# The classes are made at run time, so that a type checker knows nothing of them: hence `Any`.
+# The classes are created at run time and are unknown to type checkers: hence `Any`.
 Topic: Any = types.Topic.pb()
 Subscription: Any = types.Subscription.pb()
 PubsubMessage: Any = types.PubsubMessage.pb()

@@ -1,7 +1,7 @@
 """`python -m embedded.broker --data DIR`: run the broker until SIGTERM or SIGINT.
 
-Exit codes: 0 stopped by a signal; 1 the data folder is in use or can't be read, or the address is taken;
-2 wrong arguments. A signal that comes before it serves ends it at once: what is on disk is whole at any time.
+Exit codes: 0 stopped by a signal; 1 the data folder is in use or can't be read, or the address is in use;
+2 wrong arguments. A signal before it serves stops it immediately: the data on disk is always consistent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = get_logger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; returns the exit code."""
+    """Run the command. Returns the exit code."""
     options = _parser().parse_args(arguments)
     set_up(level=options.log_level, identifier="clipping-broker")
     try:
@@ -66,9 +66,9 @@ def _announce(broker: Broker, *, as_json: bool) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m embedded.broker", description="Google Pub/Sub on this machine, kept on disk."
+        prog="python -m embedded.broker", description="Google Pub/Sub on this machine, persisted on disk."
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where everything is kept")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the data folder")
     parser.add_argument(
         "--host", type=_loopback, default="127.0.0.1", help="a loopback address (default: 127.0.0.1)"
     )
@@ -77,20 +77,20 @@ def _parser() -> argparse.ArgumentParser:
         "--certs-port",
         type=int,
         default=0,
-        help="where the push tokens' certificates are; default: a free one",
+        help="port for the certificates of push tokens; default: a free one",
     )
-    parser.add_argument("--json", action="store_true", help="say in one line of JSON where it listens")
+    parser.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser
 
 
 def _loopback(text: str) -> str:
-    """There is no authentication: who can connect can read and write everything."""
+    """Allow only loopback addresses, because there is no authentication."""
     try:
         if ipaddress.ip_address("127.0.0.1" if text == "localhost" else text).is_loopback:
             return text
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(
-        f"{text!r} is no loopback address; the broker has no authentication and serves this machine only"
+        f"{text!r} is not a loopback address; the broker has no authentication and serves this machine only"
     )

@@ -1,4 +1,4 @@
-"""What a request can be refused with: one class for each gRPC status that the broker answers."""
+"""Request errors: one class for each gRPC status that the broker returns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import grpc
 
 
 class Refusal(Exception):
-    """Ends a request; `str(e)` is the sentence that the caller gets as the status's details."""
+    """Fails a request. `str(e)` becomes the details of the gRPC status."""
 
     status: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
 
@@ -26,24 +26,24 @@ class NotFound(Refusal):
 
 
 class AlreadyExists(Refusal):
-    """The name is taken."""
+    """The name is in use."""
 
     status = grpc.StatusCode.ALREADY_EXISTS
 
 
 class FailedPrecondition(Refusal):
-    """The subscription is detached, or a push one where a pull one is needed."""
+    """The subscription is detached, or it is a push subscription and the method needs a pull subscription."""
 
     status = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class Unimplemented(Refusal):
-    """A part of Pub/Sub that this broker does not have."""
+    """A feature of Pub/Sub that this broker does not support."""
 
     status = grpc.StatusCode.UNIMPLEMENTED
 
 
 class Unavailable(Refusal):
-    """The broker is stopping, or its disk fails; the client tries again."""
+    """The broker is stopping, or its disk fails. Clients retry."""
 
     status = grpc.StatusCode.UNAVAILABLE

@@ -1,4 +1,4 @@
-"""The broker as one object: opens its data folder, serves, and stops in good order."""
+"""The broker: opens its data folder, serves, and shuts down gracefully."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ from embedded.broker.storage.storage import Storage
 from embedded.broker.tasks import spawn
 
 _MAX_REQUEST_BYTES = 16 << 20
-"""Above Google's 10 MB for a publish request, so that one too large is refused by us, with a reason."""
+"""Above Google's 10 MB for a publish request, so that the broker itself rejects larger ones, with a
+reason."""
 _MAX_CONCURRENT_RPCS = 4000
 _STOP_GRACE_SECONDS = 1.0
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", -1),
-    # A frozen client's stream must be gone before the shortest lease (10 s) ends, or it would be given its
-    # own message again, for as long as its stream's deadline says.
+    # Close a frozen client's stream before the shortest lease (10 s) expires. Otherwise its own message would
+    # be redelivered to it, for as long as its stream's deadline.
     ("grpc.keepalive_time_ms", 3_000),
     ("grpc.keepalive_timeout_ms", 4_000),
     ("grpc.http2.ping_timeout_ms", 4_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.max_ping_strikes", 0),
-    # Two brokers on one port would share its connections at random.
+    # Two brokers on one port would each get a random share of the connections.
     ("grpc.so_reuseport", 0),
 ]
 
 
 class Broker:
-    """`await Broker.start(...)`, then `stop` on the same loop."""
+    """The running broker. Created by `await Broker.start(...)`; call `stop` on the same loop."""
 
     def __init__(self, folder: Path, clock: Clock, lock: FolderLock) -> None:
         loop = asyncio.get_running_loop()
@@ -80,9 +81,9 @@ class Broker:
         clock: Clock,
         patience: Patience = IMPATIENT,
     ) -> Broker:
-        """Serve the data of `folder` at host and port (0: a free one). May block for as long as `patience`.
+        """Serve the data of `folder` at host and port (0: a free one). May block for up to `patience`.
 
-        Raises FolderInUse, SchemaTooNew, or OSError if an address can't be had.
+        Raises FolderInUse, SchemaTooNew, or OSError if an address is not available.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         broker = cls(folder, clock, FolderLock(folder, patience))
@@ -90,7 +91,7 @@ class Broker:
         return broker
 
     async def stop(self) -> None:
-        """End all calls, then put on disk what is not there yet."""
+        """End all calls, then write the remaining state to disk."""
         await self._server.stop(_STOP_GRACE_SECONDS)
         self._pushes.close()
         for task in self._tasks:
@@ -106,7 +107,7 @@ class Broker:
         literal = f"[{host}]" if ":" in host else host
         try:
             bound = self._server.add_insecure_port(f"{literal}:{port}")
-        except RuntimeError as error:  # how gRPC says that the address is taken
+        except RuntimeError as error:  # gRPC's error for an address in use
             raise OSError(f"can't listen on {literal}:{port}: {error}") from None
         self._certificate_server = CertificateServer(host, certs_port, self._certificates)
         await self._server.start()

@@ -1,4 +1,4 @@
-"""Background tasks whose failure is told, and not found out by what no longer happens."""
+"""Background tasks whose failures are logged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = get_logger(__name__)
 
 
 def spawn(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Run it on the loop; the caller keeps the task, as the loop holds it weakly."""
+    """Run a coroutine on the loop. The caller must keep the task: the loop only has a weak reference."""
     task = asyncio.get_running_loop().create_task(coroutine, name=name)
     task.add_done_callback(_report)
     return task

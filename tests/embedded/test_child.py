@@ -1,4 +1,4 @@
-"""A process of the stack: what it prints first, how its death is noticed, how it ends."""
+"""A process of the stack: its readiness, its restarts and its stop."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Make = Callable[[str], Child]
 
 
 @pytest.fixture
-def said() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
 @pytest.fixture
-def make(tmp_path: Path, said: list[str]) -> Iterator[Make]:
+def make(tmp_path: Path, messages: list[str]) -> Iterator[Make]:
     made: list[Child] = []
 
     def make(program: str) -> Child:
@@ -46,7 +46,7 @@ def make(tmp_path: Path, said: list[str]) -> Iterator[Make]:
             [],
             environ={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])},
             log_file=tmp_path / "worker.log",
-            told=said.append,
+            notify=messages.append,
         )
         made.append(child)
         return child
@@ -57,22 +57,20 @@ def make(tmp_path: Path, said: list[str]) -> Iterator[Make]:
 
 
 def start(child: Child, timeout: float = 60) -> bytes:
-    return start_all([child], timeout=timeout, told=print)[child.name]
+    return start_all([child], timeout=timeout, notify=print)[child.name]
 
 
-def test_its_first_line_says_that_it_is_ready(make: Make) -> None:
+def test_its_first_line_signals_readiness(make: Make) -> None:
     child = make(READY)
     assert int(start(child)) == child.pid
 
 
-def test_a_child_that_fails_at_the_start_is_told_with_its_last_words(make: Make) -> None:
-    with pytest.raises(
-        StartFailed, match=r"^worker ended with exit code 3: no database \(log: .*worker.log\)$"
-    ):
+def test_a_child_that_fails_to_start_is_reported_with_its_last_log_line(make: Make) -> None:
+    with pytest.raises(StartFailed, match=r"^worker exited with code 3: no database \(log: .*worker.log\)$"):
         start(make(FAILS))
 
 
-def test_a_child_that_is_never_ready_is_ended(make: Make) -> None:
+def test_a_child_that_is_never_ready_is_stopped(make: Make) -> None:
     child = make(SILENT)
     with pytest.raises(StartFailed, match="not ready within"):
         start(child, timeout=1)
@@ -80,16 +78,16 @@ def test_a_child_that_is_never_ready_is_ended(make: Make) -> None:
     assert not _alive(child.pid)
 
 
-def test_a_killed_child_is_started_again(make: Make, said: list[str]) -> None:
+def test_a_killed_child_is_restarted(make: Make, messages: list[str]) -> None:
     child = make(READY)
     start(child)
     first = child.pid
     os.kill(first, signal.SIGKILL)
-    eventually(lambda: child.pid != first, "another process")
-    assert "was ended by SIGKILL" in said[0]
+    eventually(lambda: child.pid != first, "a new process")
+    assert "was killed by SIGKILL" in messages[0]
     child.stop(10)
-    eventually(lambda: not _alive(child.pid), "its end")
-    assert len(said) == 1  # a stop is no death
+    eventually(lambda: not _alive(child.pid), "its exit")
+    assert len(messages) == 1  # a stop is not reported
 
 
 def test_a_child_that_ignores_sigterm_is_killed(make: Make) -> None:
@@ -106,11 +104,11 @@ def test_a_chatty_child_is_not_blocked_by_its_pipe(make: Make) -> None:
     def written() -> int:
         return int(Path(f"/proc/{child.pid}/io").read_text().split("wchar: ")[1].split()[0])
 
-    eventually(lambda: written() > 1_000_000, "a megabyte to be taken")
+    eventually(lambda: written() > 1_000_000, "a megabyte to be written")
 
 
-def test_children_end_with_a_stack_that_is_killed(tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(STUBBORN)  # one that drains for minutes, say
+def test_children_are_killed_with_their_stack(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(STUBBORN)  # for example an agent that drains for minutes
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -121,7 +119,7 @@ def test_children_end_with_a_stack_that_is_killed(tmp_path: Path) -> None:
     assert _alive(child)
     parent.kill()
     parent.communicate()
-    eventually(lambda: not _alive(child), "the child to end with its parent")
+    eventually(lambda: not _alive(child), "the child to exit with its parent")
 
 
 PARENT = """
@@ -130,8 +128,8 @@ from pathlib import Path
 from embedded.child import Child
 from embedded.starting import start_all
 log = Path(sys.argv[1]) / "worker.log"
-child = Child("worker", "program", [], environ=os.environ, log_file=log, told=print)
-start_all([child], timeout=60, told=lambda line: None)
+child = Child("worker", "program", [], environ=os.environ, log_file=log, notify=print)
+start_all([child], timeout=60, notify=lambda line: None)
 print(child.pid, flush=True)
 time.sleep(600)
 """

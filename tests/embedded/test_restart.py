@@ -1,4 +1,4 @@
-"""`clipping up` again right after it was killed, and beside what still holds its folder or its port."""
+"""Restarting `clipping up` after a kill, and while its folder is in use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.up import Up, locked
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_killed_stack_starts_again_at_once_with_a_clip_in_hand(tmp_path: Path) -> None:
+def test_a_killed_stack_restarts_immediately_and_finishes_its_clip(tmp_path: Path) -> None:
     nas, port = tmp_path / "nas", free_port()
     nas.mkdir()
     shutil.copy(make(Recording(seconds=60)), nas / "night.mp4")
@@ -37,23 +37,23 @@ def test_a_killed_stack_starts_again_at_once_with_a_clip_in_hand(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_second_stack_waits_for_the_folder_and_then_names_who_has_it(tmp_path: Path) -> None:
+def test_a_second_stack_waits_for_the_folder_and_then_names_the_process_that_uses_it(tmp_path: Path) -> None:
     with locked(tmp_path / "data" / "lock"):
         up = Up(tmp_path, "--data", tmp_path / "data", "--port", 0)
-        up.says(f"{tmp_path}/data is in use by process {os.getpid()} (")
-        up.says("waiting up to 10 s for its exit")
-        assert up.end() == 78
-    last = up.said().splitlines()[-1]
+        up.wait_for(f"{tmp_path}/data is in use by process {os.getpid()} (")
+        up.wait_for("waiting up to 10 s for its exit")
+        assert up.exit_code() == 78
+    last = up.output().splitlines()[-1]
     assert last.startswith(f"configuration: --data: {tmp_path}/data is in use by process {os.getpid()} (")
     assert last.endswith("stop that first, or use another --data")
 
 
-def test_a_start_that_waits_can_be_stopped(tmp_path: Path) -> None:
+def test_a_waiting_start_can_be_stopped(tmp_path: Path) -> None:
     with locked(tmp_path / "data" / "lock"):
         up = Up(tmp_path, "--data", tmp_path / "data", "--port", 0)
-        up.says("waiting up to")
+        up.wait_for("waiting up to")
         up.process.send_signal(signal.SIGINT)
-        assert up.end() == 0
+        assert up.exit_code() == 0
 
 
 def name_of(pid: int) -> str:

@@ -1,4 +1,4 @@
-"""`clipping up` as a user sees it: its progress, warnings, wrong starts, and a second Ctrl-C."""
+"""`clipping up` for a user: its progress, warnings, failed starts, and a second Ctrl-C."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Start = Callable[..., Up]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts `clipping up`; what a failed test leaves running is killed."""
+    """Starts `clipping up`, and kills it after a failed test."""
     started: list[Up] = []
 
     def start(*arguments: object, prefix: Sequence[str] = ()) -> Up:
@@ -41,17 +41,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
         up.process.wait()
 
 
-def said_at_the_end(up: Up) -> tuple[int, str]:
-    """The exit code of a start that failed, and the one line that it printed."""
-    code = up.end()
-    (line,) = up.said().splitlines()
+def failed_start(up: Up) -> tuple[int, str]:
+    """The exit code of a failed start, and the one line that it printed."""
+    code = up.exit_code()
+    (line,) = up.output().splitlines()
     return code, line
 
 
 def test_a_port_in_use(tmp_path: Path, start: Start) -> None:
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
-        code, line = said_at_the_end(start("--data", tmp_path / "data", "--port", port))
+        code, line = failed_start(start("--data", tmp_path / "data", "--port", port))
     assert code == 1
     assert re.fullmatch(
         rf"START_FAILED: port {port} is in use by process {os.getpid()} \(.*\): "
@@ -60,11 +60,11 @@ def test_a_port_in_use(tmp_path: Path, start: Start) -> None:
     )
 
 
-def test_a_data_folder_that_a_running_stack_has(tmp_path: Path, start: Start) -> None:
+def test_a_data_folder_in_use_by_a_running_stack(tmp_path: Path, start: Start) -> None:
     lock = tmp_path / "data" / "lock"
     with locked(lock):
         lock.write_text(str(os.getpid()))
-        code, line = said_at_the_end(start("--data", tmp_path / "data", "--port", 0))
+        code, line = failed_start(start("--data", tmp_path / "data", "--port", 0))
     assert (code, line) == (
         78,
         f"configuration: --data: {tmp_path}/data is in use by another `clipping up` (process {os.getpid()}): "
@@ -79,9 +79,9 @@ def test_a_data_folder_that_cannot_be_written(tmp_path: Path, start: Start, exis
     place = data / "broker" if existing else data
     place.mkdir(parents=True) if existing else parent.mkdir()
     place.chmod(0o555) if existing else parent.chmod(0o555)
-    # Root may write everywhere, unless it gives up that capability.
+    # Root can write everywhere, unless it drops that capability.
     as_user = ["setpriv", "--bounding-set", "-dac_override"] if os.geteuid() == 0 else []
-    code, line = said_at_the_end(start("--data", data, "--port", 0, prefix=as_user))
+    code, line = failed_start(start("--data", data, "--port", 0, prefix=as_user))
     assert code == 78
     assert re.fullmatch(
         rf"configuration: --data: {place} can't be written \(Permission denied\): "
@@ -92,7 +92,7 @@ def test_a_data_folder_that_cannot_be_written(tmp_path: Path, start: Start, exis
 
 def test_a_data_folder_that_is_a_file(tmp_path: Path, start: Start) -> None:
     (tmp_path / "data").write_text("not a folder")
-    code, line = said_at_the_end(start("--data", tmp_path / "data", "--port", 0))
+    code, line = failed_start(start("--data", tmp_path / "data", "--port", 0))
     assert code == 78
     assert line.startswith(
         f"configuration: --data: {tmp_path}/data/broker can't be written (Not a directory): "
@@ -105,38 +105,38 @@ def test_a_full_disk(tmp_path: Path, start: Start) -> None:
     mount = f'mount -t tmpfs -o size=8m tmpfs {disk} && exec "$@"'
     prefix = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
     if subprocess.run([*prefix, "true"], capture_output=True, timeout=30, check=False).returncode != 0:
-        pytest.skip("no file systems can be mounted here")
-    code, line = said_at_the_end(start("--data", disk / "data", "--port", 0, prefix=prefix))
+        pytest.skip("file systems can't be mounted on this machine")
+    code, line = failed_start(start("--data", disk / "data", "--port", 0, prefix=prefix))
     assert (code, line) == (
         78,
-        f"configuration: --data: the disk of {disk}/data is full: make room, or use another --data",
+        f"configuration: --data: the disk of {disk}/data is full: free some space, or use another --data",
     )
 
 
-def test_a_folder_of_recordings_that_is_missing(tmp_path: Path, start: Start) -> None:
-    code, line = said_at_the_end(start("--data", tmp_path / "data", "--nas-root", tmp_path / "nas"))
+def test_a_missing_folder_of_recordings(tmp_path: Path, start: Start) -> None:
+    code, line = failed_start(start("--data", tmp_path / "data", "--nas-root", tmp_path / "nas"))
     assert (code, line) == (
         78,
-        f"configuration: --nas-root: {tmp_path}/nas is not a folder: create it, or name another one",
+        f"configuration: --nas-root: {tmp_path}/nas is not a folder: create it, or pass another one",
     )
 
 
-def test_a_component_that_fails_is_named_with_its_reason_and_its_log(tmp_path: Path, start: Start) -> None:
+def test_a_failed_component_is_reported_with_its_reason_and_its_log(tmp_path: Path, start: Start) -> None:
     broker = tmp_path / "data" / "broker"
     broker.mkdir(parents=True)
     up = start("--data", tmp_path / "data", "--port", 0)
-    up.says("broker is ready")
+    up.wait_for("broker is ready")
     up.stop()
     (database,) = broker.glob("*.sqlite3")
     for path in broker.glob("*.sqlite3*"):
         path.unlink()
     database.write_bytes(b"not a database" * 1000)
     up = start("--data", tmp_path / "data", "--port", 0)
-    assert up.end() == 1
-    first, last = up.said().splitlines()
+    assert up.exit_code() == 1
+    first, last = up.output().splitlines()
     assert first == "starting broker"
     assert re.fullmatch(
-        rf"START_FAILED: broker ended with exit code 1: .*not a database.* "
+        rf"START_FAILED: broker exited with code 1: .*not a database.* "
         rf"\(log: {tmp_path}/data/logs/broker.log\)",
         last,
     )
@@ -151,11 +151,11 @@ def test_progress_and_warnings_are_shown_in_the_terminal(tmp_path: Path, start: 
     data = ("--data", tmp_path / "data", "--port", 0, "--nas-root", nas, "--config", overlay)
     up = start(*data)
     empty = f"nas {nas}: {nas} is empty: mount the NAS there, or add a recording (agent-1, agent-2)"
-    up.says(f"warning: {empty}")
-    up.says("make room on that disk (agent-1, agent-2)")
-    warnings = [line for line in up.said().splitlines() if line.startswith("warning: ")]
+    up.wait_for(f"warning: {empty}")
+    up.wait_for("make room on that disk (agent-1, agent-2)")
+    warnings = [line for line in up.output().splitlines() if line.startswith("warning: ")]
     assert sorted(line.split()[1] for line in warnings) == ["nas", "spool:"], "no consequences of these"
-    lines = up.said().splitlines()
+    lines = up.output().splitlines()
     assert lines[0] == "starting broker"
     assert re.fullmatch(r"  broker is ready after \d+\.\d s", lines[1])
     assert lines[2] == "starting api, agent-1, agent-2"
@@ -163,14 +163,14 @@ def test_progress_and_warnings_are_shown_in_the_terminal(tmp_path: Path, start: 
     assert ready == {"broker", "api", "agent-1", "agent-2"}
     assert not any(line.startswith("{") for line in lines), "no JSON"
     shutil.copy(make(Recording(seconds=10)), nas / "night.mp4")
-    up.says(f"resolved: {empty}")
-    assert up.said().count(empty) == 2
+    up.wait_for(f"resolved: {empty}")
+    assert up.output().count(empty) == 2
     assert up.stop() == 0
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_second_ctrl_c_gives_the_clips_back_and_ends(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_requeues_the_clips_and_exits(tmp_path: Path) -> None:
     nas = tmp_path / "nas"
     nas.mkdir()
     shutil.copy(make(Recording(seconds=60)), nas / "night.mp4")
@@ -180,14 +180,14 @@ def test_a_second_ctrl_c_gives_the_clips_back_and_ends(tmp_path: Path) -> None:
         )
         _hold(stack, request_id)
         stack.process.send_signal(signal.SIGINT)
-        eventually(lambda: "Ctrl-C again" in stack.logs(), "the first Ctrl-C to be answered")
-        stack.status(request_id)  # the API still answers: nothing but the agents stops yet
+        eventually(lambda: "Ctrl-C again" in stack.logs(), "the first Ctrl-C to take effect")
+        stack.status(request_id)  # the API still responds: only the agents are stopping
         stack.process.send_signal(signal.SIGINT)
         signalled = time.monotonic()
-        assert stack.process.wait(END_SECONDS) == 0, "though the cut stands still"
-        print(f"ended {time.monotonic() - signalled:.1f} s after the second Ctrl-C")
+        assert stack.process.wait(END_SECONDS) == 0, "although the cut is frozen"
+        print(f"exited {time.monotonic() - signalled:.1f} s after the second Ctrl-C")
         stack.kill()
-        assert "clips in flight go back to the queue" in stack.logs()
+        assert "clips in flight are returned to the queue" in stack.logs()
         stack.start()
         status = stack.wait(request_id, timeout=120)
         assert (status["status"], status["attempt"]) == ("completed", 2)
@@ -195,7 +195,7 @@ def test_a_second_ctrl_c_gives_the_clips_back_and_ends(tmp_path: Path) -> None:
 
 
 def _hold(stack: RunningStack, request_id: str) -> None:
-    """Stop the clip's cut while it writes, so that the agent can't finish it."""
+    """Freeze the clip's cut while it writes, so that the agent can't finish it."""
     folders = [stack.data / "agents" / f"agent-{number}" / "spool" / request_id for number in (1, 2)]
     writer: int = eventually(
         lambda: next(

@@ -1,8 +1,8 @@
-"""Which warnings the terminal shows: each once, its cause only, and its end."""
+"""The terminal's warnings: each is shown once, without consequences, and once resolved."""
 
 from __future__ import annotations
 
-from embedded.child import last_words
+from embedded.child import last_message
 from embedded.warnings import Warnings
 
 EMPTY = "nas /nas: /nas is empty: mount the NAS there, or add a recording"
@@ -13,7 +13,7 @@ def full(megabytes: int) -> str:
 
 
 def shown(reported: dict[str, list[str]]) -> list[str]:
-    """What is shown of something that lasts."""
+    """The lines shown for a lasting problem."""
     warnings = Warnings()
     assert warnings.news(reported) == []
     return warnings.news(reported)
@@ -23,8 +23,8 @@ def test_one_line_for_all_agents_that_report_it() -> None:
     assert shown({"agent-1": [EMPTY], "agent-2": [EMPTY]}) == [f"warning: {EMPTY} (agent-1, agent-2)"]
 
 
-def test_what_only_follows_from_a_cause_is_left_out() -> None:
-    follows = [f"nobody leads: the lease is released, but it is not eligible: {EMPTY}"]
+def test_consequences_of_another_problem_are_omitted() -> None:
+    follows = [f"no agent leads: the lease is released, but it is not eligible: {EMPTY}"]
     assert shown({"agent-1": [EMPTY, *follows]}) == [f"warning: {EMPTY} (agent-1)"]
 
 
@@ -42,7 +42,7 @@ def test_roots_that_differ_by_a_digit_are_two_warnings() -> None:
     assert len(shown({"agent-1": reasons})) == 2
 
 
-def test_what_passes_at_once_is_not_shown() -> None:
+def test_a_transient_problem_is_not_shown() -> None:
     warnings = Warnings()
     assert warnings.news({"agent-1": []}) == []
     assert warnings.news({"agent-1": [EMPTY]}) == []
@@ -51,11 +51,11 @@ def test_what_passes_at_once_is_not_shown() -> None:
     assert warnings.news({"agent-1": [EMPTY]}) == [f"warning: {EMPTY} (agent-1)"]
 
 
-def test_the_last_words_of_a_log_are_never_json() -> None:
-    assert last_words("") == ""
-    assert last_words('{"message": "api.ready"}\nCANNOT_LISTEN: port 80\n') == "CANNOT_LISTEN: port 80"
+def test_the_last_message_of_a_log_is_never_json() -> None:
+    assert last_message("") == ""
+    assert last_message('{"message": "api.ready"}\nCANNOT_LISTEN: port 80\n') == "CANNOT_LISTEN: port 80"
     assert (
-        last_words('{"time": "…", "message": "start.failed", "error": "no disk"}\n')
+        last_message('{"time": "…", "message": "start.failed", "error": "no disk"}\n')
         == "start.failed: no disk"
     )
-    assert last_words("[1, 2]\n") == "[1, 2]"
+    assert last_message("[1, 2]\n") == "[1, 2]"

@@ -1,4 +1,4 @@
-"""`clipping up` as a terminal sees it."""
+"""Runs `clipping up` and captures its output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ END_SECONDS = 120
 
 
 class Up:
-    """`clipping up` with its output on both streams in one place."""
+    """A `clipping up` process with its stdout and stderr in one file."""
 
     def __init__(self, folder: Path, *arguments: object, prefix: Sequence[str] = ()) -> None:
         self._log = folder / "up.log"
@@ -24,24 +24,27 @@ class Up:
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self._log.read_text()
 
-    def says(self, words: str) -> None:
-        def look() -> bool:
-            assert self.process.poll() is None or words in self.said(), self.said()
-            return words in self.said()
+    def wait_for(self, text: str) -> None:
+        """Wait until the output contains `text`. Fails if the process exits without printing it."""
 
-        eventually(look, words, within=END_SECONDS, logs=self.said)
+        def printed() -> bool:
+            assert self.process.poll() is None or text in self.output(), self.output()
+            return text in self.output()
 
-    def end(self) -> int:
+        eventually(printed, text, within=END_SECONDS, logs=self.output)
+
+    def exit_code(self) -> int:
+        """Wait for the exit. Fails if a traceback was printed."""
         code = self.process.wait(END_SECONDS)
-        assert "Traceback" not in self.said()
+        assert "Traceback" not in self.output()
         return code
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        return self.end()
+        return self.exit_code()
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Which subscriber gets which message, and when again."""
+"""Delivery of messages to subscribers: leases, retries, flow control and filters."""

@@ -1,4 +1,4 @@
-"""Acknowledgement ids: which message of which subscription, and which of its deliveries."""
+"""Acknowledgement ids, which encode the subscription, the message and the delivery attempt."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _MAX_SEQ = 1 << 62
 
 
 def ack_id(subscription: int, seq: int, attempt: int) -> str:
-    """The id of one delivery. A subscription made anew under an old name has another number, so that ids
-    of its predecessor mean nothing to it."""
+    """The id of one delivery. A subscription that is deleted and created again has a new number, so that old
+    ids do not match it."""
     return f"{subscription:x}-{seq:x}-{attempt:x}"
 
 
 def parse_ack_id(text: str) -> tuple[int, int, int]:
-    """The subscription, seq and attempt of an id; raises InvalidArgument."""
+    """The subscription, seq and attempt of an id. Raises InvalidArgument."""
     try:
         subscription, seq, attempt = text.split("-")
         parsed = int(subscription, 16), int(seq, 16), int(attempt, 16)

@@ -1,11 +1,10 @@
 """A subscription's undelivered and outstanding messages, in memory: leases, deadlines, backoff. Pure.
 
-Only a window of a long backlog is here; the rest stays on disk and is loaded as the window drains. Times
-given as `now` are seconds of a monotonic clock. All methods are called from one thread.
+Only a window of a long backlog is in memory; the rest stays on disk and is loaded as the window drains. `now`
+is in seconds of a monotonic clock. All methods are called from one thread.
 
-A message is READY (may be taken), LEASED (taken, until its deadline), DELAYED (backs off) or LEAVING (on
-its way to the dead letter topic). Acknowledged, it is no longer here.
-"""
+A message is READY (deliverable), LEASED (delivered, until its deadline), DELAYED (in backoff) or LEAVING
+(being forwarded to the dead letter topic). Acknowledged messages are removed."""
 
 from __future__ import annotations
 
@@ -15,23 +14,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.consumer import Consumer
 from embedded.broker.delivery.policy import Policy
 
 WINDOW_MESSAGES = 2000
-"""Ready messages in memory, beyond which published ones stay on disk until they are wanted."""
+"""Maximum number of ready messages in memory. Further published ones stay on disk until needed."""
 WINDOW_BYTES = 16 << 20
-"""The same for the sum of their bodies."""
+"""Maximum total size of their bodies."""
 LOW_MESSAGES = WINDOW_MESSAGES // 4
-"""Fewer ready messages than this, and the window is loaded again."""
+"""The window is loaded when it has fewer ready messages."""
 MAX_HELD = 100_000
-"""Messages in memory in any state. Above it nothing is loaded until some are settled."""
+"""Maximum number of messages in memory in any state. Above it nothing is loaded until some are settled."""
 
 _FORWARD_RETRY_SECONDS = 10.0
 
 
 class State(Enum):
-    """Where a message stands."""
+    """The delivery state of a message."""
 
     READY = auto()
     LEASED = auto()
@@ -41,7 +40,7 @@ class State(Enum):
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A message that is not acknowledged. `body` is kept for the first delivery only."""
+    """An unacknowledged message. `body` is kept for the first delivery only."""
 
     seq: int
     size: int
@@ -51,12 +50,12 @@ class Entry:
     until: float = 0.0
     """The end of the lease or of the backoff."""
     timer: float = 0.0
-    """When the clock next looks at it; 0 if it does not."""
-    holder: Holder | None = None
+    """The time of its timer; 0 without one."""
+    consumer: Consumer | None = None
 
 
 class Backlog:
-    """The window and its leases, under one policy."""
+    """The window of a subscription's messages, and their leases."""
 
     def __init__(self, policy: Policy, stored_up_to: int = 0) -> None:
         self.policy = policy
@@ -69,14 +68,14 @@ class Backlog:
         self._stored_to = stored_up_to
         self._settled_while_loading: set[int] | None = None
 
-    # What there is
+    # State
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
     def ready(self) -> int:
-        """Messages that may be taken now; never fewer than there are."""
+        """Number of deliverable messages. May include some that are already settled."""
         return len(self._ready)
 
     @property
@@ -85,13 +84,13 @@ class Backlog:
         return self._ready_bytes
 
     def next_timer(self) -> float | None:
-        """When `tick` has something to do."""
+        """The time of the next call of `tick`; None without timers."""
         return self._timers[0][0] if self._timers else None
 
-    # Coming in
+    # Adding messages
 
     def offer(self, seq: int, body: bytes) -> None:
-        """A message was stored; seqs rise from call to call."""
+        """Add a stored message. Seqs increase from call to call."""
         behind = self._stored_to > self._loaded_to
         self._stored_to = max(self._stored_to, seq)
         if behind or seq <= self._loaded_to or self._is_full():
@@ -100,7 +99,7 @@ class Backlog:
         self._append(Entry(seq, len(body), body))
 
     def wants_load(self) -> bool:
-        """Whether more is stored than is here, and it is time to fetch it."""
+        """Whether there are stored messages to load and the window has space for them."""
         return (
             self._stored_to > self._loaded_to
             and self._settled_while_loading is None
@@ -110,18 +109,17 @@ class Backlog:
         )
 
     def begin_load(self) -> tuple[int, int]:
-        """Start a load: (fetch after this seq, the seq up to which the store was filled at this moment)."""
+        """Start a load. Returns the seq after which to load, and the last stored seq at this time."""
         self._settled_while_loading = set()
         return self._loaded_to, self._stored_to
 
     def end_load(
         self, rows: Iterable[tuple[Entry, float]], *, loaded_to: int | None, stored_to: int, now: float
     ) -> None:
-        """Take in what was fetched: entries, each with the seconds until it is available.
+        """Add the loaded entries, each with the seconds until it is available.
 
-        `loaded_to` is the last row's seq, or None if there were no more rows than these; `stored_to` is as
-        `begin_load` gave it.
-        """
+        `loaded_to` is the last row's seq, or None if the load was complete; `stored_to` is the value returned
+        by `begin_load`."""
         settled = self._settled_while_loading or set()
         self._settled_while_loading = None
         last = self._loaded_to
@@ -140,28 +138,28 @@ class Backlog:
         self._loaded_to = max(last, stored_to) if loaded_to is None else max(last, loaded_to)
 
     def abort_load(self) -> None:
-        """The load failed; it may be tried again."""
+        """Cancel a failed load, so that it can be retried."""
         self._settled_while_loading = None
 
     def close(self) -> int:
-        """Let all holders go, before the store is changed as a whole and another backlog takes over; returns
-        the seq up to which the store is known to be filled."""
+        """Release all leases, before a new backlog replaces this one. Returns the last stored seq."""
         for entry in self._entries.values():
-            self._let_go(entry)
+            self._release(entry)
         return self._stored_to
 
-    # Going out
+    # Delivering messages
 
     def take(
-        self, holder: Holder, *, now: float, lease: float, limit: int, max_bytes: int, oldest: int = 0
+        self, consumer: Consumer, *, now: float, lease: float, limit: int, max_bytes: int, oldest: int = 0
     ) -> list[Entry]:
-        """Lease up to `limit` ready messages of at most `max_bytes` (but at least one) to `holder`.
+        """Lease up to `limit` ready messages with a total of at most `max_bytes` (but at least one) to
+        `consumer`.
 
         Messages before seq `oldest` have expired and are dropped.
         """
         taken: list[Entry] = []
         size = 0
-        while self._ready and len(taken) < limit and holder.has_room():
+        while self._ready and len(taken) < limit and consumer.has_capacity():
             entry = self._ready[0]
             if entry.state is State.READY and entry.seq >= oldest:
                 size += entry.size
@@ -170,8 +168,8 @@ class Backlog:
                 self._pop_ready()
                 entry.state = State.LEASED
                 entry.attempts += 1
-                entry.holder = holder
-                holder.add(entry.size)
+                entry.consumer = consumer
+                consumer.add(entry.size)
                 self._schedule(entry, now + lease)
                 self._changed.add(entry.seq)
                 taken.append(entry)
@@ -182,29 +180,29 @@ class Backlog:
         return taken
 
     def acknowledge(self, seqs: Iterable[int]) -> list[int]:
-        """Settle messages, whatever delivery they are acknowledged for; those that the store must settle."""
+        """Settle messages, whichever delivery was acknowledged. Returns the seqs that the store must
+        settle."""
         settled: list[int] = []
         for seq in seqs:
             entry = self._entries.pop(seq, None)
             if entry is not None:
-                self._let_go(entry)
+                self._release(entry)
                 if entry.state is State.READY:
-                    entry.state = State.LEAVING  # its place in the queue is skipped
+                    entry.state = State.LEAVING  # skipped when it reaches the head of the queue
                 self._changed.discard(seq)
                 settled.append(seq)
             elif seq > self._loaded_to:
-                # Delivered before a restart and not loaded since: only the store knows it.
+                # Delivered before a restart and not loaded since: only the store has it.
                 if self._settled_while_loading is not None:
                     self._settled_while_loading.add(seq)
                 settled.append(seq)
         return settled
 
     def modify(self, seq: int, attempt: int, lease: float, *, now: float) -> Entry | None:
-        """Let the lease of that delivery end in `lease` seconds; 0 gives the message back at once.
+        """Set the remaining lease of a delivery to `lease` seconds; 0 returns the message immediately.
 
-        A lease that is over, or not this delivery's, is left alone. Returns the message if it has become a
-        dead letter.
-        """
+        Expired leases and those of other deliveries are unchanged. Returns the message if it has become a
+        dead letter."""
         entry = self._entries.get(seq)
         if entry is None or entry.state is not State.LEASED or entry.attempts != attempt:
             return None
@@ -215,7 +213,7 @@ class Backlog:
         return None
 
     def tick(self, now: float) -> list[Entry]:
-        """End the leases and backoffs whose time has come; returns those that became dead letters."""
+        """End the leases and backoffs that are due. Returns the messages that became dead letters."""
         dead: list[Entry] = []
         while self._timers and self._timers[0][0] <= now:
             at, seq = heapq.heappop(self._timers)
@@ -234,7 +232,7 @@ class Backlog:
         return dead
 
     def forwarded(self, entry: Entry, *, success: bool, now: float) -> None:
-        """A dead letter has been stored in its topic, or could not be and is delivered on."""
+        """Settle a dead letter that was stored in its topic, or deliver it again if that failed."""
         if self._entries.get(entry.seq) is not entry:
             return
         if success:
@@ -244,7 +242,7 @@ class Backlog:
             self._delay(entry, now, max(_FORWARD_RETRY_SECONDS, self.policy.backoff(entry.attempts)))
 
     def drop_before(self, seq: int) -> None:
-        """Forget messages that have expired."""
+        """Drop expired messages."""
         for entry in [entry for entry in self._entries.values() if entry.seq < seq]:
             self.acknowledge([entry.seq])
 
@@ -254,7 +252,7 @@ class Backlog:
         self._changed.clear()
         return entries
 
-    # Within
+    # Internals
 
     def _is_full(self) -> bool:
         return (
@@ -277,8 +275,8 @@ class Backlog:
             self._ready_bytes -= entry.size
 
     def _fail(self, entry: Entry, now: float) -> Entry | None:
-        """A delivery failed (nacked, or its deadline passed)."""
-        self._let_go(entry)
+        """Handle a failed delivery (nacked or expired)."""
+        self._release(entry)
         self._changed.add(entry.seq)
         if self.policy.gives_up(entry.attempts):
             entry.state = State.LEAVING
@@ -295,13 +293,14 @@ class Backlog:
         self._schedule(entry, now + seconds)
         self._changed.add(entry.seq)
 
-    def _let_go(self, entry: Entry) -> None:
-        if entry.holder is not None:
-            entry.holder.remove(entry.size)
-            entry.holder = None
+    def _release(self, entry: Entry) -> None:
+        if entry.consumer is not None:
+            entry.consumer.remove(entry.size)
+            entry.consumer = None
 
     def _schedule(self, entry: Entry, until: float) -> None:
-        """A later end needs no new timer: the old one, when it comes, finds the new end."""
+        """Set the end of a lease or backoff. An earlier timer is kept: when it fires, it is set to the new
+        end."""
         entry.until = until
         if entry.timer and entry.timer <= until:
             return

@@ -1,4 +1,4 @@
-"""A subscription at work: its backlog joined to the disk, the clock and those who wait for messages."""
+"""Delivers a subscription's messages: connects its backlog to the disk, the clock and waiting consumers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clipping.clock import Clock
 from clipping.log import get_logger
 from embedded.broker.delivery.ackid import ack_id, parse_ack_id
 from embedded.broker.delivery.backlog import WINDOW_BYTES, WINDOW_MESSAGES, Backlog, Entry, State
-from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.consumer import Consumer
 from embedded.broker.delivery.policy import Policy
 from embedded.broker.refusals import Refusal
 from embedded.broker.storage.storage import DeliveryState, Storage, StoredMessage
@@ -22,20 +22,20 @@ log = get_logger(__name__)
 
 MAX_BATCH_MESSAGES = 1000
 MAX_BATCH_BYTES = 1 << 20
-"""What is sent at once. The client's channel to an emulator takes 4 MiB in one response, no more."""
+"""Limit of one response. The client's channel to an emulator accepts at most 4 MiB."""
 
 _MAX_TIMER_SECONDS = 30.0
-"""The loop's clock stands still while the machine sleeps and ours does not: look again at least so often."""
+"""Longest timer. The loop's clock, unlike `Clock`, stops while the machine is suspended."""
 
 _LOAD_RETRY_SECONDS = 1.0
 
 Forward = Callable[[Entry, bytes], Awaitable[bool]]
-"""Stores a dead letter in its topic and takes it out of this backlog; False if there is no such topic."""
+"""Stores a dead letter in its topic and removes it from this backlog. False if the topic is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A message in somebody's hands. `body` is a serialised PubsubMessage."""
+    """A delivered message. `body` is a serialized PubsubMessage."""
 
     ack_id: str
     attempt: int
@@ -43,7 +43,7 @@ class Delivered:
 
 
 class Delivery:
-    """Used on the loop's thread only."""
+    """The delivery of one subscription. Used on the loop's thread only."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Delivery:
 
     @property
     def policy(self) -> Policy:
-        """How messages are delivered at present."""
+        """The current delivery policy."""
         return self._backlog.policy
 
     @policy.setter
@@ -77,25 +77,26 @@ class Delivery:
         self._backlog.policy = policy
 
     def oldest(self) -> int:
-        """The seq before which messages have expired."""
+        """The seq before which messages are expired."""
         return self._wall_us() - int(self.policy.retention * 1e6)
 
     def offer(self, seq: int, body: bytes) -> None:
-        """A message for this subscription is on disk."""
+        """Add a message that is on disk. Call `react` afterwards."""
         self._backlog.offer(seq, body)
 
     def react(self) -> None:
-        """To be called after offers: wakes those who wait."""
+        """Wake waiting consumers after offers."""
         self._react()
 
     async def take(
-        self, holder: Holder, *, limit: int = MAX_BATCH_MESSAGES, lease: float | None = None
+        self, consumer: Consumer, *, limit: int = MAX_BATCH_MESSAGES, lease: float | None = None
     ) -> list[Delivered]:
-        """Lease what is ready to `holder`, which may be nothing; `lease` in seconds, else the policy's."""
-        # An even share while others wait, so that a burst is not all one stream's.
+        """Lease ready messages to `consumer`; the result may be empty. `lease` in seconds; default: the
+        policy's."""
+        # Share a burst evenly among the waiting consumers.
         share = -(-self._backlog.ready // (len(self._waiting) + 1))
         entries = self._backlog.take(
-            holder,
+            consumer,
             now=self._clock.monotonic(),
             lease=self.policy.ack_deadline if lease is None else lease,
             limit=max(1, min(limit, share, MAX_BATCH_MESSAGES)),
@@ -120,7 +121,7 @@ class Delivery:
         return delivered
 
     async def wait_ready(self) -> None:
-        """Return when there may be something to take. Cancel it to stop waiting."""
+        """Return when messages may be ready. Cancel it to stop waiting."""
         if self._backlog.ready or self.closed:
             return
         future: asyncio.Future[None] = self._loop.create_future()
@@ -131,11 +132,11 @@ class Delivery:
             if future in self._waiting:
                 self._waiting.remove(future)
             else:
-                self._react()  # woken and cancelled at once: another one takes the turn
+                self._react()  # woken and cancelled at the same time: wake another one
             raise
 
     async def acknowledge(self, ack_ids: Sequence[str]) -> None:
-        """Settle messages; on disk when this returns. Raises InvalidArgument for a malformed id."""
+        """Settle messages. Returns when it is on disk. Raises InvalidArgument for a malformed id."""
         seqs = [
             seq for subscription, seq, _ in map(parse_ack_id, ack_ids) if subscription == self.subscription
         ]
@@ -146,7 +147,7 @@ class Delivery:
             await self._storage.acknowledge(self.subscription, settled, retain=retain)
 
     def modify(self, changes: Sequence[tuple[str, float]]) -> None:
-        """Move the ends of leases: ack ids with the seconds from now, 0 to give the message back."""
+        """Set the remaining seconds of leases, by ack id; 0 returns the message."""
         now = self._clock.monotonic()
         parsed = [(parse_ack_id(text), lease) for text, lease in changes]
         for (subscription, seq, attempt), lease in parsed:
@@ -157,15 +158,15 @@ class Delivery:
         self._react()
 
     async def flush(self) -> None:
-        """Put leases, attempts and backoffs that changed since the last call on disk."""
+        """Write the leases, attempts and backoffs that changed since the last call to disk."""
         entries = self._backlog.changes()
         if entries:
             await self._storage.remember(self.subscription, self._states(entries))
 
     async def seek(self, seq: int) -> None:
-        """Acknowledge what was published before `seq`; deliver again what is retained from then on.
+        """Acknowledge messages published before `seq`, and redeliver retained ones from `seq` on.
 
-        What is taken while the disk is busy with this may be delivered twice.
+        Messages taken while the disk is written may be delivered twice.
         """
         await self.flush()
         await self._storage.seek(self.subscription, seq, retain=self.policy.retain_acknowledged)
@@ -173,12 +174,12 @@ class Delivery:
         self._react()
 
     def drop_expired(self) -> None:
-        """Forget messages that the store has dropped for their age."""
+        """Drop expired messages, which the store has dropped too."""
         self._backlog.drop_before(self.oldest())
         self._react()
 
     def close(self) -> None:
-        """Deliver nothing any more; all who wait return."""
+        """Stop delivering. Waiting consumers return."""
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -189,7 +190,7 @@ class Delivery:
                 future.set_result(None)
 
     def _react(self) -> None:
-        """Do what the backlog's state asks for: wake one who waits, load, set the timer."""
+        """Act on the backlog's state: start a load, wake a waiting consumer, set the timer."""
         if self.closed:
             return
         backlog = self._backlog

@@ -1,4 +1,4 @@
-"""Publishing: a message gets its id and time, is stored for the subscriptions it matches, and is offered."""
+"""Publishing: assigns ids and times to messages, and stores and offers them to matching subscriptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from embedded.broker.storage.storage import Storage
 
 MAX_MESSAGES = 1000
 MAX_BYTES = 10_000_000
-"""Of one message and of one request; Google's limits, as are those below."""
+"""Limit of one message and of one request. This and the limits below are Google's."""
 _MAX_ATTRIBUTES = 100
 _MAX_KEY_BYTES = 256
 _MAX_VALUE_BYTES = 1024
@@ -22,8 +22,8 @@ _MAX_ORDERING_KEY_BYTES = 1024
 
 
 class Exchange:
-    """Used on the loop's thread only: seqs are given out and submitted to the store in one go, so that they
-    are committed in their order."""
+    """Publishes messages. Used on the loop's thread only: seqs are assigned and submitted to the store in one
+    step, so that they are committed in order."""
 
     def __init__(self, registry: Registry, storage: Storage, clock: Clock) -> None:
         self._registry = registry
@@ -33,11 +33,11 @@ class Exchange:
 
     @property
     def last_seq(self) -> int:
-        """The highest seq given out."""
+        """The highest assigned seq."""
         return self._last
 
     async def publish(self, topic: TopicRecord, messages: Sequence[Any]) -> list[str]:
-        """Store and offer PubsubMessages (which are changed); their ids, once they are on disk."""
+        """Store and offer PubsubMessages, which are modified. Returns their ids once they are on disk."""
         rows = [self._stamp(message) for message in messages]
         matched = _matches(topic, messages, rows)
         await self._storage.publish(
@@ -47,7 +47,7 @@ class Exchange:
         return [str(seq) for seq, _ in rows]
 
     async def forward(self, source: SubscriptionRecord, seq: int, attempts: int, body: bytes) -> bool:
-        """Move a dead letter to the topic that its subscription names; False if that topic is gone."""
+        """Move a dead letter to its subscription's dead letter topic. False if that topic is missing."""
         topic = self._registry.topics.get(source.delivery.policy.dead_letter_topic or "")
         if topic is None:
             return False
@@ -73,7 +73,7 @@ class Exchange:
 
 
 def check_messages(messages: Sequence[Any]) -> None:
-    """Refuse what Google refuses; raises InvalidArgument."""
+    """Validate messages by Google's rules. Raises InvalidArgument."""
     if not 1 <= len(messages) <= MAX_MESSAGES:
         raise InvalidArgument(f"A publish request must have 1 to {MAX_MESSAGES} messages.")
     total = 0

@@ -1,9 +1,9 @@
 """The filter language of subscriptions: an expression over a message's attributes.
 
-    attributes:KEY                      the attribute is there
+    attributes:KEY                      the attribute exists
     attributes.KEY = "VALUE"            it has this value
-    attributes.KEY != "VALUE"           it has another value, or is not there
-    hasPrefix(attributes.KEY, "START")  its value starts so
+    attributes.KEY != "VALUE"           it has another value, or is missing
+    hasPrefix(attributes.KEY, "START")  its value starts with START
     NOT x, -x, x AND y, x OR y, (x)     AND and OR mix only with parentheses
 
 KEY is a name of letters, digits, `-` and `_`, or a string literal. Source of the rules:
@@ -21,18 +21,18 @@ MAX_BYTES = 256
 """Google's limit on a filter's length."""
 
 _MAX_DEPTH = 64
-"""256 bytes hold no deeper nesting than 255; far less is meant, and the parser recurses."""
+"""Bounds the parser's recursion. Filters of 256 bytes could nest up to 255 levels."""
 
 Predicate = Callable[[Mapping[str, str]], bool]
-"""Says whether a message with these attributes is delivered."""
+"""Whether a message with these attributes is delivered."""
 
 
 class FilterError(ValueError):
-    """The filter is not in the language; the message says what and where."""
+    """The filter is invalid. The message states the error and its position."""
 
 
 def compile_filter(text: str) -> Predicate:
-    """The predicate that `text` stands for; raises FilterError."""
+    """Compile a filter to a predicate. Raises FilterError."""
     if len(text.encode()) > MAX_BYTES:
         raise FilterError(f"the filter is longer than {MAX_BYTES} bytes")
     return _Parser(_tokens(text)).parse()
@@ -93,14 +93,14 @@ def _unescape(body: str, at: int) -> str:
             return _SIMPLE[simple]
         code = int(octal, 8) if octal else int(short or long or hexadecimal, 16)
         if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-            raise FilterError(f"an escape in the string at position {at} is no Unicode character")
+            raise FilterError(f"an escape in the string at position {at} is not a Unicode character")
         return chr(code)
 
     return _ESCAPE.sub(replace, body)
 
 
 class _Parser:
-    """Recursive descent; each method consumes what it is named for and returns its predicate."""
+    """A recursive descent parser. Each method consumes a construct and returns its predicate."""
 
     def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens
@@ -213,7 +213,7 @@ def _present(key: str) -> Predicate:
     return lambda attributes: key in attributes
 
 
-# Membership first: indexing a protobuf map with an absent key would insert it.
+# Test membership first: indexing a protobuf map with a missing key would insert it.
 def _equal(key: str, value: str) -> Predicate:
     return lambda attributes: key in attributes and attributes[key] == value
 

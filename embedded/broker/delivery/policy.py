@@ -1,4 +1,4 @@
-"""What a subscription's configuration means for the delivery of its messages. Pure."""
+"""The delivery policy of a subscription's configuration. Pure."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ DEFAULT_MAX_DELIVERY_ATTEMPTS = 5
 
 _PUSH_MIN_BACKOFF_SECONDS = 0.1
 _PUSH_MAX_BACKOFF_SECONDS = 60.0
-"""A push subscription without a retry policy still backs off, between these; as Google documents it."""
+"""Backoff range of a push subscription without a retry policy, as documented by Google."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How messages are leased, retried, given up and retained. Times in seconds."""
+    """How messages are leased, retried, forwarded as dead letters and retained. Times in seconds."""
 
     ack_deadline: float = 10.0
     min_backoff: float | None = None
-    """None: a failed message is available again at once."""
+    """None: a failed message is immediately available again."""
     max_backoff: float = DEFAULT_MAX_BACKOFF_SECONDS
     dead_letter_topic: str | None = None
     max_attempts: int = 0
-    """Deliveries after which a failed message goes to the dead letter topic, if there is one."""
+    """Delivery attempts after which a failed message is forwarded to the dead letter topic, if there is
+    one."""
     retention: float = DEFAULT_RETENTION_SECONDS
     retain_acknowledged: bool = False
 
     def backoff(self, attempts: int) -> float:
-        """How long a message waits after its delivery number `attempts` (1 is the first) failed."""
+        """The backoff after delivery attempt number `attempts` (the first is 1) failed."""
         if self.min_backoff is None:
             return 0.0
         return redelivery_seconds(attempts, minimum=self.min_backoff, maximum=self.max_backoff)
 
     def gives_up(self, attempts: int) -> bool:
-        """Whether a message that failed this many times is a dead letter."""
+        """Whether a message becomes a dead letter after this many failed attempts."""
         return self.dead_letter_topic is not None and attempts >= self.max_attempts
 
 
 def policy_of(config: Any) -> Policy:
-    """The policy of a google.pubsub.v1.Subscription whose defaults have been filled in."""
+    """The policy of a google.pubsub.v1.Subscription with its defaults filled in."""
     min_backoff: float | None = None
     max_backoff = DEFAULT_MAX_BACKOFF_SECONDS
     if config.HasField("retry_policy"):

@@ -1,4 +1,4 @@
-"""Messages as they are handed to a puller."""
+"""Builds the messages of pull responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from embedded.broker.delivery.registry import SubscriptionRecord
 
 
 def received(subscription: SubscriptionRecord, delivered: Sequence[Delivered]) -> list[Any]:
-    """ReceivedMessages; the attempt is told only where a dead letter policy gives it a meaning."""
+    """ReceivedMessages. The delivery attempt is set only with a dead letter policy."""
     parse = pb.PubsubMessage.FromString
     if subscription.delivery.policy.dead_letter_topic is None:
         return [pb.ReceivedMessage(ack_id=d.ack_id, message=parse(d.body)) for d in delivered]

@@ -1,4 +1,4 @@
-"""All topics and subscriptions, in memory, as they are on disk."""
+"""All topics and subscriptions, in memory, mirroring the disk."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class TopicRecord:
 
 @dataclass(eq=False, slots=True)
 class SubscriptionRecord:
-    """A subscription; `config` is a google.pubsub.v1.Subscription, `topic` None once that is gone."""
+    """A subscription; `config` is a google.pubsub.v1.Subscription, `topic` is None once it is deleted."""
 
     id: int
     config: Any
     topic: TopicRecord | None
     delivery: Delivery
     matches: Predicate | None = None
-    """None: it has no filter."""
+    """None without a filter."""
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class SubscriptionRecord:
 
 
 class Registry:
-    """Lookups by name. `changing` is held while a topic or subscription is made, changed or deleted."""
+    """Lookups by name. `changing` is locked while a topic or subscription is created, updated or deleted."""
 
     def __init__(self) -> None:
         self.topics: dict[str, TopicRecord] = {}
@@ -52,7 +52,7 @@ class Registry:
         self.changing = asyncio.Lock()
 
     def topic(self, name: str) -> TopicRecord:
-        """The topic of that name; raises InvalidArgument or NotFound."""
+        """The topic of that name. Raises InvalidArgument or NotFound."""
         record = self.topics.get(name)
         if record is None:
             check_topic(name)
@@ -60,7 +60,7 @@ class Registry:
         return record
 
     def subscription(self, name: str) -> SubscriptionRecord:
-        """The subscription of that name; raises InvalidArgument or NotFound."""
+        """The subscription of that name. Raises InvalidArgument or NotFound."""
         record = self.subscriptions.get(name)
         if record is None:
             check_subscription(name)

@@ -1,4 +1,4 @@
-"""What is done in the background: leases put on disk, expired messages and what nobody holds deleted."""
+"""Background tasks: writing leases to disk, and deleting expired and orphaned messages."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from embedded.broker.storage.storage import Storage
 log = get_logger(__name__)
 
 FLUSH_SECONDS = 0.1
-"""How old a lease may be before it is on disk. Most messages are acknowledged sooner, and their leases are
-never written; a lease that a kill takes is one redelivery, which at-least-once allows."""
+"""Interval between writes of leases. Most messages are acknowledged sooner, and their leases are never
+written. A lease lost in a crash causes one redelivery, which at-least-once delivery allows."""
 
 SWEEP_SECONDS = 60.0
 
 
 async def flush_forever(registry: Registry) -> None:
-    """Write changed leases every FLUSH_SECONDS."""
+    """Write changed leases to disk every FLUSH_SECONDS."""
     while True:
         await asyncio.sleep(FLUSH_SECONDS)
         await flush(registry)
 
 
 async def flush(registry: Registry) -> None:
-    """Write changed leases now."""
+    """Write changed leases to disk."""
     for subscription in list(registry.subscriptions.values()):
         try:
             await subscription.delivery.flush()
@@ -35,7 +35,7 @@ async def flush(registry: Registry) -> None:
 
 
 async def sweep_forever(registry: Registry, storage: Storage) -> None:
-    """Clean up every SWEEP_SECONDS."""
+    """Run `sweep` every SWEEP_SECONDS."""
     while True:
         try:
             await sweep(registry, storage)
@@ -45,7 +45,7 @@ async def sweep_forever(registry: Registry, storage: Storage) -> None:
 
 
 async def sweep(registry: Registry, storage: Storage) -> None:
-    """Delete what has outlived its retention, then the messages that no subscription holds."""
+    """Delete messages after their retention, and messages without a subscription."""
     for subscription in list(registry.subscriptions.values()):
         before = subscription.delivery.oldest()
         while await storage.expire(subscription.id, before):

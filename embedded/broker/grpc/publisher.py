@@ -19,7 +19,7 @@ from embedded.broker.storage.storage import Storage
 
 
 class Publisher:
-    """Topics, and publishing to them."""
+    """The Publisher service: topics, and publishing to them."""
 
     def __init__(
         self, registry: Registry, storage: Storage, exchange: Exchange, subscriptions: Subscriptions
@@ -30,7 +30,7 @@ class Publisher:
         self._subscriptions = subscriptions
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """To be added to a server."""
+        """The handler to add to a server."""
         return grpc.method_handlers_generic_handler(
             "google.pubsub.v1.Publisher",
             {
@@ -83,7 +83,7 @@ class Publisher:
         return pb.ListTopicSubscriptionsResponse(subscriptions=names, next_page_token=token)
 
     async def delete_topic(self, request: Any, _context: Any) -> Any:
-        """Its subscriptions stay, and what they have not delivered yet."""
+        """Delete a topic. Its subscriptions and their undelivered messages stay."""
         async with self._registry.changing:
             topic = self._registry.topic(request.topic)
             left = list(topic.subscriptions.values())

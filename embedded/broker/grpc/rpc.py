@@ -1,4 +1,4 @@
-"""Joins methods to gRPC: names, messages, and refusals as statuses."""
+"""Adapts methods to gRPC: names, messages, and errors as statuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ StreamMethod = Callable[[Any], Awaitable[None]]
 
 
 def unary(method: UnaryMethod, request: Any) -> grpc.RpcMethodHandler:
-    """The handler of a method of one request (of the given class) and one response."""
+    """The handler of a unary method with a request of the given class."""
 
     async def handle(message: Any, context: Any) -> Any:
         try:
@@ -31,7 +31,7 @@ def unary(method: UnaryMethod, request: Any) -> grpc.RpcMethodHandler:
 
 
 def stream(method: StreamMethod, request: Any) -> grpc.RpcMethodHandler:
-    """The handler of a method that streams both ways."""
+    """The handler of a bidirectional streaming method."""
 
     async def handle(_requests: Any, context: Any) -> None:
         try:
@@ -45,7 +45,7 @@ def stream(method: StreamMethod, request: Any) -> grpc.RpcMethodHandler:
 
 
 def unimplemented(what: str, request: Any) -> grpc.RpcMethodHandler:
-    """The handler of a method that this broker does not have."""
+    """The handler of an unsupported method."""
 
     async def refuse(_message: Any, _context: Any) -> Any:
         raise Unimplemented(f"{what} are not supported by the embedded broker.")

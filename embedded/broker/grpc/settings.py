@@ -1,4 +1,4 @@
-"""Checks a topic's or subscription's configuration, fills in the defaults, and applies update masks. Pure."""
+"""Validates a topic's or subscription's configuration, fills in defaults, and applies update masks. Pure."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _SUBSCRIPTION_UNSUPPORTED = (
 
 
 def complete_topic(config: Any) -> Any:
-    """A checked copy of a Topic; raises Unimplemented."""
+    """A validated copy of a Topic. Raises Unimplemented."""
     _refuse_unsupported(config, _TOPIC_UNSUPPORTED)
     complete = pb.Topic()
     complete.CopyFrom(config)
@@ -62,7 +62,7 @@ def complete_topic(config: Any) -> Any:
 
 
 def complete_subscription(config: Any) -> Any:
-    """A checked copy of a Subscription with its defaults; raises InvalidArgument or Unimplemented."""
+    """A validated copy of a Subscription with its defaults. Raises InvalidArgument or Unimplemented."""
     _refuse_unsupported(config, _SUBSCRIPTION_UNSUPPORTED)
     complete = pb.Subscription()
     complete.CopyFrom(config)
@@ -83,7 +83,7 @@ def complete_subscription(config: Any) -> Any:
 
 
 def filter_of(config: Any) -> Predicate | None:
-    """The subscription's filter, None if it has none; raises InvalidArgument."""
+    """The subscription's filter, or None without one. Raises InvalidArgument."""
     if not config.filter:
         return None
     try:
@@ -93,7 +93,7 @@ def filter_of(config: Any) -> Predicate | None:
 
 
 def check_push_config(config: Any) -> None:
-    """Refuse endpoints that are no URL, and payloads without their wrapping."""
+    """Reject endpoints that are not URLs, and unwrapped payloads."""
     if config.HasField("no_wrapper"):
         raise Unimplemented("push_config.no_wrapper is not supported; messages are pushed wrapped.")
     if not config.push_endpoint:
@@ -104,22 +104,22 @@ def check_push_config(config: Any) -> None:
 
 
 def check_ack_deadline(value: int) -> None:
-    """Refuse what is not 0 to 600 seconds."""
+    """Reject values outside 0 to 600 seconds."""
     _check_range("ack_deadline_seconds", value, 0, _MAX_ACK_DEADLINE)
 
 
 def check_stream_ack_deadline(value: int) -> None:
-    """Refuse what is not 10 to 600 seconds."""
+    """Reject values outside 10 to 600 seconds."""
     _check_range("stream_ack_deadline_seconds", value, _MIN_ACK_DEADLINE, _MAX_ACK_DEADLINE)
 
 
 def updated_topic(current: Any, changes: Any, paths: Sequence[str]) -> Any:
-    """`current` with the fields that `paths` name taken from `changes`; raises InvalidArgument."""
+    """`current` with the fields in `paths` taken from `changes`. Raises InvalidArgument."""
     return complete_topic(_updated(current, changes, paths, _TOPIC_MUTABLE, _TOPIC_UNSUPPORTED))
 
 
 def updated_subscription(current: Any, changes: Any, paths: Sequence[str]) -> Any:
-    """`current` with the fields that `paths` name taken from `changes`; raises InvalidArgument."""
+    """`current` with the fields in `paths` taken from `changes`. Raises InvalidArgument."""
     mutable, unsupported = _SUBSCRIPTION_MUTABLE, _SUBSCRIPTION_UNSUPPORTED
     return complete_subscription(_updated(current, changes, paths, mutable, unsupported))
 
@@ -136,7 +136,7 @@ def _updated(
     chosen = type(current)()
     for path in paths:
         if path in unsupported:
-            # Refused below if it is to be switched on; to leave it off is no change.
+            # Enabling it is rejected below; leaving it disabled is not a change.
             pass
         elif path not in mutable:
             raise InvalidArgument(f"Invalid update_mask: {path!r} is unknown or can't be changed.")

@@ -1,4 +1,4 @@
-"""One StreamingPull: messages go out as flow control allows, acknowledgements come in."""
+"""One StreamingPull: sends messages within flow control, and receives acknowledgements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from embedded.broker import pb
-from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.consumer import Consumer
 from embedded.broker.delivery.received import received
 from embedded.broker.delivery.registry import SubscriptionRecord
 from embedded.broker.grpc.settings import check_ack_deadline, check_stream_ack_deadline
@@ -16,10 +16,11 @@ from embedded.broker.refusals import FailedPrecondition, InvalidArgument, NotFou
 
 
 class StreamingPull:
-    """A stream ends when its client closes it, vanishes, or breaks the rules, or the subscription ends.
+    """A stream. It ends when its client closes it, disconnects or sends an invalid request, or when the
+    subscription is deleted or detached.
 
-    Messages that it holds then stay leased until their deadline, as with Google: the client may be in the
-    middle of its work on them, and acknowledge by another stream.
+    Its outstanding messages then stay leased until their deadline, as with Google: the client may still be
+    processing them and acknowledge them on another stream.
     """
 
     def __init__(self, subscription: SubscriptionRecord, first: Any, context: Any) -> None:
@@ -28,12 +29,14 @@ class StreamingPull:
         self._delivery = subscription.delivery
         self._context = context
         self._lease = float(first.stream_ack_deadline_seconds)
-        self._room = asyncio.Event()
-        self._holder = Holder(first.max_outstanding_messages, first.max_outstanding_bytes, self._room.set)
+        self._capacity = asyncio.Event()
+        self._consumer = Consumer(
+            first.max_outstanding_messages, first.max_outstanding_bytes, self._capacity.set
+        )
         self._first = first
 
     async def run(self) -> None:
-        """Serve the stream to its end; raises a Refusal if it ends for a fault."""
+        """Serve the stream until it ends. Raises a Refusal on an error."""
         await self._settle(self._first)
         sender = asyncio.create_task(self._send())
         receiver = asyncio.create_task(self._receive())
@@ -68,20 +71,20 @@ class StreamingPull:
             await self._delivery.acknowledge(request.ack_ids)
 
     async def _send(self) -> None:
-        # The first response says what kind of subscription this is, before there is a message.
+        # The first response has the subscription's properties and no messages.
         await self._context.write(self._response([]))
         while True:
-            while not self._holder.has_room():
-                self._room.clear()
-                await self._room.wait()
+            while not self._consumer.has_capacity():
+                self._capacity.clear()
+                await self._capacity.wait()
             await self._delivery.wait_ready()
             self._check_alive()
-            delivered = await self._delivery.take(self._holder, lease=self._lease)
+            delivered = await self._delivery.take(self._consumer, lease=self._lease)
             if delivered:
                 await self._context.write(self._response(received(self._subscription, delivered)))
 
     def _response(self, messages: list[Any]) -> Any:
-        # Presence of the properties is what tells the client that neither feature is on.
+        # Sending the properties makes the client treat both features as disabled.
         return pb.StreamingPullResponse(
             received_messages=messages,
             subscription_properties={

@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 
 from embedded.broker import pb
+from embedded.broker.delivery.consumer import Consumer
 from embedded.broker.delivery.delivery import MAX_BATCH_MESSAGES, Delivered
-from embedded.broker.delivery.holder import Holder
 from embedded.broker.delivery.received import received
 from embedded.broker.delivery.registry import Registry, SubscriptionRecord
 from embedded.broker.grpc.rpc import empty, stream, unary, unimplemented
@@ -19,20 +19,20 @@ from embedded.broker.grpc.subscriptions import Subscriptions
 from embedded.broker.refusals import FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 
 _MAX_PULL_WAIT_SECONDS = 60.0
-"""A pull on an empty subscription answers with nothing after so long."""
+"""A pull on an empty subscription returns an empty response after this time."""
 _PULL_WAIT_SHARE = 0.9
-"""... or after this part of the caller's deadline, so that the answer arrives within it."""
+"""... or after this share of the caller's deadline, so that the response arrives in time."""
 
 
 class Subscriber:
-    """Subscriptions, and taking messages from them."""
+    """The Subscriber service: subscriptions, and receiving messages from them."""
 
     def __init__(self, registry: Registry, subscriptions: Subscriptions) -> None:
         self._registry = registry
         self._subscriptions = subscriptions
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """To be added to a server."""
+        """The handler to add to a server."""
         return grpc.method_handlers_generic_handler(
             "google.pubsub.v1.Subscriber",
             {
@@ -110,7 +110,7 @@ class Subscriber:
         if request.max_messages <= 0:
             raise InvalidArgument("max_messages must be positive.")
         limit = min(request.max_messages, MAX_BATCH_MESSAGES)
-        delivered = await subscription.delivery.take(Holder(limit), limit=limit)
+        delivered = await subscription.delivery.take(Consumer(limit), limit=limit)
         if not delivered and not request.return_immediately:
             try:
                 async with asyncio.timeout(_pull_wait(context)):
@@ -140,7 +140,7 @@ class Subscriber:
             await subscription.delivery.wait_ready()
             if subscription.delivery.closed:
                 raise NotFound(f"Subscription does not exist (resource={subscription.name}).")
-            delivered = await subscription.delivery.take(Holder(limit), limit=limit)
+            delivered = await subscription.delivery.take(Consumer(limit), limit=limit)
         return delivered
 
 

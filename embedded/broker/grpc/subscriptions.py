@@ -1,4 +1,4 @@
-"""Making, changing and ending subscriptions."""
+"""Creates, updates and deletes subscriptions."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from embedded.broker.storage.storage import Storage
 
 
 class Pushes(Protocol):
-    """Who sends the messages of push subscriptions."""
+    """The sender for push subscriptions."""
 
     def refresh(self, subscription: SubscriptionRecord) -> None:
-        """The subscription is new, or its push configuration may have changed."""
+        """Apply the configuration of a new or updated subscription."""
         ...
 
     def stop(self, subscription: SubscriptionRecord) -> None:
-        """The subscription is gone."""
+        """Stop pushing to a deleted or detached subscription."""
         ...
 
 
 class Subscriptions:
-    """The life of subscriptions, on disk and in the registry alike."""
+    """The lifecycle of subscriptions, on disk and in the registry."""
 
     def __init__(
         self, registry: Registry, storage: Storage, exchange: Exchange, clock: Clock, pushes: Pushes
@@ -48,7 +48,7 @@ class Subscriptions:
         self._pushes = pushes
 
     def restore(self) -> None:
-        """Fill the registry from the disk. Blocks; to be called once, before serving."""
+        """Load the registry from the disk. Blocks. Call once, before serving."""
         topics: dict[int, TopicRecord] = {}
         for row in self._storage.all_topics():
             topic = TopicRecord(row.id, pb.Topic.FromString(row.config))
@@ -58,7 +58,8 @@ class Subscriptions:
             self._add(stored.id, config, topics.get(stored.topic or 0))
 
     async def create(self, request: Any) -> Any:
-        """Make a subscription from a google.pubsub.v1.Subscription; its configuration with the defaults."""
+        """Create a subscription from a google.pubsub.v1.Subscription. Returns its configuration with
+        defaults."""
         check_subscription(request.name)
         config = complete_subscription(request)
         filter_of(config)
@@ -72,7 +73,7 @@ class Subscriptions:
         return config
 
     async def update(self, changes: Any, paths: Sequence[str]) -> Any:
-        """Change the fields named by an update mask; the new configuration."""
+        """Update the fields in an update mask. Returns the new configuration."""
         async with self._registry.changing:
             subscription = self._registry.subscription(changes.name)
             config = updated_subscription(subscription.config, changes, paths)
@@ -83,7 +84,7 @@ class Subscriptions:
         return config
 
     async def modify_push(self, name: str, push_config: Any) -> None:
-        """Make it a push subscription, or with an empty configuration a pull one."""
+        """Turn it into a push subscription or, with an empty configuration, into a pull subscription."""
         check_push_config(push_config)
         async with self._registry.changing:
             subscription = self._registry.subscription(name)
@@ -93,25 +94,25 @@ class Subscriptions:
             await self._set(subscription, config)
 
     async def delete(self, name: str) -> None:
-        """Delete it and its backlog; streams on it end."""
+        """Delete it and its backlog, and end its streams."""
         async with self._registry.changing:
             subscription = self._registry.subscription(name)
             del self._registry.subscriptions[name]
-            self._cut_off(subscription)
+            self._disconnect(subscription)
             await self._storage.delete_subscription(subscription.id)
 
     async def detach(self, name: str) -> None:
-        """Drop its backlog and let it get no more messages."""
+        """Drop its backlog and stop it from receiving messages."""
         async with self._registry.changing:
             subscription = self._registry.subscription(name)
             if subscription.config.detached:
                 return
             subscription.config.detached = True
-            self._cut_off(subscription)
+            self._disconnect(subscription)
             await self._storage.detach_subscription(subscription.id, subscription.config.SerializeToString())
 
     def attached(self, name: str) -> SubscriptionRecord:
-        """The subscription of that name; raises FailedPrecondition if it is detached."""
+        """The subscription of that name. Raises FailedPrecondition if it is detached."""
         subscription = self._registry.subscription(name)
         if subscription.config.detached:
             raise FailedPrecondition(f"Subscription is detached (resource={name}).")
@@ -147,7 +148,7 @@ class Subscriptions:
         if not config.detached:
             self._pushes.refresh(subscription)
 
-    def _cut_off(self, subscription: SubscriptionRecord) -> None:
+    def _disconnect(self, subscription: SubscriptionRecord) -> None:
         if subscription.topic is not None:
             del subscription.topic.subscriptions[subscription.name]
             subscription.topic = None

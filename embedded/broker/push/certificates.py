@@ -1,4 +1,4 @@
-"""Serves the push tokens' certificates over HTTP on loopback: `GET /certs`, and nothing else."""
+"""Serves the push tokens' certificates over HTTP on loopback: only `GET /certs`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _JOIN_SECONDS = 5.0
 
 
 class CertificateServer:
-    """As https://www.googleapis.com/oauth2/v1/certs: an object of key ids and PEM certificates."""
+    """Like https://www.googleapis.com/oauth2/v1/certs: an object of key ids and PEM certificates."""
 
     def __init__(self, host: str, port: int, certificates: Mapping[str, str]) -> None:
         body = json.dumps(dict(certificates)).encode()
@@ -68,4 +68,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.certificates)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Not a change of state: no log line."""
+        """Requests are not logged."""

@@ -1,8 +1,7 @@
-"""Signs the OIDC tokens of push requests with a key of this data folder.
+"""Signs the OIDC tokens of push requests with a key in the data folder.
 
-A token has the claims that Google's have, issuer included, so that a receiver's verification is the same
-code; what differs is where the certificates come from (`certs_url`, served by `certificates.py`).
-"""
+Tokens have the same claims as Google's, including the issuer, so that receivers verify them with the same
+code. Only the source of the certificates differs (`certs_url`, served by `certificates.py`)."""
 
 from __future__ import annotations
 
@@ -25,13 +24,13 @@ CERTIFICATE_FILE = "push-signing-certificate.pem"
 
 _TOKEN_SECONDS = 3600
 _RENEW_SECONDS = 1800
-"""A token is used for half its life: the receiver's clock may be off, and a retry may come late."""
+"""A token is reused for half its lifetime: the receiver's clock may be off, and a retry may be late."""
 _CERTIFICATE_DAYS = 3650
 _MAX_TOKENS = 1000
 
 
 class TokenSigner:
-    """Makes and keeps tokens. Used from several threads: two may sign the same token, which does no harm."""
+    """Signs and caches tokens. Thread-safe: two threads may sign the same token, which is harmless."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         key, certificate = _load_or_create(folder, clock.now())
@@ -44,7 +43,7 @@ class TokenSigner:
         """Key id to PEM certificate, as google.auth fetches them."""
 
     def token(self, email: str, audience: str) -> str:
-        """A JWT (RS256) for a service account's email and an audience, good for half an hour at least."""
+        """A JWT (RS256) for a service account's email and an audience, valid for at least half an hour."""
         now = self._clock.now().timestamp()
         token, issued = self._tokens.get((email, audience), ("", 0.0))
         if not token or not issued <= now < issued + _RENEW_SECONDS:
@@ -89,7 +88,7 @@ def _load_or_create(folder: Path, now: datetime) -> tuple[bytes, bytes]:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     certificate_pem = certificate.public_bytes(serialization.Encoding.PEM)
-    # The certificate last: a start that was killed in between makes both anew.
+    # The certificate last: after a crash in between, both are created again.
     _write(key_path, key_pem, 0o600)
     _write(certificate_path, certificate_pem, 0o644)
     return key_pem, certificate_pem

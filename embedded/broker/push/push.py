@@ -1,4 +1,4 @@
-"""Sends the messages of push subscriptions to their endpoints: 2xx acknowledges, all else gives back."""
+"""Sends the messages of push subscriptions to their endpoints: 2xx acknowledges, other statuses nack."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import requests
 
 from clipping.log import get_logger
 from embedded.broker import pb
+from embedded.broker.delivery.consumer import Consumer
 from embedded.broker.delivery.delivery import Delivered
-from embedded.broker.delivery.holder import Holder
 from embedded.broker.delivery.registry import SubscriptionRecord
 from embedded.broker.push.oidc import TokenSigner
 from embedded.broker.refusals import Refusal
@@ -24,19 +24,19 @@ log = get_logger(__name__)
 
 _REFUSED_SECONDS = 0.5
 _MAX_IN_FLIGHT = 16
-"""Requests of one subscription at once."""
+"""Maximum concurrent requests of one subscription."""
 _MAX_THREADS = 32
-"""Requests of all subscriptions at once."""
+"""Maximum concurrent requests of all subscriptions."""
 _CONNECT_SECONDS = 5.0
 _LEASE_MARGIN_SECONDS = 10.0
-"""A lease outlives the request by this, so that its answer always comes before the next attempt."""
+"""A lease outlasts its request by this, so that the response always precedes the next attempt."""
 
 
 class PushSender:
-    """One task for each push subscription takes its messages; each request is made on a thread of its own.
+    """Sends pushes. One task per push subscription takes its messages; each request runs on its own thread.
 
-    Daemon threads, and no executor: Python waits for an executor's threads at its exit, and an endpoint may
-    take minutes to answer.
+    Uses daemon threads instead of an executor: at exit, Python would wait for an executor's threads, and an
+    endpoint can take minutes to respond.
     """
 
     def __init__(self, signer: TokenSigner) -> None:
@@ -46,7 +46,7 @@ class PushSender:
         self._sessions: queue.SimpleQueue[requests.Session] = queue.SimpleQueue()
 
     def refresh(self, subscription: SubscriptionRecord) -> None:
-        """Begin or end pushing, as the subscription's configuration says now."""
+        """Start or stop pushing, according to the subscription's configuration."""
         wanted = bool(subscription.config.push_config.push_endpoint)
         running = subscription.id in self._tasks
         if wanted and not running:
@@ -55,47 +55,48 @@ class PushSender:
             self.stop(subscription)
 
     def stop(self, subscription: SubscriptionRecord) -> None:
-        """End pushing; requests under way are finished, and count."""
+        """Stop pushing. Requests in flight are finished, and their results count."""
         task = self._tasks.pop(subscription.id, None)
         if task is not None:
             task.cancel()
 
     def close(self) -> None:
-        """End all pushing. Requests under way are abandoned; their messages come again after their leases."""
+        """Stop all pushing. Requests in flight are abandoned; their messages are redelivered after their
+        leases."""
         for task in self._tasks.values():
             task.cancel()
 
     async def _run(self, subscription: SubscriptionRecord) -> None:
         delivery = subscription.delivery
-        room = asyncio.Event()
-        holder = Holder(_MAX_IN_FLIGHT, on_room=room.set)
+        capacity = asyncio.Event()
+        consumer = Consumer(_MAX_IN_FLIGHT, on_capacity=capacity.set)
         sending: set[asyncio.Task[None]] = set()
         while not delivery.closed:
-            while not holder.has_room():
-                room.clear()
-                await room.wait()
+            while not consumer.has_capacity():
+                capacity.clear()
+                await capacity.wait()
             await delivery.wait_ready()
             lease = delivery.policy.ack_deadline + _LEASE_MARGIN_SECONDS
-            for delivered in await delivery.take(holder, limit=_MAX_IN_FLIGHT, lease=lease):
+            for delivered in await delivery.take(consumer, limit=_MAX_IN_FLIGHT, lease=lease):
                 task = spawn(self._deliver(subscription, delivered), "push")
                 sending.add(task)
                 task.add_done_callback(sending.discard)
 
     async def _deliver(self, subscription: SubscriptionRecord, delivered: Delivered) -> None:
         async with self._turns:
-            accepted = await self._posted(subscription, delivered)
+            accepted = await self._post_on_thread(subscription, delivered)
         if not accepted:
-            # On top of the retry policy, which may be none: an endpoint that refuses is not hammered.
+            # In addition to the retry policy, if any: limits the requests to a failing endpoint.
             await asyncio.sleep(_REFUSED_SECONDS)
         try:
             if accepted:
                 await subscription.delivery.acknowledge([delivered.ack_id])
             else:
                 subscription.delivery.modify([(delivered.ack_id, 0.0)])
-        except Refusal as error:  # the disk; the message comes again after its lease
+        except Refusal as error:  # disk failure; the message is redelivered after its lease
             log.error("broker.push_not_settled", subscription=subscription.name, error=str(error))
 
-    async def _posted(self, subscription: SubscriptionRecord, delivered: Delivered) -> bool:
+    async def _post_on_thread(self, subscription: SubscriptionRecord, delivered: Delivered) -> bool:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()
 
@@ -103,14 +104,14 @@ class PushSender:
             accepted = self._post(subscription, delivered)
             try:
                 loop.call_soon_threadsafe(_settle, answer, accepted)
-            except RuntimeError:  # the loop is closed: the broker has stopped
+            except RuntimeError:  # the loop is closed because the broker has stopped
                 log.info("broker.push_abandoned", subscription=subscription.name)
 
         threading.Thread(target=post, name="broker-push", daemon=True).start()
         return await answer
 
     def _post(self, subscription: SubscriptionRecord, delivered: Delivered) -> bool:
-        """On a thread; blocks."""
+        """Send the request. Blocks; runs on its own thread."""
         config = subscription.config.push_config
         headers = {"Content-Type": "application/json"}
         if config.HasField("oidc_token"):
@@ -141,7 +142,9 @@ class PushSender:
             return self._sessions.get_nowait()
         except queue.Empty:
             session = requests.Session()
-            session.trust_env = False  # a proxy of the environment is for the outside, not for loopback
+            session.trust_env = (
+                False  # ignore the environment's proxies, which do not reach loopback addresses
+            )
             return session
 
 
@@ -151,7 +154,7 @@ def _settle(answer: asyncio.Future[bool], accepted: bool) -> None:
 
 
 def envelope(subscription: SubscriptionRecord, delivered: Delivered) -> bytes:
-    """The JSON body of a push, with the names in both of the spellings that Google sends."""
+    """The JSON body of a push, with the field names in both of Google's spellings."""
     message = pb.PubsubMessage.FromString(delivered.body)
     published = message.publish_time.ToJsonString()
     content: dict[str, Any] = {

@@ -1,1 +1,1 @@
-"""What survives a kill -9: SQLite, one writer."""
+"""Persistent storage that survives a kill -9: SQLite with one writer."""

@@ -1,4 +1,4 @@
-"""One broker for a data folder."""
+"""Locks a data folder for one broker."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ FILE = "broker.lock"
 
 
 class FolderInUse(Exception):
-    """Another broker runs on this data folder."""
+    """Another broker is running on this data folder."""
 
 
 class FolderLock:
-    """Held until `release` or the end of the process, however that comes."""
+    """The lock, held until `release` or until the process exits or is killed."""
 
     def __init__(self, folder: Path, patience: Patience = IMPATIENT) -> None:
-        """Waits for a broker that is still exiting. Raises FolderInUse."""
+        """Wait for a broker that is still exiting. Raises FolderInUse."""
         try:
             self._descriptor = lock_file(folder / FILE, f"the data folder {folder}", patience)
         except StillInUse as error:
@@ -27,5 +27,5 @@ class FolderLock:
             ) from None
 
     def release(self) -> None:
-        """Let another broker have the folder."""
+        """Release the folder for another broker."""
         os.close(self._descriptor)

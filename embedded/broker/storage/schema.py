@@ -1,8 +1,7 @@
-"""The broker's tables, and how a connection to them is opened.
+"""The broker's tables, and opening connections to them.
 
-A message's `seq` is its publish time in microseconds since 1970, made unique and increasing: it is the
-message's id, its order, its age (retention) and its place in time (seek), all in one integer key.
-"""
+A message's `seq` is its publish time in microseconds since 1970, made unique and increasing. The one integer
+key is the message's id, and determines its order, its age (retention) and its position for seeks."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ VERSION = 1
 _BUSY_SECONDS = 30.0
 
 WAITING, LEASED, ACKED = 0, 1, 2
-"""`backlog.state`. ACKED rows are there only for subscriptions that retain acknowledged messages."""
+"""`backlog.state`. ACKED rows exist only for subscriptions that retain acknowledged messages."""
 
 _TABLES = """
 CREATE TABLE topics (
@@ -51,11 +50,10 @@ class SchemaTooNew(Exception):
 
 
 def connect(folder: Path) -> sqlite3.Connection:
-    """Open the database of a data folder, making its tables if they are not there; raises SchemaTooNew.
+    """Open the database of a data folder and create missing tables. Raises SchemaTooNew.
 
-    `synchronous=FULL`: every commit reaches the disk before its publishers are answered, so that a power cut
-    loses nothing that was confirmed either. Commits are shared by all that is waiting, which makes it cheap.
-    """
+    `synchronous=FULL`: every commit reaches the disk before its publishers get a response, so that a power
+    loss does not lose confirmed messages. Group commits keep this cheap."""
     connection = sqlite3.connect(
         folder / FILE, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS
     )

@@ -1,4 +1,4 @@
-"""What is kept on disk, as operations: each is one set of statements, applied whole or not at all."""
+"""The operations on the data on disk. Each is one transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from embedded.broker.storage.writer import Writer
 Result = TypeVar("Result")
 
 _SWEEP_ROWS = 5000
-"""Rows deleted by one step of a clean-up, so that publishers wait for milliseconds only."""
+"""Rows deleted by one step of a cleanup, so that publishers wait only milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """What is to be remembered of an unacknowledged message; `available_at` as in StoredMessage."""
+    """The persisted state of an unacknowledged message; `available_at` as in StoredMessage."""
 
     seq: int
     leased: bool
@@ -43,7 +43,7 @@ class DeliveryState:
 
 @dataclass(frozen=True, slots=True)
 class StoredTopic:
-    """A topic's row; `config` is a serialised google.pubsub.v1.Topic."""
+    """A topic's row; `config` is a serialized google.pubsub.v1.Topic."""
 
     id: int
     config: bytes
@@ -51,7 +51,7 @@ class StoredTopic:
 
 @dataclass(frozen=True, slots=True)
 class StoredSubscription:
-    """A subscription's row; `topic` is None once that is deleted; `config` a serialised Subscription."""
+    """A subscription's row; `topic` is None once it is deleted; `config` is a serialized Subscription."""
 
     id: int
     topic: int | None
@@ -59,7 +59,7 @@ class StoredSubscription:
 
 
 class Storage:
-    """Writes through the group-committing writer, reads on a thread and connection of its own."""
+    """Writes through the group-committing writer; reads on a separate thread and connection."""
 
     def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -76,21 +76,21 @@ class Storage:
     # Topics and subscriptions
 
     def all_topics(self) -> list[StoredTopic]:
-        """Read at the start; blocks."""
+        """Used at the start. Blocks."""
         return [StoredTopic(*row) for row in self._reads.execute("SELECT id, config FROM topics")]
 
     def all_subscriptions(self) -> list[StoredSubscription]:
-        """Read at the start; blocks."""
+        """Used at the start. Blocks."""
         rows = self._reads.execute("SELECT id, topic, config FROM subscriptions")
         return [StoredSubscription(*row) for row in rows]
 
     def high_water(self) -> int:
-        """The highest seq that was ever given out; blocks."""
+        """The highest seq ever assigned. Blocks."""
         (seq,) = self._reads.execute("SELECT seq FROM high_water").fetchone()
         return int(seq)
 
     def add_topic(self, name: str, config: bytes) -> asyncio.Future[int]:
-        """The new topic's id."""
+        """Add a topic. Returns its id."""
 
         def change(db: sqlite3.Connection) -> int:
             cursor = db.execute("INSERT INTO topics (name, config) VALUES (?, ?)", (name, config))
@@ -103,7 +103,7 @@ class Storage:
         return self._execute("UPDATE topics SET config = ? WHERE id = ?", (config, topic))
 
     def delete_topic(self, topic: int, orphans: Sequence[tuple[int, bytes]]) -> asyncio.Future[None]:
-        """Delete a topic; `orphans` are its subscriptions' ids with their new configurations."""
+        """Delete a topic. `orphans` are its subscriptions' ids with their new configurations."""
 
         def change(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM topics WHERE id = ?", (topic,))
@@ -115,7 +115,7 @@ class Storage:
         return self._writer.submit(change)
 
     def add_subscription(self, name: str, topic: int, config: bytes) -> asyncio.Future[int]:
-        """The new subscription's id."""
+        """Add a subscription. Returns its id."""
 
         def change(db: sqlite3.Connection) -> int:
             cursor = db.execute(
@@ -139,7 +139,7 @@ class Storage:
         return self._writer.submit(change)
 
     def detach_subscription(self, subscription: int, config: bytes) -> asyncio.Future[None]:
-        """Cut a subscription off its topic and drop its backlog."""
+        """Detach a subscription from its topic and drop its backlog."""
 
         def change(db: sqlite3.Connection) -> None:
             db.execute(
@@ -154,13 +154,14 @@ class Storage:
     def publish(
         self, messages: Sequence[tuple[int, bytes]], deliveries: Sequence[tuple[int, int]]
     ) -> asyncio.Future[None]:
-        """Keep messages (seq, body) for subscriptions (seq, subscription); seqs rise from call to call."""
+        """Store messages (seq, body) and deliveries (seq, subscription). Seqs increase from call to call."""
         return self._writer.submit(lambda db: _publish(db, messages, deliveries))
 
     def forward(
         self, message: tuple[int, bytes], deliveries: Sequence[tuple[int, int]], source: tuple[int, int]
     ) -> asyncio.Future[None]:
-        """Publish a dead letter and take its `source` (subscription, seq) out of its backlog, in one."""
+        """Publish a dead letter and remove its `source` (subscription, seq) from its backlog, in one
+        transaction."""
 
         def change(db: sqlite3.Connection) -> None:
             _publish(db, [message], deliveries)
@@ -169,11 +170,11 @@ class Storage:
         return self._writer.submit(change)
 
     def acknowledge(self, subscription: int, seqs: Sequence[int], *, retain: bool) -> asyncio.Future[None]:
-        """Take messages out of a backlog; `retain` keeps them for a later seek."""
+        """Remove messages from a backlog. `retain` keeps them for a later seek."""
         return self._writer.submit(lambda db: _acknowledge(db, subscription, seqs, retain=retain))
 
     def remember(self, subscription: int, states: Sequence[DeliveryState]) -> asyncio.Future[None]:
-        """Keep leases, attempts and backoffs over a restart."""
+        """Store leases, attempts and backoffs, so that they survive a restart."""
         rows = [
             (LEASED if s.leased else WAITING, s.attempts, s.available_at, s.seq, subscription) for s in states
         ]
@@ -188,7 +189,8 @@ class Storage:
         return self._writer.submit(change)
 
     def seek(self, subscription: int, seq: int, *, retain: bool) -> asyncio.Future[None]:
-        """Acknowledge everything before `seq`; make retained messages from `seq` on undelivered again."""
+        """Acknowledge all messages before `seq`, and make retained messages from `seq` on undelivered
+        again."""
 
         def change(db: sqlite3.Connection) -> None:
             if retain:
@@ -207,15 +209,15 @@ class Storage:
         return self._writer.submit(change)
 
     def forget_acknowledged(self, subscription: int) -> asyncio.Future[None]:
-        """Drop what was retained, for a subscription that no longer retains."""
+        """Drop the retained messages of a subscription that no longer retains them."""
         return self._execute(
             f"DELETE FROM backlog WHERE subscription = ? AND state = {ACKED}", (subscription,)
         )
 
-    # Clean-up
+    # Cleanup
 
     def expire(self, subscription: int, before: int) -> asyncio.Future[int]:
-        """Drop a step's worth of the backlog published before seq `before`; the number of rows dropped."""
+        """Drop one step of the backlog before seq `before`. Returns the number of dropped rows."""
 
         def change(db: sqlite3.Connection) -> int:
             cursor = db.execute(
@@ -228,7 +230,7 @@ class Storage:
         return self._writer.submit(change)
 
     async def drop_orphans(self) -> int:
-        """Delete messages that no backlog holds, in steps, and give pages back to the disk."""
+        """Delete messages that are in no backlog, in steps, and release free pages."""
         dropped = 0
         while seqs := await self._read(_orphans):
             orphans = [(seq, seq) for (seq,) in seqs]
@@ -242,7 +244,7 @@ class Storage:
     async def load(
         self, subscription: int, after: int, *, max_messages: int, max_bytes: int
     ) -> tuple[list[StoredMessage], bool]:
-        """The unacknowledged messages after seq `after`, oldest first, and whether these were all."""
+        """The unacknowledged messages after seq `after`, oldest first, and whether these are all."""
 
         def read(db: sqlite3.Connection) -> tuple[list[StoredMessage], bool]:
             rows: list[StoredMessage] = []
@@ -263,7 +265,7 @@ class Storage:
         return await self._read(read)
 
     async def bodies(self, seqs: Iterable[int]) -> dict[int, bytes]:
-        """The bodies of those messages that are still there."""
+        """The bodies of the messages that still exist, by seq."""
         wanted = list(seqs)
 
         def read(db: sqlite3.Connection) -> dict[int, bytes]:

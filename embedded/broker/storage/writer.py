@@ -1,4 +1,4 @@
-"""The one thread that writes: what is waiting is committed together, and answered after the commit."""
+"""The writer thread: commits queued changes together and completes their futures after the commit."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ log = get_logger(__name__)
 
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Result]
-"""A set of statements that belong together; runs on the writer's thread within a transaction."""
+"""Statements to apply atomically. Runs on the writer's thread within a transaction."""
 
 _MAX_BATCH = 1000
-"""Changes in one transaction. Bounds what one failing commit takes with it."""
+"""Maximum changes in one transaction. Bounds the effect of a failing commit."""
 
 _MAX_WAITING = 20_000
-"""Changes in the queue. Every request waits for its own, so that only thousands of callers get here."""
+"""Maximum changes in the queue. Every request waits for its change, so only thousands of clients reach it."""
 
 _JOIN_SECONDS = 30.0
 
@@ -31,7 +31,7 @@ _Settle = Callable[[list[_Item], list[Any]], None]
 
 
 class Writer:
-    """Owns a connection. `submit` on the loop's thread; changes are applied in the order of submission."""
+    """Owns a connection. Call `submit` on the loop's thread; changes are applied in order of submission."""
 
     def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
@@ -41,16 +41,17 @@ class Writer:
         self._thread.start()
 
     def submit(self, change: Change[Result]) -> asyncio.Future[Result]:
-        """A future of the change's result, set once it is on disk; raises Unavailable (queue full, disk)."""
+        """Queue a change. The future has its result once it is on disk; it raises Unavailable (queue full,
+        disk)."""
         future: asyncio.Future[Result] = self._loop.create_future()
         try:
             self._queue.put_nowait((change, future))
         except queue.Full:
-            future.set_exception(Unavailable("too many writes are waiting; try again"))
+            future.set_exception(Unavailable("too many writes are queued; retry later"))
         return future
 
     def close(self) -> None:
-        """Commit what is queued and end the thread. Blocks."""
+        """Commit the queued changes and end the thread. Blocks."""
         self._queue.put(None)
         self._thread.join(_JOIN_SECONDS)
         self._connection.close()
@@ -64,7 +65,7 @@ class Writer:
                 return
 
     def _collect(self) -> tuple[list[_Item], bool]:
-        """Everything that waits now, or the first change to come; and whether the queue has been closed."""
+        """The queued changes, or the next one if there are none; and whether the queue is closed."""
         batch: list[_Item] = []
         item = self._queue.get()
         while item is not None:
@@ -84,7 +85,7 @@ class Writer:
             results = [change(connection) for change, _ in batch]
             connection.execute("COMMIT")
         except Exception as error:
-            # Most likely a full or failing disk: nothing of this batch happened, and every caller is told so.
+            # Most likely a full or failing disk: nothing in this batch was applied, so fail all its changes.
             log.exception("broker.commit_failed", error=str(error), changes=len(batch))
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -98,13 +99,13 @@ class Writer:
     ) -> None:
         try:
             self._loop.call_soon_threadsafe(settle, batch, results)
-        except RuntimeError:  # the loop has been closed: nobody waits any more
+        except RuntimeError:  # the loop is closed: no caller is waiting
             log.warning("broker.answer_lost")
 
 
 def _settle(batch: list[_Item], results: list[Any]) -> None:
     for (_, future), result in zip(batch, results, strict=True):
-        if not future.done():  # a caller that went away cancelled it
+        if not future.done():  # cancelled by its caller
             future.set_result(result)
 
 

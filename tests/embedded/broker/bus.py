@@ -1,4 +1,4 @@
-"""What the tests do with a broker, by the official client and nothing else."""
+"""The tests' operations on a broker, through the official client."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from google.pubsub_v1 import PublisherClient, types
 PROJECT = "conformance-project"
 RPC_SECONDS = 30.0
 PATIENCE_SECONDS = 45.0
-"""How long something that must happen may take on a busy machine. Waits end as soon as it has."""
+"""Timeout for expected events on a busy machine."""
 QUIET_SECONDS = 1.0
-"""How long is watched for something that must not happen."""
+"""How long tests watch for unexpected messages."""
 
 
 class Bus:
-    """Clients of one broker, and short names for what tests need of them."""
+    """Clients of one broker, with short methods for tests."""
 
     def __init__(self, host_port: str) -> None:
-        # The clients read the variable when they are made, and at no other time.
+        # The clients read the variable only when they are created.
         before = os.environ.get("PUBSUB_EMULATOR_HOST")
         os.environ["PUBSUB_EMULATOR_HOST"] = host_port
         try:
@@ -39,19 +39,19 @@ class Bus:
         self.project = f"projects/{PROJECT}"
 
     def close(self) -> None:
-        """End the clients' threads and connections."""
+        """Close the clients' threads and connections."""
         self.publisher.stop()
         self.publisher.transport.close()
         self.subscriber.close()
 
     def topic(self, **config: Any) -> str:
-        """A new topic's name."""
+        """Create a topic. Returns its name."""
         name = f"{self.project}/topics/t-{uuid.uuid4().hex[:12]}"
         self.publisher.create_topic(request={"name": name, **config}, timeout=RPC_SECONDS)
         return name
 
     def subscription(self, topic: str, **config: Any) -> str:
-        """A new subscription's name."""
+        """Create a subscription. Returns its name."""
         name = f"{self.project}/subscriptions/s-{uuid.uuid4().hex[:12]}"
         self.subscriber.create_subscription(
             request={"name": name, "topic": topic, **config}, timeout=RPC_SECONDS
@@ -59,25 +59,25 @@ class Bus:
         return name
 
     def pair(self, **config: Any) -> tuple[str, str]:
-        """A new topic and its subscription."""
+        """Create a topic and a subscription to it. Returns their names."""
         topic = self.topic()
         return topic, self.subscription(topic, **config)
 
     def publish(self, topic: str, *bodies: bytes, **attributes: str) -> list[str]:
-        """Publish in one request; the message ids."""
+        """Publish in one request. Returns the message ids."""
         return self.publish_messages(
             topic, *[types.PubsubMessage(data=body, attributes=attributes) for body in bodies]
         )
 
     def publish_messages(self, topic: str, *messages: types.PubsubMessage) -> list[str]:
-        """Publish messages as they are, without the client's own checks and batches."""
+        """Publish messages without the client's own checks and batching."""
         client = PublisherClient(transport=self.publisher.transport)
         return list(client.publish(topic=topic, messages=messages, timeout=RPC_SECONDS).message_ids)
 
     def pull(
         self, subscription: str, count: int = 1, *, within: float = PATIENCE_SECONDS
     ) -> list[types.ReceivedMessage]:
-        """Pull until `count` messages have come; fails if they don't."""
+        """Pull until `count` messages have arrived. Fails on a timeout."""
         received: list[types.ReceivedMessage] = []
         end = time.monotonic() + within
         while len(received) < count and time.monotonic() < end:
@@ -88,7 +88,7 @@ class Bus:
         return received
 
     def pull_now(self, subscription: str, count: int = 1) -> list[types.ReceivedMessage]:
-        """What there is at this moment."""
+        """Pull the messages that are ready now."""
         response = self.subscriber.pull(
             request={"subscription": subscription, "max_messages": count, "return_immediately": True},
             timeout=RPC_SECONDS,
@@ -96,7 +96,7 @@ class Bus:
         return list(response.received_messages)
 
     def assert_quiet(self, subscription: str, seconds: float = QUIET_SECONDS) -> None:
-        """Nothing comes."""
+        """Fail if a message arrives within `seconds`."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = self.pull_now(subscription, 10)
@@ -109,7 +109,7 @@ class Bus:
         self.subscriber.acknowledge(subscription=subscription, ack_ids=ids, timeout=RPC_SECONDS)
 
     def modify(self, subscription: str, seconds: int, *messages: types.ReceivedMessage) -> None:
-        """Set the leases' remaining time; 0 gives the messages back."""
+        """Set the leases' remaining time; 0 nacks the messages."""
         self.subscriber.modify_ack_deadline(
             subscription=subscription,
             ack_ids=[message.ack_id for message in messages],
@@ -121,7 +121,7 @@ class Bus:
     def receiving(
         self, subscription: str, callback: Callable[[Any], None], **flow_control: int
     ) -> Iterator[None]:
-        """A streaming pull while the block runs."""
+        """Context manager with a streaming pull."""
         pulling = self.subscriber.subscribe(
             subscription,
             callback,
@@ -136,7 +136,7 @@ class Bus:
 
 
 class Inbox:
-    """A callback that keeps what it gets."""
+    """A callback that records its messages."""
 
     def __init__(self, *, acknowledge: bool = True) -> None:
         self.messages: list[Any] = []
@@ -152,12 +152,12 @@ class Inbox:
 
     @property
     def bodies(self) -> list[bytes]:
-        """The data of all that came, in order of arrival."""
+        """The data of all received messages, in order of arrival."""
         with self._changed:
             return [message.data for message in self.messages]
 
     def wait(self, count: int, within: float = PATIENCE_SECONDS) -> None:
-        """Until `count` messages have come; fails if they don't."""
+        """Wait until `count` messages have arrived. Fails on a timeout."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.messages) >= count, within)
             assert arrived, f"{len(self.messages)} of {count} messages within {within:g} s"

@@ -1,4 +1,4 @@
-"""The brokers under test: each test that asks for `bus` runs against every one that this machine has."""
+"""The brokers under test: each test that uses `bus` runs against every broker on this machine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("target", [EMBEDDED, GOOGLE], scope="session")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked slow
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects slow tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        # Only this deprecated flag of a pull asks for "what there is now", which tests want to know.
+        # Only this deprecated flag of a pull returns the messages that are ready now, which tests need.
         item.add_marker(pytest.mark.filterwarnings("ignore:The return_immediately flag:DeprecationWarning"))
         if isinstance(item, pytest.Function) and _target_of(item) == GOOGLE:
-            item.add_marker(pytest.mark.slow)  # the fast tests are about our broker
+            item.add_marker(pytest.mark.slow)  # the fast tests run against the embedded broker only
             reason = _known_difference(item)
             if reason is not None:
                 run = reason not in NEVER_COMES
@@ -44,7 +44,7 @@ def _known_difference(item: pytest.Function) -> str | None:
 
 @pytest.fixture(scope="session")
 def host_port(target: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker that tests share: each makes its own topics."""
+    """A broker shared by the tests, which each create their own topics."""
     if target == EMBEDDED:
         with BrokerProcess(tmp_path_factory.mktemp("broker") / "data") as broker:
             yield broker.host_port
@@ -66,14 +66,14 @@ def bus(host_port: str) -> Iterator[Bus]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
-    """An embedded broker of the test's own, to be killed."""
+    """A separate embedded broker, which the test can kill."""
     with BrokerProcess(tmp_path / "data") as process:
         yield process
 
 
 @pytest.fixture
 def own_bus(broker: BrokerProcess) -> Iterator[Bus]:
-    """Clients of the test's own broker. They outlive its restarts."""
+    """Clients of the separate broker. They survive its restarts."""
     clients = Bus(broker.host_port)
     yield clients
     clients.close()

@@ -1,4 +1,4 @@
-"""An HTTP endpoint for push subscriptions: keeps what it gets, answers as it is told."""
+"""An HTTP endpoint for push subscriptions: records requests and returns configured statuses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.embedded.broker.bus import PATIENCE_SECONDS
 
 @dataclass(frozen=True)
 class Push:
-    """One request."""
+    """A push request."""
 
     headers: dict[str, str]
     body: dict[str, Any]
 
 
 class Receiver:
-    """Answers with the given statuses, one for each request, and with the last of them from then on."""
+    """Returns the given statuses, one per request; the last one repeats."""
 
     def __init__(self, statuses: Iterable[int] = (204,)) -> None:
         self.pushes: list[Push] = []
@@ -48,14 +48,14 @@ class Receiver:
         self._thread.start()
 
     def take(self, push: Push) -> int:
-        """Keep the request; the status to answer with."""
+        """Record a request. Returns the status of its response."""
         with self._changed:
             self.pushes.append(push)
             self._changed.notify_all()
             return self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
 
     def wait(self, count: int) -> list[Push]:
-        """Until `count` requests have come; fails if they don't."""
+        """Wait until `count` requests have arrived. Fails on a timeout."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.pushes) >= count, PATIENCE_SECONDS)
             assert arrived, f"{len(self.pushes)} of {count} pushes"

@@ -1,4 +1,4 @@
-"""The delivery state of a subscription, by a clock in the test's hand."""
+"""The delivery state of a subscription, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from embedded.broker.delivery.backlog import MAX_HELD, WINDOW_BYTES, WINDOW_MESSAGES, Backlog, Entry, State
-from embedded.broker.delivery.holder import Holder
+from embedded.broker.delivery.consumer import Consumer
 from embedded.broker.delivery.policy import Policy
 
 LEASE = 10.0
 
 
-def take(backlog: Backlog, now: float = 0.0, limit: int = 1000, holder: Holder | None = None) -> list[Entry]:
-    return backlog.take(holder or Holder(), now=now, lease=LEASE, limit=limit, max_bytes=1 << 30)
+def take(
+    backlog: Backlog, now: float = 0.0, limit: int = 1000, consumer: Consumer | None = None
+) -> list[Entry]:
+    return backlog.take(consumer or Consumer(), now=now, lease=LEASE, limit=limit, max_bytes=1 << 30)
 
 
 def offered(count: int, policy: Policy | None = None) -> Backlog:
@@ -28,7 +30,7 @@ def test_messages_are_taken_oldest_first() -> None:
     assert [entry.seq for entry in take(offered(3))] == [1, 2, 3]
 
 
-def test_a_lease_ends_at_its_time_and_not_before() -> None:
+def test_a_lease_expires_exactly_at_its_deadline() -> None:
     backlog = offered(1)
     take(backlog, now=100)
     backlog.tick(109.999)
@@ -38,7 +40,7 @@ def test_a_lease_ends_at_its_time_and_not_before() -> None:
     assert again.attempts == 2
 
 
-def test_an_extended_lease_ends_at_its_new_time() -> None:
+def test_an_extended_lease_expires_at_its_new_deadline() -> None:
     backlog = offered(1)
     take(backlog, now=0)
     backlog.modify(1, 1, 30, now=5)
@@ -48,7 +50,7 @@ def test_an_extended_lease_ends_at_its_new_time() -> None:
     assert len(take(backlog, now=35)) == 1
 
 
-def test_a_shortened_lease_ends_at_its_new_time() -> None:
+def test_a_shortened_lease_expires_at_its_new_deadline() -> None:
     backlog = offered(1)
     take(backlog, now=0)
     backlog.modify(1, 1, 2, now=1)
@@ -65,7 +67,7 @@ def test_another_deliverys_lease_can_not_be_changed() -> None:
     assert take(backlog, now=1) == []
 
 
-def test_an_acknowledged_message_never_comes_back() -> None:
+def test_an_acknowledged_message_is_never_redelivered() -> None:
     backlog = offered(2)
     take(backlog, limit=1)
     assert backlog.acknowledge([1]) == [1]
@@ -74,7 +76,7 @@ def test_an_acknowledged_message_never_comes_back() -> None:
     assert [entry.seq for entry in take(backlog, now=1000)] == [2]
 
 
-def test_a_message_can_be_acknowledged_while_it_waits_to_be_delivered_again() -> None:
+def test_a_message_can_be_acknowledged_while_it_waits_for_redelivery() -> None:
     backlog = offered(1)
     take(backlog)
     backlog.modify(1, 1, 0, now=1)
@@ -83,7 +85,7 @@ def test_a_message_can_be_acknowledged_while_it_waits_to_be_delivered_again() ->
     assert len(backlog) == 0
 
 
-def test_a_failed_message_goes_behind_those_that_wait() -> None:
+def test_a_failed_message_is_requeued_behind_waiting_ones() -> None:
     backlog = offered(3)
     take(backlog, limit=1)
     backlog.modify(1, 1, 0, now=1)
@@ -116,7 +118,7 @@ def test_a_message_is_a_dead_letter_after_its_last_attempt() -> None:
     assert len(backlog) == 0
 
 
-def test_a_dead_letter_that_could_not_be_forwarded_is_delivered_on() -> None:
+def test_a_dead_letter_that_can_not_be_forwarded_is_redelivered() -> None:
     backlog = offered(1, Policy(dead_letter_topic="t", max_attempts=1))
     (entry,) = take(backlog)
     assert backlog.modify(1, 1, 0, now=1) is entry
@@ -128,24 +130,24 @@ def test_a_dead_letter_that_could_not_be_forwarded_is_delivered_on() -> None:
 
 def test_flow_control_counts_until_messages_are_settled() -> None:
     backlog = offered(4)
-    holder = Holder(max_messages=2)
-    assert len(take(backlog, holder=holder)) == 2
-    assert take(backlog, holder=holder) == []
+    consumer = Consumer(max_messages=2)
+    assert len(take(backlog, consumer=consumer)) == 2
+    assert take(backlog, consumer=consumer) == []
     backlog.acknowledge([1])
-    assert [entry.seq for entry in take(backlog, holder=holder)] == [3]
+    assert [entry.seq for entry in take(backlog, consumer=consumer)] == [3]
     backlog.tick(LEASE)  # both leases end
-    assert (holder.messages, holder.bytes) == (0, 0)
+    assert (consumer.messages, consumer.bytes) == (0, 0)
 
 
-def test_a_holder_hears_of_room_only_when_it_had_none() -> None:
+def test_a_consumer_is_notified_of_capacity_only_when_it_was_full() -> None:
     calls: list[int] = []
-    holder = Holder(max_messages=2, on_room=lambda: calls.append(1))
-    holder.add(1)
-    holder.remove(1)
+    consumer = Consumer(max_messages=2, on_capacity=lambda: calls.append(1))
+    consumer.add(1)
+    consumer.remove(1)
     assert calls == []
-    holder.add(1)
-    holder.add(1)
-    holder.remove(1)
+    consumer.add(1)
+    consumer.add(1)
+    consumer.remove(1)
     assert calls == [1]
 
 
@@ -158,7 +160,7 @@ def test_the_window_is_bounded_in_messages_and_bytes() -> None:
     assert backlog.window_bytes <= WINDOW_BYTES + len(big)
 
 
-def test_what_did_not_fit_is_loaded_when_the_window_drains() -> None:
+def test_stored_messages_are_loaded_when_the_window_drains() -> None:
     backlog = offered(WINDOW_MESSAGES + 10)
     assert not backlog.wants_load()
     taken = take(backlog, limit=WINDOW_MESSAGES)
@@ -173,7 +175,7 @@ def test_what_did_not_fit_is_loaded_when_the_window_drains() -> None:
     assert backlog.wants_load()
 
 
-def test_a_message_acknowledged_during_its_load_is_not_taken_in() -> None:
+def test_a_message_acknowledged_during_its_load_is_not_added() -> None:
     backlog = Backlog(Policy(), stored_up_to=5)
     backlog.begin_load()
     assert backlog.acknowledge([3]) == [3]
@@ -182,7 +184,7 @@ def test_a_message_acknowledged_during_its_load_is_not_taken_in() -> None:
     assert [entry.seq for entry in take(backlog)] == [4]
 
 
-def test_leases_and_backoffs_are_taken_up_again_after_a_restart() -> None:
+def test_leases_and_backoffs_are_restored_after_a_restart() -> None:
     backlog = Backlog(Policy(), stored_up_to=9)
     backlog.begin_load()
     leased = Entry(1, 4, b"body", State.LEASED, attempts=2)
@@ -200,7 +202,7 @@ def test_leases_and_backoffs_are_taken_up_again_after_a_restart() -> None:
 
 def test_expired_messages_are_not_taken() -> None:
     backlog = offered(3)
-    taken = backlog.take(Holder(), now=0, lease=LEASE, limit=10, max_bytes=1 << 20, oldest=3)
+    taken = backlog.take(Consumer(), now=0, lease=LEASE, limit=10, max_bytes=1 << 20, oldest=3)
     assert [entry.seq for entry in taken] == [3]
     assert len(backlog) == 1
 
@@ -210,12 +212,12 @@ def test_a_batch_is_bounded_in_bytes_but_never_empty() -> None:
     for seq in range(1, 4):
         backlog.offer(seq, b"x" * 100)
     sizes = [
-        len(backlog.take(Holder(), now=0, lease=LEASE, limit=10, max_bytes=limit)) for limit in (10, 200)
+        len(backlog.take(Consumer(), now=0, lease=LEASE, limit=10, max_bytes=limit)) for limit in (10, 200)
     ]
     assert sizes == [1, 2]
 
 
-def test_timers_of_settled_messages_do_not_pile_up() -> None:
+def test_timers_of_settled_messages_are_removed() -> None:
     backlog = Backlog(Policy())
     for seq in range(1, 20_001):
         backlog.offer(seq, b"x")
@@ -225,7 +227,7 @@ def test_timers_of_settled_messages_do_not_pile_up() -> None:
     assert len(backlog) == 0
 
 
-def test_nothing_is_loaded_while_too_much_is_held() -> None:
+def test_nothing_is_loaded_above_the_limit_of_messages_in_memory() -> None:
     backlog = Backlog(Policy(), stored_up_to=2 * MAX_HELD)
     backlog.begin_load()
     rows = [(Entry(seq, 4, None, State.LEASED, attempts=1), 600.0) for seq in range(1, MAX_HELD + 1)]
@@ -236,7 +238,7 @@ def test_nothing_is_loaded_while_too_much_is_held() -> None:
 
 
 class BacklogMachine(RuleBasedStateMachine):
-    """Any order of events: a message is held by one at a time, and only acknowledged ones vanish."""
+    """Any order of events: a message has one lease at a time, and only acknowledged ones are removed."""
 
     @initialize(backoff=st.sampled_from([None, 3.0]))
     def start(self, backoff: float | None) -> None:
@@ -245,7 +247,7 @@ class BacklogMachine(RuleBasedStateMachine):
         self.published: set[int] = set()
         self.acknowledged: set[int] = set()
         self.held: dict[int, tuple[int, float]] = {}
-        self.holder = Holder()
+        self.consumer = Consumer()
 
     @rule()
     def publish(self) -> None:
@@ -255,7 +257,7 @@ class BacklogMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 3))
     def take(self, limit: int) -> None:
-        for entry in take(self.backlog, self.now, limit, self.holder):
+        for entry in take(self.backlog, self.now, limit, self.consumer):
             assert entry.seq not in self.held
             assert entry.seq not in self.acknowledged
             self.held[entry.seq] = (entry.attempts, self.now + LEASE)
@@ -286,11 +288,11 @@ class BacklogMachine(RuleBasedStateMachine):
         self.held = {seq: held for seq, held in self.held.items() if held[1] > self.now}
 
     @invariant()
-    def nothing_is_lost_and_counts_agree(self) -> None:
+    def no_message_is_lost_and_counts_are_consistent(self) -> None:
         if hasattr(self, "backlog"):
             assert len(self.backlog) == len(self.published) - len(self.acknowledged)
-            assert self.holder.messages == len(self.held)
-            assert self.holder.bytes == 4 * len(self.held)
+            assert self.consumer.messages == len(self.held)
+            assert self.consumer.bytes == 4 * len(self.held)
 
 
 TestBacklogMachine = BacklogMachine.TestCase

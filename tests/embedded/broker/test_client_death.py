@@ -1,4 +1,4 @@
-"""A client that dies without a word: its messages come to another when their deadline has passed."""
+"""A client is killed: its messages are redelivered to another after their deadline."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def start_client(host_port: str, subscription: str) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
-def test_a_dead_clients_message_comes_again_after_its_deadline(
+def test_a_dead_clients_message_is_redelivered_after_its_deadline(
     bus: Bus, host_port: str, number: signal.Signals
 ) -> None:
     topic, subscription = bus.pair(ack_deadline_seconds=10)
     client = start_client(host_port, subscription)
     assert client.stdout is not None
     try:
-        bus.publish(topic, b"held by the dead")
-        assert client.stdout.readline() == "held by the dead\n"
+        bus.publish(topic, b"leased by the dead client")
+        assert client.stdout.readline() == "leased by the dead client\n"
         client.send_signal(number)
         died = time.monotonic()
-        # The stream had leased it for at least ten seconds, counted from some moment before the kill.
+        # The stream had leased it for at least ten seconds, starting before the kill.
         bus.assert_quiet(subscription, 3)
         (received,) = bus.pull(subscription, within=2 * PATIENCE_SECONDS)
-        assert received.message.data == b"held by the dead"
+        assert received.message.data == b"leased by the dead client"
         assert time.monotonic() - died < 2 * PATIENCE_SECONDS
     finally:
         client.kill()
@@ -56,7 +56,7 @@ def test_a_dead_clients_message_comes_again_after_its_deadline(
         client.stdout.close()
 
 
-def test_messages_published_after_a_clients_death_come_to_the_living(bus: Bus, host_port: str) -> None:
+def test_messages_published_after_a_clients_death_reach_live_clients(bus: Bus, host_port: str) -> None:
     topic, subscription = bus.pair(ack_deadline_seconds=600)
     client = start_client(host_port, subscription)
     assert client.stdout is not None
@@ -68,9 +68,9 @@ def test_messages_published_after_a_clients_death_come_to_the_living(bus: Bus, h
         client.wait(30)
         client.stdout.close()
 
-    def comes_to_the_living() -> bool:
-        # Until the broken connection is noticed, a message may still go to the dead, for ten minutes.
-        bus.publish(topic, b"for the living")
+    def arrives_at_the_live_client() -> bool:
+        # Until the broken connection is detected, a message may be leased to the dead client for ten minutes.
+        bus.publish(topic, b"for the live client")
         return bool(bus.pull_now(subscription))
 
-    eventually(comes_to_the_living, every=0.5, within=PATIENCE_SECONDS)
+    eventually(arrives_at_the_live_client, every=0.5, within=PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""Dead letter policies: counted attempts, and the way to the dead letter topic."""
+"""Dead letter policies: delivery attempts, and forwarding to the dead letter topic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.embedded.broker.bus import PROJECT, RPC_SECONDS, Bus
 
 
 def with_dead_letters(bus: Bus, attempts: int = 5) -> tuple[str, str, str]:
-    """A topic, its subscription, and the subscription of the dead letter topic."""
+    """Create a topic, its subscription, and a subscription to the dead letter topic."""
     dead = bus.topic()
     topic, subscription = bus.pair(
         dead_letter_policy={"dead_letter_topic": dead, "max_delivery_attempts": attempts}
@@ -26,7 +26,7 @@ def test_deliveries_are_counted(bus: Bus) -> None:
         bus.modify(subscription, 0, received)
 
 
-def test_deliveries_are_not_told_without_a_policy(bus: Bus) -> None:
+def test_the_delivery_attempt_is_omitted_without_a_policy(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, b"not counted")
     assert bus.pull(subscription)[0].delivery_attempt == 0
@@ -45,7 +45,7 @@ def test_a_message_is_forwarded_after_exactly_its_last_attempt(bus: Bus, attempt
     bus.assert_quiet(subscription)
 
 
-def test_a_message_whose_last_lease_ends_is_forwarded_too(bus: Bus) -> None:
+def test_a_message_is_forwarded_when_its_last_lease_expires(bus: Bus) -> None:
     topic, subscription, dead = with_dead_letters(bus)
     bus.publish(topic, b"forgotten")
     for _ in range(4):
@@ -63,7 +63,7 @@ def test_a_message_acknowledged_at_its_last_attempt_is_not_forwarded(bus: Bus) -
     bus.assert_quiet(dead)
 
 
-def test_a_dead_letter_says_where_it_comes_from(bus: Bus) -> None:
+def test_a_dead_letter_names_its_source(bus: Bus) -> None:
     topic, subscription, dead = with_dead_letters(bus)
     (original,) = bus.publish(topic, b"poison", own="attribute")
     for _ in range(5):
@@ -81,7 +81,7 @@ def test_a_dead_letter_says_where_it_comes_from(bus: Bus) -> None:
 
 
 @pytest.mark.slow
-def test_without_its_dead_letter_topic_a_message_is_delivered_on(own_bus: Bus) -> None:
+def test_a_message_is_redelivered_if_its_dead_letter_topic_is_deleted(own_bus: Bus) -> None:
     topic, subscription, dead = with_dead_letters(own_bus)
     dead_topic = own_bus.subscriber.get_subscription(subscription=dead, timeout=RPC_SECONDS).topic
     own_bus.publish(topic, b"not lost")
@@ -93,11 +93,11 @@ def test_without_its_dead_letter_topic_a_message_is_delivered_on(own_bus: Bus) -
 
 
 @pytest.mark.parametrize("attempts", [4, 101])
-def test_a_number_of_attempts_out_of_range_is_refused(bus: Bus, attempts: int) -> None:
+def test_a_number_of_attempts_out_of_range_is_rejected(bus: Bus, attempts: int) -> None:
     with pytest.raises(BadRequest):
         with_dead_letters(bus, attempts)
 
 
-def test_a_dead_letter_topic_must_be_there(bus: Bus) -> None:
+def test_a_dead_letter_topic_must_exist(bus: Bus) -> None:
     with pytest.raises(NotFound):
         bus.pair(dead_letter_policy={"dead_letter_topic": f"{bus.project}/topics/never-made"})

@@ -41,12 +41,12 @@ ATTRIBUTES = {"lane": "batch", "iana.org/language_tag": "en", "x-y_z": "1", "み
         ('NOT hasPrefix(attributes.missing, "")', True),
     ],
 )
-def test_a_filter_says_whether_a_message_is_delivered(text: str, expected: bool) -> None:
+def test_a_filter_decides_whether_a_message_is_delivered(text: str, expected: bool) -> None:
     assert compile_filter(text)(ATTRIBUTES) is expected
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("", "expected attributes at position 0"),
         ("attributes", "the filter ends"),
@@ -68,7 +68,7 @@ def test_a_filter_says_whether_a_message_is_delivered(text: str, expected: bool)
         ("hasPrefix(attributes:a, 'x')", "expected ."),
         ('attributes.a = "unterminated', "unexpected '\"'"),
         ('attributes.a = "\\q"', "unknown escape"),
-        ('attributes.a = "\\ud800"', "no Unicode character"),
+        ('attributes.a = "\\ud800"', "not a Unicode character"),
         ("attributes:\\u307F", "unexpected"),
         ("attributes:a; DROP TABLE", "unexpected ';'"),
         ("-" * 200 + "attributes:a", "nested too deeply"),
@@ -76,14 +76,14 @@ def test_a_filter_says_whether_a_message_is_delivered(text: str, expected: bool)
         ("attributes:" + '"' + "é" * 123 + '"', "longer than 256 bytes"),
     ],
 )
-def test_what_is_not_in_the_language_is_refused_with_its_place(text: str, complaint: str) -> None:
+def test_an_invalid_filter_is_rejected_with_its_position(text: str, message: str) -> None:
     with pytest.raises(FilterError) as refused:
         compile_filter(text)
-    assert complaint in str(refused.value)
+    assert message in str(refused.value)
 
 
 @given(st.text(max_size=300))
-def test_no_text_does_anything_but_compile_or_be_refused(text: str) -> None:
+def test_any_text_compiles_or_is_rejected(text: str) -> None:
     try:
         predicate = compile_filter(text)
     except FilterError:
@@ -92,7 +92,7 @@ def test_no_text_does_anything_but_compile_or_be_refused(text: str) -> None:
 
 
 @given(st.text(alphabet='attributes.:=!"() ANDORNOT-x,hasPrefix', max_size=120))
-def test_no_scrambled_filter_does_anything_but_compile_or_be_refused(text: str) -> None:
+def test_any_scrambled_filter_compiles_or_is_rejected(text: str) -> None:
     try:
         compile_filter(text)
     except FilterError:
@@ -117,14 +117,14 @@ trees = st.recursive(
 
 
 @given(tree=trees, attributes=st.dictionaries(keys, values))
-def test_a_filter_means_what_its_tree_means(tree: Tree, attributes: dict[str, str]) -> None:
+def test_a_filter_evaluates_like_its_syntax_tree(tree: Tree, attributes: dict[str, str]) -> None:
     text = written(tree)
     if len(text.encode()) <= 256:
         assert compile_filter(text)(attributes) is meant(tree, attributes)
 
 
 def written(tree: Tree) -> str:
-    """A tree in the filter language, with more parentheses than it needs."""
+    """A syntax tree in the filter language, with extra parentheses."""
     match tree:
         case ("has", key):
             return f"attributes:{json.dumps(key)}"
@@ -142,7 +142,7 @@ def written(tree: Tree) -> str:
 
 
 def meant(tree: Tree, attributes: dict[str, str]) -> bool:
-    """The same tree, evaluated by Python."""
+    """Evaluate a syntax tree in Python."""
     match tree:
         case ("has", key):
             return key in attributes

@@ -1,4 +1,4 @@
-"""Subscription filters, as they act on what is delivered. The language itself: test_filter_language."""
+"""The effect of subscription filters on delivery. For the language see test_filter_language."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def test_only_messages_that_match_the_filter_are_delivered(
         "attributes:" + "k" * 256,
     ],
 )
-def test_a_filter_outside_the_language_is_refused(bus: Bus, expression: str) -> None:
+def test_an_invalid_filter_is_rejected(bus: Bus, expression: str) -> None:
     topic = bus.topic()
     with pytest.raises(InvalidArgument):
         bus.subscription(topic, filter=expression)
 
 
-def test_a_filter_is_told_by_its_subscription(bus: Bus) -> None:
+def test_a_subscription_returns_its_filter(bus: Bus) -> None:
     _, subscription = bus.pair(filter="attributes:lane")
     assert bus.subscriber.get_subscription(subscription=subscription).filter == "attributes:lane"

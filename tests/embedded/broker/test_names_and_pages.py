@@ -13,7 +13,7 @@ from embedded.broker.refusals import InvalidArgument
 
 
 @pytest.mark.parametrize("identifier", ["abc", "A.b_c~d+e%f-g", "a" * 255, "Google-like"])
-def test_legal_names_pass(identifier: str) -> None:
+def test_valid_names_are_accepted(identifier: str) -> None:
     check_topic(f"projects/some-project/topics/{identifier}")
     check_subscription(f"projects/example.com:some-project/subscriptions/{identifier}")
 
@@ -23,17 +23,17 @@ def test_legal_names_pass(identifier: str) -> None:
     ["", "abc", "topics/abc", "projects/p/topics/", "projects//topics/abc", "projects/p/topics/abc/d",
      "projects/p/topics/goog-x", "projects/p/topics/abc\n", "projects/p/subscriptions/abc"],
 )  # fmt: skip
-def test_illegal_names_are_refused(name: str) -> None:
+def test_invalid_names_are_rejected(name: str) -> None:
     with pytest.raises(InvalidArgument):
         check_topic(name)
 
 
-def test_a_names_project_is_told() -> None:
+def test_the_project_of_a_name_is_returned() -> None:
     assert project_id("projects/some-project/topics/abc") == "some-project"
 
 
 @given(names=st.sets(st.text(min_size=1, max_size=5), max_size=30), size=st.integers(1, 7))
-def test_pages_hold_every_name_once(names: set[str], size: int) -> None:
+def test_pages_contain_every_name_once(names: set[str], size: int) -> None:
     ordered = sorted(names)
     seen: list[str] = []
     token = ""
@@ -46,25 +46,25 @@ def test_pages_hold_every_name_once(names: set[str], size: int) -> None:
     assert seen == ordered
 
 
-def test_names_that_come_and_go_between_pages_do_not_shift_the_rest() -> None:
+def test_changes_between_pages_do_not_shift_other_names() -> None:
     first, token = page(["a", "b", "c", "d"], 2, "")
     second, _ = page(["a2", "c", "d"], 2, token)
     assert (first, second) == (["a", "b"], ["c", "d"])
 
 
 @pytest.mark.parametrize(("size", "token"), [(-1, ""), (1, "!"), (1, "é"), (1, "/w==")])
-def test_a_foreign_token_or_size_is_refused(size: int, token: str) -> None:
+def test_an_unknown_token_or_an_invalid_size_is_rejected(size: int, token: str) -> None:
     with pytest.raises(InvalidArgument):
         page(["a"], size, token)
 
 
 @given(st.integers(0, 1 << 40), st.integers(0, (1 << 62) - 1), st.integers(1, 10_000))
-def test_an_ack_id_says_what_it_was_made_of(subscription: int, seq: int, attempt: int) -> None:
+def test_an_ack_id_encodes_its_parts(subscription: int, seq: int, attempt: int) -> None:
     assert parse_ack_id(ack_id(subscription, seq, attempt)) == (subscription, seq, attempt)
 
 
 @given(st.text(max_size=40))
-def test_any_other_ack_id_is_refused_or_harmless(text: str) -> None:
+def test_any_other_ack_id_is_rejected_or_harmless(text: str) -> None:
     try:
         _, seq, _ = parse_ack_id(text)
     except InvalidArgument:

@@ -1,4 +1,4 @@
-"""The broker as a command: where it listens, one for a folder, how it ends."""
+"""The broker command: its addresses, the lock of its folder, and its exit codes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.broker import BrokerProcess
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a broker that is expected to end by itself."""
+    """Run a broker that is expected to exit by itself."""
     command = [sys.executable, "-m", "embedded.broker", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
@@ -29,7 +29,7 @@ def test_only_loopback_addresses_are_served(tmp_path: Path, host: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_broker_on_a_data_folder_is_refused(broker: BrokerProcess) -> None:
+def test_a_second_broker_on_a_data_folder_is_rejected(broker: BrokerProcess) -> None:
     done = run("--data", str(broker.data))
     assert done.returncode == 1
     assert f"another broker is running on {broker.data}" in done.stderr
@@ -40,14 +40,14 @@ def test_a_killed_broker_leaves_no_lock_behind(broker: BrokerProcess) -> None:
     broker.start()
 
 
-def test_a_taken_port_is_refused(broker: BrokerProcess, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(broker: BrokerProcess, tmp_path: Path) -> None:
     port = broker.host_port.rpartition(":")[2]
     done = run("--data", str(tmp_path / "other"), "--port", port)
     assert done.returncode == 1
     assert f"can't listen on 127.0.0.1:{port}" in done.stderr
 
 
-def test_the_data_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+def test_data_of_a_later_version_is_not_changed(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -56,18 +56,18 @@ def test_the_data_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     assert "schema version 99" in done.stderr
 
 
-def test_a_damaged_database_is_told_as_such(tmp_path: Path) -> None:
+def test_a_damaged_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"this is no database" * 1000)
     done = run("--data", str(tmp_path))
     assert done.returncode == 1
     assert "not a database" in done.stderr
 
 
-def test_a_broker_ends_well_on_sigterm(broker: BrokerProcess) -> None:
+def test_a_broker_exits_with_0_on_sigterm(broker: BrokerProcess) -> None:
     assert broker.stop() == 0
 
 
-def test_a_broker_ends_well_on_sigint(tmp_path: Path) -> None:
+def test_a_broker_exits_with_0_on_sigint(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "embedded.broker", "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
@@ -76,5 +76,5 @@ def test_a_broker_ends_well_on_sigint(tmp_path: Path) -> None:
         assert process.wait(30) == 0
 
 
-def test_the_data_folder_is_the_owners_alone(broker: BrokerProcess) -> None:
+def test_only_the_owner_can_access_the_data_folder(broker: BrokerProcess) -> None:
     assert stat.S_IMODE(broker.data.stat().st_mode) == 0o700

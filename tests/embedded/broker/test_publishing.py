@@ -1,4 +1,4 @@
-"""Publishing: what arrives, and what is refused."""
+"""Publishing: delivery and validation of messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from tests.embedded.broker.bus import RPC_SECONDS, Bus
 
 
-def test_a_message_arrives_as_it_was_published(bus: Bus) -> None:
+def test_a_message_arrives_unchanged(bus: Bus) -> None:
     topic, subscription = bus.pair()
     before = time.time()
     (identifier,) = bus.publish(topic, b"\x00binary\xff", lane="batch", empty="")
@@ -30,7 +30,7 @@ def test_message_ids_are_unique(bus: Bus) -> None:
     assert len(set(identifiers)) == 100
 
 
-def test_a_batch_of_a_thousand_messages_arrives_whole(bus: Bus) -> None:
+def test_a_batch_of_a_thousand_messages_arrives_completely(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bodies = [str(number).encode() for number in range(1000)]
     bus.publish(topic, *bodies)
@@ -52,24 +52,24 @@ def test_an_ordering_key_is_carried(bus: Bus) -> None:
     assert received.message.ordering_key == "table-7"
 
 
-def test_an_empty_message_is_refused(bus: Bus) -> None:
+def test_an_empty_message_is_rejected(bus: Bus) -> None:
     with pytest.raises(InvalidArgument):
         bus.publish_messages(bus.topic(), types.PubsubMessage())
 
 
-def test_a_request_without_messages_is_refused(bus: Bus) -> None:
+def test_a_request_without_messages_is_rejected(bus: Bus) -> None:
     with pytest.raises(InvalidArgument):
         bus.publish_messages(bus.topic())
 
 
-def test_a_request_of_more_than_a_thousand_messages_is_refused(bus: Bus) -> None:
+def test_a_request_of_more_than_a_thousand_messages_is_rejected(bus: Bus) -> None:
     topic, subscription = bus.pair()
     with pytest.raises(InvalidArgument):
         bus.publish(topic, *[b"x"] * 1001)
     bus.assert_quiet(subscription)
 
 
-def test_a_message_above_ten_megabytes_is_refused(bus: Bus) -> None:
+def test_a_message_above_ten_megabytes_is_rejected(bus: Bus) -> None:
     topic = bus.topic()
     with pytest.raises(InvalidArgument):
         bus.publish(topic, b"x" * 10_000_001)
@@ -80,13 +80,13 @@ def test_a_message_above_ten_megabytes_is_refused(bus: Bus) -> None:
     [{"": "no key"}, {"k" * 257: "long key"}, {"key": "v" * 1025}, {f"k{n}": "" for n in range(101)}],
     ids=["empty key", "long key", "long value", "too many"],
 )
-def test_attributes_above_the_limits_are_refused(bus: Bus, attributes: dict[str, str]) -> None:
+def test_attributes_above_the_limits_are_rejected(bus: Bus, attributes: dict[str, str]) -> None:
     with pytest.raises(InvalidArgument):
         bus.publish_messages(bus.topic(), types.PubsubMessage(data=b"x", attributes=attributes))
 
 
-def test_a_message_of_nine_megabytes_arrives_whole(bus: Bus, host_port: str) -> None:
-    # The client's own channel to an emulator takes 4 MiB; one made by hand takes what the service allows.
+def test_a_message_of_nine_megabytes_arrives_completely(bus: Bus, host_port: str) -> None:
+    # The client's channel to an emulator is limited to 4 MiB; this one has the service's limit.
     topic, subscription = bus.pair()
     body = bytes(range(256)) * 36_000
     bus.publish(topic, body)
@@ -107,10 +107,10 @@ def test_every_subscription_gets_every_message(bus: Bus) -> None:
         bus.ack(subscription, *received)
 
 
-def test_a_subscription_gets_nothing_from_before_its_time(bus: Bus) -> None:
+def test_a_subscription_receives_no_messages_from_before_its_creation(bus: Bus) -> None:
     topic = bus.topic()
-    bus.publish(topic, b"too early")
+    bus.publish(topic, b"before")
     subscription = bus.subscription(topic)
-    bus.publish(topic, b"in time")
-    assert bus.pull(subscription)[0].message.data == b"in time"
+    bus.publish(topic, b"after")
+    assert bus.pull(subscription)[0].message.data == b"after"
     bus.assert_quiet(subscription)

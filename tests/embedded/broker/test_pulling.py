@@ -1,4 +1,4 @@
-"""Pull, acknowledge and modify the deadline."""
+"""Pull, Acknowledge and ModifyAckDeadline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.embedded.broker.bus import PATIENCE_SECONDS, RPC_SECONDS, Bus
 from tests.support.waiting import eventually
 
 
-def test_an_acknowledged_message_does_not_come_again(bus: Bus) -> None:
+def test_an_acknowledged_message_is_not_redelivered(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, b"once")
     (received,) = bus.pull(subscription)
@@ -22,7 +22,7 @@ def test_an_acknowledged_message_does_not_come_again(bus: Bus) -> None:
     bus.assert_quiet(subscription, 2.5)
 
 
-def test_a_leased_message_does_not_come_to_another(bus: Bus) -> None:
+def test_a_leased_message_is_not_delivered_to_another_client(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, b"leased")
     bus.pull(subscription)
@@ -30,7 +30,7 @@ def test_a_leased_message_does_not_come_to_another(bus: Bus) -> None:
 
 
 @pytest.mark.slow
-def test_a_message_comes_again_after_the_subscriptions_deadline_and_not_before(bus: Bus) -> None:
+def test_a_message_is_redelivered_exactly_after_the_subscriptions_deadline(bus: Bus) -> None:
     topic, subscription = bus.pair(ack_deadline_seconds=10)
     bus.publish(topic, b"again")
     (first,) = bus.pull(subscription)
@@ -59,7 +59,7 @@ def test_an_extended_lease_lasts_longer(bus: Bus) -> None:
     bus.ack(subscription, received)
 
 
-def test_a_deadline_of_zero_gives_the_message_back_at_once(bus: Bus) -> None:
+def test_a_deadline_of_zero_returns_the_message_immediately(bus: Bus) -> None:
     topic, subscription = bus.pair(ack_deadline_seconds=600)
     bus.publish(topic, b"back")
     (first,) = bus.pull(subscription)
@@ -68,7 +68,7 @@ def test_a_deadline_of_zero_gives_the_message_back_at_once(bus: Bus) -> None:
     assert second.message.message_id == first.message.message_id
 
 
-def test_an_old_delivery_can_not_end_the_lease_of_a_new_one(bus: Bus) -> None:
+def test_an_old_delivery_can_not_change_the_lease_of_a_new_one(bus: Bus) -> None:
     topic, subscription = bus.pair(ack_deadline_seconds=600)
     bus.publish(topic, b"contested")
     (first,) = bus.pull(subscription)
@@ -78,7 +78,7 @@ def test_an_old_delivery_can_not_end_the_lease_of_a_new_one(bus: Bus) -> None:
     bus.assert_quiet(subscription)
 
 
-def test_a_message_acknowledged_after_its_deadline_is_done_if_nobody_has_it(bus: Bus) -> None:
+def test_a_message_can_be_acknowledged_after_its_deadline_if_it_is_not_leased(bus: Bus) -> None:
     topic, subscription = bus.pair(retry_policy={"minimum_backoff": {"seconds": 2}})
     bus.publish(topic, b"late")
     (received,) = bus.pull(subscription)
@@ -87,7 +87,7 @@ def test_a_message_acknowledged_after_its_deadline_is_done_if_nobody_has_it(bus:
     bus.assert_quiet(subscription, 4)
 
 
-def test_acknowledging_twice_does_no_harm(bus: Bus) -> None:
+def test_acknowledging_twice_is_harmless(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, b"one", b"two")
     first, second = bus.pull(subscription, 2)
@@ -96,8 +96,8 @@ def test_acknowledging_twice_does_no_harm(bus: Bus) -> None:
     bus.assert_quiet(subscription)
 
 
-@pytest.mark.parametrize("ack_id", ["never given out", "1-2", "1-zz-1", "1-fffffffffffffffffffff-1"])
-def test_an_ack_id_that_nobody_gave_out_is_refused(bus: Bus, ack_id: str) -> None:
+@pytest.mark.parametrize("ack_id", ["never issued", "1-2", "1-zz-1", "1-fffffffffffffffffffff-1"])
+def test_an_unknown_ack_id_is_rejected(bus: Bus, ack_id: str) -> None:
     _, subscription = bus.pair()
     with pytest.raises(InvalidArgument):
         bus.subscriber.acknowledge(subscription=subscription, ack_ids=[ack_id], timeout=RPC_SECONDS)
@@ -108,12 +108,12 @@ def test_an_ack_id_of_another_subscription_settles_nothing(bus: Bus) -> None:
     mine, other = bus.subscription(topic), bus.subscription(topic)
     bus.publish(topic, b"for both")
     (received,) = bus.pull(mine)
-    with suppress(InvalidArgument):  # refused or ignored: Google documents neither
+    with suppress(InvalidArgument):  # rejected or ignored: Google documents neither
         bus.ack(other, received)
     assert bus.pull(other)[0].message.data == b"for both"
 
 
-def test_a_lease_beyond_ten_minutes_is_refused(bus: Bus) -> None:
+def test_a_lease_above_ten_minutes_is_rejected(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, b"x")
     (received,) = bus.pull(subscription)
@@ -122,26 +122,26 @@ def test_a_lease_beyond_ten_minutes_is_refused(bus: Bus) -> None:
             bus.modify(subscription, seconds, received)
 
 
-def test_a_pull_must_ask_for_a_message(bus: Bus) -> None:
+def test_a_pull_must_request_a_message(bus: Bus) -> None:
     _, subscription = bus.pair()
     with pytest.raises(InvalidArgument):
         bus.pull_now(subscription, 0)
 
 
-def test_a_pull_takes_no_more_than_it_asked_for(bus: Bus) -> None:
+def test_a_pull_returns_at_most_the_requested_number(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, *[b"x"] * 10)
     assert len(bus.pull_now(subscription, 3)) <= 3
 
 
-def test_a_pull_that_must_not_wait_answers_at_once(bus: Bus) -> None:
+def test_a_pull_with_return_immediately_does_not_wait(bus: Bus) -> None:
     _, subscription = bus.pair()
     begin = time.monotonic()
     assert bus.pull_now(subscription) == []
     assert time.monotonic() - begin < 10
 
 
-def test_a_waiting_pull_answers_when_a_message_comes(bus: Bus) -> None:
+def test_a_waiting_pull_returns_when_a_message_arrives(bus: Bus) -> None:
     topic, subscription = bus.pair()
     answers: list[bytes] = []
 
@@ -158,13 +158,13 @@ def test_a_waiting_pull_answers_when_a_message_comes(bus: Bus) -> None:
     assert answers == [b"worth the wait"]
 
 
-def test_a_waiting_pull_answers_within_its_callers_deadline(bus: Bus) -> None:
+def test_a_waiting_pull_returns_within_its_callers_deadline(bus: Bus) -> None:
     _, subscription = bus.pair()
     response = bus.subscriber.pull(subscription=subscription, max_messages=1, timeout=5, retry=None)
     assert not response.received_messages
 
 
-def test_a_pull_whose_caller_went_away_takes_nothing(bus: Bus) -> None:
+def test_an_abandoned_pull_leases_no_messages(bus: Bus) -> None:
     topic, subscription = bus.pair(ack_deadline_seconds=600)
     call = bus.subscriber.transport.grpc_channel.unary_unary("/google.pubsub.v1.Subscriber/Pull").future(
         b"\x0a" + bytes([len(subscription)]) + subscription.encode() + b"\x18\x01", timeout=RPC_SECONDS
@@ -172,15 +172,15 @@ def test_a_pull_whose_caller_went_away_takes_nothing(bus: Bus) -> None:
     time.sleep(0.5)
     call.cancel()
 
-    def next_one_comes() -> bool:
-        # The first may still be given to the one that went away, which then has it for ten minutes.
+    def next_pull_succeeds() -> bool:
+        # The first message may still be leased to the abandoned pull for ten minutes.
         bus.publish(topic, b"for the next one")
         return bool(bus.pull_now(subscription))
 
-    eventually(next_one_comes, every=0.5, within=PATIENCE_SECONDS)
+    eventually(next_pull_succeeds, every=0.5, within=PATIENCE_SECONDS)
 
 
-def test_a_long_backlog_comes_completely(bus: Bus) -> None:
+def test_a_long_backlog_is_delivered_completely(bus: Bus) -> None:
     topic, subscription = bus.pair()
     for start in range(0, 6000, 1000):
         bus.publish(topic, *[str(start + offset).encode() for offset in range(1000)])

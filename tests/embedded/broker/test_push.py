@@ -28,7 +28,7 @@ def push_to(receiver: Receiver, **oidc: str) -> dict[str, Any]:
     return {"push_config": config}
 
 
-def test_a_message_is_pushed_in_its_wrapping(bus: Bus) -> None:
+def test_a_message_is_pushed_wrapped(bus: Bus) -> None:
     with Receiver() as receiver:
         topic, subscription = bus.pair(**push_to(receiver))
         (identifier,) = bus.publish(topic, b"\x00pushed", lane="batch")
@@ -42,7 +42,7 @@ def test_a_message_is_pushed_in_its_wrapping(bus: Bus) -> None:
         assert message["publishTime"].endswith("Z")
 
 
-def test_a_message_is_pushed_again_until_the_endpoint_takes_it(bus: Bus) -> None:
+def test_a_message_is_pushed_until_the_endpoint_accepts_it(bus: Bus) -> None:
     with Receiver([500, 503, 404, 200]) as receiver:
         topic, _ = bus.pair(**push_to(receiver))
         bus.publish(topic, b"stubborn")
@@ -52,7 +52,7 @@ def test_a_message_is_pushed_again_until_the_endpoint_takes_it(bus: Bus) -> None
         assert len({push.body["message"]["messageId"] for push in pushes}) == 1
 
 
-def test_the_retry_policy_holds_for_pushes_too(own_bus: Bus) -> None:
+def test_the_retry_policy_applies_to_pushes(own_bus: Bus) -> None:
     with Receiver([500, 200]) as receiver:
         topic, _ = own_bus.pair(**push_to(receiver), retry_policy={"minimum_backoff": {"seconds": 2}})
         own_bus.publish(topic, b"later")
@@ -73,9 +73,7 @@ def test_a_push_that_always_fails_becomes_a_dead_letter(own_bus: Bus) -> None:
         assert [push.body["deliveryAttempt"] for push in receiver.pushes] == [1, 2, 3, 4, 5]
 
 
-def test_a_push_carries_a_token_that_the_brokers_certificates_verify(
-    broker: BrokerProcess, own_bus: Bus
-) -> None:
+def test_a_push_has_a_token_that_the_brokers_certificates_verify(broker: BrokerProcess, own_bus: Bus) -> None:
     with Receiver() as receiver:
         config = push_to(receiver, service_account_email=EMAIL, audience="https://api.example.com/push")
         topic, _ = own_bus.pair(**config)
@@ -94,7 +92,7 @@ def test_a_push_carries_a_token_that_the_brokers_certificates_verify(
         verify(token[:-8] + "AAAAAAAA", "https://api.example.com/push", broker.certs_url)
 
 
-def test_the_endpoint_is_the_audience_if_none_is_named(broker: BrokerProcess, own_bus: Bus) -> None:
+def test_the_endpoint_is_the_default_audience(broker: BrokerProcess, own_bus: Bus) -> None:
     with Receiver() as receiver:
         topic, _ = own_bus.pair(**push_to(receiver, service_account_email=EMAIL))
         own_bus.publish(topic, b"signed")
@@ -103,7 +101,7 @@ def test_the_endpoint_is_the_audience_if_none_is_named(broker: BrokerProcess, ow
         assert verify(token, receiver.url, broker.certs_url)["aud"] == receiver.url
 
 
-def test_a_push_without_an_account_carries_no_token(bus: Bus) -> None:
+def test_a_push_without_an_account_has_no_token(bus: Bus) -> None:
     with Receiver() as receiver:
         topic, _ = bus.pair(**push_to(receiver))
         bus.publish(topic, b"unsigned")
@@ -111,7 +109,7 @@ def test_a_push_without_an_account_carries_no_token(bus: Bus) -> None:
         assert "Authorization" not in push.headers
 
 
-def test_the_signing_key_stays_the_same_and_is_the_owners_alone(broker: BrokerProcess) -> None:
+def test_the_signing_key_is_persistent_and_private(broker: BrokerProcess) -> None:
     certificates = requests.get(broker.certs_url, timeout=RPC_SECONDS).json()
     broker.restart()
     assert requests.get(broker.certs_url, timeout=RPC_SECONDS).json() == certificates
@@ -119,7 +117,7 @@ def test_the_signing_key_stays_the_same_and_is_the_owners_alone(broker: BrokerPr
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
-def test_an_endpoint_that_does_not_answer_does_not_keep_the_broker_from_stopping(
+def test_an_unresponsive_endpoint_does_not_delay_the_brokers_stop(
     broker: BrokerProcess, own_bus: Bus
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -137,7 +135,7 @@ def test_only_certificates_are_served_over_http(broker: BrokerProcess) -> None:
     assert requests.get(other, timeout=RPC_SECONDS).status_code == 404
 
 
-def test_a_subscription_turns_from_pull_to_push_and_back(bus: Bus) -> None:
+def test_a_subscription_can_change_from_pull_to_push_and_back(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, b"first")
     with Receiver() as receiver:
@@ -149,7 +147,7 @@ def test_a_subscription_turns_from_pull_to_push_and_back(bus: Bus) -> None:
     assert bus.pull(subscription)[0].message.data == b"second"
 
 
-def test_pushing_goes_on_after_the_broker_was_killed(broker: BrokerProcess, own_bus: Bus) -> None:
+def test_pushing_resumes_after_the_broker_is_killed(broker: BrokerProcess, own_bus: Bus) -> None:
     with Receiver([500, 500, 200]) as receiver:
         topic, _ = own_bus.pair(**push_to(receiver))
         own_bus.publish(topic, b"survivor")

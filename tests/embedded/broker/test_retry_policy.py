@@ -1,4 +1,4 @@
-"""Retry policies: how long a message that failed stays away."""
+"""Retry policies: the delay of failed messages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.embedded.broker.bus import Bus
 BACKOFF = {"minimum_backoff": {"seconds": 2}, "maximum_backoff": {"seconds": 4}}
 
 
-def seconds_away(bus: Bus, subscription: str) -> float:
-    """Give back the next message; how long until it comes again (and is held)."""
+def seconds_until_redelivery(bus: Bus, subscription: str) -> float:
+    """Nack the next message. Returns the seconds until it is redelivered (and leased)."""
     (received,) = bus.pull(subscription)
     bus.modify(subscription, 0, received)
     begin = time.monotonic()
@@ -20,13 +20,13 @@ def seconds_away(bus: Bus, subscription: str) -> float:
     return away
 
 
-def test_a_message_given_back_stays_away_for_the_minimum_backoff(bus: Bus) -> None:
+def test_a_nacked_message_is_delayed_by_the_minimum_backoff(bus: Bus) -> None:
     topic, subscription = bus.pair(retry_policy=BACKOFF)
     bus.publish(topic, b"later")
-    assert 1.9 < seconds_away(bus, subscription) < 20
+    assert 1.9 < seconds_until_redelivery(bus, subscription) < 20
 
 
-def test_backoff_grows_from_failure_to_failure_up_to_its_maximum(own_bus: Bus) -> None:
+def test_backoff_increases_with_each_failure_up_to_its_maximum(own_bus: Bus) -> None:
     policy = {"minimum_backoff": {"nanos": 500_000_000}, "maximum_backoff": {"seconds": 2}}
     topic, subscription = own_bus.pair(retry_policy=policy)
     own_bus.publish(topic, b"later and later")
@@ -41,7 +41,7 @@ def test_backoff_grows_from_failure_to_failure_up_to_its_maximum(own_bus: Bus) -
         assert at_least * 0.9 < waited < at_least + 10
 
 
-def test_a_lease_that_ends_is_a_failure_like_any_other(bus: Bus) -> None:
+def test_an_expired_lease_counts_as_a_failure(bus: Bus) -> None:
     topic, subscription = bus.pair(retry_policy=BACKOFF)
     bus.publish(topic, b"expired")
     (received,) = bus.pull(subscription)
@@ -51,7 +51,7 @@ def test_a_lease_that_ends_is_a_failure_like_any_other(bus: Bus) -> None:
     assert time.monotonic() - begin > 2.8
 
 
-def test_a_message_that_backs_off_does_not_hold_up_the_others(bus: Bus) -> None:
+def test_backoff_of_a_message_does_not_delay_others(bus: Bus) -> None:
     topic, subscription = bus.pair(retry_policy={"minimum_backoff": {"seconds": 30}})
     bus.publish(topic, b"bad")
     bus.modify(subscription, 0, *bus.pull(subscription))
@@ -59,7 +59,7 @@ def test_a_message_that_backs_off_does_not_hold_up_the_others(bus: Bus) -> None:
     assert bus.pull(subscription)[0].message.data == b"good"
 
 
-def test_a_policys_defaults_are_told(bus: Bus) -> None:
+def test_a_policy_is_returned_with_its_defaults(bus: Bus) -> None:
     _, subscription = bus.pair(retry_policy={})
     policy = bus.subscriber.get_subscription(subscription=subscription).retry_policy
     assert policy.minimum_backoff.total_seconds() == 10

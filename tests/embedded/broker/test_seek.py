@@ -27,11 +27,11 @@ def test_a_seek_into_the_future_drops_the_backlog(bus: Bus) -> None:
     bus.assert_quiet(subscription)
 
 
-def test_a_seek_to_a_messages_time_keeps_it_and_what_is_younger(bus: Bus) -> None:
+def test_a_seek_to_a_messages_time_keeps_it_and_later_ones(bus: Bus) -> None:
     topic, subscription = bus.pair()
     for body in (b"old", b"middle", b"young"):
         bus.publish(topic, body)
-        time.sleep(0.01)  # a message's time may be given in whole milliseconds
+        time.sleep(0.01)  # a message's time may be rounded to milliseconds
     received = {m.message.data: m for m in bus.pull(subscription, 3)}
     bus.modify(subscription, 0, *received.values())
     seek(bus, subscription, received[b"middle"].message.publish_time)
@@ -39,7 +39,7 @@ def test_a_seek_to_a_messages_time_keeps_it_and_what_is_younger(bus: Bus) -> Non
     bus.assert_quiet(subscription)
 
 
-def test_a_seek_into_the_past_brings_retained_messages_again(bus: Bus) -> None:
+def test_a_seek_into_the_past_redelivers_retained_messages(bus: Bus) -> None:
     topic, subscription = bus.pair(retain_acked_messages=True)
     begin = now()
     bus.publish(topic, b"1", b"2")
@@ -49,7 +49,7 @@ def test_a_seek_into_the_past_brings_retained_messages_again(bus: Bus) -> None:
     assert sorted(m.message.data for m in bus.pull(subscription, 2)) == [b"1", b"2"]
 
 
-def test_a_seek_into_the_past_finds_nothing_that_was_not_retained(own_bus: Bus) -> None:
+def test_a_seek_into_the_past_does_not_redeliver_unretained_messages(own_bus: Bus) -> None:
     topic, subscription = own_bus.pair()
     own_bus.publish(topic, b"gone")
     own_bus.ack(subscription, *own_bus.pull(subscription))
@@ -57,7 +57,7 @@ def test_a_seek_into_the_past_finds_nothing_that_was_not_retained(own_bus: Bus) 
     own_bus.assert_quiet(subscription)
 
 
-def test_a_seek_there_and_back_is_undone_where_messages_are_retained(bus: Bus) -> None:
+def test_a_seek_forward_can_be_undone_if_messages_are_retained(bus: Bus) -> None:
     topic, subscription = bus.pair(retain_acked_messages=True)
     begin = now()
     bus.publish(topic, b"dropped and found")
@@ -67,7 +67,7 @@ def test_a_seek_there_and_back_is_undone_where_messages_are_retained(bus: Bus) -
     assert bus.pull(subscription)[0].message.data == b"dropped and found"
 
 
-def test_new_messages_come_after_a_seek(bus: Bus) -> None:
+def test_new_messages_are_delivered_after_a_seek(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, b"before")
     seek(bus, subscription, now() + timedelta(milliseconds=50))
@@ -77,7 +77,7 @@ def test_new_messages_come_after_a_seek(bus: Bus) -> None:
     bus.assert_quiet(subscription)
 
 
-def test_a_seek_to_a_snapshot_is_refused_by_name(own_bus: Bus) -> None:
+def test_a_seek_to_a_snapshot_is_unimplemented(own_bus: Bus) -> None:
     _, subscription = own_bus.pair()
     request = {"subscription": subscription, "snapshot": f"{own_bus.project}/snapshots/some"}
     with pytest.raises(MethodNotImplemented, match="Snapshots"):

@@ -1,4 +1,4 @@
-"""What is on disk: kept while somebody needs it, and not longer; and what a full disk does."""
+"""The data on disk: kept only as long as needed; and the effects of a full disk."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from clipping.clock import ManualClock
 from embedded.broker import pb
+from embedded.broker.delivery.consumer import Consumer
 from embedded.broker.delivery.exchange import Exchange
-from embedded.broker.delivery.holder import Holder
 from embedded.broker.delivery.registry import Registry, SubscriptionRecord, TopicRecord
 from embedded.broker.delivery.upkeep import flush, sweep
 from embedded.broker.grpc.subscriptions import Subscriptions
@@ -27,7 +27,7 @@ SUBSCRIPTION = "projects/some-project/subscriptions/subscription"
 
 
 class NoPushes:
-    """There are no push subscriptions here."""
+    """A sender without push subscriptions."""
 
     def refresh(self, subscription: SubscriptionRecord) -> None:
         assert not subscription.config.push_config.push_endpoint
@@ -37,7 +37,7 @@ class NoPushes:
 
 
 class Parts:
-    """A broker without its server, by a clock in the test's hand."""
+    """A broker without its server, with a simulated clock."""
 
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock()
@@ -85,40 +85,40 @@ def rows(folder: Path, table: str) -> int:
     return int(count)
 
 
-def test_an_acknowledged_message_leaves_the_disk(tmp_path: Path) -> None:
+def test_an_acknowledged_message_is_deleted_from_the_disk(tmp_path: Path) -> None:
     async def act(parts: Parts) -> None:
         delivery = (await parts.subscription()).delivery
         await parts.publish(b"1", b"2")
-        taken = await delivery.take(Holder())
+        taken = await delivery.take(Consumer())
         await delivery.acknowledge([taken[0].ack_id])
         assert rows(tmp_path, "messages") == rows(tmp_path, "backlog") == 1
 
     with_parts(tmp_path, act)
 
 
-def test_a_message_stays_while_another_subscription_needs_it(tmp_path: Path) -> None:
+def test_a_message_is_kept_while_another_subscription_needs_it(tmp_path: Path) -> None:
     async def act(parts: Parts) -> None:
         one = (await parts.subscription()).delivery
         two = (await parts.subscription(SUBSCRIPTION + "-2")).delivery
         await parts.publish(b"for both")
         for delivery, left in ((one, 1), (two, 0)):
-            (taken,) = await delivery.take(Holder())
+            (taken,) = await delivery.take(Consumer())
             await delivery.acknowledge([taken.ack_id])
             assert rows(tmp_path, "messages") == left
 
     with_parts(tmp_path, act)
 
 
-def test_a_message_that_nobody_is_subscribed_to_is_not_kept(tmp_path: Path) -> None:
+def test_a_message_without_a_matching_subscription_is_not_stored(tmp_path: Path) -> None:
     async def act(parts: Parts) -> None:
         await parts.subscription(filter='attributes.lane = "batch"')
-        await parts.publish(b"for nobody")
+        await parts.publish(b"unmatched")
         assert rows(tmp_path, "messages") == 0
 
     with_parts(tmp_path, act)
 
 
-def test_messages_are_deleted_when_their_retention_is_over(tmp_path: Path) -> None:
+def test_messages_are_deleted_after_their_retention(tmp_path: Path) -> None:
     async def act(parts: Parts) -> None:
         retention = pb.Subscription().message_retention_duration
         retention.seconds = 600
@@ -129,7 +129,7 @@ def test_messages_are_deleted_when_their_retention_is_over(tmp_path: Path) -> No
         parts.clock.advance(300)
         await sweep(parts.registry, parts.storage)
         assert rows(tmp_path, "messages") == rows(tmp_path, "backlog") == 1
-        (taken,) = await subscription.delivery.take(Holder())
+        (taken,) = await subscription.delivery.take(Consumer())
         assert pb.PubsubMessage.FromString(taken.body).data == b"young"
 
     with_parts(tmp_path, act)
@@ -140,16 +140,16 @@ def test_an_expired_message_is_not_delivered_even_before_it_is_deleted(tmp_path:
         subscription = await parts.subscription()
         await parts.publish(b"old")
         parts.clock.advance(7 * 86400 + 1)
-        assert await subscription.delivery.take(Holder()) == []
+        assert await subscription.delivery.take(Consumer()) == []
 
     with_parts(tmp_path, act)
 
 
-def test_retained_messages_stay_until_they_expire(tmp_path: Path) -> None:
+def test_retained_messages_are_kept_until_they_expire(tmp_path: Path) -> None:
     async def act(parts: Parts) -> None:
         delivery = (await parts.subscription(retain_acked_messages=True)).delivery
         await parts.publish(b"retained")
-        (taken,) = await delivery.take(Holder())
+        (taken,) = await delivery.take(Consumer())
         await delivery.acknowledge([taken.ack_id])
         await sweep(parts.registry, parts.storage)
         assert rows(tmp_path, "messages") == 1
@@ -160,7 +160,7 @@ def test_retained_messages_stay_until_they_expire(tmp_path: Path) -> None:
     with_parts(tmp_path, act)
 
 
-def test_a_deleted_subscriptions_messages_are_swept_away(tmp_path: Path) -> None:
+def test_a_deleted_subscriptions_messages_are_deleted(tmp_path: Path) -> None:
     async def act(parts: Parts) -> None:
         await parts.subscription()
         await parts.publish(*[b"x"] * 100)
@@ -171,28 +171,28 @@ def test_a_deleted_subscriptions_messages_are_swept_away(tmp_path: Path) -> None
     with_parts(tmp_path, act)
 
 
-def test_a_lease_that_was_flushed_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_a_flushed_lease_survives_a_restart(tmp_path: Path) -> None:
     async def lease(parts: Parts) -> None:
         delivery = (await parts.subscription()).delivery
         await parts.publish(b"held")
-        await delivery.take(Holder(), lease=300)
+        await delivery.take(Consumer(), lease=300)
         await flush(parts.registry)
 
     async def restarted(parts: Parts) -> None:
         delivery = parts.registry.subscription(SUBSCRIPTION).delivery
-        await asyncio.sleep(0.5)  # the load goes on by itself
+        await asyncio.sleep(0.5)  # until the load has finished
         parts.clock.advance(299)
-        assert await delivery.take(Holder()) == []
+        assert await delivery.take(Consumer()) == []
         parts.clock.advance(2)
         await asyncio.wait_for(delivery.wait_ready(), 60)
-        (taken,) = await delivery.take(Holder())
+        (taken,) = await delivery.take(Consumer())
         assert taken.attempt == 2
 
     with_parts(tmp_path, lease)
     with_parts(tmp_path, restarted)
 
 
-def test_those_who_stop_waiting_leave_no_trace_and_take_nobodys_turn(tmp_path: Path) -> None:
+def test_cancelled_waiters_are_removed_and_another_is_woken(tmp_path: Path) -> None:
     async def act(parts: Parts) -> None:
         delivery = (await parts.subscription()).delivery
         for _ in range(100):
@@ -209,7 +209,7 @@ def test_those_who_stop_waiting_leave_no_trace_and_take_nobodys_turn(tmp_path: P
     with_parts(tmp_path, act)
 
 
-def test_ids_never_repeat_even_if_the_clock_was_set_back(tmp_path: Path) -> None:
+def test_ids_never_repeat_even_if_the_clock_is_set_back(tmp_path: Path) -> None:
     seen: list[int] = []
 
     async def publish(parts: Parts) -> None:
@@ -224,7 +224,7 @@ def test_ids_never_repeat_even_if_the_clock_was_set_back(tmp_path: Path) -> None
     assert seen[1] > seen[0]
 
 
-def test_a_full_disk_refuses_what_does_not_fit_and_nothing_else_breaks(tmp_path: Path) -> None:
+def test_a_full_disk_fails_only_the_writes_that_do_not_fit(tmp_path: Path) -> None:
     async def run() -> None:
         connection = connect(tmp_path)
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -246,7 +246,7 @@ def test_a_full_disk_refuses_what_does_not_fit_and_nothing_else_breaks(tmp_path:
     assert rows(tmp_path, "messages") == 1
 
 
-def test_changes_that_wait_together_are_committed_together(tmp_path: Path) -> None:
+def test_queued_changes_are_committed_together(tmp_path: Path) -> None:
     async def run() -> None:
         connection = connect(tmp_path)
         transactions: list[str] = []

@@ -1,4 +1,4 @@
-"""Streaming pull: delivery, flow control, and what a stream that ends leaves behind."""
+"""Streaming pull: delivery, flow control, and messages of a closed stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 
 
 class RawStream:
-    """A streaming pull below the client's own lease management."""
+    """A streaming pull without the client's lease management."""
 
     def __init__(self, bus: Bus, subscription: str, **first: Any) -> None:
         self._requests: queue.SimpleQueue[types.StreamingPullRequest | None] = queue.SimpleQueue()
@@ -34,7 +34,7 @@ class RawStream:
         yield from self._call
 
     def messages(self, count: int) -> list[types.ReceivedMessage]:
-        """Wait for this many."""
+        """Wait for `count` messages."""
         received: list[types.ReceivedMessage] = []
         for response in self._call:
             received += response.received_messages
@@ -56,7 +56,7 @@ def raw_stream(bus: Bus, subscription: str, **first: Any) -> Iterator[RawStream]
         stream.close()
 
 
-def test_a_stream_gets_what_was_there_and_what_comes(bus: Bus) -> None:
+def test_a_stream_receives_existing_and_new_messages(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, b"before")
     inbox = Inbox()
@@ -67,7 +67,7 @@ def test_a_stream_gets_what_was_there_and_what_comes(bus: Bus) -> None:
     assert inbox.bodies == [b"before", b"after"]
 
 
-def test_what_a_stream_acknowledged_does_not_come_again(bus: Bus) -> None:
+def test_messages_acknowledged_on_a_stream_are_not_redelivered(bus: Bus) -> None:
     topic, subscription = bus.pair()
     inbox = Inbox()
     with bus.receiving(subscription, inbox):
@@ -77,7 +77,7 @@ def test_what_a_stream_acknowledged_does_not_come_again(bus: Bus) -> None:
     assert len(set(inbox.bodies)) == 50
 
 
-def test_a_nack_on_a_stream_brings_the_message_again(bus: Bus) -> None:
+def test_a_message_nacked_on_a_stream_is_redelivered(bus: Bus) -> None:
     topic, subscription = bus.pair()
     attempts: list[str] = []
 
@@ -94,18 +94,18 @@ def test_a_nack_on_a_stream_brings_the_message_again(bus: Bus) -> None:
     assert len(set(attempts)) == 1
 
 
-def test_a_stream_has_no_more_outstanding_messages_than_it_asked_for(bus: Bus) -> None:
+def test_a_streams_outstanding_messages_are_limited(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, *[b"x"] * 10)
     with raw_stream(bus, subscription, max_outstanding_messages=3) as stream:
         received = stream.messages(3)
         assert len(received) == 3
-        # The other seven are free for someone else: they were not merely held back on the way.
+        # The other seven are available to other clients: they are not buffered for the stream.
         assert len(bus.pull(subscription, 7)) == 7
         bus.assert_quiet(subscription)
 
 
-def test_an_acknowledgement_makes_room_for_the_next_message(bus: Bus) -> None:
+def test_an_acknowledgement_frees_capacity_for_the_next_message(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, *[str(number).encode() for number in range(5)])
     seen: list[bytes] = []
@@ -119,16 +119,16 @@ def test_an_acknowledgement_makes_room_for_the_next_message(bus: Bus) -> None:
     assert sorted(seen) == [b"0", b"1", b"2", b"3", b"4"]
 
 
-def test_a_stream_has_no_more_outstanding_bytes_than_it_asked_for(bus: Bus) -> None:
+def test_a_streams_outstanding_bytes_are_limited(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, *[b"x" * 10_000] * 10)
     with raw_stream(bus, subscription, max_outstanding_bytes=25_000) as stream:
-        # Three: the last one may pass the limit, as a message above it could not be delivered otherwise.
+        # Three: the last one may exceed the limit; otherwise a message above it could never be delivered.
         assert len(stream.messages(2)) <= 3
         assert 7 <= len(bus.pull(subscription, 7)) <= 8
 
 
-def test_the_clients_flow_control_bounds_what_is_in_callbacks(bus: Bus) -> None:
+def test_the_clients_flow_control_limits_concurrent_callbacks(bus: Bus) -> None:
     topic, subscription = bus.pair()
     inbox = Inbox(acknowledge=False)
     bus.publish(topic, *[b"x"] * 10)
@@ -149,7 +149,7 @@ def test_two_streams_share_one_subscription(bus: Bus) -> None:
     published: list[str] = []
 
     def publish_until_both_have_some() -> bool:
-        # A stream that is there first may get all that is there before the other has come.
+        # The stream that is opened first may receive all messages before the other is opened.
         published.append(str(len(published)))
         bus.publish(topic, published[-1].encode())
         return len(published) >= 100 and bool(one.messages) and bool(two.messages)
@@ -170,9 +170,9 @@ def test_messages_of_a_closed_stream_stay_leased_until_their_deadline(bus: Bus) 
     assert bus.pull(subscription)[0].message.data == b"leased"
 
 
-def test_a_deadline_can_be_moved_on_the_stream(bus: Bus) -> None:
+def test_a_deadline_can_be_changed_on_the_stream(bus: Bus) -> None:
     topic, subscription = bus.pair()
-    bus.publish(topic, b"handed back")
+    bus.publish(topic, b"returned")
     with raw_stream(bus, subscription, max_outstanding_messages=1) as stream:
         (received,) = stream.messages(1)
         stream.send(modify_deadline_ack_ids=[received.ack_id], modify_deadline_seconds=[0])
@@ -181,7 +181,7 @@ def test_a_deadline_can_be_moved_on_the_stream(bus: Bus) -> None:
 
 
 @pytest.mark.slow
-def test_the_streams_own_ack_deadline_counts(bus: Bus) -> None:
+def test_the_streams_ack_deadline_overrides_the_subscriptions(bus: Bus) -> None:
     topic, subscription = bus.pair(ack_deadline_seconds=600)
     bus.publish(topic, b"short lease")
     with raw_stream(bus, subscription, stream_ack_deadline_seconds=10) as stream:
@@ -192,7 +192,7 @@ def test_the_streams_own_ack_deadline_counts(bus: Bus) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 9, 601])
-def test_a_stream_ack_deadline_out_of_range_is_refused(bus: Bus, seconds: int) -> None:
+def test_a_stream_ack_deadline_out_of_range_is_rejected(bus: Bus, seconds: int) -> None:
     _, subscription = bus.pair()
     with (
         raw_stream(bus, subscription, stream_ack_deadline_seconds=seconds) as stream,
@@ -209,14 +209,14 @@ def test_a_stream_can_not_change_its_subscription(bus: Bus) -> None:
             stream.messages(1)
 
 
-def test_a_stream_on_a_subscription_that_is_not_there_is_refused(bus: Bus) -> None:
+def test_a_stream_on_a_missing_subscription_is_rejected(bus: Bus) -> None:
     name = f"{bus.project}/subscriptions/never-made"
     with raw_stream(bus, name) as stream, pytest.raises(GoogleAPICallError, match=r"never-made|not found"):
         stream.messages(1)
 
 
-def test_a_stream_on_a_push_subscription_is_refused(bus: Bus) -> None:
-    # Nobody listens there: nothing is published, so nothing is pushed.
+def test_a_stream_on_a_push_subscription_is_rejected(bus: Bus) -> None:
+    # The endpoint does not exist: nothing is published, so nothing is pushed.
     _, subscription = bus.pair(push_config={"push_endpoint": "http://127.0.0.1:9/push"})
     with raw_stream(bus, subscription) as stream, pytest.raises(FailedPrecondition):
         stream.messages(1)

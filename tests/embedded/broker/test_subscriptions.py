@@ -1,4 +1,4 @@
-"""Subscriptions: made, read, listed, changed, detached and deleted."""
+"""Subscriptions: create, get, list, update, detach and delete."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def test_a_subscription_has_the_documented_defaults(bus: Bus) -> None:
     assert not subscription.push_config.push_endpoint
 
 
-def test_a_subscription_is_made_only_once(bus: Bus) -> None:
+def test_a_subscription_can_be_created_only_once(bus: Bus) -> None:
     topic, name = bus.pair()
     with pytest.raises(AlreadyExists):
         bus.subscriber.create_subscription(name=name, topic=topic, timeout=RPC_SECONDS)
 
 
-def test_a_subscription_needs_its_topic(bus: Bus) -> None:
+def test_a_subscription_requires_its_topic(bus: Bus) -> None:
     with pytest.raises(NotFound):
         bus.subscription(f"{bus.project}/topics/never-made")
 
 
-def test_a_subscription_that_is_not_there_is_not_found(bus: Bus) -> None:
+def test_a_missing_subscription_is_not_found(bus: Bus) -> None:
     name = f"{bus.project}/subscriptions/never-made"
     with pytest.raises(NotFound):
         bus.subscriber.get_subscription(subscription=name, timeout=RPC_SECONDS)
@@ -49,7 +49,7 @@ def test_a_subscription_that_is_not_there_is_not_found(bus: Bus) -> None:
 
 
 @pytest.mark.parametrize("identifier", ["ab", "1digit", "google-owned", "sp ace", "a" * 256])
-def test_a_subscription_with_an_illegal_name_is_refused(bus: Bus, identifier: str) -> None:
+def test_a_subscription_with_an_invalid_name_is_rejected(bus: Bus, identifier: str) -> None:
     topic = bus.topic()
     name = f"{bus.project}/subscriptions/{identifier}"
     with pytest.raises(InvalidArgument):
@@ -57,7 +57,7 @@ def test_a_subscription_with_an_illegal_name_is_refused(bus: Bus, identifier: st
 
 
 @pytest.mark.parametrize("seconds", [9, 601, -1])
-def test_an_ack_deadline_out_of_range_is_refused(bus: Bus, seconds: int) -> None:
+def test_an_ack_deadline_out_of_range_is_rejected(bus: Bus, seconds: int) -> None:
     topic = bus.topic()
     with pytest.raises(InvalidArgument):
         bus.subscription(topic, ack_deadline_seconds=seconds)
@@ -73,7 +73,7 @@ def test_an_ack_deadline_out_of_range_is_refused(bus: Bus, seconds: int) -> None
         {"push_config": {"push_endpoint": "not a url"}},
     ],
 )
-def test_a_setting_out_of_range_is_refused(bus: Bus, config: dict[str, Any]) -> None:
+def test_a_setting_out_of_range_is_rejected(bus: Bus, config: dict[str, Any]) -> None:
     topic = bus.topic()
     with pytest.raises(InvalidArgument):
         bus.subscription(topic, **config)
@@ -110,13 +110,13 @@ def test_a_filter_can_not_be_changed(bus: Bus) -> None:
         update(bus, name, ["filter"], filter='attributes.lane = "other"')
 
 
-def test_an_update_needs_a_mask(bus: Bus) -> None:
+def test_an_update_requires_a_mask(bus: Bus) -> None:
     _, name = bus.pair()
     with pytest.raises(InvalidArgument):
         update(bus, name, [], ack_deadline_seconds=33)
 
 
-def test_a_deleted_subscription_is_gone_with_its_messages(bus: Bus) -> None:
+def test_a_deleted_subscriptions_messages_are_dropped(bus: Bus) -> None:
     topic, name = bus.pair()
     bus.publish(topic, b"goes with it")
     bus.subscriber.delete_subscription(subscription=name, timeout=RPC_SECONDS)
@@ -132,7 +132,7 @@ def test_deleting_a_subscription_ends_its_streams(bus: Bus) -> None:
         pulling.result(PATIENCE_SECONDS)
 
 
-def test_a_detached_subscription_has_no_messages_and_gets_none(bus: Bus) -> None:
+def test_a_detached_subscription_has_no_messages_and_receives_none(bus: Bus) -> None:
     topic, name = bus.pair()
     bus.publish(topic, b"dropped")
     bus.publisher.detach_subscription(request={"subscription": name}, timeout=RPC_SECONDS)
@@ -142,6 +142,6 @@ def test_a_detached_subscription_has_no_messages_and_gets_none(bus: Bus) -> None
 
 
 @pytest.mark.parametrize("feature", ["enable_message_ordering", "enable_exactly_once_delivery"])
-def test_a_promise_that_the_embedded_broker_can_not_keep_is_refused(own_bus: Bus, feature: str) -> None:
+def test_an_unsupported_guarantee_is_rejected(own_bus: Bus, feature: str) -> None:
     with pytest.raises(MethodNotImplemented, match=feature):
         own_bus.pair(**{feature: True})

@@ -1,4 +1,4 @@
-"""The embedded broker over its own kill -9: nothing that was answered is lost."""
+"""The embedded broker survives kill -9: confirmed data is not lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 
 
 def on_disk(broker: BrokerProcess) -> list[tuple[int, bool]]:
-    """Of each unacknowledged message the attempts, and whether it is leased, as the database has them."""
+    """The attempts of each unacknowledged message in the database, and whether it is leased."""
     with closing(sqlite3.connect(broker.data / FILE)) as database:
         rows = database.execute("SELECT attempts, available_at FROM backlog").fetchall()
     return [(attempts, available_at > 0) for attempts, available_at in rows]
@@ -46,7 +46,7 @@ def test_published_messages_survive(broker: BrokerProcess, own_bus: Bus) -> None
     assert dict(received.message.attributes) == {"lane": "batch"}
 
 
-def test_message_ids_go_on_after_the_last(broker: BrokerProcess, own_bus: Bus) -> None:
+def test_message_ids_continue_after_a_restart(broker: BrokerProcess, own_bus: Bus) -> None:
     topic = own_bus.topic()
     (before,) = own_bus.publish(topic, b"x")
     broker.restart()
@@ -74,12 +74,12 @@ def test_leases_survive(broker: BrokerProcess, own_bus: Bus) -> None:
     broker.restart()
     assert own_bus.pull(subscription)[0].message.data == free.message.data
     own_bus.assert_quiet(subscription)
-    # Its holder lived on, and what it was given before the kill still counts.
+    # The client is still alive, and its lease from before the kill is valid.
     own_bus.modify(subscription, 0, held)
     assert own_bus.pull(subscription)[0].message.data == held.message.data
 
 
-def test_an_acknowledgement_from_before_the_kill_counts_after_it(broker: BrokerProcess, own_bus: Bus) -> None:
+def test_an_ack_id_from_before_the_kill_is_valid_after_it(broker: BrokerProcess, own_bus: Bus) -> None:
     topic, subscription = own_bus.pair()
     own_bus.publish(topic, b"done in the meantime")
     (received,) = own_bus.pull(subscription)
@@ -100,7 +100,7 @@ def test_delivery_attempts_survive(broker: BrokerProcess, own_bus: Bus) -> None:
     assert own_bus.pull(subscription)[0].delivery_attempt == 3
 
 
-def test_everything_survives_an_orderly_stop(broker: BrokerProcess, own_bus: Bus) -> None:
+def test_everything_survives_a_graceful_stop(broker: BrokerProcess, own_bus: Bus) -> None:
     topic, subscription = own_bus.pair(ack_deadline_seconds=600)
     own_bus.publish(topic, b"held", b"free")
     _, free = own_bus.pull(subscription, 2)
@@ -112,7 +112,7 @@ def test_everything_survives_an_orderly_stop(broker: BrokerProcess, own_bus: Bus
 
 
 @pytest.mark.slow
-def test_a_streaming_client_goes_on_by_itself(broker: BrokerProcess, own_bus: Bus) -> None:
+def test_a_streaming_client_reconnects_after_a_kill(broker: BrokerProcess, own_bus: Bus) -> None:
     topic, subscription = own_bus.pair()
     inbox = Inbox()
     with own_bus.receiving(subscription, inbox):
@@ -125,7 +125,7 @@ def test_a_streaming_client_goes_on_by_itself(broker: BrokerProcess, own_bus: Bu
 
 
 @pytest.mark.slow
-def test_a_streaming_client_goes_on_over_an_orderly_stop(broker: BrokerProcess, own_bus: Bus) -> None:
+def test_a_streaming_client_reconnects_after_a_graceful_stop(broker: BrokerProcess, own_bus: Bus) -> None:
     topic, subscription = own_bus.pair()
     inbox = Inbox()
     with own_bus.receiving(subscription, inbox):
@@ -152,7 +152,7 @@ def test_every_confirmed_publish_survives_kills_under_load(broker: BrokerProcess
             try:
                 own_bus.publish(topic, *bodies)
             except (GoogleAPICallError, RetryError):
-                continue  # not confirmed: may be there or not
+                continue  # not confirmed: may be stored or not
             confirmed.extend(bodies)
 
     publishing = threading.Thread(target=publish, name="publishing")

@@ -1,4 +1,4 @@
-"""Topics: made, read, listed, changed and deleted."""
+"""Topics: create, get, list, update and delete."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from google.api_core.exceptions import AlreadyExists, InvalidArgument, MethodNot
 from tests.embedded.broker.bus import RPC_SECONDS, Bus
 
 
-def test_a_topic_can_be_read_after_it_was_made(bus: Bus) -> None:
+def test_a_created_topic_can_be_read(bus: Bus) -> None:
     name = bus.topic(labels={"team": "video"})
     topic = bus.publisher.get_topic(topic=name, timeout=RPC_SECONDS)
     assert topic.name == name
     assert dict(topic.labels) == {"team": "video"}
 
 
-def test_a_topic_is_made_only_once(bus: Bus) -> None:
+def test_a_topic_can_be_created_only_once(bus: Bus) -> None:
     name = bus.topic()
     with pytest.raises(AlreadyExists):
         bus.publisher.create_topic(name=name, timeout=RPC_SECONDS)
 
 
-def test_a_topic_that_is_not_there_is_not_found(bus: Bus) -> None:
+def test_a_missing_topic_is_not_found(bus: Bus) -> None:
     name = f"{bus.project}/topics/never-made"
     with pytest.raises(NotFound):
         bus.publisher.get_topic(topic=name, timeout=RPC_SECONDS)
     with pytest.raises(NotFound):
         bus.publisher.delete_topic(topic=name, timeout=RPC_SECONDS)
     with pytest.raises(NotFound):
-        bus.publish(name, b"nobody reads this")
+        bus.publish(name, b"not delivered")
 
 
 @pytest.mark.parametrize(
     "identifier", ["ab", "1begins-with-a-digit", "google-owned", "sp ace", "a" * 256, "slash/inside", ""]
 )
-def test_a_topic_with_an_illegal_name_is_refused(bus: Bus, identifier: str) -> None:
+def test_a_topic_with_an_invalid_name_is_rejected(bus: Bus, identifier: str) -> None:
     with pytest.raises(InvalidArgument):
         bus.publisher.create_topic(name=f"{bus.project}/topics/{identifier}", timeout=RPC_SECONDS)
 
@@ -58,7 +58,7 @@ def test_another_projects_topics_are_not_listed(bus: Bus) -> None:
     assert list(listed) == []
 
 
-def test_a_page_token_that_nobody_gave_out_is_refused(bus: Bus) -> None:
+def test_an_unknown_page_token_is_rejected(bus: Bus) -> None:
     request = {"project": bus.project, "page_token": "!!! not a token"}
     with pytest.raises(InvalidArgument):
         list(bus.publisher.list_topics(request=request, timeout=RPC_SECONDS))
@@ -79,7 +79,7 @@ def test_a_topics_labels_can_be_changed(bus: Bus) -> None:
     assert dict(bus.publisher.get_topic(topic=name, timeout=RPC_SECONDS).labels) == {"new": "2"}
 
 
-def test_a_deleted_topic_leaves_its_subscription_and_its_messages(bus: Bus) -> None:
+def test_deleting_a_topic_keeps_its_subscription_and_its_messages(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publish(topic, b"published before")
     bus.publisher.delete_topic(topic=topic, timeout=RPC_SECONDS)
@@ -89,15 +89,15 @@ def test_a_deleted_topic_leaves_its_subscription_and_its_messages(bus: Bus) -> N
     assert received.message.data == b"published before"
 
 
-def test_a_topic_made_again_does_not_feed_its_predecessors_subscription(bus: Bus) -> None:
+def test_a_recreated_topic_does_not_feed_the_old_subscription(bus: Bus) -> None:
     topic, subscription = bus.pair()
     bus.publisher.delete_topic(topic=topic, timeout=RPC_SECONDS)
     bus.publisher.create_topic(name=topic, timeout=RPC_SECONDS)
-    bus.publish(topic, b"for nobody")
+    bus.publish(topic, b"not delivered")
     bus.assert_quiet(subscription)
 
 
-def test_what_the_embedded_broker_lacks_is_refused_by_name(own_bus: Bus) -> None:
+def test_unsupported_features_are_unimplemented(own_bus: Bus) -> None:
     with pytest.raises(MethodNotImplemented, match="message_retention_duration"):
         own_bus.topic(message_retention_duration={"seconds": 3600})
     with pytest.raises(MethodNotImplemented, match="Snapshots"):
