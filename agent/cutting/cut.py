@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-# Loaded by their packages when first needed, which would be in every job anew: 12 ms.
+# Loaded by their packages when first needed, which would be in every job again: 12 ms.
 import av.subtitles.stream  # noqa: F401
 import numpy.ma  # noqa: F401
 
@@ -46,7 +46,7 @@ from clipping.errors import (
     SourceDamaged,
 )
 
-SOUND_BIT_RATE: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
+AUDIO_BIT_RATE: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
 
 Way = Literal["copy", "smart", "encode", "encode from the start"]
 _WAYS: dict[Mode, tuple[Way, ...]] = {
@@ -82,15 +82,15 @@ def run_look(context: Context, descriptor: int) -> int:
 
 def run_cut(context: Context, descriptor: int, order: Order) -> Clip:
     """The cut as a job. Raises the errors that `Engine.cut` names."""
-    tell = ProgressSender(context)
-    tell("probing", 0)
-    report_packets(tell.alive)
+    notify = ProgressSender(context)
+    notify("probing", 0)
+    report_packets(notify.alive)
     source = SourceFile(order.spec.source, descriptor, order.identity)
     limit_pixels(order.max_pixels)
     try:
         with Opened(source, Cache(order.cache)) as opened:
             refuse_large(source.name.name, opened.info, order.spec.output, order.max_pixels)
-            made = _first_good(opened, order, tell)
+            made = _first_good(opened, order, notify)
     except (SourceCorrupt, SourceDamaged, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
         grown(source)
         check_readable(source)
@@ -110,7 +110,7 @@ class _Made:
     """Why the ways tried before it did not do."""
 
 
-def _first_good(opened: Opened, order: Order, tell: ProgressSender) -> _Made:
+def _first_good(opened: Opened, order: Order, notify: ProgressSender) -> _Made:
     """The clip by the first way that can make it.
 
     Raises `CutVerificationFailed` when none can, and `SourceDamaged` when damage is to end in failure.
@@ -127,7 +127,7 @@ def _first_good(opened: Opened, order: Order, tell: ProgressSender) -> _Made:
         if damaged and plan.mode != "encode":
             continue
         try:
-            outcome, facts, digest = _made_and_checked(way, opened, order, plan, part, tell, damage)
+            outcome, facts, digest = _made_and_checked(way, opened, order, plan, part, notify, damage)
         except (Unsuited, Rejected) as reason:
             part.unlink(missing_ok=True)
             failures.append(f"{way}: {reason}")
@@ -155,24 +155,24 @@ def _damaged(order: Order, found: tuple[Finding, ...]) -> SourceDamaged:
 
 
 def _made_and_checked(
-    way: Way, opened: Opened, order: Order, plan: Plan, part: Path, tell: ProgressSender, damage: Damage
+    way: Way, opened: Opened, order: Order, plan: Plan, part: Path, notify: ProgressSender, damage: Damage
 ) -> tuple[Outcome, Facts, str]:
     """Raises `Unsuited` or `Rejected` when the clip can't be made this way."""
 
     def progress(share: float) -> None:
-        tell("verifying", _CUT + share * (100 - _CUT))
+        notify("verifying", _CUT + share * (100 - _CUT))
 
     while True:
         damage.clear()
-        tell("cutting", _PROBED)
+        notify("cutting", _PROBED)
         try:
-            outcome = _make(way, opened, order, plan, part, tell, damage)
+            outcome = _make(way, opened, order, plan, part, notify, damage)
         except RangeBeyondEnd:
             # The frame that stands at the in-point may have begun long before.
             if opened.widen():
                 continue
             raise
-        tell("verifying", _CUT)
+        notify("verifying", _CUT)
         try:
             gaps = plan.mode == "encode" and order.on_damage == "reencode" and bool(damage.found)
             whole = order.verify == "full"
@@ -193,8 +193,8 @@ def _tolerance(order: Order, outcome: Outcome, damage: Damage) -> Callable[[], b
 
 def _ways(info: MediaInfo, mode: Mode) -> tuple[tuple[Way, ...], list[str]]:
     """What to try, and why what was asked for is not tried at all."""
-    movie = info.movie
-    if movie is not None and movie.codec == "h264" and (movie.profile or "").startswith("High 4:4:4"):
+    video = info.video_stream
+    if video is not None and video.codec == "h264" and (video.profile or "").startswith("High 4:4:4"):
         # x264 says in the first frame only how these are to be decoded; from the middle they decode without
         # an error, and wrong.
         return ("encode from the start",), [f"{mode}: 4:4:4 H.264 can't be entered in its middle"]
@@ -207,17 +207,17 @@ def _make(
     order: Order,
     plan: Plan,
     part: Path,
-    tell: ProgressSender,
+    notify: ProgressSender,
     damage: Damage,
 ) -> Outcome:
     def progress(share: float) -> None:
-        tell("cutting", _PROBED + share * (_CUT - _PROBED))
+        notify("cutting", _PROBED + share * (_CUT - _PROBED))
 
     quality = order.spec.quality
     if way in ("copy", "smart"):
-        if not holds(plan.container, plan.movie.codec):
-            raise Unsuited(f"{plan.movie.codec} does not go into {plan.container.extension}")
-        return _cut(opened, plan, part, SOUND_BIT_RATE[quality], progress, damage)
+        if not holds(plan.container, plan.video_stream.codec):
+            raise Unsuited(f"{plan.video_stream.codec} does not go into {plan.container.extension}")
+        return _cut(opened, plan, part, AUDIO_BIT_RATE[quality], progress, damage)
     container = opened.around(plan)
     refuse_disorder(container, plan)
     return encode(
@@ -229,7 +229,7 @@ def _make(
         order,
         from_start=way == "encode from the start",
         progress=progress,
-        started=tell.helper,
+        started=notify.helper,
         damage=damage,
         begins_late=opened.cutout.begins_late,
         ends_early=opened.cutout.ends_early,
@@ -265,11 +265,11 @@ def _finish(order: Order, info: MediaInfo, made: _Made, growing: bool) -> Clip:
     container = made.outcome.plan.container
     target = order.folder / f"{order.stem}.{container.extension}"
     made.outcome.path.rename(target)
-    told = [f"Not cut as asked, {failure}." for failure in made.failures]
-    told += warnings(made.damage)
+    notes = [f"Not cut as asked, {failure}." for failure in made.failures]
+    notes += warnings(made.damage)
     missing = made.outcome.frames - made.facts.frames
     if missing:
-        told.append(f"{missing} of {made.outcome.frames} frames can't be decoded and are missing")
+        notes.append(f"{missing} of {made.outcome.frames} frames can't be decoded and are missing")
     return Clip(
         path=target,
         extension=container.extension,
@@ -277,5 +277,5 @@ def _finish(order: Order, info: MediaInfo, made: _Made, growing: bool) -> Clip:
         size=target.stat().st_size,
         sha256=made.sha256,
         duration=round(float(made.facts.duration), 6),
-        report=report(order.spec, info, made.outcome, made.facts, tuple(told), growing=growing),
+        report=report(order.spec, info, made.outcome, made.facts, tuple(notes), growing=growing),
     )

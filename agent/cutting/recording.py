@@ -1,4 +1,4 @@
-"""A recording in the hands of a job: opened only as far as the cut needs it."""
+"""A recording, as a job uses it: opened only as far as the cut needs it."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ class Opened:
 
 
 def _agrees(recording: Recording, info: MediaInfo) -> bool:
-    """Whether libavformat, which players are built with, sees the same picture at the same time."""
-    movie = info.movie
-    if len(recording.tracks) != len(info.streams) or movie is None:
+    """Whether libavformat, which players are built with, sees the same video at the same time."""
+    video = info.video_stream
+    if len(recording.tracks) != len(info.streams) or video is None:
         return False
-    return movie.start is None or abs(recording.start - movie.start) < 2 * movie.time_base
+    return video.start is None or abs(recording.start - video.start) < 2 * video.time_base

@@ -15,7 +15,7 @@ from clipping.timecode import format_seconds
 MOST_DROPPED = 100
 """Streams that a report lists as left out. A broadcast multiplex holds dozens."""
 _UNNOTICED = Fraction(1, 10)
-"""Seconds of sound behind the last picture that many a good recording has."""
+"""Seconds of audio after the last frame that many a good recording has."""
 _STANDS_STILL = Fraction(1, 2)
 _TIMES_USUAL = 5
 """With a gap of so many seconds, so many times as long as its frames on average, frames are missing."""
@@ -49,7 +49,7 @@ def report(
             height=facts.height,
             fps=round(facts.fps, 3),
         ),
-        audio=[AudioReport(codec=s.codec, language=s.language) for s in outcome.sound],
+        audio=[AudioReport(codec=s.codec, language=s.language) for s in outcome.audio],
         dropped_streams=list(plan.dropped[:MOST_DROPPED]),
         encoder=outcome.encoder,
         warnings=[
@@ -78,7 +78,7 @@ def _early_end(spec: CutSpec, info: MediaInfo, end: Fraction, longest: Fraction)
         # One that broke off may still name the length that it was to have.
         if missing <= max(_UNNOTICED, longest):
             return []
-        what = "recording's picture"
+        what = "recording's video"
     return [
         f"The {what} ends at {format_seconds(float(end))}, {float(missing):.3f} s before the end that was "
         "asked for: the clip ends there."
@@ -91,7 +91,7 @@ def _gap(outcome: Outcome) -> list[str]:
     if outcome.frame_seconds <= max(_STANDS_STILL, _TIMES_USUAL * usual):
         return []
     return [
-        f"The picture stands still for {float(outcome.frame_seconds):.3f} s in it, as the recording has no "
+        f"The video stands still for {float(outcome.frame_seconds):.3f} s in it, as the recording has no "
         "frames there: perhaps it is damaged."
     ]
 

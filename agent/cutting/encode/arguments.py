@@ -36,8 +36,8 @@ _IMPRECISE_SECONDS = Fraction(2)
 """Seeking in these lands behind the keyframe asked for."""
 _BT709, _UNSPECIFIED, _RGB = 1, 2, 0
 _HD_LINES = 720
-_SOUND_RATES = frozenset({44_100, 48_000})
-_SOUND_RATE = 48_000
+_AUDIO_RATES = frozenset({44_100, 48_000})
+_AUDIO_RATE = 48_000
 _MOST_TEXT = 1000
 """Characters of a title that are kept: the kernel limits the size of a process's arguments."""
 _AAC_CHANNELS = frozenset({1, 2, 3, 4, 5, 6, 8})
@@ -76,23 +76,25 @@ def encode_arguments(
     `recording`: what ffmpeg reads, see `source.url_of`. `gaps`: even the first frame may be missing.
     `from_start`: decode it from its beginning, for streams that can't be entered in their middle.
     """
-    assert plan.movie.video is not None
+    assert plan.video_stream.video is not None
     source = ffmpeg.input(recording, **_input_options(info, frames, from_start=from_start))
-    picture = _picture(source["V:0"], plan.movie.video, plan.movie.time_base, frames, spec, means, gaps=gaps)
-    sound = [_sound(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
+    video = _video(
+        source["V:0"], plan.video_stream.video, plan.video_stream.time_base, frames, spec, means, gaps=gaps
+    )
+    audio = [_audio(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
     texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
     rate = spec.output.rate
-    time_base = plan.movie.time_base if rate is None else 1 / rate
+    time_base = plan.video_stream.time_base if rate is None else 1 / rate
     options: Options = {
         **video_arguments(means.encoder, spec.quality, refined=refined(spec.output), cap=rates.cap),
         "fps_mode": "passthrough",
-        # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9. Sound keeps samples.
+        # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9. Audio keeps samples.
         "enc_time_base:v": f"{time_base.numerator}:{time_base.denominator}",
         "color_primaries": "bt709",
         "color_trc": "bt709",
         "colorspace": "bt709",
         "color_range": "tv",
-        # No "t": ffmpeg 5.1 then ends the sound as soon as the picture is complete.
+        # No "t": ffmpeg 5.1 then ends the audio as soon as the video is complete.
         "map_chapters": -1 if beside.chapters is None else 1 + len(texts),
         # Said for each: for all at once it would take the chapters' titles too.
         "map_metadata:g": -1,
@@ -110,11 +112,11 @@ def encode_arguments(
     else:
         # ffmpeg 5.1 would show the first frame later, by the 21 ms that AAC begins before 0.
         options["avoid_negative_ts"] = "disabled"
-    if sound:
-        options |= {"c:a": "aac", "b:a": rates.sound}
+    if audio:
+        options |= {"c:a": "aac", "b:a": rates.audio}
     options |= {f"c:s:{n}": _subtitles(s) for n, s in enumerate(plan.subtitles)}
     options |= _dispositions(plan)
-    output = ffmpeg.output(picture, *sound, *texts, url(target), **options)
+    output = ffmpeg.output(video, *audio, *texts, url(target), **options)
     output = output.global_args("-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
     command: list[str] = ffmpeg.compile(output, cmd=str(means.program), overwrite_output=True)
     # The binding says no option twice, and knows only inputs of which a stream is used.
@@ -157,7 +159,7 @@ def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> Opti
     }
 
 
-def _picture(
+def _video(
     stream: FilterStream,
     video: VideoInfo,
     time_base: Fraction,
@@ -228,7 +230,7 @@ def _tone_map(video: VideoInfo) -> list[tuple[str, Options]]:
 
 
 def _colours(video: VideoInfo) -> Options:
-    """What `scale` has to be told to give BT.709 colours of limited range."""
+    """What `scale` needs to give BT.709 colours of limited range."""
     options: Options = {"out_range": "tv"}
     if not _is_bt709(video):
         options["out_color_matrix"] = "bt709"
@@ -246,12 +248,12 @@ def _is_bt709(video: VideoInfo) -> bool:
     return video.color_space == _BT709
 
 
-def _sound(stream: FilterStream, source: StreamInfo, frames: Frames) -> FilterStream:
+def _audio(stream: FilterStream, source: StreamInfo, frames: Frames) -> FilterStream:
     start, end = _seconds(frames.start), _seconds(frames.end)
     stream = stream.filter("atrim", start=start, end=end).filter("asetpts", f"round(PTS-{start}/TB)")
     options = {"async": 1, "first_pts": 0}
-    known = source.audio or AudioInfo(_SOUND_RATE, 2)
-    rate = known.sample_rate if known.sample_rate in _SOUND_RATES else _SOUND_RATE
+    known = source.audio or AudioInfo(_AUDIO_RATE, 2)
+    rate = known.sample_rate if known.sample_rate in _AUDIO_RATES else _AUDIO_RATE
     stream = stream.filter("aresample", rate, **options)
     if known.channels not in _AAC_CHANNELS:
         stream = stream.filter("aformat", channel_layouts="stereo")
@@ -261,7 +263,7 @@ def _sound(stream: FilterStream, source: StreamInfo, frames: Frames) -> FilterSt
 def _streams(plan: Plan) -> dict[str, StreamInfo]:
     """By the names that ffmpeg has for them in the clip."""
     return {
-        "v:0": plan.movie,
+        "v:0": plan.video_stream,
         **{f"a:{n}": track.source for n, track in enumerate(plan.tracks)},
         **{f"s:{n}": subtitle.source for n, subtitle in enumerate(plan.subtitles)},
     }

@@ -1,4 +1,4 @@
-"""The full encode: every frame made anew, exact to the frame, playable everywhere."""
+"""The full encode: every frame re-encoded, exact to the frame, playable everywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.cutting.encode.rate_control import FIRST_SHARE, Rates, rates, second_
 from agent.cutting.encode.sidecars import Beside, files_beside
 from agent.cutting.formats.media import MediaInfo, StreamInfo
 from agent.cutting.plan.encoders import CARD, CODECS, CPU, refusal
-from agent.cutting.plan.outcome import Outcome, Sound
+from agent.cutting.plan.outcome import AudioTrack, Outcome
 from agent.cutting.plan.plan import Plan, without_silent
 from agent.cutting.plan.spec import Order
 from agent.cutting.process.budget import MOST_BYTES
@@ -28,7 +28,7 @@ from agent.cutting.writing.subtitles import cues_within, read_cues
 from clipping.errors import EncoderFailed, OutputTooLarge
 
 _NICENESS = 10
-"""Encodes give way to copies, which somebody waits for."""
+"""Encodes give way to copies, which a caller waits for."""
 _FIRST_TRY = 0.6
 """How much of the work the first of possibly two tries is said to be."""
 _MOST_BYTES_A_SECOND = 64 << 20
@@ -55,13 +55,13 @@ def encode(
 ) -> Outcome:
     """Write the clip of the opened recording to `target`.
 
-    `damage` is told what of the recording is damaged. `begins_late`, `ends_early`: as `frames_in`. `progress`
-    gets 0 to 1, `started` ffmpeg's process id, and None when it has ended. Raises `RangeBeyondEnd` when the
-    picture is over by then, `OutputTooLarge`, and the errors of `ffmpeg.run` and of `source`.
+    `damage` collects what of the recording is damaged; `begins_late`, `ends_early`: as `frames_in`.
+    `progress` gets 0 to 1, `started` ffmpeg's process id, and None when it has ended. Raises `RangeBeyondEnd`
+    when the video is over by then, `OutputTooLarge`, and the errors of `ffmpeg.run` and of `source`.
     """
     cues = read_cues(container, plan)
     frames = frames_in(container, plan, damage, begins_late=begins_late, ends_early=ends_early)
-    plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.sounding))
+    plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.audio_ends))
     plan, cues = cues_within(plan, cues, frames.start)
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     # Where only a part of it was opened, ffmpeg would search through the whole.
@@ -122,7 +122,7 @@ class _Encode:
         if self._size() > limit:
             raise OutputTooLarge(
                 f"The clip could not be made smaller than {min(first, self._size())} bytes: choose a larger "
-                "output.max_bytes, a smaller picture, or a shorter clip."
+                "output.max_bytes, smaller frames, or a shorter clip."
             )
 
     def _rates(self, share: float) -> Rates:
@@ -193,7 +193,7 @@ class _Encode:
     def outcome(self) -> Outcome:
         """What was made."""
         frames, rate = self._frames, self._order.spec.output.rate
-        video = self._plan.movie.video
+        video = self._plan.video_stream.video
         if video is not None and video.hdr and not self._means().tone_maps(video):
             self._warnings.append(
                 "This ffmpeg has no zscale: HDR colours were not tone mapped, and look pale."
@@ -210,13 +210,13 @@ class _Encode:
             frame_seconds=frames.longest if rate is None else 1 / rate,
             usual_seconds=frames.usual if rate is None else 1 / rate,
             reencoded=frames.end - frames.start,
-            sound=tuple(_sound(track.source, frames) for track in self._plan.tracks),
+            audio=tuple(_audio(track.source, frames) for track in self._plan.tracks),
             encoder=self._encoder,
             size=self._order.spec.output.size,
             warnings=tuple(self._warnings),
         )
 
 
-def _sound(source: StreamInfo, frames: Frames) -> Sound:
-    end = min(frames.sounding[source.index], frames.end) - frames.start
-    return Sound("aac", source.language, Fraction(0), end)
+def _audio(source: StreamInfo, frames: Frames) -> AudioTrack:
+    end = min(frames.audio_ends[source.index], frames.end) - frames.start
+    return AudioTrack("aac", source.language, Fraction(0), end)

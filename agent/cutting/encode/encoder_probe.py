@@ -102,7 +102,7 @@ class Encoders:
         """
         codec = "hevc" if spec.output.video_codec == "hevc" else "h264"
         if spec.mode != "encode":
-            # Nobody should wait for a trial with a copy; only its fallbacks encode.
+            # No copy should wait for a trial; only its fallbacks encode.
             yield Choice(CPU[codec])
             return
         if not self._tried.wait(_WAIT_SECONDS):

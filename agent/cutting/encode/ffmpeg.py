@@ -35,9 +35,9 @@ _COMMAND_AT_FAULT = frozenset({errno.E2BIG, errno.ENAMETOOLONG, errno.EINVAL})
 _KEPT_LINES = 20
 _QUERY_SECONDS = 30
 _CANCEL_SECONDS = 0.1
-"""Between two looks at whether a short run is to be ended."""
+"""Between two checks whether a short run is to be ended."""
 _LOOK_SECONDS = 0.5
-"""Between two looks at a run that says nothing."""
+"""Between two checks of a run that prints nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Limits:
     file_bytes: int
     """The largest file that it may write."""
     memory_bytes: int | None
-    """Its own data in memory; None where that can't be told beforehand."""
+    """Its own data in memory; None where that is unknown beforehand."""
     idle_bytes: int = MOST_BYTES
     """What it may read without getting any further."""
 
@@ -153,7 +153,7 @@ def filters(program: Path) -> frozenset[str]:
     """The filters this ffmpeg has. Raises `EncoderFailed` when it can't be asked."""
     answer = ask([program, "-hide_banner", "-filters"])
     if answer.code != 0:
-        raise EncoderFailed(f"{program} does not tell its filters: is it ffmpeg?")
+        raise EncoderFailed(f"{program} does not list its filters: is it ffmpeg?")
     lines = (line.split() for line in answer.said.splitlines())
     return frozenset(words[1] for words in lines if len(words) >= 3 and "->" in words[2])
 
@@ -243,7 +243,7 @@ def _follow(
     Raises `SourceCorrupt` when it has read more than it may without getting any further.
     """
     rest = b""
-    told, used = time.monotonic(), usage(pid)
+    reported, used = time.monotonic(), usage(pid)
     begun = used
     while not hopeless.is_set():
         news = False
@@ -257,7 +257,7 @@ def _follow(
         now = time.monotonic()
         if news:
             begun = None
-        if not news and now - told >= _LOOK_SECONDS:
+        if not news and now - reported >= _LOOK_SECONDS:
             # ffmpeg says the same again and again while it waits, or nothing while it moves an index.
             before, used = used, usage(pid)
             news = before is not None and used is not None and before.helper_work != used.helper_work
@@ -267,7 +267,7 @@ def _follow(
             if used is not None and begun is not None and used.read - begun.read > limits.idle_bytes:
                 raise nothing_found(limits.idle_bytes)
         if news:
-            told = now
+            reported = now
             progress(climb.share)
 
 

@@ -49,7 +49,7 @@ def failure(code: int, said: Sequence[str], memory: int | None = None) -> Except
     """What a failed run means, by its exit code, its last lines and the memory that it could have."""
     last = said[-1].strip() if said else f"exit code {code}"
     if any(fatal(line) == "pixels" for line in said):
-        return TooLarge("the recording has larger pictures than cutting.max_pixels allows")
+        return TooLarge("the recording has larger frames than cutting.max_pixels allows")
     if _names(said, _FULL) or code == -signal.SIGXFSZ:
         return NoSpace("The spool's disk is full: free some space, then the clip can be cut.")
     if _names(said, _AWAY):

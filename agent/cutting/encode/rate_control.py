@@ -1,4 +1,4 @@
-"""How many bits a second picture and sound may take, so that the file keeps within its limit. Pure."""
+"""How many bits a second video and audio may take, so that the file keeps within its limit. Pure."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from agent.cutting.plan.encoders import RateCap
 from clipping.contract.output import Output, Quality
 from clipping.errors import OutputTooLarge
 
-SOUND_BITS: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
+AUDIO_BITS: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
 """A second, for each track."""
 FIRST_SHARE = 0.97
-"""Of a size limit, to begin with: encoders only come near the rate they are told."""
+"""Of a size limit, to begin with: encoders only come near the rate they get."""
 _AGAIN = 0.95
 _PLAIN_MEDIUM = RateCap(2_000_000, 4_000_000)
 """What `medium` has always meant to callers who name no output."""
 _PUBLISHED: dict[Quality, int] = {"high": 7_400_000, "medium": 3_600_000}
-"""Of 1080x1920: a minute with its sound stays under 60 and 30 MB, however restless the picture."""
+"""Of 1080x1920: a minute with its audio stays under 60 and 30 MB, however restless the video."""
 _PUBLISHED_PIXELS = 1080 * 1920
 _LEAST_BITS = 16_000
-_LEAST_SOUND_BITS = 24_000
-_SOUND_SHARE = 4
-"""Sound gets at most a quarter of a limit."""
+_LEAST_AUDIO_BITS = 24_000
+_AUDIO_SHARE = 4
+"""Audio gets at most a quarter of a limit."""
 _FRAME_BYTES, _PACKET_BYTES, _FILE_BYTES = 24, 12, 8_000
-"""What a container needs for a frame, for a packet of sound, and by itself."""
+"""What a container needs for a frame, for a packet of audio, and by itself."""
 _PACKET_SECONDS = Fraction(1024, 48_000)
 
 
@@ -33,8 +33,8 @@ class Rates:
     """Bits a second."""
 
     cap: RateCap | None
-    """At most, for the picture."""
-    sound: int
+    """At most, for the video."""
+    audio: int
     """For each track."""
 
 
@@ -58,26 +58,26 @@ def rates(
     """
     usual = _usual(output, quality)
     if output.max_bytes is None:
-        return Rates(usual, SOUND_BITS[quality])
+        return Rates(usual, AUDIO_BITS[quality])
     around = _FILE_BYTES + _FRAME_BYTES * frames + int(_PACKET_BYTES * tracks * seconds / _PACKET_SECONDS)
     bits = (output.max_bytes - around) * 8 * share
-    sound = SOUND_BITS[quality]
+    audio = AUDIO_BITS[quality]
     if tracks:
-        fair = int(bits / float(seconds) / _SOUND_SHARE / tracks)
-        sound = min(sound, max(_LEAST_SOUND_BITS, fair))
+        fair = int(bits / float(seconds) / _AUDIO_SHARE / tracks)
+        audio = min(audio, max(_LEAST_AUDIO_BITS, fair))
     # An encoder may use up its window of a second beside the rate.
-    picture = int((bits - sound * tracks * float(seconds)) / (float(seconds) + 1))
-    if picture < _LEAST_BITS:
+    video = int((bits - audio * tracks * float(seconds)) / (float(seconds) + 1))
+    if video < _LEAST_BITS:
         needed = around + int(
-            (_LEAST_BITS * (seconds + 1) + _LEAST_SOUND_BITS * tracks * seconds) / 8 / share
+            (_LEAST_BITS * (seconds + 1) + _LEAST_AUDIO_BITS * tracks * seconds) / 8 / share
         )
         raise OutputTooLarge(
             f"A clip of {float(seconds):.1f} s can't be held in {output.max_bytes} bytes: output.max_bytes "
             f"must be {needed} at the very least, or the clip shorter."
         )
-    if usual is not None and usual.bits <= picture:
-        return Rates(usual, sound)
-    return Rates(RateCap(picture, picture), sound)
+    if usual is not None and usual.bits <= video:
+        return Rates(usual, audio)
+    return Rates(RateCap(video, video), audio)
 
 
 def second_share(limit: int, size: int) -> float:

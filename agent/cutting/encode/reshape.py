@@ -1,4 +1,4 @@
-"""How the picture comes into the shape that was asked for: ffmpeg's filters. Pure.
+"""How the video comes into the shape that was asked for: ffmpeg's filters. Pure.
 
 Sizes of the recording are left to ffmpeg's own expressions. Only it knows them for certain: after rotation,
 and where they change in the middle of a stream.
@@ -11,40 +11,40 @@ from fractions import Fraction
 from agent.cutting.encode.filters import FilterStream, Options
 from clipping.contract.output import Output
 
-# ffmpeg's variables: `dar` is what the picture's width is to its height as shown, `sar` the same of a pixel.
+# ffmpeg's variables: `dar` is what the video's width is to its height as shown, `sar` the same of a pixel.
 _SCALER = "lanczos+accurate_rnd+full_chroma_int"
 _BLUR_SHRINK = 4
-"""The blurred background is made at a quarter of the size: nobody sees the difference, but in the time."""
+"""The blurred background is made at a quarter of the size: the difference is seen in the time alone."""
 _BLUR_SHARE = 32
 """The blur's radius, as a part of the shorter side."""
 _MIN_SHRUNK = 16
 
 
-def shaped(picture: FilterStream, output: Output, colours: Options) -> FilterStream:
-    """The picture (a stream of ffmpeg-python) in the wanted shape: square pixels, even sides, yuv420p.
+def shaped(video: FilterStream, output: Output, colours: Options) -> FilterStream:
+    """The video (a stream of ffmpeg-python) in the wanted shape: square pixels, even sides, yuv420p.
 
     `colours` are options of ffmpeg's `scale` that say which colours come in and go out.
     """
     if output.size is None:
-        return _finished(picture.filter("scale", **_free(output), flags=_SCALER, **colours))
+        return _finished(video.filter("scale", **_free(output), flags=_SCALER, **colours))
     width, height = output.size
     match output.fit or "center_crop":
         case "center_crop":
-            window = picture.filter("crop", **_window(width, height))
+            window = video.filter("crop", **_window(width, height))
             return _finished(window.filter("scale", width, height, flags=_SCALER, **colours))
         case "letterbox":
-            whole = _finished(picture.filter("scale", **_inside(width, height), flags=_SCALER, **colours))
+            whole = _finished(video.filter("scale", **_inside(width, height), flags=_SCALER, **colours))
             return whole.filter("pad", width, height, "(ow-iw)/2", "(oh-ih)/2", "black").filter("setsar", 1)
         case "blur":
-            return _before_itself(picture, width, height, colours)
+            return _before_itself(video, width, height, colours)
 
 
-def _finished(picture: FilterStream) -> FilterStream:
-    return picture.filter("format", "yuv420p").filter("setsar", 1)
+def _finished(video: FilterStream) -> FilterStream:
+    return video.filter("format", "yuv420p").filter("setsar", 1)
 
 
-def _before_itself(picture: FilterStream, width: int, height: int, colours: Options) -> FilterStream:
-    copies = picture.split()
+def _before_itself(video: FilterStream, width: int, height: int, colours: Options) -> FilterStream:
+    copies = video.split()
     small = [max(_MIN_SHRUNK, 2 * (side // _BLUR_SHRINK // 2)) for side in (width, height)]
     behind = copies[0].filter("crop", **_window(width, height)).filter("scale", *small, **colours)
     behind = behind.filter("format", "yuv420p").filter("gblur", sigma=max(1, min(small) // _BLUR_SHARE))
@@ -57,7 +57,7 @@ def _before_itself(picture: FilterStream, width: int, height: int, colours: Opti
 
 
 def _window(width: int, height: int) -> dict[str, str]:
-    """The largest centred part of the picture with the aspect of `width` and `height`; even sides."""
+    """The largest centred part of the video with the aspect of `width` and `height`; even sides."""
     wanted = Fraction(width, height)
     high, wide = wanted.denominator, wanted.numerator
     return {
@@ -67,7 +67,7 @@ def _window(width: int, height: int) -> dict[str, str]:
 
 
 def _inside(width: int, height: int) -> dict[str, str]:
-    """The largest size of the picture's own aspect within `width` x `height`."""
+    """The largest size of the video's own aspect within `width` x `height`."""
     wider = f"gt(dar*{height},{width})"
     return {
         "w": f"if({wider},{width},max(2,2*round({height}*dar/2)))",

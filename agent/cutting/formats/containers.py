@@ -1,4 +1,4 @@
-"""Which container holds a copied picture, and which sound is copied into it. Pure."""
+"""Which container holds a copied video stream, and which audio is copied into it. Pure."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ WEBM = Container("webm", "webm", "video/webm")
 NAMED: dict[ContainerName, Container] = {"mp4": MP4, "mov": MOV, "mkv": MATROSKA}
 """By the names that callers use."""
 
-_WEB_SOUND = frozenset({"vorbis", "opus"})
+_WEB_AUDIO = frozenset({"vorbis", "opus"})
 _STUDIO = frozenset({"prores", "dvvideo", "dnxhd", "mjpeg", "qtrle", "rawvideo", "v210", "cfhd"})
 """Every frame is a keyframe: these come out of a copy exact to the frame, and editing programs want MOV."""
-_STUDIO_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
+_STUDIO_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 _PLAYS_EVERYWHERE = frozenset({"LC", "HE-AAC", "HE-AACv2"})
 
 _TEXTS = frozenset({"subrip", "ass", "mov_text", "webvtt", "text"})
-_PICTURE_TEXTS = frozenset({"hdmv_pgs_subtitle", "dvb_subtitle", "dvd_subtitle"})
+_BITMAP_TEXTS = frozenset({"hdmv_pgs_subtitle", "dvb_subtitle", "dvd_subtitle"})
 
 _QUICKTIME_LANGUAGES = {
     "deu": "ger",
@@ -57,14 +57,14 @@ def language_for(container: Container, code: str) -> str:
     return _QUICKTIME_LANGUAGES.get(code, code) if container.muxer == "mov" else code
 
 
-def container_for(video: str, sound: Sequence[str]) -> Container:
-    """Where a copy of a `video` stream goes, with the recording's `sound` codecs beside it."""
+def container_for(video: str, audio: Sequence[str]) -> Container:
+    """Where a copy of a `video` stream goes, with the recording's `audio` codecs beside it."""
     if video in ("h264", "hevc", "mpeg4"):
         return MP4
     if video in _STUDIO:
         return MOV
     if video in ("vp8", "vp9", "av1"):
-        if all(codec in _WEB_SOUND for codec in sound):
+        if all(codec in _WEB_AUDIO for codec in audio):
             return WEBM
         return MATROSKA if video == "vp8" else MP4
     return MATROSKA
@@ -80,7 +80,7 @@ def holds(container: Container, video: str) -> bool:
 
 
 def copies_audio(container: Container, codec: str, profile: str | None) -> bool:
-    """Whether a sound track goes over as it is. If not it is encoded as AAC.
+    """Whether an audio track goes over as it is. If not it is encoded as AAC.
 
     MP4 is for browsers and phones: AAC and MP3 play there, while AC-3, DTS, MP2 and PCM fit in and stay
     silent.
@@ -89,9 +89,9 @@ def copies_audio(container: Container, codec: str, profile: str | None) -> bool:
         case "mp4":
             return codec == "mp3" or (codec == "aac" and profile in _PLAYS_EVERYWHERE)
         case "mov":
-            return codec in _STUDIO_SOUND or codec.startswith(("pcm_s16", "pcm_s24", "pcm_s32"))
+            return codec in _STUDIO_AUDIO or codec.startswith(("pcm_s16", "pcm_s24", "pcm_s32"))
         case "webm":
-            return codec in _WEB_SOUND
+            return codec in _WEB_AUDIO
         case _:
             return True
 
@@ -106,4 +106,4 @@ def subtitles_as(container: Container, codec: str) -> str | None:
         case _ if codec == "mov_text":
             return "subrip"
         case _:
-            return codec if codec in _TEXTS | _PICTURE_TEXTS else None
+            return codec if codec in _TEXTS | _BITMAP_TEXTS else None

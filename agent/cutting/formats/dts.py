@@ -1,4 +1,4 @@
-"""Decoding times, made anew: those of the source are wrong after a seek (Matroska) or before the start."""
+"""Decoding times, made again: those of the source are wrong after a seek (Matroska) or before the start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import heapq
 from collections import deque
 
 WINDOW = 34
-"""Pictures looked ahead: twice the 16 that H.264 and HEVC may reorder by, and the field pairs of both."""
+"""Frames read ahead: twice the 16 that H.264 and HEVC may reorder by, and the field pairs of both."""
 
 
 class Unsortable(Exception):
@@ -16,7 +16,7 @@ class Unsortable(Exception):
 class DecodeTimes:
     """The n-th decoding time is the n-th smallest presentation time, less a constant delay.
 
-    Feed the presentation times in decoding order; times come back in the same order, `WINDOW` pictures
+    Feed the presentation times in decoding order; times come back in the same order, `WINDOW` frames
     later. All in ticks of one timebase.
     """
 
@@ -28,11 +28,11 @@ class DecodeTimes:
 
     @staticmethod
     def delay_for(first: list[int]) -> int:
-        """The smallest delay for a clip whose first pictures, in decoding order, are shown at `first`."""
+        """The smallest delay for a clip whose first frames, in decoding order, are shown at `first`."""
         return max((b - a for a, b in zip(first, sorted(first), strict=True)), default=0)
 
     def push(self, pts: int) -> int | None:
-        """The decoding time of the picture pushed `WINDOW` pictures ago, once there is one."""
+        """The decoding time of the frame pushed `WINDOW` frames ago, once there is one."""
         self._ahead.append(pts)
         heapq.heappush(self._sorted, pts)
         return self._next() if len(self._ahead) > WINDOW else None
@@ -42,7 +42,7 @@ class DecodeTimes:
         return [self._next() for _ in range(len(self._ahead))]
 
     def _next(self) -> int:
-        # Variable rates: a long pause makes the constant delay too small; no picture may then be decoded
+        # Variable rates: a long pause makes the constant delay too small; no frame may then be decoded
         # after the earliest of those still to come is shown.
         dts = min(heapq.heappop(self._sorted) - self._delay, min(self._ahead))
         if self._last is not None and dts <= self._last:

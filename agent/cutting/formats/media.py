@@ -41,7 +41,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """How the picture is coded. Colour fields are ITU-T H.273 code points; 2 is "unspecified"."""
+    """How a video stream is coded. Colour fields are ITU-T H.273 code points; 2 is "unspecified"."""
 
     width: int
     height: int
@@ -52,15 +52,15 @@ class VideoInfo:
     """Frames a second, averaged; None when unknown."""
     interlaced: bool
     rotation: int
-    """Degrees anticlockwise that a player turns the picture by: 0, 90, 180 or 270."""
+    """Degrees anticlockwise that a player turns its frames by: 0, 90, 180 or 270."""
     full_range: bool
     color_space: int
     color_primaries: int
     color_transfer: int
     reorder_frames: int
-    """How many frames a decoder holds back: 0 means pictures are stored in the order they are shown."""
+    """How many frames a decoder holds back: 0 means frames are stored in the order they are shown."""
     bottom_first: bool = False
-    """Of interlaced pictures: whether the lower field is shown before the upper one."""
+    """Of interlaced frames: whether the lower field is shown before the upper one."""
 
     @property
     def hdr(self) -> bool:
@@ -70,7 +70,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """How a sound track is coded."""
+    """How an audio stream is coded."""
 
     sample_rate: int
     channels: int
@@ -94,12 +94,12 @@ class StreamInfo:
     title: str | None
     default: bool
     attached_picture: bool
-    """Cover art and thumbnails: a picture, not a video."""
+    """Whether it is cover art or a thumbnail."""
     video: VideoInfo | None = None
     audio: AudioInfo | None = None
 
     @property
-    def movie(self) -> bool:
+    def is_video(self) -> bool:
         """A video in the usual sense."""
         return self.kind == "video" and not self.attached_picture
 
@@ -139,11 +139,11 @@ class MediaInfo:
         return self.container.split(",")[0]
 
     @property
-    def movie(self) -> StreamInfo | None:
+    def video_stream(self) -> StreamInfo | None:
         """The first video that is no cover art."""
-        return next((s for s in self.streams if s.movie), None)
+        return next((s for s in self.streams if s.is_video), None)
 
     @property
-    def sound(self) -> tuple[StreamInfo, ...]:
+    def audio_streams(self) -> tuple[StreamInfo, ...]:
         """The audio tracks, in the file's order."""
         return tuple(s for s in self.streams if s.kind == "audio")

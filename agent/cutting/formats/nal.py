@@ -62,10 +62,10 @@ def length_size(codec: str, extradata: bytes | None) -> int | None:
 
 
 def starts_clean(codec: str, payload: memoryview, length_size: int | None) -> bool:
-    """Whether decoding can begin here and every later picture is right.
+    """Whether decoding can begin here and every later frame is right.
 
-    H.264: an IDR picture. A recovery point of an open GOP is not enough: Chromium refuses a file that begins
-    with one. HEVC: any IRAP picture (IDR, BLA, CRA); what leads it is dropped.
+    H.264: an IDR frame. A recovery point of an open GOP is not enough: Chromium refuses a file that begins
+    with one. HEVC: any IRAP frame (IDR, BLA, CRA); what leads it is dropped.
     """
     if codec == "h264":
         return any(header & 0x1F == 5 for header in nal_headers(payload, length_size))

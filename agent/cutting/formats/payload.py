@@ -22,7 +22,7 @@ RUN: Final = 128
 and MPEG video only as padding before a start code."""
 ZEROS: Final = "a run of zeros"
 _STRIDE = 8
-"""Of eight words one is looked at: a run of `RUN` bytes holds at least one of these."""
+"""Of eight words one is read: a run of `RUN` bytes holds at least one of these."""
 _HEAD = 64
 """Zero bytes that no packet of a compressed stream begins with."""
 _LEAST = 16

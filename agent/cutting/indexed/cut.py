@@ -13,11 +13,11 @@ from agent.cutting.indexed import selection
 from agent.cutting.indexed.edges import Report, encoded_edges
 from agent.cutting.indexed.layout import write
 from agent.cutting.indexed.not_plain import NotPlain
-from agent.cutting.indexed.picture import Picture
 from agent.cutting.indexed.recording import Recording
+from agent.cutting.indexed.video_track import ClipVideo
 from agent.cutting.plan.extent import clamped_end, usual_frame
 from agent.cutting.plan.outcome import Outcome, Unsuited
-from agent.cutting.plan.plan import Plan, no_picture
+from agent.cutting.plan.plan import Plan, no_video
 from agent.cutting.plan.smart import ClipFrames, Range, plan_smart
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.seek import tick_from, tick_upto
@@ -31,10 +31,10 @@ def suits(recording: Recording, plan: Plan) -> bool:
         plan.container.boxed
         and not (plan.subtitles or plan.chapters or plan.timecode)
         and all(t.action == "copy" and t.codec in ("aac", "mp3") for t in plan.tracks)
-        and plan.movie.codec == recording.codec
+        and plan.video_stream.codec == recording.codec
         and (plan.mode == "copy" or recording.codec == "h264")
-        and plan.movie.index < len(recording.tracks)
-        and recording.tracks[plan.movie.index] is recording.video
+        and plan.video_stream.index < len(recording.tracks)
+        and recording.tracks[plan.video_stream.index] is recording.video
         and all(recording.tracks[t.source.index].kind == "audio" for t in plan.tracks)
     )
 
@@ -56,12 +56,12 @@ def copy(recording: Recording, plan: Plan, target: Path, progress: Report, damag
     later = found.shown[found.shown > last]
     following = int(later.min()) if len(later) else selection.over(recording, found)
     if following * tick <= plan.start:
-        raise no_picture(plan, following * tick)
+        raise no_video(plan, following * tick)
     end = clamped_end(last, following, range_.stop, usual)
     check_late((end - range_.stop) * tick)
     frames = ClipFrames(edge=(), copied=kept, shown=times, tail=(), start=first, end=end, usual=usual)
-    picture = Picture(frames, kept + found.first, recording.video.description)
-    return write(recording, plan, picture, target, progress, damage)
+    video = ClipVideo(frames, kept + found.first, recording.video.description)
+    return write(recording, plan, video, target, progress, damage)
 
 
 def smart(recording: Recording, plan: Plan, target: Path, progress: Report, damage: Damage) -> Outcome:
@@ -73,15 +73,15 @@ def smart(recording: Recording, plan: Plan, target: Path, progress: Report, dama
     frames = _planned(recording, found, keys, range_)
     samples, description = frames.copied + found.first, recording.video.description
     if not (frames.edge or frames.tail):
-        return write(recording, plan, Picture(frames, samples, description), target, progress, damage)
-    encoder = matching(recording.extradata, plan.movie, None)
+        return write(recording, plan, ClipVideo(frames, samples, description), target, progress, damage)
+    encoder = matching(recording.extradata, plan.video_stream, None)
     if encoder is None:
         raise NotPlain("no encoder fits")
     if encoder.extradata is not None:
         description = recording.described(encoder.extradata)
     before, after = encoded_edges(recording, encoder, found, frames, progress)
-    picture = Picture(frames, samples, description, before, after, encoder.encoder)
-    return write(recording, plan, picture, target, progress, damage)
+    video = ClipVideo(frames, samples, description, before, after, encoder.encoder)
+    return write(recording, plan, video, target, progress, damage)
 
 
 def _planned(

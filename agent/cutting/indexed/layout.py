@@ -11,11 +11,11 @@ import numpy as np
 
 from agent.cutting.formats.arrays import NONE, Ints
 from agent.cutting.formats.payload import check_for, structure_check
+from agent.cutting.indexed.audio_track import audio_part, audio_samples, written_track
 from agent.cutting.indexed.edges import Report
 from agent.cutting.indexed.moov import Part, head
-from agent.cutting.indexed.picture import Picture, picture_part
 from agent.cutting.indexed.recording import Recording
-from agent.cutting.indexed.sound import heard, sound_part, told
+from agent.cutting.indexed.video_track import ClipVideo, video_part
 from agent.cutting.indexed.watch import Watch, Watched
 from agent.cutting.indexed.write import Writing, stretches
 from agent.cutting.plan.outcome import Outcome
@@ -24,66 +24,66 @@ from agent.cutting.reading.damage import Damage, stream_name
 from agent.cutting.reading.seek import tick_upto
 
 _BESIDE_VERIFYING = 256 << 20
-"""Bytes that may still be on their way when the clip's ends are looked into."""
+"""Bytes that may still be on their way when the clip's ends are verified."""
 _LOOK_SECONDS = 0.2
 _MARGIN = 1 << 20
-"""Bytes around what is looked into: sound lies beside it."""
+"""Bytes around what is verified: audio lies beside it."""
 
 
 def write(
-    recording: Recording, plan: Plan, picture: Picture, target: Path, progress: Report, damage: Damage
+    recording: Recording, plan: Plan, video: ClipVideo, target: Path, progress: Report, damage: Damage
 ) -> Outcome:
     """Begin to write the clip, with the audio that belongs to it. Raises `NotPlain` and as `Writing`.
 
     `damage` collects what is damaged while the clip is written.
     """
-    tick, frames = recording.video.time_base, picture.frames
+    tick, frames = recording.video.time_base, video.frames
     start = frames.start * tick
-    sound = {track: heard(recording.tracks[track.source.index], plan, start) for track in plan.tracks}
-    sound = {track: samples for track, samples in sound.items() if samples[1] > samples[0]}
-    laid = _lay(recording, picture, sound, start, plan.stop)
+    audio = {track: audio_samples(recording.tracks[track.source.index], plan, start) for track in plan.tracks}
+    audio = {track: samples for track, samples in audio.items() if samples[1] > samples[0]}
+    laid = _lay(recording, video, audio, start, plan.stop)
     index = head(laid.parts, laid.size, plan.recorded(start))
-    watched = [_watched_video(recording, picture, laid.parts[0], len(index))]
+    watched = [_watched_video(recording, video, laid.parts[0], len(index))]
     watched += [
-        _watched_sound(track, part, start, len(index))
-        for track, part in zip(sound, laid.parts[1:], strict=True)
+        _watched_audio(track, part, start, len(index))
+        for track, part in zip(audio, laid.parts[1:], strict=True)
     ]
     writing = Writing(
         target,
-        [index, *picture.before],
+        [index, *video.before],
         recording.file,
         laid.pieces,
-        picture.after,
+        video.after,
         Watch(watched, damage),
     )
     splices = [at - frames.start for at in frames.splice_points]
     writing.start(*_ends(laid.parts[0], len(index), writing.size, splices))
     while writing.left > _BESIDE_VERIFYING and not writing.wait(_LOOK_SECONDS):
         progress(1 - writing.left / writing.size)
-    silent = {t.source.index for t in plan.tracks} - {t.source.index for t in sound}
+    silent = {t.source.index for t in plan.tracks} - {t.source.index for t in audio}
     return frames.outcome(
         without_silent(plan, silent),
         target,
-        tuple(told(track, part) for track, part in zip(sound, laid.parts[1:], strict=True)),
-        picture.encoder,
+        tuple(written_track(track, part) for track, part in zip(audio, laid.parts[1:], strict=True)),
+        video.encoder,
         writing,
     )
 
 
-def _watched_video(recording: Recording, picture: Picture, part: Part, data_at: int) -> Watched:
-    own = slice(len(picture.before), len(picture.before) + len(picture.samples))
+def _watched_video(recording: Recording, video: ClipVideo, part: Part, data_at: int) -> Watched:
+    own = slice(len(video.before), len(video.before) + len(video.samples))
     return Watched(
         stream="the video",
         places=part.places[own] + data_at,
         sizes=part.sizes[own],
-        times=picture.frames.shown,
+        times=video.frames.shown,
         tick=part.source.time_base,
         structure=structure_check(recording.codec, recording.extradata),
         whole=check_for(recording.codec, recording.extradata),
     )
 
 
-def _watched_sound(track: Track, part: Part, start: Fraction, data_at: int) -> Watched:
+def _watched_audio(track: Track, part: Part, start: Fraction, data_at: int) -> Watched:
     tick = part.source.time_base
     return Watched(
         stream=stream_name(track.source),
@@ -101,7 +101,7 @@ class _Laid:
     """Where everything comes to lie."""
 
     parts: list[Part]
-    """The picture, then the sound."""
+    """The video, then the audio."""
     pieces: list[tuple[int, int]]
     """What is taken from the recording: offset and size."""
     size: int
@@ -110,28 +110,28 @@ class _Laid:
 
 def _lay(
     recording: Recording,
-    picture: Picture,
-    sound: Mapping[Track, tuple[int, int]],
+    video: ClipVideo,
+    audio: Mapping[Track, tuple[int, int]],
     start: Fraction,
     stop: Fraction,
 ) -> _Laid:
-    """The edges at both ends, between them what the recording holds of picture and sound, as it holds it."""
-    tracks = [recording.tracks[track.source.index] for track in sound]
-    offsets = [_of(recording.video.table.offsets, picture.samples)]
-    sizes = [_of(recording.video.table.sizes, picture.samples)]
-    for track, (first, last) in zip(tracks, sound.values(), strict=True):
+    """The edges at both ends, between them the recording's video and audio as it holds them."""
+    tracks = [recording.tracks[track.source.index] for track in audio]
+    offsets = [_of(recording.video.table.offsets, video.samples)]
+    sizes = [_of(recording.video.table.sizes, video.samples)]
+    for track, (first, last) in zip(tracks, audio.values(), strict=True):
         offsets.append(track.table.offsets(first, last))
         sizes.append(track.table.sizes(first, last))
     places, pieces = stretches(np.concatenate(offsets), np.concatenate(sizes))
-    before, after = _lengths(picture.before), _lengths(picture.after)
+    before, after = _lengths(video.before), _lengths(video.after)
     behind = int(before.sum()) + sum(size for _, size in pieces)
-    own, *heard_at = np.split(places + before.sum(), np.cumsum([len(o) for o in offsets])[:-1])
+    own, *audio_at = np.split(places + before.sum(), np.cumsum([len(o) for o in offsets])[:-1])
     at = np.concatenate([np.cumsum(before) - before, own, behind + np.cumsum(after) - after])
-    parts = [picture_part(recording, picture, np.concatenate([before, sizes[0], after]), at)]
+    parts = [video_part(recording, video, np.concatenate([before, sizes[0], after]), at)]
     for track, samples, own_sizes, own_places in zip(
-        tracks, sound.values(), sizes[1:], heard_at, strict=True
+        tracks, audio.values(), sizes[1:], audio_at, strict=True
     ):
-        parts.append(sound_part(track, samples, own_sizes, own_places, start, stop))
+        parts.append(audio_part(track, samples, own_sizes, own_places, start, stop))
     return _Laid(parts, pieces, behind + int(after.sum()))
 
 
@@ -147,15 +147,15 @@ def _of(table: Callable[[int, int], Ints], samples: Ints) -> Ints:
     return table(first, int(samples[-1]) + 1)[samples - first]
 
 
-def _ends(picture: Part, data_at: int, size: int, joints: list[int]) -> tuple[int, int]:
-    """Bytes of the file's two ends that are looked into first: see `decodes.parts`."""
-    margin = int(Fraction(3, 2) / picture.source.time_base)
-    shown = picture.shown - picture.start
+def _ends(video: Part, data_at: int, size: int, joints: list[int]) -> tuple[int, int]:
+    """Bytes of the file's two ends that are verified first: see `decodes.parts`."""
+    margin = int(Fraction(3, 2) / video.source.time_base)
+    shown = video.shown - video.start
     middle = int(shown.max()) // 2
     early = max([0, *(at for at in joints if at <= middle)]) + margin
     late = min([int(shown.max()), *(at for at in joints if at > middle)]) - margin
-    first = data_at + int(picture.places[shown <= early].max(initial=0)) + _MARGIN
-    keys = np.arange(len(shown)) if picture.keys is None else picture.keys
+    first = data_at + int(video.places[shown <= early].max(initial=0)) + _MARGIN
+    keys = np.arange(len(shown)) if video.keys is None else video.keys
     before = keys[shown[keys] <= late]
     key = int(before[-1]) if len(before) else 0
-    return first, size - data_at - int(picture.places[key:].min()) + _MARGIN
+    return first, size - data_at - int(video.places[key:].min()) + _MARGIN

@@ -15,7 +15,7 @@ from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.tracks import Trak
 
 _TICKS = 90000
-"""Of the movie, a second."""
+"""Of the file, a second."""
 _BRAND = struct.pack(">4sI4s4s4s", b"isom", 512, b"isom", b"iso2", b"mp41")
 _WIDE = 1 << 32
 _EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
@@ -59,9 +59,9 @@ def head(parts: Sequence[Part], data_bytes: int, recorded: datetime | None) -> b
     )
     # The index names places in the file, which depend on how long it is, but not the other way round.
     created = _seconds_since_1904(recorded)
-    length = len(_movie(parts, 0, large, created))
+    length = len(_moov(parts, 0, large, created))
     base = len(ftyp) + length + len(data)
-    return ftyp + _movie(parts, base, large, created) + data
+    return ftyp + _moov(parts, base, large, created) + data
 
 
 def _seconds_since_1904(moment: datetime | None) -> int:
@@ -70,7 +70,7 @@ def _seconds_since_1904(moment: datetime | None) -> int:
     return seconds if 0 < seconds < _WIDE else 0
 
 
-def _movie(parts: Sequence[Part], base: int, large: bool, created: int) -> bytes:
+def _moov(parts: Sequence[Part], base: int, large: bool, created: int) -> bytes:
     lengths = [_length(part) for part in parts]
     header = struct.pack(">5IIHH8x", 0, created, created, _TICKS, max(lengths), 1 << 16, 1 << 8, 0) + _UNITY
     header += bytes(24) + struct.pack(">I", len(parts) + 1)
@@ -82,7 +82,7 @@ def _movie(parts: Sequence[Part], base: int, large: bool, created: int) -> bytes
 
 
 def _length(part: Part) -> int:
-    """How long the track is in the clip, in the movie's ticks, without what its edit hides."""
+    """How long the track is in the clip, in the file's ticks, without what its edit hides."""
     end = int(part.shown.max()) + part.last_duration
     return max(0, round((end - max(part.start, 0)) * part.source.time_base * _TICKS)) + _delay(part)
 

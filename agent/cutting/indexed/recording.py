@@ -20,7 +20,7 @@ from agent.cutting.indexed.tracks import Trak
 from agent.cutting.reading.source import SourceFile, decoder_options, reading
 
 _VISUAL_ENTRY = 16 + 8 + 78
-"""Where the boxes of a `stsd` with one picture entry begin: behind its own header and the entry's fields."""
+"""Where the boxes of a `stsd` with one video entry begin: behind its own header and the entry's fields."""
 _CONFIGURATIONS = {b"avc1": ("h264", "avcC"), b"hvc1": ("hevc", "hvcC")}
 
 
@@ -33,7 +33,7 @@ class Recording:
         self.tracks = tracks
         self.video = next(track for track in tracks if track.kind == "video")
         if self.video.coding not in _CONFIGURATIONS:
-            raise NotPlain("its picture is coded otherwise")
+            raise NotPlain("its video is coded otherwise")
         self.codec, self._box = _CONFIGURATIONS[self.video.coding]
         self.extradata = self._configuration()
         self._length_size = length_size(self.codec, self.extradata)
@@ -47,17 +47,17 @@ class Recording:
 
     @property
     def start(self) -> Fraction:
-        """When the first picture is shown, in seconds on the movie's time line."""
+        """When the first frame is shown, in seconds on the file's time line."""
         table = self.video.table
         first = int(table.shown(0, min(table.count, WINDOW)).min())
         return (first - self.video.shift) * self.video.time_base
 
     def shown_before(self, stop: int) -> int:
-        """`stop`, or where the edit list ends the picture: frames behind that are for no one to see."""
+        """`stop`, or where the edit list ends the video: no player shows the frames after that."""
         return stop if self.video.until is None else min(stop, self.video.until)
 
     def payload(self, sample: int) -> bytes:
-        """A picture's bytes. Raises `NotPlain` when the file does not hold them, and `SourceUnavailable`."""
+        """A frame's bytes. Raises `NotPlain` when the file does not hold them, and `SourceUnavailable`."""
         size = int(self.video.table.sizes(sample, sample + 1)[0])
         with reading(self._name, OSError):
             data = os.pread(self.file, size, int(self.video.table.offsets(sample, sample + 1)[0]))
@@ -66,11 +66,11 @@ class Recording:
         return data
 
     def is_clean(self, sample: int) -> bool:
-        """Whether a clip may begin with this picture."""
+        """Whether a clip may begin with this frame."""
         return starts_clean(self.codec, memoryview(self.payload(sample)), self._length_size)
 
     def decoder(self) -> VideoCodecContext:
-        """A decoder for the picture."""
+        """A decoder for the video."""
         decoder = av.CodecContext.create(self.codec, "r")
         assert isinstance(decoder, VideoCodecContext)
         decoder.extradata = self.extradata
@@ -79,7 +79,7 @@ class Recording:
         return decoder
 
     def packets(self, samples: Iterable[int], shift: int) -> Iterator[AnyPacket]:
-        """Pictures to decode, with times less `shift`."""
+        """Frames to decode, with times less `shift`."""
         for sample in samples:
             packet = packet_of(self.payload(sample))
             packet.pts = int(self.video.table.shown(sample, sample + 1)[0]) - shift

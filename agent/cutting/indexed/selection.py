@@ -15,7 +15,7 @@ from agent.cutting.plan.extent import REACH
 
 @dataclass(frozen=True)
 class Window:
-    """Pictures around a range, in decoding order."""
+    """Frames around a range, in decoding order."""
 
     first: int
     """The sample that it begins with: a clean keyframe."""
@@ -44,7 +44,7 @@ def entry(recording: Recording, at: int) -> int:
 
 
 def window(recording: Recording, start: int, stop: int) -> Window:
-    """From the keyframe at or before `start` to where every picture before `stop` has been decoded.
+    """From the keyframe at or before `start` to where every frame before `stop` has been decoded.
 
     Raises `NotPlain`.
     """
@@ -66,9 +66,9 @@ def over(recording: Recording, found: Window) -> int:
 
 
 def complete(times: Ints, stop: int) -> int:
-    """How many of these pictures, in decoding order, hold every one before `stop`, and leave no gap.
+    """How many of these frames, in decoding order, hold every one before `stop`, and leave no gap.
 
-    A picture from behind the end that others need is shown: so are those between.
+    A frame from after the end that others need is shown: so are those between.
     """
     count, limit = 1, stop
     while True:

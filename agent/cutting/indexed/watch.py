@@ -1,4 +1,4 @@
-"""Looking at a clip's samples while their bytes are copied and hashed: what is damaged among them."""
+"""Checking a clip's samples while their bytes are copied and hashed: what is damaged among them."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def stretches(offsets: Ints, sizes: Ints) -> tuple[Ints, list[tuple[int, int]]]:
     Raises `NotPlain` when samples overlap or are scattered.
     """
     if not len(offsets):
-        return offsets, []  # every frame is encoded anew, and there is no sound
+        return offsets, []  # every frame is encoded, and there is no audio
     order = np.argsort(offsets, kind="stable")
     begins, lengths = offsets[order], sizes[order]
     ends = begins + lengths
@@ -47,7 +47,7 @@ def stretches(offsets: Ints, sizes: Ints) -> tuple[Ints, list[tuple[int, int]]]:
 class Writing:
     """A file that is being written, hashed on the way, in a thread of its own.
 
-    Both ends are written at once and first, so that they can be looked into while the rest follows.
+    Both ends are written at once and first, so that they can be verified while the rest follows.
     """
 
     def __init__(

@@ -14,19 +14,19 @@ MOST_TRACKS = 64
 
 
 def refuse_large(name: str, info: MediaInfo, output: Output, max_pixels: int) -> None:
-    """Raise `TooLarge` when the recording's picture or the requested one has more pixels than that."""
-    video = info.movie.video if info.movie is not None else None
+    """Raise `TooLarge` when the recording's frames or the requested ones has more pixels than that."""
+    video = info.video_stream.video if info.video_stream is not None else None
     if video is None:
         return
     if video.width * video.height > max_pixels:
         raise TooLarge(
-            f"{name} has pictures of {video.width}x{video.height}, "
+            f"{name} has frames of {video.width}x{video.height}, "
             f"more than the {max_pixels} pixels that cutting.max_pixels allows"
         )
     width, height = _requested(video, output)
     if width * height > max_pixels:
         raise TooLarge(
-            f"a picture of {width}x{height} has more than the {max_pixels} pixels that cutting.max_pixels "
+            f"a frame of {width}x{height} has more than the {max_pixels} pixels that cutting.max_pixels "
             "allows: choose a smaller output.width or output.height"
         )
 

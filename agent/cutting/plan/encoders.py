@@ -31,7 +31,7 @@ _REFINED_PRESET: dict[Quality, str] = {"high": "slow", "medium": "fast"}
 
 @dataclass(frozen=True)
 class RateCap:
-    """Bits a second that the picture may take, and over how many bits that is averaged."""
+    """Bits a second that the video may take, and over how many bits that is averaged."""
 
     bits: int
     window: int
@@ -40,9 +40,9 @@ class RateCap:
 def video_arguments(
     encoder: EncoderName, quality: Quality, *, refined: bool = False, cap: RateCap | None = None
 ) -> dict[str, str | int]:
-    """ffmpeg's output options for the picture.
+    """ffmpeg's output options for the video.
 
-    `refined`: take the time for a better picture. Checked against ffmpeg 5.1 and 9.0; NVENC's `p5` with
+    `refined`: take the time for better quality. Checked against ffmpeg 5.1 and 9.0; NVENC's `p5` with
     `-cq` and no bit rate is its constant quality.
     """
     options: dict[str, str | int] = {"c:v": encoder}
@@ -132,7 +132,7 @@ class Choice:
 
     encoder: EncoderName
     warnings: tuple[str, ...] = ()
-    """What to tell whoever expected another one."""
+    """What a caller who expected another one should know."""
 
 
 CODECS: Mapping[str, str] = {"libx264": "h264", "h264_nvenc": "h264", "libx265": "hevc"}

@@ -1,4 +1,4 @@
-"""What a way of cutting made, as far as it knows before anybody has looked into the file."""
+"""What a way of cutting made, as far as it knows before the file is verified."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Unsuited(Exception):
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A sound track that was written."""
+class AudioTrack:
+    """An audio track that was written."""
 
     codec: str
     language: str | None
     start: Fraction
-    """Seconds of the clip at which it begins; negative where players are told to skip to 0."""
+    """Seconds of the clip at which it begins; negative where an edit list has players skip to 0."""
     end: Fraction
     """Seconds of the clip at which it is over."""
 
@@ -52,12 +52,12 @@ class Outcome:
     usual_seconds: Fraction
     """How long a frame is shown as a rule: as far as a length may be off."""
     reencoded: Fraction
-    """Seconds of picture that were encoded anew."""
-    sound: tuple[Sound, ...]
+    """Seconds of video that were re-encoded."""
+    audio: tuple[AudioTrack, ...]
     joints: tuple[Fraction, ...] = ()
     """Seconds of the clip at which frames of another encoder begin."""
     size: tuple[int, int] | None = None
-    """Width and height that the picture must have; None where they follow from the recording's."""
+    """Width and height that the video must have; None where they follow from the recording's."""
     encoder: str | None = None
     """That of the re-encoded frames; None when there are none."""
     warnings: tuple[str, ...] = field(default=())
@@ -66,7 +66,7 @@ class Outcome:
 
     @property
     def video_codec(self) -> str:
-        """The codec that the clip's picture must have."""
+        """The codec that the clip's video must have."""
         if self.plan.mode == "encode" and self.encoder is not None:
             return CODECS[self.encoder]
-        return self.plan.movie.codec
+        return self.plan.video_stream.codec

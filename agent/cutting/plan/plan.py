@@ -28,7 +28,7 @@ The length that a file names is not cut to: some count to where the last frame b
 
 @dataclass(frozen=True)
 class Track:
-    """One sound track of the clip."""
+    """One audio track of the clip."""
 
     source: StreamInfo
     position: int
@@ -56,7 +56,7 @@ class Plan:
     stop: Fraction
     """Half-open: frames with start <= pts < stop."""
     container: Container
-    movie: StreamInfo
+    video_stream: StreamInfo
     tracks: tuple[Track, ...]
     dropped: tuple[DroppedStream, ...]
     zero_recorded: datetime | None = None
@@ -75,7 +75,7 @@ class Plan:
         """What the clip says of itself if it begins at `start`."""
         return Header(
             recorded=self.recorded(start),
-            timecode=self.timecode and advanced(self.timecode, _rate(self.movie), start - self.zero),
+            timecode=self.timecode and advanced(self.timecode, _rate(self.video_stream), start - self.zero),
             chapters=chapters_within(self.chapters, start, self.stop),
         )
 
@@ -92,19 +92,19 @@ class Plan:
 def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
     """The plan of one way (`mode`) to make the clip.
 
-    Raises `RangeBeyondEnd`, `SourceHasNoVideo`, and `UnsupportedCodec` when the picture can't be decoded
+    Raises `RangeBeyondEnd`, `SourceHasNoVideo`, and `UnsupportedCodec` when the video can't be decoded
     though it must.
     """
-    movie = info.movie
-    if movie is None:
+    video = info.video_stream
+    if video is None:
         raise SourceHasNoVideo(f"{spec.source.name} holds no video.")
-    if mode == "encode" and movie.codec == "none":
+    if mode == "encode" and video.codec == "none":
         raise UnsupportedCodec(f"There is no decoder for the video in {spec.source.name}.")
     start, stop = _range(info, spec)
-    container = _container(info, movie, spec, mode)
+    container = _container(info, video, spec, mode)
     tracks: list[Track] = []
     dropped: list[DroppedStream] = []
-    for position, stream in enumerate(info.sound):
+    for position, stream in enumerate(info.audio_streams):
         reason = _unusable(stream)
         if reason:
             dropped.append(_dropped(stream, reason))
@@ -113,12 +113,12 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
         else:
             tracks.append(Track(stream, position, "encode", "aac"))
     subtitles: list[Subtitle] = []
-    timecode = _timecode(info, movie, spec, mode)
+    timecode = _timecode(info, video, spec, mode)
     for stream in info.streams:
         codec = subtitles_as(container, stream.codec) if stream.kind == "subtitle" else None
         if codec is not None:
             subtitles.append(Subtitle(stream, codec))
-        elif stream is not movie and stream.kind != "audio":
+        elif stream is not video and stream.kind != "audio":
             reason = _why_dropped(stream, container, timecode)
             dropped += [_dropped(stream, reason)] if reason else []
     kept = MOST_TRACKS - 1
@@ -129,7 +129,7 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
         start=start,
         stop=stop,
         container=container,
-        movie=movie,
+        video_stream=video,
         tracks=tuple(tracks[:kept]),
         dropped=_in_order(dropped),
         zero_recorded=info.recorded and info.recorded - timedelta(seconds=float(info.zero)),
@@ -141,25 +141,25 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
     )
 
 
-def no_picture(plan: Plan, end: Fraction) -> RangeBeyondEnd:
-    """The error for a range that begins when there still is sound, perhaps, but no picture any more."""
+def no_video(plan: Plan, end: Fraction) -> RangeBeyondEnd:
+    """The error for a range that begins after the end of the video, though perhaps not of the audio."""
     behind = float(plan.start - end)
     return RangeBeyondEnd(
-        f"The recording's picture ends {behind:.3f} s before the start: choose an earlier one."
+        f"The recording's video ends {behind:.3f} s before the start: choose an earlier one."
     )
 
 
-def _container(info: MediaInfo, movie: StreamInfo, spec: CutSpec, mode: Mode) -> Container:
+def _container(info: MediaInfo, video: StreamInfo, spec: CutSpec, mode: Mode) -> Container:
     if spec.output.container is not None:
         return NAMED[spec.output.container]
-    return MP4 if mode == "encode" else container_for(movie.codec, [s.codec for s in info.sound])
+    return MP4 if mode == "encode" else container_for(video.codec, [s.codec for s in info.audio_streams])
 
 
-def no_picture_yet(plan: Plan, begin: Fraction) -> RangeBeyondEnd:
-    """The error for a range that is over before the picture begins."""
+def no_video_yet(plan: Plan, begin: Fraction) -> RangeBeyondEnd:
+    """The error for a range that is over before the video begins."""
     ahead = float(begin - plan.stop)
     return RangeBeyondEnd(
-        f"The recording's picture begins only {ahead:.3f} s behind the clip's end: choose a later one."
+        f"The recording's video begins only {ahead:.3f} s behind the clip's end: choose a later one."
     )
 
 
@@ -180,11 +180,11 @@ def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction]:
 
 
 def without_silent(plan: Plan, silent: Set[int]) -> Plan:
-    """The plan less the sound tracks (by index) that turned out to hold nothing in its range."""
+    """The plan less the audio tracks (by index) that turned out to hold nothing in its range."""
     if not silent:
         return plan
     gone = [
-        _dropped(t.source, "it has no sound in this range") for t in plan.tracks if t.source.index in silent
+        _dropped(t.source, "it has no audio in this range") for t in plan.tracks if t.source.index in silent
     ]
     return replace(
         plan,
@@ -209,21 +209,21 @@ def _in_order(*dropped: Iterable[DroppedStream]) -> tuple[DroppedStream, ...]:
     return tuple(sorted(chain(*dropped), key=lambda d: d.index))
 
 
-def _timecode(info: MediaInfo, movie: StreamInfo, spec: CutSpec, mode: Mode) -> str | None:
+def _timecode(info: MediaInfo, video: StreamInfo, spec: CutSpec, mode: Mode) -> str | None:
     if info.timecode is None or (mode == "encode" and spec.output.rate is not None):
         return None
-    return info.timecode if advanced(info.timecode, _rate(movie), Fraction(0)) else None
+    return info.timecode if advanced(info.timecode, _rate(video), Fraction(0)) else None
 
 
-def _rate(movie: StreamInfo) -> Fraction:
-    return (movie.video and movie.video.rate) or Fraction(0)
+def _rate(video: StreamInfo) -> Fraction:
+    return (video.video and video.video.rate) or Fraction(0)
 
 
 def _unusable(stream: StreamInfo) -> str | None:
     if stream.codec == "none":
         return "there is no decoder for it"
     if stream.audio is None or not stream.audio.sample_rate or not stream.audio.channels:
-        return "it holds no sound that can be recognised"
+        return "it holds no audio that can be recognised"
     return None
 
 
@@ -234,12 +234,12 @@ def _why_dropped(stream: StreamInfo, container: Container, timecode: str | None)
     if stream.codec == "tmcd":
         return "its timecode does not fit the clip's frame rate"
     if stream.kind == "video":
-        return "cover art, not part of the film" if stream.attached_picture else "a clip holds one video"
+        return "cover art, not part of the video" if stream.attached_picture else "a clip holds one video"
     if stream.kind == "subtitle":
         return f"such subtitles do not go into {container.extension}"
     if stream.kind == "attachment":
         return "attachments are not kept"
-    return "not picture or sound"
+    return "not video or audio"
 
 
 def _dropped(stream: StreamInfo, reason: str) -> DroppedStream:

@@ -18,8 +18,8 @@ import numpy as np
 from agent.cutting.formats.arrays import NONE, Ints
 from agent.cutting.formats.dts import WINDOW
 from agent.cutting.plan.extent import REACH, STANDS, begin, clamped_end, usual_frame, wanted
-from agent.cutting.plan.outcome import Outcome, Sound, Unsuited, Writing
-from agent.cutting.plan.plan import Plan, no_picture, no_picture_yet
+from agent.cutting.plan.outcome import AudioTrack, Outcome, Unsuited, Writing
+from agent.cutting.plan.plan import Plan, no_video, no_video_yet
 
 SETTLED = WINDOW // 2
 """Frames after which no earlier one follows in decoding order: H.264 and HEVC reorder by at most 16."""
@@ -36,12 +36,12 @@ class Range:
     @property
     def tick(self) -> Fraction:
         """Seconds."""
-        return self.plan.movie.time_base
+        return self.plan.video_stream.time_base
 
     @property
     def rate(self) -> Fraction | None:
         """Frames a second as the recording states it."""
-        return self.plan.movie.video.rate if self.plan.movie.video else None
+        return self.plan.video_stream.video.rate if self.plan.video_stream.video else None
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ class FrameScan:
         splice = None if self._splice is None else self.order[self._splice]
         frames = wanted(self.order, start, stop if splice is None else splice + 1, int(STANDS / tick))
         if not frames:
-            raise no_picture_yet(self._range.plan, min(self.order) * tick)
+            raise no_video_yet(self._range.plan, min(self.order) * tick)
         following = min((shown for shown in self.order if shown > frames[-1]), default=over)
         if following <= start:
-            raise no_picture(self._range.plan, following * tick)
+            raise no_video(self._range.plan, following * tick)
         usual = usual_frame(sorted(self.order), self._range.rate, tick)
         return Head(
             edge=tuple(shown for shown in frames if shown != splice),
@@ -165,12 +165,12 @@ class ClipFrames:
         self,
         plan: Plan,
         path: Path,
-        sound: tuple[Sound, ...],
+        audio: tuple[AudioTrack, ...],
         encoder: str | None,
         writing: Writing | None = None,
     ) -> Outcome:
         """What a writer made of it. `plan`: with the audio that was found; `encoder`: the edges'."""
-        tick = plan.movie.time_base
+        tick = plan.video_stream.time_base
         gaps = np.diff(np.sort(self.order), append=self.end)
         return Outcome(
             plan=plan,
@@ -182,7 +182,7 @@ class ClipFrames:
             frame_seconds=int(gaps.max()) * tick,
             usual_seconds=self.usual * tick,
             reencoded=self.reencoded * tick,
-            sound=sound,
+            audio=audio,
             joints=tuple((at - self.start) * tick for at in self.splice_points),
             encoder=encoder if self.edge or self.tail else None,
             writing=writing,

@@ -21,8 +21,8 @@ OnDamage = Literal["warn", "fail", "reencode"]
 class CutSpec:
     """One clip of one recording: the frames with `in_point` <= pts < `out_point`.
 
-    Points are seconds as a player shows them: 0 is the start of an MP4's movie time, and the first picture or
-    sound of everything else.
+    Points are seconds as a player shows them: 0 is the start of an MP4's own time, and the first frame or
+    audio packet of everything else.
     """
 
     source: Path
@@ -48,7 +48,7 @@ class Clip:
     sha256: str
     """Hexadecimal."""
     duration: float
-    """Seconds of picture."""
+    """Seconds of video."""
     report: Report
 
 
@@ -72,7 +72,7 @@ class EngineSettings:
     nvenc_sessions: int = 3
     """Encodes at once on the graphics card; further ones go to the CPU."""
     max_pixels: int = 8192 * 8192
-    """The largest picture that is cut, as width times height."""
+    """The largest frame that is cut, as width times height."""
     slots: int = 1
     """How many cuts run at once: each of their processes may use its part of the memory."""
     cache_dir: Path | None = None

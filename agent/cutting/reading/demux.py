@@ -1,4 +1,4 @@
-"""Reading a recording's packets, in sight of whoever watches the job."""
+"""Reading a recording's packets, so that the job's watcher sees that it goes on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def packets(
 ) -> Iterator[AnyPacket]:
     """The packets of some streams, or of all, in the order of the file.
 
-    Reading goes on behind data that holds none; `damage` is told of it, with the time of the last packet.
+    Reading goes on behind data that holds none; `damage` collects it, with the time of the last packet.
     """
     at: Fraction | None = None
     count = holes = 0

@@ -1,5 +1,5 @@
 """Recordings whose times are wrong: frames are stored in another order than they are shown in, and the file
-says nothing of it. No player shows such a film twice alike, and no cut of it is right.
+says nothing of it. No player shows such a video twice alike, and no cut of it is right.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from agent.cutting.plan.plan import Plan
 from agent.cutting.reading.seek import tick_from
 from clipping.errors import SourceCorrupt
 
-_PICTURES = 24
+_FRAMES = 24
 """Decoded for the look: two or three of the groups that encoders reorder within."""
 
 
 def refuse_disorder(container: av.container.InputContainer, plan: Plan) -> None:
     """Raise `SourceCorrupt` when decoded frames near the range have times that go backward."""
-    if plan.movie.video is None or not plan.movie.video.reorder_frames:
+    if plan.video_stream.video is None or not plan.video_stream.video.reorder_frames:
         return
-    video = video_stream(container, plan.movie.index)
+    video = video_stream(container, plan.video_stream.index)
     shown: list[int] = []
     try:
         container.seek(tick_from(plan.start, tick_of(video)), stream=video, backward=True)
         for packet in container.demux(video):
             shown += [frame.pts for frame in video.codec_context.decode(packet) if frame.pts is not None]
-            if len(shown) >= _PICTURES or packet.size == 0:
+            if len(shown) >= _FRAMES or packet.size == 0:
                 break
     except av.error.FFmpegError:
         return  # what can't be decoded is found out by the encode
     if any(later <= earlier for earlier, later in pairwise(shown)):
-        name = plan.movie.codec
+        name = plan.video_stream.codec
         raise SourceCorrupt(
             f"The times of the recording's frames contradict the order that its {name} shows them in: "
             "it is damaged, and every cut of it would jump."

@@ -22,7 +22,7 @@ from agent.cutting.plan.extent import (
     usual_frame,
     wanted,
 )
-from agent.cutting.plan.plan import Plan, no_picture, no_picture_yet
+from agent.cutting.plan.plan import Plan, no_video, no_video_yet
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.demux import packets
 from agent.cutting.reading.seek import KeyTest, tick_from
@@ -55,8 +55,8 @@ class Frames:
     """How long a frame is shown as a rule."""
     entry: Fraction | None
     """The last clean keyframe at or before the first frame; None when none was found near."""
-    sounding: Mapping[int, Fraction]
-    """By the index of each sound track that is heard in the range: where its last packet in it ends."""
+    audio_ends: Mapping[int, Fraction]
+    """By the index of each audio stream with packets in the range: where its last packet in it ends."""
 
 
 def frames_in(
@@ -67,14 +67,14 @@ def frames_in(
     begins_late: bool = False,
     ends_early: bool = False,
 ) -> Frames:
-    """The range's frames. Raises `RangeBeyondEnd` when the picture is over before it.
+    """The range's frames. Raises `RangeBeyondEnd` when the video is over before it.
 
-    `damage` is told what is damaged among what they need.
+    `damage` collects what is damaged among what they need.
     `begins_late`, `ends_early`: the recording goes on before and behind what can be read of it here; when a
     frame from before that may stand at the in-point, this raises `RangeBeyondEnd` too.
     """
-    video = video_stream(container, plan.movie.index)
-    sound = [container.streams[track.source.index] for track in plan.tracks]
+    video = video_stream(container, plan.video_stream.index)
+    audio = [container.streams[track.source.index] for track in plan.tracks]
     patience = Patience(container.format.name, plan.stop)
     scan: _Scan | None = None
     for back in _STEPS:
@@ -86,13 +86,13 @@ def frames_in(
         damage.clear()
         walk = Walk(container, plan, damage)
         scan = _Scan(plan, video, patience, walk, begins_late=begins_late, ends_early=ends_early)
-        scan.read(packets(container, [video, *sound], damage))
+        scan.read(packets(container, [video, *audio], damage))
         # Without a keyframe before the first frame, reading may have begun behind it.
         if scan.entry is not None:
             break
     if scan is None:
         if begins_late:
-            raise no_picture_yet(plan, plan.stop)
+            raise no_video_yet(plan, plan.stop)
         raise unread
     return scan.frames()
 
@@ -122,7 +122,7 @@ class _Scan:
         """How long each frame lasts by its packet."""
         self._before: int | None = None
         self._after: int | None = None
-        self._sounding: dict[int, Fraction] = {}
+        self._audio_ends: dict[int, Fraction] = {}
         self.entry: int | None = None
 
     def read(self, packets: Iterable[AnyPacket]) -> None:
@@ -135,7 +135,7 @@ class _Scan:
             if packet.stream_index != self._video.index:
                 self._walk.see(packet)
                 if self._plan.start <= at * packet.time_base < self._plan.stop:
-                    self._sounding[packet.stream_index] = (at + (packet.duration or 0)) * packet.time_base
+                    self._audio_ends[packet.stream_index] = (at + (packet.duration or 0)) * packet.time_base
                 if self._patience.lost(packet):
                     self._stands = True
                     return
@@ -166,7 +166,7 @@ class _Scan:
     def frames(self) -> Frames:
         """What was found."""
         tick = self._time_base
-        video = self._plan.movie.video
+        video = self._plan.video_stream.video
         usual = usual_frame(sorted(self._shown), video.rate if video else None, tick)
         shown = wanted(list(self._shown), self._start, self._stop, int(STANDS / tick))
         self._check(shown)
@@ -174,7 +174,7 @@ class _Scan:
         if following is None:
             following = NEVER if self._stands else shown[-1] + (self._shown[shown[-1]] or usual)
             if following <= self._start:
-                raise no_picture(self._plan, max(following, 0) * tick)
+                raise no_video(self._plan, max(following, 0) * tick)
         start = begin(shown, self._start, self._stop, usual)
         last = max(start, shown[-1])
         end = clamped_end(last, following, self._stop, usual)
@@ -191,7 +191,7 @@ class _Scan:
             longest=max(seen) * tick,
             usual=usual * tick,
             entry=None if self.entry is None else self.entry * tick,
-            sounding=dict(self._sounding),
+            audio_ends=dict(self._audio_ends),
         )
 
     def _check(self, shown: list[int]) -> None:
@@ -200,5 +200,5 @@ class _Scan:
         if not shown or (late and self._begins_late):
             first = shown[0] if shown else self._after
             if first is None:
-                raise no_picture(self._plan, Fraction(0))
-            raise no_picture_yet(self._plan, first * self._time_base)
+                raise no_video(self._plan, Fraction(0))
+            raise no_video_yet(self._plan, first * self._time_base)

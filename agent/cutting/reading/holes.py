@@ -13,7 +13,7 @@ LARGE = 64 << 20
 _BLOCK = 4096
 """Bytes: no file system stores less."""
 _MOST_EXTENTS = 1000
-"""So many stretches of a file are looked at: what follows is taken as it is."""
+"""So many stretches of a file are read: what follows is taken as it is."""
 
 
 def next_data(descriptor: int, at: int) -> int | None:

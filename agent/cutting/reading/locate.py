@@ -24,8 +24,8 @@ _STRICT = {"err_detect": "explode", "skip_loop_filter": "all"}
 
 def locate(container: av.container.InputContainer, plan: Plan, frames: Frames, damage: Damage) -> None:
     """Decode what a clip of `frames` needs, and report to `damage` every packet that can't be decoded."""
-    video = video_stream(container, plan.movie.index)
-    names = {info.index: stream_name(info) for info in (plan.movie, *(t.source for t in plan.tracks))}
+    video = video_stream(container, plan.video_stream.index)
+    names = {info.index: stream_name(info) for info in (plan.video_stream, *(t.source for t in plan.tracks))}
     streams = [container.streams[index] for index in names]
     decoders = {stream.index: _decoder(stream) for stream in streams}
     begin = frames.first if frames.entry is None else frames.entry

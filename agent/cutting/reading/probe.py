@@ -1,4 +1,4 @@
-"""Looks into a recording: which streams, how long, where its time begins."""
+"""Reads what a recording holds: which streams, how long, where its time begins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agent.cutting.reading.source import SourceFile, open_path, open_source, rea
 from clipping.errors import SourceCorrupt, SourceHasNoVideo
 
 _MICROSECOND = Fraction(1, 1_000_000)
-_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+_COVER_ART = Disposition.attached_pic | Disposition.timed_thumbnails
 _INTERLACED = frozenset({2, 3, 4, 5})
 """AV_FIELD_TT, BB, TB and BT."""
 _BOTTOM_FIRST = frozenset({3, 4})
@@ -61,12 +61,12 @@ def describe(container: av.container.InputContainer, source: SourceFile) -> Medi
         timecode=_timecode(container, streams),
         recorded=_recorded(container),
     )
-    movie = info.movie
-    if movie is None:
+    video = info.video_stream
+    if video is None:
         raise SourceHasNoVideo(
-            f"{source.name.name} holds no video" + (", only sound." if info.sound else ".")
+            f"{source.name.name} holds no video" + (", only audio." if info.audio_streams else ".")
         )
-    if movie.codec == "none" or movie.video is None or movie.video.width == 0:
+    if video.codec == "none" or video.video is None or video.video.width == 0:
         raise SourceCorrupt(
             f"The video in {source.name.name} can't be recognised: the file is damaged or incomplete."
         )
@@ -101,10 +101,10 @@ def _chapters(container: av.container.InputContainer) -> tuple[Chapter, ...] | N
 
 
 def _timecode(container: av.container.InputContainer, streams: tuple[StreamInfo, ...]) -> str | None:
-    """The picture's, else that of the whole file, else a track's own."""
-    picture = [container.streams[s.index].metadata for s in streams if s.movie]
+    """The video's, else that of the whole file, else a track's own."""
+    video = [container.streams[s.index].metadata for s in streams if s.is_video]
     tracks = [container.streams[s.index].metadata for s in streams if s.codec == _TIMECODE]
-    return next(filter(None, map(_tagged, [*picture[:1], container.metadata, *tracks])), None)
+    return next(filter(None, map(_tagged, [*video[:1], container.metadata, *tracks])), None)
 
 
 def _tagged(metadata: Mapping[str, str]) -> str | None:
@@ -113,7 +113,7 @@ def _tagged(metadata: Mapping[str, str]) -> str | None:
 
 def _zero(container: av.container.InputContainer, streams: tuple[StreamInfo, ...]) -> Fraction:
     if container.format.name.startswith("mov,"):
-        return Fraction(0)  # the movie's own time line, edit lists included
+        return Fraction(0)  # the file's own time line, edit lists included
     started: int | None = container.start_time  # None in files without times, whatever its type says
     if started is None:
         return Fraction(0)
@@ -131,8 +131,8 @@ def _duration(
         if container.format.name.startswith("mov,") and container.start_time is not None:
             return (container.start_time + container.duration) * _MICROSECOND
         return container.duration * _MICROSECOND
-    movie = next((s for s in streams if s.movie), None)
-    return None if movie is None else _last_seen(container, name, container.streams[movie.index], zero)
+    video = next((s for s in streams if s.is_video), None)
+    return None if video is None else _last_seen(container, name, container.streams[video.index], zero)
 
 
 def _last_seen(
@@ -166,7 +166,7 @@ def _stream(stream: Stream, rotation: int) -> StreamInfo:
         language=_language(stream.metadata.get("language")),
         title=stream.metadata.get("title"),
         default=bool(stream.disposition & Disposition.default),
-        attached_picture=bool(stream.disposition & _PICTURES),
+        attached_picture=bool(stream.disposition & _COVER_ART),
         video=_video(stream, rotation) if isinstance(stream, VideoStream) and context is not None else None,
         audio=_audio(context) if isinstance(context, AudioCodecContext) else None,
     )

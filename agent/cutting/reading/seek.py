@@ -31,7 +31,7 @@ class NoCleanStart(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A container read to a keyframe: all packets from there on, sound that overlaps it included."""
+    """A container read to a keyframe: all packets from there on, audio that overlaps it included."""
 
     key_pts: int
     """Ticks of the video stream."""
@@ -56,30 +56,30 @@ class KeyTest:
 def enter(
     container: av.container.InputContainer,
     video: VideoStream,
-    sound: Sequence[Stream],
+    audio: Sequence[Stream],
     point: Fraction,
     damage: Damage | None = None,
 ) -> Entry:
     """Read up to the last clean keyframe with pts <= `point` (seconds on the container's time line).
 
-    `damage` is told of what can't be read from there on. Raises `NoCleanStart`.
+    `damage` collects what can't be read from there on. Raises `NoCleanStart`.
     """
     tick = tick_of(video)
     at = tick_upto(point, tick)
     if video.start_time is not None:
-        at = max(at, video.start_time)  # there may be sound before the first picture
+        at = max(at, video.start_time)  # there may be audio before the first frame
     best: Entry | None = None
     for back in _STEPS:
         try:
             container.seek(tick_upto(point - back, tick), stream=video, backward=True)
         except av.error.FFmpegError:
             continue
-        found = _scan(container, video, sound, at, damage)
+        found = _scan(container, video, audio, at, damage)
         if found is None:
             best = None  # the container has moved on
             continue
         best, silent = found
-        # Matroska may hold the first moment's sound before the picture that was sought: look once more.
+        # Matroska may hold the first moment's audio before the frame that was sought: read once more.
         if not silent or back >= 1:
             break
     if best is None:
@@ -109,17 +109,17 @@ def _slack(time_base: Fraction) -> Fraction:
 def _scan(
     container: av.container.InputContainer,
     video: VideoStream,
-    sound: Sequence[Stream],
+    audio: Sequence[Stream],
     at: int,
     damage: Damage | None,
 ) -> tuple[Entry, bool] | None:
-    """The last clean keyframe with pts <= `at` that is read from here, and whether some sound begins late."""
+    """The last clean keyframe with pts <= `at` that is read from here, and whether some audio begins late."""
     is_clean, tick = KeyTest(video), tick_of(video)
-    source = packets(container, [video, *sound], damage)
+    source = packets(container, [video, *audio], damage)
     kept: list[AnyPacket] = []
     key: int | None = None
     # After a seek into the middle of MPEG-TS, the first audio may be the end of a packet torn in two.
-    begins = {s.index: s for s in sound} if container.format.name in ("mpegts", "mpeg") else {}
+    begins = {s.index: s for s in audio} if container.format.name in ("mpegts", "mpeg") else {}
     for packet in source:
         if packet.pts is None:
             continue
@@ -142,7 +142,7 @@ def _scan(
     if key is None:
         return None
     entry = Entry(key, chain(kept, source))
-    return entry, _late_sound(kept, sound, key * tick)
+    return entry, _late_audio(kept, audio, key * tick)
 
 
 def _torn(packet: AnyPacket, stream: Stream) -> bool:
@@ -156,13 +156,13 @@ def _torn(packet: AnyPacket, stream: Stream) -> bool:
 
 
 def _from_key(packets: list[AnyPacket], key: AnyPacket, video: VideoStream) -> list[AnyPacket]:
-    """Of what was read, the keyframe and the sound that may be heard with or after it."""
+    """Of what was read, the keyframe and the audio that may be played with or after it."""
     start = pts_of(key) * tick_of(video) - 1
     kept = [p for p in packets if p.stream_index != video.index and pts_of(p) * p.time_base >= start]
     kept.append(key)
     return kept
 
 
-def _late_sound(packets: list[AnyPacket], sound: Sequence[Stream], start: Fraction) -> bool:
+def _late_audio(packets: list[AnyPacket], audio: Sequence[Stream], start: Fraction) -> bool:
     early = {p.stream_index for p in packets if pts_of(p) * p.time_base <= start}
-    return any(s.index not in early for s in sound)
+    return any(s.index not in early for s in audio)

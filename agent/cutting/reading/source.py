@@ -35,7 +35,7 @@ DEMUXERS = (
     "h264,hevc,ivf,nut,wav,aac,mp3,flac,w64,aiff"
 )
 """Containers that are one file. Playlists (hls, dash, concat, sdp, imf) are left out on purpose: they make
-libavformat open whatever they name. Sound-only ones are in, so that they get an error that says so."""
+libavformat open whatever they name. Audio-only ones are in, so that they get an error that says so."""
 
 PROTOCOLS = "file,subfile,concat"
 """What a recording is read with: see `url_of`."""
@@ -62,7 +62,7 @@ OPENING: _Opening = {
 
 
 def limit_pixels(pixels: int) -> None:
-    """Let this process, which is one job's, decode no picture with more pixels."""
+    """Let this process, which is one job's, decode no frame with more pixels."""
     OPENING["options"]["max_pixels"] = str(pixels)
 
 

@@ -1,4 +1,4 @@
-"""Looking at a recording's packets while they are read for a clip: what is damaged among them."""
+"""Checking a recording's packets while they are read for a clip: what is damaged among them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Walk:
         """`since`: seconds before which nothing goes into the clip."""
         self._damage = damage
         self._timed = container.format.name in _TIMED
-        infos = [plan.movie, *(track.source for track in plan.tracks)]
+        infos = [plan.video_stream, *(track.source for track in plan.tracks)]
         self._names = {info.index: stream_name(info) for info in infos}
         self._checks: dict[int, Check | None] = {}
         self._last: dict[int, int] = {}

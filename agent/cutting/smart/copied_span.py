@@ -12,13 +12,13 @@ from agent.cutting.plan.smart import ClipFrames
 from agent.cutting.reading.decoding import time_of
 from agent.cutting.smart.look_ahead import LookAhead
 from agent.cutting.smart.matching_encoder import Matching
-from agent.cutting.writing.video_writer import PictureWriter
+from agent.cutting.writing.video_writer import VideoWriter
 
 
 class CopiedSpan:
     """Takes the packets of the video stream from the beginning of what was read ahead."""
 
-    def __init__(self, writer: PictureWriter, ahead: LookAhead, matching: Matching | None) -> None:
+    def __init__(self, writer: VideoWriter, ahead: LookAhead, matching: Matching | None) -> None:
         self._writer = writer
         self._ahead = ahead
         self._matching = matching
@@ -68,7 +68,7 @@ class CopiedSpan:
     def over(self, usual: int) -> int:
         """Where the last of the frames is over when none follows; `usual`: its length by their rate."""
         last, duration = self._last
-        video = self._ahead.range.plan.movie.video
+        video = self._ahead.range.plan.video_stream.video
         if last < self._ahead.range.start:
             return last + max(1, duration)
         # A packet's own duration is that of decoding, which says nothing when frames are reordered.

@@ -1,6 +1,6 @@
 """Encoding a few frames so that they fit beside copied ones: same size, format, colours, profile.
 
-The clip's stream then has frames of two encoders, and its headers must tell decoders about both.
+The clip's stream then has frames of two encoders, and its headers must describe both to decoders.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from agent.cutting.formats.packets import AnyPacket, packet_of
 from agent.cutting.plan.outcome import Unsuited
 
 _CRF = "16"
-"""Good enough for nobody to see where the encoder takes over."""
+"""Good enough that no one sees where the encoder takes over."""
 _PRESET = "ultrafast"
-"""Somebody waits for these few frames; at that quality a slower preset makes them smaller, not better."""
+"""A caller waits for these few frames; at that quality a slower preset makes them smaller, not better."""
 _TOP_FIELD, _BOTTOM_FIELD = 2, 3
 _LIMITED, _FULL = 1, 2
 _H264_PROFILES = {

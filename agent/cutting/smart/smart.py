@@ -22,11 +22,11 @@ from agent.cutting.reading.seek import enter
 from agent.cutting.smart.copied_span import CopiedSpan
 from agent.cutting.smart.look_ahead import LookAhead, look_ahead
 from agent.cutting.smart.matching_encoder import Matching, matching
-from agent.cutting.writing.audio_tracks import Soundtrack
+from agent.cutting.writing.audio_tracks import AudioTracks
 from agent.cutting.writing.muxer import Sink, index_space
 from agent.cutting.writing.packet_cut import PacketCut, copy_packets, unsuited
 from agent.cutting.writing.subtitles import Cue, add_subtitles, cues_within, read_cues
-from agent.cutting.writing.video_writer import PictureWriter
+from agent.cutting.writing.video_writer import VideoWriter
 
 _HEAD, _TAIL = (0.0, 0.2), (0.9, 1.0)
 """The progress from begin to end of both edges; between them there is the copying."""
@@ -52,29 +52,29 @@ class _SmartCut:
         self._cut = cut
         self._ahead = ahead
         self._video = cut.video
-        self._tick = cut.plan.movie.time_base
+        self._tick = cut.plan.video_stream.time_base
         self._zero = ahead.head.start
         context = self._video.codec_context
-        self._matching = matching(context.extradata, cut.plan.movie, context.framerate)
+        self._matching = matching(context.extradata, cut.plan.video_stream, context.framerate)
 
     def write(self, cues: list[Cue]) -> Outcome:
         """Write the clip, with the `cues` that belong to it. Raises as `smart`."""
         cut, ahead, start = self._cut, self._ahead, self._zero * self._tick
         plan, cues = cues_within(cut.plan, cues, start)
-        assert plan.movie.video is not None
+        assert plan.video_stream.video is not None
         with Sink(
             cut.target, plan.container, index_space(plan, plan.stop - start), plan.header(start)
         ) as sink:
             order = list(ahead.scan.order)
-            writer = PictureWriter(sink, self._stream(sink), self._tick, plan.movie.video, order)
-            audio = Soundtrack(cut.container, sink, plan, start, cut.bit_rate, cut.damage)
+            writer = VideoWriter(sink, self._stream(sink), self._tick, plan.video_stream.video, order)
+            audio = AudioTracks(cut.container, sink, plan, start, cut.bit_rate, cut.damage)
             add_subtitles(cut.container, sink, plan, cues)
             self._encode(writer, ahead.head.edge, self._edge_packets(), _HEAD)
             span = CopiedSpan(writer, ahead, self._matching)
             packets = chain(ahead.packets, ahead.following)
             stands = copy_packets(cut, packets, ahead.since, span, audio, self._copying)
             # Before the tail is sought: that empties the audio decoders.
-            heard, silent = audio.finish()
+            tracks, silent = audio.finish()
             frames = self._frames(span, writer, stands=stands or cut.ends_early)
             span.finish(frames)
             if frames.tail:
@@ -82,9 +82,9 @@ class _SmartCut:
                 self._encode(writer, frames.tail, found.packets, _TAIL)
             writer.finish(frames.end - self._zero)
         encoder = self._matching.encoder if self._matching else None
-        return frames.outcome(without_silent(plan, silent), cut.target, heard, encoder)
+        return frames.outcome(without_silent(plan, silent), cut.target, tracks, encoder)
 
-    def _frames(self, span: CopiedSpan, writer: PictureWriter, *, stands: bool) -> ClipFrames:
+    def _frames(self, span: CopiedSpan, writer: VideoWriter, *, stands: bool) -> ClipFrames:
         """The whole clip's; `stands`: when no next frame was found, the last is shown to the out-point."""
         scan = self._ahead.scan
         over = NEVER if stands else span.over(writer.usual)
@@ -92,8 +92,8 @@ class _SmartCut:
 
     def _stream(self, sink: Sink) -> VideoStream:
         if self._matching is None:
-            return sink.copied(self._video, self._cut.plan.movie)
-        return sink.copied(self._video, self._cut.plan.movie, self._matching.extradata)
+            return sink.copied(self._video, self._cut.plan.video_stream)
+        return sink.copied(self._video, self._cut.plan.video_stream, self._matching.extradata)
 
     def _edge_packets(self) -> list[AnyPacket]:
         """What must be decoded for the first edge: everything up to the last of its frames."""
@@ -107,7 +107,7 @@ class _SmartCut:
 
     def _encode(
         self,
-        writer: PictureWriter,
+        writer: VideoWriter,
         frames: tuple[int, ...],
         packets: Iterable[AnyPacket],
         reported: tuple[float, float],
@@ -125,7 +125,7 @@ class _SmartCut:
 
     def _encoder(self) -> Matching:
         if self._matching is None:
-            codec = self._cut.plan.movie.codec
+            codec = self._cut.plan.video_stream.codec
             raise Unsuited(f"no encoder here makes {codec} that fits between its frames")
         return self._matching
 

@@ -95,7 +95,7 @@ def open_clip(path: Path) -> av.container.InputContainer:
 
 
 def _decode(clip: av.container.InputContainer, part: Part, reached: Callable[[Fraction], None]) -> None:
-    """Decode a part, from the keyframe before it, and the sound beside it; `reached` gets the second."""
+    """Decode a part, from the keyframe before it, and the audio beside it; `reached` gets the second."""
     video = clip.streams.video[0]
     begin = int(part.start / tick_of(video))
     clip.seek(begin, stream=video, backward=True)
@@ -127,9 +127,9 @@ def _check_decoded(fed: list[int], shown: list[int | None], part: Part, begin: i
     """Every packet must give its frame, in order. Files exist whose times are in another order than that in
     which their frames are shown, and some decoders keep the last frame of a stream to themselves."""
     if not shown or not fed:
-        raise Undecodable(f"no picture at {float(part.start):.1f} s of it can be decoded")
-    # Pictures before the keyframe need others from before it.
+        raise Undecodable(f"no frame at {float(part.start):.1f} s of it can be decoded")
+    # Frames before the keyframe need others from before it.
     begin = max(begin, fed[0])
     expected = sorted(pts for pts in fed if pts >= begin)
     if not hidden and [pts for pts in shown if pts is None or pts >= begin] != expected:
-        raise Undecodable(f"its pictures at {float(part.start):.1f} s come out in another order, or not all")
+        raise Undecodable(f"its frames at {float(part.start):.1f} s come out in another order, or not all")

@@ -1,5 +1,6 @@
-"""Looks into a finished clip before anybody is told of it. Exit codes prove nothing: a full disk, a signal or
-an end of file all leave short files that look valid.
+"""Verifies a finished clip before it is reported.
+
+Exit codes prove nothing: a full disk, a signal or an end of file all leave short files that look valid.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from agent.cutting.verify.timing import Malformed, Timing, timings_of_boxes, tim
 Extent = Literal["full", "ends", "ends only"]
 
 WHOLE_PIXELS = 100_000_000
-"""A clip of so few is decoded as a whole in any case: 48 pictures of 1920x1080."""
+"""A clip of so few is decoded as a whole in any case: 48 frames of 1920x1080."""
 SYNC_SECONDS = Fraction(20, 1000)
-"""How far sound and picture may be apart from what was planned."""
-SOUND_END_SECONDS = Fraction(100, 1000)
-"""How far the end of a sound track may be from what was planned."""
+"""How far audio and video may be apart from what was planned."""
+AUDIO_END_SECONDS = Fraction(100, 1000)
+"""How far the end of an audio track may be from what was planned."""
 START_SECONDS = Fraction(1, 1000)
 
 
@@ -36,7 +37,7 @@ class Facts:
     """What was found in a good clip."""
 
     duration: Fraction
-    """Seconds of picture."""
+    """Seconds of video."""
     width: int
     height: int
     frames: int
@@ -76,14 +77,14 @@ def _verify_structure(outcome: Outcome, *, gaps: bool) -> Facts:
             video = clip.streams.video[0]
             size = (video.codec_context.width, video.codec_context.height)
             if outcome.size not in (None, size):
-                raise Rejected(f"its picture is {size[0]}x{size[1]}")
+                raise Rejected(f"its video is {size[0]}x{size[1]}")
             if not boxed:
                 timings = timings_of_packets(clip)
-        _check_picture(timings[0], outcome, gaps=gaps)
+        _check_video(timings[0], outcome, gaps=gaps)
         _check_length(timings[0], outcome)
-        heard = 1 + len(outcome.sound)
-        _check_sound(timings[1:heard], outcome)
-        _check_subtitles(timings[heard : heard + len(outcome.plan.subtitles)], outcome)
+        subtitles = 1 + len(outcome.audio)
+        _check_audio(timings[1:subtitles], outcome)
+        _check_subtitles(timings[subtitles : subtitles + len(outcome.plan.subtitles)], outcome)
     except Malformed as error:
         raise Rejected(str(error)) from error
     except av.error.FFmpegError as error:
@@ -98,7 +99,7 @@ def _check_streams(clip: av.container.InputContainer, outcome: Outcome) -> None:
     beside = [bool(header.chapters), header.timecode is not None] if outcome.plan.container.boxed else []
     planned = [
         ("video", outcome.video_codec),
-        *(("audio", s.codec) for s in outcome.sound),
+        *(("audio", s.codec) for s in outcome.audio),
         *(("subtitle", s.codec) for s in outcome.plan.subtitles),
         *[("data", "none")] * sum(beside),
     ]
@@ -113,51 +114,51 @@ def _codec(stream: Stream) -> str:
     return context.codec.canonical_name if context is not None else "none"
 
 
-def _check_picture(picture: Timing, outcome: Outcome, *, gaps: bool) -> None:
-    if len(picture.shown) != outcome.frames and not (gaps and 0 < len(picture.shown) < outcome.frames):
-        raise Rejected(f"it has {len(picture.shown)} frames and should have {outcome.frames}")
-    if not picture.ordered:
+def _check_video(video: Timing, outcome: Outcome, *, gaps: bool) -> None:
+    if len(video.shown) != outcome.frames and not (gaps and 0 < len(video.shown) < outcome.frames):
+        raise Rejected(f"it has {len(video.shown)} frames and should have {outcome.frames}")
+    if not video.ordered:
         raise Rejected("its decoding times don't grow, or lie behind its frames")
-    shown = sorted(picture.shown)
+    shown = sorted(video.shown)
     if any(a == b for a, b in pairwise(shown)):
         raise Rejected("two frames are shown at one time")
-    first = shown[0] * picture.tick
+    first = shown[0] * video.tick
     if abs(first) > START_SECONDS and not (gaps and first > 0):
         raise Rejected(f"its first frame is shown at {float(first):.3f} s")
-    last, planned = shown[-1] * picture.tick, outcome.last - outcome.start
+    last, planned = shown[-1] * video.tick, outcome.last - outcome.start
     if abs(last - planned) > outcome.usual_seconds and not (gaps and last < planned):
         raise Rejected(f"its last frame is shown at {float(last):.3f} s, not at {float(planned):.3f} s")
 
 
-def _check_length(picture: Timing, outcome: Outcome) -> None:
+def _check_length(video: Timing, outcome: Outcome) -> None:
     """The clip ends where it was planned to, and never later than requested."""
     planned, requested = outcome.end - outcome.start, outcome.plan.stop - outcome.start
     latest = requested + outcome.usual_seconds + (LATE if outcome.plan.mode == "copy" else 0)
     if planned > latest:
         raise Rejected(f"it is {float(planned):.3f} s long, and {float(requested):.3f} s were requested")
-    if picture.length is None:
+    if video.length is None:
         return
     # A file that has one length for all tracks has that of the longest.
-    sound = 0 if outcome.plan.container.boxed else max((s.end for s in outcome.sound), default=0)
+    audio = 0 if outcome.plan.container.boxed else max((s.end for s in outcome.audio), default=0)
     tolerance = outcome.usual_seconds + START_SECONDS
-    if not planned - tolerance <= picture.length <= max(planned, sound) + tolerance:
-        raise Rejected(f"it is {float(picture.length):.3f} s long, not {float(planned):.3f} s")
+    if not planned - tolerance <= video.length <= max(planned, audio) + tolerance:
+        raise Rejected(f"it is {float(video.length):.3f} s long, not {float(planned):.3f} s")
 
 
-def _check_sound(found: list[Timing], outcome: Outcome) -> None:
-    for index, (timing, planned) in enumerate(zip(found, outcome.sound, strict=True), start=1):
+def _check_audio(found: list[Timing], outcome: Outcome) -> None:
+    for index, (timing, planned) in enumerate(zip(found, outcome.audio, strict=True), start=1):
         if not timing.shown:
-            raise Rejected(f"sound track {index} is empty")
+            raise Rejected(f"audio track {index} is empty")
         # What players skip, before 0, is no part of the clip.
         begin = max(timing.shown[0] * timing.tick, Fraction(0))
         off = begin - max(planned.start, Fraction(0))
         if abs(off) > SYNC_SECONDS:
-            raise Rejected(f"sound track {index} begins {float(off) * 1000:.0f} ms off")
+            raise Rejected(f"audio track {index} begins {float(off) * 1000:.0f} ms off")
         end = timing.end * timing.tick
         requested = outcome.plan.stop - outcome.start
         latest = max(planned.end, outcome.end - outcome.start)
-        if not planned.end - SOUND_END_SECONDS <= end <= min(latest, requested) + SOUND_END_SECONDS:
-            raise Rejected(f"sound track {index} ends at {float(end):.3f} s, not {float(planned.end):.3f} s")
+        if not planned.end - AUDIO_END_SECONDS <= end <= min(latest, requested) + AUDIO_END_SECONDS:
+            raise Rejected(f"audio track {index} ends at {float(end):.3f} s, not {float(planned.end):.3f} s")
 
 
 def _check_subtitles(found: list[Timing], outcome: Outcome) -> None:
@@ -166,4 +167,4 @@ def _check_subtitles(found: list[Timing], outcome: Outcome) -> None:
             raise Rejected(f"subtitle track {index} is empty")
         latest = outcome.plan.stop - outcome.start + START_SECONDS
         if min(timing.shown) < 0 or timing.shown[-1] * timing.tick > latest:
-            raise Rejected(f"subtitle track {index} is shown before or behind the picture")
+            raise Rejected(f"subtitle track {index} is shown before or behind the video")

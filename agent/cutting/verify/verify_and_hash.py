@@ -43,7 +43,7 @@ def check(
         written = outcome.writing.result()
         return verified(progress), written
     try:
-        # Its ends are complete already. If more was looked at, it may only have been too early.
+        # Its ends are complete already. If more was verified, it may only have been too early.
         facts = verify(outcome)
     except Rejected:
         written = outcome.writing.result()

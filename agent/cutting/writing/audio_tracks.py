@@ -1,4 +1,4 @@
-"""The sound of a copied clip: packets taken over whole, or a track encoded anew; in time to the sample."""
+"""The audio of a copied clip: packets taken over whole, or a track re-encoded; in time to the sample."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.packets import AnyPacket
 from agent.cutting.formats.streams import audio_stream, tick_of
 from agent.cutting.plan.extent import LONGEST_USUAL, clamped_end
-from agent.cutting.plan.outcome import Sound
+from agent.cutting.plan.outcome import AudioTrack
 from agent.cutting.plan.plan import Plan
 from agent.cutting.reading.damage import UNDECODABLE, Damage, stream_name
 from agent.cutting.reading.seek import tick_from, tick_upto
 from agent.cutting.writing.muxer import Sink
 
 _TRAILING_SECONDS = 3
-"""How far behind its picture the sound may lie in the file."""
+"""How far behind its video the audio may lie in the file."""
 _AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 
 
-class Soundtrack:
-    """All sound tracks of a clip whose picture begins at `start` (seconds on the container's time line)."""
+class AudioTracks:
+    """All audio tracks of a clip whose video begins at `start` (seconds on the container's time line)."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Soundtrack:
         self._waiting = set(self._tracks)
 
     def take(self, packet: AnyPacket) -> None:
-        """The next packet of the recording that is not picture."""
+        """The next packet of the recording that is not video."""
         index = packet.stream_index
         if index in self._waiting and not self._tracks[index].take(packet):
             self._waiting.discard(index)
@@ -58,18 +58,18 @@ class Soundtrack:
         """Whether no more is to be expected, when reading is `beyond` the clip's end by so many seconds."""
         return not self._waiting or beyond > _TRAILING_SECONDS
 
-    def finish(self) -> tuple[tuple[Sound, ...], set[int]]:
+    def finish(self) -> tuple[tuple[AudioTrack, ...], set[int]]:
         """What was written, and the indexes of the recording's tracks that were silent."""
         written = {index: track.finish() for index, track in self._tracks.items()}
-        heard = tuple(sound for sound in written.values() if sound is not None)
-        silent = {index for index, sound in written.items() if sound is None}
-        return heard, silent
+        tracks = tuple(track for track in written.values() if track is not None)
+        silent = {index for index, track in written.items() if track is None}
+        return tracks, silent
 
 
 class CopiedTrack:
-    """Packets that are heard within the clip, and one before them, which AAC and MP3 decode from.
+    """Packets that are played within the clip, and one before them, which AAC and MP3 decode from.
 
-    The muxer tells players, by an edit of the track, to play from the sample at which the picture begins.
+    By an edit of the track, the muxer has players begin with the sample at which the video begins.
     """
 
     def __init__(
@@ -108,13 +108,13 @@ class CopiedTrack:
         self._sink.write(packet, self._out)
         return True
 
-    def finish(self) -> Sound | None:
+    def finish(self) -> AudioTrack | None:
         """What was written; None when nothing was."""
         if self._last is None:
             return None
         start, end = self._first - self._start, self._last + self._duration - self._start
         tick = self._time_base
-        return Sound(self._info.codec, self._info.language, start * tick, end * tick)
+        return AudioTrack(self._info.codec, self._info.language, start * tick, end * tick)
 
 
 class EncodedTrack:
@@ -161,7 +161,7 @@ class EncodedTrack:
             self._filter(frame)
         return True
 
-    def finish(self) -> Sound | None:
+    def finish(self) -> AudioTrack | None:
         """Encode the rest; what was written, None when nothing was."""
         for frame in self._source.codec_context.decode(None):
             self._filter(frame)
@@ -171,7 +171,7 @@ class EncodedTrack:
         for packet in self._out.encode(None):
             self._sink.write(packet, self._out)
         # A later beginning has silence before it.
-        return Sound("aac", self._info.language, Fraction(0), self._end) if self._graph else None
+        return AudioTrack("aac", self._info.language, Fraction(0), self._end) if self._graph else None
 
     def _filter(self, frame: AudioFrame) -> None:
         if frame.pts is None:

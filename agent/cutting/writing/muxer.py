@@ -29,7 +29,7 @@ _StreamT = TypeVar("_StreamT", bound=Stream)
 _SPACE_FLOOR = 64 << 10
 _BYTES_A_FRAME = 24
 """In the index: size, decoding time, display offset, keyframe, chunk; half as much is usual."""
-_BYTES_A_SOUND_PACKET = 12
+_BYTES_AN_AUDIO_PACKET = 12
 _BYTES_A_CHAPTER = 512
 """In the index: its title twice."""
 _TEXT_TICK = Fraction(1, 1000)
@@ -37,11 +37,11 @@ _TEXT_TICK = Fraction(1, 1000)
 
 def index_space(plan: Plan, seconds: Fraction) -> int:
     """Bytes to leave in front of the data for the index of a clip of `seconds`, generously."""
-    assert plan.movie.video is not None
-    frames = float(plan.movie.video.rate or 60) * float(seconds)
+    assert plan.video_stream.video is not None
+    frames = float(plan.video_stream.video.rate or 60) * float(seconds)
     packets = sum(t.source.audio.sample_rate / 1024 for t in plan.tracks if t.source.audio) * float(seconds)
     chapters = len(plan.chapters) * _BYTES_A_CHAPTER
-    return _SPACE_FLOOR + chapters + int(1.3 * (frames * _BYTES_A_FRAME + packets * _BYTES_A_SOUND_PACKET))
+    return _SPACE_FLOOR + chapters + int(1.3 * (frames * _BYTES_A_FRAME + packets * _BYTES_AN_AUDIO_PACKET))
 
 
 class Sink:
@@ -55,7 +55,7 @@ class Sink:
             # The muxer would move everything, so that the first frame's decoding time is not below 0.
             options = {"avoid_negative_ts": "disabled"}
         self.forward_only = not container.boxed
-        """Whether nothing may begin before the picture: Matroska has no negative times."""
+        """Whether nothing may begin before the video: Matroska has no negative times."""
         self._boxed = container.boxed
         self._numbered = header.timecode is not None
         self._target = target
@@ -107,7 +107,7 @@ class Sink:
         return stream
 
     def encoded(self, codec: str, info: StreamInfo, *, rate: int, layout: str, bit_rate: int) -> AudioStream:
-        """A sound stream that is encoded anew."""
+        """An audio stream that is encoded."""
         stream = self._file.add_stream(codec, rate=rate, layout=layout)
         assert isinstance(stream, AudioStream)
         stream.bit_rate = bit_rate

@@ -22,7 +22,7 @@ from agent.cutting.plan.plan import Plan
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.seek import Entry, NoCleanStart, enter
 from agent.cutting.reading.walk import Walk
-from agent.cutting.writing.audio_tracks import Soundtrack
+from agent.cutting.writing.audio_tracks import AudioTracks
 
 _REPORT_EVERY = 256
 """Packets between two reports of the progress."""
@@ -47,7 +47,7 @@ class PacketCut:
     @property
     def video(self) -> VideoStream:
         """The recording's video stream."""
-        return video_stream(self.container, self.plan.movie.index)
+        return video_stream(self.container, self.plan.video_stream.index)
 
     @property
     def audio(self) -> list[Stream]:
@@ -90,7 +90,7 @@ def copy_packets(
     packets: Iterable[AnyPacket],
     since: Fraction,
     video: VideoCopy,
-    audio: Soundtrack,
+    audio: AudioTracks,
     progress: Callable[[float], None],
 ) -> bool:
     """Give `video` and `audio` the packets from a keyframe at `since` seconds on, until they have the clip.

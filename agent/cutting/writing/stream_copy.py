@@ -12,13 +12,13 @@ from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.formats.streams import tick_of
 from agent.cutting.plan.extent import LATE, NEVER, clamped_end
 from agent.cutting.plan.outcome import Outcome, Unsuited
-from agent.cutting.plan.plan import no_picture, no_picture_yet, without_silent
+from agent.cutting.plan.plan import no_video, no_video_yet, without_silent
 from agent.cutting.reading.seek import Entry, tick_from
-from agent.cutting.writing.audio_tracks import Soundtrack
+from agent.cutting.writing.audio_tracks import AudioTracks
 from agent.cutting.writing.muxer import Sink, index_space
 from agent.cutting.writing.packet_cut import PacketCut, copy_packets, unsuited
 from agent.cutting.writing.subtitles import Cue, add_subtitles, cues_within, read_cues
-from agent.cutting.writing.video_writer import PictureWriter
+from agent.cutting.writing.video_writer import VideoWriter
 
 
 def copy(cut: PacketCut) -> Outcome:
@@ -31,7 +31,7 @@ def copy(cut: PacketCut) -> Outcome:
         cues = read_cues(cut.container, cut.plan)
         entry = cut.enter()
         if entry.key_pts >= tick_from(cut.plan.stop, tick):
-            raise no_picture_yet(cut.plan, entry.key_pts * tick)
+            raise no_video_yet(cut.plan, entry.key_pts * tick)
         return _write(cut, entry, cues)
 
 
@@ -40,18 +40,18 @@ def _write(cut: PacketCut, entry: Entry, cues: list[Cue]) -> Outcome:
     key = entry.key_pts * tick
     plan, cues = cues_within(cut.plan, cues, key)
     with Sink(cut.target, plan.container, index_space(plan, plan.stop - key), plan.header(key)) as sink:
-        assert plan.movie.video is not None
-        writer = PictureWriter(sink, sink.copied(cut.video, plan.movie), tick, plan.movie.video)
+        assert plan.video_stream.video is not None
+        writer = VideoWriter(sink, sink.copied(cut.video, plan.video_stream), tick, plan.video_stream.video)
         video = _CopiedVideo(writer, entry.key_pts, cut)
-        audio = Soundtrack(cut.container, sink, plan, key, cut.bit_rate, cut.damage)
+        audio = AudioTracks(cut.container, sink, plan, key, cut.bit_rate, cut.damage)
         add_subtitles(cut.container, sink, plan, cues)
         stands = copy_packets(cut, entry.packets, key, video, audio, cut.progress)
         over = video.end(stands=stands or cut.ends_early)
         writer.finish(over)
-        heard, silent = audio.finish()
+        tracks, silent = audio.finish()
     end = key + over * tick
     if end <= plan.start:
-        raise no_picture(plan, end)
+        raise no_video(plan, end)
     return Outcome(
         plan=without_silent(plan, silent),
         path=cut.target,
@@ -62,20 +62,20 @@ def _write(cut: PacketCut, entry: Entry, cues: list[Cue]) -> Outcome:
         frame_seconds=writer.longest(over),
         usual_seconds=writer.usual_frame * tick,
         reencoded=Fraction(0),
-        sound=heard,
+        audio=tracks,
     )
 
 
 class _CopiedVideo:
     """Which packets of the video stream are copied, and with which times."""
 
-    def __init__(self, writer: PictureWriter, key_pts: int, cut: PacketCut) -> None:
+    def __init__(self, writer: VideoWriter, key_pts: int, cut: PacketCut) -> None:
         self._writer = writer
         self._key = key_pts
         self._time_base = tick_of(cut.video)
         self._stop = tick_from(cut.plan.stop, self._time_base) - key_pts
-        assert cut.plan.movie.video is not None
-        self._settled = writer.usual if cut.plan.movie.video.reorder_frames else 0
+        assert cut.plan.video_stream.video is not None
+        self._settled = writer.usual if cut.plan.video_stream.video.reorder_frames else 0
         """The next frame has been read when decoding is so far after the time at which a frame is shown."""
         self._held: list[AnyPacket] = []
         """Frames from after the end that a frame before the end may need."""
@@ -105,7 +105,7 @@ class _CopiedVideo:
         if packet.dts is not None:
             self._dts = packet.dts - self._key
         if pts < 0 or self.done:
-            return  # a leading picture: it needs frames from before the clip
+            return  # a leading frame: it needs frames from before the clip
         packet.pts = pts
         settled = self._writer.last + self._settled
         if pts >= self._stop and pts > self._writer.last:

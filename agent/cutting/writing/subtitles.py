@@ -1,4 +1,4 @@
-"""The subtitles of a clip: read in advance, as they are few and small, then written between its pictures."""
+"""The subtitles of a clip: read in advance, as they are few and small, then written between its frames."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_cues(container: av.container.InputContainer, plan: Plan) -> list[Cue]:
     """The subtitles that a clip by this plan may show. Moves the container. Raises as `source.reading`."""
     if not plan.subtitles:
         return []
-    video = video_stream(container, plan.movie.index)
+    video = video_stream(container, plan.video_stream.index)
     before = _LONGEST + (REACH if plan.mode == "copy" else 0)
     begin = tick_upto(plan.start - before, tick_of(video))
     if video.start_time is not None:
@@ -67,20 +67,20 @@ def _cues(container: av.container.InputContainer, wanted: set[int], stop: Fracti
             continue
         assert packet.time_base is not None
         index = packet.stream_index
-        picture = index not in wanted
-        start = (packet.dts if picture and packet.dts is not None else packet.pts) * packet.time_base
+        is_video = index not in wanted
+        start = (packet.dts if is_video and packet.dts is not None else packet.pts) * packet.time_base
         if start >= stop:
             missing.discard(index)
-            if picture or not missing:
+            if is_video or not missing:
                 return
-        elif not picture and bytes(packet) != _NO_TEXT:
+        elif not is_video and bytes(packet) != _NO_TEXT:
             end = start + (packet.duration or 0) * packet.time_base
             yield Cue(index, start, end, bytes(packet))
 
 
 @contextmanager
 def _only(container: av.container.InputContainer, wanted: set[int], video: VideoStream) -> Iterator[None]:
-    """While this holds, the demuxer passes over all that is not wanted, but keyframes: they tell how far
+    """While this holds, the demuxer passes over all that is not wanted, but keyframes: they say how far
     reading has come."""
     before = [stream.discard for stream in container.streams]
     for stream in container.streams:

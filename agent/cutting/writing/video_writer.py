@@ -1,4 +1,4 @@
-"""Writing pictures in decoding order, each with its new place in the clip's time."""
+"""Writing frames in decoding order, each with its new place in the clip's time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from agent.cutting.plan.extent import LONGEST_USUAL, usual_frame
 from agent.cutting.writing.muxer import Sink
 
 
-class PictureWriter:
-    """The clip's picture while it is written. All times in ticks, counted from the clip's first frame."""
+class VideoWriter:
+    """The clip's video while it is written. All times in ticks, counted from the clip's first frame."""
 
     def __init__(
         self, sink: Sink, out: Stream, time_base: Fraction, info: VideoInfo, order: list[int] | None = None
     ) -> None:
-        """`order`: when the recording's pictures are shown, in decoding order, as far as read; says how long
-        a decoder must wait. None: the clip's own first pictures say it."""
+        """`order`: when the recording's frames are shown, in decoding order, as far as read; says how long
+        a decoder must wait. None: the clip's own first frames say it."""
         self._sink = sink
         self._out = out
         self._time_base = time_base

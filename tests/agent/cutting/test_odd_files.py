@@ -134,7 +134,7 @@ def test_a_clip_says_that_the_picture_ends_before_the_length_that_a_broken_file_
     shown = numbers(clip.path)
     assert shown == list(range(100 if mode == "copy" else 125, shown[-1] + 1))
     (warning,) = clip.report.warnings
-    assert "picture ends at 0:00:06.0" in warning
+    assert "video ends at 0:00:06.0" in warning
 
 
 @pytest.mark.parametrize("mode", MODES)

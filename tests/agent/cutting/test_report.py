@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.cutting.formats.containers import MP4
 from agent.cutting.formats.media import Identity, MediaInfo, StreamInfo
-from agent.cutting.plan.outcome import Outcome, Sound
+from agent.cutting.plan.outcome import AudioTrack, Outcome
 from agent.cutting.plan.plan import Plan
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.report import report
@@ -65,7 +65,7 @@ def report_of(
         start=zero + start,
         stop=zero + stop,
         container=MP4,
-        movie=VIDEO,
+        video_stream=VIDEO,
         tracks=(),
         dropped=tuple(DroppedStream(index=n, codec="scte_35", reason="data") for n in range(dropped)),
         warnings=planned,
@@ -80,7 +80,7 @@ def report_of(
         frames=frames,
         frame_seconds=longest,
         usual_seconds=FRAME,
-        **{"reencoded": Fraction(0), "sound": (), **made},
+        **{"reencoded": Fraction(0), "audio": (), **made},
     )
     spec = CutSpec(Path("game.ts"), start, stop, "copy", "high")
     facts = Facts(end - begin, 1920, 1080, frames, 29.97002997)
@@ -114,8 +114,11 @@ def test_times_have_microseconds_at_most() -> None:
 
 
 def test_streams_and_the_file_are_described_as_they_were_found() -> None:
-    sound = (Sound("aac", "deu", Fraction(0), Fraction(2)), Sound("mp3", None, Fraction(0), Fraction(2)))
-    found = report_of(sound=sound, encoder="libx264", growing=True)
+    audio = (
+        AudioTrack("aac", "deu", Fraction(0), Fraction(2)),
+        AudioTrack("mp3", None, Fraction(0), Fraction(2)),
+    )
+    found = report_of(audio=audio, encoder="libx264", growing=True)
     assert [(a.codec, a.language) for a in found.audio] == [("aac", "deu"), ("mp3", None)]
     assert (found.mode, found.encoder, found.frames) == ("copy", "libx264", 50)
     assert (found.video.codec, found.video.width, found.video.height) == ("h264", 1920, 1080)
@@ -151,7 +154,7 @@ def test_a_clip_that_ends_early_says_so_unless_it_is_a_frame(missing: Fraction, 
         assert found.warnings == []
     else:
         (warning,) = found.warnings
-        assert "recording's picture ends" in warning
+        assert "recording's video ends" in warning
         assert f"{float(missing):.3f} s before" in warning
 
 
@@ -166,7 +169,7 @@ def test_the_end_is_compared_with_the_recordings_length_only_where_that_is_known
     asked = (Fraction(2), Fraction(60))
     assert report_of(end=Fraction("59.95"), asked=asked, duration=None).warnings == []
     (warning,) = report_of(end=Fraction(50), asked=asked, duration=None).warnings
-    assert "recording's picture" in warning
+    assert "recording's video" in warning
 
 
 @pytest.mark.parametrize(

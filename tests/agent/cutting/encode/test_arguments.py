@@ -52,7 +52,7 @@ def frames_of(start: Fraction = ZERO + 1, count: int = 25, **more: Any) -> Frame
         longest=FRAME,
         usual=FRAME,
         entry=start,
-        sounding={},
+        audio_ends={},
     )
     return replace(plain, **more)
 

@@ -93,9 +93,9 @@ def test_a_turned_picture_is_encoded_upright(cut: Cut, engine: Engine) -> None:
                 packet.stream = video
                 copy.mux_one(packet)
     info = engine.probe(turned)
-    assert info.movie is not None
-    assert info.movie.video is not None
-    assert info.movie.video.rotation == 90
+    assert info.video_stream is not None
+    assert info.video_stream.video is not None
+    assert info.video_stream.video.rotation == 90
     clip = cut(turned, "2", "3", "encode")
     assert (clip.report.video.width, clip.report.video.height) == (200, 320)
 

@@ -33,7 +33,7 @@ def rates_of(
 )
 def test_rates_without_a_shape(output: dict[str, Any], quality: Quality, expected: Rates) -> None:
     found = rates_of(output, quality)
-    assert found.sound == expected.sound
+    assert found.audio == expected.audio
     assert (found.cap is None) == (expected.cap is None)
     if found.cap and expected.cap:
         assert found.cap.bits == pytest.approx(expected.cap.bits, rel=0.01)
@@ -44,7 +44,7 @@ def test_rates_without_a_shape(output: dict[str, Any], quality: Quality, expecte
 def test_a_minute_of_a_shape_stays_under_its_limit(quality: Quality, limit: int, aspect: str) -> None:
     found = rates_of({"aspect": aspect}, quality)
     assert found.cap is not None
-    most = (found.cap.bits * 60 + found.cap.window + found.sound * 60) / 8
+    most = (found.cap.bits * 60 + found.cap.window + found.audio * 60) / 8
     assert 0.9 * limit < most < 0.995 * limit
 
 
@@ -70,7 +70,7 @@ def test_no_rate_goes_beyond_a_limit(limit: int, milliseconds: int, tracks: int,
         assert needed > limit
         return
     assert found.cap is not None
-    bits = found.cap.bits * seconds + found.cap.window + found.sound * tracks * seconds
+    bits = found.cap.bits * seconds + found.cap.window + found.audio * tracks * seconds
     assert bits / 8 <= limit * share + 1
 
 

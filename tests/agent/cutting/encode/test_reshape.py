@@ -342,9 +342,9 @@ def test_interlaced_pictures_are_deinterlaced(either: Engine, tmp_path: Path) ->
     coded = ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-q:v", "2", "-g", "12")
     source = make(Recording("ts", rate=Fraction(50), seconds=5, video=coded, picture=fields))
     info = either.probe(source)
-    assert info.movie is not None
-    assert info.movie.video is not None
-    assert info.movie.video.interlaced
+    assert info.video_stream is not None
+    assert info.video_stream.video is not None
+    assert info.video_stream.video.interlaced
     clip = clip_of(either, tmp_path, source, "1", "2", aspect="9:16", width=180)
     assert clip.report.frames == len(numbers_between(clip.path, slice(0, 320))) == 25
     with av.open(str(clip.path)) as opened:

@@ -27,7 +27,7 @@ from agent.cutting.indexed.tracks import Trak, tracks_of
 from tests.support.media import WIDTH, Recording, make, numbers
 
 SOURCE = Recording(seconds=3, gop=25, sound=("aac",))
-MOVIE_TICKS = 90000
+FILE_TICKS = 90000
 LARGE = (1 << 32) - (64 << 20)
 """Bytes of data from which on places take 64 bits."""
 RECORDED = datetime(2026, 3, 29, 1, 30, 15, tzinfo=UTC)
@@ -119,11 +119,11 @@ def test_what_is_written_is_read_back(clip: list[Part], more: int) -> None:
 def test_each_track_is_shown_to_the_end_of_its_last_sample(clip: list[Part]) -> None:
     index, tracks, _ = written(clip, data_of(clip))
     longest = max((p.shown.max() + p.last_duration - p.start) * p.source.time_base for p in clip)
-    assert abs(int.from_bytes(movie_header(index)[16:20], "big") - longest * MOVIE_TICKS) <= 1
+    assert abs(int.from_bytes(file_header(index)[16:20], "big") - longest * FILE_TICKS) <= 1
     for part, track in zip(clip, tracks, strict=True):
         end = int(part.shown.max()) + part.last_duration - part.start
         assert track.until is not None
-        assert abs(track.until - end) <= math.ceil(1 / (MOVIE_TICKS * track.time_base)) + 1
+        assert abs(track.until - end) <= math.ceil(1 / (FILE_TICKS * track.time_base)) + 1
 
 
 @settings(max_examples=50, deadline=None)
@@ -162,7 +162,7 @@ def plain_part(source: Trak, count: int, step: int = 512, **other: Any) -> Part:
     return replace(part, **other)
 
 
-def movie_header(index: bytes) -> bytes:
+def file_header(index: bytes) -> bytes:
     file = io.BytesIO(index)
     moov = next(box for box in boxes(file, 0, index.rindex(b"mdat") - 4) if box.type == "moov")
     header = next(box for box in boxes(file, moov.start, moov.end) if box.type == "mvhd")
@@ -182,7 +182,7 @@ def movie_header(index: bytes) -> bytes:
 def test_when_it_was_recorded_counts_from_1904_where_32_bits_can_hold_it(
     recorded: datetime | None, seconds: int
 ) -> None:
-    header = movie_header(head([plain_part(sources()[0], 3)], 30, recorded))
+    header = file_header(head([plain_part(sources()[0], 3)], 30, recorded))
     assert [int.from_bytes(header[at : at + 4], "big") for at in (4, 8)] == [seconds, seconds]
 
 
@@ -195,7 +195,7 @@ def test_a_track_too_long_for_32_bits_is_left_to_libavformat(ticks: int) -> None
         times = ints([0, length - 1])
         return plain_part(source, 2, decoded=times, shown=times, last_duration=1)
 
-    most = min(((1 << 32) - 1) * ticks // MOVIE_TICKS, (1 << 32) - 1)
+    most = min(((1 << 32) - 1) * ticks // FILE_TICKS, (1 << 32) - 1)
     (track,) = written([lasting(most)], 20)[1]
     assert track.table.duration == most
     with pytest.raises(NotPlain, match="too long"):

@@ -29,7 +29,7 @@ def outcome(mode: Mode, encoder: str | None, codec: str = "mpeg2video") -> Outco
         frame_seconds=Fraction(1, 25),
         usual_seconds=Fraction(1, 25),
         reencoded=Fraction(0),
-        sound=(),
+        audio=(),
         encoder=encoder,
     )
 

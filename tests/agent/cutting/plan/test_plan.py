@@ -132,12 +132,12 @@ def test_what_is_left_out_is_named_with_a_reason() -> None:
         stream(6, "video", "h264"),
     )
     plan = plan_cut(info, spec("1", "2"), "copy")
-    assert plan.movie.index == 3
+    assert plan.video_stream.index == 3
     assert [(t.source.index, t.position, t.action) for t in plan.tracks] == [(4, 1, "encode")]
     assert {d.index: d.reason for d in plan.dropped} == {
-        0: "not picture or sound",
-        1: "it holds no sound that can be recognised",
-        2: "cover art, not part of the film",
+        0: "not video or audio",
+        1: "it holds no audio that can be recognised",
+        2: "cover art, not part of the video",
         5: "such subtitles do not go into mp4",
         6: "a clip holds one video",
     }

@@ -45,7 +45,7 @@ def found(bad: set[int], first: int, count: int, entry: int | None) -> tuple[lis
             longest=FRAME,
             usual=FRAME,
             entry=None if entry is None else entry * FRAME,
-            sounding={},
+            audio_ends={},
         )
         damage = Damage(Fraction(0))
         plan = plan_of(str(float(frames.start)), str(float(frames.end)))

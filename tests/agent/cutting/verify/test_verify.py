@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.cutting import Engine, EngineSettings
-from agent.cutting.plan.outcome import Outcome, Sound
+from agent.cutting.plan.outcome import AudioTrack, Outcome
 from agent.cutting.plan.plan import plan_cut
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.reading.damage import Damage
@@ -92,11 +92,11 @@ Change = Callable[[Outcome], Outcome]
     [
         (lambda o: replace(o, frames=o.frames + 1), "frames"),
         (lambda o: replace(o, last=o.last + 1), "last frame"),
-        (lambda o: replace(o, sound=()), "should hold"),
-        (lambda o: replace(o, sound=(replace(o.sound[0], codec="mp3"),)), "should hold"),
-        (lambda o: replace(o, sound=(Sound("aac", None, Fraction(1, 4), o.sound[0].end),)), "begins"),
-        (lambda o: replace(o, sound=(replace(o.sound[0], end=o.sound[0].end + 1),)), "ends"),
-        (lambda o: replace(o, encoder="libx264", sound=()), "should hold"),
+        (lambda o: replace(o, audio=()), "should hold"),
+        (lambda o: replace(o, audio=(replace(o.audio[0], codec="mp3"),)), "should hold"),
+        (lambda o: replace(o, audio=(AudioTrack("aac", None, Fraction(1, 4), o.audio[0].end),)), "begins"),
+        (lambda o: replace(o, audio=(replace(o.audio[0], end=o.audio[0].end + 1),)), "ends"),
+        (lambda o: replace(o, encoder="libx264", audio=()), "should hold"),
         (lambda o: replace(o, end=o.end + Fraction(1, 10)), "long, not"),
         (lambda o: replace(o, plan=replace(o.plan, stop=o.plan.stop - 1)), "were requested"),
     ],

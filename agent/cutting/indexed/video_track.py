@@ -14,7 +14,7 @@ from agent.cutting.plan.smart import ClipFrames
 
 
 @dataclass(frozen=True)
-class Picture:
+class ClipVideo:
     """The clip's video."""
 
     frames: ClipFrames
@@ -30,29 +30,29 @@ class Picture:
     """That of the edges."""
 
 
-def picture_part(recording: Recording, picture: Picture, sizes: Ints, places: Ints) -> Part:
+def video_part(recording: Recording, video: ClipVideo, sizes: Ints, places: Ints) -> Part:
     """The video as a track of the clip."""
-    order = picture.frames.order
-    shown = order - picture.frames.start
+    order = video.frames.order
+    shown = order - video.frames.start
     decoding = np.sort(shown)
     # The first frame is shown so late that none is decoded after it is shown.
     delay = int(max(0, (decoding - shown).max()))
     return Part(
         source=recording.video,
-        description=picture.description,
+        description=video.description,
         sizes=sizes,
         places=places,
         decoded=decoding,
         shown=shown + delay,
-        last_duration=max(1, picture.frames.end - int(order.max())),
+        last_duration=max(1, video.frames.end - int(order.max())),
         start=delay,
-        keys=_keys(recording, picture),
+        keys=_keys(recording, video),
     )
 
 
-def _keys(recording: Recording, picture: Picture) -> Ints:
-    own = picture.samples
-    before, after = len(picture.before), len(picture.after)
+def _keys(recording: Recording, video: ClipVideo) -> Ints:
+    own = video.samples
+    before, after = len(video.before), len(video.after)
     found = [NONE]
     if before:
         found.append(np.zeros(1, np.int64))

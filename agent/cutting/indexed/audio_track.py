@@ -1,4 +1,4 @@
-"""The sound of a clip by index: whole samples, as they are."""
+"""The audio of a clip by index: whole samples, as they are."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from agent.cutting.indexed.moov import Part
 from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.tracks import Trak
 from agent.cutting.plan.extent import LONGEST_USUAL, clamped_end
-from agent.cutting.plan.outcome import Sound
+from agent.cutting.plan.outcome import AudioTrack
 from agent.cutting.plan.plan import Plan, Track
 from agent.cutting.reading.seek import tick_from, tick_upto
 
 
-def heard(track: Trak, plan: Plan, start: Fraction) -> tuple[int, int]:
-    """The first sound sample of the clip, and behind the last: with the one before that decoders need."""
+def audio_samples(track: Trak, plan: Plan, start: Fraction) -> tuple[int, int]:
+    """The first audio sample of the clip, and behind the last: with the one before that decoders need."""
     begin, stop = tick_upto(start, track.time_base), tick_from(plan.stop, track.time_base)
     table = track.table
     first = table.at(begin + track.shift)
@@ -31,14 +31,14 @@ def heard(track: Trak, plan: Plan, start: Fraction) -> tuple[int, int]:
     return max(0, first - 1), last
 
 
-def sound_part(
+def audio_part(
     track: Trak, samples: tuple[int, int], sizes: Ints, places: Ints, start: Fraction, stop: Fraction
 ) -> Part:
     """These samples as a track of the clip from `start` to `stop`. Raises `NotPlain`."""
     decoding = track.table.decoded(*samples)
     durations = track.table.durations(*samples)
     if np.any(durations[:-1] <= 0):
-        raise NotPlain("two of its sounds are heard at one time")
+        raise NotPlain("two of its audio samples are played at one time")
     begin = tick_upto(start, track.time_base) + track.shift
     last = int(decoding[-1])
     # Where a track pauses, the table gives the last sample the length of the pause.
@@ -61,8 +61,8 @@ def sound_part(
     )
 
 
-def told(track: Track, part: Part) -> Sound:
-    """What is told of a track of the clip."""
+def written_track(track: Track, part: Part) -> AudioTrack:
+    """A track of the clip, as it is reported."""
     tick = part.source.time_base
     end = int(part.shown[-1]) + part.last_duration - part.start
-    return Sound(track.codec, track.source.language, -part.start * tick, end * tick)
+    return AudioTrack(track.codec, track.source.language, -part.start * tick, end * tick)
