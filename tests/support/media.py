@@ -1,7 +1,7 @@
-"""Small recordings for tests, made with the ffmpeg that the engine finds, and what a clip of them shows.
+"""Small recordings for tests, generated with the engine's ffmpeg, and the frames and ticks of their clips.
 
-Every frame carries its number twice: as a clock for people, and as a strip of 16 black and white blocks for
-`shown_frames`. Every second of sound begins with a tick.
+Every frame carries its number twice: as a readable clock, and as a strip of 16 black and white blocks for
+`shown_frames`. Every second of audio begins with a tick.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LANGUAGES = ("eng", "deu", "fra", "spa")
 
 @dataclass(frozen=True)
 class Recording:
-    """What to make. Frames are numbered from 0; every `gop` frames there is a keyframe."""
+    """The parameters of a recording. Frames are numbered from 0; every `gop`-th frame is a keyframe."""
 
     extension: str = "mp4"
     """`mp4`, `mkv`, `ts`, `mov`, `avi` …"""
@@ -39,30 +39,30 @@ class Recording:
     rate: Fraction = Fraction(25)
     gop: int = 50
     reordered: int = 2
-    """B-frames between two others."""
+    """Number of consecutive B-frames."""
     open_gop: bool = False
     video: tuple[str, ...] | None = None
-    """ffmpeg's arguments for the video's codec. None: H.264; empty: no video at all."""
-    sound: tuple[str, ...] = ("aac",)
-    """One codec a track; tracks get the languages of `LANGUAGES` in turn."""
-    sound_seconds: tuple[int, ...] | None = None
-    """How long each track is. None: as long as the picture."""
-    picture: str = "format=yuv420p"
-    """Filters that the picture passes last."""
+    """ffmpeg's options for the video codec. None: H.264; empty: no video stream."""
+    audio: tuple[str, ...] = ("aac",)
+    """One codec per audio stream; the streams get the languages of `LANGUAGES` in turn."""
+    audio_seconds: tuple[int, ...] | None = None
+    """Duration of each audio stream. None: as long as the video."""
+    filters: str = "format=yuv420p"
+    """The last filters of the video."""
 
     @property
     def frames(self) -> int:
-        """How many there are."""
+        """The number of frames."""
         return int(self.seconds * self.rate)
 
     def keyframe_before(self, second: Fraction) -> int:
-        """The number of the last keyframe shown at or before `second`."""
+        """The number of the last keyframe displayed at or before `second`."""
         return int(second * self.rate) // self.gop * self.gop
 
 
 @cache
 def make(recording: Recording = Recording()) -> Path:
-    """The recording as a file; made once in a process. Tests must not change it."""
+    """The recording as a file, generated once per process. Tests must not modify it."""
     folder = _folder()
     path = folder / f"recording-{len(list(folder.iterdir()))}.{recording.extension}"
     subprocess.run(
@@ -92,15 +92,15 @@ def _arguments(recording: Recording) -> list[str]:
     arguments = [str(find_ffmpeg(None)), "-v", "error", "-nostdin", "-y"]
     for source in (clock, number):
         arguments += ["-f", "lavfi", "-i", source]
-    for position, _ in enumerate(recording.sound):
-        length = recording.sound_seconds[position] if recording.sound_seconds else recording.seconds
+    for position, _ in enumerate(recording.audio):
+        length = recording.audio_seconds[position] if recording.audio_seconds else recording.seconds
         arguments += ["-f", "lavfi", "-t", str(length), "-i", ticks]
     if recording.video != ():
-        arguments += ["-filter_complex", f"[0:v][1:v]vstack,{recording.picture}[v]", "-map", "[v]"]
-    for position, _ in enumerate(recording.sound):
+        arguments += ["-filter_complex", f"[0:v][1:v]vstack,{recording.filters}[v]", "-map", "[v]"]
+    for position, _ in enumerate(recording.audio):
         arguments += ["-map", f"{2 + position}:a"]
     arguments += _h264(recording) if recording.video is None else recording.video
-    for position, codec in enumerate(recording.sound):
+    for position, codec in enumerate(recording.audio):
         arguments += [f"-c:a:{position}", codec, f"-metadata:s:a:{position}"]
         arguments += [f"language={LANGUAGES[position % len(LANGUAGES)]}"]
     return [*arguments, "-t", str(recording.seconds)]
@@ -116,7 +116,7 @@ def _h264(recording: Recording) -> list[str]:
 
 
 def shown_frames(path: Path) -> list[tuple[Fraction, int]]:
-    """When each frame of a recording or a clip is shown (seconds of the file), and its number."""
+    """The time at which each frame of a file is displayed, in seconds, and its number."""
     shown = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -127,12 +127,12 @@ def shown_frames(path: Path) -> list[tuple[Fraction, int]]:
 
 
 def numbers(path: Path) -> list[int]:
-    """The numbers of the frames, in the order shown."""
+    """The numbers of the frames, in display order."""
     return [number for _, number in shown_frames(path)]
 
 
 def number_of(frame: av.VideoFrame) -> int:
-    """The number that a frame carries."""
+    """The number in a frame's strip."""
     plane = frame.to_ndarray(format="gray")
     block = frame.width // _BITS
     top = frame.height * (HEIGHT - _STRIP_HEIGHT // 2) // HEIGHT
@@ -142,7 +142,7 @@ def number_of(frame: av.VideoFrame) -> int:
 
 
 def tick_times(path: Path, track: int = 0) -> list[float]:
-    """When the ticks of a sound track begin, in seconds of the file."""
+    """The times at which the ticks of an audio stream begin, in seconds."""
     found: list[float] = []
     with av.open(str(path)) as container:
         for frame in container.decode(audio=track):
@@ -167,16 +167,16 @@ def _samples(frame: av.AudioFrame) -> np.ndarray:
 
 
 def tick_offsets(path: Path, rate: Fraction, track: int = 0) -> list[float]:
-    """How far each tick is from the frame it belongs to, in seconds: as the clip has it.
+    """The offset of each tick from its frame, in seconds.
 
-    Each tick begins a whole second of the recording, where frame `n * rate` is shown.
+    Ticks begin at whole seconds of the recording, at which frame `n * rate` is displayed.
     """
     frames = shown_frames(path)
     at_zero = float(frames[0][0]) - frames[0][1] / float(rate)
     return [(t - at_zero) - round(t - at_zero) for t in tick_times(path, track)]
 
 
-def sound_languages(path: Path) -> Sequence[str | None]:
-    """The languages of the sound tracks, in the file's order."""
+def audio_languages(path: Path) -> Sequence[str | None]:
+    """The languages of the audio streams, in the file's order."""
     with av.open(str(path)) as container:
         return [stream.language for stream in container.streams.audio]

@@ -75,7 +75,7 @@ def test_files_that_are_no_recordings(engine: Engine, tmp_path: Path, name: str,
 @pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
 def test_times_that_contradict_the_order_of_the_frames(engine: Engine, tmp_path: Path, mode: Mode) -> None:
     scrambled = tmp_path / "scrambled.mp4"
-    with av.open(str(make(Recording(sound=())))) as whole, av.open(str(scrambled), "w") as copy:
+    with av.open(str(make(Recording(audio=())))) as whole, av.open(str(scrambled), "w") as copy:
         out = copy.add_stream_from_template(whole.streams.video[0], opaque=True)
         for number, packet in enumerate(p for p in whole.demux(video=0) if p.size):
             packet.pts = packet.dts = number * 512

@@ -53,7 +53,7 @@ def sparse(shape: str, moving: int = 125) -> Path:
     video = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-keyint_min", "50", "-bf", "2")
     video += ("-sc_threshold", "0", "-fps_mode", "passthrough")
     extension = shape if not SHAPES[shape] else "mp4"
-    source = make(Recording(extension, seconds=SECONDS, video=video, picture=pause))
+    source = make(Recording(extension, seconds=SECONDS, video=video, filters=pause))
     if not SHAPES[shape]:
         return source
     target = source.with_name(f"{source.stem}-{shape}.bin")

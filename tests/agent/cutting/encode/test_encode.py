@@ -14,7 +14,7 @@ from agent.cutting import CutSpec, Engine, EngineSettings
 from agent.cutting.formats.mp4 import top_level
 from tests.agent.cutting.conftest import Cut
 from tests.agent.cutting.writing.test_stream_copy import player_times
-from tests.support.media import Recording, make, numbers, shown_frames, sound_languages, tick_offsets
+from tests.support.media import Recording, audio_languages, make, numbers, shown_frames, tick_offsets
 
 RECORDINGS = {
     "mp4": Recording(),
@@ -23,7 +23,7 @@ RECORDINGS = {
     "ntsc": Recording(rate=Fraction(30000, 1001), gop=250),
     "open GOP": Recording("ts", open_gop=True),
     "mpeg2": Recording("ts", video=("-c:v", "mpeg2video", "-g", "15", "-bf", "2", "-q:v", "3")),
-    "mpeg4 in avi": Recording("avi", video=("-c:v", "mpeg4", "-q:v", "3"), sound=("libmp3lame",)),
+    "mpeg4 in avi": Recording("avi", video=("-c:v", "mpeg4", "-q:v", "3"), audio=("libmp3lame",)),
 }
 
 
@@ -54,7 +54,7 @@ def test_sound_stays_with_the_picture(cut: Cut, kind: str) -> None:
 
 
 def test_it_plays_everywhere(cut: Cut) -> None:
-    source = make(Recording("mkv", sound=("ac3", "pcm_s16le")))
+    source = make(Recording("mkv", audio=("ac3", "pcm_s16le")))
     clip = cut(source, "2.3", "4.6", "encode", "high")
     with av.open(str(clip.path)) as container:
         video = container.streams.video[0].codec_context
@@ -62,7 +62,7 @@ def test_it_plays_everywhere(cut: Cut) -> None:
         assert [s.codec_context.name for s in container.streams.audio] == ["aac", "aac"]
     order = [box.type for box in top_level(clip.path)]
     assert order.index("moov") < order.index("mdat")
-    assert sound_languages(clip.path) == ["eng", "deu"]
+    assert audio_languages(clip.path) == ["eng", "deu"]
     assert shown_frames(clip.path)[0][0] == 0
     assert (clip.report.mode, clip.report.encoder) == ("encode", "libx264")
     assert clip.report.reencoded_seconds == pytest.approx(2.28, abs=0.05)
@@ -74,7 +74,7 @@ def test_medium_quality_is_smaller_than_high(cut: Cut) -> None:
 
 
 def test_odd_sizes_and_oblong_pixels_become_even_and_square(cut: Cut) -> None:
-    odd = Recording("mkv", video=("-c:v", "ffv1"), picture="scale=321:201,setsar=4/3,format=yuv444p")
+    odd = Recording("mkv", video=("-c:v", "ffv1"), filters="scale=321:201,setsar=4/3,format=yuv444p")
     clip = cut(make(odd), "2", "3", "encode")
     with av.open(str(clip.path)) as container:
         video = container.streams.video[0]
@@ -113,7 +113,7 @@ def test_the_bundled_ffmpeg_understands_the_same_arguments(tmp_path: Path) -> No
 
 
 def test_sound_keeps_its_samples_beside_a_picture_of_coarse_times(cut: Cut) -> None:
-    coarse = make(Recording("avi", video=("-c:v", "mpeg4", "-q:v", "3"), sound=("libmp3lame",)))
+    coarse = make(Recording("avi", video=("-c:v", "mpeg4", "-q:v", "3"), audio=("libmp3lame",)))
     clip = cut(coarse, "2.3", "6.6", "encode")
     with av.open(str(clip.path)) as container:
         times = [p.pts for p in container.demux(audio=0) if p.pts is not None]

@@ -19,7 +19,7 @@ from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
 from clipping.contract.messages import Mode, Quality
 from clipping.contract.output import Output
 from clipping.errors import OutputTooLarge
-from tests.support.media import Recording, make, numbers, sound_languages, tick_offsets
+from tests.support.media import Recording, audio_languages, make, numbers, tick_offsets
 
 MakeClip = Callable[..., Clip]
 BUNDLED = Path(imageio_ffmpeg.get_ffmpeg_exe())
@@ -273,7 +273,7 @@ def test_another_rate_keeps_length_and_sound(either: Engine, tmp_path: Path, fps
     ("mkv", "h264"),
 )
 def test_containers_and_codecs(either: Engine, tmp_path: Path, container: str, codec: str) -> None:
-    source = make(Recording(sound=("aac", "ac3", "libmp3lame")))
+    source = make(Recording(audio=("aac", "ac3", "libmp3lame")))
     clip = clip_of(
         either, tmp_path, source, "2.3", "4.6", container=container, video_codec=codec, quality="high"
     )
@@ -281,7 +281,7 @@ def test_containers_and_codecs(either: Engine, tmp_path: Path, container: str, c
     assert clip.report.encoder == {"h264": "libx264", "hevc": "libx265"}[codec]
     assert numbers(clip.path) == list(range(58, 115))
     german = "ger" if container == "mov" else "deu"  # QuickTime has codes of its own
-    assert sound_languages(clip.path) == ["eng", german, "fra"]
+    assert audio_languages(clip.path) == ["eng", german, "fra"]
     for track in range(3):
         offsets = tick_offsets(clip.path, Fraction(25), track)
         assert len(offsets) == 2
@@ -304,7 +304,7 @@ def test_copied_frames_go_into_the_container_asked_for(
 
 def test_what_a_container_can_t_hold_is_encoded(cut_output: MakeClip) -> None:
     fast = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8")
-    vp8 = make(Recording("webm", seconds=2, video=fast, sound=()))
+    vp8 = make(Recording("webm", seconds=2, video=fast, audio=()))
     clip = cut_output(vp8, mode="copy", container="mov")
     assert clip.report.mode == "encode"
     assert any("vp8 does not go into mov" in warning for warning in clip.report.warnings)
@@ -312,7 +312,7 @@ def test_what_a_container_can_t_hold_is_encoded(cut_output: MakeClip) -> None:
 
 @pytest.mark.parametrize("limit", [100_000, 250_000])
 def test_a_size_limit_is_kept(either: Engine, tmp_path: Path, limit: int) -> None:
-    noisy = make(Recording("mkv", seconds=6, video=("-c:v", "mpeg4", "-q:v", "2"), picture=NOISE))
+    noisy = make(Recording("mkv", seconds=6, video=("-c:v", "mpeg4", "-q:v", "2"), filters=NOISE))
     clip = clip_of(either, tmp_path, noisy, "1", "4", quality="high", max_bytes=limit)
     assert limit / 3 < clip.size <= limit
     assert numbers(clip.path)[0] == 25
@@ -323,7 +323,7 @@ NOISE = "noise=alls=60:allf=t,format=yuv420p"
 
 
 def test_what_can_t_be_so_small_is_refused(cut_output: MakeClip, tmp_path: Path) -> None:
-    source = make(Recording("mkv", seconds=60, rate=Fraction(2), sound=("aac",) * 4))
+    source = make(Recording("mkv", seconds=60, rate=Fraction(2), audio=("aac",) * 4))
     with pytest.raises(OutputTooLarge, match=r"output\.max_bytes must be \d+ at the very least"):
         cut_output(source, "0", "59", max_bytes=100_000)
     assert list(tmp_path.iterdir()) == []
@@ -331,7 +331,7 @@ def test_what_can_t_be_so_small_is_refused(cut_output: MakeClip, tmp_path: Path)
 
 @pytest.mark.parametrize("quality", ["high", "medium"])
 def test_a_short_stays_small_however_restless_the_picture(cut_output: MakeClip, quality: Quality) -> None:
-    noisy = make(Recording("mkv", seconds=6, video=("-c:v", "mpeg4", "-q:v", "2"), picture=NOISE))
+    noisy = make(Recording("mkv", seconds=6, video=("-c:v", "mpeg4", "-q:v", "2"), filters=NOISE))
     clip = cut_output(noisy, "1", "2", quality=quality, aspect="9:16", width=540)
     most = {"high": 60e6, "medium": 30e6}[quality] / 60  # a second, and one more that the rate may hold back
     assert clip.size <= most * (1 + 1)  # 2.4 and 1.6 MB without the limit
@@ -340,7 +340,7 @@ def test_a_short_stays_small_however_restless_the_picture(cut_output: MakeClip, 
 def test_interlaced_pictures_are_deinterlaced(either: Engine, tmp_path: Path) -> None:
     fields = "interlace=scan=tff,format=yuv420p"
     coded = ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-q:v", "2", "-g", "12")
-    source = make(Recording("ts", rate=Fraction(50), seconds=5, video=coded, picture=fields))
+    source = make(Recording("ts", rate=Fraction(50), seconds=5, video=coded, filters=fields))
     info = either.probe(source)
     assert info.video_stream is not None
     assert info.video_stream.video is not None
@@ -362,7 +362,7 @@ PQ = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
 )
 def test_hdr_becomes_ordinary(either: Engine, tmp_path: Path, tags: str) -> None:
     coded = (*HDR[:-1], HDR[-1].format(tags))
-    source = make(Recording("mkv", seconds=3, video=coded, picture="format=yuv420p10le"))
+    source = make(Recording("mkv", seconds=3, video=coded, filters="format=yuv420p10le"))
     clip = clip_of(either, tmp_path, source, aspect="1:1", width=200)
     with av.open(str(clip.path)) as opened:
         context = opened.streams.video[0].codec_context
@@ -373,8 +373,8 @@ def test_hdr_becomes_ordinary(either: Engine, tmp_path: Path, tags: str) -> None
 
 def test_ten_bits_become_eight(either: Engine, tmp_path: Path) -> None:
     coded = (*HDR[:-1], HDR[-1].format("colorprim=bt709"))
-    ten = make(Recording("mkv", seconds=3, video=coded, picture="format=yuv420p10le"))
-    eight = make(Recording("mkv", seconds=3, video=(*HDR[:-1], "log-level=error"), picture="format=yuv420p"))
+    ten = make(Recording("mkv", seconds=3, video=coded, filters="format=yuv420p10le"))
+    eight = make(Recording("mkv", seconds=3, video=(*HDR[:-1], "log-level=error"), filters="format=yuv420p"))
     pictures = [
         first_picture(clip_of(either, tmp_path, source, quality="high", width=320).path)
         for source in (ten, eight)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.cutting.formats.mp4 import AUDIO, VIDEO, Box, Boxes, Index, Track, boxes, rotations, top_level
 from tests.support.media import Recording, make
 
-SHORT = Recording(seconds=1, sound=())
+SHORT = Recording(seconds=1, audio=())
 
 contents = st.lists(
     st.tuples(st.sampled_from(["moov", "mdat", "free", "\xa9xyz"]), st.binary(max_size=20), st.booleans()),
@@ -123,7 +123,7 @@ def test_a_file_that_is_cut_off_has_no_known_rotation(end: int, tmp_path: Path) 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_tracks_are_what_libavformat_says(in_memory: bool) -> None:
-    path = make(Recording(sound=("aac", "libmp3lame")))
+    path = make(Recording(audio=("aac", "libmp3lame")))
     data = path.read_bytes()
     box = only(data, "moov")
     with path.open("rb") as file, av.open(str(path)) as container:

@@ -71,7 +71,7 @@ def disordered(folder: Path) -> Path:
     path = folder / "disordered.mp4"
     with (
         av.open(
-            str(make(Recording(seconds=8, reordered=3, picture="scale=1280:800,format=yuv420p")))
+            str(make(Recording(seconds=8, reordered=3, filters="scale=1280:800,format=yuv420p")))
         ) as original,
         av.open(str(path), "w") as copy,
     ):

@@ -24,9 +24,9 @@ RECORDINGS = {
     "plain": Recording(),
     "without B-frames": Recording(reordered=0),
     "29.97 in MOV": Recording("mov", rate=Fraction(30000, 1001), gop=60),
-    "two sounds": Recording(sound=("aac", "libmp3lame")),
-    "silent": Recording(sound=()),
-    "uneven": Recording(video=("-c:v", "libx264", "-fps_mode", "vfr"), picture="select='mod(n\\,7)'"),
+    "two sounds": Recording(audio=("aac", "libmp3lame")),
+    "silent": Recording(audio=()),
+    "uneven": Recording(video=("-c:v", "libx264", "-fps_mode", "vfr"), filters="select='mod(n\\,7)'"),
 }
 
 

@@ -14,7 +14,7 @@ from tests.support.media import Recording, make
 FINE_CLOCK = Recording(
     seconds=460,
     rate=Fraction(2),
-    sound=(),
+    audio=(),
     video=("-c:v", "libx264", "-preset", "ultrafast", "-g", "20", "-video_track_timescale", "10000000"),
 )
 """At 10 million ticks a second 32 bits hold 429 seconds."""

@@ -26,7 +26,7 @@ from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.tracks import Trak, tracks_of
 from tests.support.media import WIDTH, Recording, make, numbers
 
-SOURCE = Recording(seconds=3, gop=25, sound=("aac",))
+SOURCE = Recording(seconds=3, gop=25, audio=("aac",))
 FILE_TICKS = 90000
 LARGE = (1 << 32) - (64 << 20)
 """Bytes of data from which on places take 64 bits."""

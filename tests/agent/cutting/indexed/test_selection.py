@@ -172,8 +172,8 @@ def test_a_complete_clip_is_the_shortest_without_a_gap(order: list[int], more: i
     assert complete(array(order), stop) == count
 
 
-OPEN_GOP = Recording(seconds=4, gop=10, sound=(), open_gop=True)
-CLOSED_GOP = Recording(seconds=4, gop=10, sound=())
+OPEN_GOP = Recording(seconds=4, gop=10, audio=(), open_gop=True)
+CLOSED_GOP = Recording(seconds=4, gop=10, audio=())
 
 
 @pytest.mark.parametrize("recording", [CLOSED_GOP, OPEN_GOP], ids=["closed GOP", "open GOP"])

@@ -112,7 +112,7 @@ def test_broken_lengths_of_nal_units_are_reported(cut: Cut, tmp_path: Path, cont
 
 @pytest.mark.parametrize("codec", ["ac3", "libmp3lame"])
 def test_audio_frames_without_their_header_are_reported(cut: Cut, tmp_path: Path, codec: str) -> None:
-    source = make(Recording("mkv", sound=(codec,)))
+    source = make(Recording("mkv", audio=(codec,)))
     at, _ = payload_at(source, 6, "audio")
     broken = changed(tmp_path, source, at, b"\x55\x55\x55\x55")
     found = damaged(cut(broken, "2.3", "9.7", "copy"))

@@ -18,7 +18,7 @@ from clipping.errors import EncoderFailed, SourceChanged
 from tests.support.media import Recording, make, numbers
 
 MODES: tuple[Mode, ...] = ("copy", "smart", "encode")
-OTHER = Recording(seconds=12, picture="scale=640:400,format=yuv420p")
+OTHER = Recording(seconds=12, filters="scale=640:400,format=yuv420p")
 
 
 def spec_of(source: Path, mode: Mode) -> CutSpec:

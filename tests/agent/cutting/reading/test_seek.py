@@ -47,7 +47,7 @@ def test_the_first_packet_of_audio_that_begins_late_is_read(late: Path) -> None:
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_after_a_seek_every_audio_packet_is_one_of_the_recording(codec: str) -> None:
-    path = make(Recording("ts", sound=(codec,)))
+    path = make(Recording("ts", audio=(codec,)))
     with av.open(str(path)) as container:
         audio = container.streams.audio[0]
         whole = {packet.pts: bytes(packet) for packet in container.demux(audio) if packet.size}

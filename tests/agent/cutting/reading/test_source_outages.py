@@ -20,7 +20,7 @@ SHAPES = {
     "night.mp4": Recording(seconds=60),
     "night.ts": Recording("ts", seconds=60),
     "night.mkv": Recording("mkv", seconds=60),
-    "night.avi": Recording("avi", seconds=60, video=("-c:v", "mpeg4", "-g", "50"), sound=("mp3",)),
+    "night.avi": Recording("avi", seconds=60, video=("-c:v", "mpeg4", "-g", "50"), audio=("mp3",)),
 }
 MODES: tuple[Mode, ...] = ("copy", "smart", "encode")
 ERRORS = (errno.EIO, errno.ESTALE, errno.ENOTCONN)

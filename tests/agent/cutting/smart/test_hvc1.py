@@ -88,7 +88,7 @@ def test_a_recording_whose_parameter_sets_change_is_encoded_whole(cut: Cut, tmp_
             recording = Recording(
                 "ts",
                 seconds=6,
-                sound=(),
+                audio=(),
                 video=(
                     *("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", parameters),
                     *("-output_ts_offset", str(begin), "-mpegts_flags", "+resend_headers"),

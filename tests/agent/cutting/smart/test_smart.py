@@ -16,11 +16,11 @@ from tests.agent.cutting.conftest import Cut
 from tests.agent.cutting.writing.test_stream_copy import player_times
 from tests.support.media import (
     Recording,
+    audio_languages,
     make,
     number_of,
     numbers,
     shown_frames,
-    sound_languages,
     tick_offsets,
 )
 
@@ -48,13 +48,13 @@ RECORDINGS = {
     "29.97 in ts": Recording("ts", rate=Fraction(30000, 1001), gop=60),
     "interlaced": Recording("ts", video=h264("-flags", "+ildct", "-x264-params", "tff=1")),
     "bottom first": Recording(video=h264("-flags", "+ildct", "-x264-params", "bff=1")),
-    "10 bit": Recording("mkv", video=h264(), picture=TEN_BIT),
+    "10 bit": Recording("mkv", video=h264(), filters=TEN_BIT),
     "hevc": Recording(video=hevc(open_gop=0)),
     "hevc, open GOP": Recording("mkv", video=hevc(open_gop=1, name="0")),
     "hevc in ts": Recording("ts", video=hevc(open_gop=1, name="0")),
-    "hevc, 10 bit": Recording(video=hevc(open_gop=1), picture=TEN_BIT),
-    "mpeg2": Recording("ts", video=MPEG2, sound=("mp2",)),
-    "mpeg2, interlaced": Recording("ts", video=(*MPEG2, "-flags", "+ildct+ilme"), sound=("mp2",)),
+    "hevc, 10 bit": Recording(video=hevc(open_gop=1), filters=TEN_BIT),
+    "mpeg2": Recording("ts", video=MPEG2, audio=("mp2",)),
+    "mpeg2, interlaced": Recording("ts", video=(*MPEG2, "-flags", "+ildct+ilme"), audio=("mp2",)),
 }
 RANGES = (("3.3", "7.1"), ("0", "2.5"), ("4", "6"), ("9.96", "12"), ("4.5", "5.1"), ("2.4", "2.44"))
 """Between frames, from the start, on keyframes, to the end, within one GOP, and a single frame."""
@@ -110,7 +110,7 @@ def test_sound_stays_with_the_picture(cut: Cut, kind: str, start: str) -> None:
 
 
 def test_variable_rates_keep_every_frame_at_its_time(cut: Cut, engine: Engine) -> None:
-    uneven = Recording("mkv", video=h264("-fps_mode", "vfr"), picture="select='mod(n\\,7)*mod(n\\,11)'")
+    uneven = Recording("mkv", video=h264("-fps_mode", "vfr"), filters="select='mod(n\\,7)*mod(n\\,11)'")
     source = make(uneven)
     times = player_times(source, engine)
     for start, end in (("3.3", "7.1"), ("5.05", "5.6")):
@@ -137,7 +137,7 @@ def test_from_keyframe_to_keyframe_nothing_is_encoded(cut: Cut) -> None:
 
 
 def test_what_holds_keyframes_only_is_copied(cut: Cut, engine: Engine) -> None:
-    studio = Recording("mov", video=("-c:v", "prores_ks", "-profile:v", "0"), sound=("pcm_s16le",))
+    studio = Recording("mov", video=("-c:v", "prores_ks", "-profile:v", "0"), audio=("pcm_s16le",))
     source = make(studio)
     times = player_times(source, engine)
     clip = cut(source, "3.3", "7.1", "smart")
@@ -153,10 +153,10 @@ def test_the_index_is_in_front(cut: Cut) -> None:
 
 
 def test_every_sound_track_is_kept_with_its_language(cut: Cut) -> None:
-    recording = Recording("mkv", sound=("aac", "libmp3lame", "ac3", "pcm_s16le"))
+    recording = Recording("mkv", audio=("aac", "libmp3lame", "ac3", "pcm_s16le"))
     clip = cut(make(recording), "3.3", "8.1", "smart")
     assert [a.codec for a in clip.report.audio] == ["aac", "mp3", "aac", "aac"]
-    assert sound_languages(clip.path) == ["eng", "deu", "fra", "spa"]
+    assert audio_languages(clip.path) == ["eng", "deu", "fra", "spa"]
     for track in range(4):
         offsets = tick_offsets(clip.path, recording.rate, track)
         assert len(offsets) >= 5
@@ -172,7 +172,7 @@ def test_a_codec_that_no_encoder_matches_is_encoded_whole_and_the_report_says_so
 
 
 def test_without_a_clean_keyframe_in_reach_it_is_encoded_whole(cut: Cut) -> None:
-    recording = Recording("ts", seconds=45, open_gop=True, sound=())
+    recording = Recording("ts", seconds=45, open_gop=True, audio=())
     clip = cut(make(recording), "10.3", "42.1", "smart")
     assert clip.report.mode == "encode"
     assert "30 s after the start" in clip.report.warnings[0]
@@ -195,14 +195,14 @@ def test_seeking_from_an_edge_into_copied_frames_shows_them_right(cut: Cut) -> N
 
 
 def test_a_silent_clip_of_which_nothing_can_be_copied(cut: Cut) -> None:
-    clip = cut(make(Recording(gop=500, sound=())), "4.5", "5.1", "smart")
+    clip = cut(make(Recording(gop=500, audio=())), "4.5", "5.1", "smart")
     assert (clip.report.mode, clip.report.warnings) == ("smart", [])
     assert numbers(clip.path) == list(range(113, 128))
 
 
 def test_frames_that_an_edit_list_hides_at_the_end_stay_hidden(cut: Cut, tmp_path: Path) -> None:
     source = tmp_path / "hiding.mp4"
-    data = bytearray(make(Recording(sound=())).read_bytes())
+    data = bytearray(make(Recording(audio=())).read_bytes())
     length = data.index(b"elst") + 12  # one edit, of 12 s in milliseconds
     assert int.from_bytes(data[length : length + 4], "big") == 12_000
     data[length : length + 4] = (12_000 - 2 * 40).to_bytes(4, "big")

@@ -26,7 +26,7 @@ from clipping.errors import CutVerificationFailed
 from tests.support.media import Recording, make
 
 SHORT = Recording()
-LONG = Recording(seconds=26, picture="scale=640:400,format=yuv420p")
+LONG = Recording(seconds=26, filters="scale=640:400,format=yuv420p")
 """Of more pixels than are decoded in any case."""
 
 

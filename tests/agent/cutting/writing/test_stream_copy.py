@@ -17,10 +17,10 @@ from clipping.contract.messages import Mode
 from tests.agent.cutting.conftest import Cut
 from tests.support.media import (
     Recording,
+    audio_languages,
     make,
     numbers,
     shown_frames,
-    sound_languages,
     tick_offsets,
     tick_times,
 )
@@ -119,7 +119,7 @@ def test_the_file_is_described_truly(cut: Cut) -> None:
 
 
 def test_every_sound_track_is_kept_with_its_language(cut: Cut) -> None:
-    recording = Recording("mkv", sound=("aac", "libmp3lame", "ac3", "pcm_s16le"))
+    recording = Recording("mkv", audio=("aac", "libmp3lame", "ac3", "pcm_s16le"))
     clip = cut(make(recording), "3.3", "8.1")
     assert [(a.codec, a.language) for a in clip.report.audio] == [
         ("aac", "eng"),
@@ -127,7 +127,7 @@ def test_every_sound_track_is_kept_with_its_language(cut: Cut) -> None:
         ("aac", "fra"),
         ("aac", "spa"),
     ]
-    assert sound_languages(clip.path) == ["eng", "deu", "fra", "spa"]
+    assert audio_languages(clip.path) == ["eng", "deu", "fra", "spa"]
     for track in range(4):
         offsets = tick_offsets(clip.path, recording.rate, track)
         assert len(offsets) >= 5
@@ -135,7 +135,7 @@ def test_every_sound_track_is_kept_with_its_language(cut: Cut) -> None:
 
 
 def test_a_recording_without_sound_gives_a_clip_without_sound(cut: Cut) -> None:
-    clip = cut(make(Recording(sound=())), "3.3", "7.1")
+    clip = cut(make(Recording(audio=())), "3.3", "7.1")
     assert clip.report.audio == []
     assert len(numbers(clip.path)) == clip.report.frames
 
@@ -167,7 +167,7 @@ def test_mpeg2_goes_into_matroska_as_browsers_play_it_nowhere(cut: Cut) -> None:
 
 
 def test_without_a_clean_keyframe_in_reach_it_encodes_and_says_why(cut: Cut) -> None:
-    recording = Recording("ts", seconds=45, open_gop=True, sound=())
+    recording = Recording("ts", seconds=45, open_gop=True, audio=())
     clip = cut(make(recording), "40.3", "42.1")
     assert clip.report.mode == "encode"
     assert clip.report.encoder == "libx264"
@@ -180,34 +180,34 @@ def test_without_a_clean_keyframe_in_reach_it_encodes_and_says_why(cut: Cut) -> 
 def test_a_track_that_is_silent_in_the_range_is_left_out_and_named(
     cut: Cut, container: str, mode: Mode
 ) -> None:
-    source = make(Recording(container, sound=("aac", "aac"), sound_seconds=(3, 12)))
+    source = make(Recording(container, audio=("aac", "aac"), audio_seconds=(3, 12)))
     clip = cut(source, "6", "9", mode)
     assert [a.language for a in clip.report.audio] == ["deu"]
     (dropped,) = clip.report.dropped_streams
     assert (dropped.index, dropped.codec) == (1, "aac")
-    assert sound_languages(clip.path) == ["deu"]
+    assert audio_languages(clip.path) == ["deu"]
 
 
 @pytest.mark.parametrize("mode", ["copy", "smart"])
 def test_matroska_announces_no_track_that_is_silent_in_the_range(cut: Cut, mode: Mode) -> None:
     mpeg2 = ("-c:v", "mpeg2video", "-g", "15", "-bf", "2", "-q:v", "3")
-    source = make(Recording("ts", video=mpeg2, sound=("mp2", "mp2"), sound_seconds=(3, 12)))
+    source = make(Recording("ts", video=mpeg2, audio=("mp2", "mp2"), audio_seconds=(3, 12)))
     clip = cut(source, "6", "9", mode)
     assert (clip.extension, clip.report.mode, clip.report.warnings) == ("mkv", mode, [])
-    assert sound_languages(clip.path) == ["deu"]
+    assert audio_languages(clip.path) == ["deu"]
 
 
 @pytest.mark.parametrize("mode", ["copy", "smart"])
 def test_sound_that_is_encoded_anew_may_end_with_the_recording(cut: Cut, mode: Mode) -> None:
-    clip = cut(make(Recording("mkv", sound=("ac3",))), "8.3", "12", mode)
+    clip = cut(make(Recording("mkv", audio=("ac3",))), "8.3", "12", mode)
     assert (clip.report.mode, clip.report.warnings) == (mode, [])
     assert clip.report.audio[0].codec == "aac"
     assert numbers(clip.path)[-1] == make_last()
 
 
 def test_a_file_that_understates_its_length_loses_no_frame(cut: Cut) -> None:
-    short = make(Recording("mkv", sound=())).with_name("understated.mkv")
-    data = make(Recording("mkv", sound=())).read_bytes()
+    short = make(Recording("mkv", audio=())).with_name("understated.mkv")
+    data = make(Recording("mkv", audio=())).read_bytes()
     at = data.index(b"\x44\x89\x88") + 3  # Duration, a double of 8 bytes
     length = struct.unpack(">d", data[at : at + 8])[0]
     short.write_bytes(data[:at] + struct.pack(">d", length - 40) + data[at + 8 :])

@@ -68,7 +68,7 @@ def test_their_length_is_found_at_their_end(engine: Engine, tmp_path: Path, shap
 @pytest.mark.parametrize("extension", ["mp4", "mkv", "ts", "mov", "avi"])
 def test_others_are_opened_as_they_are(extension: str) -> None:
     video = ("-c:v", "mpeg4") if extension == "avi" else None
-    with open_path(make(Recording(extension, video=video, sound=()))) as source:
+    with open_path(make(Recording(extension, video=video, audio=()))) as source:
         assert indexless(source) is None
 
 
