@@ -19,6 +19,8 @@ class TcpProxy:
         self._passes = threading.Event()
         self._passes.set()
         self._refuses = False
+        self.accepted = 0
+        """Connections to the target so far."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host_port = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, name="proxy-accept", daemon=True).start()
@@ -79,6 +81,7 @@ class TcpProxy:
             far.settimeout(None)
             with self._lock:
                 self._sockets |= {near, far}
+                self.accepted += 1
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(
                     target=self._forward, args=(source, sink), name="proxy-forward", daemon=True

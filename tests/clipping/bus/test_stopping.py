@@ -80,9 +80,9 @@ def test_a_message_that_waits_for_a_slot_goes_back_when_pulling_stops(
     publisher.publish(topic, b"first", {})
     assert held.taken.wait(60)
     eventually(lambda: subscription.state.ok)
+    before = proxy.accepted
     proxy.cut()
-    time.sleep(1)
-    eventually(lambda: subscription.state.ok)
+    eventually(lambda: proxy.accepted > before and subscription.state.ok)
     publisher.publish(topic, b"second", {}, timeout_seconds=60)
     time.sleep(1)
     assert _pull() == [], "it does not wait with the first subscriber"
