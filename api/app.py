@@ -19,7 +19,7 @@ from api.docs.recordings import recordings_of
 from api.events.hub import Hub
 from api.http import audit, cors, headers, problems
 from api.http.metrics import Metrics
-from api.messaging.agent_messages import KINDS, Intake
+from api.messaging.agent_messages import KINDS, Ingest
 from api.messaging.outbox_publisher import OutboxPublisher, to_pubsub
 from api.messaging.periodic import Chore, Chores
 from api.messaging.subscriptions import SLOTS, Consumers
@@ -37,7 +37,7 @@ the one that is kept for health checks."""
 
 
 def create_app(config: Config) -> Flask:
-    """The app, with its parts not yet at work: whoever serves it calls `services.start` and `stop`.
+    """The app, with its parts not started: the server that runs it calls `services.start` and `stop`.
 
     Opens no connection, so that a server may fork afterwards. Raises `ConfigurationError`.
     """
@@ -64,7 +64,7 @@ def build_services(config: Config) -> Services:
     database = Database(config.api.database_url, connections=pool)
     publisher = Publisher(config.pubsub.project, timeout_seconds=config.pubsub.publish_timeout_seconds)
     measures = Metrics(database, clock)
-    intake = Intake(database, clock, on_retry=measures.retried)
+    ingest = Ingest(database, clock, on_retry=measures.retried)
     senders = {REQUESTS: to_pubsub(publisher, config.pubsub.requests_topic)}
     outbox = OutboxPublisher(database, senders, clock)
     store = open_store(config)
@@ -95,13 +95,13 @@ def build_services(config: Config) -> Services:
         publisher=publisher,
         outbox=outbox,
         chores=Chores(_chores(config, sweeper, failovers), clock),
-        intake=intake,
+        ingest=ingest,
         acceptor=Acceptor(config, clock, database, outbox, Estimator(database, clock)),
         authenticator=Authenticator(config.api, clock),
         agents=agents,
         events=Hub(database, clock, limit=streams, on_count=measures.streams.set),
         metrics=measures,
-        consumers=None if push else Consumers(config.pubsub, intake),
+        consumers=None if push else Consumers(config.pubsub, ingest),
         push_verifier=PushVerifier(push, clock) if push else None,
     )
 

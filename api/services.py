@@ -16,7 +16,7 @@ from api.cluster.failovers import Failovers
 from api.db.engine import Database
 from api.events.hub import Hub
 from api.http.metrics import Metrics
-from api.messaging.agent_messages import Intake
+from api.messaging.agent_messages import Ingest
 from api.messaging.outbox_publisher import OutboxPublisher
 from api.messaging.periodic import Chores
 from api.messaging.subscriptions import Consumers
@@ -30,7 +30,7 @@ _EXTENSION = "clipping"
 
 @dataclass(frozen=True)
 class Services:
-    """One process's parts. `start` and `stop` are for whoever serves the app, once each."""
+    """One process's parts. The server that runs the app calls `start` and `stop`, once each."""
 
     config: Config
     clock: Clock
@@ -42,7 +42,7 @@ class Services:
     publisher: Publisher
     outbox: OutboxPublisher
     chores: Chores
-    intake: Intake
+    ingest: Ingest
     acceptor: Acceptor
     authenticator: Authenticator
     agents: AgentsWatch
@@ -53,7 +53,7 @@ class Services:
     push_verifier: PushVerifier | None
 
     def start(self) -> None:
-        """Begin to publish what is left, to look after silent requests and to hear the agents."""
+        """Start the threads: the outbox, the chores, the event streams and the agents' messages."""
         self.outbox.start()
         self.chores.start()
         self.events.start()
@@ -61,7 +61,7 @@ class Services:
             self.consumers.start()
 
     def stop(self, timeout: float) -> None:
-        """Finish what is in hand within about `timeout` seconds; the rest waits in the database."""
+        """Finish what is in flight within about `timeout` seconds; the rest waits in the database."""
         self.events.stop(timeout / 4)
         if self.consumers is not None:
             self.consumers.stop(timeout / 2)

@@ -19,7 +19,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who was let in; the owner of what they ask for."""
+    """An authenticated caller, who owns the requests of the call."""
 
     name: str
     """A key's name, or an account's e-mail address: no key's name holds an `@`."""
@@ -43,7 +43,7 @@ class Knock:
 
 
 class Authenticator:
-    """Tells callers apart. Safe to share between threads."""
+    """Identifies callers. Safe to share between threads."""
 
     def __init__(self, api: Api, clock: Clock) -> None:
         self._keys = api.keys
@@ -52,7 +52,7 @@ class Authenticator:
         self._own_names = {*_LOOPBACK, urlsplit(api.public_url).hostname or ""}
 
     def identify(self, knock: Knock) -> Caller:
-        """Who knocks. Raises `Unauthorized` for nobody that is known, `Forbidden` for one who may not."""
+        """The caller. Raises `Unauthorized` for an unknown one, `Forbidden` for one without access."""
         if not self._keys and self._accounts is None:
             return self._local(knock)
         return self._bearer(bearer(knock.authorization))
@@ -76,15 +76,15 @@ class Authenticator:
         return Caller(name, role, "oidc")
 
     def _matches(self, credential: str) -> list[ApiKey]:
-        # WSGI hands header bytes over as Latin-1. Every key is compared, so that time tells nothing.
+        # WSGI hands header bytes over as Latin-1. Every key is compared, so that the time reveals nothing.
         digest = hashlib.sha256(credential.encode("latin-1", "replace")).hexdigest()
         return [known for known in self._keys if hmac.compare_digest(known.sha256, digest)]
 
     def _local(self, knock: Knock) -> Caller:
-        """Without keys and accounts whoever is on this machine is served, and nobody else.
+        """Without keys and accounts only callers on this machine are served.
 
-        A foreign page in that person's browser is somebody else: a name of its own that points here gives it
-        away, or the `Origin` that a browser adds to whatever may change something.
+        A foreign page in a browser on it is none of them: a name of its own that points here gives it away,
+        or the `Origin` that a browser adds to calls that may change something.
         """
         if knock.address not in _LOOPBACK or _host_name(knock.host) not in self._own_names:
             raise Forbidden("without configured keys this service answers on its loopback address only")

@@ -20,7 +20,7 @@ STALE_SECONDS = 24 * 3600.0
 REFETCH_SECONDS = 30.0
 """A key id that is not known may be a new one: look again, but not at every forged token."""
 RETRY_SECONDS = 2.0
-"""The same while there are none at all: nobody gets in, so look more often."""
+"""The same while there are none at all: no caller gets in, so retry sooner."""
 
 log = get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Google's identity tokens: whether one is real, is meant for us, and is of somebody who may come in."""
+"""Google's identity tokens: whether one is genuine, for this service, and of an account with access."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ class TokenVerifier:
 
 
 class PushVerifier:
-    """Lets Pub/Sub's pushes in, and nobody else."""
+    """Verifies that a push is from Pub/Sub."""
 
     def __init__(self, config: Push, clock: Clock) -> None:
         self._account = config.service_account.lower()
         self._tokens = TokenVerifier(config.audience, config.certs_url, clock)
 
     def verify(self, token: str) -> str:
-        """Who pushes. Raises `Unauthorized` for a bad token, `Forbidden` for a good one of somebody else."""
+        """The sender of a push. Raises `Unauthorized` for a bad token, `Forbidden` for another account."""
         email = self._tokens.email(token)
         if email != self._account:
             raise Forbidden("the token is not of the configured service account")

@@ -123,7 +123,7 @@ class Acceptor:
         now = self.clock.now()
         batch_id = new_batch_id(now)
         made = [(item, self._make(item.wanted, caller, traceparent=traceparent)) for item in items]
-        told, stored = dict(refused), list[_Made]()
+        items_by_place, stored = dict(refused), list[_Made]()
         used_up: ShortsUsedUp | None = None
         with self.database.write() as session:
             quota = self._quota(session, caller, now)
@@ -134,10 +134,10 @@ class Acceptor:
                         quota.take()
                 except ShortsUsedUp as error:
                     used_up = error
-                    told[item.index] = refusal(item.client_item_id, error)
+                    items_by_place[item.index] = refusal(item.client_item_id, error)
                     continue
                 stored.append(one)
-                told[item.index] = BatchItem(
+                items_by_place[item.index] = BatchItem(
                     client_item_id=item.client_item_id, request_id=one.row.request_id
                 )
             if not stored:
@@ -145,11 +145,13 @@ class Acceptor:
                 earlier = first_answer(session, repeat, now=now) if repeat else None
                 if earlier is not None:
                     return Answer(earlier, repeated=True)
-                raise used_up or none_is_good(told)
+                raise used_up or none_is_good(items_by_place)
             clips.add(session, [one.row for one in stored])
             for one in stored:
                 self._enqueue(session, one, deferred=True)
-            batch = Batch(batch_id=batch_id, items=[told[index] for index in sorted(told)])
+            batch = Batch(
+                batch_id=batch_id, items=[items_by_place[index] for index in sorted(items_by_place)]
+            )
             answer = batch.to_json().encode()
             earlier = keep_answer(session, repeat, answer, now=now) if repeat else None
             if earlier is not None:
@@ -216,7 +218,7 @@ def none_is_good(refused: Mapping[int, BatchItem]) -> RequestError:
 
 
 def check_inside_roots(path: str, roots: Sequence[NasRoot]) -> None:
-    """A first look at the words of a path; the agent looks at the real one. No roots: the agents decide.
+    """A first check of a path's text; the agent checks the file itself. No roots: the agents decide.
 
     Raises `InvalidRequest`.
     """

@@ -28,7 +28,7 @@ _COUNTED_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a caller is told when the request is accepted."""
+    """What the response to an accepted request says."""
 
     ahead: int
     """Clips that wait before it in its lane."""

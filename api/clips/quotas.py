@@ -18,7 +18,7 @@ DAY = timedelta(hours=24)
 
 
 class ShortsUsedUp(QuotaExceeded):
-    """With the numbers that the answer tells."""
+    """With the numbers that the response contains."""
 
     def __init__(self, *, limit: int, used: int, again_at: datetime, now: datetime) -> None:
         seconds = max(1, math.ceil((again_at - now).total_seconds()))

@@ -17,9 +17,9 @@ from clipping.errors import CoordinationUnavailable
 WAIT_SECONDS = 1.0
 """How long `/health` waits for the store."""
 FRESH_SECONDS = 5.0
-"""A look at the store serves so long."""
+"""What was read from the store is used for so long."""
 STALE_SECONDS = 60.0
-"""What was seen last serves so long while the store does not answer."""
+"""The same, while the store does not respond."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Agents:
     def reasons(self) -> list[str]:
         """A sentence for each that is not as it should be."""
         parts: tuple[tuple[str, AgentHealth], ...] = (("primary", self.primary), ("standby", self.standby))
-        told = [f"the {name} agent is {state}" for name, state in parts if state in ("degraded", "down")]
-        return [*told, "the agents' store does not answer"] if self.primary == "unknown" else told
+        sentences = [f"the {name} agent is {state}" for name, state in parts if state in ("degraded", "down")]
+        return [*sentences, "the agents' store does not answer"] if self.primary == "unknown" else sentences
 
 
 UNKNOWN = Agents("unknown", "unknown", held_up=True)
 
 
 def judge(snapshot: Snapshot) -> Agents:
-    """The agents in two words. Where they elect nobody, whoever works is a primary."""
+    """The agents in two words. Without an election, each agent that works is a primary."""
     if not snapshot.has_leader:
         words = [_as_worker(agent, snapshot) for agent in snapshot.agents]
         return Agents(_best(words), "none", _held_up(snapshot))
@@ -100,7 +100,7 @@ def _best(words: Sequence[AgentHealth]) -> AgentHealth:
 
 
 class AgentsWatch:
-    """Looks at the store when somebody asks, in a thread of its own. Safe to share between threads."""
+    """Reads the store on demand, in a thread of its own. Safe to share between threads."""
 
     def __init__(self, coordination: Coordination, clock: Clock) -> None:
         self._coordination = coordination
@@ -135,4 +135,4 @@ class AgentsWatch:
             self._seen = judge(self._coordination.snapshot())
             self._seen_at = self._clock.monotonic()
         except CoordinationUnavailable:
-            self._asked_at = float("-inf")  # whoever asks next looks again
+            self._asked_at = float("-inf")  # the next call reads again

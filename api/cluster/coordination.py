@@ -25,7 +25,7 @@ from clipping.log import get_logger
 from clipping.store.port import ObjectInfo, Store
 
 SECONDS = 8.0
-"""How long a look at the store may take, and so may a write: whoever asks is waiting."""
+"""How long a read of the store may take, and so may a write: the caller is waiting."""
 _CALLS_AT_ONCE = 8
 
 Found = tuple[bytes, ObjectInfo] | None
@@ -52,8 +52,8 @@ class Coordination:
     def snapshot(self) -> Snapshot:
         """All documents as they are now.
 
-        A lease or an intent that is there and can't be understood raises as well: nobody should act on what
-        is left. An agent's document that can't be is part of the answer.
+        A lease or an intent that is there and can't be understood raises as well: no decision should rest on
+        the others. An agent's document that can't be is part of the answer.
         """
         give_up = time.monotonic() + SECONDS
         lease_read = self._begin(partial(self._store.get, lease_key(self._cluster)))
@@ -83,7 +83,7 @@ class Coordination:
         return seen
 
     def recent(self, max_age_seconds: float) -> Snapshot:
-        """A snapshot that is no older, for whoever asks often."""
+        """A snapshot that is no older, for frequent callers."""
         recent = self._recent
         if recent is not None and time.monotonic() - recent[0] <= max_age_seconds:
             return recent[1]
@@ -124,7 +124,7 @@ class Coordination:
         log.error("coordination.broken", key=key, version=found[1].version, problem=problem)
         raise CoordinationUnavailable(
             f"{key} in the store can't be understood ({problem}): no agent acts on it, and neither do we. "
-            "Look at the object, and delete it when it is of no use"
+            "Inspect the object, and delete it when it is of no use"
         )
 
 

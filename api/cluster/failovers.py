@@ -1,4 +1,4 @@
-"""Planned failovers and pauses: written down here, told to the agents, and followed to their end."""
+"""Planned failovers and pauses: written down here, published to the agents, and followed to their end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api.cluster.coordination import Coordination
 from api.db import failovers as rows
 from api.db.engine import Database
 from api.domain.cluster.decisions import NO_LEADER, Direction, Handover, Settled, choose
-from api.domain.cluster.outcome import Operation, follow, told
+from api.domain.cluster.outcome import Operation, follow, is_requested
 from api.domain.cluster.snapshot import Snapshot
 from clipping.clock import Clock
 from clipping.config import Ha
@@ -29,7 +29,7 @@ from clipping.ids import new_operation_id
 from clipping.log import get_logger
 
 POLL_SECONDS = 0.5
-"""How often a caller's wait looks at the store."""
+"""How often a caller's wait reads the store."""
 SPARE_SECONDS = 60.0
 """What a failover may take on top of the drain and of two leases' time."""
 WATCHED = timedelta(hours=1)
@@ -67,10 +67,10 @@ class Failovers:
         }
 
     def begin(self, wanted: Wanted, repeat: Repeat | None = None) -> Operation:
-        """Tell the agents to hand over, once for each `repeat`: a repeated call follows the first one.
+        """Ask the agents to hand over, once for each `repeat`: a repeated call follows the first one.
 
         Raises why not, and then nothing is changed and `repeat` can be used again; after
-        `CoordinationUnavailable` it can't, if the agents may have been told.
+        `CoordinationUnavailable` it can't, if the agents may have read the intent.
         """
         try:
             return self._earlier(repeat) or self._begin(wanted, repeat)
@@ -93,7 +93,7 @@ class Failovers:
                 if faster is not None:
                     return faster
                 written = True
-                if operation.finished or self._tell(operation, snapshot):
+                if operation.finished or self._publish(operation, snapshot):
                     _log_request(operation, wanted)
                     return operation
             raise OperationRunning("others change the agents' intent all the time: try again in a moment")
@@ -148,7 +148,7 @@ class Failovers:
             try:
                 operation = self._followed(operation, self._coordination.snapshot())
             except (CoordinationUnavailable, QueueUnavailable) as error:
-                # The agents were told: what comes of it is seen when the store is back.
+                # The agents have the intent: the result is seen when the store is back.
                 log.warning("failover.unseen", operation_id=operation.operation_id, reason=error.message)
         return operation
 
@@ -162,7 +162,7 @@ class Failovers:
         return self._set_pause(None, reason=reason, by=resumed_by)
 
     def tidy(self) -> None:
-        """Follow what nobody asks about, and take back what came to nothing. For a thread to call often."""
+        """Follow what no caller asks about, and withdraw what failed. For a thread to call often."""
         with self._database.read() as session:
             known = rows.open_or_since(session, self._cluster, self._now() - WATCHED)
         if not known:
@@ -171,7 +171,7 @@ class Failovers:
         for operation in known:
             if not operation.finished:
                 self._followed(operation, snapshot)
-            elif operation.state != "done" and told(operation, snapshot):
+            elif operation.state != "done" and is_requested(operation, snapshot):
                 self._withdraw(operation, snapshot)
 
     def _refuse_second(self, snapshot: Snapshot) -> None:
@@ -188,7 +188,7 @@ class Failovers:
             )
 
     def _foreign(self, intent: FailoverIntent) -> Operation:
-        """What an intent tells that is not in this database."""
+        """What an intent says that is not in this database."""
         return Operation(
             operation_id=intent.operation_id,
             cluster=self._cluster,
@@ -230,8 +230,8 @@ class Failovers:
             found = rows.find(session, operation_id)
         return found is not None and found.finished
 
-    def _tell(self, operation: Operation, snapshot: Snapshot) -> bool:
-        """Tell the agents. False when somebody else wrote to them meanwhile."""
+    def _publish(self, operation: Operation, snapshot: Snapshot) -> bool:
+        """Write the intent for the agents. False when another instance wrote one meanwhile."""
         intent = Intent(failover=operation.intent(), pause=snapshot.intent.pause)
         try:
             self._coordination.replace_intent(intent, expected=snapshot.intent_version)
@@ -255,7 +255,7 @@ class Failovers:
                 epoch=followed.epoch,
                 error=followed.error,
             )
-        if followed.state in ("failed", "expired") and told(followed, snapshot):
+        if followed.state in ("failed", "expired") and is_requested(followed, snapshot):
             self._withdraw(followed, snapshot)
         return followed
 
@@ -264,12 +264,12 @@ class Failovers:
             rows.store(session, operation)
 
     def _withdraw(self, operation: Operation, snapshot: Snapshot) -> None:
-        """Tell the agents no longer: an intent that came to nothing must not be acted on next week."""
+        """Remove the intent: one that failed must not be acted on next week."""
         try:
             intent = Intent(pause=snapshot.intent.pause)
             self._coordination.replace_intent(intent, expected=snapshot.intent_version)
         except VersionMismatch:
-            return  # somebody else changed it: if it is still told, the next look finds it
+            return  # another instance changed it: if it is still there, the next call finds it
         log.info("failover.withdrawn", operation_id=operation.operation_id)
 
     def _set_pause(self, pause: Pause | None, *, reason: str, by: str) -> Snapshot:

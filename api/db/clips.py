@@ -41,7 +41,7 @@ def row_of(message: RequestMessage) -> Clip:
 
 def add(session: Session, rows: Collection[Clip]) -> None:
     """Write rows that `row_of` made; all of them have the same columns set."""
-    # A plain INSERT: nobody looks at them again, and the session's bookkeeping is a sixth of a request.
+    # A plain INSERT: they are not read again, and the session's bookkeeping is a sixth of a request.
     table = table_of(Clip)
     columns = table.columns.keys()
     values = [{name: value for name, value in vars(row).items() if name in columns} for row in rows]
@@ -73,7 +73,7 @@ def attributes_of(clip: Clip) -> dict[str, str]:
 
 
 def find(session: Session, request_id: str, *, for_update: bool = False) -> Clip | None:
-    """The row of a request. `for_update`: nobody else changes it before this transaction ends."""
+    """The row of a request. `for_update`: no other transaction changes it before this one ends."""
     query = select(Clip).where(Clip.request_id == request_id)
     return session.scalars(query.with_for_update() if for_update else query).one_or_none()
 
@@ -144,7 +144,7 @@ def _failure_fields(failure: Failure) -> dict[str, Any]:
 
 
 def _started_at(state: State, now: datetime) -> datetime:
-    # All progress messages may come after the end, or be dropped: then the end tells how long it took.
+    # All progress messages may come after the end, or be dropped: then the end says how long it took.
     took = state.completion.processing_time_seconds if state.completion else None
     if state.completion is None or took is None:
         return now

@@ -1,10 +1,10 @@
 """Bringing SQLite's commits to the disk together: one flush serves all that were committed before it.
 
-SQLite flushes within each commit (`synchronous = FULL`), and while it does nobody else can write: as many
+SQLite flushes within each commit (`synchronous = FULL`), and while it does no other thread can write: as many
 requests a second as the disk has flushes. With `synchronous = NORMAL` a commit is in the write-ahead log, in
-whole and in order, but perhaps not on the disk. So nobody is told of it before the log was flushed, which
+whole and in order, but perhaps not on the disk. So it is not reported before the log was flushed, which
 happens outside of the lock. The log's other flushes are SQLite's own: before its content goes into the
-database, and when it begins anew (see "Write-Ahead Logging", sqlite.org/wal.html).
+database, and when it starts again (see "Write-Ahead Logging", sqlite.org/wal.html).
 """
 
 from __future__ import annotations

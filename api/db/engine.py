@@ -65,7 +65,7 @@ class Database:
         """A transaction that no other one of these overlaps, in this process or another. For migrations."""
         with _translated(), self._my_turn(), self._writer.begin() as connection:
             if not self.is_sqlite:
-                # Whoever comes second waits until the first one is done, and a migration may rewrite a table.
+                # The second one waits until the first one is done, and a migration may rewrite a table.
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'")
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{MIGRATION_SECONDS}s'")
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7366251640)")

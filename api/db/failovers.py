@@ -22,7 +22,7 @@ def add(session: Session, operation: Operation) -> None:
 
 
 def rewrite(session: Session, operation: Operation) -> None:
-    """Replace one that the agents were not told of yet."""
+    """Replace one that has not been sent to the agents."""
     query = update(Failover).where(Failover.operation_id == operation.operation_id)
     session.execute(query.values({name: getattr(operation, name) for name in _FIELDS}))
 

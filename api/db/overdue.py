@@ -1,4 +1,4 @@
-"""Rows that somebody has to look after: requests that fell silent, and what is kept no longer."""
+"""Rows that need attention: requests without a sign of life, and those that are kept no longer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def any_silent(session: Session, *, before: datetime) -> bool:
 
 
 def claim_silent(session: Session, *, before: datetime, limit: int) -> Sequence[Clip]:
-    """Unfinished requests without a sign of life since `before`, locked; those that others look at are left.
+    """Unfinished requests without a sign of life since `before`, locked. Skips those that others check.
 
     A request that waits behind others is not lost, however long that takes: while its lane's agents are at
     work, one counts only when another that was published later has been taken, and that before `before`.
@@ -63,14 +63,14 @@ def _silent(before: datetime) -> ColumnElement[bool]:
 
 
 def _is_alive(session: Session, lane: Lane, since: datetime) -> bool:
-    """Whether an agent of the lane has told anything."""
-    heard = exists().where(
+    """Whether an agent of the lane has reported anything."""
+    reported = exists().where(
         Clip.lane == lane,
         Clip.status.in_(("processing", *TERMINAL)),  # in words that the index knows
         Clip.started_at.is_not(None),
         Clip.last_sign_at >= since,
     )
-    return bool(session.scalar(select(heard)))
+    return bool(session.scalar(select(reported)))
 
 
 def _waits_its_turn(session: Session, lane: Lane, before: datetime) -> ColumnElement[bool]:

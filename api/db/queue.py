@@ -25,7 +25,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Worked:
-    """One clip that an agent has finished, or has in hand (`ended_at` None)."""
+    """One clip that an agent has finished, or that is in flight (`ended_at` None)."""
 
     mode: Mode
     started_at: datetime
@@ -44,7 +44,7 @@ def waiting(session: Session, lane: Lane) -> Waiting:
 
 
 def recent_work(session: Session, lane: Lane, *, limit: int) -> Sequence[Worked]:
-    """What the lane's agents have in hand, and what they finished last."""
+    """What is in flight in the lane, and what its agents finished last."""
     found: list[Worked] = []
     for status in ("processing", "completed"):
         query = select(Clip).where(Clip.lane == lane, Clip.status == status, Clip.started_at.is_not(None))

@@ -25,7 +25,7 @@ class Totals:
 
 
 def totals(session: Session, *, owner: str | None, since: datetime) -> Totals:
-    """One owner's, or everybody's (None)."""
+    """One owner's, or all owners' (None)."""
     wanted: list[ColumnElement[bool]] = [Clip.created_at >= since]
     if owner is not None:
         wanted.append(Clip.owner == owner)

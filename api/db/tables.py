@@ -96,7 +96,7 @@ class Clip(Base):
     resumed_count: Mapped[int] = mapped_column(BigInteger, default=0)
     """How often an attempt went on where an earlier one had stopped, instead of at the beginning."""
     checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
-    """The last finished part of a long encode, as the agent tells it."""
+    """The last finished part of a long encode, as the agent reports it."""
     last_error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     """The newest error that an attempt met, until the request ends: code, message, at; and epoch, attempt,
     seq and agent_id of the message that reported it."""
@@ -105,7 +105,7 @@ class Clip(Base):
 
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     last_sign_at: Mapped[datetime] = mapped_column(UtcTime)
-    """The last sign of life: accepted, published again, or told of by an agent."""
+    """The last sign of life: accepted, published again, or reported by an agent."""
     lost_count: Mapped[int] = mapped_column(BigInteger, default=0)
     """How often it was published again because there was none for too long."""
     cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
@@ -157,7 +157,7 @@ class OutboxMessage(Base):
 
 
 class ParkedMessage(Base):
-    """A message that could not be read, kept for an operator to look at."""
+    """A message that could not be read, kept for an operator."""
 
     __tablename__ = "parked_messages"
 

@@ -35,7 +35,7 @@ class Transition:
         )
 
 
-def transition(clip: Clip, message: rules.Told, *, now: datetime) -> Transition:
+def transition(clip: Clip, message: rules.AgentMessage, *, now: datetime) -> Transition:
     """Apply a message to a row that is locked, in the caller's transaction."""
     before = clips.state_of(clip)
     after = rules.merge(before, message)

@@ -9,7 +9,7 @@ outbox may publish a request twice. So:
   now, who has the request or will get it. Epoch 0 is no election's, and never older.
 - Progress never moves a request that has ended. Of two progress messages the one of the higher epoch counts,
   then of the higher attempt, then of the higher `seq`; the percentage never goes back within an attempt.
-- A checkpoint is a thing in the store: it is true whoever tells of it, and the furthest one stands.
+- A checkpoint is a thing in the store: it exists whichever agent reports it, and the furthest one stands.
 - So is an error that an attempt met: the newest one (by epoch, attempt and `seq`) stands until the request
   ends, also while the next attempt works. Whether the request waits, and until when, only the newest progress
   message says: a `retrying` of an older epoch, attempt or `seq` changes neither stage nor `next_attempt_at`.
@@ -34,7 +34,7 @@ from clipping.contract.messages import (
 )
 from clipping.errors import Cancelled, Lost
 
-Told = CompletionMessage | ProgressMessage
+AgentMessage = CompletionMessage | ProgressMessage
 Verdict = Literal["leave", "cancel", "wait", "publish", "give up"]
 
 _CANCELLED = "the request was cancelled"
@@ -55,7 +55,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class State:
-    """What messages have told of one request."""
+    """What messages have reported of one request."""
 
     status: Status = "queued"
     stage: Stage | None = "waiting"
@@ -64,7 +64,7 @@ class State:
     """0 to 100; None when the request ended without a clip."""
     attempt: int = 0
     epoch: int = 0
-    """The highest that was heard of."""
+    """The highest that was seen."""
     seq: int = 0
     agent_id: str | None = None
     resumed_count: int = 0
@@ -77,14 +77,14 @@ class State:
     """The message that ended it."""
 
 
-def merge(state: State, message: Told) -> State:
+def merge(state: State, message: AgentMessage) -> State:
     """The state after the message: the very same object when the message changes nothing."""
     if isinstance(message, CompletionMessage):
         return _ended(state, message)
     return _progressed(state, message)
 
 
-def is_stale(state: State, message: Told) -> bool:
+def is_stale(state: State, message: AgentMessage) -> bool:
     """Whether the message is of an agent that no longer leads, and of nothing that lasts."""
     if isinstance(message, CompletionMessage) and message.status == "completed":
         return False
@@ -92,12 +92,12 @@ def is_stale(state: State, message: Told) -> bool:
 
 
 def visible_change(before: State, after: State) -> bool:
-    """Whether somebody who watches the request should hear of it."""
+    """Whether clients that watch the request should be notified."""
     return replace(before, epoch=0, seq=0) != replace(after, epoch=0, seq=0)
 
 
 def published_again(state: State) -> State:
-    """The state of a request whose message starts anew: its attempts are counted from one again."""
+    """The state of a request whose message is published again: its attempts are counted from one again."""
     # The attempts that come now are newer than the failure, whatever their numbers.
     known = replace(state.last_failure, attempt=0, seq=0) if state.last_failure else None
     return State(
@@ -109,7 +109,7 @@ def published_again(state: State) -> State:
 
 
 def after_silence(state: State, *, cancelled: bool, tries: int, tries_allowed: int, held_up: bool) -> Verdict:
-    """What is to become of a request of which nothing was heard for too long, `tries` times before.
+    """What is to become of a request without a sign of life for too long, `tries` times before.
 
     `held_up`: no agent takes requests now, and that is known. The silence says nothing of this request then.
     """
@@ -140,7 +140,7 @@ def _ended(state: State, message: CompletionMessage) -> State:
 
 
 def _explained(message: CompletionMessage) -> CompletionMessage:
-    # An agent says of a cancelled clip only that it is; callers are told the same whoever stopped it.
+    # An agent says of a cancelled clip only that it is; callers get the same reason in every case.
     if message.status != "cancelled" or message.error is not None:
         return message
     error = ErrorInfo(code=Cancelled.code, message=_CANCELLED)
@@ -189,11 +189,11 @@ def _next_attempt_at(of: State | ProgressMessage) -> datetime | None:
 def _failed(state: State, message: ProgressMessage) -> State:
     if message.last_error is None:
         return state
-    told = Failure(message.last_error, message.epoch, message.attempt, message.seq, message.agent_id)
+    reported = Failure(message.last_error, message.epoch, message.attempt, message.seq, message.agent_id)
     known = state.last_failure
-    if known is not None and _recency(told) <= _recency(known):
+    if known is not None and _recency(reported) <= _recency(known):
         return state
-    return replace(state, last_failure=told)
+    return replace(state, last_failure=reported)
 
 
 def _recency(failure: Failure) -> tuple[int, int, int, str, datetime, str, str]:
@@ -203,18 +203,18 @@ def _recency(failure: Failure) -> tuple[int, int, int, str, datetime, str, str]:
     return *place, error.at, error.code, error.message
 
 
-def _checkpointed(state: State, told: Checkpoint | None) -> State:
-    state, known = _resumed(state, told), state.checkpoint
-    if told is None or (known is not None and _reach(told) <= _reach(known)):
+def _checkpointed(state: State, reported: Checkpoint | None) -> State:
+    state, known = _resumed(state, reported), state.checkpoint
+    if reported is None or (known is not None and _reach(reported) <= _reach(known)):
         return state
-    return replace(state, checkpoint=told)
+    return replace(state, checkpoint=reported)
 
 
-def _resumed(state: State, told: Checkpoint | None) -> State:
+def _resumed(state: State, reported: Checkpoint | None) -> State:
     # True of an ended request as well: its last progress message may have come late.
-    if told is None or told.resumed_count <= state.resumed_count:
+    if reported is None or reported.resumed_count <= state.resumed_count:
         return state
-    return replace(state, resumed_count=told.resumed_count)
+    return replace(state, resumed_count=reported.resumed_count)
 
 
 def _reach(checkpoint: Checkpoint) -> tuple[float, int, int]:
@@ -230,7 +230,7 @@ def given_up(*, request_id: str, hand_id: str, attempts: int, now: datetime) -> 
     times = f"{attempts} attempts" if attempts > 1 else "all attempts"
     message = (
         f"gave up after {times}: no agent could finish this clip or say why. Ask for it again; "
-        "if that fails as well, an operator should look at the agents' logs"
+        "if that fails as well, an operator should check the agents' logs"
     )
     return _own_end(request_id, hand_id, ErrorInfo(code=Lost.code, message=message), now, attempt=attempts)
 
@@ -238,10 +238,11 @@ def given_up(*, request_id: str, hand_id: str, attempts: int, now: datetime) -> 
 def lost(
     *, request_id: str, hand_id: str, tries: int, silent_seconds: float, now: datetime
 ) -> CompletionMessage:
-    """The end of a request of which nothing was heard, though it was published again `tries` times."""
+    """The end of a request without a sign of life, though it was published again `tries` times."""
     message = (
-        f"no agent has told anything of this clip for {silent_seconds:g} s, and publishing it again {tries} "
-        "times did not help. Ask for it again; if that fails as well, an operator should look at the agents"
+        f"no agent has reported anything about this clip for {silent_seconds:g} s, and publishing it again "
+        f"{tries} times did not help. Ask for it again; if that fails as well, an operator should check the "
+        "agents"
     )
     return _own_end(request_id, hand_id, ErrorInfo(code=Lost.code, message=message), now)
 

@@ -1,4 +1,4 @@
-"""What to tell somebody who watches a request, from what they know and how it is now. Pure."""
+"""The events for a client that watches a request, from what it knows and the current state. Pure."""
 
 from __future__ import annotations
 
@@ -54,32 +54,32 @@ class Seen:
 
 
 def changes(before: Seen | None, now: Seen) -> list[Name]:
-    """The events' names, in order; `before` is None for somebody who knows nothing yet."""
+    """The events' names, in order; `before` is None for a client that knows nothing yet."""
     if before is None:
         return ["status", _end(now)] if now.ended else ["status"]
     if now.revision == before.revision:
         return []
     if now.ended:
         return [_end(now)]
-    told: list[Name] = []
+    names: list[Name] = []
     if (now.status, now.attempt, now.agent_id) != (before.status, before.attempt, before.agent_id):
-        told.append("status")
+        names.append("status")
     if now.retry is not None:
         if now.retry != before.retry:
-            told.append("retrying")
+            names.append("retrying")
     elif (now.stage, now.progress_percent) != (
         before.stage,
         before.progress_percent,
-    ) and "status" not in told:
-        told.append("progress")
-    return told or ["status"]
+    ) and "status" not in names:
+        names.append("progress")
+    return names or ["status"]
 
 
 def frames(names: list[Name], now: Seen) -> bytes:
     """The events as they travel. The data of each is the ClipStatus.
 
-    Only the last one carries the id: a client that lost the connection between two of one revision is told
-    of that revision again.
+    Only the last one carries the id: a client that lost the connection between two of one revision gets
+    that revision again.
     """
     written = [b"event: " + name.encode() + b"\ndata: " + now.body + b"\n" for name in names]
     return b"\n".join(written) + b"id: %d\n\n" % now.revision if written else b""

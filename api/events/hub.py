@@ -36,10 +36,10 @@ class _Watched:
     """A request, and who watches it."""
 
     seen: Seen | None = None
-    """What all the `streams` were told."""
+    """What was sent to all the `streams`."""
     streams: set[Stream] = field(default_factory=set)
     new: list[tuple[Stream, int | None]] = field(default_factory=list)
-    """Who was told nothing yet, each with the revision that it says to know."""
+    """Those to which nothing was sent yet, each with the revision that it says to know."""
 
 
 class Hub:
@@ -49,7 +49,7 @@ class Hub:
         self, database: Database, clock: Clock, *, limit: int, on_count: Callable[[int], None]
     ) -> None:
         """`limit` is how many streams may be open, give or take one for each thread that takes requests;
-        `on_count` is told now and then how many are."""
+        `on_count` gets the number of open ones now and then."""
         self._database = database
         self._clock = clock
         self._limit = limit
@@ -150,14 +150,14 @@ class Hub:
         return arrived
 
     def _look(self, request_ids: list[str], now: float) -> None:
-        """See what is new about these requests, and tell it."""
+        """Find what is new about these requests, and send it."""
         if not request_ids:
             return
-        told = {key: watched.seen.revision for key in request_ids if (watched := self._watched[key]).seen}
+        sent = {key: watched.seen.revision for key in request_ids if (watched := self._watched[key]).seen}
         try:
             with self._database.read() as session:
                 found = watching.revisions(session, request_ids)
-                changed = [key for key in found if found[key] != told.get(key) or self._watched[key].new]
+                changed = [key for key in found if found[key] != sent.get(key) or self._watched[key].new]
                 rows = watching.rows(session, changed)
         except QueueUnavailable as error:
             if not self._away:
@@ -174,9 +174,9 @@ class Hub:
                 log.exception("events.unreadable", request_id=row.request_id)
                 self._end(row.request_id, now)
                 continue
-            self._tell(row.request_id, seen, now)
+            self._send_to_streams(row.request_id, seen, now)
 
-    def _tell(self, request_id: str, seen: Seen, now: float) -> None:
+    def _send_to_streams(self, request_id: str, seen: Seen, now: float) -> None:
         watched = self._watched[request_id]
         if watched.seen is not None:
             news = frames(changes(watched.seen, seen), seen)
@@ -212,7 +212,7 @@ class Hub:
                 self._write(stream, b": still here\n\n", now)
 
     def _end(self, request_id: str, now: float) -> None:
-        """Nothing more will be told of this request."""
+        """Nothing more will be sent about this request."""
         watched = self._watched.pop(request_id)
         for stream in (*watched.streams, *(stream for stream, _ in watched.new)):
             if stream in self._watches:
@@ -225,7 +225,7 @@ class Hub:
             self._drop(stream)
 
     def _listen(self, stream: Stream) -> None:
-        """Be told when the client takes more, if something waits for it, and when it goes away."""
+        """Be notified when the client takes more, if something waits for it, and when it goes away."""
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if stream.pending else 0)
         if self._selector.get_key(stream.connection).events != wanted:
             self._selector.modify(stream.connection, wanted, stream)

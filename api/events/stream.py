@@ -7,7 +7,7 @@ import socket
 
 MAX_PENDING_BYTES = 65_536
 """Of what a client has not taken yet, beside the system's own buffer. Beyond it the client is cut off: when
-it comes back it is told the newest state, and not everything in between."""
+it comes back it gets the newest state, and not everything in between."""
 SILENT_SECONDS = 30
 """A client that acknowledges nothing for so long is gone."""
 LINGER_SECONDS = 5.0

@@ -22,7 +22,7 @@ def install(app: Flask) -> None:
 
 
 def note(**fields: Any) -> None:
-    """Add to this request's line what the path does not tell, such as the id that was given."""
+    """Add to this request's line what the path does not show, such as the id that was given."""
     g.audit = {**g.get("audit", {}), **fields}
 
 

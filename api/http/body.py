@@ -23,7 +23,7 @@ def read_json(max_bytes: int) -> object:
     Raises `UnsupportedMediaType`, `PayloadTooLarge` (nothing beyond `max_bytes` is read) or
     `InvalidRequest`.
     """
-    return sound(read_flawed_json(max_bytes))
+    return check_values(read_flawed_json(max_bytes))
 
 
 def read_flawed_json(max_bytes: int) -> object:
@@ -58,8 +58,8 @@ def decode_json(data: bytes) -> object:
     """UTF-8 JSON, with a `Flaw` for each value that nothing behind us could store or send.
 
     Those are what Python's reader takes though JSON has no such number (NaN, Infinity), what is none once it
-    is read (1e999), and half of a character; a key that is given twice has one as well. `sound` refuses them.
-    Raises `InvalidRequest` with the position.
+    is read (1e999), and half of a character; a key that is given twice has one as well. `check_values`
+    refuses them. Raises `InvalidRequest` with the position.
     """
     try:
         return json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_constant)
@@ -88,7 +88,7 @@ _TWICE = Flaw("is given twice")
 _BAD_NAME = Flaw("has a field that is not valid Unicode")
 
 
-def sound(body: object) -> object:
+def check_values(body: object) -> object:
     """The same body. Raises `InvalidRequest` naming the first of its flaws, by its whole path."""
     path: list[str] = []
     open_values: list[Iterator[tuple[object, object]]] = [iter([("", body)])]

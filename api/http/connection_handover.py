@@ -2,7 +2,7 @@
 
 An event stream is open for minutes and would hold one of the server's threads all the time, and every open
 connection costs the server's loop something at each turn. So the connection leaves both: once the view's
-answer is due, its header and the socket are handed to whoever the view named.
+answer is due, its header and the socket are handed to the receiver that the view named.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _after(self, response: Response) -> Response:
-        # Paths that are no route of ours are one: whoever makes them up must not fill the memory.
+        # Paths that are no route of ours are one: made-up paths must not fill the memory.
         route = request.url_rule.rule if request.url_rule else "other"
         method = request.method if request.url_rule else "any"
         self._requests.labels(route, method, str(response.status_code)).inc()

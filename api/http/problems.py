@@ -102,7 +102,7 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
 
 
 def _unexpected(error: Exception) -> Response:
-    # The handler of the exceptions that nobody foresaw: the caller gets the number of the log's line.
+    # The handler of unforeseen exceptions: the caller gets the id of the log's line.
     log.exception("http.internal_error", id=g.request_id, method=request.method, path=request.path)
     message = f"something went wrong on our side; when you report it, name the id {g.request_id}"
     return error_response(500, ClippingError.code, message)

@@ -1,4 +1,4 @@
-"""What the agents tell, into the database: the same for messages that are pulled and that are pushed."""
+"""The agents' messages, into the database: the same for pulled and for pushed ones."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _REQUEST_ID = re.compile(REQUEST_ID)
 _MAX_NAME = 64
 _MAX_ERROR_MESSAGE = 10_000
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-_Told = TypeVar("_Told", CompletionMessage, ProgressMessage)
+_Message = TypeVar("_Message", CompletionMessage, ProgressMessage)
 
 log = get_logger(__name__)
 
 
-class Intake:
+class Ingest:
     """Applies messages. Safe to share between threads. `on_retry` gets the code of each error that is new."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Intake:
         """Apply one message; when this returns, it may be acknowledged.
 
         A message that can't be read is stored aside, one of an unknown request is logged. Raises
-        `QueueUnavailable` when the database is away: the message has to come again.
+        `QueueUnavailable` when the database is away: the message has to be delivered again.
         """
         try:
             message = self._parse(kind, data, attributes)
@@ -61,7 +61,7 @@ class Intake:
             return
         self._apply(kind, message)
 
-    def _apply(self, kind: Kind, message: rules.Told) -> None:
+    def _apply(self, kind: Kind, message: rules.AgentMessage) -> None:
         now = self._clock.now()
         with self._database.write() as session:
             clip = clips.find(session, message.request_id, for_update=True)
@@ -130,7 +130,7 @@ class Intake:
                 )
 
 
-def _bounded(message: _Told) -> _Told:
+def _bounded(message: _Message) -> _Message:
     """The message; `InvalidRequest` when one of its values would not fit into the database."""
     if not _REQUEST_ID.fullmatch(message.request_id):
         raise InvalidRequest("request_id is none of ours", field="request_id")

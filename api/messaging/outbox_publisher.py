@@ -204,8 +204,13 @@ class OutboxPublisher:
             self._senders[topic](messages, timeout)
         except BusUnavailable as error:
             if self._up[topic]:
-                named = {"topic": topic, "key": messages[0].key, "of": len(messages)}
-                log.warning("outbox.down", reason=error.message, **named)
+                log.warning(
+                    "outbox.down",
+                    topic=topic,
+                    key=messages[0].key,
+                    of=len(messages),
+                    reason=error.message,
+                )
             self._up[topic] = False
             return False
         if not self._up[topic]:

@@ -37,7 +37,7 @@ class Chores:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End after the chore in hand."""
+        """End after the running chore."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)

@@ -1,8 +1,8 @@
-"""Pulling what the agents tell, where Pub/Sub does not push it."""
+"""Pulling the agents' messages, where Pub/Sub does not push them."""
 
 from __future__ import annotations
 
-from api.messaging.agent_messages import KINDS, Intake, Kind
+from api.messaging.agent_messages import KINDS, Ingest, Kind
 from clipping.bus.subscriber import Delivery, Subscription
 from clipping.config import PubSub
 from clipping.errors import BusUnavailable, QueueUnavailable
@@ -19,13 +19,13 @@ log = get_logger(__name__)
 class Consumers:
     """The API's own subscriptions: completions, progress, dead letters."""
 
-    def __init__(self, config: PubSub, intake: Intake) -> None:
+    def __init__(self, config: PubSub, ingest: Ingest) -> None:
         self._subscriptions = {
             kind: Subscription(
                 config.project,
                 f"{config.api_subscription_prefix}-{kind}",
                 slots=SLOTS,
-                handler=_Handler(intake, kind),
+                handler=_Handler(ingest, kind),
                 max_lease_seconds=MAX_LEASE_SECONDS,
                 lease_seconds=config.lease_seconds,
                 thread_name=f"pull-{kind}",
@@ -39,7 +39,7 @@ class Consumers:
             subscription.start()
 
     def stop(self, timeout: float) -> None:
-        """Finish the messages in hand and close."""
+        """Finish the messages in flight and close."""
         for subscription in self._subscriptions.values():
             subscription.stop_pulling()
         for subscription in self._subscriptions.values():
@@ -55,15 +55,15 @@ class Consumers:
 class _Handler:
     """Acknowledges a message when what it says is committed."""
 
-    def __init__(self, intake: Intake, kind: Kind) -> None:
-        self._intake = intake
+    def __init__(self, ingest: Ingest, kind: Kind) -> None:
+        self._ingest = ingest
         self._kind = kind
 
     def __call__(self, delivery: Delivery) -> None:
         try:
-            self._intake.take(self._kind, delivery.message_id, delivery.data, delivery.attributes)
+            self._ingest.take(self._kind, delivery.message_id, delivery.data, delivery.attributes)
             delivery.acknowledge()
         except (QueueUnavailable, BusUnavailable) as error:
-            # It comes again after the subscription's backoff, and applying it twice is harmless.
+            # It is delivered again after the subscription's backoff, and applying it twice is harmless.
             log.warning("intake.again", kind=self._kind, message_id=delivery.message_id, reason=error.message)
             delivery.release()

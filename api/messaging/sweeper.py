@@ -69,17 +69,17 @@ class Sweeper:
             if not overdue.any_silent(session, before=before):
                 return 0
         held_up = self._held_up()
-        told: list[tuple[str, rules.Verdict, Transition | None]] = []
+        settled: list[tuple[str, rules.Verdict, Transition | None]] = []
         with self._database.write() as session:
             for clip in overdue.claim_silent(session, before=before, limit=BATCH):
-                told.append((clip.request_id, *self._settle(session, clip, now, held_up=held_up)))
-        for request_id, verdict, ended in told:
+                settled.append((clip.request_id, *self._settle(session, clip, now, held_up=held_up)))
+        for request_id, verdict, ended in settled:
             log.warning("request.silent", request_id=request_id, verdict=verdict)
             if ended is not None:
                 ended.log("silence")
-        if told:
+        if settled:
             self._outbox.wake()
-        return len(told)
+        return len(settled)
 
     def _clean_batch(self) -> int:
         now = self._clock.now()

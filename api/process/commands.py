@@ -123,7 +123,7 @@ def _serve(config: Config, *, as_json: bool) -> int:
     check_address(config.api, [bound.getsockname()[0]])
     url = url_of(bound)
     if config.api.port == 0 and "public_url" not in config.api.model_fields_set:
-        # Nobody could have written the port into the configuration.
+        # The port could not have been written into the configuration.
         config = config.model_copy(update={"api": config.api.model_copy(update={"public_url": url})})
     app = create_app(config)
     services = app.extensions["clipping"]

@@ -10,7 +10,7 @@ from api.auth.access import caller, requires
 from api.clips.accept import Acceptor, Answer, Item, none_is_good, refusal
 from api.clips.idempotency import HEADER, Repeat, repeat_of
 from api.http import audit, headers
-from api.http.body import read_flawed_json, read_json, sound
+from api.http.body import check_values, read_flawed_json, read_json
 from api.services import services
 from clipping.contract.results import Accepted, Batch, BatchItem
 from clipping.errors import InvalidRequest
@@ -70,9 +70,9 @@ def _response(answer: Answer) -> Response:
 def _entries(body: object) -> list[Any]:
     """The list of clips, in which there may be flaws. There are none around it."""
     if isinstance(body, dict) and isinstance(body.get("clips"), list):
-        sound({**body, "clips": None})
+        check_values({**body, "clips": None})
     else:
-        sound(body)
+        check_values(body)
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
     for name in body:
@@ -94,7 +94,7 @@ def _items(entries: list[Any], acceptor: Acceptor) -> tuple[list[Item], dict[int
         item_id: str | None = None
         try:
             item_id, wanted = _split(entry)
-            sound(wanted)
+            check_values(wanted)
             good.append(Item(index, item_id, acceptor.parse(wanted)))
         except InvalidRequest as error:
             refused[index] = refusal(item_id, error)
@@ -103,7 +103,7 @@ def _items(entries: list[Any], acceptor: Acceptor) -> tuple[list[Item], dict[int
 
 def _split(entry: object) -> tuple[str | None, object]:
     if not isinstance(entry, dict):
-        sound(entry)
+        check_values(entry)
         raise InvalidRequest("a clip must be a JSON object")
     if "client_item_id" not in entry:
         return None, entry

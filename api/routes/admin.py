@@ -1,4 +1,4 @@
-"""What an administrator sees of the agents, and tells them."""
+"""What an administrator reads of the agents, and asks of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ blueprint = Blueprint("admin", __name__, url_prefix="/v1/admin")
 DEFAULT_WAIT_SECONDS, MAX_WAIT_SECONDS = 20.0, 55.0
 """Cloud Run and most proxies end a request after a minute."""
 LONGEST_PAUSE = timedelta(days=366)
-"""One that is forgotten should end some day. Without `until` it lasts until somebody resumes."""
+"""One that is forgotten should end some day. Without `until` it lasts until it is resumed."""
 _AGENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _OPERATION_ID = re.compile(r"failover-\d{8}-[0-9a-hjkmnp-tv-z]{16}", re.ASCII)
 

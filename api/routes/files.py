@@ -66,7 +66,7 @@ def _headers(info: ObjectInfo, filename: str) -> Response:
     response.headers.set("Content-Disposition", "attachment", filename=filename)
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "private, max-age=3600"
-    # Whoever has the link may show the clip in a page of their own.
+    # Anyone with the link may show the clip in a page of their own.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.set_etag(info.version)
     response.last_modified = info.created_at

@@ -1,4 +1,4 @@
-"""Where Pub/Sub pushes what the agents tell, on hosts that can't pull."""
+"""Where Pub/Sub pushes the agents' messages, on hosts that can't pull."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ def push() -> Response:
         envelope = Envelope.model_validate_json(body)
         data = base64.b64decode(envelope.message.data, validate=True)
     except ValidationError as error:
-        parts.intake.park("push", "", body, {}, first_problem(error).message)
+        parts.ingest.park("push", "", body, {}, first_problem(error).message)
         return Response(status=204)
     except binascii.Error as error:
-        parts.intake.park("push", envelope.message.message_id, body, {}, f"data is not base64: {error}")
+        parts.ingest.park("push", envelope.message.message_id, body, {}, f"data is not base64: {error}")
         return Response(status=204)
     kind = _kind(envelope.subscription)
     message = envelope.message
     if kind is None:
         reason = f"no subscription of ours: {envelope.subscription[:200]}"
-        parts.intake.park("push", message.message_id, data, message.attributes, reason)
+        parts.ingest.park("push", message.message_id, data, message.attributes, reason)
     else:
-        parts.intake.take(kind, message.message_id, data, message.attributes)
+        parts.ingest.take(kind, message.message_id, data, message.attributes)
     return Response(status=204)
 
 

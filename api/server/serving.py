@@ -64,7 +64,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def check_address(api: Api, addresses: Sequence[str]) -> None:
-    """Raises `ConfigurationError` when anybody could reach a service that asks nobody for a key."""
+    """Raises `ConfigurationError` when other machines could reach a service that requires no key."""
     outside = [each for each in addresses if not ipaddress.ip_address(each).is_loopback]
     if outside and not api.keys and api.oidc is None:
         raise ConfigurationError([f"api: keys or oidc are required to listen on {', '.join(outside)}"])

@@ -22,10 +22,10 @@ from clipping.client.failures import (
     Unavailable,
     WaitedTooLong,
 )
+from clipping.client.new_clip import NewClip
 from clipping.client.saving import Saved
 from clipping.client.transport import Retries
 from clipping.client.watching import Event
-from clipping.client.wishes import NewClip
 from clipping.contract.results import (
     Accepted,
     Agent,

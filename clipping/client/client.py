@@ -15,10 +15,10 @@ from urllib.parse import quote
 from pydantic import BaseModel, ValidationError
 
 from clipping.client.failures import ApiError, NoAnswer, Refused, Unavailable, WaitedTooLong
+from clipping.client.new_clip import NewClip
 from clipping.client.saving import Saved, save
 from clipping.client.transport import Retries, Transport
 from clipping.client.watching import Event, watch
-from clipping.client.wishes import NewClip
 from clipping.clock import rfc3339
 from clipping.contract import results
 from clipping.contract.cluster import FailoverMode

@@ -21,7 +21,7 @@ SILENCE_SECONDS = 45.0
 _RECONNECTING = Retries(tries=20, within_seconds=600.0, first_wait_seconds=0.5)
 """Of reconnects without any event, or any stream that lasted, in between."""
 LASTED_SECONDS = 60.0
-"""A stream that still tells something after so long is a good one, even if nothing happens to the request:
+"""A stream that still sends something after so long is a good one, even if nothing happens to the request:
 the service ends every stream after a while, and a request may wait for hours."""
 _REFUSALS = 3
 """After so many in a row the caller had better ask for the status."""
@@ -73,7 +73,7 @@ def watch(
                 on_failure(error)
         wait = max(reader.retry_seconds or 0.0, patience.wait_after(broke_off))
         if give_up is not None and time.monotonic() + wait > give_up:
-            raise WaitedTooLong(f"the end was not told of within {timeout:g} s")
+            raise WaitedTooLong(f"timed out after {timeout:g} s")
         time.sleep(wait)
 
 
@@ -88,7 +88,7 @@ class _Patience:
         self._misses = self._refusals = 0
         self._since = time.monotonic()
 
-    def heard(self, open_since: float) -> None:
+    def received(self, open_since: float) -> None:
         """Something came on a stream, a comment perhaps."""
         if time.monotonic() - open_since >= LASTED_SECONDS:
             self.renew()
@@ -138,10 +138,10 @@ def _pieces(answer: requests.Response, patience: _Patience, give_up: float | Non
     piece: bytes
     began = time.monotonic()
     for piece in answer.iter_content(chunk_size=None):
-        patience.heard(began)
+        patience.received(began)
         yield piece
         if give_up is not None and time.monotonic() > give_up:
-            raise WaitedTooLong("the end was not told of in time")
+            raise WaitedTooLong("timed out before the request ended")
 
 
 def _event(message: Message) -> Event:

@@ -22,7 +22,7 @@ from clipping.errors import QuotaExceeded
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
 _LOOKED_AT = 8
-"""Clips that are looked at in one round of waiting: they end roughly in the order they were asked for."""
+"""Clips whose status is read in one round of waiting: they end roughly in the order they were asked for."""
 _ROUND_SECONDS = 1.5
 
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         total = 0
         for sent in _send_all(client, wanted):
             total += 1
-            _tell(sent, as_json=arguments.json)
+            _print_sent(sent, as_json=arguments.json)
             if sent.request_id is None:
                 failed += 1
             elif arguments.wait:
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _send_all(client: Client, all_rows: Iterable[Row]) -> Iterator[Sent]:
-    """In chunks, but told of in the file's order."""
+    """In chunks, but printed in the file's order."""
     iterator = iter(all_rows)
     while chunk := list(islice(iterator, MAX_BATCH)):
         good = [row for row in chunk if row.clip is not None]
@@ -113,7 +113,7 @@ def _check_final(error: Refused | Unavailable) -> None:
         raise error
 
 
-def _tell(sent: Sent, *, as_json: bool) -> None:
+def _print_sent(sent: Sent, *, as_json: bool) -> None:
     if as_json:
         result = {"line": sent.row.line, "hand_id": sent.row.hand_id, "request_id": sent.request_id}
         if sent.problem is not None:

@@ -33,7 +33,7 @@ def agents(arguments: argparse.Namespace) -> int:
         if arguments.pause or arguments.resume:
             return _pause(client, arguments)
         cluster = client.agents()
-    say(cluster.to_json() if arguments.json else _told(cluster))
+    say(cluster.to_json() if arguments.json else _text(cluster))
     return EXIT_OK
 
 
@@ -110,8 +110,8 @@ def _pause(client: Client, arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _told(cluster: Cluster) -> str:
-    leads = f"{cluster.leader} leads" if cluster.leader else "nobody leads"
+def _text(cluster: Cluster) -> str:
+    leads = f"{cluster.leader} leads" if cluster.leader else "no agent leads"
     rows = [
         (
             agent.agent_id,

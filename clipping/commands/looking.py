@@ -29,7 +29,7 @@ def status(arguments: argparse.Namespace) -> int:
                 bad = True
                 note(f"{request_id}: {error.code}: {error.message}")
                 continue
-            say(clip.to_json() if arguments.json else _told(clip))
+            say(clip.to_json() if arguments.json else _text(clip))
     return EXIT_FAILED if bad else EXIT_OK
 
 
@@ -44,8 +44,8 @@ def cancel(arguments: argparse.Namespace) -> int:
                 bad = True
                 note(f"{request_id}: {error.code}: {error.message}")
                 continue
-            told = "cancelled" if clip.status == "cancelled" else "is being stopped"
-            say(clip.to_json() if arguments.json else f"{request_id}: {told}")
+            result = "cancelled" if clip.status == "cancelled" else "is being stopped"
+            say(clip.to_json() if arguments.json else f"{request_id}: {result}")
     return EXIT_FAILED if bad else EXIT_OK
 
 
@@ -85,7 +85,7 @@ def list_clips(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _told(clip: ClipStatus) -> str:
+def _text(clip: ClipStatus) -> str:
     lines = [f"{clip.request_id}  {clip.hand_id}  {outcome(clip)}"]
     if clip.last_error:
         error = clip.last_error

@@ -22,11 +22,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Of your requests; an administrator's are of all."""
     with connect(arguments) as client:
         stats = client.stats(arguments.period)
-    say(stats.to_json() if arguments.json else _told(stats))
+    say(stats.to_json() if arguments.json else _text(stats))
     return EXIT_OK
 
 
-def _told(stats: Stats) -> str:
+def _text(stats: Stats) -> str:
     rows = [
         ("requests", f"{stats.total_requests} in {stats.period}"),
         ("completed", f"{stats.completed} ({stats.success_rate:.1%} of those that ended)"),

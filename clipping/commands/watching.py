@@ -68,29 +68,29 @@ def follow(
         if only_end:
             say(clip.to_json())
     else:
-        tell(clip)
+        print_end(clip)
     return EXIT_OK if clip.status == "completed" else EXIT_FAILED
 
 
 def _events(client: Client, request_id: str, timeout: float | None) -> Iterator[Event]:
     """The service's events, or, when it opens no more streams, the end alone."""
-    told = False
+    noted = False
 
-    def tell_once(error: NoAnswer | Unavailable) -> None:
-        nonlocal told
-        if not told:
+    def note_once(error: NoAnswer | Unavailable) -> None:
+        nonlocal noted
+        if not noted:
             slow.cancel()
             note(f"{request_id}: {error.message}: trying again")
-        told = True
+        noted = True
 
     # A service that accepts the connection and then says nothing is no failure yet.
     slow = threading.Timer(SLOW_SECONDS, note, [f"{request_id}: the service has not answered yet"])
     slow.daemon = True
     slow.start()
     try:
-        for event in client.events(request_id, timeout=timeout, on_failure=tell_once):
+        for event in client.events(request_id, timeout=timeout, on_failure=note_once):
             slow.cancel()
-            told = False
+            noted = False
             yield event
     except Unavailable as error:
         note(f"{request_id}: {error.code}: asking from time to time instead")
@@ -100,7 +100,7 @@ def _events(client: Client, request_id: str, timeout: float | None) -> Iterator[
         slow.cancel()
 
 
-def tell(clip: ClipStatus) -> None:
+def print_end(clip: ClipStatus) -> None:
     """The end of a request: the link as the result, the rest beside it."""
     note(f"{clip.request_id}: {outcome(clip)}")
     if clip.download_url:
@@ -134,19 +134,19 @@ class _Lines:
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
         self._last = ""
-        self._told: tuple[int | None, str, str] | None = None
+        self._shown: tuple[int | None, str, str] | None = None
         """Attempt, code and message of the newest wait that was shown: one attempt may wait many times."""
 
     def event(self, event: Event) -> None:
         if event.final:
-            return  # is told with more words
+            return  # is printed with more words
         clip = waiting(event)
         if clip is not None and clip.last_error is not None:
-            told = (clip.attempt, clip.last_error.code, clip.last_error.message)
-            if told != self._told:
+            noted = (clip.attempt, clip.last_error.code, clip.last_error.message)
+            if noted != self._shown:
                 words = retry_words(clip, datetime.now(UTC))
                 note(f"{self._request_id}: {words}: {clip.last_error.message}")
-                self._told, self._last = told, ""
+                self._shown, self._last = noted, ""
             return
         words = f"{event.data.get('status') or event.kind} {event.data.get('stage') or ''}".strip()
         if words != self._last:

@@ -4,9 +4,9 @@
 - `ha/{cluster}/intent.json`: what the administrator wants. Written by the API only.
 - `ha/{cluster}/agents/{agent_id}.json`: how an agent is. Each writes its own, the API and the others read.
 
-An administrator's write can so never break a renewal. Times in them are for people: nobody compares a time
+An administrator's write can so never break a renewal. Times in them are for people: no agent compares a time
 that another machine wrote. Readers ignore fields they don't know; anything else that can't be read raises
-`BrokenDocument`, and promotes nobody.
+`BrokenDocument`, and promotes no agent.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ AgentStatus = Literal["active", "standby", "draining", "fenced", "down"]
 
 
 class BrokenDocument(ClippingError):
-    """A coordination object that is there and can't be understood. An operator has to look at it."""
+    """A coordination object that is there and can't be understood. An operator has to inspect it."""
 
     code = "BROKEN_COORDINATION"
 
@@ -56,7 +56,7 @@ class _Document(BaseModel):
 
 
 class Lease(_Document):
-    """Who leads. `(holder, instance)` renews it; `epoch` grows with every new holder and never goes back."""
+    """Who leads. `(holder, instance)` renews it; `epoch` grows whenever another agent takes it."""
 
     schema_: Literal[1] = Field(SCHEMA, alias="schema")
     cluster: str
@@ -65,13 +65,13 @@ class Lease(_Document):
     holder: str
     """The agent's id; of a released lease, who had it last."""
     instance: str
-    """A random name of the holder's process: a restarted agent is another one."""
+    """A random name of the lease holder's process: a restarted agent is another one."""
     host: str
-    """The holder's machine."""
+    """The lease holder's machine."""
     seq: Annotated[int, Field(ge=0)]
-    """Counts the holder's writes, so that a write whose answer was lost can be recognised."""
+    """Counts the lease holder's writes, so that a write whose answer was lost can be recognised."""
     health_url: str | None = None
-    """Where the standbys poll the holder, without a path."""
+    """Where the standbys poll the leader, without a path."""
     target: str | None = None
     """Of a handoff: who is to take it."""
     reason: str = ""
@@ -91,9 +91,9 @@ class FailoverIntent(_Document):
     """The lease's at the time: the intent is stale as soon as another epoch leads."""
     old_primary: str
     target: str | None = None
-    """Unset: the holder picks the best standby."""
+    """Unset: the leader picks the best standby."""
     mode: FailoverMode = "graceful"
-    """`graceful` finishes the clips in hand, up to `ha.drain_seconds`; `fast` gives them back at once."""
+    """`graceful` finishes the clips in flight, up to `ha.drain_seconds`; `fast` gives them back at once."""
     reason: str = ""
     requested_by: str = ""
     requested_at: Moment
@@ -188,6 +188,6 @@ def doctor_key(cluster: str, name: str) -> str:
 
 
 def cancel_key(request_id: str) -> str:
-    """Its being there means: don't cut this, or stop cutting it. Written by the API, create-only; agents look
-    at it before they start a clip, and every second while one is in hand."""
+    """While it exists: don't cut this, or stop cutting it. Written by the API, create-only; agents check it
+    before they start a clip, and every second while one is in flight."""
     return f"cancels/{request_id}.json"

@@ -205,7 +205,7 @@ class LastError(ErrorInfo):
 
 
 class CompletionMessage(_Message):
-    """On `clipping-complete`, agents to API and whoever else listens."""
+    """On `clipping-complete`, from agents to the API and any other subscriber."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)

@@ -74,7 +74,7 @@ class Output(BaseModel):
     aspect: Aspect = "source"
     """9:16 is 1080x1920, 16:9 1920x1080, 1:1 1080x1080 and 4:5 1080x1350, unless a size is given."""
     fit: Annotated[Fit | None, _Given] = None
-    """How the picture comes into another shape; `center_crop` unless the caller says."""
+    """How frames are fitted into another aspect; `center_crop` by default."""
     width: _Side = None
     """Pixels. Alone, the height follows from the aspect."""
     height: _Side = None
@@ -113,7 +113,7 @@ class Output(BaseModel):
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """The picture's exact width and height, where both follow from what was asked."""
+        """The exact width and height of the frames, where both follow from the request."""
         if self.width is not None and self.height is not None:
             return self.width, self.height
         aspect = _ratio(self.aspect)

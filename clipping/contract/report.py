@@ -16,7 +16,7 @@ class Range(Model):
 
 
 class VideoReport(Model):
-    """The clip's picture."""
+    """The clip's video stream."""
 
     codec: str
     width: int
@@ -25,7 +25,7 @@ class VideoReport(Model):
 
 
 class AudioReport(Model):
-    """One sound track of the clip."""
+    """One audio stream of the clip."""
 
     codec: str
     language: str | None = None

@@ -12,7 +12,7 @@ from api.db import clips
 from api.db.engine import Database
 from api.db.outbox import REQUESTS
 from api.db.tables import Clip, OutboxMessage
-from api.messaging.agent_messages import Intake
+from api.messaging.agent_messages import Ingest
 from clipping.clock import ManualClock
 from clipping.contract.messages import ClipRequest, CompletionMessage, ProgressMessage, RequestMessage
 from tests.api.messages import NOW
@@ -65,4 +65,4 @@ def unsent(database: Database) -> list[str]:
 def tell(database: Database, message: CompletionMessage | ProgressMessage, *, at: datetime = NOW) -> None:
     """An agent's message, applied at a moment."""
     kind = "complete" if isinstance(message, CompletionMessage) else "progress"
-    Intake(database, ManualClock(at)).take(kind, "1", message.to_json(), {})
+    Ingest(database, ManualClock(at)).take(kind, "1", message.to_json(), {})

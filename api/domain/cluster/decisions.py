@@ -48,9 +48,7 @@ def choose(
     if not snapshot.has_leader:
         raise NotPossible(NO_LEADER)
     if snapshot.lease is None:
-        raise NotPossible(
-            "there is no lease: no agent has led yet, or somebody deleted it. Wait for the agents"
-        )
+        raise NotPossible("there is no lease: no agent has led yet, or it was deleted. Wait for the agents")
     old, epoch = snapshot.lease.lease.holder, snapshot.lease.lease.epoch
     if _is_so_already(snapshot, agent_id, target, direction):
         return Settled(snapshot.leader, epoch)
@@ -87,7 +85,7 @@ def _successor(snapshot: Snapshot, agent_id: str, target: str | None) -> str:
 
 def _checked(snapshot: Snapshot, target: str) -> str:
     agent = snapshot.agent(target)
-    why = ineligible(agent, snapshot) if agent else "it has not been heard of"
+    why = ineligible(agent, snapshot) if agent else "it has never written its document"
     if why is not None:
         raise NoEligibleTarget(f"{target} can't take over: {why}")
     return target
@@ -100,8 +98,8 @@ def _best(snapshot: Snapshot) -> str:
         raise NotPossible(f"{snapshot.holder} leads, and there is no other agent")
     able = [agent for agent in others if ineligible(agent, snapshot) is None]
     if not able:
-        told = "; ".join(f"{agent.agent_id}: {ineligible(agent, snapshot)}" for agent in others)
-        raise NoEligibleTarget(f"no agent can take over: {told}")
+        reasons_of_each = "; ".join(f"{agent.agent_id}: {ineligible(agent, snapshot)}" for agent in others)
+        raise NoEligibleTarget(f"no agent can take over: {reasons_of_each}")
     return min(able, key=_preference).agent_id
 
 

@@ -9,9 +9,9 @@ from api.domain.cluster.snapshot import Snapshot
 from clipping.contract.cluster import FailoverIntent, FailoverMode, IntentAnswer
 from clipping.contract.results import FINISHED, FailoverState
 
-UNTOLD = timedelta(seconds=30)
-"""An operation is written down before the agents are told, which takes seconds. One that they are not told of
-after so long never will be: whoever was at it died."""
+UNPUBLISHED = timedelta(seconds=30)
+"""An operation is stored before its intent is published, which takes seconds. If there is no intent after so
+long, there will be none: the instance that wrote the operation died."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Operation:
         return self.state in FINISHED
 
     def intent(self) -> FailoverIntent:
-        """What the agents are told."""
+        """The intent for the agents."""
         return FailoverIntent(
             operation_id=self.operation_id,
             epoch=self.old_epoch,
@@ -70,26 +70,28 @@ def follow(operation: Operation, snapshot: Snapshot, *, now: datetime) -> Operat
         return replace(operation, state="failed", error=refusal)
     if now >= operation.expires_at:
         return replace(operation, state="expired", error=_stuck(operation, snapshot))
-    if not told(operation, snapshot):
-        if now - operation.created_at < UNTOLD:
+    if not is_requested(operation, snapshot):
+        if now - operation.created_at < UNPUBLISHED:
             return operation
-        return replace(operation, state="failed", error="the agents were never told, or no longer are")
+        return replace(
+            operation, state="failed", error="the agents' intent was never written, or was replaced"
+        )
     if seen is not None and seen.lease.state != "held":
         return replace(operation, state="released")
     return replace(operation, state="draining" if _drains(operation, snapshot) else "pending")
 
 
-def told(operation: Operation, snapshot: Snapshot) -> bool:
-    """Whether the agents are being told to do it."""
+def is_requested(operation: Operation, snapshot: Snapshot) -> bool:
+    """Whether the agents' intent asks for it."""
     intent = snapshot.intent.failover
     return intent is not None and intent.operation_id == operation.operation_id
 
 
-def _switched(operation: Operation, holder: str, epoch: int, at: datetime) -> Operation:
-    switched = replace(operation, new_primary=holder, epoch=epoch, switched_at=at)
-    if holder == operation.target:
+def _switched(operation: Operation, leader: str, epoch: int, at: datetime) -> Operation:
+    switched = replace(operation, new_primary=leader, epoch=epoch, switched_at=at)
+    if leader == operation.target:
         return replace(switched, state="done")
-    return replace(switched, state="failed", error=f"{holder} took over, and not {operation.target}")
+    return replace(switched, state="failed", error=f"{leader} took over, and not {operation.target}")
 
 
 def _answer(operation: Operation, snapshot: Snapshot, agent_id: str) -> IntentAnswer | None:
@@ -118,5 +120,5 @@ def _stuck(operation: Operation, snapshot: Snapshot) -> str:
     if snapshot.lease is None:
         return "nothing came of it in time: there is no lease"
     if snapshot.leader is None:
-        return f"nothing came of it in time: nobody leads, and {operation.target} did not take over"
+        return f"nothing came of it in time: there is no leader, and {operation.target} did not take over"
     return f"nothing came of it in time: {snapshot.leader} still leads"

@@ -27,7 +27,7 @@ class LeaseSeen:
 
     @property
     def led(self) -> bool:
-        """Whether somebody leads: a lease that has not changed for its TTL has run out."""
+        """Whether an agent leads: a lease that has not changed for its TTL has run out."""
         return self.lease.state == "held" and not self.has_run_out
 
     @property
@@ -117,7 +117,7 @@ def _without_its_lease(agent: AgentSeen, own: AgentStatus, snapshot: Snapshot) -
     if _gave_up(agent, snapshot):
         return "draining"
     handed_over = own == "draining" and snapshot.holder != agent.agent_id
-    # Without a lease there is nothing to judge it by: somebody deleted it, and the agent notices in seconds.
+    # Without a lease there is nothing to judge it by: it was deleted, and the agent notices in seconds.
     return own if handed_over or snapshot.lease is None else "down"
 
 
@@ -149,9 +149,9 @@ def _gave_up(agent: AgentSeen, snapshot: Snapshot) -> bool:
 
 
 def _why_down(agent: AgentSeen, snapshot: Snapshot) -> str:
-    heard = f"it was last heard of {agent.age_seconds:.0f} s ago"
+    last_write = f"it was last heard of {agent.age_seconds:.0f} s ago"
     if agent.age_seconds > LATE_SECONDS or snapshot.lease is None:
-        return heard
+        return last_write
     if snapshot.holder == agent.agent_id:
         return f"its lease ran out, it was last renewed {snapshot.lease.age_seconds:.0f} s ago"
-    return f"{heard}, and {snapshot.lease.lease.holder} has its lease"
+    return f"{last_write}, and {snapshot.lease.lease.holder} has its lease"

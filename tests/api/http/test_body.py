@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.http.body import decode_json, sound
+from api.http.body import check_values, decode_json
 from clipping.errors import InvalidRequest
 
 BAD: list[tuple[str, bytes, str, str | None]] = [
@@ -44,18 +44,18 @@ BAD: list[tuple[str, bytes, str, str | None]] = [
 @pytest.mark.parametrize(("data", "message", "field"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
 def test_what_is_not_strict_json_is_refused(data: bytes, message: str, field: str | None) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        sound(decode_json(data))
+        check_values(decode_json(data))
     assert message in refused.value.message
     assert refused.value.field == field
 
 
 @pytest.mark.parametrize("data", [b"NaN", b"1e999", b'"\\ud800"'])
 def test_what_is_no_object_at_all_is_left_to_others(data: bytes) -> None:
-    assert not isinstance(sound(decode_json(data)), dict)
+    assert not isinstance(check_values(decode_json(data)), dict)
 
 
 def test_ordinary_json_is_read() -> None:
-    assert sound(decode_json('{"a": [1, 2.5, "ä", null, true], "b": {"c": [{}]}}'.encode())) == {
+    assert check_values(decode_json('{"a": [1, 2.5, "ä", null, true], "b": {"c": [{}]}}'.encode())) == {
         "a": [1, 2.5, "ä", None, True],
         "b": {"c": [{}]},
     }

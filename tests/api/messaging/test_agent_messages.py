@@ -16,7 +16,7 @@ from api.clips.views import status_of
 from api.db import clips, schema
 from api.db.engine import Database
 from api.db.tables import ParkedMessage
-from api.messaging.agent_messages import Intake, Kind
+from api.messaging.agent_messages import Ingest, Kind
 from clipping.clock import ManualClock
 from clipping.contract.messages import CompletionMessage, RequestMessage
 from tests.api.histories import KINDS, history
@@ -44,7 +44,7 @@ def bury(database: Database, request_id: str, attempts: str = "20") -> None:
         assert found is not None
         data = clips.message_of(found).to_json()
     attributes = {"CloudPubSubDeadLetterSourceDeliveryCount": attempts}
-    Intake(database, ManualClock(NOW)).take("dead-letter", "1", data, attributes)
+    Ingest(database, ManualClock(NOW)).take("dead-letter", "1", data, attributes)
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)))
@@ -90,14 +90,14 @@ def test_the_revision_counts_what_can_be_seen(database: Database) -> None:
 def test_a_retry_is_stored_shown_and_counted_once(database: Database) -> None:
     request_id = put(database)
     codes: list[str] = []
-    intake = Intake(database, ManualClock(NOW), on_retry=codes.append)
+    ingest = Ingest(database, ManualClock(NOW), on_retry=codes.append)
     late = NOW + timedelta(seconds=2, microseconds=123_456)
     error = {"code": "SIGNING_UNAVAILABLE", "message": "no role \0", "at": late}
     waits = retrying(request_id=request_id, last_error=error, next_attempt_at=late, seq=2)
     body = {**json.loads(waits.to_json()), "next_attempt_at": late.isoformat()}
     body["last_error"]["at"] = late.isoformat()  # to the microsecond, as another sender may write it
     for _ in range(3):
-        intake.take("progress", "1", json.dumps(body).encode(), {})
+        ingest.take("progress", "1", json.dumps(body).encode(), {})
     row = get(database, request_id)
     assert (row.revision, codes) == (2, ["SIGNING_UNAVAILABLE"])
     shown = json.loads(status_of(row).to_json())
@@ -190,7 +190,7 @@ def test_a_poisoned_message_is_stored_aside(database: Database, kind: Kind, over
     made = {"complete": completed, "progress": progress}.get(kind)
     body = json.loads(made(request_id=request_id).to_json()) if made else {"request_id": request_id}
     data = json.dumps({**body, **over}).encode()
-    Intake(database, ManualClock(NOW)).take(kind, "id\0", data, {"a": "\0"})
+    Ingest(database, ManualClock(NOW)).take(kind, "id\0", data, {"a": "\0"})
     assert parked(database) == 1
     assert get(database, request_id).status == "queued"
 

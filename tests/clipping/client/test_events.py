@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipping.client.events import MAX_LINE, Message, Reader, StreamBroken
@@ -28,6 +28,7 @@ EVENTS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=40))
 def test_it_is_read_the_same_in_whatever_pieces(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]

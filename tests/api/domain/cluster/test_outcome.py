@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.domain.cluster.outcome import UNTOLD, Operation, follow
+from api.domain.cluster.outcome import UNPUBLISHED, Operation, follow
 from api.domain.cluster.snapshot import Snapshot
 from clipping.contract.cluster import Intent, IntentAnswer
 from tests.api.cluster.documents import NOW, lease, seen, snapshot
@@ -85,7 +85,7 @@ def test_a_refusal_is_passed_on() -> None:
     ("cluster", "words"),
     [
         (told(), "nas-1 still leads"),
-        (told(lease_age=200), "nobody leads, and nas-2 did not take over"),
+        (told(lease_age=200), "there is no leader, and nas-2 did not take over"),
         (told(no_lease=True), "there is no lease"),
     ],
 )
@@ -102,10 +102,10 @@ def test_a_switch_after_its_time_still_counts_as_one() -> None:
 
 def test_one_that_the_agents_were_never_told_of_fails() -> None:
     # Another instance may be about to tell them.
-    assert after(snapshot(), seconds=UNTOLD.total_seconds() - 1) == ASKED
-    untold = after(snapshot(), seconds=UNTOLD.total_seconds())
-    assert untold.state == "failed"
-    assert "never told" in (untold.error or "")
+    assert after(snapshot(), seconds=UNPUBLISHED.total_seconds() - 1) == ASKED
+    unpublished = after(snapshot(), seconds=UNPUBLISHED.total_seconds())
+    assert unpublished.state == "failed"
+    assert "never written" in (unpublished.error or "")
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "expired"])
