@@ -6,7 +6,7 @@ least once however processes end. Every function takes the session of its caller
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -72,10 +72,10 @@ def add(
     return Message(message_id, topic, key, payload, attributes)
 
 
-def due_topics(session: Session, now: datetime) -> Sequence[str]:
-    """The topics for which `claim` would find something. Cheap, and takes no lock."""
-    due = select(OutboxMessage.topic).where(OutboxMessage.next_attempt_at <= now)
-    return session.scalars(due.distinct().order_by(OutboxMessage.topic)).all()
+def any_due(session: Session, topic: str, now: datetime) -> bool:
+    """Whether `claim` would find something. Cheap however long the backlog is, and takes no lock."""
+    due = exists().where(OutboxMessage.topic == topic, OutboxMessage.next_attempt_at <= now)
+    return bool(session.scalar(select(due)))
 
 
 def claim(session: Session, topic: str, *, now: datetime, until: datetime, limit: int) -> list[Message]:

@@ -146,11 +146,12 @@ class OutboxMessage(Base):
     attributes: Mapped[dict[str, str]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
-    next_attempt_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcTime)
     """Also the end of a claim: a publisher moves it into the future, and no other takes it before."""
 
     __table_args__ = (
         UniqueConstraint("topic", "key"),
+        Index(None, "topic", "next_attempt_at"),
         # SQLite would use the id of a removed row again, and a publisher removes what it published by id.
         {"sqlite_autoincrement": True},
     )

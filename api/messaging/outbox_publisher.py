@@ -161,9 +161,10 @@ class OutboxPublisher:
 
     def _sweep(self) -> bool:
         """Publish a batch of each topic. True when there may be more that is due."""
+        now = self._clock.now()
         with self._database.read() as session:
-            due = outbox.due_topics(session, self._clock.now())
-        more = [self._sweep_topic(topic) for topic in due if topic in self._senders]
+            due = [topic for topic in self._senders if outbox.any_due(session, topic, now)]
+        more = [self._sweep_topic(topic) for topic in due]
         return any(more)
 
     def _sweep_topic(self, topic: str) -> bool:

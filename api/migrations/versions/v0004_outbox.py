@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("topic", "key", name="uq_outbox_topic_key"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_outbox_next_attempt_at", "outbox", ["next_attempt_at"])
+    op.create_index("ix_outbox_topic_next_attempt_at", "outbox", ["topic", "next_attempt_at"])
     op.execute(
         "INSERT INTO outbox (topic, key, payload, attributes, created_at, attempts, next_attempt_at) "
         "SELECT 'requests', request_id, data, attributes, created_at, attempts, next_attempt_at "
