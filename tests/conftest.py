@@ -1,4 +1,4 @@
-"""Which cases of a large matrix are fast tests."""
+"""Selects the fast cases of large test matrices."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked slow
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects slow tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`@pytest.mark.sampled(7)`: of a test's cases, each but every seventh is slow.
+    """`@pytest.mark.sampled(7)`: only every seventh case of the test is fast.
 
-    A number that divides no axis of the matrix takes cases from all over it.
+    A number that divides no axis of the matrix selects cases from all over it.
     """
     seen: Counter[str] = Counter()
     for item in items:

@@ -1,4 +1,4 @@
-"""The cluster of the fault tests (tests/support/cluster.py) leaves nothing behind when it can't be built."""
+"""The cluster of the fault tests (tests/support/cluster.py) is cleaned up when its construction fails."""
 
 from __future__ import annotations
 

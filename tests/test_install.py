@@ -1,4 +1,4 @@
-"""`scripts/install`: which packages it installs, when it does nothing, and that it never removes any."""
+"""`scripts/install`: the packages that it installs, when it does nothing, and that it never removes any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COPIED = ("scripts/install", "deploy/systemd/installer", "requirements", "setup.cfg", "pyproject.toml")
 PYTHON = f"""#!/bin/sh
-# Real Python, apart from `-m venv`: that makes an environment whose pip only logs what it should install.
+# Real Python, except for `-m venv`, which creates an environment whose pip only logs its arguments.
 [ "$1 $2" = "-m venv" ] || exec {sys.executable} "$@"
 mkdir -p "$3/bin"
 printf '#!/bin/sh\\necho "$@" >>pip.log\\n' >"$3/bin/python"
@@ -45,7 +45,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def install(checkout: Path) -> Install:
-    """Runs the script; what it had pip install: lock files by their names, and `.`."""
+    """Runs the script. Returns what it passed to pip: names of lock files, and `.`."""
 
     def install(*arguments: str, ffmpeg: str | None = RECENT) -> list[str]:
         beside = checkout.parent / "bin" / "ffmpeg"
@@ -68,12 +68,12 @@ def install(checkout: Path) -> Install:
     return install
 
 
-def test_without_options_it_installs_what_the_service_needs_once(install: Install) -> None:
+def test_without_options_it_installs_the_services_packages_once(install: Install) -> None:
     assert install() == ["build", "runtime", ""]
     assert install() == []
 
 
-def test_dev_adds_to_that_and_stays(install: Install, checkout: Path) -> None:
+def test_dev_packages_are_added_and_kept(install: Install, checkout: Path) -> None:
     install()
     assert install("--dev") == ["build", "dev", ""]
     assert install("--dev") == []
@@ -83,24 +83,24 @@ def test_dev_adds_to_that_and_stays(install: Install, checkout: Path) -> None:
     assert install() == ["build", "dev", ""]
 
 
-def test_the_packages_of_an_earlier_version_count_as_dev(install: Install, checkout: Path) -> None:
+def test_packages_of_an_earlier_version_count_as_dev(install: Install, checkout: Path) -> None:
     install()
     (checkout / ".venv" / "installed-from").write_text("1234567 89\n")
     assert install() == ["build", "dev", ""]
 
 
 @pytest.mark.parametrize("ffmpeg", [None, OLD])
-def test_ffmpeg_is_installed_where_there_is_none_or_an_old_one(install: Install, ffmpeg: str | None) -> None:
+def test_ffmpeg_is_installed_if_it_is_missing_or_too_old(install: Install, ffmpeg: str | None) -> None:
     assert install(ffmpeg=ffmpeg) == ["build", "runtime", "ffmpeg", ""]
     assert install(ffmpeg=ffmpeg) == []
 
 
-def test_it_notices_that_the_ffmpeg_it_relied_on_is_gone(install: Install) -> None:
+def test_a_removed_ffmpeg_is_detected(install: Install) -> None:
     install()
     assert install(ffmpeg=None) == ["build", "runtime", "ffmpeg", ""]
 
 
-def test_a_failed_upgrade_is_tried_again(install: Install, checkout: Path) -> None:
+def test_a_failed_upgrade_is_retried(install: Install, checkout: Path) -> None:
     install()
     python = checkout / ".venv" / "bin" / "python"
     works = python.read_text()

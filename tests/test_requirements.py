@@ -1,4 +1,5 @@
-"""The locked requirements: complete, with hashes, one version in all sets, and nothing of one machine."""
+"""The locked requirements: complete, with hashes, the same versions in all sets, and independent of a
+machine."""
 
 from __future__ import annotations
 
@@ -24,12 +25,12 @@ EXTRAS = {
 }
 """The extras in each set."""
 ADDED = ("ffmpeg",)
-"""Sets that are installed on top of another one, so they lack what every deployable needs."""
+"""Sets that are installed in addition to another one, and lack the common packages."""
 PYTHONS = ("3.11", "3.12", "3.13")
 
 
 def blocks(name: str) -> list[str]:
-    """One string for each package: its line and those that continue it."""
+    """One string per package: its line with its continuation lines."""
     text = (FOLDER / f"{name}.txt").read_text().replace("\\\n", " ")
     return [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
@@ -40,7 +41,7 @@ def locked(name: str) -> dict[str, Requirement]:
 
 
 def declared(extra: str | None) -> list[Requirement]:
-    """What setup.cfg asks for; references from one extra to another are resolved."""
+    """The requirements in setup.cfg, with references between extras resolved."""
     metadata = ConfigParser()
     metadata.read(ROOT / "setup.cfg", encoding="utf-8")
     if extra is None:
@@ -57,7 +58,7 @@ def test_every_package_is_pinned_and_has_hashes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXTRAS)
-def test_the_sets_hold_what_setup_cfg_asks_for(name: str) -> None:
+def test_the_sets_contain_the_requirements_of_setup_cfg(name: str) -> None:
     packages = locked(name)
     always = [] if name in ADDED else declared(None)
     for wanted in [*always, *(each for extra in EXTRAS[name] for each in declared(extra))]:
@@ -79,7 +80,7 @@ def test_every_extra_is_in_a_set() -> None:
         assert not missing, f"extra {extra}: {missing}"
 
 
-def test_what_is_deployed_is_what_is_tested() -> None:
+def test_deployed_and_tested_versions_are_equal() -> None:
     tested = locked("dev")
     for name in ("agent", "api", "ffmpeg", "runtime"):
         for package, requirement in locked(name).items():
@@ -96,6 +97,6 @@ def test_the_build_backend_is_the_declared_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["build", *EXTRAS])
-def test_nothing_of_one_machine_is_in_them(name: str) -> None:
+def test_they_contain_no_urls_or_paths(name: str) -> None:
     text = (FOLDER / f"{name}.txt").read_text()
     assert not re.search(r"://|--(extra-)?index-url|--find-links|--trusted-host|[ =]/\w", text)

@@ -1,4 +1,4 @@
-"""What `scripts/test` makes of failures: see tests/support/reruns.py."""
+"""Reruns of failed tests: see tests/support/reruns.py."""
 
 from __future__ import annotations
 
@@ -25,31 +25,29 @@ PASSES_THE_SECOND_TIME = """
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project of its own, whose pytest finds the plugin and takes no options from our run."""
+    """A separate project, whose pytest uses the plugin without the options of this run."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    monkeypatch.setenv(
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"
-    )  # the plugins of other tests take seconds to load
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins take seconds to load
     pytester.makefile(".ini", pytest=MARKERS)
     return pytester
 
 
 def outcome(run: pytest.Pytester, *arguments: str, workers: int = 0) -> pytest.RunResult:
-    """With workers, as scripts/test has them, reports cross a process boundary."""
+    """Run pytest. With workers, as in scripts/test, reports cross a process boundary."""
     plugins = ("-p", "xdist", "-p", "tests.support.reruns")
     return run.runpytest_subprocess(*plugins, "-n", str(workers), *arguments)
 
 
 def last_lines(result: pytest.RunResult) -> list[str]:
-    """Those below the last heading."""
+    """The lines below the last heading."""
     lines = [line for line in result.outlines if line]
     heading = max(at for at, line in enumerate(lines) if line.startswith("=="))
     assert "flaky and failed tests" in lines[heading]
     return lines[heading + 1 :]
 
 
-def test_a_slow_test_that_passes_alone_is_flaky_and_fails_nothing(run: pytest.Pytester) -> None:
+def test_a_slow_test_that_passes_alone_is_flaky_and_does_not_fail_the_run(run: pytest.Pytester) -> None:
     run.makepyfile(test_it=PASSES_THE_SECOND_TIME)
     result = outcome(run, workers=2)
     assert result.ret == 0
@@ -59,7 +57,7 @@ def test_a_slow_test_that_passes_alone_is_flaky_and_fails_nothing(run: pytest.Py
     ]
 
 
-def test_a_slow_test_that_fails_alone_too_fails_the_run(run: pytest.Pytester) -> None:
+def test_a_slow_test_that_also_fails_alone_fails_the_run(run: pytest.Pytester) -> None:
     run.makepyfile(
         test_it=PASSES_THE_SECOND_TIME,
         test_broken="import pytest\n@pytest.mark.slow\ndef test_broken(): raise ValueError('bad')",
@@ -70,7 +68,7 @@ def test_a_slow_test_that_fails_alone_too_fails_the_run(run: pytest.Pytester) ->
     assert last_lines(result)[-1] == "FAILED test_broken.py::test_broken - ValueError: bad"
 
 
-def test_a_failure_that_is_not_slow_fails_the_run_and_nothing_is_run_again(run: pytest.Pytester) -> None:
+def test_a_failure_of_a_fast_test_fails_the_run_without_reruns(run: pytest.Pytester) -> None:
     run.makepyfile(test_it=PASSES_THE_SECOND_TIME, test_quick="def test_quick(): assert 1 == 2")
     result = outcome(run)
     assert result.ret == 1
@@ -82,7 +80,7 @@ def test_a_failure_that_is_not_slow_fails_the_run_and_nothing_is_run_again(run: 
     ]
 
 
-def test_a_failing_teardown_is_run_again_too(run: pytest.Pytester) -> None:
+def test_a_failed_teardown_is_rerun(run: pytest.Pytester) -> None:
     run.makepyfile(
         test_it="""
             import pathlib, pytest
@@ -110,21 +108,21 @@ def test_a_failing_teardown_is_run_again_too(run: pytest.Pytester) -> None:
         ("a worker that dies", "import os\ndef test_dies(): os._exit(3)"),
     ],
 )
-def test_what_is_no_slow_test_fails_the_run(run: pytest.Pytester, name: str, text: str) -> None:
+def test_a_failure_outside_of_slow_tests_fails_the_run(run: pytest.Pytester, name: str, text: str) -> None:
     run.makepyfile(test_it=PASSES_THE_SECOND_TIME, test_other=text)
     result = outcome(run, workers=2)
     assert result.ret not in (0, 5)
     assert "once more, alone" not in result.stdout.str()
 
 
-def test_a_run_that_was_stopped_early_fails(run: pytest.Pytester) -> None:
+def test_a_run_that_is_stopped_early_fails(run: pytest.Pytester) -> None:
     run.makepyfile(test_it=PASSES_THE_SECOND_TIME)
     result = outcome(run, "-x")
     assert result.ret != 0
     assert "once more, alone" not in result.stdout.str()
 
 
-def test_of_very_many_failures_none_is_run_again(run: pytest.Pytester) -> None:
+def test_very_many_failures_are_not_rerun(run: pytest.Pytester) -> None:
     run.makepyfile(
         test_it="""
             import pytest
@@ -140,7 +138,7 @@ def test_of_very_many_failures_none_is_run_again(run: pytest.Pytester) -> None:
     assert len(last_lines(result)) == 11
 
 
-def test_a_good_run_ends_as_always(run: pytest.Pytester) -> None:
+def test_a_run_without_failures_ends_normally(run: pytest.Pytester) -> None:
     run.makepyfile("def test_it(): pass")
     result = outcome(run)
     assert result.ret == 0
@@ -148,7 +146,7 @@ def test_a_good_run_ends_as_always(run: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
 
 
-def test_of_a_sampled_matrix_every_nth_case_is_fast(run: pytest.Pytester) -> None:
+def test_every_nth_case_of_a_sampled_matrix_is_fast(run: pytest.Pytester) -> None:
     run.makeini(MARKERS + "    sampled(n): every n-th case is fast\n")
     run.makeconftest((ROOT / "tests" / "conftest.py").read_text())
     run.makepyfile(

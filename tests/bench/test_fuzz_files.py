@@ -1,4 +1,4 @@
-"""Damaged recordings end in a clip or in a permanent error that says what is wrong."""
+"""Damaged recordings result in a clip or in a permanent error that names the cause."""
 
 from __future__ import annotations
 

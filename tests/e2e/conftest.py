@@ -1,4 +1,4 @@
-"""One stack for the tests that leave it as it was; those that break something start their own."""
+"""A stack shared by the tests that do not change it. Tests with faults start their own."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.support.stack import RunningStack
 
 @pytest.fixture(scope="session")
 def nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A NAS root with a recording of a minute in several containers, and files that are none."""
+    """A NAS root with a one-minute recording in several containers, and files that are not recordings."""
     root = tmp_path_factory.mktemp("nas")
     for extension in ("mp4", "mkv", "ts"):
         shutil.copy(make(Recording(extension=extension, seconds=60)), root / f"night.{extension}")
-    (root / "notes.mp4").write_text("this is a text file that somebody renamed\n")
+    (root / "notes.mp4").write_text("this is a renamed text file\n")
     (root / "empty.mp4").touch()
     return root
 

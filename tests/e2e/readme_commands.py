@@ -1,16 +1,16 @@
 """The commands of README and of the pages in docs/, run as written, in page order, in one shell session.
 
-`python -m tests.e2e.readme_commands` runs them in the repository itself, as a newcomer does on a fresh
-machine: with the installation and the demo (they need the network), on port 8000. It needs Python 3.11 and
-no packages. `--list` shows the commands and which are not run. `test_readme.py` runs the same in a temporary
+`python -m tests.e2e.readme_commands` runs them in the repository itself, like a new user on a fresh machine:
+with the installation and the demo (they need the network), on port 8000. It needs Python 3.11 and no
+packages. `--list` shows the commands and which are skipped. `test_readme.py` runs the same in a temporary
 folder, without the installations.
 
-What is replaced in a command before it runs:
+Replacements in a command before it runs:
 - `/path/to/recordings`: a folder with a recording of ten minutes, `poker-night.mp4`;
-- the two keys and the address that pages show as printed by `clipping up`: those that it really printed;
-- a request id that a page shows: the one that an earlier command printed last;
-- `nas-1`: the agent of the local stack that leads when a page mentions it first;
-- `clipping-agent ctl`: gets `--config` of the local stack, as no agent is installed here.
+- the keys and the address in the pages' output of `clipping up`: those that it actually printed;
+- a request id in a page: the last one printed by an earlier command;
+- `nas-1`: the agent that leads in the local stack when a page first mentions it;
+- `clipping-agent ctl`: gets the local stack's `--config`, because no agent is installed.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("tutorials", "how-to", "reference", "explanation", "decisions")
-"""The folders of docs/, in the order that a reader meets them."""
+"""The folders of docs/, in reading order."""
 UP_PAGE = "docs/tutorials/service-on-a-laptop.md"
-"""The page that shows what `clipping up` prints."""
+"""The page with the output of `clipping up`."""
 COMMAND_SECONDS = 600
 STOP_SECONDS = 120
 RECORDINGS = "/path/to/recordings"
@@ -44,25 +44,25 @@ NOT_RUN = {
     r"^\./scripts/(install|demo)\b": INSTALLS,
     r"^python3 -m venv |/pip install ": INSTALLS,
     r"^scripts/wheels ": "downloads packages for another machine",
-    r"^api-venv/bin/clipping-api ": "needs an installation of its own, and a configuration",
+    r"^api-venv/bin/clipping-api ": "needs a separate installation and a configuration",
     r"^\./scripts/test\b": "runs the tests, this one among them",
     r"^python -m bench\.": "takes minutes",
     r"^sudo |\| sudo ": "needs root and a machine with systemd; tests/deploy runs these",
     r"^(systemctl|journalctl) ": "needs the installed service; tests/deploy runs these",
-    r"^(openapi-python-client|npx) ": "needs a generator of clients; tests/api/clients runs both",
+    r"^(openapi-python-client|npx) ": "needs a client generator; tests/api/clients runs both",
     r"http://nas-1\.lan": "needs another machine",
     r"^gcloud |^docker |^PROJECT=|EXAMPLE\.COM": "needs a project in Google Cloud",
     r"/backup/|^pg_dump ": "backs up another folder or machine",
 }
-"""Commands that aren't run, by what they match, and why. Their syntax and options are checked instead."""
+"""Patterns of skipped commands, with the reason. Only their syntax and options are verified."""
 EXIT_CODES = {"clipping batch tonight.csv": 1}
-"""Of commands that are meant to fail; the page says so."""
+"""Exit codes of commands that fail on purpose, according to the page."""
 OURS = ("clipping", "clipping-agent", "clipping-api", "deploy/systemd/install", "python -m bench.")
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command as it is written, and where."""
+    """A command of a page."""
 
     page: str
     line: int
@@ -70,7 +70,7 @@ class Command:
 
     @property
     def not_run(self) -> str | None:
-        """Why it isn't run."""
+        """The reason for which it is skipped; None if it is run."""
         return next((why for what, why in NOT_RUN.items() if re.search(what, self.text)), None)
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Command:
 
 
 def commands(page: str) -> list[Command]:
-    """Those in its `sh` and `console` blocks, in order."""
+    """The commands in a page's `sh` and `console` blocks, in order."""
     found = []
     for kind, first, lines in _blocks((ROOT / page).read_text()):
         rest = list(enumerate(lines, first))
@@ -89,7 +89,7 @@ def commands(page: str) -> list[Command]:
                     continue
                 line = line.removeprefix("$ ")
             while not _complete(line):
-                assert rest, f"{page}:{number}: this command has no end: {line}"
+                assert rest, f"{page}:{number}: this command is incomplete: {line}"
                 line += "\n" + rest.pop(0)[1]
             if line.strip():
                 found.append(Command(page, number, re.sub(r"\s+# .*$", "", line)))
@@ -106,7 +106,7 @@ def all_pages() -> list[str]:
 
 
 def all_commands() -> list[Command]:
-    """Of all pages, in their order."""
+    """The commands of all pages, in order."""
     return [command for page in all_pages() for command in commands(page)]
 
 
@@ -125,30 +125,30 @@ def _blocks(text: str) -> Iterator[tuple[str, int, list[str]]]:
 
 
 def _complete(text: str) -> bool:
-    """Whether the shell would run it, instead of waiting for more lines."""
+    """Whether the shell would execute it without more lines."""
     done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=30, check=False)
     return not done.stderr and not text.endswith("\\")
 
 
 @dataclass
 class Session:
-    """One user at a terminal: variables that a command exports are there for the later ones."""
+    """A shell session: exported variables are available to later commands."""
 
     folder: Path
-    """Where the commands run: the repository, or a folder that looks like it."""
+    """The working directory: the repository, or a folder that resembles it."""
     recordings: Path
     up_arguments: str = ""
-    """Added to `clipping up`."""
+    """Arguments added to `clipping up`."""
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     request_id: str = ""
     nas: str = ""
-    """The agent that the pages call nas-1."""
+    """The agent that replaces nas-1."""
     shown: dict[str, str] = field(default_factory=dict)
     """What the pages show of `clipping up`, and what it printed here."""
     stack: subprocess.Popen[bytes] | None = None
 
     def run(self, command: Command) -> str:
-        """Run it; what it printed. Raises `AssertionError` when it doesn't end as it should."""
+        """Run a command. Returns its output. Raises `AssertionError` on an unexpected exit code."""
         text = self.replaced(command.text)
         if text.startswith(UP):
             self.close()  # that of an earlier page
@@ -177,7 +177,7 @@ class Session:
         return done.stdout + done.stderr
 
     def replaced(self, text: str) -> str:
-        """The command as it runs here."""
+        """The command with its replacements."""
         text = text.replace(RECORDINGS, str(self.recordings))
         for example, real in self.shown.items():
             text = text.replace(example, real)
@@ -193,7 +193,7 @@ class Session:
         return text
 
     def close(self) -> None:
-        """Ctrl-C for `clipping up`."""
+        """Stop `clipping up` with Ctrl-C."""
         if self.stack is not None:
             self.stack.send_signal(signal.SIGINT)
             try:
@@ -207,12 +207,12 @@ class Session:
 
     def _remember(self, printed: str) -> None:
         ids = REQUEST_ID.findall(printed)
-        if ids and self.stack is not None:  # the demo's are of a service that it has stopped
+        if ids and self.stack is not None:  # ids of the demo are unknown to this service
             self.request_id = ids[-1]
             self._finished()
 
     def _finished(self) -> None:
-        """A reader takes longer over a page than a clip takes: it has ended by the next command."""
+        """Wait for the clip: a reader is slower than a clip, which has finished by the next command."""
         subprocess.run(
             ["clipping", "watch", self.request_id],
             env=self.environ,
@@ -252,14 +252,14 @@ class Session:
 
 
 def _until(process: subprocess.Popen[bytes], words: str) -> str:
-    """What it prints up to the line with `words`."""
+    """Read the output up to the line with `words`."""
     assert process.stdout is not None
     printed = ""
     give_up = time.monotonic() + COMMAND_SECONDS
     while words not in printed:
         readable, _, _ = select.select([process.stdout], [], [], max(0.0, give_up - time.monotonic()))
         piece = os.read(process.stdout.fileno(), 65536).decode() if readable else ""
-        assert piece, f"it ended or took too long: {process.args!r}: {printed}"
+        assert piece, f"it exited or timed out: {process.args!r}: {printed}"
         printed += piece
     return printed
 
@@ -272,12 +272,12 @@ def _example_output() -> str:
 
 
 def _endpoints(output: str) -> list[str]:
-    """Address, client key and admin key."""
+    """The address, the client key and the admin key."""
     return [re.findall(rf"^  {name} +(\S+)", output, re.M)[0] for name in ("API", "client key", "admin key")]
 
 
 def check_options(command: Command, environ: Mapping[str, str]) -> None:
-    """Of a command that isn't run: its syntax, and that our programs know the options that it uses."""
+    """Verify a skipped command's syntax, and that this project's programs support its options."""
     for part in re.split(r"\s*(?:\||&&)\s*", command.text):
         words = part.removeprefix("sudo ").split()
         program = next((ours for ours in OURS if " ".join(words).startswith(ours)), None)
@@ -300,7 +300,7 @@ def check_options(command: Command, environ: Mapping[str, str]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the commands of README and docs/ in this repository.")
-    parser.add_argument("--list", action="store_true", help="only show the commands, and which are not run")
+    parser.add_argument("--list", action="store_true", help="only list the commands, and which are skipped")
     parser.add_argument("--recordings", type=Path, help="a folder with poker-night.mp4; default: the demo's")
     arguments = parser.parse_args()
     session = Session(ROOT, arguments.recordings or ROOT / "demo-data" / "recordings")
@@ -310,7 +310,7 @@ def main() -> int:
             reason = None if command.not_run == INSTALLS else command.not_run
             print(f"{command.page}:{command.line}: $ {command.text}", flush=True)
             if reason is not None:
-                print(f"    not run: {reason}")
+                print(f"    skipped: {reason}")
             elif not arguments.list:
                 began = time.monotonic()
                 print(session.run(command).rstrip())
@@ -318,7 +318,7 @@ def main() -> int:
                 print(f"    done in {time.monotonic() - began:.1f} s", flush=True)
     finally:
         session.close()
-    print(f"{ran} of {len(all_commands())} commands ran, all as they should")
+    print(f"{ran} of {len(all_commands())} commands ran, all successfully")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""From the request to the downloaded file, through real processes."""
+"""End to end: from the request to the downloaded file, with real processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def download(stack: RunningStack, request_id: str) -> requests.Response:
 
 
 @pytest.mark.parametrize("name", ["mp4", "mkv", "ts"])
-def test_a_clip_is_what_its_status_says(stack: RunningStack, nas: Path, tmp_path: Path, name: str) -> None:
+def test_a_clip_matches_its_status(stack: RunningStack, nas: Path, tmp_path: Path, name: str) -> None:
     path = str(nas / f"night.{name}")
     request_id = stack.ask(
         hand_id=f"hand-{name}",
@@ -58,7 +58,7 @@ def test_a_clip_is_what_its_status_says(stack: RunningStack, nas: Path, tmp_path
     assert times[-1] == pytest.approx(length, abs=0.15)
 
 
-def test_a_link_serves_ranges_and_heads(stack: RunningStack, nas: Path) -> None:
+def test_a_download_link_supports_ranges_and_head_requests(stack: RunningStack, nas: Path) -> None:
     request_id = stack.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=3)
     status = stack.wait(request_id)
     whole = requests.get(status["download_url"], timeout=10).content
@@ -71,15 +71,13 @@ def test_a_link_serves_ranges_and_heads(stack: RunningStack, nas: Path) -> None:
         assert requests.get(spoiled, timeout=10).status_code == 403
 
 
-def test_nothing_is_left_in_the_spool(stack: RunningStack, nas: Path) -> None:
+def test_the_spool_is_empty_after_a_clip(stack: RunningStack, nas: Path) -> None:
     request_id = stack.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=2)
     stack.wait(request_id)
     eventually(lambda: not stack.spool(), "an empty spool")
 
 
-def test_a_smart_cut_shows_the_frames_that_were_asked_for(
-    stack: RunningStack, nas: Path, tmp_path: Path
-) -> None:
+def test_a_smart_cut_shows_the_requested_frames(stack: RunningStack, nas: Path, tmp_path: Path) -> None:
     path = str(nas / "night.mp4")
     request_id = stack.ask(nas_video_path=path, start_seconds=5.3, end_seconds=9.1, mode="smart")
     status = stack.wait(request_id)
@@ -89,11 +87,11 @@ def test_a_smart_cut_shows_the_frames_that_were_asked_for(
     assert 0 < status["report"]["reencoded_seconds"] < 3.8
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(download(stack, request_id).content)
-    # 25 frames a second: the first at or after 5.3 s is number 133, the last before 9.1 s is number 227.
+    # 25 frames per second: the first at or after 5.3 s is number 133, the last before 9.1 s is number 227.
     assert numbers(clip) == list(range(133, 228))
 
 
-def test_a_short_is_upright(stack: RunningStack, nas: Path, tmp_path: Path) -> None:
+def test_a_short_has_portrait_orientation(stack: RunningStack, nas: Path, tmp_path: Path) -> None:
     request_id = stack.ask(
         nas_video_path=str(nas / "night.mkv"),
         start_seconds=5.3,
@@ -144,20 +142,20 @@ def test_a_source_that_can_not_be_cut_fails_with_a_reason(
     assert stack.session.get(url, timeout=10).status_code == 409
 
 
-def test_a_link_out_of_the_roots_is_not_followed(stack: RunningStack, nas: Path, tmp_path: Path) -> None:
+def test_a_symlink_out_of_the_roots_is_not_followed(stack: RunningStack, nas: Path, tmp_path: Path) -> None:
     (tmp_path / "outside.mp4").hardlink_to(nas / "night.mp4")
     (nas / "trap.mp4").symlink_to(tmp_path / "outside.mp4")
     request_id = stack.ask(nas_video_path=str(nas / "trap.mp4"), start_seconds=1, end_seconds=2)
     assert stack.wait(request_id)["error"]["code"] == "SOURCE_NOT_ALLOWED"
 
 
-def test_a_path_outside_the_roots_is_refused_at_once(stack: RunningStack) -> None:
+def test_a_path_outside_the_roots_is_rejected_immediately(stack: RunningStack) -> None:
     answer = stack.post(nas_video_path="/etc/passwd", start_seconds=1, end_seconds=2)
     assert answer.status_code == 400
     assert answer.json()["error"]["field"] == "nas_video_path"
 
 
-def test_the_pages_a_person_looks_at(stack: RunningStack) -> None:
+def test_the_pages_for_browsers(stack: RunningStack) -> None:
     health = requests.get(f"{stack.where['api_url']}/health", timeout=10).json()
     assert health["status"] == "healthy"
     assert "/v1/clip/request" in requests.get(f"{stack.where['api_url']}/openapi.yaml", timeout=10).text

@@ -1,4 +1,4 @@
-"""Nobody obtains a clip of a file outside the roots, however fast the folders of a path are exchanged."""
+"""No clip of a file outside the roots can be obtained by exchanging the folders of a path."""
 
 from __future__ import annotations
 

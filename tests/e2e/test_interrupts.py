@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM at many points of a start: no traceback, the right exit code, no process left."""
+"""SIGINT and SIGTERM at many points of a start: no traceback, the correct exit code, no orphan processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SPREAD = (0.0, 0.4, 0.8, 0.88, 0.94, 1.0)
-"""Shares of all events. Imports are most of them; after these come the ones that leave something behind."""
+"""Points as shares of all events. Most are imports; the events after them create resources."""
 LANDMARKS = (
     "subprocess.Popen#1",
     "subprocess.Popen#2",
@@ -35,7 +35,7 @@ LANDMARKS = (
     "os.mkdir#1",
     "tempfile.mkdtemp#1",
 )
-"""Events just before something comes to be that has to be put away again."""
+"""Events just before a resource is created that must be cleaned up."""
 
 
 def interrupted(
@@ -46,7 +46,7 @@ def interrupted(
     landmarks: Sequence[str] = LANDMARKS,
     reset: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[signal.Signals, str, Ended]]:
-    """A run for each point, with the two signals in turn. `reset` goes before each of them."""
+    """Run once per point, alternating the two signals. `reset` is called before each run."""
     events = command.events(service=service)
     points = [f"#{1 + int(share * (events - 1))}" for share in spread]
     for turn, point in enumerate([*points, *landmarks]):
@@ -61,20 +61,20 @@ def check_quiet(number: signal.Signals, point: str, ended: Ended) -> None:
 
 
 def check_service(number: signal.Signals, point: str, ended: Ended) -> None:
-    """It stopped in good order, or the signal ended it before there was anything to put in order."""
+    """It stopped gracefully, or was killed before there was anything to clean up."""
     check_quiet(number, point, ended)
     assert ended.code in (0, -number), (number.name, point, ended)
 
 
 def check_tool(number: signal.Signals, point: str, ended: Ended) -> None:
-    """Interrupted, or done before the signal came."""
+    """It was interrupted, or had finished before the signal."""
     check_quiet(number, point, ended)
     assert ended.code in (128 + number, -number, 0), (number.name, point, ended)
 
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """An agent's configuration, and an environment with a broker that knows its topics."""
+    """An agent's configuration, and an environment with a broker that has its topics."""
     (tmp_path / "nas").mkdir()
     (tmp_path / "nas" / "night.mp4").touch()
     tree: dict[str, Any] = {
@@ -137,7 +137,7 @@ def test_a_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_cut_that_is_under_way(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_running_cut(tmp_path: Path, number: signal.Signals) -> None:
     source = make(Recording(seconds=60))
     command = [sys.executable, "-m", "agent.cli", "cut", str(source), "0", "59", "--mode", "encode"]
     process = subprocess.Popen([*command, "-o", str(tmp_path / "clip.mp4")], stderr=subprocess.PIPE)
@@ -149,7 +149,7 @@ def test_a_cut_that_is_under_way(tmp_path: Path, number: signal.Signals) -> None
     assert (process.returncode, stderr) == (128 + number, b"")
     assert list(tmp_path.iterdir()) == []
     assert helpers
-    eventually(lambda: not any(map(alive, helpers)), "its processes to end")
+    eventually(lambda: not any(map(alive, helpers)), "its processes to exit")
 
 
 def test_the_whole_stack(tmp_path: Path) -> None:

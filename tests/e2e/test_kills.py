@@ -1,4 +1,4 @@
-"""kill -9 at the worst moments: every accepted request still completes, once."""
+"""kill -9 at critical moments: every accepted request still completes once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def own(nas: Path, tmp_path: Path) -> Iterator[RunningStack]:
 
 
 class Witness:
-    """A subscription of its own on `clipping-complete`: sees every completion that any agent publishes."""
+    """A separate subscription to `clipping-complete`, which receives every completion of any agent."""
 
     def __init__(self, stack: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stack.where["pubsub_emulator_host"])
@@ -40,7 +40,7 @@ class Witness:
         self._client.create_subscription(name=self._path, topic=topic, timeout=10)
 
     def completions(self) -> Counter[str]:
-        """How many *completed* each request has got so far."""
+        """The number of *completed* messages per request so far."""
         seen: Counter[str] = Counter()
         with self._client:
             while received := self._pull():
@@ -60,18 +60,20 @@ class Witness:
         return list(answer.received_messages)
 
 
-def test_agent_killed_in_mid_cut(own: RunningStack, nas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_is_killed_during_a_cut(
+    own: RunningStack, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     witness = Witness(own, monkeypatch)
     long_encode = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
     request_id = own.ask(nas_video_path=str(nas / "night.mp4"), **long_encode)
     own.hold_cut(request_id)
     before = own.pid("agent-1")
     helpers = descendants_of(before)
-    assert helpers, "the cut runs in processes of its own"
+    assert helpers, "the cut runs in child processes"
     os.kill(before, signal.SIGKILL)
     eventually(
         lambda: not any(alive(pid) for pid in helpers),
-        "the cut's processes to end with the agent",
+        "the cut's processes to exit with the agent",
     )
     status = own.wait(request_id, timeout=120)
     assert status["status"] == "completed", status
@@ -83,28 +85,28 @@ def test_agent_killed_in_mid_cut(own: RunningStack, nas: Path, monkeypatch: pyte
     eventually(lambda: not own.spool(), "an empty spool")
 
 
-def test_broker_killed_with_requests_in_hand(
+def test_the_broker_is_killed_with_requests_in_flight(
     own: RunningStack, nas: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     witness = Witness(own, monkeypatch)
     ask = {"nas_video_path": str(nas / "night.mp4"), "start_seconds": 2, "end_seconds": 30, "mode": "encode"}
     accepted = [own.ask(**ask) for _ in range(4)]
     before = own.signal("broker", signal.SIGKILL)
-    accepted += [own.ask(**ask) for _ in range(2)]  # taken while the queue is away
+    accepted += [own.ask(**ask) for _ in range(2)]  # accepted while the broker is down
     assert own.pid("broker") != before
     states = Counter(own.wait(request_id, timeout=150)["status"] for request_id in accepted)
     assert states == {"completed": 6}
-    # An acknowledgement that the broker's death swallowed brings the request again: the clip is adopted then,
-    # and its completion published a second time.
+    # If the broker's death loses an acknowledgement, the request is redelivered: the clip is then adopted and
+    # its completion is published again.
     assert set(witness.completions()) == set(accepted)
     assert all(len(own.objects(request_id)) == 1 for request_id in accepted)
 
 
-def test_api_killed_between_commit_and_publish(
+def test_the_api_is_killed_between_commit_and_publish(
     own: RunningStack, nas: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     witness = Witness(own, monkeypatch)
-    own.signal("broker", signal.SIGSTOP)  # it takes connections, and never answers: the publish hangs
+    own.signal("broker", signal.SIGSTOP)  # it accepts connections and never responds: the publish hangs
     ask = {"nas_video_path": str(nas / "night.mp4"), "start_seconds": 2, "end_seconds": 4}
     accepted = [own.ask(**ask) for _ in range(3)]
     own.signal("api", signal.SIGKILL)
@@ -112,17 +114,18 @@ def test_api_killed_between_commit_and_publish(
     states = Counter(own.wait(request_id, timeout=150)["status"] for request_id in accepted)
     assert states == {"completed": 3}
     seen = witness.completions()
-    # A publish that hung may have arrived beside the sweeper's: the second message adopts the first's clip.
+    # The hung publish may have arrived in addition to the sweeper's: the second message adopts the first's
+    # clip.
     assert set(seen) == set(accepted)
     assert all(len(own.objects(request_id)) == 1 for request_id in accepted)
 
 
-def test_sigterm_finishes_the_clip_in_hand(own: RunningStack, nas: Path) -> None:
+def test_sigterm_finishes_the_clip_in_flight(own: RunningStack, nas: Path) -> None:
     ask = {"nas_video_path": str(nas / "night.mp4"), "start_seconds": 0, "end_seconds": 20, "mode": "encode"}
     request_id = own.ask(**ask)
     held = own.hold_cut(request_id)
     own.process.send_signal(signal.SIGTERM)
-    eventually(lambda: "agent.stopping" in own.logs(), "the agent to read the signal", logs=own.logs)
+    eventually(lambda: "agent.stopping" in own.logs(), "the agent to handle the signal", logs=own.logs)
     held.release()
     assert own.wait_end() == 0
     own.start()
@@ -130,25 +133,25 @@ def test_sigterm_finishes_the_clip_in_hand(own: RunningStack, nas: Path) -> None
     assert (status["status"], status["attempt"]) == ("completed", 1)
 
 
-def test_a_killed_stack_leaves_no_process_and_goes_on_where_it_was(nas: Path, tmp_path: Path) -> None:
+def test_a_killed_stack_leaves_no_process_and_resumes_after_a_restart(nas: Path, tmp_path: Path) -> None:
     with RunningStack(tmp_path / "data", nas, ha={"drain_seconds": 2}) as own:
-        _kill_and_go_on(own, nas)
+        _kill_and_restart(own, nas)
 
 
-def _kill_and_go_on(own: RunningStack, nas: Path) -> None:
+def _kill_and_restart(own: RunningStack, nas: Path) -> None:
     done = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=3)
     own.wait(done)
     waiting = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=0, end_seconds=55, mode="encode")
     own.hold_cut(waiting)
     everything = descendants_of(own.process.pid)
     own.kill()
-    eventually(lambda: not any(alive(pid) for pid in everything), "all its processes to end", within=90)
+    eventually(lambda: not any(alive(pid) for pid in everything), "all its processes to exit", within=90)
     own.start()
     assert own.status(done)["status"] == "completed"
     assert own.wait(waiting, timeout=120)["status"] == "completed"
 
 
-def test_two_agents_share_the_work_and_one_can_die(nas: Path, tmp_path: Path) -> None:
+def test_two_agents_share_the_work_and_one_is_killed(nas: Path, tmp_path: Path) -> None:
     slots = {"agent": {"slots": {"interactive": 1, "batch": 1}}, "ha": {"mode": "pool"}}
     with RunningStack(tmp_path / "data", nas, agents=2, **slots) as stack:
         ask = {
@@ -163,7 +166,7 @@ def test_two_agents_share_the_work_and_one_can_die(nas: Path, tmp_path: Path) ->
         others = [request_id for request_id in accepted if request_id != first]
         eventually(
             lambda: any(stack.status(other).get("agent_id") == "agent-2" for other in others),
-            "the second agent to work beside the first",
+            "the second agent to work in parallel with the first",
             logs=stack.logs,
         )
         held.release()

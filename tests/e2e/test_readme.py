@@ -50,7 +50,7 @@ def test_every_command_works_as_written(session: Session) -> None:
     assert len(run) >= 15
 
 
-def test_the_commands_that_are_not_run_are_real_ones() -> None:
+def test_the_skipped_commands_exist_with_their_options() -> None:
     environ = Session(ROOT, ROOT).environ
     environ["PATH"] = f"{Path(sys.prefix) / 'bin'}:{environ['PATH']}"
     for command in COMMANDS:
@@ -59,7 +59,7 @@ def test_the_commands_that_are_not_run_are_real_ones() -> None:
             check_options(command, environ)
 
 
-def test_the_commands_that_are_run_need_no_other_programs() -> None:
+def test_the_executed_commands_need_no_other_programs() -> None:
     path = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
     for command in COMMANDS:
         program = command.text.split()[0]

@@ -1,4 +1,4 @@
-"""A recording, and clusters that have to be in order when a test has done its worst."""
+"""A recording, and clusters that are verified after each test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.media import Recording, make
 
 @pytest.fixture(scope="session")
 def nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A NAS root with a recording of a minute. Tests don't change it."""
+    """A NAS root with a one-minute recording. Tests do not modify it."""
     root = tmp_path_factory.mktemp("nas")
     shutil.copy(make(Recording(seconds=60)), root / "night.mp4")
     return root
@@ -23,7 +23,7 @@ def nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clusters(tmp_path: Path, nas: Path) -> Iterator[Callable[..., Cluster]]:
-    """Makes clusters. At the end of a test that passed so far, each has to `settle`."""
+    """Creates clusters, and verifies each with `settle` after a successful test."""
     made: list[Cluster] = []
 
     def make_one(root: Path | None = None, **arguments: Any) -> Cluster:
@@ -39,5 +39,5 @@ def clusters(tmp_path: Path, nas: Path) -> Iterator[Callable[..., Cluster]]:
 
 @pytest.fixture
 def cluster(clusters: Callable[..., Cluster]) -> Cluster:
-    """A primary (`nodes[0]`) and a standby, with the quick preset."""
+    """A primary (`nodes[0]`) and a standby with the `quick` preset."""
     return clusters()

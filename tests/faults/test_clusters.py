@@ -1,4 +1,4 @@
-"""Everybody restarts, several die, the lease itself is damaged: one leads, or nobody, and epochs grow."""
+"""All agents restart, several are killed, or the lease is damaged: at most one leads, and epochs increase."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def leaders(cluster: Cluster) -> list[str]:
     return [node.name for node in cluster.nodes if node.runs and node.leads()]
 
 
-def test_of_three_agents_the_last_one_serves_and_those_that_return_stand_by(
+def test_the_last_of_three_agents_serves_and_restarted_ones_are_standbys(
     clusters: Callable[..., Cluster],
 ) -> None:
     cluster = clusters(agents=3)
@@ -40,19 +40,19 @@ def test_of_three_agents_the_last_one_serves_and_those_that_return_stand_by(
     cluster.settle()
 
 
-def test_a_successor_on_the_same_machine_then_all_die_and_one_returns_then_all_restart(
+def test_restarts_of_the_primary_and_of_all_agents(
     cluster: Cluster,
 ) -> None:
     first, second = cluster.nodes
     first.kill()
-    first.start()  # as systemd does it: the lease is still its own, and it owns the state folder
+    first.start()  # like systemd: it still has the lease and the state folder
     first.becomes("active", within=30, logs=cluster.logs)
     assert second.role == "standby"
 
     for node in cluster.nodes:
         node.kill()
     request_id = cluster.ask()
-    second.start()  # it has to wait for the end of the dead one's lease
+    second.start()  # it has to wait until the dead agent's lease expires
     assert cluster.wait(request_id, within=90)["agent_id"] == "agent-2"
     first.start()
     assert first.role == "standby"
@@ -68,41 +68,41 @@ def test_a_successor_on_the_same_machine_then_all_die_and_one_returns_then_all_r
     cluster.settle()
 
 
-def test_a_damaged_lease_promotes_nobody_and_one_that_is_gone_is_made_anew(cluster: Cluster) -> None:
+def test_no_agent_leads_with_a_damaged_lease_and_a_deleted_one_is_created_again(cluster: Cluster) -> None:
     key = lease_key(CLUSTER)
     before = cluster.observer.epochs()[-1]
     found = cluster.store.stat(key)
     assert found is not None
     _damage(cluster, key)
-    eventually(lambda: not leaders(cluster), "nobody to trust the lease", every=0.3, logs=cluster.logs)
+    eventually(lambda: not leaders(cluster), "no agent to trust the lease", every=0.3, logs=cluster.logs)
     request_id = cluster.ask()
-    time.sleep(15)  # longer than a lease lasts
+    time.sleep(15)  # longer than a lease
     assert leaders(cluster) == []
-    told = [health for node in cluster.nodes if (health := node.health()) is not None]
-    assert {health["status"] for health in told} == {"degraded"}, told
-    assert all("nobody leads" in health["reasons"][0] for health in told), told
+    reported = [health for node in cluster.nodes if (health := node.health()) is not None]
+    assert {health["status"] for health in reported} == {"degraded"}, reported
+    assert all("nobody leads" in health["reasons"][0] for health in reported), reported
     assert cluster.status(request_id)["status"] == "queued"
 
-    cluster.store.delete(key)  # what the operator does
+    cluster.store.delete(key)  # as an operator would
     assert cluster.wait(request_id, within=90)["status"] == "completed"
     assert cluster.observer.epochs()[-1] > before
     cluster.settle()
 
 
 def _damage(cluster: Cluster, key: str) -> None:
-    def spoil() -> bool:
+    def replaced() -> bool:
         found = cluster.store.stat(key)
         assert found is not None
         try:
             cluster.store.replace(key, b'{"schema": 1, "cluster":', expected=found.version)
         except VersionMismatch:
-            return False  # a renewal came between
+            return False  # a concurrent renewal
         return True
 
-    eventually(spoil, "a damaged lease")
+    eventually(replaced, "a damaged lease")
 
 
-def test_a_second_agent_under_the_same_id_gives_up_and_says_why(cluster: Cluster) -> None:
+def test_a_second_agent_with_the_same_id_exits_with_a_reason(cluster: Cluster) -> None:
     first, _ = cluster.nodes
     own = {"agent": {"state_dir": str(cluster.folder / "twin")}, "health": {"port": free_port()}}
     twin = AgentNode("twin", overlay(first.tree, own), cluster.folder, cluster.environ)

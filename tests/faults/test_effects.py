@@ -1,4 +1,5 @@
-"""The primary dies between two effects of a clip: the next one finds what was done, and does the rest."""
+"""The primary is killed between two effects of a clip: the next one detects the first and completes the
+rest."""
 
 from __future__ import annotations
 
@@ -43,49 +44,49 @@ def test_killed_after_the_upload_and_around_the_completion(cluster: Cluster) -> 
     cluster.settle()
 
 
-class DeafProxy(TcpProxy):
-    """One that keeps the server's answers to itself once a client has said `deaf_from`.
+class MutedProxy(TcpProxy):
+    """A proxy that withholds the server's responses once a client has sent `mute_after`.
 
-    What is asked is done, and the one who asked does not hear of it.
+    The server handles the requests, but the client receives no response.
     """
 
     def __init__(self, target: str) -> None:
-        self.hears = threading.Event()
-        self.hears.set()
-        self.deaf_from: bytes | None = None
+        self.responding = threading.Event()
+        self.responding.set()
+        self.mute_after: bytes | None = None
         super().__init__(target)
 
-    def _let_through(self, source: socket.socket, data: bytes) -> None:
+    def _before_forward(self, source: socket.socket, data: bytes) -> None:
         if source.getpeername() == self._target:
-            self.hears.wait()
-        elif self.deaf_from is not None and self.deaf_from in data:
-            self.hears.clear()
+            self.responding.wait()
+        elif self.mute_after is not None and self.mute_after in data:
+            self.responding.clear()
 
 
-def test_killed_when_the_completion_is_published_and_the_message_not_acknowledged(
+def test_killed_between_the_publish_and_the_acknowledgement(
     clusters: Callable[..., Cluster], tmp_path: Path
 ) -> None:
     broker = BrokerProcess(tmp_path / "broker")
-    with DeafProxy(broker.host_port) as proxy:
+    with MutedProxy(broker.host_port) as proxy:
         environ: dict[int, Any] = {0: {"PUBSUB_EMULATOR_HOST": proxy.host_port}}
         cluster = clusters(broker=broker, each_environ=environ)
         first, second = cluster.nodes
-        proxy.deaf_from = b"topics/clipping-complete"
+        proxy.mute_after = b"topics/clipping-complete"
         try:
             request_id = cluster.ask()
-            told = (request_id, "completed")
-            eventually(lambda: cluster.witness.completions()[told], "the completion", logs=cluster.logs)
-            assert not proxy.hears.is_set(), "the agent does not know it yet"
+            key = (request_id, "completed")
+            eventually(lambda: cluster.witness.completions()[key], "the completion", logs=cluster.logs)
+            assert not proxy.responding.is_set(), "the agent has no response yet"
             first.kill()
         finally:
-            proxy.hears.set()
+            proxy.responding.set()
         assert cluster.wait(request_id)["agent_id"] == "agent-1", "the first completion counts"
-        eventually(lambda: second.events("clip.adopted"), "the message to come again", logs=cluster.logs)
-        eventually(lambda: second.events("clip.completed"), "its completion", logs=cluster.logs)
+        eventually(lambda: second.events("clip.adopted"), "the redelivery", logs=cluster.logs)
+        eventually(lambda: second.events("clip.completed"), "the second completion", logs=cluster.logs)
         assert [one.agent_id for one in cluster.witness.seen] == ["agent-1"]
-        assert cluster.witness.completions()[told] == 2
+        assert cluster.witness.completions()[key] == 2
         status = cluster.status(request_id)
         assert (status["status"], status["agent_id"]) == ("completed", "agent-1"), (
-            "a second one changes nothing"
+            "a second completion changes nothing"
         )
         cluster.settle()

@@ -1,4 +1,4 @@
-"""An administrator moves the lead, at a good moment and at bad ones."""
+"""Planned failovers, with and without clips in flight."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ def test_planned_failovers_in_a_row(cluster: Cluster) -> None:
     second.becomes("active", logs=cluster.logs)
     first.becomes("standby", logs=cluster.logs)
 
-    # Back again, with a clip in hand: it is finished first, and a second order meanwhile is refused.
-    eventually(lambda: _told(cluster, "agent-1") == "standby", "its document to say so", every=0.2)
+    # Back again, with a clip in flight: it is finished first, and a second failover meanwhile is rejected.
+    eventually(
+        lambda: _reported_status(cluster, "agent-1") == "standby", "its document to be written", every=0.2
+    )
     request_id = cluster.ask(**LONG)
     held = cluster.hold_cut(second, request_id)
     one = cluster.failover("agent-1", wait_seconds=0)
@@ -38,9 +40,11 @@ def test_planned_failovers_in_a_row(cluster: Cluster) -> None:
     status = cluster.wait(request_id)
     assert (status["status"], status["agent_id"], status["attempt"]) == ("completed", "agent-2", 1)
 
-    eventually(lambda: _told(cluster, "agent-2") == "standby", "its document to say so", every=0.2)
+    eventually(
+        lambda: _reported_status(cluster, "agent-2") == "standby", "its document to be written", every=0.2
+    )
 
-    # In a hurry: the clip goes back, and the other agent does it.
+    # Fast: the clip is returned to the queue, and the other agent cuts it.
     request_id = cluster.ask(**LONG)
     cluster.hold_cut(first, request_id)
     answer = cluster.failover("agent-1", mode="fast", wait_seconds=40)
@@ -48,19 +52,19 @@ def test_planned_failovers_in_a_row(cluster: Cluster) -> None:
     second.becomes("active", logs=cluster.logs)
     assert cluster.wait(request_id, within=120)["agent_id"] == "agent-2"
 
-    _an_old_order_is_ignored(cluster, epoch=done["epoch"])
+    _an_outdated_intent_is_ignored(cluster, epoch=done["epoch"])
     cluster.settle()
 
 
-def _told(cluster: Cluster, agent_id: str) -> str:
-    """How an agent is, as an administrator sees it: its document is written at most every other second."""
+def _reported_status(cluster: Cluster, agent_id: str) -> str:
+    """The status of an agent in the admin API: its document is written at most every two seconds."""
     answer = cluster.admin.get(f"{cluster.url}/v1/admin/agents", timeout=60)
     (agent,) = (one for one in answer.json()["agents"] if one["agent_id"] == agent_id)
     return str(agent["status"])
 
 
-def _an_old_order_is_ignored(cluster: Cluster, *, epoch: int) -> None:
-    """As if somebody had found it in a drawer."""
+def _an_outdated_intent_is_ignored(cluster: Cluster, *, epoch: int) -> None:
+    """Write an outdated failover intent."""
     found = cluster.store.get(intent_key(CLUSTER))
     assert found is not None
     stale = FailoverIntent(
@@ -72,18 +76,18 @@ def _an_old_order_is_ignored(cluster: Cluster, *, epoch: int) -> None:
     )
     intent = Intent(schema=1, failover=stale)
     cluster.store.replace(intent_key(CLUSTER), intent.to_json(), expected=found[1].version)
-    time.sleep(6)  # two looks at it
+    time.sleep(6)  # two polls of the intent
     assert [node.role for node in cluster.nodes] == ["standby", "active"]
 
 
-def test_while_paused_nobody_takes_over_until_somebody_is_named(cluster: Cluster) -> None:
+def test_while_paused_no_agent_takes_over_without_a_named_failover(cluster: Cluster) -> None:
     first, second = cluster.nodes
     url = f"{cluster.url}/v1/admin/pause"
     assert cluster.admin.post(url, json={"reason": "moving racks"}, timeout=60).status_code == 200
-    eventually(lambda: _is_paused(cluster), "the standby to know", every=0.2, logs=cluster.logs)
+    eventually(lambda: _is_paused(cluster), "the standby to be paused", every=0.2, logs=cluster.logs)
     first.kill()
     request_id = cluster.ask()
-    time.sleep(15)  # longer than a lease lasts
+    time.sleep(15)  # longer than a lease
     health = second.health()
     assert health is not None
     assert (health["role"], health["status"]) == ("standby", "degraded")

@@ -1,4 +1,4 @@
-"""An administrator who knows that the leader is gone need not wait for the others to be sure of it."""
+"""A failover to a named agent does not wait until the standbys have detected the leader's death."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
 PATIENT = {"health": {"interval_seconds": 60, "retry_seconds": 60, "failures": 3}}
-"""Standbys that would look for minutes before they take over by themselves."""
+"""Standbys that would poll for minutes before they take over by themselves."""
 
 
-def test_a_named_standby_takes_the_lease_as_soon_as_it_has_run_out(clusters: Callable[..., Cluster]) -> None:
+def test_a_named_standby_takes_the_lease_as_soon_as_it_expires(clusters: Callable[..., Cluster]) -> None:
     cluster = clusters(over=PATIENT)
     first, second = cluster.nodes
     first.kill()
@@ -27,14 +27,14 @@ def test_a_named_standby_takes_the_lease_as_soon_as_it_has_run_out(clusters: Cal
     assert answer.status_code == 200, answer.text
     done = answer.json()
     assert (done["state"], done["old_primary"], done["new_primary"]) == ("done", "agent-1", "agent-2")
-    eventually(lambda: cluster.observer.epochs()[-1] == done["epoch"], "the lease's new epoch to be seen")
-    assert took < 55, "it is the lease that is waited for, and not the polls"
+    eventually(lambda: cluster.observer.epochs()[-1] == done["epoch"], "the lease's new epoch")
+    assert took < 55, "it waits for the lease and not for the polls"
     second.becomes("active", logs=cluster.logs)
     assert cluster.wait(cluster.ask())["agent_id"] == "agent-2"
     cluster.settle()
 
 
-def test_the_service_shows_what_became_of_the_agents(clusters: Callable[..., Cluster]) -> None:
+def test_the_service_shows_the_state_of_the_agents(clusters: Callable[..., Cluster]) -> None:
     cluster = clusters()
     first, second = cluster.nodes
     key = str(cluster.admin.headers["Authorization"]).removeprefix("Bearer ")
@@ -51,7 +51,7 @@ def test_the_service_shows_what_became_of_the_agents(clusters: Callable[..., Clu
         assert after.leader == "agent-2"
         assert after.epoch > before.epoch
         dead = next(agent for agent in after.agents if agent.agent_id == "agent-1")
-        # Its document still claims the lead: a live agent would have written "fenced" by now.
+        # Its document still says that it leads: a live agent would have written "fenced" by now.
         assert (dead.role, dead.status, dead.eligible) == ("standby", "down", False)
         assert "agent-2 has its lease" in dead.reasons[0]
     cluster.settle()

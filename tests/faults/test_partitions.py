@@ -1,4 +1,4 @@
-"""The primary, or everybody, is cut from the store or from Pub/Sub."""
+"""The primary, or every agent, is cut off from the store or from Pub/Sub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 class Partitioned:
-    """A cluster on a bucket, each agent behind a proxy of its own to it."""
+    """A cluster on a bucket, with one proxy per agent."""
 
     def __init__(self, cluster: Cluster, proxies: list[TcpProxy]) -> None:
         self.cluster, self.proxies = cluster, proxies
@@ -51,13 +51,13 @@ def partitioned(
 
 
 def state_at(node: AgentNode, state: str) -> str:
-    """When it was last in this state, as its log says."""
+    """The time of its last change to a state, from its log."""
     entries = [entry for entry in node.events("cluster.state") if entry["new"] == state]
     assert entries, f"{node.name} was never {state}"
     return str(entries[-1]["time"])
 
 
-def test_a_primary_without_the_store_stops_by_itself_before_the_standby_starts(
+def test_a_primary_without_the_store_fences_itself_before_the_standby_takes_over(
     partitioned: Partitioned,
 ) -> None:
     cluster = partitioned.cluster
@@ -73,20 +73,20 @@ def test_a_primary_without_the_store_stops_by_itself_before_the_standby_starts(
 
     partitioned.proxies[0].restore()
     first.becomes("standby", logs=cluster.logs)
-    eventually(lambda: (first.health() or {}).get("status") == "ok", "it to be well", logs=cluster.logs)
+    eventually(lambda: (first.health() or {}).get("status") == "ok", "it to be healthy", logs=cluster.logs)
     assert second.leads()
     cluster.settle()
 
 
-def test_nobody_leads_while_nobody_reaches_the_store_and_then_somebody_does(
+def test_no_agent_leads_while_the_store_is_unreachable_and_one_does_afterwards(
     partitioned: Partitioned,
 ) -> None:
     cluster = partitioned.cluster
     for proxy in partitioned.proxies:
         proxy.refuse()
-    eventually(lambda: not any(node.leads() for node in cluster.nodes), "nobody to lead", logs=cluster.logs)
+    eventually(lambda: not any(node.leads() for node in cluster.nodes), "no agent to lead", logs=cluster.logs)
     request_id = cluster.ask()
-    until = time.monotonic() + 12  # longer than a lease lasts
+    until = time.monotonic() + 12  # longer than a lease
     while time.monotonic() < until:
         assert not any(node.leads() for node in cluster.nodes)
         time.sleep(0.5)

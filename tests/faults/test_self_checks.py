@@ -1,4 +1,4 @@
-"""Something that the primary stands on gives way: it hands over, or waits, and fails no request for it."""
+"""A dependency of the primary fails: it hands over or waits, and no request fails."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_primary_that_loses_its_nas_hands_over_to_a_standby_that_has_it(
     assert cluster.wait(cluster.ask())["agent_id"] == "agent-2"
     assert (first.health() or {})["eligible"] is False
 
-    markers[1].unlink()  # now nobody has it: the leader goes on leading, and takes nothing
+    markers[1].unlink()  # now no agent has it: the leader keeps leading, and takes no requests
     eventually(lambda: second.events("intake.paused"), "the streams to be closed", logs=cluster.logs)
     request_id = cluster.ask()
     markers[1].touch()
@@ -88,19 +88,19 @@ def _the_standby_signs_what_the_primary_uploaded(cluster: Cluster, iam: IamServe
     assert "roles/iam.serviceAccountTokenCreator" in waits["last_error"]["message"]
     assert waits["next_attempt_at"] > waits["last_error"]["at"]
     (uploaded,) = cluster.objects(request_id)
-    told = eventually(
+    reported = eventually(
         lambda: (found := agent(cluster, "agent-1"))["reasons"] and found,
-        "the administrators' route to say why",
+        "the reason in the admin API",
         every=0.5,
         logs=cluster.logs,
     )
-    assert told["reasons"][0].startswith("signing: SIGNING_UNAVAILABLE: ")
-    assert told["eligible"], "it leads on until the standby has had time to look"
+    assert reported["reasons"][0].startswith("signing: SIGNING_UNAVAILABLE: ")
+    assert reported["eligible"], "it keeps leading until the standby has had time to check"
     second.becomes("active", within=120, logs=cluster.logs)
     done = cluster.wait(request_id)
     assert (done["status"], done["agent_id"]) == ("completed", "agent-2")
     assert done["attempt"] >= 2
-    assert second.events("clip.adopted"), "it is not cut again"
+    assert second.events("clip.adopted"), "the clip is not cut again"
     assert cluster.objects(request_id) == [uploaded]
     assert agent(cluster, "agent-1")["eligible"] is False
 
@@ -112,7 +112,7 @@ def _requests_wait_while_no_agent_can_sign(cluster: Cluster, iam: IamServer) -> 
     request_id = cluster.ask()
     why = eventually(
         lambda: [one for one in agent(cluster, "agent-2")["reasons"] if "SIGNING_UNAVAILABLE" in one],
-        "the administrators' route to say why",
+        "the reason in the admin API",
         within=120,
         every=1.0,
         logs=cluster.logs,
@@ -126,22 +126,22 @@ def _requests_wait_while_no_agent_can_sign(cluster: Cluster, iam: IamServer) -> 
 
 
 def agent(cluster: Cluster, agent_id: str) -> dict[str, Any]:
-    """What the administrators' route says about an agent."""
+    """An agent's record in the admin API."""
     answer = cluster.admin.get(f"{cluster.url}/v1/admin/agents", timeout=30).json()
     (found,) = (one for one in answer["agents"] if one["agent_id"] == agent_id)
     return dict(found)
 
 
-def test_a_full_disk_stops_the_intake_and_a_wedged_engine_the_renewals(cluster: Cluster) -> None:
-    _a_full_disk_stops_the_intake_until_there_is_room_again(cluster)
-    _a_wedged_engine_stops_the_renewals(cluster)
+def test_a_full_disk_stops_the_intake_and_a_stuck_engine_stops_the_renewals(cluster: Cluster) -> None:
+    _a_full_disk_stops_the_intake_until_space_is_free(cluster)
+    _a_stuck_engine_stops_the_renewals(cluster)
     cluster.settle()
 
 
-def _a_full_disk_stops_the_intake_until_there_is_room_again(cluster: Cluster) -> None:
+def _a_full_disk_stops_the_intake_until_space_is_free(cluster: Cluster) -> None:
     first, second = cluster.nodes
     for node in (second, first):
-        _least(cluster, node.name, 10**15)
+        _set_min_free(cluster, node.name, 10**15)
         node.signal(signal.SIGHUP)
     eventually(lambda: first.events("intake.paused"), "the streams to be closed", logs=cluster.logs)
     request_id = cluster.ask()
@@ -150,21 +150,21 @@ def _a_full_disk_stops_the_intake_until_there_is_room_again(cluster: Cluster) ->
     assert cluster.status(request_id)["status"] == "queued"
     assert first.events("clip.released") == []
     for node in (first, second):
-        _least(cluster, node.name, 0)
+        _set_min_free(cluster, node.name, 0)
         node.signal(signal.SIGHUP)
     assert cluster.wait(request_id)["status"] == "completed"
 
 
-def _least(cluster: Cluster, name: str, number: int) -> None:
+def _set_min_free(cluster: Cluster, name: str, number: int) -> None:
     (node,) = (node for node in cluster.nodes if node.name == name)
     node.tree["agent"]["min_free_bytes"] = number
     node.config.write_text(yaml.safe_dump(node.tree))
 
 
-def _a_wedged_engine_stops_the_renewals(cluster: Cluster) -> None:
+def _a_stuck_engine_stops_the_renewals(cluster: Cluster) -> None:
     first, second = cluster.nodes
     (server,) = children_of(first.pid)
-    os.kill(server, signal.SIGSTOP)  # its threads for HTTP and for the lease live on
+    os.kill(server, signal.SIGSTOP)  # its threads for HTTP and for the lease keep running
     try:
         request_id = cluster.ask()
         second.becomes("active", within=90, logs=cluster.logs)
@@ -174,4 +174,4 @@ def _a_wedged_engine_stops_the_renewals(cluster: Cluster) -> None:
         try:
             os.kill(server, signal.SIGCONT)
         except ProcessLookupError:
-            pass  # the agent has ended, and taken it along
+            pass  # the agent has exited and killed it

@@ -1,4 +1,5 @@
-"""The store answers with errors, late, twice or not at all: one bad answer costs nobody the lead."""
+"""The store returns errors, or loses, delays or duplicates calls: a single fault does not demote the
+leader."""
 
 from __future__ import annotations
 
@@ -22,16 +23,16 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
 STORM_SECONDS = 25.0
 LATE_SECONDS = 1.2
-"""The preset's limit is 2 s."""
-FATES = ("503", "lost", "429", "late", "doubled")
-SPELLS = 3
-"""One in so many calls for the lease meets a bad fate: a write, its repetition and the look at what became
-of it never all do."""
+"""The preset's timeout is 2 s."""
+FAULTS = ("503", "lost", "429", "late", "doubled")
+FAULT_EVERY = 3
+"""Every third call for the lease has a fault, so that never a write, its retry and the verifying read all
+fail."""
 FORWARD_SECONDS = 30.0
 
 
 class Storm(http.server.ThreadingHTTPServer):
-    """In front of a store, and fair weather until `rages` is set."""
+    """A proxy of a store that injects faults while `active` is set."""
 
     daemon_threads = True
 
@@ -39,25 +40,25 @@ class Storm(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Forwarder)
         self.target = url.removeprefix("http://")
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.rages = threading.Event()
+        self.active = threading.Event()
         self.met: list[str] = []
         self._lock = threading.Lock()
-        self._fates = cycle(FATES)
+        self._faults = cycle(FAULTS)
         self._calls = 0
         threading.Thread(target=self.serve_forever, name="storm", daemon=True).start()
 
-    def fate(self, path: str) -> str:
-        if not self.rages.is_set() or "lease.json" not in path:
+    def fault(self, path: str) -> str:
+        if not self.active.is_set() or "lease.json" not in path:
             return "done"
         with self._lock:
             self._calls += 1
-            if self._calls % SPELLS:
+            if self._calls % FAULT_EVERY:
                 return "done"
-            self.met.append(next(self._fates))
+            self.met.append(next(self._faults))
             return self.met[-1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that give up are what this is about."""
+        """Clients are expected to give up."""
 
 
 class _Forwarder(http.server.BaseHTTPRequestHandler):
@@ -67,24 +68,24 @@ class _Forwarder(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        # Of an upload the body names the object.
-        fate = self.server.fate(self.path + body[:2000].decode("latin-1"))
-        if fate in ("429", "503"):
-            self._answer(int(fate), [], b"{}")
+        # The body of an upload contains the object's name.
+        fault = self.server.fault(self.path + body[:2000].decode("latin-1"))
+        if fault in ("429", "503"):
+            self._answer(int(fault), [], b"{}")
             return
         answer = self._ask(body)
-        if fate == "doubled":
+        if fault == "doubled":
             answer = self._ask(body)
-        if fate == "lost":
+        if fault == "lost":
             self.close_connection = True
             return
-        if fate == "late":
+        if fault == "late":
             time.sleep(LATE_SECONDS)
         self._answer(*answer)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _pass_on  # noqa: N815 (the library's names)
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _forward  # noqa: N815 (the library's names)
 
     def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection(self.server.target, timeout=FORWARD_SECONDS)
@@ -106,17 +107,17 @@ class _Forwarder(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-class Exposed:
-    """A cluster on a bucket; each agent has a storm of its own before it."""
+class FaultyCluster:
+    """A cluster on a bucket, with one `Storm` per agent."""
 
     def __init__(self, cluster: Cluster, storms: list[Storm]) -> None:
         self.cluster, self.storms = cluster, storms
 
 
 @pytest.fixture
-def exposed(
+def faulty(
     clusters: Callable[..., Cluster], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Exposed]:
+) -> Iterator[FaultyCluster]:
     with ExitStack() as stack:
         server = stack.enter_context(FakeGcs())
         account = ServiceAccount(tmp_path)
@@ -132,31 +133,31 @@ def exposed(
                 number: {"STORAGE_EMULATOR_HOST": storm.url} for number, storm in enumerate(storms)
             },
         )
-        yield Exposed(cluster, storms)
+        yield FaultyCluster(cluster, storms)
         cluster.close()
 
 
-def test_a_storm_moves_no_lead_and_a_dead_leader_is_replaced_in_it(exposed: Exposed) -> None:
-    cluster = exposed.cluster
+def test_store_errors_do_not_demote_the_leader_and_a_killed_leader_is_replaced(faulty: FaultyCluster) -> None:
+    cluster = faulty.cluster
     first, second = cluster.nodes
     before = cluster.observer.epochs()[-1]
-    for storm in exposed.storms:
-        storm.rages.set()
+    for storm in faulty.storms:
+        storm.active.set()
     request_id = cluster.ask()
     begun = time.monotonic()
-    while time.monotonic() < begun + STORM_SECONDS or set(exposed.storms[0].met) != set(FATES):
-        assert time.monotonic() < begun + 5 * STORM_SECONDS, "the leader does not meet each fate"
+    while time.monotonic() < begun + STORM_SECONDS or set(faulty.storms[0].met) != set(FAULTS):
+        assert time.monotonic() < begun + 5 * STORM_SECONDS, "the leader has not met every fault"
         assert not second.leads()
         time.sleep(0.5)
     assert first.leads()
-    assert cluster.observer.epochs()[-1] == before, "nobody was demoted"
+    assert cluster.observer.epochs()[-1] == before, "the leader was not demoted"
     assert first.events("cluster.state")[-1]["new"] == "active"
     assert cluster.wait(request_id)["agent_id"] == "agent-1"
 
     first.kill()
     second.becomes("active", logs=cluster.logs)
     assert cluster.wait(cluster.ask())["agent_id"] == "agent-2"
-    for storm in exposed.storms:
-        storm.rages.clear()
-    eventually(lambda: second.leads(), "it to lead on")
+    for storm in faulty.storms:
+        storm.active.clear()
+    eventually(lambda: second.leads(), "it to keep leading")
     cluster.settle()

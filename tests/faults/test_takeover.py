@@ -1,4 +1,4 @@
-"""The primary dies, freezes or leaves: the standby takes over, and no request is lost or done twice."""
+"""The primary is killed, frozen or stopped: the standby takes over, and no request is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
 LONG = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
-"""A clip that takes some seconds to make."""
+"""A clip that takes a few seconds to cut."""
 
 
 def test_an_idle_primary_is_killed(cluster: Cluster) -> None:
@@ -27,27 +27,27 @@ def test_an_idle_primary_is_killed(cluster: Cluster) -> None:
     assert (status["status"], status["agent_id"]) == ("completed", "agent-2")
     assert cluster.observer.epochs()[-1] == before + 1
 
-    first.start()  # nobody falls back by himself
+    first.start()  # there is no automatic failback
     assert first.role == "standby"
     assert second.leads()
     cluster.settle()
 
 
-def test_a_primary_is_killed_in_mid_cut(cluster: Cluster) -> None:
+def test_a_primary_is_killed_during_a_cut(cluster: Cluster) -> None:
     first, second = cluster.nodes
     request_id = cluster.ask(**LONG)
     cluster.hold_cut(first, request_id)
     helpers = descendants_of(first.pid)
-    assert helpers, "the cut runs in processes of its own"
+    assert helpers, "the cut runs in child processes"
     first.kill()
-    eventually(lambda: not any(alive(pid) for pid in helpers), "ffmpeg to end with the agent")
+    eventually(lambda: not any(alive(pid) for pid in helpers), "ffmpeg to exit with the agent")
     status = cluster.wait(request_id, within=120)
     assert (status["status"], status["agent_id"]) == ("completed", "agent-2")
     assert second.leads()
     cluster.settle()
 
 
-def test_a_primary_is_frozen_and_wakes_when_another_leads(cluster: Cluster) -> None:
+def test_a_primary_is_frozen_and_resumed_when_another_leads(cluster: Cluster) -> None:
     first, second = cluster.nodes
     request_id = cluster.ask(**LONG)
     cluster.hold_cut(first, request_id)
@@ -56,11 +56,11 @@ def test_a_primary_is_frozen_and_wakes_when_another_leads(cluster: Cluster) -> N
     assert cluster.wait(request_id, within=120)["agent_id"] == "agent-2"
     first.signal(signal.SIGCONT)
     first.becomes("standby", logs=cluster.logs)
-    eventually(
-        lambda: not first.spool(), "the clip that is not its any more to be dropped", logs=cluster.logs
-    )
+    eventually(lambda: not first.spool(), "the clip that it has lost to be dropped", logs=cluster.logs)
     cluster.settle()
-    assert {one.agent_id for one in cluster.witness.seen} == {"agent-2"}, "it published nothing on waking"
+    assert {one.agent_id for one in cluster.witness.seen} == {"agent-2"}, (
+        "it published nothing after resuming"
+    )
 
 
 def test_a_primary_is_frozen_while_it_uploads(cluster: Cluster) -> None:
@@ -74,16 +74,18 @@ def test_a_primary_is_frozen_while_it_uploads(cluster: Cluster) -> None:
     cluster.settle()
 
 
-def test_a_stop_in_mid_cut_finishes_the_clip_and_a_hurried_one_gives_it_back(cluster: Cluster) -> None:
+def test_a_stop_during_a_cut_finishes_the_clip_and_a_fast_one_returns_it(cluster: Cluster) -> None:
     first, second = cluster.nodes
     request_id = cluster.ask(**LONG)
     held = cluster.hold_cut(first, request_id)
     first.signal(signal.SIGTERM)
-    eventually(lambda: first.events("agent.stopping"), "the signal to be read", logs=cluster.logs)
+    eventually(lambda: first.events("agent.stopping"), "the signal to be handled", logs=cluster.logs)
     held.release()
     assert first.wait() == 0
     second.becomes("active", logs=cluster.logs)
-    assert "released" in [seen.state for seen in cluster.observer.history], "it need not wait for the lease"
+    assert "released" in [seen.state for seen in cluster.observer.history], (
+        "the standby need not wait for the lease"
+    )
     status = cluster.wait(request_id)
     assert (status["status"], status["agent_id"], status["attempt"]) == ("completed", "agent-1", 1)
 
@@ -91,15 +93,15 @@ def test_a_stop_in_mid_cut_finishes_the_clip_and_a_hurried_one_gives_it_back(clu
     request_id = cluster.ask(**LONG)
     cluster.hold_cut(second, request_id)
     second.signal(signal.SIGTERM)
-    eventually(lambda: second.events("agent.stopping"), "the first signal to be read", logs=cluster.logs)
-    assert second.stop() == 0  # a second signal: don't finish, give it back
+    eventually(lambda: second.events("agent.stopping"), "the first signal to be handled", logs=cluster.logs)
+    assert second.stop() == 0  # a second signal: return the clip instead of finishing it
     assert second.spool() == []
     first.becomes("active", logs=cluster.logs)
     assert cluster.wait(request_id, within=120)["agent_id"] == "agent-1"
     cluster.settle()
 
 
-def test_a_drain_that_is_too_short_gives_the_clip_back_and_the_lease_up(
+def test_a_drain_timeout_returns_the_clip_and_releases_the_lease(
     clusters: Callable[..., Cluster],
 ) -> None:
     cluster = clusters(over={"ha": {"drain_seconds": 1}})
@@ -110,8 +112,8 @@ def test_a_drain_that_is_too_short_gives_the_clip_back_and_the_lease_up(
     assert first.stop() == 0
     assert first.events("agent.gave_back")
     assert first.spool() == []
-    assert not any(alive(pid) for pid in helpers), "ffmpeg has ended before the agent"
-    second.becomes("active", logs=cluster.logs)  # it need not wait for the lease to run out
+    assert not any(alive(pid) for pid in helpers), "ffmpeg has exited before the agent"
+    second.becomes("active", logs=cluster.logs)  # it need not wait for the lease to expire
     assert "released" in [seen.state for seen in cluster.observer.history]
     status = cluster.wait(request_id, within=120)
     assert (status["status"], status["agent_id"]) == ("completed", "agent-2")

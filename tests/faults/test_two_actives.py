@@ -1,4 +1,4 @@
-"""Two agents work at the same time, as no lease should ever let them: every request still ends once."""
+"""Two agents work at the same time, which the lease should prevent: every request still completes once."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ LEAST_CLIPS, MOST_SECONDS = 12, 90.0
 
 
 def met(cluster: Cluster) -> bool:
-    """Whether a request came twice and both agents have completed some: otherwise nothing is tested."""
+    """Whether a request was delivered twice and both agents have completed some: the test's precondition."""
     twice = any(node.events("clip.adopted") + node.events("clip.joined") for node in cluster.nodes)
     return twice and all(node.events("clip.completed") for node in cluster.nodes)
 
 
-def test_requests_complete_once_each_while_two_lead(clusters: Callable[..., Cluster]) -> None:
-    # `pool` is the lease guard switched off: both take messages, cut, upload and publish.
+def test_each_request_completes_once_while_two_agents_lead(clusters: Callable[..., Cluster]) -> None:
+    # Mode `pool` disables the lease guard: both take messages, cut, upload and publish.
     cluster = clusters(over={"ha": {"mode": "pool"}})
     until = time.monotonic() + MOST_SECONDS
     while len(cluster.asked) < LEAST_CLIPS or not met(cluster):
-        assert time.monotonic() < until, "no request ever came twice, or one agent did everything"
+        assert time.monotonic() < until, "no request was delivered twice, or one agent did everything"
         mode = "encode" if len(cluster.asked) % 4 == 0 else "copy"
         request_id = cluster.ask(start_seconds=2, end_seconds=6, mode=mode)
-        cluster.redeliver(request_id)  # the other one gets it as well, perhaps at the same time
+        cluster.redeliver(request_id)  # the other agent also receives it, perhaps at the same time
         time.sleep(0.7)
     ends = [cluster.wait(request_id, within=120) for request_id in cluster.asked]
     assert {status["status"] for status in ends} == {"completed"}

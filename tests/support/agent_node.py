@@ -1,4 +1,4 @@
-"""One agent of a cluster, as a process that tests kill, freeze and restart."""
+"""An agent of a cluster, as a process that tests kill, freeze and restart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HTTP_SECONDS = 5.0
 
 
 class AgentNode:
-    """`clipping-agent run` on a configuration that nobody else uses. Nobody restarts it but the test."""
+    """`clipping-agent run` with its own configuration. Only the test restarts it."""
 
     def __init__(self, name: str, tree: dict[str, Any], folder: Path, environ: Mapping[str, str]) -> None:
         self.name, self.tree = name, tree
@@ -35,7 +35,7 @@ class AgentNode:
         self._process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
-        """Start, and don't wait."""
+        """Start without waiting."""
         self.config.write_text(yaml.safe_dump(self.tree))
         command = [sys.executable, "-m", "agent.cli", "run", "--json", "--config", str(self.config)]
         with self.log.open("ab") as log:
@@ -44,7 +44,7 @@ class AgentNode:
             )
 
     def wait_ready(self) -> None:
-        """Until it says that it is well in its role, or has tried to be."""
+        """Wait until it reports that it is ready."""
         process = self._running
         assert process.stdout is not None
         readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
@@ -72,7 +72,7 @@ class AgentNode:
         self._running.send_signal(number)
 
     def freeze(self) -> None:
-        """SIGSTOP, and wait until every thread has stopped."""
+        """Send SIGSTOP, and wait until every thread has stopped."""
         self.signal(signal.SIGSTOP)
         tasks = Path(f"/proc/{self.pid}/task")
         eventually(
@@ -87,7 +87,7 @@ class AgentNode:
         self.wait()
 
     def wait(self, timeout: float = 60.0) -> int:
-        """Until it has ended; the exit code."""
+        """Wait for the exit. Returns the exit code."""
         process = self._running
         code = process.wait(timeout)
         if process.stdout is not None:
@@ -95,7 +95,7 @@ class AgentNode:
         return code
 
     def stop(self, timeout: float = 60.0) -> int:
-        """SIGTERM; the exit code."""
+        """Send SIGTERM, and SIGKILL after `timeout` seconds. Returns the exit code."""
         self.signal(signal.SIGTERM)
         try:
             return self.wait(timeout)
@@ -104,21 +104,21 @@ class AgentNode:
                 self.kill()
 
     def close(self) -> None:
-        """Stop it if it runs, and let go of it."""
+        """Stop it if it is running, and close its pipe."""
         if self.runs:
             self.stop()
         if self._process is not None and self._process.stdout is not None:
             self._process.stdout.close()
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`clipping-agent ARGUMENTS --config …`, to its end."""
+        """Run `clipping-agent ARGUMENTS --config …`."""
         command = [sys.executable, "-m", "agent.cli", *arguments, "--config", str(self.config)]
         return subprocess.run(
             command, env=self._environ, capture_output=True, text=True, timeout=90, check=False
         )
 
     def health(self) -> dict[str, Any] | None:
-        """What it says of itself; None when it does not answer."""
+        """Its health; None when it does not respond."""
         answer = self._get("/health")
         body: dict[str, Any] | None = None if answer is None else answer.json()
         return body
@@ -129,12 +129,12 @@ class AgentNode:
         return None if health is None else str(health["role"])
 
     def leads(self) -> bool:
-        """Whether it is active, with a lease that it may trust."""
+        """Whether it is active with a valid lease."""
         answer = self._get("/health/active")
         return answer is not None and answer.status_code == 200
 
     def _get(self, path: str) -> requests.Response | None:
-        """Its answer; None when there is none. Who calls more than ten times a second is sent away."""
+        """Its response; None without one. Retries on 429, which it returns above ten requests a second."""
         while True:
             try:
                 answer = requests.get(self.url + path, timeout=HTTP_SECONDS)
@@ -150,11 +150,11 @@ class AgentNode:
         )
 
     def spool(self) -> list[Path]:
-        """The folders of the clips in hand."""
+        """The folders of the clips in flight."""
         return list((self.state_dir / "spool").iterdir())
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The log's lines of one event."""
+        """The log's lines for an event."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         found = (json.loads(line) for line in lines if line.startswith("{") and line.endswith("}"))
         return [line for line in found if line["message"] == name]

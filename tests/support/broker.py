@@ -1,4 +1,4 @@
-"""The embedded broker as a process of its own, to be killed and restarted by tests."""
+"""The embedded broker as a process that tests kill and restart."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from types import TracebackType
 from typing import Self
 
 START_SECONDS = 60.0
-"""A start takes well under a second; a machine busy with other tests gets this long."""
+"""Timeout of a start, which takes well under a second on an idle machine."""
 STOP_SECONDS = 30.0
 
 
 class BrokerProcess:
-    """`python -m embedded.broker` on a data folder. Starts on construction; `with` stops it."""
+    """`python -m embedded.broker` on a data folder. Starts on construction. A context manager."""
 
     def __init__(self, data: Path, *, port: int = 0) -> None:
         self.data = data
         self.host_port = ""
-        """What goes into PUBSUB_EMULATOR_HOST."""
+        """The value for PUBSUB_EMULATOR_HOST."""
         self.certs_url = ""
-        """Where the certificates of push tokens are."""
+        """The URL of the push tokens' certificates."""
         self._port, self._certs_port = port, 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
@@ -39,11 +39,11 @@ class BrokerProcess:
 
     @property
     def runs(self) -> bool:
-        """Whether it was started and not yet stopped."""
+        """Whether it was started and not stopped."""
         return self._process is not None
 
     def start(self) -> None:
-        """Run it, on the ports of the last run if there was one, and wait until it serves."""
+        """Start it, on the previous ports if any, and wait until it serves."""
         assert self._process is None, "the broker is running"
         command = [sys.executable, "-m", "embedded.broker", "--data", str(self.data), "--json"]
         command += ["--port", str(self._port), "--certs-port", str(self._certs_port)]
@@ -58,11 +58,11 @@ class BrokerProcess:
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """SIGTERM; the exit code."""
+        """Send SIGTERM. Returns the exit code."""
         return self._end(signal.SIGTERM)
 
     def restart(self) -> None:
-        """Start again on the same data and ports; kills it first if it runs."""
+        """Restart on the same data and ports. Kills it first if it is running."""
         if self._process is not None:
             self.kill()
         self.start()

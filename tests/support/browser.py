@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 
 SECONDS = 60.0
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-"""The key of an element's reference, by the standard."""
+"""The key of an element reference in the WebDriver standard."""
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -29,7 +29,7 @@ _FLAGS = (
 
 
 def missing() -> str | None:
-    """What is not installed, of what a `Browser` needs."""
+    """The requirement of a `Browser` that is not installed; None if there is none."""
     if _chromium() is None:
         return "chromium is not installed"
     return None if shutil.which("chromedriver") else "chromedriver is not installed"
@@ -40,7 +40,7 @@ def _chromium() -> str | None:
 
 
 class Browser:
-    """One window. CSS selectors name elements; each call waits until there is one."""
+    """One window. Elements are selected by CSS selectors; each call waits until the element exists."""
 
     def __init__(self, profile: Path) -> None:
         self._driver = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A cluster as a test drives it: broker, API and agents, each a process that nobody restarts."""
+"""A cluster for tests: broker, API and agents as processes, without automatic restarts."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from tests.support.waiting import eventually
 START_SECONDS = 90.0
 HTTP_SECONDS = 60.0
 MARK = "CLIPPING_TEST_CLUSTER"
-"""Every process of a cluster inherits it, so that those which were left behind are found."""
+"""An environment variable that every process of a cluster inherits, to find orphans."""
 FREEZE_TRIES = 20
 FREEZE_SECONDS = 5.0
-"""Six clips are copied and uploaded in less than that; an upload that was missed is followed by others."""
+"""Time in which six clips are copied and uploaded. A missed upload is followed by others."""
 REDELIVERY = {"lease_seconds": 10, "retry_min_seconds": 0, "retry_max_seconds": 1}
-"""Within seconds, so that a test of a killed agent need not wait a minute."""
+"""Redelivery within seconds, so that tests that kill agents need not wait a minute."""
 CLUSTER = "local"
-END = ("completed", "failed", "cancelled")
+FINAL = ("completed", "failed", "cancelled")
 
 
 class Cluster:
-    """Starts on construction; `with` stops it. `nodes[0]` leads when nothing has happened yet."""
+    """Starts on construction. A context manager. `nodes[0]` leads initially."""
 
     def __init__(
         self,
@@ -54,7 +54,8 @@ class Cluster:
         each_environ: Mapping[int, Mapping[str, str]] | None = None,
         broker: BrokerProcess | None = None,
     ) -> None:
-        """`over` is laid over every configuration, `each[n]` over the n-th agent's; so the environments."""
+        """`over` is merged into every configuration, `each[n]` into the n-th agent's; likewise the
+        environments."""
         self.folder, self.nas = folder, nas
         self.token = secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,23 +120,23 @@ class Cluster:
 
     @property
     def api_pid(self) -> int:
-        """The API's process, or the last one that there was."""
+        """The API's process id, also after its exit."""
         assert self._api is not None, "the API was not started"
         return self._api.pid
 
     def reap_api(self) -> int:
-        """The exit code of an API that has ended."""
+        """The exit code of an API that has exited."""
         assert self._api is not None
         assert self._api.stdout is not None
         self._api.stdout.close()
         return self._api.wait(30)
 
     def client_key(self, *, admin: bool = False) -> str:
-        """The bearer key of a caller."""
+        """The bearer key of a client or an administrator."""
         return self._keys.admin if admin else self._keys.client
 
     def _start_agents(self) -> None:
-        """The others when the first one leads."""
+        """Start the other agents once the first one leads."""
         first = self.nodes[0]
         eventually(lambda: first.leads() or not first.runs, "the first agent", every=0.2, logs=self.logs)
         for node in self.nodes[1:]:
@@ -144,10 +145,10 @@ class Cluster:
             node.wait_ready()
 
     def leader(self, *, within: float = 60.0) -> AgentNode:
-        """The one that leads, once one does."""
+        """Wait for a leader. Returns it."""
         found: AgentNode = eventually(
             lambda: next((node for node in self.nodes if node.runs and node.leads()), None),
-            "somebody to lead",
+            "a leader",
             within=within,
             every=0.2,
             logs=self.logs,
@@ -155,7 +156,7 @@ class Cluster:
         return found
 
     def ask(self, name: str = "night.mp4", **fields: Any) -> str:
-        """Post a request that has to be taken; its id."""
+        """Post a request, which must be accepted. Returns its id."""
         body = {"hand_id": "hand-1", "nas_video_path": str(self.nas / name)}
         body |= {"start_seconds": 1, "end_seconds": 3, **fields}
         answer = self.session.post(f"{self.url}/v1/clip/request", json=body, timeout=HTTP_SECONDS)
@@ -170,24 +171,24 @@ class Cluster:
         return body
 
     def wait(self, request_id: str, *states: str, within: float = 60.0) -> dict[str, Any]:
-        """The status when it is one of `states` (default: any end)."""
-        wanted = states or END
+        """Wait until the status is one of `states` (default: any final one). Returns it."""
+        wanted = states or FINAL
 
-        def look() -> dict[str, Any] | None:
+        def reached() -> dict[str, Any] | None:
             status = self.status(request_id)
             return status if status["status"] in wanted else None
 
         found: dict[str, Any] = eventually(
-            look, f"{request_id} to be {' or '.join(wanted)}", within=within, every=0.1, logs=self.logs
+            reached, f"{request_id} to be {' or '.join(wanted)}", within=within, every=0.1, logs=self.logs
         )
         return found
 
     def hold_cut(self, node: AgentNode, request_id: str) -> HeldCut:
-        """Wait until this agent writes this clip, and stop (SIGSTOP) its cut there."""
+        """Wait until the agent writes the clip, and freeze (SIGSTOP) its cut."""
         return hold_cut(node.pid, node.state_dir / "spool" / request_id, logs=self.logs)
 
     def freeze_uploading(self, node: AgentNode) -> None:
-        """Request clips, six at a time, and stop (SIGSTOP) the agent while it uploads one of them."""
+        """Request clips, six at a time, and freeze (SIGSTOP) the agent while it uploads one of them."""
         for _ in range(FREEZE_TRIES):
             for begin in range(6):
                 self.ask(start_seconds=begin, end_seconds=begin + 40, mode="copy")
@@ -199,28 +200,28 @@ class Cluster:
                 node.freeze()
                 if self._uploads():
                     return
-                node.signal(signal.SIGCONT)  # it was done before it stopped
-        raise AssertionError(f"no upload was met in {FREEZE_TRIES} tries{self.logs()}")
+                node.signal(signal.SIGCONT)  # the upload finished before the freeze
+        raise AssertionError(f"no upload was frozen in {FREEZE_TRIES} tries{self.logs()}")
 
     def _uploads(self) -> list[Path]:
-        """What is being uploaded at this moment: a folder each."""
+        """The folders of the uploads in progress."""
         assert self.config.storage.path is not None
         return [path for path in Path(self.config.storage.path, "tmp").iterdir() if path.is_dir()]
 
     def failover(self, agent_id: str, **body: Any) -> requests.Response:
-        """What an administrator asks for."""
+        """Request a failover as an administrator."""
         url = f"{self.url}/v1/admin/agents/{agent_id}/failover"
         return self.admin.post(url, json=body, timeout=HTTP_SECONDS)
 
     def redeliver(self, request_id: str) -> None:
-        """Publish a request's message once more, as after an acknowledgement that was lost."""
-        self.witness.repeat(request_id)
+        """Publish a request's message again, as after a lost acknowledgement."""
+        self.witness.republish(request_id)
 
     def objects(self, request_id: str) -> list[str]:
         return [key for key in self.observer.versions if request_id in key]
 
     def logs(self) -> str:
-        """The end of every process's log, for a failing test's message."""
+        """The end of every process's log, for the message of a failed test."""
         api = (
             f"\n--- api\n{self._api_log.read_text(errors='replace')[-2000:]}"
             if self._api_log.exists()
@@ -229,22 +230,26 @@ class Cluster:
         return api + "".join(node.tail() for node in self.nodes)
 
     def settle(self) -> None:
-        """What every fault has to leave behind: each request ended once, nothing overwritten, epochs that
-        only grew, and after the end no process."""
+        """Verify the invariants after a fault: each request has one outcome, nothing was overwritten, epochs
+        only increased, and no process remains after the stop."""
         ends = {request_id: self.wait(request_id, within=90)["status"] for request_id in self.asked}
-        # The API may receive a completion before the witness does.
+        # The API may receive a completion before the witness.
         eventually(
             lambda: set(ends.items()) <= set(self.witness.completions()), "the completions", logs=self.logs
         )
-        told = self.witness.completions()
+        completions = self.witness.completions()
         for request_id, status in ends.items():
-            assert {how for (who, how) in told if who == request_id} == {status}, (request_id, status, told)
+            assert {how for (who, how) in completions if who == request_id} == {status}, (
+                request_id,
+                status,
+                completions,
+            )
             expected = 1 if status == "completed" else 0
             assert len(self.objects(request_id)) == expected, (request_id, status, self.objects(request_id))
             assert self.status(request_id)["status"] == status
         self.observer.check()
         self.close()
-        eventually(lambda: not with_variable(MARK, self.token), "every process to end")
+        eventually(lambda: not with_variable(MARK, self.token), "every process to exit")
 
     def close(self) -> None:
         for node in self.nodes:

@@ -1,4 +1,4 @@
-"""A few frames encoded in memory: real packets and stream headers, without a file or a process."""
+"""Encodes a few frames in memory: real packets and stream headers, without a file or a process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RATE = Fraction(25)
 
 @dataclass(frozen=True)
 class Encoded:
-    """One encoder's output."""
+    """The output of an encoder."""
 
     codec: str
     """`h264` or `hevc`."""
@@ -31,12 +31,12 @@ class Encoded:
     payloads: tuple[bytes, ...]
     """In decoding order."""
     order: tuple[int, ...]
-    """The number, from 0, of the frame in each packet: frames are numbered as they are shown."""
+    """The number of the frame in each packet; frames are numbered from 0 in display order."""
 
 
 @cache
 def encoded(encoder: str, frames: int, parameters: str = "", *, global_header: bool = True) -> Encoded:
-    """Different frames as an Annex B stream.
+    """Encode distinct frames as an Annex B stream.
 
     `encoder`: `libx264` or `libx265`; `parameters`: in its own syntax.
     """
@@ -56,7 +56,7 @@ def encoded(encoder: str, frames: int, parameters: str = "", *, global_header: b
 
 @cache
 def encoded_in_mp4(encoder: str, frames: int, parameters: str = "") -> Encoded:
-    """As `encoded`, with headers and packets as libavformat writes them into an MP4 file."""
+    """Like `encoded`, with headers and packets as libavformat writes them into an MP4 file."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream: Any = container.add_stream(encoder, rate=_RATE)
@@ -104,7 +104,7 @@ def _configure(context: Any, encoder: str, parameters: str) -> None:
 
 def _frame(number: int) -> av.VideoFrame:
     ramp = np.arange(SIDE, dtype=np.int64) * 3
-    picture = ((ramp[None, :] + ramp[:, None] + number * 7) % 256).astype(np.uint8)
-    frame = av.VideoFrame.from_ndarray(picture, format="gray").reformat(format="yuv420p")
+    luma = ((ramp[None, :] + ramp[:, None] + number * 7) % 256).astype(np.uint8)
+    frame = av.VideoFrame.from_ndarray(luma, format="gray").reformat(format="yuv420p")
     frame.pts, frame.time_base = number, 1 / _RATE
     return frame

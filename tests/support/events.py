@@ -1,4 +1,4 @@
-"""A reader of server-sent events that hides nothing: ids, comments, and how the stream ended."""
+"""A low-level reader of server-sent events: exposes ids, comments, and how the stream ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 60.0
 
 @dataclass
 class Event:
-    """One event, and the id that came with it."""
+    """An event and its id."""
 
     name: str
     data: dict[str, Any]
@@ -25,7 +25,7 @@ class Event:
 
 @dataclass
 class EventReader:
-    """Reads a stream in a thread of its own, from the opening on. `with` closes it."""
+    """Reads a stream in its own thread. Opens it on construction. A context manager."""
 
     url: str
     key: str
@@ -36,7 +36,7 @@ class EventReader:
     comments: int = 0
     retry: int | None = None
     ended: bool = False
-    """The server said that this was all: the last chunk came."""
+    """Whether the server ended the stream properly, with the last chunk."""
 
     def __post_init__(self) -> None:
         where = urlsplit(self.url)
@@ -58,11 +58,11 @@ class EventReader:
 
     @property
     def last_id(self) -> str | None:
-        """What a browser would send when it comes back."""
+        """The Last-Event-ID that a browser would send on a reconnect."""
         return next((event.id for event in reversed(self.events) if event.id is not None), self.last_event_id)
 
     def wait(self, name: str) -> Event:
-        """The first event of that name."""
+        """Wait for the first event of that name."""
         found = eventually(
             lambda: [event for event in self.events if event.name == name],
             f"the event {name}",
@@ -72,7 +72,7 @@ class EventReader:
 
     def wait_for_end(self) -> None:
         self._thread.join(SECONDS)
-        assert not self._thread.is_alive(), f"the stream goes on after {self.names}"
+        assert not self._thread.is_alive(), f"the stream continues after {self.names}"
 
     def close(self) -> None:
         try:
@@ -98,7 +98,7 @@ class EventReader:
                 for block in blocks:
                     self._take(block)
         except (OSError, ValueError):
-            return  # cut off
+            return  # disconnected
 
     def _chunk(self) -> bytes:
         if self.headers.get("transfer-encoding") != "chunked":

@@ -1,4 +1,4 @@
-"""A file system of files in memory whose reads fail when the test says so: a NAS with a fault. Needs root."""
+"""An in-memory file system whose reads fail on request, to simulate a faulty NAS. Requires root."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _RELEASE, _FLUSH, _INIT, _OPENDIR, _READDIR, _RELEASEDIR = 18, 25, 26, 27, 28, 2
 _ACCESS, _INTERRUPT, _DESTROY, _BATCH_FORGET = 34, 36, 38, 42
 _SILENT = frozenset({_FORGET, _INTERRUPT, _BATCH_FORGET})
 _DIRECT_IO = 1
-"""Every read reaches us: nothing is kept in the page cache."""
+"""Bypasses the page cache, so that every read reaches the file system."""
 _REQUEST_BYTES = 256 << 10
 
 
 class FaultyMount:
-    """Use as a context manager. Raises `OSError` where nothing can be mounted."""
+    """A mount with faults. A context manager. Raises `OSError` where nothing can be mounted."""
 
     def __init__(self, folder: Path, files: Mapping[str, bytes]) -> None:
         self._folder = folder
         self._files = list(files.items())
         self.fail: int | None = None
-        """The error that every read ends in; None: they succeed."""
+        """The error of every read; None: reads succeed."""
         self.after_read: Callable[[], None] = lambda: None
-        """Called after each read that succeeded."""
+        """Called after each successful read."""
         self.bytes_read = 0
 
     def __enter__(self) -> Self:
@@ -53,7 +53,7 @@ class FaultyMount:
 
     def __exit__(self, *_: object) -> None:
         _LIBC.umount2(os.fsencode(self._folder), _DETACH)
-        self._thread.join(10)  # the kernel ends the connection when the last user has gone
+        self._thread.join(10)  # the kernel closes the connection after the last user
         os.close(self._device)
 
     def _serve(self) -> None:
@@ -74,7 +74,7 @@ class FaultyMount:
             try:
                 os.write(self._device, _ANSWER.pack(_ANSWER.size + len(data), -failure, number) + data)
             except FileNotFoundError:
-                pass  # who asked was killed
+                pass  # the requesting process was killed
             if operation == _READ and not failure:
                 self.after_read()
             if operation == _DESTROY:

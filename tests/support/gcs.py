@@ -1,8 +1,7 @@
-"""fake-gcs-server as a process of its own, and a service account to sign with.
+"""fake-gcs-server as a process, and a service account for signatures.
 
-It checks preconditions on simple and multipart uploads (not on resumable ones) and no signatures at all: for
-those there is `v4.py`.
-"""
+The server checks preconditions on simple and multipart uploads (not on resumable ones), but no signatures:
+see `v4.py`."""
 
 from __future__ import annotations
 
@@ -47,17 +46,17 @@ class FakeGcs:
 
     @property
     def pid(self) -> int:
-        """For signals."""
+        """The process id."""
         return self._process.pid
 
     def bucket(self) -> str:
-        """A new bucket's name."""
+        """Create a bucket. Returns its name."""
         name = f"bucket-{uuid.uuid4().hex[:12]}"
         requests.post(f"{self.url}/storage/v1/b", json={"name": name}, timeout=30).raise_for_status()
         return name
 
     def stop(self) -> None:
-        """kill -9; everything in it is lost."""
+        """Kill the server with SIGKILL. Its data is lost."""
         self._process.kill()
         self._process.wait(STOP_SECONDS)
 
@@ -73,7 +72,7 @@ class FakeGcs:
         self.stop()
 
     def _answers(self) -> bool:
-        assert self._process.poll() is None, "fake-gcs-server ended"
+        assert self._process.poll() is None, "fake-gcs-server exited"
         try:
             return requests.get(f"{self.url}/storage/v1/b", timeout=5).ok
         except requests.ConnectionError:
@@ -81,7 +80,7 @@ class FakeGcs:
 
 
 class ServiceAccount:
-    """A key pair of our own making, and its key file as Google hands it out."""
+    """A generated key pair, with a key file in Google's format."""
 
     email = "clips@clipping-test.iam.gserviceaccount.com"
 

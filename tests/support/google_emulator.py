@@ -1,4 +1,4 @@
-"""Google's own Pub/Sub emulator (Java), where it is installed: a second target, and a rival in benches."""
+"""Google's Pub/Sub emulator (Java), if it is installed: a second test target, and a rival in benchmarks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 VARIABLE = "CLIPPING_GOOGLE_PUBSUB_EMULATOR"
-"""Names the emulator's program, where it is not found by itself."""
+"""The environment variable with the emulator's path, if it is not on PATH."""
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -24,7 +24,7 @@ _SDKS = ("/usr/lib/google-cloud-sdk", "/usr/share/google-cloud-sdk", "/opt/googl
 
 
 def find_google_emulator() -> Path | None:
-    """The program: named by the environment, on PATH, or within the SDK of gcloud; None if not there."""
+    """The emulator's path, from the environment, PATH or the gcloud SDK; None if it is not installed."""
     if shutil.which("java") is None:
         return None
     named = os.environ.get(VARIABLE)
@@ -42,12 +42,12 @@ def find_google_emulator() -> Path | None:
 
 
 class GoogleEmulator:
-    """The emulator on a free port. Starts on construction; `with` stops it."""
+    """The emulator on a free port. Starts on construction. A context manager."""
 
     def __init__(self, program: Path) -> None:
         port = _free_port()
         self.host_port = f"127.0.0.1:{port}"
-        # A session of its own: the program is a shell script, and the JVM its child.
+        # A new session, because the program is a shell script with the JVM as its child.
         self._process = subprocess.Popen(
             [str(program), "--host=127.0.0.1", f"--port={port}"],
             stdout=subprocess.DEVNULL,
@@ -62,7 +62,7 @@ class GoogleEmulator:
         return self._process.pid
 
     def stop(self) -> None:
-        """End it. It keeps nothing."""
+        """Kill it. It persists no data."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
 

@@ -1,4 +1,4 @@
-"""A mount that hangs, as NFS does without its server."""
+"""A mount that hangs, like NFS without its server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _DETACH = 2
 
 
 class HungMount:
-    """A file system over `folder` that never answers: whoever looks at it waits, as on NFS without a server.
+    """A file system mounted on `folder` that never responds: every access blocks, as on NFS without a server.
 
-    Nobody reads its requests from /dev/fuse. Raises `OSError` where that can't be mounted.
+    Its requests are never read from /dev/fuse. Raises `OSError` where it can't be mounted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,15 +26,15 @@ class HungMount:
             raise OSError(number, os.strerror(number))
         self._mounted = True
 
-    def break_off(self) -> None:
-        """Those who wait get an error, and so does everybody from now on: as with a stale handle."""
+    def fail(self) -> None:
+        """Fail all pending and future accesses, as with a stale handle."""
         if self._device is not None:
             os.close(self._device)
             self._device = None
 
     def close(self) -> None:
-        """What was there before is there again."""
-        self.break_off()
+        """Unmount it."""
+        self.fail()
         if self._mounted:
             self._mounted = False
             _LIBC.umount2(self._folder, _DETACH)

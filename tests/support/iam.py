@@ -1,6 +1,6 @@
-"""The metadata server and IAM's signBlob, as an agent on Compute Engine or Cloud Run reaches them.
+"""The metadata server and IAM's signBlob, for agents on Compute Engine or Cloud Run.
 
-The answers have the form of Google's documentation; the signature is a real one.
+Responses have the documented format, with real signatures.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Answer(Response):
 
 
 class LocalIam(Request):
-    """Signs for whoever shows the token; `allowed = False` takes the role away."""
+    """Signs for requests with the token. `allowed = False` revokes the role."""
 
     def __init__(self, account: ServiceAccount) -> None:
         self.allowed = True

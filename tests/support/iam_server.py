@@ -1,7 +1,7 @@
-"""Google's token service and IAM as a process reaches them: HTTPS, behind a proxy that stands in for Google.
+"""Google's token service and IAM over HTTPS, behind a proxy that impersonates Google.
 
-`environment()` sends an agent's calls to `*.googleapis.com` here. The certificate authority is of our own
-making, and the answers are those of `iam.py`.
+`environment()` redirects an agent's calls to `*.googleapis.com`. The certificate authority is generated; the
+responses are those of `iam.py`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _STOP_SECONDS = 10.0
 
 
 class IamServer:
-    """Starts on construction; `with` stops it. `iam.allowed = False` takes away the right to sign."""
+    """Starts on construction. A context manager. `iam.allowed = False` revokes the permission to sign."""
 
     def __init__(self, folder: Path, account: ServiceAccount) -> None:
         self.iam = LocalIam(account)
         self.signatures = 0
-        """How many calls of signBlob there were."""
+        """Number of signBlob calls."""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -57,7 +57,7 @@ class IamServer:
         self._credentials(account)
 
     def environment(self) -> dict[str, str]:
-        """What an agent needs to sign as the account through IAM, with no key of its own."""
+        """The environment for an agent that signs through IAM, without a key file."""
         return {
             "GOOGLE_APPLICATION_CREDENTIALS": str(self._folder / "federated.json"),
             "HTTPS_PROXY": f"http://127.0.0.1:{self._server.server_address[1]}",
@@ -80,8 +80,8 @@ class IamServer:
         self._thread.join(_STOP_SECONDS)
 
     def _credentials(self, account: ServiceAccount) -> None:
-        """Workload identity federation: a token from elsewhere is exchanged for the account's."""
-        (self._folder / "token").write_text("from elsewhere")
+        """Workload identity federation: an external token is exchanged for the account's."""
+        (self._folder / "token").write_text("external token")
         base = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
         federated = {
             "type": "external_account",
@@ -98,16 +98,16 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def secure(self) -> None:
-        """Go on with TLS."""
+        """Switch the connection to TLS."""
         raise NotImplementedError
 
     def answer(self, body: bytes) -> tuple[int, bytes]:
-        """Status and JSON."""
+        """The status and the JSON body of the response."""
         raise NotImplementedError
 
     def finish(self) -> None:
         super().finish()
-        self.request.close()  # the server knows the plain socket only
+        self.request.close()  # the server closes only the plain socket
 
     def do_CONNECT(self) -> None:
         self.send_response(200)
@@ -128,11 +128,12 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
-        """Tests read the agent's log instead."""
+        """Requests are not logged."""
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
-    """An authority that clients trust, and a certificate of it for Google's names; certificate and key."""
+    """Create a certificate authority, and a certificate for Google's names. Returns the certificate and its
+    key."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of this test")])
     authority = (

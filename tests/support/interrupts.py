@@ -1,8 +1,7 @@
-"""A signal at a chosen point of a process's start: at one of the interpreter's audit events (PEP 578).
+"""Sends a signal at a chosen point of a process's start: at an audit event of the interpreter (PEP 578).
 
-A `sitecustomize` module counts the events from the moment on at which the process handles SIGINT itself;
-before that it has run nothing of ours. Children do not inherit the order.
-"""
+A `sitecustomize` module counts the events once the process handles SIGINT itself; before that, no code of
+this project runs. Child processes are not affected."""
 
 from __future__ import annotations
 
@@ -49,16 +48,16 @@ if order:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an interrupted process ended, and what it said."""
+    """The exit code and the output of an interrupted process."""
 
     code: int
     stderr: str
     ready: bool
-    """It came as far as its first line on stdout."""
+    """Whether it printed its first line on stdout."""
 
 
 class Interrupter:
-    """Runs one command, again and again, with a signal at another point each time."""
+    """Runs a command repeatedly, with a signal at a different point each time."""
 
     def __init__(self, folder: Path, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self._folder = folder
@@ -71,13 +70,13 @@ class Interrupter:
         self._environ = {**os.environ, **environ, "PYTHONPATH": path, MARK: str(self._counter)}
 
     def events(self, *, service: bool) -> int:
-        """How many events the whole run has, or (a service) the run until it is ready."""
+        """The number of events of a complete run or, for a service, until it is ready."""
         ended = self.run(signal.SIGTERM, "#0", until_ready=service)
         assert ended.code == 0, ended.stderr
         return int.from_bytes(self._counter.read_bytes(), "little")
 
     def run(self, number: signal.Signals, point: str, *, until_ready: bool) -> Ended:
-        """One run; the signal comes at `point` (`NAME#COUNT`, `#COUNT` for any event) or when it is ready."""
+        """Run once, with the signal at `point` (`NAME#COUNT`, `#COUNT` for any event) or when it is ready."""
         environ = {**self._environ, ORDER: f"{int(number)}:{point}"}
         log = self._folder / "stderr"
         with log.open("wb") as stderr:
@@ -97,6 +96,6 @@ class Interrupter:
             process.stdout.close()
         eventually(
             lambda: not with_variable(MARK, str(self._counter)),
-            f"no process to be left of {point}",
+            f"all processes to exit after {point}",
         )
         return Ended(code, log.read_text(), ready)

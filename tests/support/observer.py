@@ -1,4 +1,4 @@
-"""Watches a cluster from aside, for what must never happen: an epoch that goes back, a clip that changes."""
+"""Observes a cluster's invariants: epochs never decrease, and clips are never overwritten."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from clipping.errors import StoreUnavailable
 from clipping.store.port import Store
 from tests.support.waiting import eventually
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 PULL_SECONDS = 1.0
 
 
@@ -36,7 +36,7 @@ class Seen:
 
 
 class StoreObserver:
-    """Looks at the lease and at every clip ten times a second, in a thread of its own."""
+    """Polls the lease and the list of clips ten times a second, in its own thread."""
 
     def __init__(self, store: Store, cluster: str) -> None:
         self._store, self._key = store, lease_key(cluster)
@@ -51,7 +51,7 @@ class StoreObserver:
         self._thread.join(30)
 
     def epochs(self) -> list[int]:
-        """In the order in which they were seen, without repetitions."""
+        """The observed epochs, in order, without repetitions."""
         found: list[int] = []
         for seen in self.history:
             if not found or found[-1] != seen.epoch:
@@ -59,9 +59,9 @@ class StoreObserver:
         return found
 
     def check(self) -> None:
-        """Fails when an epoch went back, when one epoch had two leaders, or a clip was overwritten."""
+        """Fail if an epoch decreased, an epoch had two leaders, or a clip was overwritten."""
         epochs = self.epochs()
-        assert epochs == sorted(set(epochs)), f"epochs went back: {self.history}"
+        assert epochs == sorted(set(epochs)), f"epochs decreased: {self.history}"
         leaders: dict[int, set[str]] = {}
         for seen in self.history:
             if seen.state == "held":
@@ -71,13 +71,13 @@ class StoreObserver:
         assert not overwritten, f"overwritten: {overwritten}"
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
+        while not self._stop.wait(POLL_SECONDS):
             try:
-                self._look()
+                self._poll()
             except (StoreUnavailable, BrokenDocument):
                 continue
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         for info in self._store.list("clips/").objects:
             self.versions.setdefault(info.key, set()).add(info.version)
         found = self._store.get(self._key)
@@ -89,7 +89,7 @@ class StoreObserver:
 
 
 class Witness:
-    """Subscriptions of its own: sees every request of the API, and every completion of any agent."""
+    """Separate subscriptions, which receive every request of the API and every completion of any agent."""
 
     def __init__(self, host_port: str, project: str) -> None:
         self._channel = grpc.insecure_channel(host_port)
@@ -105,20 +105,20 @@ class Witness:
         self._requests: dict[str, Any] = {}
 
     def completions(self) -> Counter[tuple[str, str]]:
-        """How often each request was told to have ended in which way so far: `(request_id, status)`."""
+        """The number of completions received so far, by `(request_id, status)`."""
         while received := self._pull("complete"):
             self.seen += [CompletionMessage.from_json(one.message.data) for one in received]
         return Counter((one.request_id, one.status) for one in self.seen)
 
-    def repeat(self, request_id: str) -> None:
-        """Publish the message of a request once more."""
+    def republish(self, request_id: str) -> None:
+        """Publish the message of a request again."""
 
-        def look() -> Any:
+        def received() -> Any:
             for one in self._pull("requests"):
                 self._requests[one.message.attributes["request_id"]] = one.message
             return self._requests.get(request_id)
 
-        message = eventually(look, f"the message of {request_id}")
+        message = eventually(received, f"the message of {request_id}")
         again = PubsubMessage(data=message.data, attributes=dict(message.attributes))
         topic = f"{self._project}/topics/clipping-requests"
         self._publisher.publish(topic=topic, messages=[again], timeout=30)

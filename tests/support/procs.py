@@ -1,4 +1,4 @@
-"""Processes as the kernel shows them."""
+"""Processes, from /proc."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def children_of(parent: int) -> list[int]:
-    """The processes that `parent` started, in any of its threads."""
+    """The child processes of any thread of `parent`."""
     children: list[int] = []
     for file in Path(f"/proc/{parent}/task").glob("*/children"):
         try:
@@ -17,7 +17,7 @@ def children_of(parent: int) -> list[int]:
 
 
 def descendants_of(pid: int) -> list[int]:
-    """Its children, their children, and so on."""
+    """Its children, recursively."""
     found, todo = [], [pid]
     while todo:
         children = children_of(todo.pop())
@@ -27,7 +27,7 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def state_of(pid: int) -> str | None:
-    """The kernel's letter for the state of a process or thread: `T` if it is stopped; None if it is gone."""
+    """The kernel's state letter of a process or thread: `T` if it is stopped; None if it does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -35,20 +35,20 @@ def state_of(pid: int) -> str | None:
 
 
 def has_open(pid: int, folder: Path) -> bool:
-    """Whether a process has a file below this folder open."""
+    """Whether a process has an open file in this folder."""
     try:
         return any(link.readlink().is_relative_to(folder) for link in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
-        return False  # it has ended, or has just closed one of its files
+        return False  # it has exited, or has just closed a file
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs; one that is only not buried yet does not."""
+    """Whether it is running; zombies are not."""
     return state_of(pid) not in (None, "Z")
 
 
 def with_variable(name: str, value: str) -> dict[int, str]:
-    """The command lines of the running processes that were started with this environment variable."""
+    """The command lines, by process id, of running processes with this environment variable."""
     found = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():

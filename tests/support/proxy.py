@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and a server, whose connections a test can cut."""
+"""A TCP proxy whose connections tests can break."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class TcpProxy:
-    """Listens on a free loopback port and forwards to `target` ("host:port"). `with` stops it."""
+    """Listens on a free loopback port and forwards to `target` ("host:port"). A context manager."""
 
     def __init__(self, target: str) -> None:
         host, _, port = target.rpartition(":")
@@ -26,23 +26,23 @@ class TcpProxy:
         threading.Thread(target=self._accept, name="proxy-accept", daemon=True).start()
 
     def cut(self) -> None:
-        """Break every connection; new ones are accepted."""
+        """Close every connection. New ones are accepted."""
         with self._lock:
             sockets = list(self._sockets)
         for one in sockets:
             _shut(one)
 
     def refuse(self) -> None:
-        """Break every connection, and every new one at once, until `restore`."""
+        """Close every connection, and every new one immediately, until `restore`."""
         self._refuses = True
         self.cut()
 
     def hang(self) -> None:
-        """Let nothing through, in either direction, until `restore`: as when a network drops packets."""
+        """Forward no data in either direction until `restore`, as when a network drops packets."""
         self._passes.clear()
 
     def restore(self) -> None:
-        """Work again. What hung is broken, as after a partition."""
+        """Forward again. Closes hung connections, as after a partition."""
         self._refuses = False
         self.cut()
         self._passes.set()
@@ -59,7 +59,7 @@ class TcpProxy:
         self.close()
 
     def close(self) -> None:
-        """Stop listening, and break what is open."""
+        """Stop listening, and close all connections."""
         _shut(self._listener)
         self._listener.close()
         self.restore()
@@ -87,14 +87,14 @@ class TcpProxy:
                     target=self._forward, args=(source, sink), name="proxy-forward", daemon=True
                 ).start()
 
-    def _let_through(self, source: socket.socket, data: bytes) -> None:
-        """Return when `data`, that `source` has sent, may go on to the other side."""
+    def _before_forward(self, source: socket.socket, data: bytes) -> None:
+        """Called before `data` from `source` is forwarded. May block."""
         self._passes.wait()
 
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(1 << 16):
-                self._let_through(source, data)
+                self._before_forward(source, data)
                 sink.sendall(data)
         except OSError:
             pass

@@ -1,8 +1,7 @@
-"""A pytest plugin: failed slow tests run once more, alone, and the last lines name everything that failed.
+"""A pytest plugin that reruns failed slow tests alone, and lists all failures in the last lines.
 
-`scripts/test` loads it with `-p tests.support.reruns`. A slow test that fails beside others and passes alone
-is reported as flaky and does not fail the run; any other failure does.
-"""
+`scripts/test` loads it with `-p tests.support.reruns`. A slow test that passes when it is rerun alone is
+reported as flaky and does not fail the run; any other failure does."""
 
 from __future__ import annotations
 
@@ -14,33 +13,32 @@ from dataclasses import dataclass, field
 import pytest
 
 MAX_RERUNS = 10
-"""More failures than that are not a matter of timing, and running them again takes too long."""
+"""Maximum number of reruns. More failures are not caused by timing, and reruns would take too long."""
 REASON_LENGTH = 160
 
 
 @dataclass
 class Failures:
-    """What failed in one session."""
+    """The failures of a session."""
 
     reasons: dict[str, str] = field(default_factory=dict)
-    """The first reason of each failed test."""
+    """The first failure reason of each test."""
     slow: set[str] = field(default_factory=set)
     reports: int = 0
-    """A test can fail more than once: in its call and in its teardown."""
+    """Number of failed phases; a test can fail in its call and in its teardown."""
 
     def add(self, report: pytest.TestReport) -> None:
-        """Count a failed phase of a test."""
+        """Record a failed phase of a test."""
         self.reports += 1
         self.reasons.setdefault(report.nodeid, reason_of(report))
         if "slow" in report.keywords:
             self.slow.add(report.nodeid)
 
     def may_rerun(self, session: pytest.Session) -> bool:
-        """Whether passing re-runs make this a good run.
+        """Whether the run succeeds if the reruns pass.
 
-        Not when a test failed that isn't slow, when the run was stopped early, or when something failed that
-        is no test: a file that can't be imported, a worker that died.
-        """
+        Not after a failure of a fast test, when the run was stopped early, or after a failure outside of
+        tests: a file that can't be imported, or a worker that died."""
         return (
             session.exitstatus == pytest.ExitCode.TESTS_FAILED
             and not session.shouldfail
@@ -52,27 +50,28 @@ class Failures:
 
 
 def reason_of(report: pytest.TestReport) -> str:
-    """The first line of why it failed."""
+    """The first line of the failure."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = str(crash.message if crash is not None else report.longrepr or "")
     return (text.strip().splitlines() or ["no reason given"])[0][:REASON_LENGTH]
 
 
 class Reruns:
-    """The plugin's state in the process that controls the run."""
+    """The plugin's state in the controller process."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._failures = Failures()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember what failed."""
+        """Record failures."""
         if report.failed:
             self._failures.add(report)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """Run slow failures again once all workers have ended, then name every failure, below the summary."""
+        """Rerun failed slow tests after all workers have exited, then list every failure below the
+        summary."""
         yield
         if not self._failures.reasons:
             return
@@ -103,6 +102,6 @@ class Reruns:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Only where the reports come together: not in the workers of pytest-xdist."""
+    """Register the plugin in the controller only, not in pytest-xdist workers."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reruns(config), "reruns")

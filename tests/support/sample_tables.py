@@ -11,11 +11,11 @@ from agent.cutting.formats.mp4_tables import SampleTable
 
 @dataclass(frozen=True)
 class Samples:
-    """What the tables describe, sample by sample."""
+    """The samples described by the tables."""
 
     durations: Sequence[int]
     shifts: Sequence[int] | None = None
-    """Presentation less decoding time; None: the file has no such table."""
+    """Presentation minus decoding time; None: the file has no such table."""
     sizes: Sequence[int] | None = None
     """None: 10 bytes each, stored as one number."""
     chunks: Sequence[int] | None = None
@@ -30,12 +30,12 @@ class Samples:
 
     @property
     def decoded(self) -> list[int]:
-        """When each is decoded."""
+        """The decoding times."""
         return [sum(self.durations[:n]) for n in range(len(self.durations))]
 
     @property
     def shown(self) -> list[int]:
-        """When each is shown."""
+        """The presentation times."""
         shifts = [0] * len(self.durations) if self.shifts is None else self.shifts
         return [at + shift for at, shift in zip(self.decoded, shifts, strict=True)]
 
@@ -57,7 +57,7 @@ class Samples:
         return {name: memoryview(content) for name, content in found.items()}
 
     def table(self) -> SampleTable:
-        """The tables, read."""
+        """The parsed tables."""
         return SampleTable(self.boxes())
 
 

@@ -1,4 +1,4 @@
-"""An app of the API's in this process, behind the server that it runs on."""
+"""Serves an app of the API in this process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.server.serving import Server, bind, url_of
 
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
-    """The app, without its own threads, under waitress in this process."""
+    """Serve the app under waitress, without its background threads. Yields the URL."""
     bound = bind("127.0.0.1", 0)
     server = Server(app, bound, threads=2)
     thread = threading.Thread(target=server.run, name="server", daemon=True)

@@ -1,4 +1,4 @@
-"""The whole local stack as a test drives it: real processes, HTTP, signals."""
+"""The whole local stack for tests: real processes, HTTP, signals."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ QUICK = {
     "limits": {"requests_per_minute": 0},
     "cutting": {"stall_seconds": HELD_SECONDS},
 }
-"""Redelivery within seconds, so that a test of a killed agent need not wait a minute; and as many looks at
-the status as a test likes."""
+"""Redelivery within seconds, so that tests that kill agents need not wait a minute; and no limit on status
+requests."""
 
 
 class RunningStack:
-    """`clipping up` on a data folder, until `stop`."""
+    """A running `clipping up` on a data folder."""
 
     def __init__(self, data: Path, nas_root: Path, *, agents: int = 1, **over: Any) -> None:
         self.data, self.nas_root, self._agents = data, nas_root, agents
@@ -65,12 +65,12 @@ class RunningStack:
         self.session.headers["Authorization"] = f"Bearer {self.where['api_key']}"
 
     def stop(self, timeout: float = 60.0) -> int:
-        """Orderly; the exit code."""
+        """Stop gracefully. Returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait_end(timeout)
 
     def wait_end(self, timeout: float = 60.0) -> int:
-        """Until it has ended, which something else has caused; the exit code."""
+        """Wait for an exit that was caused otherwise. Returns the exit code."""
         self.session.close()
         try:
             return self.process.wait(timeout)
@@ -78,7 +78,7 @@ class RunningStack:
             self._end()
 
     def kill(self) -> None:
-        """As if the machine's owner had used kill -9 on it."""
+        """Kill it with SIGKILL."""
         self.session.close()
         self.process.kill()
         self.process.wait()
@@ -98,12 +98,12 @@ class RunningStack:
             self.stop()
 
     def pid(self, name: str) -> int:
-        """The process `api`, `broker` or `agent-1` as it is now: the stack starts again what dies."""
+        """The current process id of `api`, `broker` or `agent-1`: the stack restarts them."""
         needle = f"{self.data}/broker" if name == "broker" else f"{self.data}/run/{name}.yaml"
         return eventually(lambda: _pid_of(needle, self.process.pid), f"the process {name}")
 
     def signal(self, name: str, number: signal.Signals) -> int:
-        """Send a signal to one of its processes; the pid it had."""
+        """Send a signal to one of its processes. Returns its process id."""
         pid = self.pid(name)
         os.kill(pid, number)
         return pid
@@ -113,7 +113,7 @@ class RunningStack:
         return self.session.post(f"{self.where['api_url']}/v1/clip/request", json=body, timeout=HTTP_SECONDS)
 
     def ask(self, **fields: Any) -> str:
-        """Post a request that has to be taken; its id."""
+        """Post a request, which must be accepted. Returns its id."""
         answer = self.post(**fields)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["request_id"])
@@ -126,33 +126,36 @@ class RunningStack:
         return body
 
     def wait(self, request_id: str, *wanted: str, timeout: float = 60.0) -> dict[str, Any]:
-        """The status when it is one of `wanted` (default: any end). The API may be away meanwhile."""
+        """Wait until the status is one of `wanted` (default: any final one). The API may be down
+        meanwhile."""
         states = wanted or ("completed", "failed", "cancelled")
 
-        def look() -> dict[str, Any] | None:
+        def reached() -> dict[str, Any] | None:
             try:
                 status = self.status(request_id)
             except requests.ConnectionError:
                 return None
             return status if status["status"] in states else None
 
-        return eventually(look, f"{request_id} to be {' or '.join(states)}", within=timeout, logs=self.logs)
+        return eventually(
+            reached, f"{request_id} to be {' or '.join(states)}", within=timeout, logs=self.logs
+        )
 
     def spool(self) -> list[Path]:
         return list((self.data / "agents" / "agent-1" / "spool").iterdir())
 
     def hold_cut(self, request_id: str = "") -> HeldCut:
-        """Wait until the first agent writes this clip (default: any), and stop (SIGSTOP) its cut there."""
+        """Wait until the first agent writes the clip (default: any), and freeze (SIGSTOP) its cut."""
         spool = self.data / "agents" / "agent-1" / "spool"
         return hold_cut(self.pid("agent-1"), spool / request_id, logs=self.logs)
 
     def objects(self, request_id: str) -> list[Path]:
-        """The clips of a request in the store's folder."""
+        """A request's clips in the store's folder."""
         found = (self.data / "store").rglob(f"{request_id}.*")
         return [path for path in found if path.is_file() and path.suffix != ".json"]
 
     def logs(self) -> str:
-        """The end of every process's log, for a failing test's message."""
+        """The end of every process's log, for the message of a failed test."""
         files = [self.data.with_suffix(".log"), *sorted((self.data / "logs").glob("*.log"))]
         return "".join(
             f"\n--- {f.name}\n{f.read_text(errors='replace')[-3000:]}" for f in files if f.exists()

@@ -1,6 +1,6 @@
-"""Google's V4 signatures, checked as Cloud Storage does, which no emulator does.
+"""Verifies Google's V4 signatures like Cloud Storage, because emulators do not.
 
-Written from "V4 signing process with your own program" and "Canonical requests" in Google's documentation.
+Based on "V4 signing process with your own program" and "Canonical requests" in Google's documentation.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ LONGEST = timedelta(days=7)
 
 
 class Refused(Exception):
-    """The link does not work, and why."""
+    """The link is invalid. The message states the reason."""
 
 
 def verify(url: str, *, key: RSAPublicKey, now: datetime, method: str = "GET") -> dict[str, str]:
-    """The query of a link that works at `now`, without the signature's own words. Raises `Refused`."""
+    """The query of a link that is valid at `now`, without the signature's parameters. Raises `Refused`."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
     try:
@@ -35,11 +35,11 @@ def verify(url: str, *, key: RSAPublicKey, now: datetime, method: str = "GET") -
     except (KeyError, ValueError) as error:
         raise Refused(f"malformed: {error!r}") from None
     if query["X-Goog-Algorithm"] != ALGORITHM:
-        raise Refused("another algorithm")
+        raise Refused("unsupported algorithm")
     if scope != f"{begin:%Y%m%d}/auto/storage/goog4_request":
-        raise Refused(f"another scope: {scope}")
+        raise Refused(f"wrong scope: {scope}")
     if signed_headers != "host":
-        raise Refused("a browser sends no other headers")
+        raise Refused("signed headers other than host")
     canonical_query = "&".join(f"{_encode(name)}={_encode(query[name])}" for name in sorted(query))
     canonical_request = "\n".join(
         [method, parts.path, canonical_query, f"host:{parts.netloc}\n", signed_headers, "UNSIGNED-PAYLOAD"]

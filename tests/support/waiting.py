@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a bound that a slow machine keeps too."""
+"""Waiting for a condition, with a timeout that also suits slow machines."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ Seen = TypeVar("Seen")
 
 
 def eventually(
-    look: Callable[[], Seen | None],
+    condition: Callable[[], Seen | None],
     what: str = "it",
     *,
     within: float = 60.0,
     every: float = 0.02,
     logs: Callable[[], str] | None = None,
 ) -> Seen:
-    """What `look` returns once that is true. Fails after `within` seconds, with what it returned last."""
+    """Poll until `condition` returns a true value, and return it. Fails after `within` seconds with the last
+    value."""
     give_up = time.monotonic() + within
-    while not (seen := look()):
+    while not (seen := condition()):
         if time.monotonic() >= give_up:
-            told = logs() if logs else ""
-            raise AssertionError(f"waited {within:g} s for {what}; last: {seen!r}{told}")
+            tail = logs() if logs else ""
+            raise AssertionError(f"waited {within:g} s for {what}; last: {seen!r}{tail}")
         time.sleep(every)
     return seen

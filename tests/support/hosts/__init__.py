@@ -1,5 +1,5 @@
-"""Throw-away Debian machines with a real systemd, on a private network whose cables a test can cut.
+"""Temporary Debian hosts with a real systemd, on a private network that tests can partition.
 
-systemd-nspawn boots them from one tree (`base`) with a disk of their own laid over it; the network (`lan`) is
-made of network namespaces and a bridge. Nothing else of this machine is touched, and it goes with the test.
-"""
+systemd-nspawn boots them from one tree (`base`) with an overlay as the disk of each; the network (`lan`)
+consists of network namespaces and a bridge. They do not affect the rest of this machine and are removed with
+the test."""

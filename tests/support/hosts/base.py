@@ -1,4 +1,5 @@
-"""The tree that hosts boot from: a minimal Debian 12. `python -m tests.support.hosts.base` makes it, once."""
+"""The root file system of hosts: a minimal Debian 12. `python -m tests.support.hosts.base` creates it
+once."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import sys
 from pathlib import Path
 
 VARIABLE = "CLIPPING_TEST_BASE"
-"""Names a tree that is there already: any Debian with systemd, dbus, python3-venv, iproute2 and procps."""
+"""The environment variable with an existing tree: a Debian with systemd, dbus, python3-venv, iproute2 and
+procps."""
 
 SUITE = "bookworm"
 PACKAGES = (
@@ -26,22 +28,22 @@ BUILD_SECONDS = 1800
 
 
 def tree() -> Path | None:
-    """The tree, if it was made."""
+    """The tree, if it exists."""
     named = os.environ.get(VARIABLE)
     path = Path(named) if named else _cache() / f"debian-{SUITE}"
     return path if (path / "usr" / "lib" / "systemd" / "systemd").exists() else None
 
 
 def build() -> Path:
-    """Make it with debootstrap, from the mirror that this machine's apt uses for Debian, or else from its own
-    default one. Needs root and the network."""
+    """Create it with debootstrap, from this machine's Debian mirror, or else from the default mirror.
+    Requires root and the network."""
     target = _cache() / f"debian-{SUITE}"
     beside = target.with_suffix(".new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     subprocess.run([*command, SUITE, str(beside), *_mirror()], check=True, timeout=BUILD_SECONDS)
-    # Each host gets its own; and no console of it waits for a login.
+    # Each host gets its own machine id, and no login prompts on its consoles.
     (beside / "etc" / "machine-id").write_text("")
     (beside / "var/lib/dbus/machine-id").unlink(missing_ok=True)
     (beside / "etc/systemd/system/console-getty.service").symlink_to("/dev/null")
@@ -51,10 +53,10 @@ def build() -> Path:
 
 
 def _mirror() -> list[str]:
-    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     try:
         said = subprocess.run(
-            [*asked, f"Codename: {SUITE}"], capture_output=True, text=True, timeout=60, check=False
+            [*command, f"Codename: {SUITE}"], capture_output=True, text=True, timeout=60, check=False
         ).stdout
     except FileNotFoundError:
         return []

@@ -1,4 +1,4 @@
-"""One machine: boots, runs commands, loses power."""
+"""A host that tests boot, run commands on and power off."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 BOOT_SECONDS = 120.0
 DOWN_SECONDS = 60.0
 
-# systemd sees a cgroup2 hierarchy alone, as on a stock Debian, whatever this machine has.
+# systemd sees only a cgroup2 hierarchy, as on a stock Debian, whatever this machine has.
 _MOUNTS = """
 mount -t tmpfs tmpfs /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -39,9 +39,9 @@ exec nsenter --target "$leader" --mount --uts --ipc --pid --cgroup --net --root 
 
 
 class Host:
-    """A machine on `lan`, on a disk that is `layers` (the first on top) and, above them, `folder`.
+    """A host on `lan`. Its disk consists of `layers` (the first on top) with `folder` as the top layer.
 
-    `shares` are folders of this machine that the host sees, read-only, under other names.
+    `shares` maps paths on the host to read-only folders of this machine.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Host:
         self.name = name
         self.member: Member = lan.join(name)
         self.disk = folder / "upper"
-        """What differs from the layers. Only for reading, and only while the host is down."""
+        """The difference from the layers. Read it only while the host is off."""
         self._lan, self._layers, self._folder, self._shares = lan, layers, folder, shares or {}
         self._nspawn: subprocess.Popen[bytes] | None = None
         for each in ("upper/etc", "work", "root"):
@@ -71,7 +71,7 @@ class Host:
         return self.member.address
 
     def boot(self) -> None:
-        """Switch it on, and wait until systemd has started everything."""
+        """Boot, and wait until systemd has started all units."""
         assert self._nspawn is None, f"{self.name} is on"
         (self._cgroup / "exec").mkdir(parents=True, exist_ok=True)
         lower = ":".join(str(layer) for layer in self._layers)
@@ -83,13 +83,13 @@ class Host:
             "ROOT": str(self._folder / "root"),
             "NAME": self.name,
             "NAMESPACE": self.member.namespace,
-            # nspawn's own filter is for guests that nobody trusts; a real machine has none.
+            # nspawn's system call filter is for untrusted guests; a real machine has none.
             "SYSTEMD_SECCOMP": "0",
             "SYSTEMD_LOG_LEVEL": "warning",
         }
         shares = [f"--bind-ro={path}:{at}" for at, path in self._shares.items()]
         with (self._folder / "console.log").open("ab") as console:
-            # Dies with us, and its guest with it.
+            # Killed with this process, together with the guest.
             self._nspawn = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "sh", "-ec", _BOOT, "sh", *shares],
                 env=environ,
@@ -108,15 +108,15 @@ class Host:
         return self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded")
 
     def run(self, *command: str, timeout: float = 60.0, check: bool = True) -> str:
-        """What a command of root's on the host says, stdout and stderr. With `check`, its status is 0."""
+        """Run a command as root. Returns stdout and stderr. With `check`, fails unless its status is 0."""
         done = self.call(*command, timeout=timeout)
         assert not check or done.returncode == 0, (
-            f"{self.name}: {command} gave {done.returncode}: {done.stdout}"
+            f"{self.name}: {command} returned {done.returncode}: {done.stdout}"
         )
         return done.stdout
 
     def call(self, *command: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
-        """As `run`, with the status."""
+        """Like `run`, but returns the completed process."""
         leader = self._leader()
         assert leader is not None, f"{self.name} is off"
         return subprocess.run(
@@ -130,33 +130,33 @@ class Host:
         )
 
     def processes(self, unit: str) -> list[int]:
-        """The processes of a unit, as this machine numbers them."""
+        """The process ids of a unit in this machine's namespace."""
         pids: list[int] = []
         for group in self._cgroup.rglob(unit):
             pids += map(int, (group / "cgroup.procs").read_text().split())
         return pids
 
     def path(self, inside: str) -> Path:
-        """A file of the host as this machine sees it. Links in it would lead to this machine's files."""
+        """The path of a host's file on this machine. Symlinks in it would resolve to this machine's files."""
         return Path(f"/proc/{self._leader()}/root{inside}")
 
     def write(self, inside: str, content: str | bytes) -> None:
-        """A file on the host, replaced if it is there."""
+        """Write a file on the host."""
         self.path(inside).write_bytes(content.encode() if isinstance(content, str) else content)
 
     def journal(self, *options: str) -> str:
-        """The journal of the agent."""
+        """The agent's journal."""
         return self.run("journalctl", "--unit=clipping-agent", "--no-pager", "--output=cat", *options)
 
     def crash(self) -> None:
-        """Take the power away. The disk stays."""
+        """Simulate a power loss. The disk is kept."""
         leader = self._leader()
         if leader is not None:
             os.kill(leader, signal.SIGKILL)
         self._wait()
 
     def shut_down(self) -> None:
-        """In order, services first."""
+        """Shut down gracefully."""
         self.run("systemctl", "poweroff")
         self._wait()
 
@@ -182,7 +182,7 @@ class Host:
             group.rmdir()
 
     def _leader(self) -> int | None:
-        """PID 1 of the host, as this machine numbers it."""
+        """The host's PID 1 in this machine's namespace."""
         assert self._nspawn is not None, f"{self.name} is off"
         pid = self._nspawn.pid
         try:

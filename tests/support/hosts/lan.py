@@ -1,4 +1,4 @@
-"""A private network: a switch, members with an address each, and cables between any two that can be cut."""
+"""A private network: a switch and members with addresses, whose connections tests can cut."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Self
 
 _MOST = 16
-"""Networks side by side on one machine, one for each process that runs tests."""
+"""Maximum number of concurrent networks on one machine, one per test process."""
 _NOWHERE = "02:00:00:00:de:ad"
-"""No member has this address: frames for it leave the cable and arrive nowhere."""
+"""An address of no member: frames to it are lost."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """Something with an address of its own on the network."""
+    """A member of the network with its own address."""
 
     name: str
     namespace: str
@@ -25,7 +25,7 @@ class Member:
 
 
 class Lan:
-    """The switch, and this process's own cable to it. `with` takes everything away."""
+    """The switch, and this process's connection to it. A context manager that removes everything."""
 
     def __init__(self) -> None:
         self._number, self._lock = _claim()
@@ -41,7 +41,7 @@ class Lan:
         _ip("link", "set", self.name, "up")
 
     def join(self, name: str) -> Member:
-        """A new member: a network namespace with one cable to the switch."""
+        """Add a member: a network namespace connected to the switch."""
         number = len(self._members) + 1
         member = Member(name, f"{self.name}-{name}", self._address(number))
         port, inside = f"port{number}", "host0"
@@ -68,8 +68,7 @@ class Lan:
         return member
 
     def cut(self, one: Member, other: Member) -> None:
-        """From now on nothing that one sends reaches the other; both still reach everybody else. Nobody is
-        told: packets vanish."""
+        """Drop all packets between two members, silently. Both can still reach the other members."""
         for here, there in ((one, other), (other, one)):
             to = ("to", there.address, "lladdr", _NOWHERE, "nud", "permanent", "dev", "host0")
             _ip("-n", here.namespace, "neigh", "replace", *to[1:])
@@ -90,8 +89,8 @@ class Lan:
         return f"10.213.{self._number}.{host}"
 
     def _clean(self) -> None:
-        """Take away what is there, of an earlier process that was killed too."""
-        # First the cable, while both of its ends are there: a namespace takes its end along in its own time.
+        """Remove the network, including leftovers of a killed process."""
+        # Delete the link first, while both ends exist: a namespace deletes its end asynchronously.
         if Path(f"/sys/class/net/{self.name}").exists():
             _ip("link", "del", self.name)
         for namespace in Path("/run/netns").glob(f"{self.name}*"):
@@ -100,7 +99,7 @@ class Lan:
 
 
 def _claim() -> tuple[int, int]:
-    """The first number that no other process has, and the open lock that says so."""
+    """Reserve the first free network number. Returns it with its open lock file."""
     for number in range(_MOST):
         lock = os.open(f"/run/lock/clipping-test-lan-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -1,4 +1,4 @@
-"""Whether this machine can boot others at all."""
+"""Detects whether this machine can boot hosts."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ip link add name clt-try type bridge && ip link del clt-try
 
 @cache
 def missing() -> str | None:
-    """What this machine lacks to boot hosts; None when it can."""
+    """The missing requirement for booting hosts; None if there is none."""
     if os.geteuid() != 0:
         return "only root can boot hosts"
     for program, package in _PROGRAMS.items():
         if shutil.which(program) is None:
             return f"{program} is not installed (package {package})"
     if cgroup2() is None:
-        return "there is no cgroup2 here"
+        return "cgroup2 is not mounted"
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("lower", "upper", "work", "root"):
             (Path(scratch) / name).mkdir()
@@ -45,12 +45,12 @@ def missing() -> str | None:
             timeout=30,
             check=False,
         )
-    return f"namespaces or overlays are not allowed here: {done.stderr.strip()}" if done.returncode else None
+    return f"namespaces or overlays are not permitted: {done.stderr.strip()}" if done.returncode else None
 
 
 @cache
 def cgroup2() -> Path | None:
-    """Where cgroup2 is mounted."""
+    """The mount point of cgroup2."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, target, kind, *_ = line.split()
         if kind == "cgroup2":

