@@ -1,7 +1,7 @@
 """The leader election: a pure function of one agent's observation. No I/O, clock, threads or randomness.
 
-The state table is in docs/availability.md; each function here is the rows of one state. Every decision gives
-its reason as one sentence, which stays the same as long as nothing changes.
+The state table is in docs/explanation/availability.md; each function here is the rows of one state. Every
+decision gives its reason as one sentence, which stays the same as long as nothing changes.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from clipping.contract.cluster import AgentState, IntentAnswer
 
 
 class State(StrEnum):
-    """The states of docs/availability.md; `STOPPED` is final."""
+    """The states of docs/explanation/availability.md; `STOPPED` is final."""
 
     INIT = "init"
     STANDBY = "standby"
