@@ -1,4 +1,4 @@
-"""The running agent's ear for `clipping-agent ctl`: a socket in its state folder, for its own user and root.
+"""The running agent's socket for `clipping-agent ctl`, in its state folder, for its own user and root.
 
 One connection, one line of JSON in (`{"command": "status"}`), one out (`{"ok": true, …}`).
 """
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 SOCKET_NAME = "ctl.sock"
 MAX_LINE = 64 << 10
 CLIENT_SECONDS = 5.0
-"""How long a client may take for its line."""
+"""How long a client may take to send its line."""
 ACCEPT_SECONDS = 0.5
 BACKLOG = 8
 
@@ -35,11 +35,11 @@ class Control:
     def __init__(self, state_dir: Path, commands: Mapping[str, Command]) -> None:
         self._commands = commands
         self._path = state_dir / SOCKET_NAME
-        self._path.unlink(missing_ok=True)  # of a process that died: the lock is ours
+        self._path.unlink(missing_ok=True)  # left by a process that died: we hold the lock
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with reachable(state_dir) as name:
             self._listener.bind(name)
-        # Connecting takes the right to write to it. No process can connect before `listen`.
+        # Connecting needs write permission. No process can connect before `listen`.
         self._path.chmod(0o600)
         self._listener.listen(BACKLOG)
         self._listener.settimeout(ACCEPT_SECONDS)
@@ -62,7 +62,7 @@ class Control:
                 client, _ = self._listener.accept()
             except TimeoutError:
                 continue
-            except OSError as error:  # no descriptors left, say: that may pass
+            except OSError as error:  # such as no free descriptors, which may pass
                 log.warning("control.not_heard", error=str(error))
                 self._stop.wait(ACCEPT_SECONDS)
                 continue
@@ -78,14 +78,14 @@ class Control:
             name = json.loads(line)["command"]
             command = self._commands[name]
         except (ValueError, TypeError, KeyError):
-            return {"ok": False, "code": "INVALID_REQUEST", "message": f"no such command: {line[:200]!r}"}
+            return {"ok": False, "code": "INVALID_REQUEST", "message": f"unknown command: {line[:200]!r}"}
         try:
             answer = command()
         except ConfigurationError as error:
             return {"ok": False, "code": error.code, "message": error.message, "problems": error.problems}
         except ClippingError as error:
             return {"ok": False, "code": error.code, "message": error.message}
-        except Exception:  # a thread's root: a fault in one command must not cost the others
+        except Exception:  # the thread must survive: a bug in one command must not disable the others
             log.exception("control.failed", command=name)
             return {"ok": False, "code": "INTERNAL_ERROR", "message": "see the agent's log"}
         if name != "status":
@@ -95,7 +95,7 @@ class Control:
 
 @contextmanager
 def reachable(folder: Path) -> Iterator[str]:
-    """A name for the socket in `folder` that fits into the 107 bytes which a socket's address may have."""
+    """A path to the socket in `folder` that fits into the 107 bytes of a socket address."""
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
@@ -104,7 +104,7 @@ def reachable(folder: Path) -> Iterator[str]:
 
 
 def read_line(connection: socket.socket) -> bytes:
-    """Up to the newline, or as much as the other side sends. Raises `OSError` when that is too much."""
+    """Read up to the newline or the end of the connection. Raises `OSError` above `MAX_LINE` bytes."""
     received = b""
     while not received.endswith(b"\n"):
         chunk = connection.recv(4096)

@@ -57,17 +57,17 @@ ANNOUNCE_SECONDS = 20.0
 LOOK_SECONDS = 0.05
 SIGNAL_SECONDS = 1.0
 STOP_EXTRA_SECONDS = 30.0
-"""On top of the drain: giving work back and giving the lease up."""
+"""In addition to the drain: for giving clips back and releasing the lease."""
 EXTEND_AFTER_SECONDS, EXTEND_SECONDS = 240.0, 60.0
-"""The unit allows 330 s for a stop. One that takes longer asks for more, again and again."""
+"""The unit allows 330 s for a stop. A longer stop extends that repeatedly."""
 
 
 def run(settings: Settings, *, announce: Callable[[str], None]) -> NoReturn:
     """Serve until SIGTERM or SIGINT, then finish the clips in flight. A second signal gives them back now.
-    SIGHUP reads the configuration again.
+    SIGHUP reloads the configuration.
 
-    `announce` gets one line of JSON when the agent is well in its role, or has tried to be for
-    `ANNOUNCE_SECONDS`: agent_id, pid, health_url. Raises `ConfigurationError` when it can't start.
+    `announce` gets one line of JSON (agent_id, pid, health_url) once the agent is ready in its role, or
+    after `ANNOUNCE_SECONDS`. Raises `ConfigurationError` when it can't start.
     """
     agent = _Agent(settings, StopSignals(signal.SIGHUP))
     agent.start()
@@ -98,7 +98,7 @@ class _Agent:
         )
         settings.follow(self._changed)
         self._engine = Engine(engine_settings(config))
-        # Before anything of gRPC exists in this process: the engine's children must not inherit it.
+        # Before gRPC is used in this process: the engine's child processes must not inherit it.
         self._engine.start()
         self._build(config)
 
@@ -160,7 +160,7 @@ class _Agent:
             },
             role=lambda: self.coordinator.view(),
             has_lease=elects,
-            looked=self._systemd.looked,
+            on_snapshot=self._systemd.update,
         )
         self._server = HealthServer(
             config.health.host, config.health.port, self._watch.snapshot, clock, token=self._token
@@ -191,7 +191,7 @@ class _Agent:
         )
 
     def start(self) -> None:
-        """Everything runs. A standby is ready too."""
+        """Start all parts, and notify systemd: a standby is ready too."""
         self._checks.start()
         self._progress.start()
         self._cancels.start()
@@ -213,9 +213,9 @@ class _Agent:
         )
 
     def wait_until_well(self) -> bool:
-        """Until every check is well and an agent leads, for `ANNOUNCE_SECONDS` at most. False on a signal.
+        """Wait until every check passes and an agent leads, at most `ANNOUNCE_SECONDS`. False on a signal.
 
-        A NAS that is not mounted and a full disk are not waited for: they need an operator.
+        It does not wait for an unmounted NAS or a full disk: they need an operator.
         """
         give_up = self._clock.monotonic() + ANNOUNCE_SECONDS
         while self._clock.monotonic() < give_up and not self._signals.pending():
@@ -227,7 +227,7 @@ class _Agent:
         return not self._signals.pending()
 
     def serve(self) -> str:
-        """Until a signal, or the coordinator's own end; what it was."""
+        """Wait for a signal or the coordinator's end; the name of what ended it."""
         while self.coordinator.exit_code() is None:
             match self._signals.wait(SIGNAL_SECONDS):
                 case None:
@@ -239,7 +239,7 @@ class _Agent:
         return "the coordinator"
 
     def stop(self, why: str) -> bool:
-        """Drain, give the lease up, put everything away; whether all clips in flight were finished."""
+        """Drain, release the lease, close all parts; whether all clips in flight were finished."""
         log.info("agent.stopping", by=why, in_flight=len(self._in_flight.jobs()))
         self._systemd.stopping()
         self._drain()
@@ -294,7 +294,9 @@ class _Agent:
         try:
             self._reload()
         except ConfigurationError as error:
-            log.error("config.broken", problems=error.problems, still="the old one is in force")
+            log.error(
+                "config.broken", problems=error.problems, still="the previous configuration stays in effect"
+            )
 
     def _status(self) -> Mapping[str, Any]:
         view = self.coordinator.view()
@@ -310,11 +312,11 @@ class _Agent:
 
     def _pause(self) -> Mapping[str, Any]:
         self.coordinator.pause_intake()
-        return {"message": "no new clips are taken; the lease is kept"}
+        return {"message": "intake paused: the agent takes no new clips and keeps the lease"}
 
     def _resume(self) -> Mapping[str, Any]:
         self.coordinator.resume_intake()
-        return {"message": "clips are taken again, while this agent leads"}
+        return {"message": "intake resumed: the agent takes clips while it leads"}
 
 
 def _log_wait(sentence: str) -> None:
@@ -340,7 +342,7 @@ def engine_settings(config: Config) -> EngineSettings:
 
 
 def advertised(health: Health, port: int) -> str:
-    """Where the other agents reach this one's health page, without a path."""
+    """The base URL at which other agents reach this agent's health page."""
     if health.advertise_url is not None:
         return health.advertise_url
     try:

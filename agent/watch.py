@@ -1,6 +1,6 @@
-"""Looks at the agent twice a second and keeps the newest snapshot of it: for HTTP, systemd, the coordinator.
+"""Takes a snapshot of the agent twice a second, for HTTP, systemd and the coordinator.
 
-Nothing in its loop waits for anything: checks that may hang have threads of their own.
+Its loop never blocks: checks that may hang run in their own threads.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ LANE = "lane_"
 """Followed by the lane's name."""
 INTERVAL_SECONDS = 0.5
 STALE_SECONDS = 5.0
-"""An older snapshot is no proof that the agent could work."""
+"""An older snapshot does not prove that the agent can work."""
 GRACE_SECONDS, BUS_GRACE_SECONDS, SIGNING_GRACE_SECONDS = 10.0, 20.0, 45.0
-"""For so long a leader keeps the lead although something fails: until the standbys have noticed whether it
-fails for them too. Without this an outage that hits everybody moves the lead for nothing. New work is held up
-at once all the same."""
+"""How long a leader keeps the lead while a check fails: until the standbys know whether it fails for them
+too. Without this an outage that affects every agent would move the lead for nothing. The intake is paused
+at once in any case."""
 STREAM_SECONDS = 10.0
-"""A stream is opened again within seconds. Without one for so long the agent can't work."""
+"""A stream is reopened within seconds. Without one for this long the agent can't work."""
 LOOP_SECONDS = 20.0
 LANE_SECONDS = 60.0
-"""The lanes' threads pause for up to 36 s between two tries during an outage."""
+"""The lanes' threads pause for up to 36 s between two attempts during an outage."""
 
 
 class Watch:
-    """Owns the thread `watch`. `loops` are the ages of the agent's other loops in seconds, by their names."""
+    """Owns the thread `watch`. `loops`: the heartbeat ages of the agent's other loops in seconds, by name."""
 
     def __init__(
         self,
@@ -55,23 +55,23 @@ class Watch:
         loops: Mapping[str, Callable[[], float]],
         role: Callable[[], RoleView],
         has_lease: bool,
-        looked: Callable[[Snapshot, bool], None],
+        on_snapshot: Callable[[Snapshot, bool], None],
     ) -> None:
         self._agent, self._clock = agent, clock
         self._checks, self._lanes, self._intake = checks, lanes, intake
         self._in_flight, self._loops = in_flight, loops
         self._role, self._has_lease = role, has_lease
-        self._looked = looked
+        self._on_snapshot = on_snapshot
         self._clock_watch = ClockWatch(clock)
         self._stop = threading.Event()
         self._newest: Snapshot | None = None
         self._failing: dict[str, float] = {}
-        """Since when, of the checks that are not well."""
+        """Since when each failing check has failed."""
         self._wedged: tuple[str, ...] = ()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
-        self._look()
+        self._update()
         self._thread.start()
 
     def close(self) -> None:
@@ -79,29 +79,29 @@ class Watch:
         self._thread.join(STALE_SECONDS)
 
     def snapshot(self) -> Snapshot:
-        """The newest. Never blocks."""
+        """The latest snapshot. Never blocks."""
         assert self._newest is not None, "started"
         return self._newest
 
     def self_check(self) -> SelfCheck:
-        """Whether the agent could work, for the coordinator. Never blocks."""
+        """Whether the agent can work, for the coordinator. Never blocks."""
         newest = self._newest
         if newest is None:
-            return SelfCheck(False, ("the agent has not looked at itself yet",))
+            return SelfCheck(False, ("the agent has not checked itself yet",))
         age = self._clock.monotonic() - newest.at
         if age > STALE_SECONDS:
-            return SelfCheck(False, (f"the agent has not looked at itself for {age:.0f} s",), alive=False)
+            return SelfCheck(False, (f"the agent has not checked itself for {age:.0f} s",), alive=False)
         failed, leads = newest.failed, newest.role == "active"
         fit = not unfit(failed, self._failing, newest.at, leads=leads)
-        # Whether it may lead on is one thing; what is wrong is to be seen at once.
+        # A leader may keep the lead during the grace, but the reasons are shown at once.
         reasons = unfit(failed, self._failing, newest.at, leads=False)
         return SelfCheck(fit, reasons, alive=not self._wedged)
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):
-            self._look()
+            self._update()
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         now = self._clock.monotonic()
         checks = {**self._checks.read(), **self._streams(now), "clock": self._clock_watch.check()}
         self._intake.hold(intake_trouble(checks))
@@ -113,13 +113,13 @@ class Watch:
         if bool(wedged) != bool(self._wedged):
             log.warning("agent.wedged" if wedged else "agent.moves_again", reasons=wedged or self._wedged)
         self._wedged = tuple(wedged)
-        newest = self._made(now, checks)
+        newest = self._snapshot(now, checks)
         self._failing = {name: self._failing.get(name, now) for name in newest.failed}
         self._newest = newest
         show(newest)
-        self._looked(newest, not wedged)
+        self._on_snapshot(newest, not wedged)
 
-    def _made(self, now: float, checks: Mapping[str, Check]) -> Snapshot:
+    def _snapshot(self, now: float, checks: Mapping[str, Check]) -> Snapshot:
         view = self._role()
         return Snapshot(
             agent_id=self._agent.id,
@@ -140,28 +140,28 @@ class Watch:
         )
 
     def _paths(self, checks: Mapping[str, Check]) -> dict[str, str]:
-        """What stands for each folder where paths are hidden."""
+        """The placeholder of each folder, for readers who may not see paths."""
         roots = [name.removeprefix(NAS) for name in checks if name.startswith(NAS)]
         named = {root: f"root {number}" for number, root in enumerate(roots, 1)}
         return {self._agent.state_dir: "state_dir", **named}
 
     def _notes(self, view: RoleView, checks: Mapping[str, Check]) -> tuple[str, ...]:
-        """What an operator should know besides the checks."""
+        """What an operator should know in addition to the checks."""
         notes = [reason for reason in view.reasons if not any(reason.startswith(name) for name in checks)]
         if self._has_lease and view.role in ("standby", "fenced") and not view.lease_remaining_seconds:
-            notes.append(f"nobody leads: {view.why}")
+            notes.append(f"no agent leads: {view.why}")
         if view.paused:
             notes.append("automatic takeovers are paused")
         if not view.intake:
-            notes.append("the intake is paused by ctl")
+            notes.append("the intake is paused by `clipping-agent ctl pause`")
         elif self._intake.held is not None:
             notes.append(f"the intake is paused: {self._intake.held}")
         waiting = self._lanes.waiting()
-        notes += [f"clips that wait for {names}: {count}" for names, count in waiting.items()]
+        notes += [f"clips waiting for {names}: {count}" for names, count in waiting.items()]
         return tuple(notes)
 
     def _streams(self, now: float) -> dict[str, Check]:
-        """The lanes while they are meant to pull. They say in their own logs when they change."""
+        """The state of each lane's stream while the lanes pull. The lanes log their changes themselves."""
         if not self._intake.pulling:
             return {}
         return {
@@ -178,16 +178,18 @@ class Watch:
             if now - job.at > self._lanes.longest_seconds:
                 late[job.request_id] = now - job.at
         if not late:
-            return Check(True, "all go round", now)
+            return Check(True, "all loops make progress", now)
         return Check(
-            False, ", ".join(f"{name} stands still for {age:.0f} s" for name, age in late.items()), now
+            False,
+            ", ".join(f"{name} has made no progress for {age:.0f} s" for name, age in late.items()),
+            now,
         )
 
 
 def unfit(
     failed: Mapping[str, Check], since: Mapping[str, float], now: float, *, leads: bool
 ) -> tuple[str, ...]:
-    """Why the agent could not work, a sentence each; of a leader only what has failed for its grace. Pure."""
+    """Why the agent can't work, a text per check; for a leader only checks past their grace. Pure."""
     return tuple(
         f"{name}: {check.detail}"
         for name, check in failed.items()
@@ -196,7 +198,7 @@ def unfit(
 
 
 def grace(check: str) -> float:
-    """How long a leader may lead on while this check fails."""
+    """How long a leader may keep the lead while this check fails, in seconds."""
     if check == SIGNING:
         return SIGNING_GRACE_SECONDS
     return BUS_GRACE_SECONDS if check == BUS or check.startswith(LANE) else GRACE_SECONDS

@@ -1,1 +1,1 @@
-"""Whether what the agent depends on is well."""
+"""Checks of what the agent depends on."""

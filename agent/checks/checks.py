@@ -31,13 +31,13 @@ NAS = "nas "
 """Followed by the root's path."""
 INTERVAL_SECONDS = 5.0
 NAS_SECONDS = 10.0
-"""Disks that sleep take so long to start."""
+"""Sleeping disks take this long to start."""
 DISK_SECONDS = 10.0
 ENGINE_SECONDS = 8.0
-"""To start a process and read a little takes it 10 ms. An engine that does not answer by then hangs."""
+"""An engine answers within 10 ms. One that has not answered by then hangs."""
 BUS_SECONDS = 3.0
 SIGNING_INTERVAL_SECONDS, SIGNING_AGAIN_SECONDS = 30.0, 10.0
-"""Where a link is signed and fetched over the network. Both calls count against a quota of the cloud's."""
+"""For links that are signed and fetched over the network. Both calls count against a quota."""
 SIGNING_SECONDS = 40.0
 """IAM is asked three times, for 10 s each, before it counts as unreachable."""
 STORE_INTERVAL_SECONDS, STORE_SECONDS = 10.0, 20.0
@@ -45,7 +45,7 @@ FIRST_SECONDS = 5.0
 
 
 class Checks:
-    """Starts the probes, keeps those of the NAS roots as the configuration says, and reads them all."""
+    """Runs the probes; follows changes of `agent.nas_roots`."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Checks:
             signing.look,
             interval=INTERVAL_SECONDS if signing.local else SIGNING_INTERVAL_SECONDS,
             limit=SIGNING_SECONDS,
-            # One call that IAM refuses by chance is no reason to hand over.
+            # A single refused call to IAM is no reason to hand over.
             patience=1 if signing.local else 2,
             again=SIGNING_AGAIN_SECONDS,
             essential=False,
@@ -104,7 +104,7 @@ class Checks:
                 lambda: _store(store, config.agent),
                 interval=STORE_INTERVAL_SECONDS,
                 limit=STORE_SECONDS,
-                # One call that fails by chance is no reason to stop the intake.
+                # A single failed call is no reason to stop the intake.
                 patience=2,
                 essential=False,
                 clock=clock,
@@ -114,7 +114,7 @@ class Checks:
         settings.follow(self._changed)
 
     def start(self) -> None:
-        """Begin to check everything, and wait a little for the first results."""
+        """Start all probes, and wait at most `FIRST_SECONDS` for the first results."""
         for probe in [*self._probes, *self._roots]:
             probe.start()
         until = self._clock.monotonic() + FIRST_SECONDS
@@ -126,11 +126,11 @@ class Checks:
             probe.close()
 
     def read(self) -> Mapping[str, Check]:
-        """The newest answers. Never blocks."""
+        """The latest result of each check, by name. Never blocks."""
         return {probe.name: probe.check() for probe in [*self._probes, *self._roots]}
 
     def signing_failed(self) -> None:
-        """A clip's link could not be signed: find out now whether the next one's could."""
+        """A link could not be signed: run the signing check now."""
         if self._signing.check().ok:
             self._signing.check_now()
 
@@ -159,7 +159,7 @@ class Checks:
 
 
 def _store(store: Store, agent: Agent) -> str:
-    store.stat(agent_key(agent.cluster, agent.id))  # whether it is there or not
+    store.stat(agent_key(agent.cluster, agent.id))  # it need not exist
     return "answers"
 
 
@@ -168,12 +168,12 @@ def _engine(engine: Engine) -> str:
         if engine.answers(ENGINE_SECONDS):
             return "answers"
     except EncoderFailed:
-        return "not asked: there is no ffmpeg"  # which is a check of its own, that a restart does not mend
+        return "not checked: ffmpeg is missing"  # the ffmpeg check reports it; a restart would not help
     raise EncoderFailed(f"the cutting process did not answer for {ENGINE_SECONDS:g} s")
 
 
 def needs_operator(failed: Mapping[str, Check]) -> bool:
-    """Whether all that fails are roots that aren't mounted and a full disk: waiting won't fix these. Pure."""
+    """Whether only unmounted roots and a full disk fail, which waiting won't fix. Pure."""
     return bool(failed) and all(
         (name == SPOOL or name.startswith(NAS)) and check.detail != NOT_CHECKED
         for name, check in failed.items()
@@ -181,10 +181,9 @@ def needs_operator(failed: Mapping[str, Check]) -> bool:
 
 
 def intake_trouble(checks: Mapping[str, Check]) -> str | None:
-    """Why no request that is taken now could be served, if so: a full disk, no store, no links, or no NAS
-    at all. Pure.
+    """Why no request could be served now (full disk, no store, no signing, no NAS root), or None. Pure.
 
-    While one of several roots is away the others' requests are served; its own are delivered again later.
+    While one of several roots is unavailable, requests for the others are served; its own are retried later.
     """
     for name in (SPOOL, STORE, SIGNING):
         check = checks.get(name)

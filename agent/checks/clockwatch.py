@@ -1,4 +1,4 @@
-"""Notices that the wall clock was set. Nothing of ours depends on it, but tokens and links do."""
+"""Detects that the wall clock was set. The agent does not depend on it, but tokens and links do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REPORT_SECONDS = 60.0
 
 
 class ClockWatch:
-    """Compares the wall clock with the monotonic one. Belongs to one thread."""
+    """Compares the wall clock with the monotonic clock. Not thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class ClockWatch:
         self._jump: tuple[float, float] | None = None
 
     def check(self) -> Check:
-        """Not well for a minute after a jump; it never keeps an agent from working."""
+        """Fails for a minute after a jump. It is never essential."""
         at, offset = self._clock.monotonic(), self._now()
         if abs(offset - self._offset) > JUMP_SECONDS:
             self._jump = offset - self._offset, at

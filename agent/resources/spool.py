@@ -18,11 +18,11 @@ log = get_logger(__name__)
 class StateDirInUse(ConfigurationError):
     """Another process owns the state directory."""
 
-    def __init__(self, state_dir: Path, holders: str) -> None:
+    def __init__(self, state_dir: Path, users: str) -> None:
         super().__init__(
             [
-                f"agent.state_dir: {state_dir} is in use by {holders}: stop it, "
-                "or give this agent a state_dir of its own"
+                f"agent.state_dir: {state_dir} is in use by {users}: stop it, "
+                "or set a different state_dir for this agent"
             ]
         )
 
@@ -35,7 +35,7 @@ class Spool:
         self.state_dir = state_dir
         self._root = state_dir / "spool"
         self.min_free_bytes = min_free_bytes
-        """Kept free of clips. May be changed at any time."""
+        """Free space that clips must leave on the disk. May be changed at any time."""
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = lock_file(state_dir / "lock", f"agent.state_dir {state_dir}", patience)
@@ -51,7 +51,7 @@ class Spool:
 
     @contextmanager
     def folder(self, request_id: str) -> Iterator[Path]:
-        """An empty folder for one clip, removed with all in it at the end.
+        """An empty folder for one clip, removed with its contents at the end.
 
         Raises `NoSpace` when the disk is nearly full.
         """
@@ -70,7 +70,7 @@ class Spool:
             shutil.rmtree(path, ignore_errors=True)
 
     def look(self) -> str:
-        """How much room there is, in words. Raises `NoSpace` when it is too little, or can't be written."""
+        """A text with the free space. Raises `NoSpace` when it is too little or the disk can't be written."""
         free = self.free_bytes()
         if free < self.min_free_bytes:
             raise NoSpace(_full(self._root, free, self.min_free_bytes))
@@ -86,12 +86,12 @@ class Spool:
         return shutil.disk_usage(self._root).free
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         os.close(self._lock)
 
 
 def _full(root: Path, free: int, least: int) -> str:
     return (
         f"only {free // 1_000_000} MB are free in {root}; "
-        f"the agent keeps {least // 1_000_000} MB: make room on that disk"
+        f"agent.min_free_bytes is {least // 1_000_000} MB: make room on that disk"
     )

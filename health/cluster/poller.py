@@ -107,8 +107,8 @@ class LeaderPoller:
         self.detail = ""
 
     def follow(self, view: LeaseView) -> None:
-        """Poll the holder of this lease from now on, if it has one. The counts of a new holder begin at zero;
-        the holder of a lease that is overdue for renewal is polled at once."""
+        """Poll the leader that has this lease from now on, if there is one. The counts of a new leader start
+        at zero; a leader whose lease is overdue for renewal is polled at once."""
         lease = view.lease
         held = lease if lease is not None and lease.state == "held" else None
         leader = Leader(held.holder, held.instance, held.health_url or "") if held else None
@@ -127,7 +127,7 @@ class LeaderPoller:
 
     @property
     def failures(self) -> int:
-        """Failed polls in a row. A holder without an address counts as failed: the lease alone decides."""
+        """Failed polls in a row. A leader without an address counts as failed: the lease alone decides."""
         if self._leader is None or not self._leader.url:
             return self._timings.poll_failures
         return self._failures

@@ -37,7 +37,7 @@ class Peer:
 
 
 WriteOutcome = Literal["none", "pending", "won", "lost", "unknown"]
-"""The result of the newest write: `lost`, another holder was read back; `unknown`, no response."""
+"""The result of the newest write: `lost`, another agent has the lease; `unknown`, no response."""
 Stop = Literal["no", "graceful", "fast"]
 """Whether this agent was asked to stop, and how."""
 

@@ -104,9 +104,9 @@ class RoleView:
     epoch: int
     """The highest that this agent has led or read."""
     holder: str | None
-    """The holder of the lease as last read; None: no agent holds it, or unknown."""
+    """The agent that has the lease, as last read; None: no agent, or unknown."""
     lease_remaining_seconds: float | None
-    """Until it expires: by the guard of the holder, by the own clock of a standby. None: no lease is held."""
+    """Until it expires: by the guard of the leader, by the standby's own clock. None: no lease is held."""
     eligible: bool
     reasons: tuple[str, ...]
     """Problems, and why it is not eligible."""

@@ -51,12 +51,12 @@ class Timings:
 
     @property
     def veto(self) -> float:
-        """How long after its expiry the lease stays with a holder that still answers on `/health`."""
+        """How long after its expiry the lease stays with a leader that still answers on `/health`."""
         return max(3 * self.ttl, self.poll_failures * self.poll)
 
     @property
     def overdue(self) -> float:
-        """A lease unchanged for longer should have been renewed: its holder is polled at once."""
+        """A lease unchanged for longer should have been renewed: the leader is polled at once."""
         return self.renew * 1.5
 
     @classmethod

@@ -1,4 +1,4 @@
-"""One agent beside a broker, driven through Pub/Sub as the API drives it."""
+"""One agent and a broker, driven through Pub/Sub as the API drives it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class AgentProcess:
             "cutting": {"stall_seconds": HELD_SECONDS},
             "health": {"host": "127.0.0.1", "port": 0},
             "ha": {"mode": "single"},
-            # Nothing listens there: `doctor` on a busy machine must not meet somebody else's service.
+            # Nothing listens there: `doctor` on a busy machine must not reach another service.
             "api": {"public_url": "http://127.0.0.1:9"},
             "log": {"format": "json"},
         }
@@ -128,7 +128,7 @@ class AgentProcess:
         self.close()
 
     def close(self) -> None:
-        """Stop what runs, also when the start failed half-way or the agent does not stop."""
+        """Stop all processes, even if the start failed or the agent does not stop."""
         try:
             if self._process is not None and self.runs:
                 self.stop()
@@ -172,7 +172,7 @@ class AgentProcess:
         store.replace(cancel_key(request_id), b"{}", expected=None)
 
     def record(self) -> AgentRecord:
-        """Its own document in the store, as it wrote it last."""
+        """The agent's record in the store."""
         found = LocalStore(self.folder / "store", public_url="http://127.0.0.1").get(
             agent_key("default", "nas-1")
         )
@@ -185,7 +185,7 @@ class AgentProcess:
         self._publisher.publish(topic, data, lane="interactive").result(10)
 
     def completed(self, request_id: str, count: int = 1, timeout: float = 60.0) -> list[CompletionMessage]:
-        """The completions of a request, when there are `count` of them."""
+        """Wait for `count` completions of a request, and return them."""
 
         def look() -> list[CompletionMessage] | None:
             self.completions += [CompletionMessage.from_json(data) for data in self._pull("complete")]
@@ -198,7 +198,7 @@ class AgentProcess:
         return found
 
     def completions_within(self, request_id: str, *, seconds: float) -> list[CompletionMessage]:
-        """The completions of a request that come within so many seconds."""
+        """The completions of a request that arrive within `seconds`."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self.completions += [CompletionMessage.from_json(data) for data in self._pull("complete")]
@@ -213,7 +213,7 @@ class AgentProcess:
         return [path for path in store.rglob(f"{request_id}.mp4") if path.is_file()]
 
     def undelivered(self) -> Callable[[], bool]:
-        """Whether the lane still has a message that is not acknowledged (looked at after the agent's end)."""
+        """Whether the lane still has an unacknowledged message. Call it after the agent has ended."""
         return lambda: bool(self._pull_path("clipping-worker"))
 
     def _watch(self, name: str, topic: str) -> None:

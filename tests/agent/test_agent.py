@@ -35,7 +35,7 @@ def test_a_start_that_fails_leaves_no_process_behind(tmp_path: Path) -> None:
     assert (children_of(os.getpid()), os.environ.get("PUBSUB_EMULATOR_HOST")) == before
 
 
-def test_a_message_that_comes_again_adopts_the_clip(agent: AgentProcess) -> None:
+def test_a_redelivered_message_adopts_the_clip(agent: AgentProcess) -> None:
     message = agent.send()
     (first,) = agent.completed(message.request_id)
     (clip,) = agent.objects(message.request_id)
@@ -61,7 +61,7 @@ def test_the_clips_of_a_day_are_counted_over_restarts(agent: AgentProcess) -> No
     assert agent.record().completed_clips_24h == 3
 
 
-def test_a_message_that_comes_twice_at_once_is_cut_once(agent: AgentProcess) -> None:
+def test_a_message_delivered_twice_at_once_is_cut_once(agent: AgentProcess) -> None:
     message = agent.send(start_seconds=0, end_seconds=11, mode="encode")
     agent.publish(message)
     agent.completed(message.request_id)
@@ -71,23 +71,23 @@ def test_a_message_that_comes_twice_at_once_is_cut_once(agent: AgentProcess) -> 
     assert not agent.undelivered()()
 
 
-def test_messages_that_nobody_can_read_are_put_aside_at_once(agent: AgentProcess) -> None:
+def test_unreadable_messages_go_to_the_dead_letter_topic_at_once(agent: AgentProcess) -> None:
     poison = {b"{", b"\xff\xfe", b"[]", b'{"schema": 1, "request_id": "../../etc"}', b"x" * 9_900_000}
     for data in poison:
         agent.publish(data)
     message = agent.send()
     agent.completed(message.request_id)
-    aside: list[bytes] = []
-    while len(aside) < len(poison):
-        aside += agent.dead_letters()
-    assert sorted(aside) == sorted(poison)
+    refused: list[bytes] = []
+    while len(refused) < len(poison):
+        refused += agent.dead_letters()
+    assert sorted(refused) == sorted(poison)
     agent.stop()
     assert not agent.undelivered()()
 
 
-def test_a_nas_that_is_away_is_waited_for(agent: AgentProcess) -> None:
+def test_an_unavailable_nas_pauses_the_intake(agent: AgentProcess) -> None:
     (agent.nas / "night.mp4").rename(agent.folder / "unplugged.mp4")  # an empty folder: nothing is mounted
-    unwell = eventually(lambda: _unwell(agent), "the health page to tell")
+    unwell = eventually(lambda: _unwell(agent), "the health page to report it")
     assert "mount the NAS there" in unwell
     eventually(lambda: agent.events("intake.paused"), "the streams to be closed", logs=agent.log)
     released = len(agent.events("clip.released"))
@@ -99,7 +99,7 @@ def test_a_nas_that_is_away_is_waited_for(agent: AgentProcess) -> None:
     assert completion.status == "completed"
 
 
-def test_a_nas_that_goes_away_with_a_request_in_hand_is_not_called_not_found(agent: AgentProcess) -> None:
+def test_losing_the_nas_with_a_request_in_flight_is_not_reported_as_not_found(agent: AgentProcess) -> None:
     (agent.nas / "night.mp4").rename(agent.folder / "unplugged.mp4")
     message = agent.send()  # before the agent has noticed
     eventually(lambda: agent.events("intake.paused"), "the streams to be closed", logs=agent.log)
@@ -135,7 +135,7 @@ def test_a_drain_that_is_too_short_gives_the_clip_back(tmp_path: Path) -> None:
         assert completion.attempt >= 2
 
 
-def test_a_clip_that_was_cancelled_is_never_cut_and_one_in_hand_stops(tmp_path: Path) -> None:
+def test_a_cancelled_clip_is_not_cut_and_one_in_flight_stops(tmp_path: Path) -> None:
     (tmp_path / "nas").mkdir()
     shutil.copy(make(Recording(seconds=60)), tmp_path / "nas" / "night.mp4")
     with AgentProcess(tmp_path) as agent:
@@ -163,7 +163,7 @@ def test_a_second_agent_on_the_same_folder_does_not_start(agent: AgentProcess) -
     assert "start.waiting" in done.stderr
 
 
-def test_a_reload_takes_what_it_can_and_a_broken_one_changes_nothing(agent: AgentProcess) -> None:
+def test_a_reload_applies_live_keys_and_an_invalid_file_changes_nothing(agent: AgentProcess) -> None:
     good = agent.config.read_text()
     agent.config.write_text(good.replace("format: json", "format: json\n  level: debug"))
     done = agent.command("ctl", "reload", "--json")
@@ -175,7 +175,7 @@ def test_a_reload_takes_what_it_can_and_a_broken_one_changes_nothing(agent: Agen
     assert "agent.id" in bad.stderr
     assert "log.format" in bad.stderr
     agent.send_signal(signal.SIGHUP)
-    eventually(lambda: agent.events("config.broken"), "the log to tell", logs=agent.log)
+    eventually(lambda: agent.events("config.broken"), "the log to report it", logs=agent.log)
     assert agent.command("ctl", "status").returncode == 0  # although the file is broken
     assert agent.runs
     agent.completed(agent.send().request_id)
@@ -201,7 +201,7 @@ def test_the_intake_can_be_paused_and_resumed(agent: AgentProcess) -> None:
     assert "no agent answers" in gone.stderr
 
 
-def test_a_drain_where_agents_elect_nobody_ends_with_the_clip_in_hand(agent: AgentProcess) -> None:
+def test_a_drain_without_an_election_waits_for_the_clip_in_flight(agent: AgentProcess) -> None:
     message = agent.send(start_seconds=0, end_seconds=11, mode="encode")
     held = agent.hold_cut(message)
     with ThreadPoolExecutor(1) as commands:
@@ -235,9 +235,9 @@ def test_the_commands_of_an_administrator(agent: AgentProcess) -> None:
         "doctor", CLIPPING_AGENT__FFMPEG="/usr/bin/false", CLIPPING_PUBSUB__WORKER_SUBSCRIPTION="other"
     )
     assert bad.returncode == 1
-    told = {line.split()[1]: line for line in bad.stdout.splitlines() if line.startswith("BAD")}
-    assert "clipping-agent provision" in told["pubsub"]
-    assert "ffmpeg" in told or "encoder" in told
+    bad_checks = {line.split()[1]: line for line in bad.stdout.splitlines() if line.startswith("BAD")}
+    assert "clipping-agent provision" in bad_checks["pubsub"]
+    assert "ffmpeg" in bad_checks or "encoder" in bad_checks
 
     wrong = agent.command(
         "check-config", CLIPPING_AGENT__SLOTS__INTERACTIVE="none", CLIPPING_LOG__LEVEL="loud"

@@ -1,4 +1,4 @@
-"""`clipping-agent ctl` and the agent's ear for it, over a real socket."""
+"""`clipping-agent ctl` and the agent's side of it, over a real socket."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_only_the_agents_own_user_may_speak_to_it(control: Control, state_dir: P
     assert stat.S_IMODE((state_dir / SOCKET_NAME).stat().st_mode) == 0o600
 
 
-def test_every_problem_of_a_broken_configuration_is_told(control: Control, state_dir: Path) -> None:
+def test_every_problem_of_an_invalid_configuration_is_reported(control: Control, state_dir: Path) -> None:
     answer = ask(state_dir, "reload")
     assert (answer["ok"], answer["code"]) == (False, "CONFIGURATION")
     assert answer["problems"] == ["agent.slots: wrong", "nonsense: unknown key"]
 
 
-def test_a_fault_in_one_command_does_not_cost_the_others(control: Control, state_dir: Path) -> None:
+def test_a_bug_in_one_command_does_not_disable_the_others(control: Control, state_dir: Path) -> None:
     assert ask(state_dir, "drain")["code"] == "INTERNAL_ERROR"
     assert ask(state_dir, "explode")["code"] == "INVALID_REQUEST"
     assert ask(state_dir, "status")["ok"]
@@ -72,13 +72,13 @@ def test_nonsense_is_refused(control: Control, state_dir: Path, sent: bytes) -> 
     assert ask(state_dir, "status")["ok"]
 
 
-def test_a_silent_client_is_sent_away(control: Control, state_dir: Path) -> None:
+def test_a_silent_client_is_disconnected(control: Control, state_dir: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, reachable(state_dir) as name:
         connection.connect(name)
         assert ask(state_dir, "status", timeout=CLIENT_SECONDS + 20)["ok"]
 
 
-def test_without_an_agent_the_command_says_so_soon(state_dir: Path) -> None:
+def test_without_an_agent_the_command_fails_at_once(state_dir: Path) -> None:
     with pytest.raises(NotRunning, match="no agent answers"):
         ask(state_dir, "status")
 

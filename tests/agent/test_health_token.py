@@ -19,10 +19,10 @@ def test_only_the_token_and_the_local_socket_show_paths(tmp_path: Path) -> None:
     with AgentProcess(tmp_path, health=health) as agent:
         metrics = agent.health_url.replace("/health", "/metrics")
         for url in (agent.health_url, metrics):
-            anybody = requests.get(url, timeout=30).text
+            public = requests.get(url, timeout=30).text
             bearer = requests.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30).text
-            assert str(agent.folder) not in anybody
-            assert "nas root 1" in anybody
+            assert str(agent.folder) not in public
+            assert "nas root 1" in public
             assert f"nas {agent.nas}" in bearer
         # The NAS folder is empty, which is reported as not mounted.
         status = json.loads(agent.command("ctl", "status", "--json").stdout)

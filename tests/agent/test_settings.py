@@ -25,8 +25,8 @@ class File:
 def test_live_keys_take_effect_and_others_are_named() -> None:
     file = File({"agent": {"id": "a", "slots": {"batch": 1}}, "log": {"level": "info"}})
     settings = Settings(file.load(), file.load)
-    told: list[Config] = []
-    settings.follow(told.append)
+    followed: list[Config] = []
+    settings.follow(followed.append)
     file.tree = {
         "agent": {"id": "a", "slots": {"batch": 2}, "nas_roots": [{"path": "/n", "marker": ".m"}]},
         "log": {"level": "debug"},
@@ -39,10 +39,10 @@ def test_live_keys_take_effect_and_others_are_named() -> None:
     now = settings.current
     assert (now.log.level, now.ha.drain_seconds, now.agent.slots.batch) == ("debug", 300, 1)
     assert [(root.path, root.marker) for root in now.agent.nas_roots] == [("/n", ".m")]
-    assert told == [now]
+    assert followed == [now]
 
 
-def test_a_reload_without_a_change_tells_nobody() -> None:
+def test_a_reload_without_a_change_calls_no_follower() -> None:
     file = File({"agent": {"id": "a"}})
     settings = Settings(file.load(), file.load)
     settings.follow(lambda _: pytest.fail("nothing has changed"))
@@ -50,7 +50,7 @@ def test_a_reload_without_a_change_tells_nobody() -> None:
     assert (done.applied, done.needs_restart) == ((), ())
 
 
-def test_a_broken_file_leaves_the_old_one_in_force_and_names_every_problem() -> None:
+def test_an_invalid_file_changes_nothing_and_every_problem_is_named() -> None:
     file = File({"agent": {"id": "a"}, "log": {"level": "info"}})
     settings = Settings(file.load(), file.load)
     before = settings.current

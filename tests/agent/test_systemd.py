@@ -1,4 +1,4 @@
-"""What arrives at systemd's socket."""
+"""The notifications that systemd receives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from health.page.snapshot import Check, ClipInFlight, LeaseSeen, Snapshot
 
 @pytest.fixture
 def journal(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """The service manager's end."""
+    """The service manager's end of the socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind("\0clipping-test-notify")
         listener.settimeout(5)
@@ -47,21 +47,23 @@ def received(listener: socket.socket) -> list[bytes]:
         return found
 
 
-def test_the_watchdog_is_fed_alone_and_not_too_often(journal: socket.socket, systemd: Systemd) -> None:
-    systemd.looked(snapshot(), True)
-    assert received(journal) == [b"STATUS=active, epoch 7, 0 clips in hand", b"WATCHDOG=1"]
-    systemd.looked(snapshot(), True)  # not yet again
+def test_the_watchdog_is_notified_at_its_interval(journal: socket.socket, systemd: Systemd) -> None:
+    systemd.update(snapshot(), True)
+    assert received(journal) == [b"STATUS=active, epoch 7, 0 clips in flight", b"WATCHDOG=1"]
+    systemd.update(snapshot(), True)  # the interval has not passed
     assert received(journal) == []
 
 
-def test_a_loop_that_stands_still_starves_the_watchdog(journal: socket.socket, systemd: Systemd) -> None:
-    systemd.looked(snapshot(), False)
+def test_a_loop_without_progress_stops_the_watchdog_notifications(
+    journal: socket.socket, systemd: Systemd
+) -> None:
+    systemd.update(snapshot(), False)
     assert b"WATCHDOG=1" not in received(journal)
 
 
 def test_a_failed_check_is_no_reason_for_a_restart(journal: socket.socket, systemd: Systemd) -> None:
     bad = snapshot(checks={"pubsub": Check(False, "away", 0.0)})
-    systemd.looked(bad, True)
+    systemd.update(bad, True)
     assert b"WATCHDOG=1" in received(journal)
 
 
@@ -106,12 +108,12 @@ def test_a_manager_that_does_not_read_does_not_block_the_agent(
         ("soon", None, None),
     ],
 )
-def test_how_often_the_watchdog_is_fed(usec: str | None, pid: str | None, seconds: float | None) -> None:
+def test_the_watchdog_interval(usec: str | None, pid: str | None, seconds: float | None) -> None:
     assert feed_seconds(usec, pid) == seconds
 
 
 def test_the_status_line_says_who_leads_and_what_is_wrong() -> None:
     work = (ClipInFlight("clip-1", "cutting", 4.0),)
-    assert status_line(snapshot(in_flight=work)) == "active, epoch 7, 1 clip in hand"
+    assert status_line(snapshot(in_flight=work)) == "active, epoch 7, 1 clip in flight"
     standby = snapshot("standby", lease=LeaseSeen("nas-2", 8.0), checks={"nas /v": Check(False, "gone", 0.0)})
-    assert status_line(standby) == "standby, epoch 7, holder nas-2; nas /v: gone"
+    assert status_line(standby) == "standby, epoch 7, leader nas-2; nas /v: gone"

@@ -1,4 +1,4 @@
-"""When something that fails makes an agent unfit to lead."""
+"""When a failing check makes an agent unfit to lead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_a_standby_is_unfit_at_once() -> None:
     assert unfit({"nas /v": GONE}, {"nas /v": 0.0}, 0.0, leads=False) == ("nas /v: gone",)
 
 
-def test_a_leader_is_unfit_when_the_standbys_have_had_time_to_look() -> None:
+def test_a_leader_is_unfit_once_the_standbys_have_had_time_to_check() -> None:
     for name, grace in (
         ("nas /v", GRACE_SECONDS),
         ("pubsub", BUS_GRACE_SECONDS),
@@ -24,7 +24,7 @@ def test_a_leader_is_unfit_when_the_standbys_have_had_time_to_look() -> None:
         assert unfit({name: GONE}, {name: 5.0}, 5.0 + grace, leads=True) == (f"{name}: gone",)
 
 
-def test_without_signing_an_agent_is_unfit_though_it_is_only_degraded() -> None:
+def test_without_signing_an_agent_is_degraded_and_unfit() -> None:
     checks, since = {"signing": UNSIGNED}, {"signing": 5.0}
     why = ("signing: SIGNING_UNAVAILABLE: no",)
     assert unfit(checks, since, 5.0, leads=False) == why
@@ -34,6 +34,6 @@ def test_without_signing_an_agent_is_unfit_though_it_is_only_degraded() -> None:
     assert (snapshot.status(5.0), snapshot.reasons) == ("degraded", list(why))
 
 
-def test_what_is_not_essential_makes_nobody_unfit() -> None:
+def test_a_check_that_is_not_essential_makes_no_agent_unfit() -> None:
     assert unfit({"clock": MINOR}, {"clock": 0.0}, 1e6, leads=True) == ()
     assert unfit({"clock": MINOR}, {"clock": 0.0}, 1e6, leads=False) == ()

@@ -57,10 +57,10 @@ def pair(cloud: Cloud) -> Pair:
 
 def test_systemctl_status_names_the_leader(pair: Pair) -> None:
     epoch = pair.primary_epoch
-    wait_for_status(pair.primary, f"active, epoch {epoch}, 0 clips in hand")
-    wait_for_status(pair.standby, f"standby, epoch {epoch}, holder nas-1")
+    wait_for_status(pair.primary, f"active, epoch {epoch}, 0 clips in flight")
+    wait_for_status(pair.standby, f"standby, epoch {epoch}, leader nas-1")
     shown = pair.primary.host.run("systemctl", "status", UNIT)
-    assert f'Status: "active, epoch {epoch}, 0 clips in hand"' in shown
+    assert f'Status: "active, epoch {epoch}, 0 clips in flight"' in shown
 
 
 def test_the_standby_takes_over_when_the_primary_loses_power(

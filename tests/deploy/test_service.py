@@ -53,7 +53,7 @@ def test_the_sandbox_is_in_force(nas: Nas) -> None:
 def test_start_returns_when_the_agent_is_ready_and_the_status_shows_its_work(nas: Nas) -> None:
     assert nas.health()["agent_id"] == "nas-1"
     eventually(
-        lambda: re.match(r"active\b.*\bepoch \d+.*\b0 clips in hand", nas.status_text()), nas.status_text()
+        lambda: re.match(r"active\b.*\bepoch \d+.*\b0 clips in flight", nas.status_text()), nas.status_text()
     )
     assert "Status: " in nas.host.run("systemctl", "status", UNIT)
 

@@ -9,7 +9,8 @@ EMPTY = "nas /nas: /nas is empty: mount the NAS there, or add a recording"
 
 
 def full(megabytes: int) -> str:
-    return f"spool: only {megabytes} MB are free in /data; the agent keeps 1000 MB: make room on that disk"
+    free = f"only {megabytes} MB are free in /data; agent.min_free_bytes is 1000 MB"
+    return f"spool: {free}: make room on that disk"
 
 
 def shown(reported: dict[str, list[str]]) -> list[str]:

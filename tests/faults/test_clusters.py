@@ -80,7 +80,7 @@ def test_no_agent_leads_with_a_damaged_lease_and_a_deleted_one_is_created_again(
     assert leaders(cluster) == []
     reported = [health for node in cluster.nodes if (health := node.health()) is not None]
     assert {health["status"] for health in reported} == {"degraded"}, reported
-    assert all("nobody leads" in health["reasons"][0] for health in reported), reported
+    assert all("no agent leads" in health["reasons"][0] for health in reported), reported
     assert cluster.status(request_id)["status"] == "queued"
 
     cluster.store.delete(key)  # as an operator would

@@ -113,7 +113,7 @@ def test_an_agent_that_resigned_takes_back_a_handoff_that_no_agent_took() -> Non
 EXPIRED = standby(lease=seen(30.0), failed_polls=3)
 
 
-def test_standby_becomes_candidate_for_an_expired_lease_whose_holder_failed_its_polls() -> None:
+def test_standby_becomes_candidate_for_an_expired_lease_whose_leader_failed_its_polls() -> None:
     decision = decide(EXPIRED)
     assert (decision.state, decision.at_once) == (State.CANDIDATE, False)
 
@@ -136,7 +136,7 @@ def test_standby_stays_when_one_condition_is_missing(over: dict[str, object], wh
     assert why in decision.reason
 
 
-def test_the_veto_of_a_holder_that_answers_is_bounded() -> None:
+def test_the_veto_of_a_leader_that_answers_is_bounded() -> None:
     """max(3 x TTL, 3 x 30 s) after the expiry."""
     answering = replace(EXPIRED, failed_polls=0)
     assert decide(replace(answering, lease=seen(30.0 + 90.0))).state is State.STANDBY
@@ -380,7 +380,7 @@ def test_without_an_election_a_stop_drains_and_ends() -> None:
     assert decide(replace(drained, idle=True)).state is State.STOPPED
 
 
-def test_a_holder_that_lost_its_store_takes_its_own_lease_back() -> None:
+def test_a_leader_that_lost_its_store_takes_its_own_lease_back() -> None:
     own = standby(lease=held_by_me())
     assert decide(own).state is State.ACQUIRING
     assert decide(replace(own, eligible=False)).state is State.STANDBY

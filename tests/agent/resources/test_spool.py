@@ -38,7 +38,7 @@ def test_two_agents_cannot_share_one(tmp_path: Path) -> None:
     try:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"held\n"
-        with pytest.raises(StateDirInUse, match=f"in use by process {owner.pid} .*: stop it, or give"):
+        with pytest.raises(StateDirInUse, match=f"in use by process {owner.pid} .*: stop it, or set"):
             Spool(tmp_path, min_free_bytes=0)
         owner.kill()
         owner.wait(10)

@@ -197,12 +197,12 @@ def test_one_success_clears_failures_but_a_leader_that_is_down_needs_two() -> No
     assert counting.poller.failures >= 3
     counting.ok = True
     counting.run(5, seen())
-    assert counting.poller.failures >= 3, "one answer of a leader that is down may be chance"
+    assert counting.poller.failures >= 3, "a single response of a leader that is down does not count"
     counting.run(5, seen())
     assert counting.poller.failures == 0
 
 
-def test_the_counts_of_a_new_holder_begin_at_zero() -> None:
+def test_the_counts_of_a_new_leader_start_at_zero() -> None:
     counting = Counting()
     counting.ok = False
     counting.run(12, seen())
@@ -212,7 +212,7 @@ def test_the_counts_of_a_new_holder_begin_at_zero() -> None:
     assert counting.poller.failures == 0
 
 
-def test_the_holder_of_an_overdue_lease_is_polled_at_once() -> None:
+def test_the_leader_is_polled_at_once_when_its_lease_is_overdue() -> None:
     counting = Counting()
     counting.run(16, seen())
     counting.run(1, seen(15.1))
@@ -220,13 +220,13 @@ def test_the_holder_of_an_overdue_lease_is_polled_at_once() -> None:
 
 
 @pytest.mark.parametrize("view", [LeaseView("missing"), seen(state="released"), LeaseView()])
-def test_nothing_is_polled_without_a_holder(view: LeaseView) -> None:
+def test_no_polls_without_a_leader(view: LeaseView) -> None:
     counting = Counting()
     counting.run(60, view)
     assert counting.polls == []
 
 
-def test_a_holder_without_an_address_leaves_the_decision_to_the_lease() -> None:
+def test_the_lease_alone_decides_for_a_leader_without_an_address() -> None:
     counting = Counting()
     counting.run(5, seen(health_url=None))
     assert counting.polls == []

@@ -98,7 +98,7 @@ def test_a_standby_reads_every_tick_and_often_when_a_failover_names_it() -> None
     assert len(scheduled.run(replace(STANDBY, read_often=True), 5.0)) >= 8
 
 
-def test_a_candidate_reads_at_once_when_told_to() -> None:
+def test_a_candidate_reads_at_once_on_read_now() -> None:
     scheduled = Scheduled()
     scheduled.run(STANDBY, 1.0)
     assert scheduled.run(LeaseTask(State.CANDIDATE, read_now=True), 0.1) == ["lease"]
