@@ -1,4 +1,5 @@
-"""What the deployables share: errors, messages, configuration, store and bus. Imports nothing of ours."""
+"""Code shared by all deployables: errors, messages, configuration, store and bus. Imports no other package
+of this repository."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -1,4 +1,4 @@
-"""What our command lines share beyond argparse."""
+"""Argument parsing shared by the command lines."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from clipping.timecode import parse_seconds
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes a word that begins like a negative number, such as `-0:10`, for a value and not for an option.
+    """Parses a word that starts like a negative number, such as `-0:10`, as a value and not as an option.
 
-    Python 3.14 does so by itself; before that, only plain numbers count.
+    Python 3.14 does so by default; earlier versions only for plain numbers.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def a_moment(text: str) -> str:
-    """An argument such as 255.5 or 3:24:15.5, as it was written."""
+    """Check an argument such as 255.5 or 3:24:15.5, and return it unchanged."""
     try:
         parse_seconds(text)
     except ValueError as error:
@@ -32,6 +32,6 @@ def a_moment(text: str) -> str:
 
 
 def unknown_command(name: str, known: Iterable[str]) -> str:
-    """What is said of a command that there is not, with the one that was probably meant."""
+    """The error message for an unknown command, with the closest known one."""
     meant = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"there is no command {name!r}" + (f": did you mean {meant[0]!r}?" if meant else "")
+    return f"unknown command {name!r}" + (f": did you mean {meant[0]!r}?" if meant else "")

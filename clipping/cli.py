@@ -1,5 +1,5 @@
-"""`clipping`: the client's command line. Other packages add commands through the entry point group
-`clipping.commands` (the local stack's `up`), as this package imports nothing of ours.
+"""`clipping`: the client's command line. Other packages add commands (such as the local stack's `up`) through
+the entry point group `clipping.commands`, as this package imports no other one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GROUP = "clipping.commands"
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: its help, its arguments, and what it does (the exit code is returned)."""
+    """A subcommand: its help, its arguments, and the function that runs it and returns the exit code."""
 
     help: str
     configure: Callable[[argparse.ArgumentParser], None]
@@ -38,23 +38,24 @@ def _run(words: list[str]) -> int:
     names = [entry.name for entry in entries]
     if words and not words[0].startswith("-"):
         if words[0] not in names:
-            told = f"{unknown_command(words[0], names)} See clipping --help"
-            print(f"clipping: error: {told}", file=sys.stderr)
+            print(
+                f"clipping: error: {unknown_command(words[0], names)}; see clipping --help", file=sys.stderr
+            )
             return EXIT_USAGE
-        # Loading what the other commands need takes seconds.
+        # Importing the other commands takes seconds.
         entries = [entry for entry in entries if entry.name == words[0]]
     arguments = parser_of(entries).parse_args(words)
     return int(arguments.run(arguments))
 
 
 def all_commands() -> list[EntryPoint]:
-    """Those of all packages, by name."""
+    """The commands of all packages, by name."""
     return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
 
 
 def parser_of(entries: Sequence[EntryPoint]) -> Parser:
     """The command line with these commands."""
-    parser = Parser(prog="clipping", description="Clips out of long recordings.")
+    parser = Parser(prog="clipping", description="Cut clips from long recordings.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for entry in entries:

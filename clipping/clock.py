@@ -1,8 +1,8 @@
 """The clock that decisions use, so that tests and models can set it.
 
-Elections, leases, message handling and stored times take a `Clock`. Code that only measures a duration, or
-limits a wait of its own process (HTTP deadlines, progress of a cut, start and stop of processes, the command
-line), reads `time` directly.
+Elections, leases, message handling and stored times take a `Clock`. Code that only measures a duration or
+limits a wait within its process (HTTP deadlines, progress of a cut, start and stop of processes, the command
+line) reads `time` directly.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\
 
 
 class Clock(Protocol):
-    """Wall time for people, monotonic time for waiting. Never compare wall times of two machines."""
+    """Wall time for display, monotonic time for waiting. Never compare wall times of two machines."""
 
     def now(self) -> datetime:
-        """The wall time, UTC."""
+        """The wall time in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some start; goes on during suspend (CLOCK_BOOTTIME)."""
+        """Seconds since an unspecified start; includes time in suspend (CLOCK_BOOTTIME)."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -45,7 +45,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told: `sleep` and `advance` move it. For tests and models."""
+    """A clock that only `sleep` and `advance` move. For tests and models."""
 
     def __init__(self, start: datetime | None = None) -> None:
         self._now = start or datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,7 +71,7 @@ def rfc3339(moment: datetime) -> str:
 
 
 def parse_rfc3339(text: object) -> datetime:
-    """An aware moment, in UTC. Raises `ValueError` with what is wrong; nothing else is taken for a time."""
+    """Parse an RFC 3339 time into an aware `datetime` in UTC. Raises `ValueError` that states the problem."""
     if not isinstance(text, str) or not _RFC3339.fullmatch(text):
         raise ValueError("must be a time such as 2026-11-20T08:15:30Z")
     try:

@@ -1,5 +1,5 @@
-"""Exit codes of our commands: 0 done, 1 the operation failed, 2 usage, 78 configuration, 128 + a signal's
-number where one ended it."""
+"""Exit codes of the commands: 0 done, 1 the operation failed, 2 usage, 78 configuration, 128 + the number of
+the signal that ended it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ EXIT_CONFIGURATION = 78
 
 
 def exit_code(run: Callable[[], int]) -> int:
-    """What `run` returns; for one of our errors, its code after a line (or several) on stderr."""
+    """The exit code that `run` returns. For a `ClippingError`: print it to stderr, and return its exit
+    code."""
     try:
         return run()
     except ConfigurationError as error:
@@ -35,6 +36,6 @@ def exit_code(run: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Whoever read the output has gone (`| head`). What is flushed at the end goes nowhere either.
+        # The reader of the output has exited (`| head`). Discard what is flushed at exit, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED

@@ -1,4 +1,4 @@
-"""Names that nobody can guess or count."""
+"""Random ids that can't be guessed or enumerated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_LENGTH = 16
-"""80 bits: two requests of one day never meet, and a stranger can't enumerate them."""
+"""80 bits: ids of one day do not collide, and can't be enumerated."""
 
 
 def new_request_id(now: datetime) -> str:
@@ -16,16 +16,16 @@ def new_request_id(now: datetime) -> str:
 
 
 def new_operation_id(now: datetime) -> str:
-    """`failover-YYYYMMDD-` and as many random characters."""
+    """`failover-YYYYMMDD-` and 16 random characters."""
     return _named("failover", now)
 
 
 def new_batch_id(now: datetime) -> str:
-    """`batch-YYYYMMDD-` and as many random characters."""
+    """`batch-YYYYMMDD-` and 16 random characters."""
     return _named("batch", now)
 
 
 def _named(kind: str, now: datetime) -> str:
-    # A character for each byte: 256 is a multiple of 32, so all are equally likely.
+    # One character for each byte: 256 is a multiple of 32, so all characters are equally likely.
     random = "".join(_CROCKFORD[byte % 32] for byte in secrets.token_bytes(_RANDOM_LENGTH))
     return f"{kind}-{now:%Y%m%d}-{random}"

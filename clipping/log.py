@@ -1,7 +1,7 @@
-"""Structured logs: an event's name and key=value pairs, as text, JSON lines or journald fields.
+"""Structured logs: an event name and key=value pairs, as text, JSON lines or journald fields.
 
-Use: `log = get_logger(__name__)`, `log.info("clip.completed", request_id=…, seconds=…)`. One line for each
-change of state. Values are written as given: never pass a secret.
+Use: `log = get_logger(__name__)`, `log.info("clip.completed", request_id=…, seconds=…)`. One line for
+each change of state. Values are written as given: never pass a secret.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Logger:
         self._log(logging.ERROR, event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
-        """As `error`, with the traceback of the exception being handled."""
+        """Like `error`, with the traceback of the exception being handled."""
         self._log(logging.ERROR, event, fields, exc_info=True)
 
     def _log(self, level: int, event: str, fields: dict[str, Any], *, exc_info: bool = False) -> None:
@@ -58,7 +58,7 @@ def set_up(
     *,
     identifier: str = "clipping",
 ) -> None:
-    """Send every log record to stderr or to the journal. Call once, in a process's composition root."""
+    """Send every log record to stderr or to the journal. Call it once, where a process is set up."""
     if format == "auto":
         if os.environ.get("JOURNAL_STREAM") and os.path.exists(_JOURNAL_SOCKET):
             format = "journal"
@@ -72,7 +72,7 @@ def set_up(
     else:
         handler.setFormatter(_TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # The Google clients log every request at debug, and the others chatter of no use to an operator.
+    # The Google clients log every request at debug level; the others are noise for an operator.
     for name in ("google", "urllib3", "grpc", "werkzeug", "alembic.runtime.plugins"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -91,7 +91,7 @@ class _TextFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """One object a line, with the names that Cloud Logging gives a meaning to."""
+    """One JSON object for each line, with the field names that Cloud Logging knows."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -107,7 +107,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _JournalHandler(logging.Handler):
-    """journald's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): fields an operator can filter by."""
+    """journald's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL), with fields to filter by."""
 
     def __init__(self, identifier: str) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class _JournalHandler(logging.Handler):
         )
         try:
             self._socket.sendto(data, _JOURNAL_SOCKET)
-        except OSError:  # too long, or journald restarts: stderr still reaches it
+        except OSError:  # too long, or journald is restarting: stderr still reaches it
             sys.stderr.write(message[:4000] + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Waiting, at a start, for what a process that is still exiting has not let go of yet."""
+"""Waits at startup for a lock or a port that an exiting process has not released yet."""
 
 from __future__ import annotations
 
@@ -13,64 +13,70 @@ from pathlib import Path
 from typing import TypeVar
 
 from clipping.errors import ClippingError
-from clipping.holders import Holder, named, of_file, of_port
+from clipping.processes import Process, describe, listening_on, with_open_file
 from clipping.signals import Stopped
 
 SECONDS = 10.0
-"""A killed process is gone within a second or two, also one that has gigabytes to give back."""
-_LOOK_SECONDS = 0.05
+"""A killed process exits within a second or two, even when it has gigabytes of memory to free."""
+_POLL_SECONDS = 0.05
 
 Taken = TypeVar("Taken")
 
 
 class StillInUse(ClippingError):
-    """It was not let go of in time. `holders` is as of the end of the wait."""
+    """The resource was not released in time. `processes` describes those that use it at the end of the
+    wait."""
 
     code = "STILL_IN_USE"
 
-    def __init__(self, what: str, holders: Sequence[Holder]) -> None:
-        self.holders = named(holders)
-        super().__init__(f"{what} is in use by {self.holders}: stop that first")
+    def __init__(self, what: str, processes: Sequence[Process]) -> None:
+        self.processes = describe(processes)
+        super().__init__(f"{what} is in use by {self.processes}: stop that first")
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, whom to tell that there is a wait, in one sentence, and whether to give up."""
+    """How long to wait, a callback that reports the wait in one sentence, and whether to give up."""
 
-    told: Callable[[str], None]
+    notify: Callable[[str], None]
     seconds: float = SECONDS
     stopped: Callable[[], bool] = lambda: False
 
 
-IMPATIENT = Patience(told=lambda sentence: None, seconds=0.0)
+IMPATIENT = Patience(notify=lambda sentence: None, seconds=0.0)
 
 
 def wait_for(
     attempt: Callable[[], Taken | None],
     what: str,
-    holders: Callable[[], Sequence[Holder]],
+    processes: Callable[[], Sequence[Process]],
     patience: Patience,
 ) -> Taken:
-    """What `attempt` returns, as soon as that is not None. Raises `StillInUse` and `Stopped`."""
+    """Call `attempt` until it does not return None, and return its result.
+
+    `processes` lists the processes that use the resource. Raises `StillInUse` and `Stopped`.
+    """
     give_up = time.monotonic() + patience.seconds
-    told = False
+    notified = False
     while (taken := attempt()) is None:
         if time.monotonic() >= give_up:
-            raise StillInUse(what, holders())
-        if not told:
-            told = True
-            patience.told(
-                f"{what} is in use by {named(holders())}: waiting up to {patience.seconds:g} s for its exit"
-            )
+            raise StillInUse(what, processes())
+        if not notified:
+            notified = True
+            users = describe(processes())
+            patience.notify(f"{what} is in use by {users}: waiting up to {patience.seconds:g} s for its exit")
         if patience.stopped():
             raise Stopped
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return taken
 
 
 def lock_file(path: Path, what: str, patience: Patience = IMPATIENT) -> int:
-    """The descriptor of the locked file; the lock is held until it is closed, here and in every process that
-    inherits it. Raises `StillInUse`, `Stopped`, and `OSError` when there can be no such file."""
+    """Lock the file and return its descriptor.
+
+    The lock is held until the descriptor is closed, here and in every process that inherits it. Raises
+    `StillInUse`, `Stopped`, and `OSError` when the file can't be created.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def attempt() -> int | None:
@@ -81,19 +87,19 @@ def lock_file(path: Path, what: str, patience: Patience = IMPATIENT) -> int:
         return descriptor
 
     try:
-        return wait_for(attempt, what, lambda: of_file(path), patience)
+        return wait_for(attempt, what, lambda: with_open_file(path), patience)
     except BaseException:
         os.close(descriptor)
         raise
 
 
 def wait_for_port(host: str, port: int, patience: Patience) -> None:
-    """Return once the address can be bound, or when it can't be for another reason than that it is in use.
+    """Return once the address can be bound, or binding fails for another reason than that it is in use.
 
     Raises `StillInUse` and `Stopped`.
     """
     if port:
-        wait_for(lambda: _can_be_bound(host, port), f"port {port}", lambda: of_port(port), patience)
+        wait_for(lambda: _can_be_bound(host, port), f"port {port}", lambda: listening_on(port), patience)
 
 
 def _can_be_bound(host: str, port: int) -> bool | None:

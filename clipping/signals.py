@@ -1,9 +1,9 @@
-"""SIGTERM and SIGINT as something to wait for.
+"""Waiting for SIGTERM and SIGINT.
 
-Python runs a handler in the main thread between two of its bytecodes. One that sets an `Event` can find the
-main thread in the middle of that event's `wait`, holding its lock, and then hangs for ever; one that raises
-can interrupt any library at any point. Here the handler does nothing: the interpreter writes the signal's
-number into a pipe.
+Python runs a signal handler in the main thread, between two bytecodes. A handler that sets an `Event`
+deadlocks if the main thread is inside that event's `wait` and holds its lock. A handler that raises can
+interrupt any library at any point. Here the handler does nothing: the interpreter writes the signal's number
+to a pipe.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class Stopped(Exception):
-    """A signal ended the work, which has put everything away. `code` is the exit code."""
+    """A signal ended the work, which has cleaned up. `code` is the exit code."""
 
     def __init__(self, code: int = 0) -> None:
         super().__init__(code)
@@ -31,8 +31,8 @@ class Stopped(Exception):
 
 
 class StopSignals:
-    """From its construction on, these signals and `also` wait to be read. Construct it in the main thread,
-    once."""
+    """Queues SIGTERM, SIGINT and the signals in `also` until they are read. Construct it once, in the main
+    thread."""
 
     def __init__(self, *also: signal.Signals) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -43,16 +43,16 @@ class StopSignals:
             signal.signal(number, lambda *_: None)
 
     def fileno(self) -> int:
-        """Readable while there is a signal that was not waited for yet."""
+        """Readable while there is an unread signal."""
         return self._reader.fileno()
 
     def wait(self, timeout: float | None = None) -> str | None:
-        """The name of the next signal; None after `timeout` seconds without one."""
+        """Read the next signal and return its name; None after `timeout` seconds without one."""
         readable, _, _ = select.select([self._reader], [], [], timeout)
         return signal.Signals(self._reader.recv(1)[0]).name if readable else None
 
     def pending(self) -> bool:
-        """Whether SIGTERM or SIGINT has come that was not waited for yet."""
+        """Whether there is an unread SIGTERM or SIGINT."""
         try:
             waiting = self._reader.recv(4096, socket.MSG_PEEK)
         except BlockingIOError:
@@ -62,9 +62,9 @@ class StopSignals:
 
 @contextmanager
 def quiet_interrupts() -> Iterator[None]:
-    """SIGINT ends the process at once, as SIGTERM does: there is nothing to put away yet.
+    """SIGINT ends the process at once, as SIGTERM does: there is nothing to clean up yet.
 
-    An interrupt that is raised instead leaves a traceback, or a half-made module, wherever it strikes.
+    `KeyboardInterrupt` would instead print a traceback, or leave a partially imported module.
     """
     if not _raises_interrupts():
         yield
@@ -79,7 +79,7 @@ def quiet_interrupts() -> Iterator[None]:
 
 @contextmanager
 def raised_interrupts() -> Iterator[None]:
-    """Within `quiet_interrupts`: SIGINT raises `KeyboardInterrupt`, as there is a terminal to restore."""
+    """Within `quiet_interrupts`: SIGINT raises `KeyboardInterrupt`, so that the terminal is restored."""
     quiet = threading.current_thread() is threading.main_thread() and (
         signal.getsignal(signal.SIGINT) is signal.SIG_DFL
     )
@@ -94,11 +94,11 @@ def raised_interrupts() -> Iterator[None]:
 
 
 def until_stopped(work: Callable[[], Result], stop: Callable[[], None], *, grace: float) -> Result:
-    """What `work` returns or raises; it runs in a thread of its own.
+    """Run `work` in a separate thread, and return or raise its result.
 
     SIGINT or SIGTERM calls `stop`, which asks the work to end, and raises `Stopped` with 128 + the signal's
-    number once the work has given up; work that is done all the same is done. A second signal, or `grace`
-    seconds without an end, end the process with that code. Call it in the main thread.
+    number once the work has ended. If the work completes anyway, its result is returned. A second signal, or
+    `grace` seconds without an end, end the process with that code. Call it in the main thread.
     """
     before = {number: signal.getsignal(number) for number in STOPPING}
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -124,7 +124,7 @@ def _supervised(
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # noqa: BLE001 - the thread's root: raised in the main thread
+        except BaseException as error:  # noqa: BLE001 - top of the thread: raised in the main thread
             errors.append(error)
         finally:
             os.write(writer, b"\0")
@@ -145,7 +145,7 @@ def _supervised(
 
 
 def _next(reader: int, timeout: float | None) -> int | None:
-    """The next signal's number; 0 at the end of the work; None after `timeout` seconds."""
+    """The next signal's number; 0 when the work has ended; None after `timeout` seconds."""
     readable, _, _ = select.select([reader], [], [], timeout)
     return os.read(reader, 1)[0] if readable else None
 

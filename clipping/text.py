@@ -1,4 +1,4 @@
-"""Which text may be shown and logged: one line, without control characters."""
+"""Checks for text that may be displayed and logged: one line, without control characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points in time as callers write them: a number of seconds, `ss.fff`, `mm:ss.fff` or `hh:mm:ss.fff`."""
+"""Parses positions in a recording: a number of seconds, `ss.fff`, `mm:ss.fff` or `hh:mm:ss.fff`."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def parse_seconds(value: object) -> float:
 
 
 def exact(seconds: float) -> Fraction:
-    """The decimal number a caller wrote, as a fraction: 0.1 is 1/10 and not the float beside it."""
+    """The decimal number as an exact fraction: 0.1 becomes 1/10, not the nearest float."""
     return Fraction(repr(seconds))
 
 
 def format_seconds(seconds: float) -> str:
-    """`h:mm:ss.mmm`, for messages to people."""
+    """`h:mm:ss.mmm`, for messages."""
     milliseconds = round(seconds * 1000)
     minutes, milliseconds = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)

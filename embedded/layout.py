@@ -30,7 +30,7 @@ import yaml
 
 from clipping.config import overlay, validate
 from clipping.errors import ConfigurationError
-from clipping.holders import of_file
+from clipping.processes import with_open_file
 from clipping.release import IMPATIENT, Patience, StillInUse, lock_file
 from embedded.child import StartFailed
 
@@ -85,7 +85,7 @@ class Layout:
                 path, f"the data folder {self.data}", patience if owner is None else IMPATIENT
             )
         except StillInUse as error:
-            user = error.holders if owner is None else f"another `clipping up` (process {owner})"
+            user = error.processes if owner is None else f"another `clipping up` (process {owner})"
             raise ConfigurationError(
                 [f"--data: {self.data} is in use by {user}: stop that first, or use another --data"]
             ) from None
@@ -163,7 +163,7 @@ def _owner(lock: Path) -> int | None:
         pid = int(lock.read_text())
     except (OSError, ValueError):
         return None
-    return pid if any(process.pid == pid for process in of_file(lock)) else None
+    return pid if any(process.pid == pid for process in with_open_file(lock)) else None
 
 
 def _unusable(data: Path, error: OSError) -> str:

@@ -110,7 +110,7 @@ class Stack:
             wait_for_port(api.host, api.port, patience)
         except StillInUse as error:
             raise StartFailed(
-                f"port {api.port} is in use by {error.holders}: stop that first, or choose another --port"
+                f"port {api.port} is in use by {error.processes}: stop that first, or choose another --port"
             ) from None
 
     def _check_signals(self) -> None:

@@ -40,7 +40,7 @@ class Spool:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = lock_file(state_dir / "lock", f"agent.state_dir {state_dir}", patience)
         except StillInUse as error:
-            raise StateDirInUse(state_dir, error.holders) from None
+            raise StateDirInUse(state_dir, error.processes) from None
         except OSError as error:
             raise ConfigurationError(
                 [f"agent.state_dir: {state_dir} can't be used: {error.strerror}"]

@@ -19,8 +19,8 @@ from clipping import __version__
 from clipping.config import Config, load
 from clipping.errors import QueueUnavailable
 from clipping.exits import EXIT_OK
-from clipping.holders import of_file
 from clipping.log import get_logger, set_up
+from clipping.processes import with_open_file
 from clipping.release import Patience, StillInUse, wait_for, wait_for_port
 from clipping.signals import STOPPING
 
@@ -89,7 +89,7 @@ def _migrate_file(database: Database) -> None:
             raise
         return True
 
-    wait_for(attempt, f"the database {file}", lambda: of_file(file), PATIENCE)
+    wait_for(attempt, f"the database {file}", lambda: with_open_file(file), PATIENCE)
 
 
 def _stop_once(server: Server) -> None:
@@ -111,7 +111,7 @@ def _bound(host: str, port: int) -> socket.socket:
         wait_for_port(host, port, PATIENCE)
     except StillInUse as error:
         raise CannotListen(
-            f"can't listen on {host} port {port}: it is in use by {error.holders}; "
+            f"can't listen on {host} port {port}: it is in use by {error.processes}; "
             "stop that first, or choose another api.port"
         ) from None
     return bind(host, port)

@@ -1,4 +1,4 @@
-"""How long Pub/Sub waits before it delivers a message again that was given back. Pure."""
+"""Estimates how long Pub/Sub waits before it redelivers a released message. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MOST_DOUBLINGS = 60
 def redelivery_seconds(attempt: int, *, minimum: float, maximum: float) -> float:
     """The wait after delivery number `attempt` (1 is the first) failed, by the subscription's retry policy.
 
-    Google documents the growth as exponential between the two limits, without the factor, and delivers no
-    sooner and often a little later: for people it is an estimate.
+    Google documents exponential growth between the two limits, without the factor, and redelivers no sooner
+    and often slightly later: use it only as an estimate in messages.
     """
     return min(maximum, minimum * 2.0 ** min(max(attempt, 1) - 1, _MOST_DOUBLINGS))

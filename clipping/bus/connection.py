@@ -1,8 +1,8 @@
 """Channels to Pub/Sub: Google's, or the broker that `PUBSUB_EMULATOR_HOST` names.
 
-The transports are built here, and not by the client classes, for three options that they leave alone: a
-message of any size arrives from an emulator too (the default is 4 MiB), a broker that was away for minutes is
-found again within seconds (gRPC's reconnects back off to two minutes), and calls can be watched.
+The transports are built here, and not by the client classes, for three options that those do not set: an
+emulator can send messages of any size too (the default limit is 4 MiB), a broker is reconnected within
+seconds after an outage (gRPC backs off up to two minutes), and calls can be intercepted.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _OPTIONS: list[tuple[str, int]] = [
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
-# Finds a connection that a firewall dropped in silence. Not for an emulator: a gRPC server with default
-# settings takes such pings on an idle stream for abuse and closes the connection.
+# Detects a connection that a firewall dropped silently. Not for an emulator: a gRPC server with default
+# settings treats such pings on an idle stream as abuse and closes the connection.
 _KEEPALIVE: list[tuple[str, int]] = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -51,9 +51,9 @@ def subscriber_client(*interceptors: grpc.StreamStreamClientInterceptor) -> Subs
 
 
 class Connection(Generic[Client]):
-    """A client for unary calls that threads share: created at the first call, closed by the last one out.
+    """A client for unary calls that threads share: created by the first call, closed after the last one.
 
-    Created late, so that a web server may fork before: gRPC does not survive a fork.
+    It is created lazily so that a web server may fork first: gRPC does not survive a fork.
     """
 
     def __init__(self, create: Callable[[], Client]) -> None:
@@ -65,7 +65,7 @@ class Connection(Generic[Client]):
 
     @contextmanager
     def call(self, action: str) -> Iterator[Client]:
-        """The client, for one call. Raises `BusUnavailable` for all that goes wrong inside.
+        """The client, for one call. Raises `BusUnavailable` for every failure inside the block.
 
         `action` completes "Could not …".
         """
@@ -84,7 +84,7 @@ class Connection(Generic[Client]):
                 self._close_if_unused()
 
     def close(self, timeout: float) -> None:
-        """Refuse new calls, and wait up to `timeout` seconds for those under way."""
+        """Refuse new calls, and wait up to `timeout` seconds for those in flight."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: self._users == 0, timeout)

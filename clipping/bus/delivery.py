@@ -12,7 +12,7 @@ from clipping.bus.leases import Leases
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message in a handler's hands. It has to be acknowledged, released or kept there."""
+    """One message that a handler processes. The handler must acknowledge, release or keep it."""
 
     message_id: str
     data: bytes
@@ -26,30 +26,30 @@ class Delivery:
     _kept: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def acknowledge(self, timeout: float = 10.0) -> None:
-        """Done with it: return when the broker has confirmed.
+        """Acknowledge the message, and return once the broker has confirmed.
 
-        Raises `BusUnavailable`; the message will then come again.
+        Raises `BusUnavailable`; the broker will then deliver the message again.
         """
         self._leases.acknowledge(self._ack_id, timeout)
         self._settled.set()
 
     def release(self) -> None:
-        """Give it back: the broker delivers it again, after the subscription's backoff."""
+        """Return it to the broker, which delivers it again after the subscription's backoff."""
         if not self._settled.is_set():
             self._settled.set()
             self._leases.release(self._ack_id)
 
     def keep(self) -> None:
-        """Let the handler return without settling it: it stays leased until then, and occupies no slot."""
+        """Let the handler return before the message is settled. It stays leased and occupies no slot."""
         self._kept.set()
 
     def abandon(self) -> None:
-        """Extend its lease no more. It comes again when that is over, unless it is settled before."""
+        """Stop extending its lease. Unless it is settled first, it is redelivered when the lease expires."""
         self._leases.forget(self._ack_id)
 
     @property
     def kept(self) -> bool:
-        """Whether somebody settles it after the handler."""
+        """Whether it is settled after the handler has returned."""
         return self._kept.is_set()
 
     @property

@@ -1,4 +1,4 @@
-"""How a subscription differs from the wanted one. Pure, over Pub/Sub's own message types."""
+"""Differences between an existing subscription and the desired one. Pure, over Pub/Sub's message types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clipping.bus.topology import SubscriptionSpec
 
 @dataclass(frozen=True)
 class Difference:
-    """A field that an update can mend, by its name in an update mask."""
+    """A field that an update can change, by its name in an update mask."""
 
     field: str
     found: str
@@ -30,7 +30,7 @@ class Difference:
 
 
 def wanted(project: str, spec: SubscriptionSpec) -> Subscription:
-    """The subscription of a spec, as Pub/Sub writes it."""
+    """The subscription of a spec, as a Pub/Sub message."""
     subscription = Subscription(
         name=f"projects/{project}/subscriptions/{spec.name}",
         topic=f"projects/{project}/topics/{spec.topic}",
@@ -59,16 +59,16 @@ def wanted(project: str, spec: SubscriptionSpec) -> Subscription:
 
 
 def drift(desired: Subscription, found: Subscription) -> list[Difference]:
-    """What an update has to change."""
+    """The fields that an update has to change."""
     pairs = [(field, describe(found), describe(desired)) for field, describe in _DESCRIPTIONS.items()]
     return [Difference(field, there, here) for field, there, here in pairs if there != here]
 
 
 def unmendable(desired: Subscription, found: Subscription) -> list[str]:
-    """What no update can change: one sentence each, that says what to do."""
+    """The differences that no update can change: one sentence each, with the fix."""
     name = desired.name.rpartition("/")[2]
     remedy = (
-        f"Pub/Sub can't change that. Let its backlog run out, delete it "
+        f"Pub/Sub can't change that. Let its backlog drain, delete it "
         f"(`gcloud pubsub subscriptions delete {name}`) and provision again"
     )
     problems = []
@@ -76,7 +76,7 @@ def unmendable(desired: Subscription, found: Subscription) -> list[str]:
         problems.append(f"subscription {name} belongs to {found.topic}, not {desired.topic}. {remedy}.")
     if found.filter != desired.filter:
         problems.append(
-            f"subscription {name} filters by '{found.filter}', and should by '{desired.filter}'. {remedy}."
+            f"subscription {name} has the filter '{found.filter}', not '{desired.filter}'. {remedy}."
         )
     return problems
 

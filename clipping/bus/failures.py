@@ -1,4 +1,4 @@
-"""What went wrong with Pub/Sub, as one of our errors and a sentence."""
+"""Maps Pub/Sub's errors to `BusUnavailable`, with a message for operators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EMULATOR = "PUBSUB_EMULATOR_HOST"
 """The official clients' variable: the address of a broker to use instead of Google's."""
 
 BUS_ERRORS: tuple[type[Exception], ...] = (exceptions.GoogleAPIError, auth.GoogleAuthError)
-"""All that the client's calls raise, bugs of ours apart."""
+"""Every exception that the client's calls raise for failures outside this process."""
 
 _WORTH_A_RETRY = (
     exceptions.Aborted,
@@ -26,7 +26,7 @@ _WORTH_A_RETRY = (
 
 
 def bounded(seconds: float) -> retry.Retry:
-    """Retries of what may pass, for `seconds` in all; the call's own `timeout` has to be the same."""
+    """Retries of transient errors, for `seconds` in total. Pass the call the same `timeout`."""
     return retry.Retry(
         predicate=retry.if_exception_type(*_WORTH_A_RETRY),
         initial=0.1,
@@ -37,12 +37,12 @@ def bounded(seconds: float) -> retry.Retry:
 
 
 def where() -> str:
-    """The place that the clients talk to, for messages to people."""
+    """The host that the clients connect to, for messages."""
     return os.environ.get(EMULATOR) or "pubsub.googleapis.com"
 
 
 def unavailable(action: str, error: BaseException) -> BusUnavailable:
-    """`action` ("publish to clipping-requests") could not be done because of `error`."""
+    """The error for a failed `action` ("publish to clipping-requests"), caused by `error`."""
     return BusUnavailable(f"Could not {action}: {explain(error)}.")
 
 
@@ -54,9 +54,9 @@ def explain(error: BaseException) -> str:
         case exceptions.NotFound():
             return f"{text} (`clipping-agent provision` creates topics and subscriptions)"
         case exceptions.PermissionDenied():
-            return f"Pub/Sub refuses us ({text}); give this machine's account the role it lacks"
+            return f"Pub/Sub denied access ({text}); grant this machine's service account the missing role"
         case auth.GoogleAuthError() | exceptions.Unauthenticated():
-            return f"the credentials for Pub/Sub are missing or were refused ({text})"
+            return f"the credentials for Pub/Sub are missing or were rejected ({text})"
         case exceptions.DeadlineExceeded():
             return f"Pub/Sub at {where()} did not answer in time"
         case exceptions.ServiceUnavailable():

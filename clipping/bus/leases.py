@@ -1,9 +1,10 @@
-"""Whose turn it is: the leases of the messages that handlers work on.
+"""The leases of the messages that handlers are processing.
 
-The library keeps leases too, but only while its stream lives: when a stream ends, the message of a handler
-that still runs would be delivered to somebody else within a minute, and its acknowledgement would wait in a
-queue that nobody empties. And its `ack_with_response` says "success" whatever happened, unless the
-subscription has exactly-once delivery. So the library leases what waits, and this file what runs.
+The client library extends leases too, but only while its stream is open. When a stream ends, the message of a
+handler that still runs would be delivered to another subscriber within a minute, and its acknowledgement
+would stay in a queue that is no longer read. Also, the library's `ack_with_response` always reports success,
+unless the subscription has exactly-once delivery. So the library leases waiting messages, and this module
+leases the messages in flight.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from clipping.log import get_logger
 log = get_logger(__name__)
 
 _SETTLE_SECONDS = 5.0
-"""How long giving one message back may take: when it fails, the lease runs out by itself."""
+"""Time limit for releasing one message. If the release fails, the lease expires."""
 
 
 @dataclass
@@ -31,10 +32,10 @@ class _Lease:
 
 
 class Leases:
-    """Extends the leases of taken messages, acknowledges them and gives them back. Thread-safe.
+    """Extends the leases of messages in flight, acknowledges and releases them. Thread-safe.
 
-    A lease is extended by `lease_seconds` for at most `max_seconds`: a handler that hangs for ever must not
-    keep its message for ever.
+    A lease is extended by `lease_seconds`, for at most `max_seconds` in total, so that a handler that hangs
+    does not keep its message indefinitely.
     """
 
     def __init__(
@@ -57,22 +58,22 @@ class Leases:
         return self._failure
 
     def start(self) -> None:
-        """Begin to extend."""
+        """Start extending leases."""
         self._thread.start()
 
     def take(self, ack_id: str) -> None:
-        """From now on this message is ours, until it is acknowledged or released."""
+        """Extend the message's lease from now on, until it is acknowledged or released."""
         now = self._clock.monotonic()
-        # The library leaves at least a tenth of the lease. Waiting a little spares short handlers the call.
+        # The library leaves at least a tenth of the lease. The delay saves short handlers the call.
         lease = _Lease(until=now + self._max_seconds, extend_at=now + self._lease_seconds / 30)
         with self._changed:
             self._taken[ack_id] = lease
             self._changed.notify_all()
 
     def acknowledge(self, ack_id: str, timeout: float) -> None:
-        """Tell the broker that the message is done with; return when it has confirmed.
+        """Acknowledge the message, and return once the broker has confirmed.
 
-        Raises `BusUnavailable`: the message then stays taken.
+        Raises `BusUnavailable`; the message's lease is then still extended.
         """
         with self._connection.call("acknowledge a message") as client:
             client.acknowledge(
@@ -81,7 +82,7 @@ class Leases:
         self.forget(ack_id)
 
     def release(self, ack_id: str) -> None:
-        """Give the message back at once. Never raises: if it fails, the lease runs out."""
+        """Release the message for redelivery. Never raises: if the call fails, the lease expires."""
         self.forget(ack_id)
         try:
             self._modify([ack_id], 0, timeout=_SETTLE_SECONDS)
@@ -89,12 +90,12 @@ class Leases:
             log.warning("bus.release_failed", subscription=self._subscription, error=error.message)
 
     def forget(self, ack_id: str) -> None:
-        """Extend it no more."""
+        """Stop extending the message's lease."""
         with self._changed:
             self._taken.pop(ack_id, None)
 
     def close(self, timeout: float) -> None:
-        """Stop extending, and drop the connection."""
+        """Stop extending leases, and close the connection."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Make topics and subscriptions as a topology wants them. Does nothing where they already are."""
+"""Creates and updates topics and subscriptions to match a topology. Idempotent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clipping.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that was done, or, in a dry run, would be."""
+    """A change that was made or, in a dry run, would be made."""
 
     action: Literal["create", "update"]
     kind: Literal["topic", "subscription"]
@@ -39,13 +39,13 @@ _Step = tuple[Change, Callable[[], None]]
 def provision(
     project: str, topology: Topology, *, dry_run: bool = False, timeout_seconds: float = 15.0
 ) -> list[Change]:
-    """Create what is missing and mend what differs; what there was to do, in order.
+    """Create what is missing and update what differs. Returns the changes in order.
 
     Raises `BusUnavailable` when a call fails or takes longer than `timeout_seconds`, and
-    `ConfigurationError`, before anything is changed, with every difference that can't be mended.
+    `ConfigurationError`, before anything is changed, with every difference that no update can fix.
 
-    A dead letter on Google's Pub/Sub also needs rights for Google's own account (publisher on the topic,
-    subscriber on the subscription). Granting them is a matter for the project's owner and not done here.
+    Dead lettering on Google's Pub/Sub also needs permissions for Google's service account (publisher on the
+    topic, subscriber on the subscription). The project's owner grants them; this function does not.
     """
     work = _Provision(project, timeout_seconds)
     try:
@@ -61,7 +61,7 @@ def provision(
 
 
 class _Provision:
-    """The calls; `steps` looks and the steps change."""
+    """The calls: `steps` only reads, the steps that it returns write."""
 
     def __init__(self, project: str, timeout_seconds: float) -> None:
         self.problems: list[str] = []
@@ -110,7 +110,7 @@ class _Provision:
             try:
                 client.create_topic(name=self._path(topic), **self._limits)
             except AlreadyExists:
-                pass  # somebody else provisions at the same time, or the first answer got lost
+                pass  # another process provisions at the same time, or the first response was lost
 
     def _find(self, path: str) -> Subscription | None:
         with self._subscriptions.call(f"look up {path}") as client:

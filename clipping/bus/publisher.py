@@ -1,4 +1,4 @@
-"""Publish messages and know that they are there."""
+"""Publishes messages and waits for the broker's confirmation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from clipping.bus.failures import bounded
 class Publisher:
     """Publishes, and waits for the confirmation. Safe to share between threads; may be created before a fork.
 
-    The call is the plain unary RPC and not the library's batching: a batch's future that times out leaves the
-    send running for up to ten minutes, and a failed refresh of the credentials never reaches the future at
-    all. The RPC ends at its deadline, and its error is the caller's.
+    Uses the unary RPC and not the library's batching: a batch's future that times out leaves the send running
+    for up to ten minutes, and a failed refresh of the credentials never reaches the future. The RPC ends at
+    its deadline and raises its error to the caller.
     """
 
     def __init__(self, project: str, *, timeout_seconds: float) -> None:
@@ -31,7 +31,7 @@ class Publisher:
         *,
         timeout_seconds: float | None = None,
     ) -> str:
-        """Send one message; its id. As `publish_all`."""
+        """Publish one message and return its id. See `publish_all`."""
         (message_id,) = self.publish_all(topic, [(data, attributes)], timeout_seconds=timeout_seconds)
         return message_id
 
@@ -42,10 +42,10 @@ class Publisher:
         *,
         timeout_seconds: float | None = None,
     ) -> Sequence[str]:
-        """Send data and attributes of each in one call; their ids. Retries what may pass until the timeout.
+        """Publish messages (data and attributes) in one call and return their ids.
 
-        Pub/Sub takes 1,000 messages and 10 MB in a call. Raises `BusUnavailable`; the messages may still have
-        been taken when it was the answer that got lost.
+        Transient errors are retried until the timeout. Pub/Sub accepts 1,000 messages and 10 MB in a call.
+        Raises `BusUnavailable`; the messages may still have been published if only the response was lost.
         """
         timeout = self._timeout if timeout_seconds is None else timeout_seconds
         with self._connection.call(f"publish to {topic}") as client:
@@ -58,5 +58,5 @@ class Publisher:
         return list(response.message_ids)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Refuse new messages, and wait up to `timeout` seconds for those on their way."""
+        """Refuse new messages, and wait up to `timeout` seconds for those in flight."""
         self._connection.close(timeout)

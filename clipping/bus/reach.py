@@ -1,4 +1,4 @@
-"""Whether Pub/Sub can be reached, asked without taking a message from anybody."""
+"""Checks whether Pub/Sub can be reached, without receiving a message."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from clipping.bus.connection import Connection, subscriber_client
 
 
 class Reach:
-    """Asks for a subscription's description. Thread-safe; `close` it."""
+    """Reads a subscription's description. Thread-safe; `close` it."""
 
     def __init__(self, project: str, subscription: str) -> None:
         self._path = f"projects/{project}/subscriptions/{subscription}"
         self._connection: Connection[SubscriberClient] = Connection(subscriber_client)
 
     def look(self, timeout: float) -> str:
-        """In a few words, that it is there. Raises `BusUnavailable`, also when there is no subscription."""
+        """A short confirmation. Raises `BusUnavailable`, also when the subscription does not exist."""
         with self._connection.call(f"reach {self._path}") as client:
             try:
                 client.get_subscription(subscription=self._path, retry=None, timeout=timeout)
             except PermissionDenied:
-                return "answers"  # an account that may only consume may not look, but has been answered
+                return "answers"  # a subscriber-only account may not read the description, but got a response
         return "answers"
 
     def close(self, timeout: float = 5.0) -> None:

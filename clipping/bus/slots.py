@@ -1,4 +1,4 @@
-"""How many handlers run at once, over all streams of a subscription."""
+"""Limits how many handlers run at the same time, over all streams of a subscription."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clipping.clock import Clock
 
 
 class Slots:
-    """A counting gate. Several streams share it: one that broke may have left handlers that still run."""
+    """A semaphore. Streams share it, as handlers of a broken stream may still run."""
 
     def __init__(self, size: int, clock: Clock) -> None:
         if size < 1:
@@ -32,7 +32,7 @@ class Slots:
         return self._waiting
 
     def enter(self, give_up: Callable[[], bool]) -> bool:
-        """Take a slot, waiting for a free one; False once `give_up()` is true (looked at after `wake`)."""
+        """Wait for a free slot and take it. False once `give_up()` is true, which `wake` rechecks."""
         with self._changed:
             self._waiting += 1
             try:
@@ -46,19 +46,19 @@ class Slots:
                 self._waiting -= 1
 
     def leave(self) -> None:
-        """Give the slot back."""
+        """Free the slot."""
         with self._changed:
             self._taken -= 1
             self._last_work = self._clock.monotonic()
             self._changed.notify_all()
 
     def wake(self) -> None:
-        """Let those who wait look at their `give_up`."""
+        """Make waiting threads check their `give_up` again."""
         with self._changed:
             self._changed.notify_all()
 
     def touch(self) -> None:
-        """Count idleness from now."""
+        """Restart the idle time."""
         with self._changed:
             self._last_work = self._clock.monotonic()
 
@@ -68,6 +68,6 @@ class Slots:
             return self._changed.wait_for(lambda: self._taken == 0, timeout)
 
     def idle_seconds(self) -> float:
-        """For how long there has been nothing to do; 0 while there is."""
+        """Seconds since a slot was last in use; 0 while one is."""
         with self._changed:
             return 0.0 if self._taken else self._clock.monotonic() - self._last_work

@@ -1,7 +1,7 @@
 """One streaming pull, from its opening to its end, and whether it is connected.
 
-The library reopens a stream that breaks with a passing error, silently and for ever. To say in `/health` that
-Pub/Sub is away, the stream's calls are watched by an interceptor: they are open, or broke with some error.
+The library silently reopens a stream that breaks with a transient error, without a limit. For `/health` to
+report that Pub/Sub is unreachable, an interceptor watches the stream's calls and their errors.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ class Stream:
             ),
             scheduler=ThreadScheduler(executor),
         )
-        # Only then have the library's threads ended: on a closed channel they would die with a traceback.
+        # Close only now that the library's threads have ended: on a closed channel they log a traceback.
         self._future.add_done_callback(lambda _: client.close())
 
     def cancel(self) -> None:
-        """End the stream; messages that no handler has begun go back at once. Does not block.
+        """End the stream and release the messages that no handler has started. Does not block.
 
-        The library is not told to wait for the callbacks: it would give the waiting messages back only after
-        the last of them. Handlers that run keep their message by `Leases`.
+        The library does not wait for the callbacks here: it would release the waiting messages only after the
+        last callback. `Leases` keeps the messages of running handlers.
         """
         self._cancelled.set()
         self._watch.close()
@@ -85,11 +85,11 @@ class Stream:
 
     @property
     def over(self) -> bool:
-        """Whether it was cancelled or has ended by itself: what waits for a slot has no lease any more."""
+        """Whether it was cancelled or has ended: messages that wait for a slot are no longer leased."""
         return self.cancelled or (self._future is not None and bool(self._future.done()))
 
     def ended(self, timeout: float) -> bool:
-        """Whether the stream has ended, after waiting for it at most so many seconds."""
+        """Wait up to `timeout` seconds for the stream to end. Whether it has ended."""
         if self._future is None:
             return True
         try:
@@ -99,19 +99,19 @@ class Stream:
         return True
 
     def failure(self) -> str | None:
-        """Why the stream ended by itself; call when it has ended."""
+        """The error that ended the stream, if any. Call it after the stream has ended."""
         assert self._future is not None
         error = self._future.exception(0)
         return None if error is None else explain(error)
 
     def connected(self) -> bool:
-        """Whether the broker is there and has not refused the stream."""
+        """Whether the broker is connected and has accepted the stream."""
         return self._watch.connected()
 
     def stuck(self) -> bool:
-        """Whether the broker is back and the library makes no use of it yet."""
+        """Whether the broker is reachable again but the library has not reopened the stream."""
         return self._watch.stuck()
 
     def trouble(self) -> str:
-        """What is in the way while it is not connected."""
+        """Why the stream is not connected."""
         return self._watch.trouble

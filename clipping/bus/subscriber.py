@@ -1,4 +1,4 @@
-"""Pull a subscription: so many handlers at once, no more; stop and drain without losing anything."""
+"""Pulls a subscription with a bounded number of handlers; stops and drains without losing messages."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["Delivery", "StreamState", "Subscription"]
 log = get_logger(__name__)
 
 _LEASE_SECONDS = 60
-"""How long a message of a dead process stays away from the others, at most."""
+"""The maximum time until a message of a dead process is delivered to another one."""
 _IDLE_SECONDS = (600.0, 900.0)
-"""A stream without work is opened anew after a time between these: some firewalls forget quiet ones."""
+"""An idle stream is reopened after a random time in this range: some firewalls drop idle connections."""
 _LONGEST_BACKOFF = 30.0
 _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
-"""How often the state is looked at."""
+"""How often the state is polled."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class StreamState:
 class Subscription:
     """Runs `handler` for every message, in `slots` threads.
 
-    A handler that raises, or returns without settling or keeping its delivery, gives the message back.
-    `start`, `stop_pulling` and `drain` may be called in turns; `close` is the end. A message stays leased for
-    `max_lease_seconds` at most, whatever happens to the stream meanwhile.
+    If a handler raises, or returns without settling or keeping its delivery, the message is released. `start`
+    may be called again after `stop_pulling` and `drain`, but not after `close`. A message stays leased for at
+    most `max_lease_seconds`, also when its stream ends.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Subscription:
         self._state = StreamState(False, "not started", self._clock.monotonic())
         self._beat: float | None = None
         self._kept = threading.Event()
-        """A message is kept that the open stream counts as one of its own: a new one has room for another."""
+        """A message was kept, which the open stream still counts against its limit: a new stream does not."""
 
     @property
     def state(self) -> StreamState:
@@ -95,19 +95,19 @@ class Subscription:
 
     @property
     def running(self) -> int:
-        """How many handlers are at work."""
+        """The number of running handlers."""
         return self._slots.taken
 
     def heartbeat_age(self) -> float:
-        """Seconds since the thread that keeps the stream open last went round; 0 while it need not.
+        """Seconds since the last iteration of the thread that keeps the stream open; 0 when not pulling.
 
-        It pauses for up to 36 s between tries during an outage.
+        During an outage it waits up to 36 s between attempts.
         """
         beat = self._beat
         return 0.0 if self._stop is None or beat is None else self._clock.monotonic() - beat
 
     def start(self) -> None:
-        """Begin, or begin again, to pull. Does not wait for the connection."""
+        """Start pulling, for the first time or again. Does not wait for the connection."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("the subscription is closed")
@@ -123,7 +123,7 @@ class Subscription:
             self._thread.start()
 
     def stop_pulling(self) -> None:
-        """No new messages from now on; those that no handler has begun go back. Handlers run on."""
+        """Receive no further messages, and release those that no handler has started. Handlers continue."""
         with self._lock:
             if self._stop is None:
                 return
@@ -135,9 +135,10 @@ class Subscription:
         self._set_state(False, "not pulling")
 
     def drain(self, timeout: float) -> bool:
-        """Stop pulling, and wait at most `timeout` seconds until every handler has returned.
+        """Stop pulling, and wait up to `timeout` seconds for every handler to return.
 
-        True when they have. What they acknowledged is confirmed then, as `Delivery.acknowledge` waits for it.
+        True when they have. Their acknowledgements are then confirmed, as `Delivery.acknowledge` waits for
+        it.
         """
         self.stop_pulling()
         give_up = self._clock.monotonic() + timeout
@@ -148,7 +149,7 @@ class Subscription:
         return idle
 
     def close(self) -> None:
-        """The end. Handlers that still run lose their messages to others when the leases run out."""
+        """Close for good. The messages of handlers that still run are redelivered when the leases expire."""
         self.stop_pulling()
         with self._lock:
             self._closed = True
@@ -170,7 +171,7 @@ class Subscription:
                 stop.wait(next(backoff))
 
     def _one_stream(self, stop: threading.Event) -> tuple[bool, str | None]:
-        """Pull until told to stop, or the stream ends; whether it ever connected, and why it failed."""
+        """Pull until a stop or the end of the stream. Whether it ever connected, and why it failed."""
         stream = Stream(
             self._path,
             slots=self._slots.size,
@@ -199,7 +200,7 @@ class Subscription:
         return worked, None
 
     def _watch(self, stream: Stream, stop: threading.Event) -> bool:
-        """Keep the state until the stream has ended or is stuck, or a stop or idleness cancelled it."""
+        """Update the state until the stream ends, is stuck, or is cancelled by a stop or as idle."""
         worked = False
         self._kept.clear()
         idle_limit = random.uniform(*self._idle_seconds)
@@ -219,7 +220,7 @@ class Subscription:
                 log.debug("bus.stream_recycled", subscription=self._name)
                 self._slots.touch()
                 stream.cancel()
-            elif self._kept.is_set() and not self._slots.waiting:  # those would go back, and count as failed
+            elif self._kept.is_set() and not self._slots.waiting:  # waiting messages would count as failed
                 stream.cancel()
         return worked
 
@@ -255,7 +256,7 @@ class Subscription:
                 code=error.code,
                 error=error.message,
             )
-        except Exception:  # a thread's root: one bad message must not stop the others
+        except Exception:  # top of the thread: one bad message must not stop the others
             log.exception("bus.handler_failed", subscription=self._name, message_id=delivery.message_id)
         else:
             if delivery.kept:
@@ -273,9 +274,9 @@ class Subscription:
             since = old.since if old.ok == ok else self._clock.monotonic()
             self._state = StreamState(ok, detail, since)
         if old.ok != ok:
-            # Without `stop` it is our own doing: nothing to warn of.
-            tell = log.info if ok or stop is None else log.warning
-            tell("bus.stream", subscription=self._name, ok=ok, detail=detail)
+            # Without `stop` the change was requested: no warning.
+            write = log.info if ok or stop is None else log.warning
+            write("bus.stream", subscription=self._name, ok=ok, detail=detail)
 
 
 def _backoff() -> Iterator[float]:

@@ -1,7 +1,7 @@
-"""The topics and subscriptions that a configuration asks for. Pure: `provision.py` makes them so.
+"""The topics and subscriptions that a configuration needs. Pure: `provision.py` creates them.
 
-`clipping-requests` has a subscription for each lane, told apart by a filter on the attribute `lane`, so that
-a viewer's clip never waits behind a night's re-encodes.
+`clipping-requests` has a subscription for each lane, with a filter on the attribute `lane`, so that an
+interactive clip never waits behind a batch of re-encodes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from clipping.contract.messages import Lane
 PUSH_PATH = "/v1/internal/pubsub"
 _WEEK = 7 * 24 * 3600
 _PROGRESS_RETENTION = 600
-"""Seconds; the shortest that Pub/Sub allows. Yesterday's progress is of no use to anybody."""
+"""Seconds; the minimum that Pub/Sub allows. Old progress messages have no use."""
 
 
 @dataclass(frozen=True)
 class PushTarget:
-    """Where Pub/Sub posts messages to, and as whom."""
+    """The endpoint that Pub/Sub posts messages to, and the service account it authenticates as."""
 
     endpoint: str
     audience: str
@@ -46,14 +46,14 @@ class SubscriptionSpec:
 
 @dataclass(frozen=True)
 class Topology:
-    """Everything that has to exist."""
+    """All topics and subscriptions of the service."""
 
     topics: tuple[str, ...]
     subscriptions: tuple[SubscriptionSpec, ...]
 
 
 def topology(config: Config) -> Topology:
-    """What `config` asks for."""
+    """The topology that `config` needs."""
     bus = config.pubsub
     push = None
     if config.api.push is not None:
@@ -91,7 +91,7 @@ def _lane(bus: PubSub, name: str, lane: Lane) -> SubscriptionSpec:
 def _api(
     bus: PubSub, name: str, topic: str, push: PushTarget | None, *, retention_seconds: int = _WEEK
 ) -> SubscriptionSpec:
-    # No dead letter here: what the API can't read it stores aside and acknowledges.
+    # Without dead lettering: the API stores messages that it can't read separately and acknowledges them.
     return SubscriptionSpec(
         name=name,
         topic=topic,

@@ -1,4 +1,4 @@
-"""Sees every call of a stream begin and break; and ends those that nobody wants any more."""
+"""Observes the calls of a stream, and ends calls that are made after its cancellation."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from clipping.bus.failures import where
 from clipping.clock import Clock
 
 _SETTLED_SECONDS = 0.5
-"""A call that has stood for so long on a connected channel was not refused."""
+"""A call that has been open for this long on a connected channel was accepted."""
 
 
 class StreamWatch(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
-    """An interceptor for the channel of one stream, which is told of the `channel` afterwards."""
+    """An interceptor for the channel of one stream; set `channel` after creating it."""
 
     def __init__(self, clock: Clock) -> None:
         self.channel: grpc.Channel | None = None
         self.trouble = f"connecting to {where()}"
-        """What is in the way while it is not connected."""
+        """Why the stream is not connected."""
         self._clock = clock
         self._lock = threading.Lock()
         self._call: Any = None
@@ -32,11 +32,11 @@ class StreamWatch(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
     def intercept_stream_stream(
         self, continuation: Callable[..., Any], details: Any, requests: Iterator[Any]
     ) -> Any:
-        """What gRPC calls for each call of the stream."""
+        """Called by gRPC for each call of the stream."""
         with self._lock:
             if self._closed:
-                # A stream cancelled during an outage is reopened by the library for as long as the outage
-                # lasts, in threads that nobody waits for. A cancelled call is what it takes for the end.
+                # The library keeps reopening a stream that was cancelled during an outage, in threads that
+                # are never joined, until the outage ends. A cancelled call makes it stop.
                 return _CancelledCall()
         call = continuation(details, requests)
         with self._lock:
@@ -45,18 +45,18 @@ class StreamWatch(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
         return call
 
     def connected(self) -> bool:
-        """Whether the broker is there and has not refused the stream."""
+        """Whether the broker is connected and has accepted the stream."""
         with self._lock:
             stands = self._clock.monotonic() - self._opened_at >= _SETTLED_SECONDS
             return self._channel_is_ready() and stands and self._is_open()
 
     def stuck(self) -> bool:
-        """Whether the broker is back while the library, which reopens five times in ten seconds, waits."""
+        """Whether the broker is reachable while the library, limited to five reopens in 10 s, waits."""
         with self._lock:
             return self._channel_is_ready() and not self._is_open()
 
     def close(self) -> None:
-        """The stream is cancelled: calls from now on end at once."""
+        """End all further calls at once: the stream is cancelled."""
         with self._lock:
             self._closed = True
             if self._ready is not None:
@@ -69,7 +69,7 @@ class StreamWatch(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
         if self._closed or self._call is None or self.channel is None:
             return False
         if self._ready is None:
-            # Watches the channel's state with a thread of its own, until it is ready and no longer.
+            # Watches the channel's state in a separate thread until it is ready.
             self._ready = grpc.channel_ready_future(self.channel)
         return bool(self._ready.done())
 
@@ -84,7 +84,7 @@ class StreamWatch(grpc.StreamStreamClientInterceptor):  # type: ignore[misc]
 
 
 class _CancelledCall(grpc.RpcError):  # type: ignore[misc]
-    """A call that was cancelled before it began, with what the library asks of a call."""
+    """A call that was cancelled before it started, with the methods that the library uses."""
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.CANCELLED

@@ -1,1 +1,1 @@
-"""Object stores behind one port: see `port.py`."""
+"""Object stores behind one interface: see `port.py`."""

@@ -1,4 +1,4 @@
-"""The header that makes a browser save a download under a name of our choice. Pure."""
+"""The header that makes a browser save a download under a given name. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import quote
 def attachment(filename: str) -> str:
     """`attachment; filename="…"`, after RFC 6266, and RFC 5987's `filename*` for names beyond ASCII.
 
-    Raises `ValueError` for control characters: they could end the header and begin another.
+    Raises `ValueError` for control characters, which could inject another header.
     """
     if any(ord(character) < 32 or ord(character) == 127 for character in filename):
         raise ValueError("a file name must not contain control characters")

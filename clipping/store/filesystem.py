@@ -1,4 +1,4 @@
-"""What a local store needs of a file system: names that survive a power cut, and no network in between."""
+"""File system functions of the local store: durable names, and detection of network file systems."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _NETWORK = {
     "fuse",
 }
 _LOCAL_FUSE = "fuse.fuse-overlayfs"
-"""The root of a rootless container: a FUSE file system, and on this machine."""
+"""The root of a rootless container: a FUSE file system, but a local one."""
 
 
 def sync_file(path: Path) -> None:
-    """Bring the file's data to the disk."""
+    """Flush the file's data to disk."""
     _sync(path, os.O_RDONLY)
 
 
 def sync_folder(path: Path) -> None:
-    """Bring the folder's names to the disk."""
+    """Flush the folder's entries to disk."""
     _sync(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def make_folders(path: Path, below: Path) -> None:
-    """Create `path` and what is missing between it and `below`, durably."""
+    """Create `path` and its missing parents below `below`, durably."""
     if path == below or path.is_dir():
         return
     make_folders(path.parent, below)
@@ -47,9 +47,9 @@ def make_folders(path: Path, below: Path) -> None:
 
 
 def network_type(path: Path, mounts: str) -> str | None:
-    """The type of the network file system that `path` is on; None when it is on a local one.
+    """The type of the network file system that contains `path`; None for a local file system.
 
-    `mounts` is the text of `/proc/self/mountinfo`; `path` has to be free of symbolic links.
+    `mounts` is the text of `/proc/self/mountinfo`; `path` must not contain symbolic links.
     """
     found, longest = "", -1
     for line in mounts.splitlines():

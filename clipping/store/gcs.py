@@ -1,7 +1,8 @@
-"""Google Cloud Storage, or the emulator that `STORAGE_EMULATOR_HOST` names. A version is a generation.
+"""Google Cloud Storage, or the emulator in `STORAGE_EMULATOR_HOST`. A version is a generation.
 
-Coordination calls (everything but `create` and `list`) have short limits and are not retried: the library's
-defaults, a minute for a call and two for its retries, would outlast a lease. Whoever coordinates decides.
+Coordination calls (all but `create` and `list`) have short timeouts and are not retried: the library's
+defaults, a minute for a call and two for its retries, would outlast a lease. The caller decides whether to
+retry.
 """
 
 from __future__ import annotations
@@ -30,21 +31,21 @@ from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, c
 CALL_SECONDS = 4.0
 _LIST_SECONDS = 10.0
 _UPLOAD_SECONDS = 60.0
-"""How long an upload may stand still."""
+"""How long an upload may make no progress."""
 _UPLOAD_RETRY_SECONDS = 120.0
 _READ_TRIES = 10
 MAX_SIGNED_SECONDS = 7 * 24 * 3600
-"""What V4 signatures allow."""
+"""The maximum lifetime of V4 signatures."""
 
 
 class GcsStore:
-    """A bucket. Connects at the first call; without credentials every call says so.
+    """A bucket. Connects on the first call; without credentials every call raises `StoreUnavailable`.
 
-    `chunk_bytes` is how much of a clip above 8 MiB goes in one request, and so how much an interruption
-    repeats; a multiple of 256 KiB. Smaller clips go in one.
+    `chunk_bytes` is the size of one upload request for clips above 8 MiB, a multiple of 256 KiB: an
+    interruption repeats at most one chunk. Smaller clips are uploaded in one request.
 
-    `call_seconds` limits each request of a call but `create`'s uploads. Given, it holds for `list` too, which
-    is otherwise tried again for 10 s: whoever coordinates wants an answer or none, and soon.
+    `call_seconds` limits each request, except `create`'s uploads. If it is set, it also limits `list`, which
+    is otherwise retried for 10 s: coordination needs a fast result or a fast failure.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class GcsStore:
         blob = self._blob(key, chunk_size=self._chunk_bytes)
         blob.metadata = dict(metadata)
         with source.open("rb") as file, self._failing_as(f"create {key}"):
-            # The precondition decides; looking first spares the upload of a clip that is there already.
+            # The precondition is authoritative; checking first saves uploading a clip that exists already.
             if self.stat(key) is not None:
                 raise ObjectExists(f"{key} exists already.")
             try:
@@ -142,7 +143,7 @@ class GcsStore:
         with self._failing_as(f"delete {key}"):
             generation = None
             if expected is not None:
-                # Looked at first, as a failed precondition does not say whether there is anything.
+                # Checked first, as a failed precondition does not say whether the object exists.
                 found = self._found(key)
                 if found is None:
                     return False
@@ -184,7 +185,7 @@ class GcsStore:
         try:
             return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
         except (KeyError, ValueError):
-            raise StoreUnavailable("The store's answer has no time in it.") from None
+            raise StoreUnavailable("The store's response has no valid Date header.") from None
 
     def uri(self, key: str) -> str:
         return f"gs://{self._name}/{self._prefix}{check_key(key)}"
@@ -193,7 +194,7 @@ class GcsStore:
         return self.uri(key)
 
     def keep_for(self, prefix: str, days: int, *, dry_run: bool) -> bool:
-        """Have the bucket delete objects under `prefix` after `days`. False when it does so already."""
+        """Set the bucket to delete objects under `prefix` after `days`. False when it is set already."""
         with self._failing_as("set how long clips are kept"):
             bucket, _, _ = self._connect()
             bucket.reload(timeout=_LIST_SECONDS, retry=None)
@@ -204,7 +205,7 @@ class GcsStore:
         return rules is not None
 
     def close(self) -> None:
-        """Drop the connections; the next call makes new ones."""
+        """Close the connections; the next call opens new ones."""
         with self._lock:
             connected, self._connected = self._connected, None
         if connected is not None:
@@ -257,7 +258,7 @@ def _mismatch(key: str) -> VersionMismatch:
 
 
 def _expiry(url: str) -> datetime:
-    """When a V4 link ends: what is signed, and not what some other clock makes of it."""
+    """When a V4 link expires, from its signed parameters and not from another clock."""
     query = parse_qs(urlsplit(url).query)
     begin = datetime.strptime(query["X-Goog-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     return begin + timedelta(seconds=int(query["X-Goog-Expires"][0]))

@@ -1,7 +1,7 @@
-"""Who we are at Cloud Storage, and what we sign download links with.
+"""The identity used with Cloud Storage, and the credentials that sign download links.
 
-A service account's key file signs by itself. On Cloud Run and Compute Engine there is no key: IAM's signBlob
-signs in the account's name, for which the account needs the role Service Account Token Creator on itself.
+A service account's key file can sign locally. On Cloud Run and Compute Engine there is no key: IAM's signBlob
+signs for the account, which needs the role Service Account Token Creator on itself.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ _SIGN_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Identity:
-    """`transport` speaks for us; `account` is who links are signed as, None when nobody is known."""
+    """`transport` authenticates requests; `account` signs links, None when no account is known."""
 
     transport: Credentials
     account: Credentials | None
 
     @property
     def email(self) -> str | None:
-        """The service account that links are signed as, where that is known."""
+        """The service account that signs links, if known."""
         email = getattr(self.account, "service_account_email", None)
         return email if isinstance(email, str) and "@" in email else None
 
     def signing(self, request: Request | None = None) -> Any:
-        """Credentials that can sign. Raises google.auth's errors, with what to do.
+        """Credentials that can sign. Raises google.auth's errors, with the fix in the message.
 
-        `request` is how the metadata server and IAM are asked.
+        `request` sends requests to the metadata server and IAM.
         """
         if self.account is None:
             raise exceptions.DefaultCredentialsError(
-                f"there is nobody to sign links as; set {_KEY_FILE} to a service account's key"
+                f"no account to sign links with; set {_KEY_FILE} to a service account's key file"
             )
         if isinstance(self.account, Signing):
             return self.account
         request = request or _BoundedRequest()
         if not self.account.valid:
-            self.account.refresh(request)  # the metadata server says who we are only then
+            self.account.refresh(request)  # only then does the metadata server return the account's name
         email = self.email
         if email is None:
             raise exceptions.DefaultCredentialsError(
@@ -62,7 +62,7 @@ class Identity:
 
 
 def identity() -> Identity:
-    """From the environment, as Google's libraries look for it. Raises `DefaultCredentialsError`."""
+    """The identity from the environment, found as Google's libraries do. Raises `DefaultCredentialsError`."""
     if os.environ.get(EMULATOR):
         account = google.auth.default(scopes=_SCOPES)[0] if os.environ.get(_KEY_FILE) else None
         return Identity(AnonymousCredentials(), account)
@@ -71,7 +71,7 @@ def identity() -> Identity:
 
 
 class _BoundedRequest(HttpRequest):
-    """The default would wait for two minutes."""
+    """A request with a short timeout; the default is two minutes."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         named["timeout"] = _SIGN_SECONDS

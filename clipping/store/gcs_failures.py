@@ -1,4 +1,4 @@
-"""What went wrong with Cloud Storage, as one of our errors and a sentence."""
+"""Maps Cloud Storage's errors to the store's errors, with a message for operators."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GCS_ERRORS: tuple[type[Exception], ...] = (
     InvalidResponse,
     DataCorruption,
 )
-"""All that the client's calls raise, bugs of ours apart."""
+"""Every exception that the client's calls raise for failures outside this process."""
 
 
 def bucket_is_missing(error: Exception) -> bool:
@@ -29,12 +29,12 @@ def bucket_is_missing(error: Exception) -> bool:
 
 
 def unavailable(action: str, bucket: str, error: Exception) -> StoreUnavailable:
-    """`action` ("create clips/…") could not be done in `bucket` because of `error`."""
+    """The error for a failed `action` ("create clips/…") in `bucket`, caused by `error`."""
     return StoreUnavailable(f"Could not {action}: {_explain(bucket, error)}.")
 
 
 def unsignable(key: str, account: str | None, error: Exception) -> SigningUnavailable:
-    """No link to `key` could be signed as `account` because of `error`. The message says what to change."""
+    """The error when signing a link to `key` as `account` failed with `error`. The message states the fix."""
     return SigningUnavailable(f"could not sign a link to {key}: {_explain_signing(account, error)}")
 
 
@@ -60,14 +60,14 @@ def _explain_signing(account: str | None, error: Exception) -> str:
         case None, auth.DefaultCredentialsError():
             return text
         case None, auth.RefreshError():
-            return f"the credentials of {who} were refused ({text})"
+            return f"the credentials of {who} were rejected ({text})"
         case None, auth.TransportError() | requests.RequestException():
             return f"IAM can't be reached ({text.rpartition(': ')[2].rstrip(')') or text})"
     return text or type(error).__name__
 
 
 def _refusal(error: Exception) -> tuple[int | None, str]:
-    """Status and message of IAM's answer, which Google's library quotes in Python's notation; or the text."""
+    """Status and message of IAM's response, which Google's library formats with `repr`; else the text."""
     text = " ".join(str(error).split()).rstrip(".")
     try:
         quoted = ast.literal_eval(text.partition(": ")[2])
@@ -85,17 +85,17 @@ def _explain(bucket: str, error: Exception) -> str:
             return f"the bucket {bucket} does not exist"
         case exceptions.Forbidden():
             return (
-                f"the bucket {bucket} refuses us ({text}); without storage.objects.list, an object that does "
-                "not exist looks like this too"
+                f"access to the bucket {bucket} was denied ({text}); without storage.objects.list, a missing "
+                "object gives the same error"
             )
         case exceptions.Unauthorized() | auth.RefreshError() | auth.DefaultCredentialsError():
-            return f"the credentials for Cloud Storage are missing or were refused ({text})"
+            return f"the credentials for Cloud Storage are missing or were rejected ({text})"
         case exceptions.TooManyRequests():
-            return f"Cloud Storage asks us to slow down ({text})"
+            return f"Cloud Storage limits the request rate ({text})"
         case requests.Timeout():
             return "Cloud Storage did not answer in time"
         case requests.ConnectionError() | auth.TransportError():
-            # urllib3's reason is at the end of a long chain of wrappings.
+            # urllib3's reason is at the end of a long chain of wrapped errors.
             return f"Cloud Storage can't be reached ({text.rpartition(': ')[2].rstrip(')') or text})"
         case _:
             return text or type(cause).__name__

@@ -7,10 +7,10 @@ from typing import Any
 
 
 def with_rule(rules: Sequence[Mapping[str, Any]], prefix: str, days: int) -> list[dict[str, Any]] | None:
-    """The lifecycle rules with ours among them; None when it is there already.
+    """The lifecycle rules including ours; None when ours is set already.
 
-    Ours is the one that deletes by age under exactly `prefix`: another age there is replaced, and every other
-    rule stays as it is.
+    Ours deletes by age under exactly `prefix`. A rule with another age for it is replaced; all other rules
+    are unchanged.
     """
     ours = {"action": {"type": "Delete"}, "condition": {"age": days, "matchesPrefix": [prefix]}}
     found = [dict(rule) for rule in rules]

@@ -1,4 +1,4 @@
-"""Download links of the local store: signed with a key of its own, served by the API."""
+"""Download links of the local store: signed with its own key, served by the API."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from clipping.errors import Expired, Forbidden, SigningUnavailable
 from clipping.store.filesystem import sync_folder
 
 LINK_PATH = "/v1/files/"
-"""Of the API; the object's key follows."""
+"""The API's path, followed by the object's key."""
 INVALID_LINK = "this download link is not valid: ask for a new one"
 _KEY_BYTES = 32
 
 
 class LinkSigner:
-    """HMAC-SHA256 over the object's key, the time of expiry and the name to save as.
+    """HMAC-SHA256 over the object's key, the expiry time and the file name.
 
-    The key in `key_file` is read at every call: all processes that use the file agree at any time, and one
-    that was replaced needs no restart. Every call raises `SigningUnavailable` when it can't be read or made.
+    The secret in `key_file` is read on every call, so that all processes use the same one and replacing it
+    needs no restart. Every call raises `SigningUnavailable` when it can't be read or created.
     """
 
     def __init__(self, key_file: Path, public_url: str) -> None:
@@ -36,7 +36,7 @@ class LinkSigner:
         return f"{self._base}{quote(key)}?{urlencode(query, quote_via=quote)}"
 
     def verify(self, key: str, expires: int, filename: str, signature: str, now: datetime) -> None:
-        """Raises `Forbidden` when the signature is not of these words, `Expired` when its time is over."""
+        """Raises `Forbidden` when the signature does not match, `Expired` when the link has expired."""
         expected = self._sign(key, expires, filename)
         if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape")):
             raise Forbidden(INVALID_LINK)
@@ -45,7 +45,7 @@ class LinkSigner:
             raise Expired(f"this download link was valid until {until:%Y-%m-%d %H:%M} UTC: ask for a new one")
 
     def _sign(self, key: str, expires: int, filename: str) -> str:
-        # Each word is quoted: no two requests are the same text, whatever characters a name has.
+        # Each part is quoted, so that different inputs never give the same text.
         words = "\n".join(
             quote(word, safe="", errors="surrogateescape") for word in (key, str(expires), filename)
         )
@@ -53,7 +53,7 @@ class LinkSigner:
 
 
 def load_or_create_secret(path: Path) -> bytes:
-    """The key in the file `path`; made at first use. All who create it at the same time get the same one.
+    """The secret in the file `path`, created on first use. Concurrent callers get the same secret.
 
     Raises `SigningUnavailable`.
     """

@@ -5,22 +5,20 @@
     objects/ha/main/lease.json@/41, 42  versions of a small object: the record holds the data too
     signing.key, tmp/
 
-An object exists when the newest version in its folder says so and, for a clip, the data file is there in
-the record's size. No call takes a lock: a process that is stopped or slow, at whatever point, delays no
-other one.
+An object exists when the newest version in its folder says so and, for a clip, the data file has the size in
+the record. No call takes a lock: a process that is stopped or slow at any point does not delay others.
 
-- `create` prepares a folder with the record and the data in `tmp/`, on disk, and renames it to `R.mp4@`;
-  that succeeds only if there is no object. Then it moves the data to `R.mp4`; if it dies before, a reader
-  does it. A crash, a power cut included, leaves at most a folder in `tmp/`, which is removed when the store
-  is opened.
-- `replace` and `delete` write a further version by link(2): see `versions.py`.
+- `create` prepares a folder with the record and the data in `tmp/`, flushes it and renames it to `R.mp4@`,
+  which succeeds only if there is no object. Then it moves the data to `R.mp4`; if it dies before that, a
+  reader moves it. A crash or a power failure leaves at most a folder in `tmp/`, which is removed when the
+  store is opened.
+- `replace` and `delete` write a new version with link(2): see `versions.py`.
 
-The former version kept the record in `R.mp4@.json`, beside the data, and replaced it under a lock. Such
-objects are read, and moved into a folder when they are first written. Stop every process of the former
+The previous version kept the record in `R.mp4@.json`, beside the data, and replaced it under a lock. Such
+objects are read, and moved into a folder when they are first written. Stop every process of the previous
 version before the first one of this version starts: they don't see each other's leases.
 
-`@` is no character of a key, so records, data and folders never meet under one name. Reads take no lock
-either.
+Keys can't contain `@`, so the names of records, data and folders never collide.
 """
 
 from __future__ import annotations
@@ -46,8 +44,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 class LocalStore:
     """Objects in the folder `path`; download links at `public_url`, which the API serves.
 
-    `create` takes its source over, without a copy, when it is on the same file system. Give the folder to one
-    user, or a group: files keep the owner and the mode that they come with.
+    `create` links its source instead of copying it when it is on the same file system. One user or group must
+    own the folder: files keep their owner and mode.
     """
 
     def __init__(
@@ -80,7 +78,7 @@ class LocalStore:
 
     @property
     def network(self) -> str | None:
-        """The type of the network file system that the folder is on; None when it is on a local one."""
+        """The type of the network file system that contains the folder; None for a local file system."""
         return self._network
 
     def create(self, key: str, source: Path, *, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
@@ -88,10 +86,8 @@ class LocalStore:
         record = Record(new_version(), 0, content_type, self._now(), dict(metadata))
         with _failing_as(f"create {key}"):
             if place.is_dir():
-                raise StoreUnavailable(
-                    f"Could not create {key}: there are objects below it, so it is a folder."
-                )
-            # Looked for before the data is copied, which can take long.
+                raise StoreUnavailable(f"Could not create {key}: it is a folder that contains other objects.")
+            # Checked before the data is copied, which can take long.
             created = None if self._objects.find(place) else self._objects.create(place, record, source)
         if created is None:
             raise ObjectExists(f"{key} exists already.")
@@ -161,11 +157,11 @@ class LocalStore:
         return SignedUrl(url, expires_at)
 
     def verify_signature(self, key: str, expires: int, filename: str, signature: str, now: datetime) -> None:
-        """For the API, before it serves a link. Raises `Forbidden`, `Expired` or `SigningUnavailable`."""
+        """Verify a link before the API serves it. Raises `Forbidden`, `Expired` or `SigningUnavailable`."""
         self._signer.verify(key, expires, filename, signature, now)
 
     def open_object(self, key: str) -> tuple[Path, ObjectInfo] | None:
-        """For the API: the file to serve, and what is known of it; None when there is no such clip."""
+        """The file for the API to serve, and its description; None when there is no such clip."""
         place = self._place(key)
         with _failing_as(f"open {key}"):
             record = self._objects.find(place)
@@ -181,24 +177,24 @@ class LocalStore:
         return self._prefix + check_key(key)
 
     def _now(self) -> datetime:
-        """In milliseconds, as records write it."""
+        """The time rounded down to milliseconds, as in records."""
         now = self._clock.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def _place(self, key: str) -> Path:
-        """Where the data is. Raises `StoreUnavailable` when a symbolic link leads out of the store."""
+        """The path of the data. Raises `StoreUnavailable` when it contains a symbolic link."""
         place = self._folder / self.path_name(key)
         if place.resolve() != place:
             raise StoreUnavailable(
-                f"{place} is, or is behind, a symbolic link: the local store follows none."
+                f"{place} is or contains a symbolic link, which the local store does not follow."
             )
         return place
 
     def _refuse_network(self) -> None:
         if self._network is not None:
             raise StoreUnavailable(
-                f"{self._root} is on a network file system ({self._network}), which can't be trusted with "
-                "leases: put storage.path on a local disk, or use a bucket"
+                f"{self._root} is on a network file system ({self._network}), which is not safe for leases: "
+                "put storage.path on a local disk, or use a bucket"
             )
 
 

@@ -1,4 +1,4 @@
-"""A store in this process's memory: for tests and models, with the same rules as the real ones."""
+"""An in-memory store for tests and models, with the same rules as the other stores."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The objects of a local store as files: finds, creates, replaces and deletes them, without a lock.
+"""The objects of a local store as files: finds, creates, replaces and deletes them without locks.
 
-The versions of an object are in a folder of their own (`versions.py`). The former version of this store
-kept one record in `KEY@.json`, beside the data. Such a record is read where it is, and moved into a folder
-when the object is first written.
+Each object has a folder with its versions (`versions.py`). The previous version of this store kept one record
+in `KEY@.json`, beside the data. Such a record is read in place, and moved into a folder when the object is
+first written.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Objects:
         self._folder, self._staging = folder, staging
 
     def find(self, place: Path) -> Record | None:
-        """The object's newest record; None when there is no object, or its data is not whole."""
+        """The object's newest record; None when there is no object, or its data is incomplete."""
         for _ in range(TRIES):
             record = self._newest(place)
             if record is None or record.deleted:
@@ -43,9 +43,9 @@ class Objects:
         raise _too_busy(place)
 
     def create(self, place: Path, record: Record, source: Path | None = None) -> Record | None:
-        """Create an object, with the data of `source` if it has its own; None when there is one already.
+        """Create an object, with the data of `source` if given; None when the object exists already.
 
-        The source is taken over without a copy, and its name removed, if a hard link can do it.
+        The source is hard-linked and then unlinked where possible, else copied.
         """
         taken = False
         with self._staging.folder(record.version) as prepared:
@@ -66,7 +66,7 @@ class Objects:
         return record
 
     def replace(self, place: Path, record: Record, expected: str) -> bool:
-        """Write a new version over the expected one; False when that is not the newest."""
+        """Write a new version after the expected one; False when that is not the newest."""
         self._take_former(place)
         with Versions.opened(place, self._staging) as versions:
             newest = versions.newest() if versions else None
@@ -84,7 +84,7 @@ class Objects:
     def delete(self, place: Path, expected: str | None) -> bool | None:
         """Delete the object; False when there is none, None when its version is not the expected one.
 
-        An object that another process creates meanwhile, after deleting this one, stays.
+        If another process deletes it and creates a new one at the same time, the new object is kept.
         """
         self._take_former(place)
         with Versions.opened(place, self._staging) as versions:
@@ -93,7 +93,7 @@ class Objects:
                 if versions is None or newest is None:
                     return False
                 if newest.record.deleted:
-                    versions.remove(newest, place)  # whoever deleted it may have died
+                    versions.remove(newest, place)  # the process that deleted it may have died
                     return False
                 if not _is_whole(place, versions, newest):
                     if versions.newest() == newest:
@@ -108,13 +108,13 @@ class Objects:
         raise _too_busy(place)
 
     def keys(self, prefix: str, after: str) -> Iterator[str]:
-        """The keys that begin with `prefix` and come after `after`, in order. Some may have no object."""
+        """The keys that start with `prefix` and sort after `after`, in order. Some may have no object."""
         return _keys(self._folder, "", prefix, after)
 
     def _newest(self, place: Path) -> Record | None:
-        """The newest record, which may say that the object was deleted."""
+        """The newest record, which may mark the object as deleted."""
         record = self._newest_version(place) or _former(place)
-        # If there is neither, it may just have been moved from the one to the other.
+        # If neither exists, the record may just have been moved from the old place to the new one.
         return record or self._newest_version(place)
 
     def _newest_version(self, place: Path) -> Record | None:
@@ -134,7 +134,7 @@ class Objects:
         raise _too_busy(place)
 
     def _make_room(self, place: Path) -> bool:
-        """Remove what is left of a deleted or broken object; False when there is a whole one."""
+        """Remove the rest of a deleted or incomplete object; False when there is a complete one."""
         self._take_former(place)
         with Versions.opened(place, self._staging) as versions:
             if versions is None:
@@ -145,12 +145,12 @@ class Objects:
                     return False
                 newest = versions.append(newest, _tombstone(newest.record))
                 if newest is None:
-                    return True  # another process has written: the next attempt will show what
+                    return True  # another process has written: the next attempt sees its version
             versions.remove(newest, place)
             return True
 
     def _take_former(self, place: Path) -> None:
-        """Move the record of the former version, if there is one, to where this version has it."""
+        """Move a record of the previous store version, if there is one, to its place in this version."""
         former = place.with_name(place.name + _FORMER)
         for _ in range(TRIES):
             if not former.exists():
@@ -164,7 +164,7 @@ class Objects:
 
 
 def new_version() -> str:
-    """Random: a version that was deleted never comes again."""
+    """A random version, so that the version of a deleted object is never reused."""
     return secrets.token_hex(8)
 
 
@@ -183,7 +183,7 @@ def _former(place: Path) -> Record | None:
 
 
 def _is_whole(place: Path, versions: Versions, newest: Version) -> bool:
-    """Whether the newest version has its data, which is moved to its place now if it is not there yet."""
+    """Whether the newest version has its data. Moves the data to its place if it is not there yet."""
     if versions.has_data and newest.record.data is None and not newest.record.deleted:
         versions.publish(place)
     return _has_data(place, newest.record)
@@ -200,10 +200,10 @@ def _has_data(place: Path, record: Record) -> bool:
 
 
 def _bring(source: Path, target: Path) -> bool:
-    """Bring a file to another name, on disk: by a link, else as a copy. Whether it was linked.
+    """Link a file to another name, or else copy it, and flush it to disk. Whether it was linked.
 
-    Tried with a link, as device numbers do not tell: two bind mounts of one file system, such as systemd
-    makes for the paths that a service may write, have the same number and refuse links all the same.
+    It tries a link, as comparing device numbers is not enough: two bind mounts of one file system, as systemd
+    creates for a service's writable paths, have the same number but refuse links between them.
     """
     try:
         os.link(source, target)
@@ -227,7 +227,7 @@ def _keys(folder: Path, above: str, prefix: str, after: str) -> Iterator[str]:
 
 
 def _key_or_folder(entry: os.DirEntry[str]) -> str | None:
-    """An object's name, or a folder's with a slash: else `a/b` would come before `a.b`."""
+    """An object's name, or a folder's name with a slash: else `a/b` would sort before `a.b`."""
     if entry.is_dir(follow_symlinks=False):
         return entry.name.removesuffix(SUFFIX) if entry.name.endswith(SUFFIX) else entry.name + "/"
     return entry.name.removesuffix(_FORMER) if entry.name.endswith(_FORMER) else None

@@ -1,4 +1,4 @@
-"""The store that a configuration names."""
+"""Opens the stores of a configuration."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from clipping.store.port import KEY, Store
 
 
 def open_store(config: Config) -> Store:
-    """Where clips go. Raises `ConfigurationError`, and `StoreUnavailable` for a folder that can't be used."""
+    """The store for clips. Raises `ConfigurationError`, and `StoreUnavailable` when a folder is unusable."""
     return _open(config, config.storage.bucket)
 
 
 def open_coordination_store(config: Config, *, mounts: Path = MOUNTS) -> Store:
-    """Where leases and heartbeats are: `storage.coordination_bucket`, or with the clips.
+    """The store for leases and heartbeats: `storage.coordination_bucket`, or the one for clips.
 
-    No call of it takes much longer than `ha.store_timeout_seconds`, and none is tried again by itself. Raises
-    as `open_store` does, and `ConfigurationError` where an election could not be trusted.
+    No call takes much longer than `ha.store_timeout_seconds`, and calls are not retried. Raises like
+    `open_store`, and `ConfigurationError` when the store is not safe for an election.
     """
     bucket = config.storage.coordination_bucket or config.storage.bucket
     store = _open(config, bucket, call_seconds=config.ha.store_timeout_seconds, mounts=mounts)
@@ -28,7 +28,7 @@ def open_coordination_store(config: Config, *, mounts: Path = MOUNTS) -> Store:
         raise ConfigurationError(
             [
                 f"storage.path: {config.storage.path} is on a network file system ({network}), which "
-                "can't be trusted with leases: use a local disk or a bucket, or a ha.mode without an election"
+                "is not safe for leases: use a local disk or a bucket, or a ha.mode without an election"
             ]
         )
     return store
@@ -39,9 +39,9 @@ def _open(
 ) -> Store:
     storage = config.storage
     if not KEY.fullmatch(storage.prefix + "x"):
-        raise ConfigurationError([f"storage.prefix: no name in {storage.prefix!r} may begin with a dot"])
+        raise ConfigurationError([f"storage.prefix: no name in {storage.prefix!r} may start with a dot"])
     if storage.backend == "gcs":
-        # Imported where it is used: a machine without a bucket does not wait for Google's libraries.
+        # Imported lazily: without a bucket there is no need to load Google's libraries.
         from clipping.store.gcs import GcsStore
 
         assert bucket is not None, "checked by the configuration"

@@ -1,9 +1,10 @@
-"""The port to an object store. Adapters: `local`, `memory`, `gcs`. One contract suite holds them all.
+"""The interface of an object store. Adapters: `local`, `memory`, `gcs`. One contract test suite covers them
+all.
 
 A key is a relative path of `A-Za-z0-9._-` segments. A version is an opaque string that changes with every
-write of the object (a generation in GCS). Every call has a time limit of its own and raises
-`StoreUnavailable` when the store can't be reached, refuses us, or does not answer in time; when it does, the
-write may or may not have happened: read back.
+write of the object (a generation in GCS). Every call has a timeout and raises `StoreUnavailable` when the
+store can't be reached, denies access or does not respond in time. A write may then have happened or not: read
+back.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from typing import Protocol
 
 KEY = re.compile(r"(?=.{1,512}\Z)[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
 MAX_SMALL_OBJECT = 1 << 20
-"""Bytes that `get` and `replace` handle: coordination objects, never clips."""
+"""The maximum size in bytes for `get` and `replace`: coordination objects, never clips."""
 
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What a store knows of an object."""
+    """The description of a stored object."""
 
     key: str
     size: int
@@ -34,7 +35,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class Page:
-    """Some objects in the order of their keys, and the cursor of the next page, if there is one."""
+    """Objects in the order of their keys, and the cursor of the next page, if any."""
 
     objects: tuple[ObjectInfo, ...]
     next_cursor: str | None
@@ -42,22 +43,23 @@ class Page:
 
 @dataclass(frozen=True)
 class SignedUrl:
-    """A link that works for anybody until it expires."""
+    """A link that works without authentication until it expires."""
 
     url: str
     expires_at: datetime
 
 
 class Store(Protocol):
-    """Where clips and coordination objects live."""
+    """A store for clips and coordination objects."""
 
     def create(self, key: str, source: Path, *, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
-        """Upload the file `source` under a key that has no object yet; whole or not at all.
+        """Upload the file `source` under a key that has no object yet. Atomic.
 
-        The adapter may take `source` over: the file may be gone afterwards, and must not be written to.
+        The adapter may take ownership of `source`: the file may no longer exist afterwards, and must not be
+        written to.
 
-        Raises `ObjectExists` when there is one already: it is unchanged. It may be this very upload, whose
-        answer got lost on the way and which was tried again: compare the metadata, and adopt it if it is.
+        Raises `ObjectExists` when the key has an object, which is unchanged. It can come from this very
+        upload, if the response was lost and the upload was retried: compare the metadata to find out.
         """
         ...
 
@@ -69,25 +71,26 @@ class Store(Protocol):
         ...
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """What is under the key now; None when nothing is."""
+        """The description of the key's object; None when there is none."""
         ...
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo] | None:
-        """A small object's content, and the version that it is of; None when there is none."""
+        """A small object's content and matching description; None when there is none."""
         ...
 
     def list(self, prefix: str, *, limit: int = 1000, cursor: str | None = None) -> Page:
-        """Objects whose keys begin with `prefix`, by key. `cursor` is a previous page's `next_cursor`."""
+        """Objects whose keys start with `prefix`, sorted by key. `cursor` is a previous page's
+        `next_cursor`."""
         ...
 
     def delete(self, key: str, *, expected: str | None = None) -> bool:
-        """Remove; False when there was nothing. Raises `VersionMismatch` when not `expected`."""
+        """Delete the object; False when there is none. Raises `VersionMismatch` when it is not `expected`."""
         ...
 
     def sign(self, key: str, *, filename: str, seconds: float) -> SignedUrl:
-        """A download link that a browser saves as `filename`. Does not look whether the object exists.
+        """A download link that a browser saves as `filename`. Does not check whether the object exists.
 
-        Raises `SigningUnavailable` when the store can be used, but no link be signed.
+        Raises `SigningUnavailable` when the store is available but links can't be signed.
         """
         ...
 

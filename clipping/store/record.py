@@ -1,4 +1,4 @@
-"""What a local store records about a version of an object. Pure."""
+"""The record that a local store keeps for each version of an object. Pure."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Record:
     created_at: datetime
     metadata: Mapping[str, str]
     data: bytes | None = None
-    """None: the content is a file of its own."""
+    """None: the content is in a separate file."""
     deleted: bool = False
-    """This version says that there is no object any more."""
+    """Whether this version marks the object as deleted."""
 
     def info(self, key: str) -> ObjectInfo:
-        """As the port has it."""
+        """As the store's `ObjectInfo`."""
         return ObjectInfo(
             key, self.size, self.version, self.content_type, self.created_at, dict(self.metadata)
         )
 
     def to_json(self) -> bytes:
-        """As a record file."""
+        """The content of the record file."""
         fields: dict[str, object] = {
             "version": self.version,
             "size": self.size,
@@ -49,7 +49,7 @@ class Record:
 
     @classmethod
     def from_json(cls, text: bytes) -> Record:
-        """Raises `ValueError` when it is none."""
+        """Parse a record file. Raises `ValueError` when it is not one."""
         try:
             fields = json.loads(text)
             data = fields.get("data")

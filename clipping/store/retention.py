@@ -1,4 +1,4 @@
-"""How long a bucket keeps what is ours: a lifecycle rule each beside whatever rules its owner has."""
+"""Sets how long a bucket keeps the service's objects: lifecycle rules that leave the owner's rules alone."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from clipping.config import Config
 CLIPS = "clips/"
 CANCELS = "cancels/"
 CANCEL_DAYS = 8
-"""A day longer than Pub/Sub keeps a message: a request that comes late has still to be found cancelled."""
+"""One day longer than Pub/Sub keeps a message, so that a request that arrives late is still cancelled."""
 
 
 def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
-    """Set on the bucket how long clips (`storage.retention_days`) and cancellations are kept; a sentence for
-    each change (none: it was so already).
+    """Set how long the bucket keeps clips (`storage.retention_days`) and cancellations. Returns a sentence
+    for each change, none when everything is set already.
 
-    A local store has no such rule: its owner deletes. Raises `StoreUnavailable`.
+    A local store has no such rules: its owner deletes old clips. Raises `StoreUnavailable`.
     """
     storage = config.storage
     if storage.backend != "gcs":
@@ -29,6 +29,6 @@ def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
     finally:
         store.close()
     return [
-        f"delete what is older than {rules[prefix]} days from {store.uri(prefix + 'x').removesuffix('x')}"
+        f"delete objects older than {rules[prefix]} days from {store.uri(prefix + 'x').removesuffix('x')}"
         for prefix in changed
     ]

@@ -1,7 +1,7 @@
-"""Whether download links work: one is signed, verified, and fetched as a browser would.
+"""Tests download links: signs one, verifies it, and fetches it as a browser would.
 
-A signature alone proves little: IAM signs for an account that may not read the bucket, and a key file signs
-after the key was revoked. Only the link's own endpoint knows, so a link is fetched where that can be reached.
+A signature alone proves little: IAM also signs for an account without read access to the bucket, and a key
+file still signs after the key was revoked. Only fetching the link shows whether it works.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from clipping.store.local import LocalStore
 from clipping.store.port import Store
 
 LINK_SECONDS = 300.0
-"""How long a link that is made for a test is valid: a clock that is a little off must not matter."""
+"""The lifetime of a test link: long enough to tolerate a slightly wrong clock."""
 CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0
 _PIECE = 1024
 _QUOTED = 200
@@ -29,14 +29,14 @@ FetchState = Literal["good", "refused", "missing", "unreachable"]
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came of fetching a link. `unreachable`: nothing answers there, or only with a server error."""
+    """The result of fetching a link. `unreachable`: no response, or a server error."""
 
     state: FetchState
     detail: str
 
 
 def sign_and_verify(store: Store, key: str, clock: Clock) -> str:
-    """A link to `key`, verified by the store itself where it can do that. Raises `SigningUnavailable`."""
+    """Sign a link to `key` and, with a local store, verify it. Raises `SigningUnavailable`."""
     url = store.sign(key, filename=key.rpartition("/")[2], seconds=LINK_SECONDS).url
     if isinstance(store, LocalStore):
         parts = urlsplit(url)
@@ -48,13 +48,13 @@ def sign_and_verify(store: Store, key: str, clock: Clock) -> str:
             )
         except (Forbidden, Expired) as error:
             raise SigningUnavailable(
-                f"the store refuses a link that it has just signed: {error.message}"
+                f"the store rejects a link that it has just signed: {error.message}"
             ) from None
     return url
 
 
 def fetch(url: str, expected: bytes) -> Fetched:
-    """GET the link, and compare what comes with the object's content. Raises nothing."""
+    """GET the link, and compare the body with the object's content. Never raises."""
     limits = CONNECT_SECONDS, READ_SECONDS
     try:
         with requests.get(url, timeout=limits, stream=True, allow_redirects=False) as answer:
@@ -72,7 +72,7 @@ def fetch(url: str, expected: bytes) -> Fetched:
 
 
 def judge(status: int, body: bytes, expected: bytes) -> Fetched:
-    """What an answer to a signed link means. Pure."""
+    """The result for a response to a signed link. Pure."""
     said = " ".join(body[:_PIECE].decode("utf-8", "replace").split())[:_QUOTED]
     if status == 200:
         if body == expected:
@@ -86,6 +86,6 @@ def judge(status: int, body: bytes, expected: bytes) -> Fetched:
 
 
 def host_of(url: str) -> str:
-    """Scheme, host and port of a link: the part that may be shown; the rest is a credential."""
+    """Scheme, host and port of a link: the part that is not secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

@@ -1,8 +1,8 @@
-"""The `tmp` folder of a local store: what is being written, before a link or a rename gives it its name.
+"""The `tmp` folder of a local store, for writes before a link or a rename gives them their final name.
 
-Each entry is named after the version that it is going to be. Its writer holds an flock on it for as long as
-the writer lives, which tells the entries of dead processes from those of slow or stopped ones. No one waits
-for these locks. Network file systems may not have them; there, age decides.
+Each entry is named after its version. Its writer holds an flock on it until it exits, which distinguishes the
+entries of dead processes from those of slow or stopped ones. No process waits for these locks. Network file
+systems may not support them; there, an entry's age decides.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pathlib import Path
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _UNLOCKED_SECONDS = 60.0
-"""Older than the moment between an entry's creation and its lock."""
+"""Longer than the time between an entry's creation and its lock."""
 _ABANDONED_SECONDS = 24 * 3600.0
 
 
 class Staging:
-    """The folder `path`, which exists. `locks`: whether its file system has locks that can be trusted."""
+    """The existing folder `path`. `locks`: whether its file system has reliable locks."""
 
     def __init__(self, path: Path, *, locks: bool) -> None:
         self._path, self._locks = path, locks
 
     @contextmanager
     def file(self, name: str, data: bytes) -> Iterator[Path]:
-        """A file with `data`, on disk. Its name is gone afterwards; links to it stay."""
+        """A file with `data`, flushed to disk. It is unlinked afterwards; links to it remain."""
         path = self._path / name
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
@@ -45,7 +45,7 @@ class Staging:
 
     @contextmanager
     def folder(self, name: str) -> Iterator[Path]:
-        """An empty folder. What is left of it under this name afterwards is removed."""
+        """An empty folder. If it still has this name afterwards, it is removed."""
         path = self._path / name
         path.mkdir()
         try:
@@ -59,8 +59,8 @@ class Staging:
             _remove(path)
 
     def discard(self, name: str) -> None:
-        """Remove a file's name, whoever is writing it."""
-        if name.isalnum():  # it was read from a record
+        """Unlink a file, even while another process writes it."""
+        if name.isalnum():  # untrusted: it was read from a record
             with suppress(FileNotFoundError, IsADirectoryError):
                 (self._path / name).unlink()
 
@@ -79,7 +79,7 @@ class Staging:
         return True
 
     def remove_abandoned(self) -> None:
-        """Remove what dead processes have left."""
+        """Remove the entries of dead processes."""
         for path in self._path.iterdir():
             with suppress(FileNotFoundError):
                 if self._is_abandoned(path):
@@ -102,7 +102,7 @@ class Staging:
 
     def _lock(self, descriptor: int) -> None:
         if self._locks:
-            # It can be taken already: by an opening store that looks whether the writer is alive.
+            # A store that is being opened may hold it for a moment, to check whether the writer is alive.
             with suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

@@ -1,24 +1,23 @@
-"""One object of a local store: a folder of numbered versions, the newest of which counts. No locks.
+"""One object of a local store: a folder of numbered versions, of which the newest is valid. No locks.
 
     lease.json@/1            the first version; as long as it is there, the object may exist
     lease.json@/41           older versions: the last few are kept
     lease.json@/42           the newest version
     r.mp4@/data              a clip's data until it is moved to its place, `r.mp4`
 
-**Writing** version N + 1 is a link(2), which fails if there is one: a compare-and-set that no stopped
-process can hold up. A process that was stopped just before its link may make it when that version has long
-been written and removed. The link then succeeds, under a number that no reader looks at, and the process
-has to find out: a version counts if it is the newest when it is looked for afterwards, or if another
-process has built on it. Whoever builds on a version (replaces or deletes it) first removes the name under
-which it was staged; so if a version is not the newest any more and its staged name is still there, it never
-counted.
+**Writing** version N + 1 is a link(2), which fails if that version exists: a compare-and-set that a stopped
+process can't block. A process that was stopped just before its link may resume after that version was written
+and removed. Its link then succeeds under an outdated number that no reader uses, and the process has to
+detect that: its version is valid if it is the newest one after the link, or if another process has replaced
+or deleted it. A process that replaces or deletes a version first unlinks the version's staged file; so if a
+version is no longer the newest and its staged file still exists, it was never valid.
 
-**Deleting** writes a last version that says so. Then the data is moved over version 1 (which removes both
-in one step, and is refused if a folder of other objects has the data's name), and the folder is emptied and
-removed. A new object of the same key is a new folder, renamed to this name, which succeeds only when none
-or an empty one is there. A process that is late works in the folder that it opened, by its descriptor: once
-that is removed, the kernel refuses to link or rename anything into it. So what a late process does can't
-hit the new object.
+**Deleting** writes a last version that marks the object as deleted. Then the data is renamed over version 1
+(which removes both in one step, and fails if a folder of other objects has the data's name), and the folder
+is emptied and removed. A new object of the same key is a new folder, renamed to this name, which succeeds
+only if there is none or an empty one. A late process works in the folder that it opened, through its
+descriptor: once the folder is removed, the kernel refuses to link or rename into it. So a late process can't
+affect the new object.
 """
 
 from __future__ import annotations
@@ -39,18 +38,19 @@ from clipping.store.staging import Staging
 FIRST = "1"
 DATA = "data"
 SUFFIX = "@"
-"""After the key: no key has this character."""
+"""Appended to the key; keys can't contain this character."""
 TRIES = 100
 """An object that changes so often while it is read or written is reported as unavailable."""
 _KEPT = 8
-"""A listing of the folder takes less time than so many writes, so that it can't miss the newest version."""
+"""Old versions to keep. Listing the folder takes less time than this many writes, so that it always includes
+the newest version."""
 _MAX_RECORD = 4 * MAX_SMALL_OBJECT
 _IN_THE_WAY = {errno.ENOTEMPTY, errno.EEXIST}
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version: a content, or that the object was deleted."""
+    """One version: a content, or a deletion."""
 
     number: int
     record: Record
@@ -81,7 +81,7 @@ class Versions:
             os.close(descriptor)
 
     def newest(self) -> Version | None:
-        """The version that counts; None if the folder has none (any more)."""
+        """The valid version; None if the folder has none or was removed."""
         top = self._top()
         for _ in range(TRIES):
             if top is None:
@@ -94,11 +94,11 @@ class Versions:
 
     @property
     def has_data(self) -> bool:
-        """Whether the data was not at its place yet when `newest` looked."""
+        """Whether the data had not been moved to its place when `newest` was called."""
         return DATA in self._names
 
     def append(self, after: Version, record: Record) -> Version | None:
-        """Write the version after `after`, durably; None if `after` is not the newest (any more)."""
+        """Write the version after `after`, durably; None if `after` is not the newest."""
         number = after.number + 1
         with self._staging.file(record.version, record.to_json()) as staged:
             self._staging.discard(after.record.version)
@@ -119,41 +119,42 @@ class Versions:
         return None
 
     def remove_old(self) -> None:
-        """Remove the versions that no one needs any more, as `append` or `newest` saw them."""
+        """Remove the versions that are no longer needed, from the last listing by `append` or `newest`."""
         numbers = sorted(int(name) for name in self._names if name.isdecimal())
         for number in numbers[:-_KEPT]:
             if str(number) != FIRST:
                 self._remove(str(number))
 
     def publish(self, place: Path) -> None:
-        """Move the data to its place, unless another process did."""
+        """Move the data to its place, unless another process has done so."""
         with suppress(FileNotFoundError):
             os.rename(DATA, place, src_dir_fd=self._folder)
 
     def remove_data(self, place: Path) -> None:
-        """Remove the data of a first version that counts no more. Its record goes with it."""
-        self._remove(DATA)  # first: now no one moves it to its place
+        """Remove the data of an outdated first version, and its record."""
+        self._remove(DATA)  # first, so that no other process moves it to its place
         with suppress(FileNotFoundError, NotADirectoryError):
             if not stat.S_ISDIR(place.lstat().st_mode):  # it may be the folder of other objects
                 os.rename(place, FIRST, dst_dir_fd=self._folder)
 
     def remove(self, last: Version | None, place: Path) -> None:
-        """Remove what is left of an object. `last` says that it was deleted; None: `newest` is None."""
+        """Remove the rest of an object. `last` is the version that marks it as deleted, None if `newest`
+        is."""
         if last is not None:
             self._staging.discard(last.record.version)
             self.remove_data(place)
             self._remove(FIRST)
-            os.fsync(self._folder)  # the object must not come back if the power fails in the next step
+            os.fsync(self._folder)  # the object must not reappear if the power fails in the next step
         self._remove_folder()
 
     def adopt(self, record: Path) -> bool:
-        """Move a record file here as the first version; False when it or this folder is gone."""
+        """Move a record file here as the first version; False when it or this folder was removed."""
         try:
             if self._top() is None:
                 os.rename(record, FIRST, dst_dir_fd=self._folder)
                 os.fsync(self._folder)
             else:
-                record.unlink()  # an older one, of an object that has been moved here before
+                record.unlink()  # outdated: the object was moved here before
         except FileNotFoundError:
             return False
         return True
@@ -170,7 +171,7 @@ class Versions:
         except FileNotFoundError:
             return None
         try:
-            # More than a record can have: the first version has become a clip's data.
+            # Larger than any record if a clip's data was renamed over the first version.
             return os.read(descriptor, min(os.fstat(descriptor).st_size, _MAX_RECORD))
         finally:
             os.close(descriptor)
@@ -197,12 +198,12 @@ class Versions:
 
 
 def folder_of(place: Path) -> Path:
-    """Where the versions of the object are whose data is at `place`."""
+    """The folder with the versions of the object whose data is at `place`."""
     return place.with_name(place.name + SUFFIX)
 
 
 def begin(prepared: Path, place: Path) -> bool:
-    """Make a prepared folder the object's; False if another one is there that is not empty."""
+    """Rename a prepared folder to the object's; False if a non-empty one exists."""
     try:
         os.rename(prepared, folder_of(place))
     except OSError as error:

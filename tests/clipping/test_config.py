@@ -1,4 +1,4 @@
-"""The configuration: what is read, what is refused, and that the example tells the truth."""
+"""The configuration: what is read, what is refused, and that the example is accurate."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_example_shows_every_key() -> None:
     assert "# id: " in EXAMPLE.read_text()
 
 
-def test_all_problems_are_told_at_once_by_their_paths() -> None:
+def test_all_problems_are_reported_together_with_their_paths() -> None:
     problems = problems_of(
         {
             "agent": {"slots": {"interactive": 0}, "state_dir": "relative", "colour": "red"},
@@ -118,14 +118,14 @@ def test_a_misspelt_variable_is_refused() -> None:
         (b"\xff\xfe\x00", "not valid"),
     ],
 )
-def test_a_broken_file_is_told(tmp_path: Path, content: str | bytes, expected: str) -> None:
+def test_a_broken_file_is_reported(tmp_path: Path, content: str | bytes, expected: str) -> None:
     file = tmp_path / "c.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ConfigurationError, match=expected):
         load(file, environ={})
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         load(tmp_path / "none.yaml", environ={})
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from clipping.holders import of_file, of_port
+from clipping.processes import listening_on, with_open_file
 from clipping.release import Patience, StillInUse, lock_file, wait_for_port
 from clipping.signals import Stopped
 from tests.support.waiting import eventually
@@ -45,7 +45,8 @@ sys.stdin.read()
 
 @contextmanager
 def process(program: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
-    """A running program that ends with its standard input, and the words of its first line."""
+    """A running program that exits at the end of its standard input, and the words of its first output
+    line."""
     running = subprocess.Popen(
         [sys.executable, "-c", program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -61,12 +62,12 @@ def process(program: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[by
 
 
 class Waiting:
-    """A thread that waits; what it said and what came of it."""
+    """A waiting thread, with its notices and results."""
 
     def __init__(self, wait: Callable[[Patience], object], **over: float) -> None:
-        self.told: list[str] = []
+        self.notices: list[str] = []
         self.results: list[object] = []
-        patience = replace(Patience(self.told.append, seconds=60), **over)
+        patience = replace(Patience(self.notices.append, seconds=60), **over)
 
         def run() -> None:
             try:
@@ -82,36 +83,36 @@ class Waiting:
         return self.results[0]
 
 
-def test_a_lock_is_taken_when_its_holder_is_gone(tmp_path: Path) -> None:
-    with process(HOLD_LOCK, str(tmp_path / "lock")) as (holder, _):
+def test_a_lock_is_acquired_when_its_owner_exits(tmp_path: Path) -> None:
+    with process(HOLD_LOCK, str(tmp_path / "lock")) as (owner, _):
         waiting = Waiting(lambda patience: lock_file(tmp_path / "lock", "the folder", patience))
-        eventually(lambda: waiting.told, "the word that it waits")
-        holder.kill()
+        eventually(lambda: waiting.notices, "the notice of the wait")
+        owner.kill()
         assert isinstance(waiting.result(), int)
-    (said,) = waiting.told
-    assert said.startswith(f"the folder is in use by process {holder.pid} (")
-    assert "waiting up to 60 s" in said
+    (notice,) = waiting.notices
+    assert notice.startswith(f"the folder is in use by process {owner.pid} (")
+    assert "waiting up to 60 s" in notice
 
 
-def test_a_lock_that_is_not_given_back_names_its_holder(tmp_path: Path) -> None:
-    with process(HOLD_LOCK, str(tmp_path / "lock")) as (holder, _):
+def test_an_unreleased_lock_names_its_owner(tmp_path: Path) -> None:
+    with process(HOLD_LOCK, str(tmp_path / "lock")) as (owner, _):
         error = Waiting(lambda patience: lock_file(tmp_path / "lock", "it", patience), seconds=0.2).result()
     assert isinstance(error, StillInUse)
-    assert f"process {holder.pid} (" in error.holders
+    assert f"process {owner.pid} (" in error.processes
 
 
 def test_a_lock_lasts_as_long_as_the_last_process_that_inherited_it(tmp_path: Path) -> None:
     with process(LEAVE_LOCK, str(tmp_path / "lock")) as (parent, (_, child)):
         parent.wait(60)
         waiting = Waiting(lambda patience: lock_file(tmp_path / "lock", "it", patience))
-        eventually(lambda: waiting.told, "the word that it waits")
-        assert f"process {child} (" in waiting.told[0]
+        eventually(lambda: waiting.notices, "the notice of the wait")
+        assert f"process {child} (" in waiting.notices[0]
         assert parent.stdin is not None
         parent.stdin.close()  # the child reads it
         assert isinstance(waiting.result(), int)
 
 
-def test_a_wait_ends_with_a_signal(tmp_path: Path) -> None:
+def test_a_signal_ends_the_wait(tmp_path: Path) -> None:
     with process(HOLD_LOCK, str(tmp_path / "lock")):
         patience = Patience(lambda sentence: None, seconds=60, stopped=lambda: True)
         with pytest.raises(Stopped) as stopped:
@@ -119,25 +120,25 @@ def test_a_wait_ends_with_a_signal(tmp_path: Path) -> None:
     assert stopped.value.code == 0
 
 
-def test_a_port_is_waited_for(tmp_path: Path) -> None:
-    with process(HOLD_PORT) as (holder, (port,)):
-        assert [one.pid for one in of_port(int(port))] == [holder.pid]
+def test_waits_for_a_port(tmp_path: Path) -> None:
+    with process(HOLD_PORT) as (owner, (port,)):
+        assert [one.pid for one in listening_on(int(port))] == [owner.pid]
         error = Waiting(lambda patience: wait_for_port("127.0.0.1", int(port), patience), seconds=0).result()
         assert isinstance(error, StillInUse)
-        assert f"port {port} is in use by process {holder.pid} (" in error.message
+        assert f"port {port} is in use by process {owner.pid} (" in error.message
         waiting = Waiting(lambda patience: wait_for_port("127.0.0.1", int(port), patience))
-        eventually(lambda: waiting.told, "the word that it waits")
-        holder.kill()
+        eventually(lambda: waiting.notices, "the notice of the wait")
+        owner.kill()
         assert waiting.result() is None
 
 
-def test_what_is_free_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_free_resource_needs_no_wait(tmp_path: Path) -> None:
     waiting = Waiting(lambda patience: lock_file(tmp_path / "lock", "it", patience))
     assert isinstance(waiting.result(), int)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     assert Waiting(lambda patience: wait_for_port("127.0.0.1", port, patience)).result() is None
-    assert waiting.told == []
-    assert of_file(tmp_path / "lock") == []  # this process does not name itself
+    assert waiting.notices == []
+    assert with_open_file(tmp_path / "lock") == []  # this process does not name itself
     # Another error than that it is in use is the server's own to report.
     assert Waiting(lambda patience: wait_for_port("192.0.2.1", 1, patience)).result() is None

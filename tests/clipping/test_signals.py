@@ -1,4 +1,4 @@
-"""Signals are waited for, never lost, and never meet a lock."""
+"""Signals are queued, never lost, and never deadlock."""
 
 from __future__ import annotations
 

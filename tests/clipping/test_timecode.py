@@ -1,4 +1,4 @@
-"""Points in time, as callers write them."""
+"""Positions as callers write them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_bad_times(written: Any) -> None:
 
 
 @pytest.mark.parametrize("written", ["-1", "-0:10", "-3:24:15.5"])
-def test_negative_times_are_called_so(written: str) -> None:
+def test_negative_times_are_reported_as_negative(written: str) -> None:
     with pytest.raises(ValueError, match=r"^must not be negative$"):
         parse_seconds(written)
 

@@ -23,7 +23,7 @@ class FolderLock:
             self._descriptor = lock_file(folder / FILE, f"the data folder {folder}", patience)
         except StillInUse as error:
             raise FolderInUse(
-                f"another broker is running on {folder}: {error.holders}; stop it, or use another --data"
+                f"another broker is running on {folder}: {error.processes}; stop it, or use another --data"
             ) from None
 
     def release(self) -> None:

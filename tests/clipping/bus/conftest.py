@@ -32,7 +32,7 @@ def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BrokerPr
 
 @pytest.fixture
 def proxy(broker: BrokerProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[TcpProxy]:
-    """A line to the broker that can be cut; everybody who connects later uses it."""
+    """A proxy to the broker that can be cut; all later connections use it."""
     with TcpProxy(broker.host_port) as proxy:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", proxy.host_port)
         yield proxy

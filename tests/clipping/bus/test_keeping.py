@@ -1,4 +1,4 @@
-"""A message that is kept occupies no slot and is not delivered to anybody else."""
+"""A kept message occupies no slot and is not delivered to another subscriber."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_slots_are_free_for_others_and_nothing_comes_twice(
         delivery.acknowledge()
     for delivery in keeper.kept[3:]:
         delivery.release()
-    eventually(lambda: len(keeper.done) == 9, "the released ones to come again")
+    eventually(lambda: len(keeper.done) == 9, "the released messages to be redelivered")
     again = {data for data in keeper.done if data.startswith(b"keep")}
     assert again == {delivery.data for delivery in keeper.kept[3:]}
 
@@ -67,4 +67,4 @@ def test_an_abandoned_one_comes_again_when_its_lease_is_over(
     publisher.publish(topic, b"keep", {})
     eventually(lambda: keeper.kept, "it to be kept")
     keeper.kept[0].abandon()
-    eventually(lambda: keeper.done == [b"keep"], "it to come again", within=6 * LEASE_SECONDS)
+    eventually(lambda: keeper.done == [b"keep"], "its redelivery", within=6 * LEASE_SECONDS)

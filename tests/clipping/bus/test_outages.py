@@ -132,7 +132,7 @@ def test_a_handler_that_outlives_its_stream_acknowledges_once(
     assert attempts == [1]
 
 
-def test_an_idle_stream_is_opened_anew(
+def test_an_idle_stream_is_reopened(
     topic: str, publisher: Publisher, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "clipping.bus.subscriber")
@@ -143,7 +143,7 @@ def test_an_idle_stream_is_opened_anew(
     eventually(lambda: log.got == [b"x"])
 
 
-def test_a_stream_with_work_is_not_opened_anew(
+def test_a_busy_stream_is_not_reopened(
     topic: str, publisher: Publisher, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "clipping.bus.subscriber")

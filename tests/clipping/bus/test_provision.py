@@ -120,7 +120,7 @@ def test_a_filter_that_differs_is_refused_with_the_remedy_and_nothing_is_changed
     with pytest.raises(ConfigurationError) as refusal:
         _lines(_wanted())
     (problem,) = refusal.value.problems
-    assert "filters by 'attributes.lane = \"night\"'" in problem
+    assert "has the filter 'attributes.lane = \"night\"'" in problem
     assert "gcloud pubsub subscriptions delete clipping-worker" in problem
     assert _topics() == {"clipping-requests"}
     assert set(_subscriptions()) == {"clipping-worker"}

@@ -102,7 +102,7 @@ def test_an_acknowledgement_that_can_not_be_confirmed_says_so(
     killed.set()
     assert "acknowledge" in eventually(lambda: said)[0]
     broker.start()
-    assert done.wait(90), "the message did not come again"
+    assert done.wait(90), "the message was not redelivered"
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 
 class Held:
-    """A handler that holds its message until it is told to finish."""
+    """A handler that holds its message until the test lets it finish."""
 
     def __init__(self) -> None:
         self.taken = threading.Event()
@@ -31,7 +31,7 @@ class Held:
 
 
 def _pull() -> list[bytes]:
-    """What somebody else is given within two seconds."""
+    """The messages that another subscriber receives within two seconds."""
     with subscriber_client() as client:
         try:
             answer = client.pull(

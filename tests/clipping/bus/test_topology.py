@@ -20,7 +20,7 @@ def test_each_lane_has_a_filtered_subscription_with_a_dead_letter() -> None:
         assert spec.ack_deadline_seconds == 60
 
 
-def test_the_api_has_a_subscription_for_each_thing_it_hears() -> None:
+def test_the_api_has_a_subscription_for_each_topic_it_reads() -> None:
     wanted = topology(validate({"pubsub": {"api_subscription_prefix": "desk"}}))
     assert {spec.name: spec.topic for spec in wanted.subscriptions if spec.name.startswith("desk")} == {
         "desk-complete": "clipping-complete",

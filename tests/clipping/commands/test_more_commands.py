@@ -64,9 +64,9 @@ def test_numbers_over_a_period(api: ApiProcess) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("staus", "there is no command 'staus': did you mean 'status'?"),
+        ("staus", "unknown command 'staus': did you mean 'status'?"),
         ("fail-over", "did you mean 'failover'?"),
-        ("xyz", "there is no command 'xyz' See clipping --help"),
+        ("xyz", "unknown command 'xyz'; see clipping --help"),
     ],
 )
 def test_a_mistyped_command_is_guessed(typed: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,7 @@ def test_requests_and_unread_answers_are_never_closed_to_make_room() -> None:
     assert [each.id for each in to_make_room(found, 3)] == [3]
 
 
-def test_the_client_with_most_connections_gives_way_first() -> None:
+def test_the_client_with_most_connections_is_closed_first() -> None:
     flood = [connection(n, Phase.IDLE, since=100 + n, network="flood") for n in range(10)]
     others = [connection(100 + n, Phase.IDLE, since=n, network=f"other-{n}") for n in range(3)]
     assert {each.network for each in to_make_room([*others, *flood], 9)} == {"flood"}

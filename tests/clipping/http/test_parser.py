@@ -1,4 +1,4 @@
-"""What the parser refuses before it costs more."""
+"""What the parser refuses early."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_chunked_body_above_its_own_limit_is_refused() -> None:
     assert refusal(parser) == (413, "the body must be at most 10000 bytes long")
 
 
-def test_what_follows_a_request_is_kept() -> None:
+def test_bytes_after_a_request_are_kept() -> None:
     parser = parsed(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\n")
     assert parser.path == "/a"
     assert parser.take_surplus() == b"GET /b HTTP/1.1\r\n"

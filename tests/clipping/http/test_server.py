@@ -42,7 +42,7 @@ class App:
 
 
 class Running:
-    """A server with its loop in a thread of its own."""
+    """A server with its loop in a separate thread."""
 
     def __init__(self, limits: Limits, **options: Any) -> None:
         self.app = App()
@@ -144,14 +144,16 @@ def dripping(*connections: socket.socket) -> Iterator[None]:
         (b"\r\n", Limits(head_seconds=0.5), "head"),
     ],
 )
-def test_a_client_that_drips_its_request_is_cut_off(opening: bytes, limits: Limits, reason: str) -> None:
+def test_a_client_that_sends_its_request_too_slowly_is_disconnected(
+    opening: bytes, limits: Limits, reason: str
+) -> None:
     with running(limits) as server, server.connect(opening) as slow, dripping(slow):
         assert ended(slow)
         assert server.closed == {reason: 1}
         assert server.get("/after").endswith(b"/after")
 
 
-def test_deadlines_count_anew_for_each_request_of_a_connection() -> None:
+def test_deadlines_restart_with_each_request_of_a_connection() -> None:
     with running(Limits(head_seconds=2.0, request_seconds=2.0)) as server, server.connect() as client:
         begun = time.monotonic()
         while time.monotonic() - begun < 5:
@@ -160,7 +162,7 @@ def test_deadlines_count_anew_for_each_request_of_a_connection() -> None:
         assert not server.closed
 
 
-def test_an_idle_connection_is_kept_until_its_time_is_over() -> None:
+def test_an_idle_connection_is_kept_until_its_timeout() -> None:
     short = Limits(head_seconds=1.0, request_seconds=1.0)
     with running(short) as server, server.connect(GET % b"/a") as client:
         assert read(client, b"/a").endswith(b"/a")
@@ -172,12 +174,12 @@ def test_an_idle_connection_is_kept_until_its_time_is_over() -> None:
         assert server.closed == {"idle": 1}
 
 
-def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
+def test_a_client_that_does_not_read_its_answer_is_disconnected() -> None:
     with running(Limits(unread_seconds=0.5)) as server, server.connect(GET % b"/large"):
         eventually(lambda: server.closed == {"unread": 1}, "the connection to be closed")
 
 
-def test_a_client_that_reads_slowly_gets_all() -> None:
+def test_a_client_that_reads_slowly_gets_the_whole_answer() -> None:
     with running(Limits(unread_seconds=5.0)) as server, server.connect(GET % b"/large") as client:
         got = 0
         while got < LARGE:
@@ -186,7 +188,7 @@ def test_a_client_that_reads_slowly_gets_all() -> None:
         assert not server.closed
 
 
-def test_new_connections_take_the_place_of_idle_ones_and_work_goes_on() -> None:
+def test_new_connections_replace_idle_ones_but_not_busy_ones() -> None:
     with ExitStack() as stack:
         server = stack.enter_context(running(Limits(connections=10, reserve=4)))
         working = stack.enter_context(server.connect(GET % b"/wait"))
@@ -245,7 +247,7 @@ def test_requests_sent_at_once_are_answered_in_their_order() -> None:
         assert said.count(b"HTTP/1.1 200 OK") == 200
 
 
-def test_answers_that_nobody_reads_hold_no_thread() -> None:
+def test_unread_answers_occupy_no_thread() -> None:
     with ExitStack() as stack:
         server = stack.enter_context(running())
         for _ in range(6):
@@ -272,7 +274,7 @@ def test_a_refused_client_that_still_sends_can_read_why(size: int) -> None:
         assert server.app.bodies == []
 
 
-def test_a_refused_client_that_never_stops_sending_is_cut_off() -> None:
+def test_a_refused_client_that_never_stops_sending_is_disconnected() -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n"
     with (
         running(Limits(linger_seconds=0.5), check_head=refuse) as server,

@@ -1,4 +1,4 @@
-"""Objects as the former version of the local store wrote them: the record beside the data, under one name."""
+"""Objects as the previous version of the local store wrote them: the record beside the data."""
 
 from __future__ import annotations
 

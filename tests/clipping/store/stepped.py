@@ -128,7 +128,7 @@ class Stopped:
         return Path(self._order.result + ".at").read_text()
 
     def resume(self) -> Any:
-        """Let it go on; its result."""
+        """Resume it; returns its result."""
         os.kill(self.pid, signal.SIGCONT)
         return self.result()
 

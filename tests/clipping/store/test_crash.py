@@ -1,4 +1,4 @@
-"""kill -9 at moments of the machine's choosing."""
+"""kill -9 at random times."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _store(folder: Path) -> LocalStore:
     return LocalStore(folder / "store", public_url="http://x")
 
 
-def test_whatever_is_visible_after_a_kill_is_whole(tmp_path: Path) -> None:
+def test_objects_visible_after_a_kill_are_complete(tmp_path: Path) -> None:
     chance, seen = random.Random(7), 0
     for turn in range(12):
         command = [sys.executable, "-c", WRITER, str(tmp_path), f"w{turn}"]

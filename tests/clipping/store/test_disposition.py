@@ -22,6 +22,6 @@ def test_names_are_quoted(filename: str, header: str) -> None:
 
 
 @pytest.mark.parametrize("filename", ["a\r\nSet-Cookie: x", "a\x00", "a\x7f", "\t"])
-def test_a_name_can_not_end_the_header(filename: str) -> None:
+def test_control_characters_can_not_inject_a_header(filename: str) -> None:
     with pytest.raises(ValueError, match="control characters"):
         attachment(filename)

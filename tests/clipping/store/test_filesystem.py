@@ -37,7 +37,7 @@ MOUNTS = r"""
         ("/mnt/plan", "9p"),
     ],
 )
-def test_the_mount_that_a_path_is_on_decides(path: str, expected: str | None) -> None:
+def test_the_mount_of_a_path_decides(path: str, expected: str | None) -> None:
     assert network_type(Path(path), MOUNTS) == expected
 
 

@@ -29,7 +29,7 @@ LEASE = "ha/main/lease.json"
 HELD_UP_SECONDS = 10.0
 """A call takes milliseconds, on a busy machine a second; one that waits for a frozen process never ends."""
 ROUNDS = 12
-"""More versions than are kept, so that the one the stopped process wants to write is long gone."""
+"""More versions than are kept, so that the version the stopped process wants to write was removed."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def _store(folder: Path) -> LocalStore:
 
 
 class Others:
-    """Every other process: calls of the store, each of which has to return in time."""
+    """The other processes: calls of the store, each of which must return in time."""
 
     def __init__(self, store: LocalStore, folder: Path) -> None:
         self._store, self._folder = store, folder
@@ -89,7 +89,7 @@ class Others:
         return bool(self.call(lambda: self._store.delete(key, expected=expected)))
 
     def everything(self) -> None:
-        """All that a cluster does meanwhile: other clips, a lease of its own."""
+        """The other work of a cluster: other clips, another lease."""
         assert self.create("clips/h/other.mp4", "other")
         assert self.content("clips/h/other.mp4") == "other"
         version = self.replace("ha/main/other.json", "0", None)
@@ -105,15 +105,15 @@ class Others:
         return f"others {ROUNDS - 1}"
 
     def delete_and_recreate(self, key: str) -> str:
-        """So that the object is another one under the same name."""
+        """Delete and recreate the object under the same name."""
         self.supersede(key)
         assert self.delete(key, self.version(key))
         assert self.content(key) is None
         if key == CLIP:
-            assert self.create(key, "others anew")
+            assert self.create(key, "others again")
         else:
-            self.replace(key, "others anew", None)
-        return "others anew"
+            self.replace(key, "others again", None)
+        return "others again"
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,9 @@ class Case:
     action: str
     key: str
     prepare: Callable[[LocalStore, Path, Others], str | None]
-    """Brings about what is there before; returns the version that the call expects."""
+    """Sets up the initial state; returns the version that the call expects."""
     effect: str | None
-    """The content when it has taken effect; None: there is no object then."""
+    """The content after the call has taken effect; None if there is then no object."""
     refused: str = "VersionMismatch"
     """The error of a call that was too late."""
     copied: bool = False
@@ -234,7 +234,7 @@ def _start(
 
 
 def _took_effect(case: Case, scene: Scene) -> bool:
-    """Whether the others see the effect while the process is stopped: they see that or what was before."""
+    """Whether others see the effect or the previous state while the process is stopped."""
     now = scene.others.content(case.key)
     assert now in (case.effect, scene.before), scene.process.at
     return now == case.effect and case.effect != scene.before
@@ -245,7 +245,7 @@ def _is_refused(case: Case, result: Any) -> bool:
 
 
 def _no_leftovers(scene: Scene, key: str) -> None:
-    """When all is deleted, no file is left, and the next opening removes what a dead process left."""
+    """After deleting everything no file is left, and reopening removes the files of dead processes."""
     temporary = scene.folder / "store" / "tmp"
     for path in temporary.iterdir():
         os.utime(path, (time.time() - 600, time.time() - 600))
@@ -258,7 +258,7 @@ def _no_leftovers(scene: Scene, key: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_process_that_is_stopped_holds_nobody_up_and_goes_on_as_if_it_had_not_been(
+def test_a_stopped_process_blocks_no_other_and_resumes_correctly(
     case: Case, tmp_path: Path, area: Path, forks: Forks
 ) -> None:
     for scene in _scenes(case, area, forks, tmp_path):
@@ -272,7 +272,7 @@ def test_a_process_that_is_stopped_holds_nobody_up_and_goes_on_as_if_it_had_not_
 
 @pytest.mark.parametrize("how", ["supersede", "delete_and_recreate"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_process_that_is_stopped_while_others_write_the_same_object_does_no_harm(
+def test_a_process_stopped_while_others_write_the_same_object_does_no_harm(
     case: Case, how: str, tmp_path: Path, area: Path, forks: Forks
 ) -> None:
     for scene in _scenes(case, area, forks, tmp_path):
@@ -293,7 +293,7 @@ def test_a_process_that_is_stopped_while_others_write_the_same_object_does_no_ha
 
 @pytest.mark.parametrize("how", ["supersede", "delete_and_recreate"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_process_that_is_killed_leaves_a_store_that_is_whole(
+def test_a_killed_process_leaves_a_consistent_store(
     case: Case, how: str, tmp_path: Path, area: Path, forks: Forks
 ) -> None:
     for scene in _scenes(case, area, forks, tmp_path):
@@ -311,7 +311,7 @@ def test_a_process_that_is_killed_leaves_a_store_that_is_whole(
 def test_two_processes_that_are_stopped_in_the_same_object_do_no_harm(
     how: str | None, area: Path, forks: Forks
 ) -> None:
-    """At random points, and resumed one after the other: what one left behind meets the other."""
+    """Stopped at random points and resumed one after the other."""
     chance = random.Random(str(how))
     for number in range(40):
         folder = area / f"{number}"
@@ -342,7 +342,7 @@ def test_two_processes_that_are_stopped_in_the_same_object_do_no_harm(
 @pytest.mark.parametrize("how", ["supersede", "delete_and_recreate"])
 @pytest.mark.parametrize("prepare", [_a_lease, _a_clip, _a_former_lease, _a_former_clip])
 @pytest.mark.parametrize("action", ["get", "list"])
-def test_a_reader_that_is_stopped_reads_something_that_was_there(
+def test_a_stopped_reader_reads_a_version_that_existed(
     action: str, prepare: Callable[..., str], how: str, area: Path, forks: Forks
 ) -> None:
     key = LEASE if prepare in (_a_lease, _a_former_lease) else CLIP

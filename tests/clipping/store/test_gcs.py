@@ -36,7 +36,7 @@ def _calls(store: GcsStore, source: Path) -> Iterator[Callable[[], object]]:
     yield store.server_time
 
 
-def test_a_large_clip_goes_in_chunks_and_arrives_whole(gcs_server: FakeGcs, tmp_path: Path) -> None:
+def test_a_large_clip_is_uploaded_in_chunks(gcs_server: FakeGcs, tmp_path: Path) -> None:
     data = os.urandom((9 << 20) + 12_345)
     source = tmp_path / "source"
     source.write_bytes(data)
@@ -52,7 +52,7 @@ def test_a_large_clip_goes_in_chunks_and_arrives_whole(gcs_server: FakeGcs, tmp_
     store.close()
 
 
-def test_how_long_clips_are_kept_can_be_asked_of_a_bucket(gcs: GcsStore) -> None:
+def test_a_bucket_can_be_given_a_retention_time(gcs: GcsStore) -> None:
     # The emulator takes the rule and forgets it: what is asked for is tested in test_retention.
     assert gcs.keep_for("clips/", 30, dry_run=True)
     assert gcs.keep_for("clips/", 30, dry_run=False)
@@ -136,7 +136,7 @@ def test_missing_credentials_are_named_by_every_call(source: Path, monkeypatch: 
         store.sign(KEY, filename="h.mp4", seconds=60)
 
 
-def test_addresses_are_those_of_the_bucket() -> None:
+def test_uris_name_the_bucket() -> None:
     store = GcsStore("clips", prefix="team/")
     assert store.uri(KEY) == "gs://clips/team/clips/h/r.mp4"
     assert store.path_name(KEY) == "gs://clips/team/clips/h/r.mp4"

@@ -1,4 +1,4 @@
-"""Our lifecycle rule joins those that the bucket's owner made."""
+"""Our lifecycle rule is added to those of the bucket's owner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_bucket_without_rules_gets_ours() -> None:
     assert with_rule([], "clips/", 30) == [ours(30)]
 
 
-def test_what_is_so_already_stays_untouched() -> None:
+def test_an_existing_rule_is_not_changed() -> None:
     assert with_rule([THEIRS, ours(30)], "clips/", 30) is None
 
 

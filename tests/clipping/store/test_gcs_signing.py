@@ -119,7 +119,7 @@ def test_without_any_credentials_it_is_the_store_that_can_not_be_used(
 
 
 def refusal(code: int, message: str) -> bytes:
-    """As Google writes it."""
+    """As Google formats it."""
     return json.dumps({"error": {"code": code, "message": message, "status": "X"}}, indent=2).encode()
 
 
@@ -159,15 +159,15 @@ DISABLED = "IAM Service Account Credentials API has not been used in project 7 b
             TransportError("HTTPSConnectionPool(host='x', port=443): Max retries: Connection refused)"),
             ("IAM can't be reached (Connection refused)",),
         ),
-        (RefreshError("invalid_grant: the key was deleted"), ("a@b were refused", "the key was deleted")),
-        (DefaultCredentialsError("there is nobody"), ("there is nobody",)),
+        (RefreshError("invalid_grant: the key was deleted"), ("a@b were rejected", "the key was deleted")),
+        (DefaultCredentialsError("no credentials"), ("no credentials",)),
     ],
 )
 def test_a_failure_to_sign_says_what_to_change(error: Exception, words: tuple[str, ...]) -> None:
-    told = unsignable(KEY, "a@b", error)
-    assert isinstance(told, SigningUnavailable)
-    assert told.message.startswith(f"could not sign a link to {KEY}: ")
+    failure = unsignable(KEY, "a@b", error)
+    assert isinstance(failure, SigningUnavailable)
+    assert failure.message.startswith(f"could not sign a link to {KEY}: ")
     for word in words:
-        assert word in told.message
-    assert "\\" not in told.message
-    assert "\n" not in told.message
+        assert word in failure.message
+    assert "\\" not in failure.message
+    assert "\n" not in failure.message

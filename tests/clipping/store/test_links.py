@@ -67,14 +67,14 @@ def test_a_link_that_was_changed_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_forged_link_is_forbidden_and_not_expired(tmp_path: Path) -> None:
-    """Who can't sign does not learn what was signed once."""
+    """Without the key, a client can't learn which links were signed."""
     store = _store(tmp_path)
     key, expires, name, signature = _parts(store.sign(KEY, filename="h.mp4", seconds=60).url)
     with pytest.raises(Forbidden):
         store.verify_signature(key, expires - 1, name, signature, NOW + timedelta(days=1))
 
 
-def test_words_can_not_move_from_one_field_to_the_next(tmp_path: Path) -> None:
+def test_text_can_not_move_from_one_field_to_the_next(tmp_path: Path) -> None:
     signer = LinkSigner(tmp_path / "signing.key", "http://x")
     signatures = [
         _parts(signer.url("a", filename=name, expires=expires))[3]
@@ -83,7 +83,7 @@ def test_words_can_not_move_from_one_field_to_the_next(tmp_path: Path) -> None:
     assert len(set(signatures)) == len(signatures)
 
 
-def test_links_outlive_a_restart_and_die_with_the_key(tmp_path: Path) -> None:
+def test_links_survive_a_restart_but_not_a_new_key(tmp_path: Path) -> None:
     parts = _parts(_store(tmp_path).sign(KEY, filename="h.mp4", seconds=60).url)
     _store(tmp_path).verify_signature(*parts, NOW)
     (tmp_path / "signing.key").unlink()
@@ -108,7 +108,7 @@ def test_the_key_is_for_its_owner_only(tmp_path: Path) -> None:
     assert [found.name for found in tmp_path.glob("signing.key*")] == ["signing.key"]
 
 
-def test_all_who_create_the_key_at_once_have_the_same(tmp_path: Path) -> None:
+def test_concurrent_creators_of_the_key_get_the_same_one(tmp_path: Path) -> None:
     start = threading.Barrier(8)
 
     def work(path: Path) -> bytes:

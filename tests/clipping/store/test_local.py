@@ -26,7 +26,7 @@ def _create(store: LocalStore, folder: Path, data: bytes = b"clip", key: str = K
     store.create(key, source, content_type="video/mp4", metadata={"a": "b"})
 
 
-def test_the_source_is_taken_over_and_not_copied(tmp_path: Path) -> None:
+def test_the_source_is_linked_and_not_copied(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"clip")
     inode = source.stat().st_ino
@@ -98,7 +98,7 @@ def test_a_store_opened_again_has_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", ["record only", "data only", "shorter data", "longer data"])
-def test_what_a_crash_left_is_no_object_and_in_nobodys_way(tmp_path: Path, left: str) -> None:
+def test_files_left_by_a_crash_are_no_object_and_block_nothing(tmp_path: Path, left: str) -> None:
     store = _store(tmp_path)
     _create(store, tmp_path)
     data = tmp_path / "store" / "objects" / KEY
@@ -217,7 +217,7 @@ def test_a_file_system_without_hard_links_is_refused_when_the_store_is_opened(
     assert list((tmp_path / "store" / "tmp").iterdir()) == []
 
 
-def test_objects_of_the_former_version_are_read_replaced_and_deleted(tmp_path: Path) -> None:
+def test_objects_of_the_previous_version_are_read_replaced_and_deleted(tmp_path: Path) -> None:
     store = _store(tmp_path)
     clip = write_former_clip(tmp_path / "store", KEY, b"former")
     lease = write_former_small(tmp_path / "store", "ha/main/lease.json", b"{}")
@@ -248,7 +248,7 @@ def test_objects_of_the_former_version_are_read_replaced_and_deleted(tmp_path: P
 
 
 @pytest.mark.parametrize("left", ["record only", "data only", "shorter data"])
-def test_what_a_crash_of_the_former_version_left_is_no_object(tmp_path: Path, left: str) -> None:
+def test_files_left_by_a_crash_of_the_previous_version_are_no_object(tmp_path: Path, left: str) -> None:
     store = _store(tmp_path)
     write_former_clip(tmp_path / "store", KEY, b"former")
     data = tmp_path / "store" / "objects" / KEY

@@ -6,7 +6,7 @@ from clipping.clock import ManualClock
 from clipping.store.memory import MemoryStore
 
 
-def test_time_is_the_clocks() -> None:
+def test_server_time_comes_from_the_clock() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     clock = ManualClock(start)
     store = MemoryStore(clock)

@@ -54,13 +54,13 @@ def test_a_network_file_system_is_refused_where_agents_elect_a_leader(tmp_path: 
     assert isinstance(open_coordination_store(config), LocalStore)
 
 
-def test_a_network_file_system_will_do_where_nobody_is_elected(tmp_path: Path) -> None:
+def test_a_network_file_system_is_allowed_without_an_election(tmp_path: Path) -> None:
     storage = {"backend": "local", "path": str(tmp_path / "clips")}
     config = validate({"storage": storage, "ha": {"mode": "pool"}})
     assert isinstance(open_coordination_store(config, mounts=_mounted_from_a_nas(tmp_path)), LocalStore)
 
 
-def test_a_folder_has_to_be_named() -> None:
+def test_the_local_backend_needs_a_folder() -> None:
     with pytest.raises(ConfigurationError, match=r"storage\.path: is required"):
         open_store(_config(backend="local"))
 
@@ -71,6 +71,6 @@ def test_a_prefix_can_not_lead_out_of_the_store(tmp_path: Path, prefix: str) -> 
         open_store(_config(backend="local", path=str(tmp_path), prefix=prefix))
 
 
-def test_a_backend_that_is_not_there_is_refused() -> None:
+def test_an_unknown_backend_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"storage\.backend"):
         _config(backend="s3", bucket="clips")

@@ -140,7 +140,7 @@ def test_nothing_is_left_when_the_disk_is_full(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_what_a_killed_writer_left_is_removed_and_what_a_stopped_one_writes_is_not(
+def test_files_of_a_killed_writer_are_removed_but_not_those_of_a_stopped_one(
     tmp_path: Path, forks: Forks
 ) -> None:
     _store(tmp_path)

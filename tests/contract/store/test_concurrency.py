@@ -16,7 +16,7 @@ KEY = "clips/h/r.mp4"
 
 
 def _together(count: int, work: Callable[[int], Answer]) -> list[Answer]:
-    """What `work` returns in so many threads that begin at the same moment."""
+    """The results of `work` in several threads that start at the same time."""
     start = threading.Barrier(count)
 
     def run(number: int) -> Answer:
@@ -27,7 +27,7 @@ def _together(count: int, work: Callable[[int], Answer]) -> list[Answer]:
         return list(pool.map(run, range(count)))
 
 
-def test_of_twenty_creators_one_wins(store: Store, tmp_path: Path) -> None:
+def test_one_of_twenty_concurrent_creates_succeeds(store: Store, tmp_path: Path) -> None:
     def work(number: int) -> bool:
         source = tmp_path / f"source-{number}"
         source.write_bytes(b"%d" % number * 1000)
@@ -70,7 +70,7 @@ def test_no_increment_is_lost(store: Store) -> None:
     assert found[0] == b"90"
 
 
-def test_of_many_who_begin_a_lease_one_gets_it(store: Store) -> None:
+def test_one_of_many_concurrent_lease_creations_succeeds(store: Store) -> None:
     def work(number: int) -> bool:
         try:
             store.replace("ha/lease.json", b"%d" % number, expected=None)
@@ -85,18 +85,18 @@ def test_of_many_who_begin_a_lease_one_gets_it(store: Store) -> None:
     assert found[0] == b"%d" % won.index(True)
 
 
-def test_of_many_who_delete_a_version_one_does(store: Store) -> None:
+def test_one_of_many_concurrent_deletes_succeeds(store: Store) -> None:
     version = store.replace("ha/lease.json", b"x", expected=None).version
     deleted = _together(8, lambda _: store.delete("ha/lease.json", expected=version))
     if isinstance(store, GcsStore):
-        # fake-gcs-server looks at the generation and deletes in two steps, so two deletes can succeed there.
+        # fake-gcs-server checks the generation and deletes in two steps, so two deletes can succeed there.
         assert deleted.count(True) >= 1
     else:
         assert deleted.count(True) == 1
 
 
-def test_a_reader_sees_a_whole_object_or_none(store: Store, tmp_path: Path) -> None:
-    """Sizes and contents differ with every write, so that a mixture would show."""
+def test_reads_are_atomic(store: Store, tmp_path: Path) -> None:
+    """Sizes and contents differ with every write, so that a mixed read is detected."""
     done = threading.Event()
     seen: set[int] = set()
 

@@ -28,7 +28,7 @@ _STEPS = st.one_of(
 
 
 class _Player:
-    """Plays steps on a store and tells what can be compared: everything but versions and times."""
+    """Plays steps on a store and returns what can be compared: all but versions and times."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
@@ -47,10 +47,10 @@ class _Player:
         source = self._folder / "source"
         source.write_bytes(data)
         metadata = {"sum": str(sum(data))}
-        return self._told(self._store.create(key, source, content_type="video/mp4", metadata=metadata))
+        return self._comparable(self._store.create(key, source, content_type="video/mp4", metadata=metadata))
 
     def _replace(self, key: str, data: bytes, which: str) -> object:
-        return self._told(self._store.replace(key, data, expected=self._version(key, which)))
+        return self._comparable(self._store.replace(key, data, expected=self._version(key, which)))
 
     def _delete(self, key: str, which: str) -> object:
         return self._store.delete(key, expected=self._version(key, which))
@@ -59,16 +59,16 @@ class _Player:
         found = self._store.get(key)
         stat = self._store.stat(key)
         assert (found[1] if found else None) == stat
-        return found and (found[0], self._told(found[1]))
+        return found and (found[0], self._comparable(found[1]))
 
     def _list(self, prefix: str, limit: int) -> object:
-        told, cursor = [], None
+        listed, cursor = [], None
         while True:
             page = self._store.list(prefix, limit=limit, cursor=cursor)
-            told += [(info.key, info.size) for info in page.objects]
+            listed += [(info.key, info.size) for info in page.objects]
             cursor = page.next_cursor
             if cursor is None:
-                return told
+                return listed
 
     def _version(self, key: str, which: str) -> str | None:
         if which == "none":
@@ -78,14 +78,14 @@ class _Player:
             return info.version if info else None
         return next(iter(self._versions.get(key, [])), "1")
 
-    def _told(self, info: ObjectInfo) -> object:
+    def _comparable(self, info: ObjectInfo) -> object:
         self._versions.setdefault(info.key, []).append(info.version)
         return (info.key, info.size, info.content_type, dict(info.metadata))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(_STEPS, max_size=30))
-def test_a_folder_is_a_store(steps: list[tuple[Any, ...]]) -> None:
+def test_local_store_behaves_like_memory_store(steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         local = _Player(LocalStore(Path(folder, "store"), public_url="http://x"), Path(folder))
         memory = _Player(MemoryStore(), Path(folder))

@@ -14,7 +14,7 @@ KEY = "clips/scene-1/clip-20260101-abc.mp4"
 METADATA = {"request_id": "clip-20260101-abc", "spec_hash": "00ff", "agent_id": "nas-1", "epoch": "7"}
 
 
-def test_what_was_created_is_there(store: Store, create: Create) -> None:
+def test_a_created_object_can_be_read(store: Store, create: Create) -> None:
     made = create(KEY, b"0123456789", metadata=METADATA)
     assert (made.key, made.size, made.content_type, made.metadata) == (KEY, 10, "video/mp4", METADATA)
     assert abs(made.created_at - datetime.now(UTC)) < timedelta(minutes=1)
@@ -23,7 +23,7 @@ def test_what_was_created_is_there(store: Store, create: Create) -> None:
     assert store.list("clips/").objects == (made,)
 
 
-def test_what_is_not_there_is_none(store: Store) -> None:
+def test_a_missing_object_is_none(store: Store) -> None:
     assert store.stat(KEY) is None
     assert store.get(KEY) is None
     assert store.delete(KEY) is False
@@ -31,7 +31,7 @@ def test_what_is_not_there_is_none(store: Store) -> None:
     assert store.list("").objects == ()
 
 
-def test_an_object_is_never_created_over_another(store: Store, create: Create) -> None:
+def test_create_never_overwrites(store: Store, create: Create) -> None:
     first = create(KEY, b"first", metadata=METADATA)
     with pytest.raises(ObjectExists):
         create(KEY, b"second", metadata={})
@@ -42,7 +42,7 @@ def test_an_object_is_never_created_over_another(store: Store, create: Create) -
     assert store.stat("ha/lease.json") == small
 
 
-def test_a_source_that_was_refused_is_kept(store: Store, create: Create, tmp_path: Path) -> None:
+def test_a_failed_create_keeps_the_source(store: Store, create: Create, tmp_path: Path) -> None:
     create(KEY)
     source = tmp_path / "again"
     source.write_bytes(b"kept")
@@ -51,7 +51,7 @@ def test_a_source_that_was_refused_is_kept(store: Store, create: Create, tmp_pat
     assert source.read_bytes() == b"kept"
 
 
-def test_an_empty_object_is_an_object(store: Store, create: Create) -> None:
+def test_an_object_may_be_empty(store: Store, create: Create) -> None:
     made = create(KEY, b"")
     assert store.get(KEY) == (b"", made)
     written = store.replace("ha/empty", b"", expected=None)
@@ -70,7 +70,7 @@ def test_replace_writes_only_over_the_expected_version(store: Store) -> None:
     assert store.get("ha/lease.json") == (b'{"n": 2}', second)
 
 
-def test_replace_of_what_is_gone_is_refused(store: Store) -> None:
+def test_replacing_a_deleted_object_fails(store: Store) -> None:
     version = store.replace("ha/lease.json", b"1", expected=None).version
     with pytest.raises(VersionMismatch):
         store.replace("ha/other.json", b"2", expected=version)
@@ -90,7 +90,7 @@ def test_a_created_object_can_be_replaced_and_deleted(store: Store, create: Crea
     assert store.get("ha/agent.json") is None
 
 
-def test_no_version_comes_twice(store: Store, create: Create) -> None:
+def test_versions_are_never_reused(store: Store, create: Create) -> None:
     versions = []
     for _ in range(5):
         versions.append(store.replace("ha/x", b"same", expected=None).version)
@@ -126,7 +126,7 @@ def test_metadata_and_content_type_survive(store: Store, create: Create) -> None
 @pytest.mark.parametrize(
     "key", ["", "/a", "a/", "a//b", "../a", "a/../b", ".a", "a/.b", "a b", "a@b", "ä", "a\n"]
 )
-def test_what_is_no_key_is_refused_everywhere(store: Store, create: Create, key: str) -> None:
+def test_invalid_keys_are_refused_by_every_call(store: Store, create: Create, key: str) -> None:
     calls: list[Callable[[], object]] = [
         lambda: create(key),
         lambda: store.replace(key, b"", expected=None),
@@ -146,7 +146,7 @@ def test_the_stores_clock_is_right(store: Store) -> None:
     assert abs(store.server_time() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_an_object_has_an_address(store: Store) -> None:
+def test_an_object_has_a_uri(store: Store) -> None:
     scheme, _, rest = store.uri(KEY).partition("://")
     assert scheme in {"gs", "file", "memory"}
     assert rest.endswith(KEY)

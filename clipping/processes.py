@@ -1,6 +1,6 @@
-"""Which processes hold a file or a port, by /proc: so that an error can name the one to stop.
+"""Finds the processes that use a file or a port in /proc, so that an error can name the one to stop.
 
-Another user's processes can't be looked into; they are left out.
+Another user's processes can't be inspected; they are left out.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _LISTENS = "0A"
 
 
 @dataclass(frozen=True)
-class Holder:
-    """A process that is not this one."""
+class Process:
+    """A process other than this one."""
 
     pid: int
     command: str
@@ -26,30 +26,33 @@ class Holder:
         return f"process {self.pid} ({self.command})" if self.command else f"process {self.pid}"
 
 
-def of_file(path: Path) -> list[Holder]:
+def with_open_file(path: Path) -> list[Process]:
     """The processes that have the file open."""
     wanted = os.path.realpath(path)
     return _with(lambda target: target == wanted)
 
 
-def of_port(port: int) -> list[Holder]:
+def listening_on(port: int) -> list[Process]:
     """The processes that listen on the TCP port."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port)}
     return _with(lambda target: target in sockets) if sockets else []
 
 
-def named(holders: Sequence[Holder]) -> str:
-    """The holders in words."""
-    return ", ".join(map(str, holders)) or "a process that can't be looked into"
+def describe(processes: Sequence[Process]) -> str:
+    """The processes, for a message."""
+    return ", ".join(map(str, processes)) or "a process that can't be inspected"
 
 
-def _with(wanted: Callable[[str], bool]) -> list[Holder]:
+def _with(wanted: Callable[[str], bool]) -> list[Process]:
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    return [Holder(pid, _command(pid)) for pid in pids if pid != os.getpid() and any(map(wanted, _open(pid)))]
+    return [
+        Process(pid, _command(pid)) for pid in pids if pid != os.getpid() and any(map(wanted, _open(pid)))
+    ]
 
 
 def _open(pid: int) -> Iterator[str]:
-    """What its descriptors point to. Names are read, not followed: a file on a dead NAS would block."""
+    """The targets of its descriptors. Links are read, not followed: a file on an unreachable NAS would
+    block."""
     folder = f"/proc/{pid}/fd"
     try:
         descriptors = os.listdir(folder)
