@@ -1,7 +1,7 @@
-"""The configuration while the daemon runs: what a reload changes at once, and what needs a restart.
+"""The configuration of a running daemon: what a reload applies at once, and what needs a restart.
 
-A reload reads the file and the environment again. One that is broken changes nothing. Of a good one the keys
-in `LIVE` take effect; the others keep their old values until the next start, and are named.
+A reload reads the file and the environment again. An invalid configuration changes nothing. Of a valid one
+the keys in `LIVE` are applied; the others keep their values until a restart, and are listed.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ log = get_logger(__name__)
 
 LIVE = frozenset({"agent.nas_roots", "agent.min_free_bytes", "log.format", "log.level"})
 OTHERS = ("api.", "limits.", "storage.retention_days")
-"""What only the API or `provision` reads: a change of these is none of the agent's business."""
+"""Keys that only the API and `provision` read: the agent ignores their changes."""
 
 
 @dataclass(frozen=True)
 class Reloaded:
-    """What a reload did, by the keys' paths."""
+    """The result of a reload: paths of keys."""
 
     applied: tuple[str, ...]
     needs_restart: tuple[str, ...]
 
 
 class Settings:
-    """`current` is what is in force. Thread-safe."""
+    """`current` is the configuration in effect. Thread-safe."""
 
     def __init__(self, config: Config, load: Callable[[], Config]) -> None:
         self.current = config
@@ -43,7 +43,7 @@ class Settings:
         self._followers.append(changed)
 
     def reload(self) -> Reloaded:
-        """Raises `ConfigurationError` with every problem; the old configuration stays in force then."""
+        """Raises `ConfigurationError` with every problem; the previous configuration then stays in effect."""
         with self._lock:
             changes = differences(self.current, self._load())
             live = {path: value for path, value in changes.items() if path in LIVE}

@@ -1,4 +1,4 @@
-"""`clipping-agent ctl`: speaks to the agent that runs on this machine."""
+"""`clipping-agent ctl`: controls the agent that runs on this machine."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, load: Callable[[], Config]) -> int:
 
 
 def _configuration(arguments: argparse.Namespace, load: Callable[[], Config]) -> Config:
-    """To know where the agent listens. With a broken file one may still look and drain, but not reload."""
+    """For `agent.state_dir`. With an invalid file that names it all commands but `reload` still work."""
     try:
         return load()
     except ConfigurationError:
@@ -105,12 +105,12 @@ def _drained(state_dir: Path, timeout: float) -> dict[str, Any]:
         if not status["ok"] or _is_drained(status):
             return status
         if clock.monotonic() >= give_up:
-            message = f"the drain was not over after {timeout:g} s"
+            message = f"timed out after {timeout:g} s: the drain is still in progress"
             return {**status, "ok": False, "code": "TIME_LIMIT", "message": message}
 
 
 def _is_drained(status: dict[str, Any]) -> bool:
-    if status["mode"] != "primary-standby":  # no agent to hand over to: it only takes nothing new
+    if status["mode"] != "primary-standby":  # no agent to hand over to: it only takes no new clips
         return not status["intake"] and not status["in_flight"]
     return status["role"] not in ("active", "draining")
 
@@ -118,7 +118,9 @@ def _is_drained(status: dict[str, Any]) -> bool:
 def _text(command: str, answer: dict[str, Any]) -> str:
     if command == "reload":
         applied, waiting = answer["applied"], answer["needs_restart"]
-        lines = [f"in force: {', '.join(applied)}"] if applied else ["nothing that takes effect at once"]
+        lines = (
+            [f"applied: {', '.join(applied)}"] if applied else ["no change that applies without a restart"]
+        )
         return "\n".join(lines + ([f"needs a restart: {', '.join(waiting)}"] if waiting else []))
     if command in ("pause", "resume"):
         return str(answer["message"])

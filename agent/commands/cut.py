@@ -1,4 +1,4 @@
-"""`clipping-agent cut`: the engine alone. No cloud, no configuration."""
+"""`clipping-agent cut`: the engine alone, without the cloud and a configuration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STOP_SECONDS = 15.0
 """How long a cancelled cut may take to stop its processes and to remove what it wrote."""
 BAR = 30
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-"""What file systems without hard links say: FAT, some network shares."""
+"""Errors of file systems without hard links: FAT, some network shares."""
 _OPTIONS = {
     "aspect": "aspect",
     "fit": "fit",
@@ -43,11 +43,11 @@ _OPTIONS = {
     "video_codec": "codec",
     "container": "container",
 }
-"""Our command's option for each field of an output."""
+"""The command's option for each field of an output."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Cut, put the clip where it was asked for, print the report. `ValueError` on wrong arguments."""
+    """Cut, place the clip at OUT, print the report. Raises `ValueError` on wrong arguments."""
     start, end = _point("START", arguments.start), _point("END", arguments.end)
     if end <= start:
         raise ValueError("END must be greater than START")
@@ -81,11 +81,11 @@ def _cut(
     output: Path,
     interruption: Interruption,
 ) -> Clip:
-    """The clip, in its place; of one that is cancelled nothing is left."""
+    """Cut the clip and place it. A cancelled cut leaves no files."""
     engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg, encoder=arguments.encoder))
     try:
         engine.start()
-        # Beside the output, so that the last step is a rename within one file system.
+        # In the output's folder, so that the last step is a rename within one file system.
         with (
             tempfile.TemporaryDirectory(prefix=".clipping-", dir=output.parent) as name,
             _named_in_utf8(Path(name)) as folder,
@@ -103,7 +103,7 @@ def _cut(
 
 @contextmanager
 def _named_in_utf8(folder: Path) -> Iterator[Path]:
-    """The folder under a name that libavformat takes, for the engine's processes too."""
+    """The folder under a path that libavformat accepts, also in the engine's child processes."""
     try:
         str(folder).encode()
     except UnicodeEncodeError:
@@ -117,7 +117,7 @@ def _named_in_utf8(folder: Path) -> Iterator[Path]:
 
 
 def requested(arguments: argparse.Namespace, target: Path) -> tuple[Mode, Output]:
-    """The mode and the output that the options ask for. `ValueError` where they contradict each other."""
+    """The mode and the output from the options. Raises `ValueError` if they contradict each other."""
     given = {name: getattr(arguments, option) for name, option in _OPTIONS.items()}
     given = {name: value for name, value in given.items() if value is not None}
     try:
@@ -148,21 +148,21 @@ def _point(name: str, text: str) -> Fraction:
 
 
 def _check_output(output: Path, source: SourceFile, *, force: bool) -> None:
-    """Raises `ValueError` when a clip may not be put there: the recording never is, under any name."""
+    """Raises `ValueError` if a clip may not be placed there; the recording itself is never replaced."""
     try:
         there = output.stat()
     except FileNotFoundError:
         if output.is_symlink():
-            raise ValueError(f"-o {output} is a symlink to nowhere; name another file") from None
+            raise ValueError(f"-o {output} is a broken symlink; choose another file") from None
         return
     except OSError as error:
         raise ValueError(f"-o {output} can't be used: {error.strerror}") from None
     if (there.st_dev, there.st_ino) == (source.identity.device, source.identity.inode):
-        raise ValueError(f"-o {output} is the recording itself; name another file")
+        raise ValueError(f"-o {output} is the recording itself; choose another file")
     if not stat.S_ISREG(there.st_mode):
-        raise ValueError(f"-o {output} is not a regular file; name another one")
+        raise ValueError(f"-o {output} is not a regular file; choose another file")
     if not force:
-        raise ValueError(f"-o {output} exists; name another file, or replace it with --force")
+        raise ValueError(f"-o {output} exists; choose another file, or replace it with --force")
 
 
 def _place(clip: Path, output: Path, *, force: bool) -> None:
@@ -171,7 +171,7 @@ def _place(clip: Path, output: Path, *, force: bool) -> None:
         clip.replace(output)
         return
     try:
-        os.link(clip, output)  # fails where something was put there meanwhile, as a rename does not
+        os.link(clip, output)  # fails if the file was created meanwhile; a rename would replace it
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -194,10 +194,10 @@ def _summary(clip: Clip, output: Path) -> str:
         f" ({report.keyframe_lead_seconds:.3f} s before the in-point)",
         f"video {report.video.codec} {report.video.width}x{report.video.height} {report.video.fps:.3f} fps",
         *(f"audio {track.codec} {track.language or ''}".rstrip() for track in report.audio),
-        *(f"left out: stream {s.index} ({s.codec}): {s.reason}" for s in report.dropped_streams),
+        *(f"dropped: stream {s.index} ({s.codec}): {s.reason}" for s in report.dropped_streams),
         *([f"encoder {report.encoder}"] if report.encoder else []),
         *(f"note: {warning}" for warning in report.warnings),
     ]
     if output.suffix != f".{clip.extension}":
-        lines.append(f"note: this is a .{clip.extension} file, whatever its name says")
+        lines.append(f"note: this is a .{clip.extension} file, although its name ends otherwise")
     return "\n".join(lines)

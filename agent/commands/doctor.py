@@ -27,14 +27,14 @@ from clipping.signals import Stopped
 from clipping.store.open import open_coordination_store, open_store
 
 STOP_SECONDS = 2.0
-"""How long a check that can't be interrupted, a call to a store, say, may go on after a signal."""
+"""How long a check that can't be interrupted, such as a store call, may take after a signal."""
 MAX_CLOCK_ERROR_SECONDS = 60.0
 """Signed links and tokens carry times; Google refuses them when they are minutes off."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked."""
+    """The result of one check."""
 
     name: str
     ok: bool
@@ -42,7 +42,7 @@ class Finding:
 
 
 def examine(config: Config, stop: threading.Event) -> list[Finding]:
-    """All findings, in the order in which a clip would meet them. Raises `Stopped` once `stop` is set."""
+    """All findings, in the order in which a clip depends on them. Raises `Stopped` once `stop` is set."""
     ffmpeg = Path(config.agent.ffmpeg) if config.agent.ffmpeg else None
     checks: list[tuple[str, Callable[[], str]]] = [
         ("pubsub", lambda: _pubsub(config)),
@@ -56,7 +56,7 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
     findings += encoder_findings(config.cutting.encoder, _tried(ffmpeg, config.cutting.encoder, stop))
     if not roots:
         findings.append(
-            Finding("nas_roots", False, "agent.nas_roots is empty: every recording would be refused")
+            Finding("nas_roots", False, "agent.nas_roots is empty: list the folders of the recordings")
         )
     return findings + [_finding(name, look, stop) for name, look in roots + checks]
 
@@ -92,7 +92,7 @@ def _version(ffmpeg: Path) -> str:
     answer = ask([ffmpeg, "-hide_banner", "-version"])
     first = answer.said.partition("\n")[0]
     if answer.code != 0 or not first.startswith("ffmpeg version"):
-        raise EncoderFailed(f"{ffmpeg} is not ffmpeg: it ended with code {answer.code}, saying {first!r}")
+        raise EncoderFailed(f"{ffmpeg} is not ffmpeg: it ended with code {answer.code}, output {first!r}")
     return f"{ffmpeg}: {first}"
 
 
@@ -105,14 +105,14 @@ def _tried(
     try:
         program = find_ffmpeg(ffmpeg)
     except EncoderFailed:
-        none = Refused("absent", "there is no ffmpeg")
+        none = Refused("absent", "ffmpeg is missing")
         return dict.fromkeys(CANDIDATES, none)
     names = [name for name in CANDIDATES if wanted != "cpu" or name not in CARD.values()]
     return {name: try_encoder(program, name, stop) for name in names}
 
 
 def encoder_findings(wanted: Wanted, tried: Mapping[EncoderName, Refused | None]) -> list[Finding]:
-    """What the trials of the encoders mean: why one is not used, and what is used instead. Pure."""
+    """Evaluates the trials of the encoders: why one is not used, and what is used instead. Pure."""
     return [_encoder_finding(name, wanted, tried) for name in CANDIDATES]
 
 
@@ -142,7 +142,7 @@ def _pubsub(config: Config) -> str:
         raise BusUnavailable(
             f"run `clipping-agent provision`; it would {'; '.join(str(change) for change in missing)}"
         )
-    return f"project {config.pubsub.project}: topics and subscriptions are there"
+    return f"project {config.pubsub.project}: topics and subscriptions exist"
 
 
 def _store(config: Config) -> str:
@@ -152,7 +152,7 @@ def _store(config: Config) -> str:
     read = store.get(key)
     store.delete(key, expected=info.version)
     if read is None or read[0] != b"{}":
-        raise StoreUnavailable("an object that was just written could not be read back")
+        raise StoreUnavailable("an object could not be read right after it was written")
     return f"{config.storage.backend}: wrote, read and removed an object"
 
 
@@ -164,5 +164,5 @@ def _signing(config: Config) -> str:
 def _clock(config: Config) -> str:
     error = abs((open_store(config).server_time() - SystemClock().now()).total_seconds())
     if error > MAX_CLOCK_ERROR_SECONDS:
-        raise StoreUnavailable(f"this machine's clock is {error:.0f} s off the store's: set up NTP")
-    return f"{error:.1f} s off the store's"
+        raise StoreUnavailable(f"this machine's clock differs from the store's by {error:.0f} s: set up NTP")
+    return f"differs from the store's by {error:.1f} s"

@@ -24,7 +24,7 @@ DEFAULT_CONFIG = Path("/etc/clipping-agent/config.yaml")
 
 
 def run(argv: Sequence[str] | None) -> int:
-    """The command that the arguments name; its exit code."""
+    """Run the command that the arguments name; its exit code."""
     arguments = _parser().parse_args(argv)
     return int(arguments.run(arguments))
 
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         if configured:
             sub.add_argument(
-                "--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG} if it is there"
+                "--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG} if it exists"
             )
         return sub
 
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("--fps", type=float, metavar="RATE", help="frames per second")
     cut.add_argument("--max-bytes", type=int, metavar="BYTES", help="the maximum size of the file")
     cut.add_argument("--codec", choices=get_args(VideoCodec), help="default of an encode: h264")
-    cut.add_argument("--container", choices=get_args(ContainerName), help="default: as OUT's name says")
+    cut.add_argument("--container", choices=get_args(ContainerName), help="default: the extension of OUT")
     cut.add_argument("--encoder", choices=["auto", "nvenc", "cpu"], default="auto", help="default: auto")
     cut.add_argument(
         "--ffmpeg", type=Path, metavar="FILE", help="default: the one on PATH, else the bundled one"
@@ -113,7 +113,7 @@ def _print_line(line: str) -> None:
 
 def _check_config(arguments: argparse.Namespace) -> int:
     read_token(_load(arguments).health.token_file)
-    print("the configuration is good")
+    print("the configuration is valid")
     return EXIT_OK
 
 
@@ -147,12 +147,12 @@ def _provision(arguments: argparse.Namespace) -> int:
         for change in changes:
             print(("would " if dry_run else "") + change)
         if not changes:
-            print("everything is as it should be")
+            print("nothing to change")
     return EXIT_OK
 
 
 def _prepare_lease(loaded: config.Config, *, dry_run: bool) -> list[str]:
-    """A new cluster's lease is made free at once; without one the first agent would wait a TTL."""
+    """Create a new cluster's lease as free; without one the first agent would wait a TTL."""
     from clipping.clock import SystemClock
     from clipping.contract.cluster import lease_key
     from clipping.store.open import open_coordination_store

@@ -1,4 +1,4 @@
-"""Opening a file below a folder without following a single symlink, whatever is renamed meanwhile."""
+"""Opens a file below a folder without following any symlink, even during renames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOW = struct.pack(
 )
 """`struct open_how`: flags, mode, resolve (openat2(2))."""
 _NOT_HERE = frozenset({errno.ENOSYS, errno.EPERM})
-"""An old kernel, or a sandbox that knows no openat2."""
+"""An old kernel, or a sandbox without openat2."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 

@@ -1,4 +1,4 @@
-"""Which roots were mount points: one that is none any more has lost its NAS, with or without a marker."""
+"""Remembers which roots were mount points: one that no longer is has lost its NAS, marker or not."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ class MountMemory:
         if os.stat(root).st_dev != os.stat(os.path.join(os.path.realpath(root), os.pardir)).st_dev:
             self._mounted.add(root)
         elif root in self._mounted:
-            raise SourceUnavailable(f"{root} is no mount any more: is the NAS mounted?")
+            raise SourceUnavailable(f"{root} is no longer a mount point: is the NAS mounted?")

@@ -1,4 +1,4 @@
-"""Whether this agent can deliver: a clip without a link is of no use to its caller."""
+"""Checks whether this agent can sign links: a clip without a link is useless to its caller."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ CLOCK_HINT = "check the account's access to the bucket and this machine's clock"
 
 
 class SigningCheck:
-    """Signs a link to a small object of this agent's own, and fetches it. For a `Probe`.
+    """Signs a link to a small object of this agent, and fetches it. For a `Probe`.
 
-    The object is written once. A local store verifies its links by itself: they are served by the API, which
-    may be down without any fault of the agent's.
+    The object is written once. Links of a local store are only verified, not fetched: the API serves
+    them, and may be down.
     """
 
     def __init__(self, store: Store, cluster: str, agent_id: str, clock: Clock) -> None:
@@ -31,11 +31,11 @@ class SigningCheck:
 
     @property
     def local(self) -> bool:
-        """Whether a look costs no network call."""
+        """Whether a check makes no network call."""
         return isinstance(self._store, LocalStore)
 
     def look(self) -> str:
-        """A few words of what was tried. Raises `SigningUnavailable`, which names its code."""
+        """Check once; returns what was checked. Raises `SigningUnavailable`, with its code in the text."""
         try:
             return self._try()
         except SigningUnavailable as error:
@@ -48,13 +48,13 @@ class SigningCheck:
         try:
             self._write()
         except StoreUnavailable:
-            # The store's own trouble shows elsewhere; whether links can be signed is still to be known.
+            # The store check reports this; here only signing matters.
             sign_and_verify(self._store, self._key, self._clock)
             return "signed a link; not fetched, as its object could not be written"
         url = sign_and_verify(self._store, self._key, self._clock)
         found = fetch(url, CONTENT)
         if found.state == "missing":
-            self._written = False  # a lifecycle rule, perhaps: it is written again for the next look
+            self._written = False  # perhaps by a lifecycle rule: written again for the next check
         return remote_verdict(found, url)
 
     def _write(self) -> None:
@@ -63,12 +63,12 @@ class SigningCheck:
         try:
             self._store.replace(self._key, CONTENT, expected=None)
         except VersionMismatch:
-            pass  # it is there since an earlier start
+            pass  # it exists since an earlier start
         self._written = True
 
 
 def remote_verdict(found: Fetched, url: str) -> str:
-    """What fetching a link to a bucket says of signing. Pure. Raises `SigningUnavailable`."""
+    """Evaluates the fetch of a link to a bucket. Pure. Raises `SigningUnavailable`."""
     match found.state:
         case "good":
             return "signed a link and fetched it"
@@ -81,27 +81,27 @@ def remote_verdict(found: Fetched, url: str) -> str:
 
 
 def local_verdict(found: Fetched, url: str) -> str:
-    """What fetching a link to the API says of signing. Pure. Raises `SigningUnavailable`."""
+    """Evaluates the fetch of a link to the API. Pure. Raises `SigningUnavailable`."""
     host = host_of(url)
     match found.state:
         case "good":
             return f"signed a link and fetched it from {host}"
         case "unreachable":
             return (
-                f"signed and verified a link; {host} (api.public_url) does not answer now ({found.detail}): "
+                f"signed and verified a link; {host} (api.public_url) does not respond ({found.detail}): "
                 "links work while the API runs there"
             )
         case _:
             raise SigningUnavailable(
                 f"signed and verified a link, but {host} (api.public_url) does not serve it: {found.detail}; "
-                "point api.public_url to the API of this store, and give both the same storage.path"
+                "set api.public_url to the API of this store, and the same storage.path in both"
             )
 
 
 def try_once(store: Store, cluster: str, agent_id: str, clock: Clock, *, scratch: Path) -> str:
-    """Write an object, sign a link to it, fetch that and remove the object. For `doctor`.
+    """Write an object, sign a link to it, fetch the link, and remove the object. For `doctor`.
 
-    `scratch` is a folder that can be written: in a service's view of the file system /tmp need not be.
+    `scratch` is a writable folder: under a systemd service /tmp may not be one.
     Raises `SigningUnavailable`, and `StoreUnavailable` when no object can be written.
     """
     content = secrets.token_hex(16).encode()
@@ -125,4 +125,4 @@ def _remove(store: Store, key: str) -> None:
     try:
         store.delete(key)
     except StoreUnavailable:
-        pass  # it is small, and below a folder that nothing reads
+        pass  # it is small, and nothing reads its folder

@@ -1,8 +1,8 @@
-"""From the path in a request to an open file: inside the roots, really a file, really there.
+"""Opens the recording that a request names: a regular file inside the roots.
 
 Symlinks may lead anywhere inside the roots, absolute ones included. They are resolved first; the result is
-opened below the root's own descriptor without following any link. If a folder was exchanged in between,
-nothing is opened and the path is resolved again. Everything later reads the descriptor, not the path.
+opened below the root's own descriptor without following any link. If a folder was replaced in between,
+nothing is opened and the path is resolved again. Later steps read the descriptor, not the path.
 
 A root that is not mounted is SOURCE_UNAVAILABLE, never "not found".
 """
@@ -23,22 +23,22 @@ from clipping.config import NasRoot
 from clipping.errors import ClippingError, SourceNotAllowed, SourceNotFound, SourceUnavailable
 
 LOOK_SECONDS = 10.0
-"""A NAS that has not answered a `stat` by then is away. The call itself can't be interrupted."""
+"""A NAS that has not answered a `stat` by then is unavailable. The call itself can't be interrupted."""
 
 MOST_LOOKS = 32
-"""At one root, that have not returned. Each keeps a thread: a NAS that hangs for a day must not use up the
-process's."""
+"""Calls to one root that have not returned. Each keeps a thread: a NAS that hangs for a day must not use up
+all threads."""
 
 _TRIES = 10
 _LEADS_ELSEWHERE = frozenset({errno.ELOOP, errno.EXDEV, errno.EAGAIN})
 
 T = TypeVar("T")
 _looks: dict[str, threading.BoundedSemaphore] = {}
-"""By root; whatever hangs there costs the others nothing."""
+"""By root: one that hangs does not affect the others."""
 
 
 class _Exchanged(Exception):
-    """Something on the path was exchanged while it was resolved and opened."""
+    """A part of the path was replaced while it was resolved and opened."""
 
 
 def open_below(
@@ -75,14 +75,14 @@ def _open(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> So
         except _Exchanged as exchanged:
             reason = str(exchanged)
     if _is_circle(path):
-        raise SourceNotFound(f"{path} is a symlink to itself")
+        raise SourceNotFound(f"{path} is a symlink loop")
     raise SourceUnavailable(f"{path} can't be opened now: {reason}")
 
 
 def _open_once(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> SourceFile:
     try:
         root, below = _place(path, roots)
-    except OSError as error:  # what was a link a moment ago is none any more, or the NAS has gone
+    except OSError as error:  # a link was replaced meanwhile, or the NAS is gone
         raise _Exchanged(error.strerror) from error
     try:
         folder = os.open(root.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -101,14 +101,16 @@ def _open_once(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) 
 
 
 def _place(path: str, roots: Sequence[NasRoot]) -> tuple[NasRoot, str]:
-    """The root that a path leads into, and the path below it without symlinks; outdated at any moment."""
+    """The root of a path, and the path below it without symlinks. Both may be outdated at any time."""
     real = os.path.realpath(path)
-    # The root that the path names comes first: checking another one that hangs would hang this, too.
+    # The root that the path names first: checking another one that hangs would hang this, too.
     for root in sorted(roots, key=lambda root: not Path(path).is_relative_to(root.path)):
         within = os.path.realpath(root.path)
         if Path(real).is_relative_to(within):
             return root, os.path.relpath(real, within)
-    raise SourceNotAllowed(f"{path} is not in one of the folders that clips may be cut from")
+    raise SourceNotAllowed(
+        f"{path} is outside the roots: agent.nas_roots lists the folders that clips may be cut from"
+    )
 
 
 def _confirm(root: NasRoot, folder: int, mounts: MountMemory | None) -> None:
@@ -166,11 +168,13 @@ def answer_within(
 ) -> T:
     """What `look` returns or raises, or `SourceUnavailable(complaint)` after `timeout` seconds.
 
-    It runs in a thread of its own: a hung mount blocks every thread that accesses it, and must not block us.
-    What it returns too late goes to `discard`.
+    It runs in a separate thread: a hung mount blocks every thread that accesses it, and must not block us.
+    A late result goes to `discard`.
     """
     looks = _looks.setdefault(root, threading.BoundedSemaphore(MOST_LOOKS))
-    if not looks.acquire(timeout=timeout):  # as slowly as the others: attempts are not to be used up faster
+    if not looks.acquire(
+        timeout=timeout
+    ):  # wait as long as the others, so that attempts are not used up faster
         raise SourceUnavailable(complaint)
     look_at = _Look(look, discard, looks)
     threading.Thread(target=look_at.run, name="nas-look", daemon=True).start()
@@ -178,7 +182,7 @@ def answer_within(
 
 
 class _Look(Generic[T]):
-    """One look, between the thread that takes it and the one that waits for it."""
+    """One call, shared by the thread that runs it and the thread that waits for it."""
 
     def __init__(
         self, look: Callable[[], T], discard: Callable[[T], None], looks: threading.BoundedSemaphore

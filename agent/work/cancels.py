@@ -1,4 +1,4 @@
-"""Whether a clip was cancelled: the API writes it to the store, which an agent behind any NAT can read."""
+"""Detects cancelled clips: the API writes a marker to the store, which an agent behind a NAT can read."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ log = get_logger(__name__)
 
 INTERVAL_SECONDS = 1.0
 DEFERRED_AT_ONCE = 5
-"""Of the clips that wait for an outage to end, so many are checked each time: they may be a thousand."""
+"""How many deferred clips are checked each time: there may be a thousand."""
 CLOSE_SECONDS = 5.0
 _CANCELLABLE = frozenset({State.RUNNING, State.DEFERRED})
 
 
 class Cancels:
-    """Checks the clips in flight once a second, one after the other, and a few that are deferred.
+    """Checks the clips in flight, and a few deferred ones, once a second. Owns the thread `cancels`.
 
-    Owns the thread `cancels`.
-
-    A store that is away only delays a cancellation: the check is repeated until the clip is done.
+    An unavailable store only delays a cancellation: the check is repeated until the clip is done.
     """
 
     def __init__(

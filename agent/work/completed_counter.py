@@ -1,4 +1,4 @@
-"""How many clips this agent has completed in the last 24 hours, before restarts too."""
+"""Counts the clips that this agent completed in the last 24 hours, across restarts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ log = get_logger(__name__)
 
 FILE = "completed.tally"
 STEP_SECONDS = 60.0
-"""Clips of one minute are counted together, and forgotten together."""
+"""Resolution: clips of one minute share a count."""
 STEPS = 24 * 60
 _SLOT = struct.Struct("<II")
 """A minute since 1970, and its count."""
 
 
 class CompletedCounter:
-    """Counts in a ring of one slot a minute, kept in `state_dir`. Thread-safe; the caller holds its lock.
+    """A ring of one slot per minute, kept in `state_dir`. Thread-safe; the caller has locked that folder.
 
     A slot names its minute, so an old or damaged one is recognised. A clip costs one write of eight bytes,
     without a flush: a killed process loses nothing, and a power cut loses the last seconds, not the rest.
@@ -38,7 +38,7 @@ class CompletedCounter:
             self._broken(error)
 
     def add(self) -> None:
-        """One more."""
+        """Count a completed clip."""
         now = self._step()
         place = now % STEPS
         with self._lock:
@@ -52,20 +52,20 @@ class CompletedCounter:
                 self._broken(error)
 
     def total(self) -> int:
-        """Those of the last day."""
+        """The clips of the last 24 hours."""
         now = self._step()
         with self._lock:
             return sum(count for step, count in self._slots if now - STEPS < step <= now)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             if self._file is not None:
                 os.close(self._file)
             self._file = None
 
     def _step(self) -> int:
-        # Wall time: the count has to outlive the machine's restart, which the monotonic clock does not.
+        # Wall time, as the monotonic clock does not survive a restart of the machine.
         return int(self._clock.now().timestamp() // STEP_SECONDS)
 
     def _open(self, path: Path) -> int:
@@ -74,7 +74,7 @@ class CompletedCounter:
         kept = os.pread(file, size, 0)
         slots = list(_SLOT.iter_unpack(kept)) if len(kept) == size else self._slots
         self._slots = [slot if slot[0] % STEPS == place else (0, 0) for place, slot in enumerate(slots)]
-        # Whole, so that a disk that is full later still takes a slot.
+        # Allocated in full, so that a slot can be written when the disk is full later.
         os.ftruncate(file, size)
         os.pwrite(file, b"".join(_SLOT.pack(*slot) for slot in self._slots), 0)
         return file

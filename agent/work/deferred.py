@@ -1,9 +1,9 @@
-"""Clips that wait for an outage to end, kept without a slot and without using up deliveries.
+"""Keeps clips during an outage, without occupying a slot or using up deliveries.
 
 Pub/Sub counts every delivery that is given back and ends a request after `pubsub.max_delivery_attempts`.
-While all folders, the disk or the store are away, nothing is pulled (`checks.intake_trouble`). But a request
-that meets an outage on its way, or whose folder alone is away, would use up its deliveries within two hours.
-So its message stays leased until the check that failed is seen to pass, for `HOLD_SECONDS` at most.
+While all roots, the disk or the store are unavailable, nothing is pulled (`checks.intake_trouble`). But a
+request that an outage interrupts, or whose root alone is unavailable, would use up its deliveries within two
+hours. So its message stays leased until the failed check passes, at most for `HOLD_SECONDS`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HOLD_SECONDS = 3600.0
 MOST = 1000
 """Further ones are given back at once. Their leases are extended together, in one call."""
 SIGN_SECONDS = 60.0
-"""So often the API gets a report that the clip still waits: it would publish a silent one again."""
+"""How often the API gets a report that the clip still waits: it would republish a silent one."""
 LOOK_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 
@@ -84,7 +84,7 @@ class Deferred:
         self._checks, self._clock = checks, clock
         self._lock = threading.Lock()
         self._kept: dict[str, _Deferral] = {}
-        """By the delivery's message, in the order of their coming."""
+        """By message id, in the order of arrival."""
         self._give_back = False
         self._closed = threading.Event()
         self._beat = clock.monotonic()
@@ -94,7 +94,7 @@ class Deferred:
         self._thread.start()
 
     def close(self) -> None:
-        """Give everything back, and end."""
+        """Give all deliveries back, and end the thread."""
         self.give_back()
         self._closed.set()
         if self._thread.ident is not None:
@@ -136,7 +136,7 @@ class Deferred:
         return True
 
     def give_back(self) -> None:
-        """Give all back soon: this agent is not to work. Returns at once."""
+        """Give all deliveries back soon: this agent must not work. Returns at once."""
         with self._lock:
             self._give_back = True
 
@@ -165,7 +165,7 @@ class Deferred:
             silent = [one for one in self._kept.values() if now - one.signed >= SIGN_SECONDS]
         for one in over:
             one.job.release()
-            one.delivery.abandon()  # however long giving it back takes, its lease is extended no more
+            one.delivery.abandon()  # stop extending its lease, however long giving it back takes
         for one in silent:
             one.signed = now
             one.report.still_deferred()

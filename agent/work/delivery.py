@@ -28,7 +28,7 @@ _SHORT = 500
 
 
 class Facts(BaseModel):
-    """What the object's metadata says of the clip."""
+    """The facts about a clip in its object's metadata."""
 
     sha256: str
     duration: float
@@ -66,7 +66,7 @@ class Delivered:
 
 
 class Courier:
-    """Brings clips to the store. `epoch` and `agent_id` go into the object's metadata.
+    """Uploads clips to the store. `epoch` and `agent_id` go into the object's metadata.
 
     `unsigned` is called whenever a link could not be signed. It must not block.
     """
@@ -85,7 +85,7 @@ class Courier:
         self._unsigned = unsigned
 
     def find(self, message: RequestMessage) -> ObjectInfo | None:
-        """The clip of this very request, when an earlier attempt brought it. Raises `StoreUnavailable`."""
+        """The clip of this request if an earlier attempt uploaded it. Raises `StoreUnavailable`."""
         page = self._store.list(clip_key(message.hand_id, message.request_id, ""), limit=10)
         for info in page.objects:
             if self._is_of(info, message):
@@ -93,7 +93,7 @@ class Courier:
         return None
 
     def upload(self, clip: Clip, message: RequestMessage, *, epoch: int) -> ObjectInfo:
-        """Upload, whole or not at all; adopt what an earlier attempt has uploaded meanwhile.
+        """Upload atomically; adopt the clip if an earlier attempt has uploaded it meanwhile.
 
         Raises `StoreUnavailable`.
         """
@@ -113,7 +113,7 @@ class Courier:
             existing = self._store.stat(key)
             if existing is None or not self._is_of(existing, message):
                 raise StoreUnavailable(
-                    f"{self._store.uri(key)} exists and is another clip's; remove it or ask again"
+                    f"{self._store.uri(key)} exists and belongs to another clip: remove it, or request again"
                 ) from None
             log.info("clip.adopted", request_id=message.request_id, uri=self._store.uri(key), after="upload")
             return existing
@@ -123,7 +123,7 @@ class Courier:
         return (info.metadata.get("request_id"), info.metadata.get("spec_hash")) == mine
 
     def link(self, info: ObjectInfo, message: RequestMessage) -> Delivered:
-        """The object with a signed link. A call of its own: a failed signature repeats no upload.
+        """The object with a signed link. Separate from `upload`: a failed signature repeats no upload.
 
         Raises `SigningUnavailable`, and `StoreUnavailable` when the object's metadata is lost.
         """

@@ -1,8 +1,8 @@
-"""How often each request failed here for a reason of its own, such as a file that crashes the encoder.
+"""Counts the failures that a request itself causes, such as a file that crashes the encoder.
 
-Pub/Sub counts deliveries, whatever ended them: an outage, a stop, a killed process. Only failures that say
-something about the request may end it, so the agent counts them itself, by cause. Each agent keeps its own
-count; a request that moves between agents is ended later, by `pubsub.max_delivery_attempts` at the latest.
+Pub/Sub counts all deliveries, also those that an outage, a stop or a killed process ended. Only failures that
+the request causes may end it, so the agent counts these itself, by cause. Each agent counts separately; a
+request that moves between agents ends later, at `pubsub.max_delivery_attempts` at the latest.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_REQUESTS = 1000
 
 
 class Failures:
-    """Kept in `state_dir` over restarts. Thread-safe; the caller holds the folder's lock."""
+    """Kept in `state_dir` over restarts. Thread-safe; the caller has locked the folder."""
 
     def __init__(self, state_dir: Path) -> None:
         self._file = state_dir / FILE
@@ -31,7 +31,7 @@ class Failures:
         self._counts = _read(self._file)
 
     def exhausted(self, request_id: str, error: TransientError) -> bool:
-        """Count this failure; whether the request has had as many of its kind as it may."""
+        """Count this failure; whether the request has reached the limit for its kind."""
         if error.tries is None:
             return False
         cause = type(error).__name__

@@ -1,4 +1,4 @@
-"""The clips that are in flight in this agent. A message that comes twice joins the job of its first copy."""
+"""The clips in flight in this agent. A message that is delivered twice joins the job of its first copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from agent.work.job import Job
 
 
 class InFlight:
-    """The clips in flight, by request id. Thread-safe. It takes none until it is opened."""
+    """The clips in flight, by request id. Thread-safe. Closed until `open`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,7 +26,7 @@ class InFlight:
             self._open = False
 
     def enter(self, request_id: str, now: float) -> tuple[Job, bool] | None:
-        """The job for this request, and whether it is new, for the caller to run. None when none is taken."""
+        """The job for this request, and whether it is new, for the caller to run. None while closed."""
         with self._lock:
             if not self._open:
                 return None
@@ -37,7 +37,7 @@ class InFlight:
             return job, True
 
     def leave(self, job: Job) -> None:
-        """The job is not in flight any more. The caller brings it to the state in which it ends."""
+        """The job is no longer in flight. The caller sets its final state."""
         with self._lock:
             del self._jobs[job.request_id]
 

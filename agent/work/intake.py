@@ -1,7 +1,7 @@
-"""The intake of clips, as the coordinator commands it: open the lanes, close them, finish or give back clips.
+"""The intake of clips, controlled by the coordinator: opens and closes the lanes, drains, gives clips back.
 
-The lanes pull while the coordinator wants work and nothing here prevents it: a NAS that is away or a full
-disk close the streams, and the requests wait in Pub/Sub instead of using up their attempts.
+The lanes pull while the coordinator wants work and no check prevents it: an unavailable NAS or a full disk
+close the streams, and the requests wait in Pub/Sub instead of using up their attempts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Intake:
         self._give_back_at: float | None = None
         self._closed = False
         self.gave_back = 0
-        """How many clips were not finished so far."""
+        """How many clips were given back so far."""
         self._beat = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
@@ -54,14 +54,14 @@ class Intake:
         self._thread.start()
 
     def close(self) -> None:
-        """The thread ends; the streams stay as they are."""
+        """End the thread. The streams are not changed."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._thread.join(CLOSE_SECONDS)
 
     def begin(self) -> None:
-        """Take work, from now on and whenever nothing holds it up."""
+        """Take work from now on, unless `hold` prevents it."""
         with self._changed:
             self._wanted, self._give_back_at = True, None
             self._changed.notify_all()
@@ -134,7 +134,7 @@ class Intake:
                         self._finish()
                     self._changed.wait(LOOK_SECONDS)
                     continue
-                self._open = True  # and until they are surely shut
+                self._open = True  # until `shut` has returned
             self._turn(want)
 
     def _turn(self, want: bool) -> None:

@@ -21,7 +21,7 @@ class Job:
         self.stage: Stage = "waiting"
         self.progress_percent = 0.0
         self.seq = 0
-        """How many reports this attempt has made."""
+        """The number of reports of this attempt."""
         self.interruption = Interruption()
         """For the engine: set when the job is to stop."""
         self._state = State.RUNNING
@@ -37,7 +37,7 @@ class Job:
         self._apply(Event.CANCEL)
 
     def give_back(self) -> None:
-        """Another agent, or a later attempt, is to do it."""
+        """Another agent, or a later attempt, does it."""
         self._apply(Event.GIVE_BACK)
 
     def complete(self) -> None:

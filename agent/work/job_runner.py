@@ -1,4 +1,4 @@
-"""One clip, step by step. The order is what makes a crash at any point harmless.
+"""Runs one clip, step by step. The order of the steps makes a crash at any point harmless.
 
 lease still ours? → already delivered? adopt it → cancelled? → open the source → probe, plan, cut, verify
 (the engine) → lease still ours? → upload, create-only → sign → lease still ours? → publish the completion,
@@ -73,11 +73,11 @@ class JobRunner:
 
     @property
     def identity(self) -> Identity:
-        """Who works, now."""
+        """This agent and its current epoch."""
         return Identity(self.settings.current.agent.id, self.guard.epoch)
 
     def reporter(self, message: RequestMessage, job: Job, attempt: int) -> AttemptReporter:
-        """What reports of this attempt."""
+        """The reporter of this attempt."""
         return AttemptReporter(self.progress, self.clock, lambda: self.identity, message, job, attempt)
 
     def run(self, message: RequestMessage, job: Job, *, attempt: int) -> CompletionMessage:
@@ -141,7 +141,7 @@ class JobRunner:
 
     def _is_final(self, error: TransientError, message: RequestMessage, attempt: int) -> bool:
         exhausted = self.failures.exhausted(message.request_id, error)
-        # The next delivery would be to the dead letters, where the reason is unknown.
+        # The next delivery would go to the dead-letter topic, where the reason is unknown.
         return exhausted or attempt >= self.settings.current.pubsub.max_delivery_attempts
 
     def _deliver(self, message: RequestMessage, job: Job, report: AttemptReporter) -> Delivered:
@@ -266,7 +266,7 @@ def unfinished(
 
 
 def cut_spec(message: RequestMessage) -> CutSpec:
-    """What the engine is to do for this request."""
+    """The engine's input for this request."""
     return CutSpec(
         source=Path(message.nas_video_path),
         in_point=exact(message.in_seconds),

@@ -7,8 +7,8 @@ each of them ──complete──> COMPLETED                           its compl
 RUNNING ──defer──> DEFERRED ──any but complete──> RELEASED     its message is kept until an outage is over
 ```
 
-Giving back wins over cancelling: an agent that has to let go of a clip does not wait in order to report its
-cancellation. The next attempt finds the caller's cancellation in the store.
+Giving back takes precedence over cancelling: an agent that has to release a clip does not wait to report its
+cancellation. The next attempt finds the cancellation in the store.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class State(Enum):
 
     RUNNING = auto()
     CANCELLED = auto()
-    """The caller does not want the clip any more: that is its completion, to be published."""
+    """The caller has cancelled the clip; a completion that says so will be published."""
     GIVEN_BACK = auto()
-    """Another agent, or a later attempt, is to do it: stop, and publish nothing."""
+    """Another agent, or a later attempt, does it: stop, and publish nothing."""
     DEFERRED = auto()
     """The attempt has ended in an outage. The message is kept until the outage is over."""
     RELEASED = auto()
@@ -83,11 +83,11 @@ _TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
         Event.GIVE_BACK: State.COMPLETED,
     },
 }
-"""A request to stop may come at any time, also too late. A job ends once."""
+"""A request to stop may arrive at any time, also too late. A job ends once."""
 
 
 class IllegalTransition(Exception):
-    """A fault of the program: this event can't happen in this state."""
+    """A bug: this event can't happen in this state."""
 
 
 def after(state: State, event: Event) -> State:

@@ -31,7 +31,7 @@ LEASE_MARGIN_SECONDS = 900.0
 
 
 class Lanes:
-    """Pulls requests and works on them. `open` and `shut` may be called in turns; `close` is the end."""
+    """Pulls requests and works on them. `open` and `shut` may alternate; `close` is final."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Lanes:
         }
 
     def open(self) -> None:
-        """Begin, or begin again, to pull."""
+        """Start, or resume, pulling."""
         self._in_flight.open()
         for subscription in self._subscriptions.values():
             subscription.start()
@@ -82,7 +82,7 @@ class Lanes:
             subscription.stop_pulling()
 
     def states(self) -> dict[str, StreamState]:
-        """How each lane's stream is."""
+        """The state of each lane's stream."""
         return {lane: subscription.state for lane, subscription in self._subscriptions.items()}
 
     def heartbeat_age(self) -> float:
@@ -91,15 +91,15 @@ class Lanes:
         return max(*ages, self._deferred.heartbeat_age())
 
     def give_back(self) -> None:
-        """Keep no message for which there is no work now. Returns at once."""
+        """Give all deferred messages back. Returns at once."""
         self._deferred.give_back()
 
     def waiting(self) -> Mapping[str, int]:
-        """How many clips wait for an outage to end, by the checks that fail."""
+        """The number of deferred clips, by the failing checks."""
         return self._deferred.waiting()
 
     def close(self, timeout: float) -> bool:
-        """Wait until the handlers are done with their messages, and let go; whether they were in time."""
+        """Wait until the handlers are done, and close the streams; whether they finished in time."""
         self.shut()
         drained = [subscription.drain(timeout) for subscription in self._subscriptions.values()]
         for subscription in self._subscriptions.values():
@@ -128,7 +128,7 @@ class Lanes:
         try:
             delivery.acknowledge(ACKNOWLEDGE_SECONDS)
         except BusUnavailable as error:
-            # It will be delivered again, be adopted, and be completed a second time: harmless.
+            # Redelivered, it is adopted and completed a second time, which is harmless.
             log.warning("clip.not_acknowledged", request_id=message.request_id, error=error.message)
 
     def _work(self, delivery: Delivery, message: RequestMessage, job: Job) -> bool:

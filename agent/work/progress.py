@@ -1,8 +1,8 @@
 """Reports the progress of clips to the API, without ever making the clip wait.
 
 One thread publishes the newest state of each clip in flight: at most one message a second and clip, and one
-at each change of stage. What can't be published is dropped: the next one says more. Only that a clip has to
-wait is published again, as nothing may follow it for minutes.
+at each change of stage. What can't be published is dropped: the next message replaces it. Only `retrying` is
+published again, as no other message may follow for minutes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = get_logger(__name__)
 INTERVAL_SECONDS = 1.0
 IDLE_SECONDS = 5.0
 PUBLISH_SECONDS = 3.0
-"""A progress message that takes longer is not worth waiting for."""
+"""Time limit for publishing a progress message."""
 
 
 class ProgressReporter:
@@ -45,13 +45,13 @@ class ProgressReporter:
         return self._clock.monotonic() - self._beat
 
     def report(self, message: ProgressMessage) -> None:
-        """Make this the newest of its clip. Never blocks."""
+        """Set the latest message of its clip. Never blocks."""
         with self._wake:
             self._newest[message.request_id] = message
             self._wake.notify()
 
     def forget(self, request_id: str) -> None:
-        """The clip is settled: a late progress message would only confuse."""
+        """The clip is settled: publish no more progress of it."""
         with self._wake:
             self._newest.pop(request_id, None)
             self._sent.pop(request_id, None)

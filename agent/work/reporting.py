@@ -1,4 +1,4 @@
-"""What one attempt at a clip reports to the API: its stages, its percentage, and that it has to wait."""
+"""Reports of one attempt at a clip to the API: its stages, its percentage, and its waits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_MESSAGE = 1000
 
 @dataclass(frozen=True)
 class Identity:
-    """Who works, and under which lease (0: there is none)."""
+    """The agent, and the epoch of its lease (0: no lease)."""
 
     agent_id: str
     epoch: int
@@ -45,12 +45,12 @@ class AttemptReporter:
         self._job = job
 
     def stage(self, stage: Stage, percent: float) -> None:
-        """The attempt is at this stage, and so far."""
+        """The attempt has reached this stage and percentage."""
         self._report(stage, percent)
 
     @contextmanager
     def waiting(self, error: TransientError, seconds: float) -> Iterator[None]:
-        """The attempt waits `seconds` before it tries a step again. The stage comes back after it."""
+        """The attempt waits `seconds` before it retries a step. Afterwards its stage is reported again."""
         stage, percent = self._job.stage, self._job.progress_percent
         RETRIES.labels(error.code, "step").inc()
         if seconds <= MOMENT_SECONDS:
@@ -67,11 +67,11 @@ class AttemptReporter:
         self._retrying(error, seconds)
 
     def deferred(self, error: TransientError) -> None:
-        """The next attempt begins once an outage is over, whenever that is."""
+        """The next attempt starts when an outage is over, at an unknown time."""
         self._retrying(error, None)
 
     def still_deferred(self) -> None:
-        """A sign of life."""
+        """Report that the clip is still deferred."""
         self._report("retrying", self._job.progress_percent)
 
     def _retrying(self, error: TransientError, seconds: float | None) -> None:

@@ -228,7 +228,7 @@ def test_the_commands_of_an_administrator(agent: AgentProcess) -> None:
     assert "BAD" not in good.stdout
     for name in ("ffmpeg", "encoder libx264", f"nas {agent.nas}", "pubsub", "store", "signing", "clock"):
         assert name in good.stdout
-    assert agent.command("provision").stdout == "everything is as it should be\n"
+    assert agent.command("provision").stdout == "nothing to change\n"
     assert agent.command("check-config").returncode == 0
 
     bad = agent.command(

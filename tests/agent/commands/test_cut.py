@@ -47,7 +47,7 @@ def test_a_copy_is_the_default_and_its_container_is_reported(tmp_path: Path) -> 
     done = cut(str(make()), "3.3", "5", "-o", str(target))
     assert done.returncode == 0, done.stderr
     assert "0:00:02" in done.stdout, "the keyframe it begins at"
-    assert "a .mp4 file, whatever its name says" in done.stdout
+    assert "a .mp4 file, although its name ends otherwise" in done.stdout
     assert numbers(target)[0] == 50
 
 
@@ -92,7 +92,7 @@ def test_an_output_that_exists_is_replaced_only_when_that_is_said(recording: Pat
     assert sorted(path.name for path in recording.parent.iterdir()) == ["clip.mp4", "g.mp4"]
 
 
-@pytest.mark.parametrize("kind", ["folder", "fifo", "symlink to nowhere", "device"])
+@pytest.mark.parametrize("kind", ["folder", "fifo", "broken symlink", "device"])
 def test_what_is_no_file_is_not_replaced_even_by_force(
     recording: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,7 +102,7 @@ def test_what_is_no_file_is_not_replaced_even_by_force(
             target.mkdir()
         case "fifo":
             os.mkfifo(target)
-        case "symlink to nowhere":
+        case "broken symlink":
             target.symlink_to("nowhere")
         case "device":
             target = Path("/dev/null")

@@ -81,7 +81,7 @@ def test_links_are_fetched_from_the_api_where_that_runs(tmp_path: Path) -> None:
     with served(create_app(configuration(tmp_path))) as url:
         assert try_links(tmp_path / "store", url) == f"signed a link and fetched it from {url}"
     found = try_links(tmp_path / "store", url)  # no failure of signing: the API may be down, or not yet up
-    assert found.startswith(f"signed and verified a link; {url} (api.public_url) does not answer now")
+    assert found.startswith(f"signed and verified a link; {url} (api.public_url) does not respond")
     assert not list((tmp_path / "store" / "objects").rglob("doctor/*")), "nothing is left behind"
 
 

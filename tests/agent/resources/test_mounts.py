@@ -32,9 +32,9 @@ def test_a_root_that_was_a_mount_is_missed(root: Path) -> None:
     mounts, config = MountMemory(), NasRoot(path=str(root))
     check_mounted(config, mounts)
     unmount(root)
-    with pytest.raises(SourceUnavailable, match="no mount any more"):
+    with pytest.raises(SourceUnavailable, match="no longer a mount point"):
         check_mounted(config, mounts)
-    with pytest.raises(SourceUnavailable, match="no mount any more"):
+    with pytest.raises(SourceUnavailable, match="no longer a mount point"):
         open_below(str(root / "night.mp4"), [config], mounts=mounts)
 
 
