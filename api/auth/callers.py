@@ -71,7 +71,7 @@ class Authenticator:
         if matches := self._matches(credential):
             return Caller(matches[0].name, matches[0].role)
         if self._accounts is None or not looks_like_token(credential):
-            raise Unauthorized("this key is not known")
+            raise Unauthorized("unknown API key")
         name, role = self._accounts.verify(credential)
         return Caller(name, role, "oidc")
 
@@ -87,10 +87,12 @@ class Authenticator:
         or the `Origin` that a browser adds to calls that may change something.
         """
         if knock.address not in _LOOPBACK or _host_name(knock.host) not in self._own_names:
-            raise Forbidden("without configured keys this service answers on its loopback address only")
+            raise Forbidden(
+                "without configured keys this service only accepts requests on its loopback address"
+            )
         page = _host_name(knock.origin.partition("//")[2]) if knock.origin is not None else None
         if page is not None and page not in self._own_names and knock.method not in _SAFE:
-            raise Forbidden("without configured keys this service answers no other site's pages")
+            raise Forbidden("without configured keys this service rejects requests from other sites")
         return Caller("local", "admin", "local")
 
 

@@ -43,7 +43,7 @@ class Certificates:
             self._refresh(key_id)
         known = self._known
         if not known or self._clock.monotonic() > self._fresh_until + STALE_SECONDS:
-            raise QueueUnavailable("the certificates of the tokens' signers can't be fetched: try again soon")
+            raise QueueUnavailable("the certificates that verify tokens can't be fetched: try again soon")
         return known
 
     def _good_for(self, key_id: str) -> bool:

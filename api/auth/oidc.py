@@ -36,10 +36,10 @@ class TokenVerifier:
         """
         claims = self._claims(token)
         if claims.get("iss") not in ISSUERS:
-            raise Unauthorized("the token is not of Google's issuer")
+            raise Unauthorized("the token was not issued by Google")
         email = claims.get("email")
         if not isinstance(email, str) or claims.get("email_verified") is not True:
-            raise Forbidden("the token names no verified e-mail address")
+            raise Forbidden("the token has no verified e-mail address")
         return email.lower()
 
     def _claims(self, token: str) -> Mapping[str, Any]:
@@ -75,7 +75,7 @@ class PushVerifier:
         """The sender of a push. Raises `Unauthorized` for a bad token, `Forbidden` for another account."""
         email = self._tokens.email(token)
         if email != self._account:
-            raise Forbidden("the token is not of the configured service account")
+            raise Forbidden("the token is not for the configured service account")
         return email
 
 

@@ -35,7 +35,7 @@ def cancel(clip: Clip, *, clock: Clock, database: Database, store: Store) -> Cli
     with database.write() as session:
         found = clips.find(session, clip.request_id, for_update=True)
         if found is None:
-            raise NotFound("there is no such request")
+            raise NotFound("request not found")
         if found.status == "cancelled":  # meanwhile, by the mark
             return found
         _check_unfinished(found)
@@ -53,7 +53,7 @@ def cancel(clip: Clip, *, clock: Clock, database: Database, store: Store) -> Cli
 
 def _check_unfinished(clip: Clip) -> None:
     if clip.status in TERMINAL:
-        raise AlreadyFinished(f"there is nothing to cancel: the clip is {clip.status}")
+        raise AlreadyFinished(f"nothing to cancel: the clip is {clip.status}")
 
 
 def _mark(request_id: str, store: Store, now: datetime) -> None:

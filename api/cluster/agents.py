@@ -47,7 +47,7 @@ def judge(snapshot: Snapshot) -> Agents:
     if not snapshot.has_leader:
         words = [_as_worker(agent, snapshot) for agent in snapshot.agents]
         return Agents(_best(words), "none", _held_up(snapshot))
-    others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.holder]
+    others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.lease_holder]
     standby = _best([_as_standby(agent, snapshot) for agent in others])
     return Agents(_leader(snapshot), standby, _held_up(snapshot))
 

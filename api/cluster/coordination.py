@@ -117,14 +117,14 @@ class Coordination:
         try:
             document = kind.from_json(found[0])
             if getattr(document, "cluster", self._cluster) != self._cluster:
-                raise BrokenDocument("it is of another cluster")
+                raise BrokenDocument("it belongs to another cluster")
             return document
         except BrokenDocument as error:
             problem = error.message
         log.error("coordination.broken", key=key, version=found[1].version, problem=problem)
         raise CoordinationUnavailable(
-            f"{key} in the store can't be understood ({problem}): no agent acts on it, and neither do we. "
-            "Inspect the object, and delete it when it is of no use"
+            f"{key} in the store can't be parsed ({problem}), so that it has no effect: inspect the "
+            "object, and delete it if it is not needed"
         )
 
 
@@ -137,7 +137,7 @@ def _result(future: Future[Result], give_up: float) -> Result:
     except StoreUnavailable as error:
         raise CoordinationUnavailable(f"the agents' store is not available: {error.message}") from error
     except ValueError as error:  # an object of megabytes where a small one should be
-        raise CoordinationUnavailable(f"the agents' store holds what it should not: {error}") from error
+        raise CoordinationUnavailable(f"the agents' store has an invalid object: {error}") from error
 
 
 def _lease_seen(lease: Lease | None, found: Found, now: datetime) -> LeaseSeen | None:
@@ -155,9 +155,7 @@ def _agent_seen(key: str, found: tuple[bytes, ObjectInfo], now: datetime) -> Age
         record = AgentRecord.from_json(found[0])
     except BrokenDocument as error:
         log.error("coordination.broken", key=key, version=found[1].version, problem=error.message)
-        return AgentSeen(
-            agent_id, written_at, age, None, f"its document can't be understood: {error.message}"
-        )
+        return AgentSeen(agent_id, written_at, age, None, f"its document can't be parsed: {error.message}")
     if record.agent_id != agent_id:
         return AgentSeen(agent_id, written_at, age, None, f"its document is {record.agent_id}'s")
     return AgentSeen(agent_id, written_at, age, record)

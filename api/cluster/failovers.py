@@ -96,7 +96,7 @@ class Failovers:
                 if operation.finished or self._publish(operation, snapshot):
                     _log_request(operation, wanted)
                     return operation
-            raise OperationRunning("others change the agents' intent all the time: try again in a moment")
+            raise OperationRunning("other calls keep changing the agents' intent: try again in a moment")
         except RequestError:
             if written and not self._is_finished(operation_id):
                 self._take_back(operation_id, repeat)
@@ -216,7 +216,7 @@ class Failovers:
                 return None
             found = rows.find(session, earlier.decode())
         if found is None:  # it came to nothing just now
-            raise OperationRunning("the same failover was given up a moment ago: try again")
+            raise OperationRunning("the same failover was abandoned a moment ago: try again")
         return found
 
     def _take_back(self, operation_id: str, repeat: Repeat | None) -> None:
@@ -286,7 +286,7 @@ class Failovers:
                 continue
             log.info("cluster.paused" if pause else "cluster.resumed", by=by, reason=reason or None)
             return replace(snapshot, intent=intent)
-        raise OperationRunning("others change the agents' intent all the time: try again in a moment")
+        raise OperationRunning("other calls keep changing the agents' intent: try again in a moment")
 
     def _now(self) -> datetime:
         """In milliseconds, as the documents and the answers write it."""

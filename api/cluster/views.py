@@ -11,7 +11,7 @@ def agent_of(agent: AgentSeen, snapshot: Snapshot) -> Agent:
     """One agent, as the store shows it."""
     record, status = agent.record, agent_status(agent, snapshot)
     # Without an election, every agent that works is a primary.
-    leads = snapshot.holder == agent.agent_id if snapshot.has_leader else status == "active"
+    leads = snapshot.lease_holder == agent.agent_id if snapshot.has_leader else status == "active"
     return Agent(
         agent_id=agent.agent_id,
         role="primary" if leads else "standby",

@@ -86,7 +86,7 @@ class Database:
             yield
             return
         if not self._turn.acquire(timeout=WAIT_SECONDS):
-            raise QueueUnavailable("the database is too busy to take the request: try again in a moment")
+            raise QueueUnavailable("the database is too busy to accept the request: try again in a moment")
         try:
             yield
         finally:
@@ -106,7 +106,7 @@ def _flush(log: SharedFlush) -> None:
     try:
         log.wait()
     except OSError as error:
-        raise QueueUnavailable("the database's disk does not take it: try again in a moment") from error
+        raise QueueUnavailable("the database can't write to its disk: try again in a moment") from error
 
 
 @contextmanager

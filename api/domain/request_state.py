@@ -229,8 +229,8 @@ def given_up(*, request_id: str, hand_id: str, attempts: int, now: datetime) -> 
     """The end of a request that Pub/Sub moved to the dead letters after `attempts` deliveries."""
     times = f"{attempts} attempts" if attempts > 1 else "all attempts"
     message = (
-        f"gave up after {times}: no agent could finish this clip or say why. Ask for it again; "
-        "if that fails as well, an operator should check the agents' logs"
+        f"gave up after {times}: no agent could finish this clip or report why. Request it again; "
+        "if that fails too, an operator should check the agents' logs"
     )
     return _own_end(request_id, hand_id, ErrorInfo(code=Lost.code, message=message), now, attempt=attempts)
 
@@ -240,9 +240,8 @@ def lost(
 ) -> CompletionMessage:
     """The end of a request without a sign of life, though it was published again `tries` times."""
     message = (
-        f"no agent has reported anything about this clip for {silent_seconds:g} s, and publishing it again "
-        f"{tries} times did not help. Ask for it again; if that fails as well, an operator should check the "
-        "agents"
+        f"no agent has reported on this clip for {silent_seconds:g} s, although it was published again "
+        f"{tries} times. Request it again; if that fails too, an operator should check the agents"
     )
     return _own_end(request_id, hand_id, ErrorInfo(code=Lost.code, message=message), now)
 

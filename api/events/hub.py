@@ -69,7 +69,7 @@ class Hub:
         """Raises `TooManyStreams`."""
         if not self._thread.is_alive() or self.open_streams >= self._limit:
             raise TooManyStreams(
-                "as many event streams are open as this service allows: ask for the status, or come again",
+                "as many event streams are open as this service allows: poll the status, or retry later",
                 retry_after=_RETRY_SECONDS,
             )
 

@@ -26,7 +26,7 @@ from clipping.log import get_logger
 
 RETRY_AFTER_SECONDS = 5
 """What a 503 asks the caller to wait."""
-CLIP_DELETED = "the clip was deleted when its retention ended: request it again"
+CLIP_DELETED = "the clip was deleted at the end of its retention period: request it again"
 _CODES = {
     error.status: error.code
     for error in (InvalidRequest, NotFound, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType)
@@ -104,5 +104,5 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
 def _unexpected(error: Exception) -> Response:
     # The handler of unforeseen exceptions: the caller gets the id of the log's line.
     log.exception("http.internal_error", id=g.request_id, method=request.method, path=request.path)
-    message = f"something went wrong on our side; when you report it, name the id {g.request_id}"
+    message = f"internal error; include this id when you report it: {g.request_id}"
     return error_response(500, ClippingError.code, message)

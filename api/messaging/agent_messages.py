@@ -133,7 +133,7 @@ class Ingest:
 def _bounded(message: _Message) -> _Message:
     """The message; `InvalidRequest` when one of its values would not fit into the database."""
     if not _REQUEST_ID.fullmatch(message.request_id):
-        raise InvalidRequest("request_id is none of ours", field="request_id")
+        raise InvalidRequest("request_id is unknown", field="request_id")
     if len(message.agent_id) > _MAX_NAME or "\0" in message.agent_id:
         raise InvalidRequest(f"agent_id must be at most {_MAX_NAME} characters long", field="agent_id")
     counts: dict[str, int | None] = {"attempt": message.attempt, "epoch": message.epoch}
@@ -153,7 +153,7 @@ def _bounded(message: _Message) -> _Message:
             raise InvalidRequest(f"{name} must be between 0 and {_MAX_COUNT - 1}", field=name)
     for name, moment in moments.items():
         if moment is not None and not _EARLIEST <= moment <= _LATEST:
-            raise InvalidRequest(f"{name} is not of our time", field=name)
+            raise InvalidRequest(f"{name} is out of range", field=name)
     return message
 
 

@@ -115,7 +115,7 @@ def _split(entry: object) -> tuple[str | None, object]:
         or not is_plain_text(item_id)
     ):
         raise InvalidRequest(
-            f"client_item_id must be a string of 1 to {_LONGEST_ITEM_ID} characters, none a control",
+            f"client_item_id must have 1 to {_LONGEST_ITEM_ID} characters, without control characters",
             field="client_item_id",
         )
     return item_id, rest

@@ -114,7 +114,7 @@ def failover(agent_id: str) -> Response:
     body = _read(parts)
     asked = _parsed(FailoverRequest, body)
     if not _AGENT_ID.fullmatch(agent_id):
-        raise NotFound("there is no such agent")
+        raise NotFound("agent not found")
     wanted = Wanted(agent_id, asked.target, asked.direction, asked.mode, asked.reason, caller().name)
     repeat = repeat_of(request.headers.get(HEADER), owner=caller().name, path=request.path, body=body)
     operation = parts.failovers.begin(wanted, repeat)
@@ -138,7 +138,7 @@ def pause() -> Response:
     parts = services()
     asked = _body(PauseRequest, parts)
     if asked.until is not None and not timedelta(0) < asked.until - parts.clock.now() < LONGEST_PAUSE:
-        raise InvalidRequest("until must lie in the future, and in the next year", field="until")
+        raise InvalidRequest("until must be in the future and within one year", field="until")
     snapshot = parts.failovers.pause(reason=asked.reason, until=asked.until, paused_by=caller().name)
     return _json(pause_state_of(snapshot))
 
@@ -155,7 +155,7 @@ def resume() -> Response:
 def _find(operation_id: str, parts: Services) -> Operation:
     found = parts.failovers.find(operation_id) if _OPERATION_ID.fullmatch(operation_id) else None
     if found is None:
-        raise NotFound("there is no such failover")
+        raise NotFound("failover not found")
     return found
 
 

@@ -39,7 +39,7 @@ def download(request_id: str) -> Response:
     parts = services()
     clip = find_own(request_id, parts)
     if clip.status != "completed":
-        raise NotReady(f"there is nothing to download: the clip is {clip.status}")
+        raise NotReady(f"nothing to download: the clip is {clip.status}")
     key = _object_key(clip)
     found = parts.store.stat(key)
     if found is None:
@@ -75,7 +75,7 @@ def find_own(request_id: str, parts: Services) -> Clip:
             clip = clips.find(session, request_id)
         if clip is not None and caller().may_see(clip.owner):
             return clip
-    raise NotFound("there is no such request")
+    raise NotFound("request not found")
 
 
 def _object_key(clip: Clip) -> str:
@@ -83,7 +83,7 @@ def _object_key(clip: Clip) -> str:
     where = status_of(clip).output_uri or ""
     extension = _EXTENSION.search(where)
     if extension is None:
-        raise Expired("the clip's place is not known: request it again")
+        raise Expired("the clip's location is unknown: request it again")
     return clip_key(clip.hand_id, clip.request_id, extension.group(1))
 
 

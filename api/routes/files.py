@@ -33,7 +33,7 @@ def serve(key: str) -> Response:
     parts = services()
     store = parts.store
     if not isinstance(store, LocalStore):
-        raise NotFound("this service keeps no clips in a folder")
+        raise NotFound("this service does not store clips in a folder")
     expires, filename = request.args.get("expires", ""), request.args.get("filename", "")
     if not _SECONDS.fullmatch(expires):
         raise Forbidden(INVALID_LINK)

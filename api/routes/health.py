@@ -57,7 +57,7 @@ def _problems(oldest: datetime | None, parts: Services) -> list[str]:
     """What is not as it should be with the API itself, while it takes requests."""
     found = parts.consumers.troubles() if parts.consumers else []
     if not parts.outbox.is_up(outbox.REQUESTS):
-        found.append("Pub/Sub does not take requests; they wait in the outbox")
+        found.append("Pub/Sub does not accept requests; they wait in the outbox")
     elif oldest is not None and parts.clock.now() - oldest > OVERDUE:
-        found.append("requests wait in the outbox for longer than they should")
+        found.append("requests wait too long in the outbox")
     return found

@@ -57,7 +57,7 @@ def push() -> Response:
     kind = _kind(envelope.subscription)
     message = envelope.message
     if kind is None:
-        reason = f"no subscription of ours: {envelope.subscription[:200]}"
+        reason = f"unknown subscription: {envelope.subscription[:200]}"
         parts.ingest.park("push", message.message_id, data, message.attributes, reason)
     else:
         parts.ingest.take(kind, message.message_id, data, message.attributes)

@@ -261,5 +261,5 @@ def _parsed(kind: type[Result], body: bytes) -> Result:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
-        problem = f"the service's answer is not what this client understands: {where}: {first['msg']}"
+        problem = f"the service's response can't be parsed: {where}: {first['msg']}"
         raise ApiError(problem, status=200, code="NOT_UNDERSTOOD") from None

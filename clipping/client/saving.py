@@ -93,7 +93,7 @@ def _complete(
     file.truncate(0)
     if resumed:
         return _complete(transport, link, file, sha256, progress)
-    raise NotSaved(f"what was downloaded is not the clip: its SHA-256 is {digest} instead of {sha256}")
+    raise NotSaved(f"the download is corrupt: its SHA-256 is {digest} instead of {sha256}")
 
 
 def _fetch_all(transport: Transport, link: Download, file: BinaryIO, progress: Progress | None) -> None:

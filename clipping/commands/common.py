@@ -118,7 +118,7 @@ def outcome(clip: ClipStatus) -> str:
             return f"completed: {length}{size}"
         case "failed":
             code = f"{clip.error.code}: " if clip.error else ""
-            return f"failed: {code}{clip.error_message or 'it was not said why'}"
+            return f"failed: {code}{clip.error_message or 'no reason given'}"
         case "processing" if clip.stage == "retrying":
             return f"processing: {retry_words(clip, datetime.now(UTC))}"
         case "processing":

@@ -94,9 +94,7 @@ def _check_agents(arguments: argparse.Namespace) -> None:
             f"{arguments.agent} alone is ambiguous: use --from {arguments.agent} or --to {arguments.agent}"
         )
     if arguments.from_agent is None and arguments.to_agent is None:
-        misused(
-            "name the agent that must not lead any more (--from A), the one that is to lead (--to B) or both"
-        )
+        misused("name the agent that must stop leading (--from A), the new leader (--to B), or both")
     if arguments.from_agent == arguments.to_agent:
         misused("--from and --to must name different agents")
 

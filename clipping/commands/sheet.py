@@ -72,9 +72,9 @@ def _columns(cells: list[str]) -> list[str]:
     for name in names:
         known = name in REQUIRED or name in OPTIONAL or (name.startswith("metadata.") and name != "metadata.")
         if not known:
-            problems.append(f"line 1: there is no column {name!r}: {', '.join((*REQUIRED, *OPTIONAL))}")
-        elif names.count(name) > 1 and f"line 1: the column {name} is there twice" not in problems:
-            problems.append(f"line 1: the column {name} is there twice")
+            problems.append(f"line 1: unknown column {name!r}: {', '.join((*REQUIRED, *OPTIONAL))}")
+        elif names.count(name) > 1 and f"line 1: the column {name} is duplicated" not in problems:
+            problems.append(f"line 1: the column {name} is duplicated")
     if problems:
         raise BadSheet(problems)
     return names

@@ -93,7 +93,7 @@ def _events(client: Client, request_id: str, timeout: float | None) -> Iterator[
             noted = False
             yield event
     except Unavailable as error:
-        note(f"{request_id}: {error.code}: asking from time to time instead")
+        note(f"{request_id}: {error.code}: polling instead")
         clip = client.wait(request_id, timeout=timeout)
         yield Event(event_id=None, kind=clip.status, data=json.loads(clip.to_json()))
     finally:

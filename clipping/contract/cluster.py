@@ -56,7 +56,8 @@ class _Document(BaseModel):
 
 
 class Lease(_Document):
-    """Who leads. `(holder, instance)` renews it; `epoch` grows whenever another agent takes it."""
+    """The lease of the leader, renewed by the agent and its process instance. `epoch` grows with each new
+    leader."""
 
     schema_: Literal[1] = Field(SCHEMA, alias="schema")
     cluster: str

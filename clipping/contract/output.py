@@ -101,14 +101,14 @@ class Output(BaseModel):
             raise _wrong("fit", "needs an aspect, or both width and height")
         if self.video_codec == "copy":
             for name in (*self.reshaping, *(["max_bytes"] if self.max_bytes else [])):
-                raise _wrong("video_codec", f"must not be copy with {name}: frames are made anew for that")
+                raise _wrong("video_codec", f"must not be copy with {name}, which needs a re-encode")
         return self
 
     def _bounded(self, width: int, height: int) -> None:
         named = "width" if self.height is None else "height"
         if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
             raise _wrong(
-                named, f"makes a picture of {width}x{height}: {MAX_PIXELS} pixels, 7680 a side, are the most"
+                named, f"gives {width}x{height}: {MAX_PIXELS} pixels and 7680 a side are the maximum"
             )
 
     @property
@@ -183,7 +183,7 @@ def check_mode(mode: ModeName, output: Output) -> None:
     if mode != "encode" and output.encoding:
         asked = ", ".join(f"output.{name}" for name in output.encoding)
         raise InvalidRequest(
-            f"mode must be encode, or left out, with {asked}: copied frames stay as they are", field="mode"
+            f"mode must be encode, or left out, with {asked}: copied frames can't be changed", field="mode"
         )
     if mode == "encode" and output.video_codec == "copy":
         raise _wrong("video_codec", "must not be copy when mode is encode")

@@ -8,7 +8,7 @@ from typing import Literal
 from api.domain.cluster.snapshot import AgentSeen, Snapshot, ineligible
 from clipping.errors import NoEligibleTarget, NotFound, NotPossible
 
-NO_LEADER = "the agents elect nobody (ha.mode is pool or single): each of them works"
+NO_LEADER = "the agents elect no leader (ha.mode is pool or single): all of them are active"
 
 
 Direction = Literal["from", "to"]
@@ -43,18 +43,20 @@ def choose(
     lease to run out. Raises `NotFound`, `NotPossible` or `NoEligibleTarget`.
     """
     for name, field in ((agent_id, "agent_id"), (target, "target")):
-        if name is not None and name != snapshot.holder and snapshot.agent(name) is None:
+        if name is not None and name != snapshot.lease_holder and snapshot.agent(name) is None:
             raise NotFound(f"there is no agent {name} in the cluster {snapshot.cluster}", field=field)
     if not snapshot.has_leader:
         raise NotPossible(NO_LEADER)
     if snapshot.lease is None:
-        raise NotPossible("there is no lease: no agent has led yet, or it was deleted. Wait for the agents")
+        raise NotPossible(
+            "there is no lease: no agent has led yet, or the lease was deleted; wait for the agents"
+        )
     old, epoch = snapshot.lease.lease.holder, snapshot.lease.lease.epoch
     if _is_so_already(snapshot, agent_id, target, direction):
         return Settled(snapshot.leader, epoch)
     if direction == "to":
         return Handover(old, _checked(snapshot, agent_id), epoch)
-    if agent_id == snapshot.holder:
+    if agent_id == snapshot.lease_holder:
         return Handover(old, _successor(snapshot, agent_id, target), epoch)
     if direction == "from":
         leads = f"{snapshot.leader} leads" if snapshot.leader else f"{agent_id} does not lead"
@@ -73,7 +75,7 @@ def _is_so_already(
         case "to":
             return snapshot.leader == agent_id
         case "from":
-            return snapshot.holder != agent_id and target in (None, snapshot.leader)
+            return snapshot.lease_holder != agent_id and target in (None, snapshot.leader)
     return False
 
 
@@ -93,9 +95,9 @@ def _checked(snapshot: Snapshot, target: str) -> str:
 
 def _best(snapshot: Snapshot) -> str:
     """The standby of the lowest rank; of several, the first by name."""
-    others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.holder]
+    others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.lease_holder]
     if not others:
-        raise NotPossible(f"{snapshot.holder} leads, and there is no other agent")
+        raise NotPossible(f"{snapshot.lease_holder} leads, and there is no other agent")
     able = [agent for agent in others if ineligible(agent, snapshot) is None]
     if not able:
         reasons_of_each = "; ".join(f"{agent.agent_id}: {ineligible(agent, snapshot)}" for agent in others)

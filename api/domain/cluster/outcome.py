@@ -91,7 +91,7 @@ def _switched(operation: Operation, leader: str, epoch: int, at: datetime) -> Op
     switched = replace(operation, new_primary=leader, epoch=epoch, switched_at=at)
     if leader == operation.target:
         return replace(switched, state="done")
-    return replace(switched, state="failed", error=f"{leader} took over, and not {operation.target}")
+    return replace(switched, state="failed", error=f"{leader} took over instead of {operation.target}")
 
 
 def _answer(operation: Operation, snapshot: Snapshot, agent_id: str) -> IntentAnswer | None:
@@ -104,7 +104,7 @@ def _refusal(operation: Operation, snapshot: Snapshot) -> str | None:
     for agent_id in (operation.old_primary, operation.target):
         answer = _answer(operation, snapshot, agent_id)
         if answer is not None and not answer.accepted:
-            return f"{agent_id} refused: {answer.reason or 'it did not say why'}"
+            return f"{agent_id} refused: {answer.reason or 'no reason given'}"
     return None
 
 
@@ -118,7 +118,7 @@ def _drains(operation: Operation, snapshot: Snapshot) -> bool:
 
 def _stuck(operation: Operation, snapshot: Snapshot) -> str:
     if snapshot.lease is None:
-        return "nothing came of it in time: there is no lease"
+        return "timed out: there is no lease"
     if snapshot.leader is None:
-        return f"nothing came of it in time: there is no leader, and {operation.target} did not take over"
-    return f"nothing came of it in time: {snapshot.leader} still leads"
+        return f"timed out: there is no leader, and {operation.target} did not take over"
+    return f"timed out: {snapshot.leader} still leads"

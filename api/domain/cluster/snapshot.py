@@ -70,8 +70,9 @@ class Snapshot:
         return self.lease.lease.holder if self.lease is not None and self.lease.led else None
 
     @property
-    def holder(self) -> str | None:
-        """Whose lease it is, run out or not; None when it was given up, or when there is none."""
+    def lease_holder(self) -> str | None:
+        """The agent that the lease belongs to, even if it has expired; None when it was released or there is
+        none."""
         held = self.lease is not None and self.lease.lease.state == "held"
         return self.lease.lease.holder if self.lease is not None and held else None
 
@@ -116,7 +117,7 @@ def _without_its_lease(agent: AgentSeen, own: AgentStatus, snapshot: Snapshot) -
         return "down"
     if _gave_up(agent, snapshot):
         return "draining"
-    handed_over = own == "draining" and snapshot.holder != agent.agent_id
+    handed_over = own == "draining" and snapshot.lease_holder != agent.agent_id
     # Without a lease there is nothing to judge it by: it was deleted, and the agent notices in seconds.
     return own if handed_over or snapshot.lease is None else "down"
 
@@ -139,7 +140,7 @@ def ineligible(agent: AgentSeen, snapshot: Snapshot) -> str | None:
         return None
     why = "; ".join(reasons(agent, snapshot))
     if now == "standby":
-        return why or "it says that it is not eligible"
+        return why or "it reports that it is not eligible"
     return why or f"it is {now}"
 
 
@@ -149,9 +150,9 @@ def _gave_up(agent: AgentSeen, snapshot: Snapshot) -> bool:
 
 
 def _why_down(agent: AgentSeen, snapshot: Snapshot) -> str:
-    last_write = f"it was last heard of {agent.age_seconds:.0f} s ago"
+    last_write = f"its last report was {agent.age_seconds:.0f} s ago"
     if agent.age_seconds > LATE_SECONDS or snapshot.lease is None:
         return last_write
-    if snapshot.holder == agent.agent_id:
+    if snapshot.lease_holder == agent.agent_id:
         return f"its lease ran out, it was last renewed {snapshot.lease.age_seconds:.0f} s ago"
     return f"{last_write}, and {snapshot.lease.lease.holder} has its lease"

@@ -109,7 +109,7 @@ def test_one_that_comes_to_nothing_is_taken_back(
     other.failovers.tidy()
     assert agents.told() is None
     expired = one.find(operation)
-    assert (expired.state, expired.error) == ("expired", "nothing came of it in time: nas-1 still leads")
+    assert (expired.state, expired.error) == ("expired", "timed out: nas-1 still leads")
     assert one.begin().state == "pending"
 
 

@@ -98,7 +98,7 @@ def test_a_store_without_ranges_sends_all_of_it_again(tmp_path: Path) -> None:
 
 
 def test_what_is_not_the_clip_gets_no_name(tmp_path: Path) -> None:
-    with pytest.raises(NotSaved, match="is not the clip: its SHA-256 is"):
+    with pytest.raises(NotSaved, match="is corrupt: its SHA-256 is"):
         save(tmp_path, whole(), sha256="0" * 64)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv.part"]
     assert (tmp_path / "clip.mkv.part").read_bytes() == b""

@@ -93,9 +93,9 @@ def test_a_rate_is_a_number(text: str) -> None:
     [
         ("", "the column hand_id is missing"),
         ("hand_id,start,end\n", "the column nas_video_path is missing"),
-        (f"{HEAD},colour\n", "there is no column 'colour'"),
-        (f"{HEAD},metadata.\n", "there is no column 'metadata.'"),
-        (f"{HEAD},start_seconds\n", "the column start is there twice"),
+        (f"{HEAD},colour\n", "unknown column 'colour'"),
+        (f"{HEAD},metadata.\n", "unknown column 'metadata.'"),
+        (f"{HEAD},start_seconds\n", "the column start is duplicated"),
         (f'{HEAD}\nh,"/a,1,2\n', "line 2: not valid CSV"),
     ],
 )

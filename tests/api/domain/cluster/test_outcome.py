@@ -74,7 +74,7 @@ def test_a_switch_tells_who_leads_since_when() -> None:
     done = after(told(held=lease(holder="nas-2", epoch=8), lease_age=2))
     assert (done.new_primary, done.epoch, done.switched_at) == ("nas-2", 8, NOW - timedelta(seconds=2))
     other = after(told(held=lease(holder="nas-3", epoch=9)))
-    assert (other.new_primary, other.error) == ("nas-3", "nas-3 took over, and not nas-2")
+    assert (other.new_primary, other.error) == ("nas-3", "nas-3 took over instead of nas-2")
 
 
 def test_a_refusal_is_passed_on() -> None:

@@ -52,17 +52,17 @@ def test_an_agent_is_what_the_store_says(agent: AgentSeen, cluster: dict[str, An
 
 
 def test_a_document_that_cannot_be_read_is_an_agent_that_is_down() -> None:
-    broken = AgentSeen("nas-2", NOW, 1.0, None, "its document can't be understood: epoch: Field required")
+    broken = AgentSeen("nas-2", NOW, 1.0, None, "its document can't be parsed: epoch: Field required")
     status = agent_of(broken, snapshot(seen("nas-1"), broken))
     assert (status.status, status.eligible) == ("down", False)
-    assert status.reasons == ["its document can't be understood: epoch: Field required"]
+    assert status.reasons == ["its document can't be parsed: epoch: Field required"]
     assert status.version is None
 
 
 @pytest.mark.parametrize(
     ("agent", "cluster", "words"),
     [
-        (seen("nas-2", age=312, state="standby"), {}, "last heard of 312 s ago"),
+        (seen("nas-2", age=312, state="standby"), {}, "last report was 312 s ago"),
         (
             seen("nas-1", state="active"),
             {"lease_age": 40},
@@ -71,10 +71,10 @@ def test_a_document_that_cannot_be_read_is_an_agent_that_is_down() -> None:
         (
             seen("nas-3", state="active", age=12),
             {},
-            "down: it was last heard of 12 s ago, and nas-1 has its lease",
+            "down: its last report was 12 s ago, and nas-1 has its lease",
         ),
         (seen("nas-1", state="active"), {"no_lease": True}, "there is no lease"),
-        (seen("nas-2", state="draining", age=41), {}, "down: it was last heard of 41 s ago"),
+        (seen("nas-2", state="draining", age=41), {}, "down: its last report was 41 s ago"),
         (seen("nas-2", eligible=False, reasons=("the NAS is not mounted",)), {}, "the NAS is not mounted"),
         (seen("nas-2", eligible=False), {}, "not eligible"),
         (seen("nas-2", state="draining"), {"held": lease(state="released", holder="nas-2")}, "draining"),
@@ -95,9 +95,9 @@ def test_a_well_standby_can_take_over() -> None:
 def test_a_lease_leads_until_its_time_is_over() -> None:
     assert snapshot(lease_age=30).leader == "nas-1"
     assert snapshot(lease_age=30.1).leader is None
-    assert snapshot(lease_age=30.1).holder == "nas-1"
+    assert snapshot(lease_age=30.1).lease_holder == "nas-1"
     released = snapshot(held=lease(state="released"))
-    assert (released.leader, released.holder, released.epoch) == (None, None, 7)
+    assert (released.leader, released.lease_holder, released.epoch) == (None, None, 7)
     none = snapshot(seen("nas-1", epoch=3), seen("nas-2", epoch=4), no_lease=True)
     assert (none.leader, none.epoch) == (None, 4)
 
