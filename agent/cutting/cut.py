@@ -54,9 +54,9 @@ _WAYS: dict[Mode, tuple[Way, ...]] = {
     "smart": ("smart", "encode", "encode from the start"),
     "encode": ("encode", "encode from the start"),
 }
-"""What is tried in turn when a way can't make the clip: slower, never wrong."""
+"""The fallbacks, in order, when a way can't make the clip: slower, but never wrong."""
 _FROM_START_SECONDS = 600
-"""How far into a recording a clip may lie to be worth decoding everything before it."""
+"""The latest start of a clip for which everything before it is decoded."""
 _LOOK_BYTES = 64 << 10
 _PROBED, _CUT = 3.0, 92.0
 """Percent of the whole at the end of the stages."""
@@ -71,11 +71,11 @@ def run_probe(
 
 
 def run_look(context: Context, descriptor: int) -> int:
-    """Whether a file can be read at all, as a job; the bytes that were. May hang as the NAS does."""
+    """Reads a little of a file, as a job; how many bytes. May hang as the NAS does."""
     with open(f"/proc/self/fd/{descriptor}", "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         at = secrets.randbelow(max(1, size - _LOOK_BYTES))
-        # What is in this machine's memory says nothing of the NAS.
+        # Not from the page cache, which says nothing about the NAS.
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return len(os.pread(file.fileno(), _LOOK_BYTES, at))
 
@@ -100,20 +100,20 @@ def run_cut(context: Context, descriptor: int, order: Order) -> Clip:
 
 @dataclass(frozen=True)
 class _Made:
-    """A clip that passed, and what was found out on the way."""
+    """A verified clip, and what was found while making it."""
 
     outcome: Outcome
     facts: Facts
     sha256: str
     damage: tuple[Finding, ...]
     failures: tuple[str, ...]
-    """Why the ways tried before it did not do."""
+    """Why the ways that were tried before it failed."""
 
 
 def _first_good(opened: Opened, order: Order, notify: ProgressSender) -> _Made:
     """The clip by the first way that can make it.
 
-    Raises `CutVerificationFailed` when none can, and `SourceDamaged` when damage is to end in failure.
+    Raises `CutVerificationFailed` if none can, and `SourceDamaged` if `on_damage` is `fail`.
     """
     info = opened.info
     ways, failures = _ways(info, order.spec.mode)
@@ -146,7 +146,7 @@ def _first_good(opened: Opened, order: Order, notify: ProgressSender) -> _Made:
         raise _damaged(order, damage.found)
     name = order.spec.source.name
     where = "".join(f"; {text}" for text in warnings(damage.found))
-    raise CutVerificationFailed(f"{name} can't be cut there without damage ({'; '.join(failures)}{where}).")
+    raise CutVerificationFailed(f"{name} can't be cut there without damage ({'; '.join(failures)}{where})")
 
 
 def _damaged(order: Order, found: tuple[Finding, ...]) -> SourceDamaged:
@@ -168,7 +168,7 @@ def _made_and_checked(
         try:
             outcome = _make(way, opened, order, plan, part, notify, damage)
         except RangeBeyondEnd:
-            # The frame that stands at the in-point may have begun long before.
+            # The frame that is shown at the in-point may have started long before.
             if opened.widen():
                 continue
             raise
@@ -185,19 +185,19 @@ def _made_and_checked(
 
 
 def _tolerance(order: Order, outcome: Outcome, damage: Damage) -> Callable[[], bool]:
-    """Whether a clip may hold what can't be decoded between its ends: what was copied from where the
-    recording is damaged. Of long clips nothing but the ends is decoded."""
+    """Whether a clip may contain undecodable data between its ends, copied from damaged parts of the
+    recording. Only the ends of long clips are decoded."""
     warned = order.on_damage == "warn" and order.verify != "full" and outcome.plan.mode != "encode"
     return lambda: warned and bool(damage.found)
 
 
 def _ways(info: MediaInfo, mode: Mode) -> tuple[tuple[Way, ...], list[str]]:
-    """What to try, and why what was asked for is not tried at all."""
+    """The ways to try, and why the requested one is not among them."""
     video = info.video_stream
     if video is not None and video.codec == "h264" and (video.profile or "").startswith("High 4:4:4"):
-        # x264 says in the first frame only how these are to be decoded; from the middle they decode without
-        # an error, and wrong.
-        return ("encode from the start",), [f"{mode}: 4:4:4 H.264 can't be entered in its middle"]
+        # x264 writes how to decode these into the first frame only; from the middle they decode wrongly and
+        # without an error.
+        return ("encode from the start",), [f"{mode}: 4:4:4 H.264 can only be decoded from its start"]
     return _WAYS[mode], []
 
 
@@ -244,19 +244,19 @@ def _cut(
     progress: Callable[[float], None],
     damage: Damage,
 ) -> Outcome:
-    """A copy or a smart cut, by the recording's index where that is enough."""
+    """A copy or a smart cut, from the recording's index if that is sufficient."""
     by_index, by_packets = (direct.copy, copy) if plan.mode == "copy" else (direct.smart, smart)
     recording = opened.recording
     if recording is not None and direct.suits(recording, plan):
         try:
             return by_index(recording, plan, part, progress, damage)
         except (NotPlain, IndexError, ValueError, MemoryError):
-            opened.distrust_index()  # or it contradicts itself; libavformat knows more
+            opened.distrust_index()  # the index may be inconsistent: use libavformat
     container = opened.around(plan)
     cut = PacketCut(container, plan, part, bit_rate, progress, damage, opened.cutout.ends_early)
     outcome = by_packets(cut)
     if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
-        # A silent track is known too late: Matroska has announced it by then.
+        # A silent track is known too late: Matroska has written its header by then.
         outcome = by_packets(replace(cut, plan=outcome.plan))
     return outcome
 
@@ -265,7 +265,7 @@ def _finish(order: Order, info: MediaInfo, made: _Made, growing: bool) -> Clip:
     container = made.outcome.plan.container
     target = order.folder / f"{order.stem}.{container.extension}"
     made.outcome.path.rename(target)
-    notes = [f"Not cut as asked, {failure}." for failure in made.failures]
+    notes = [f"not cut as requested: {failure}" for failure in made.failures]
     notes += warnings(made.damage)
     missing = made.outcome.frames - made.facts.frames
     if missing:

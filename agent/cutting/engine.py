@@ -1,4 +1,4 @@
-"""The engine as the rest of the agent uses it: cuts and probes, each in a process of its own."""
+"""The engine's interface: cuts and probes, each in a separate process."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ _LOOK_SECONDS = 0.1
 _INTERRUPT_SECONDS = 1.0
 """How long an interrupted job has to stop by itself before it is killed."""
 _REPORT_SECONDS = 0.5
-"""Progress is reported at least so often."""
+"""Progress is reported at least this often."""
 _TERM_SECONDS = 3
-"""From SIGTERM to SIGKILL for a job that stands still."""
+"""From SIGTERM to SIGKILL for a stalled job."""
 _KILL_SECONDS = 5
 """How long to wait for a killed process: one that hangs in the kernel is left behind."""
 _ANSWER_SECONDS = 5
-"""A NAS that does not give a few bytes in this time is taken to be away."""
+"""A NAS that does not return a few bytes in this time is treated as unavailable."""
 _PROBE_SECONDS = 120
 
 
 class Engine:
-    """Cuts clips. One for a process; safe to use from many threads, each cut with a child of its own."""
+    """Cuts clips. One per process; thread-safe. Each cut runs in a separate child process."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -81,7 +81,7 @@ class Engine:
 
     @property
     def encoders(self) -> list[str]:
-        """The encoders that truly encode here; empty until they have been tried, soon after the start."""
+        """The encoders that work on this machine; empty until they have been tried, soon after the start."""
         return self._encoders.working()
 
     @property
@@ -89,7 +89,7 @@ class Engine:
         return Path(self._own_cache.name) if self._own_cache is not None else self._settings.cache_dir
 
     def answers(self, timeout: float) -> bool:
-        """Whether a process for a cut can still be had, and does something, within so many seconds.
+        """Whether a process for a cut can be started and reads a file within `timeout` seconds.
 
         Raises `EncoderFailed` when there is no ffmpeg.
         """
@@ -119,10 +119,10 @@ class Engine:
         interruption: Interruption | None = None,
         source: SourceFile | None = None,
     ) -> Clip:
-        """Cut, verify and describe one clip; its file is in `folder`, under a name of its own.
+        """Cut, verify and describe one clip; its file is in `folder`, with a unique name.
 
         `source` is the recording, opened by the caller, who closes it; without it the file that is at
-        `spec.source` now is opened. Either way nothing else is read, whatever the path names later.
+        `spec.source` now is opened. Nothing else is read, even if the path names another file later.
         `progress(stage, percent)` is called in this thread, at most about five times a second, with percent
         of the whole; when nothing has moved for half a second, with what it was called with before.
         `interruption` ends the cut within about a second, with `Cancelled` or `GivenBack`.
@@ -203,7 +203,7 @@ class _Supervised:
                     raise reason.error()
                 if time.monotonic() > deadline:
                     self._end(grace=0)
-                    raise TimeLimit(f"The cut took longer than {limit_seconds:g} s and was ended.")
+                    raise TimeLimit(f"timed out: the cut took longer than {limit_seconds:g} s")
                 self._check_spent()
         finally:
             self._job.close()
@@ -215,7 +215,7 @@ class _Supervised:
         return not (self._job.pid is None and self._answer is None and self._exit_code is None)
 
     def _listen(self, timeout: float) -> bool:
-        """Take in what the job says; True when it has ended."""
+        """Process the job's messages; True when it has ended."""
         for message in self._job.messages(timeout):
             self._watch.moved()
             match message:
@@ -249,25 +249,29 @@ class _Supervised:
                 return value
             case Failed(JobCrashed() as crash):
                 log.error("cutting.job_crashed", traceback=str(crash))
-                raise EncoderFailed("The cut failed by a fault of the program: see the agent's log.")
+                raise EncoderFailed("the cut failed because of a bug: see the agent's log")
             case Failed(error):
                 for note in getattr(error, "__notes__", ()):
                     log.warning("ffmpeg.failed", source=str(self._source.name), stderr=note)
                 raise error
         code = self._exit_code
         how = (
-            "without a word" if code is None else f"by signal {-code}" if code < 0 else f"with status {code}"
+            "without a result"
+            if code is None
+            else f"by signal {-code}"
+            if code < 0
+            else f"with status {code}"
         )
         log.error("cutting.process_died", code=code)
-        hint = " (out of memory, perhaps)" if code == -signal.SIGKILL else ""
+        hint = " (perhaps out of memory)" if code == -signal.SIGKILL else ""
         raise ProcessDied(f"the cutting process ended {how}{hint}")
 
     def _check_spent(self) -> None:
-        """Raise when the job stands still, or has done too much for nothing."""
+        """Raise if the job is stalled, or has used too much without progress."""
         helper = self._helper
         pid = self._job.pid if helper is None else helper
         used = None if pid is None else usage(pid)
-        # While ffmpeg works, the job does nothing but listen to it, which moves bytes too.
+        # While ffmpeg works, the job only reads its output, which moves bytes too.
         work = used and (used.job_work if helper is None else used.helper_work)
         if self._watch.still_for(work) > self._settings.stall_seconds:
             raise self._stalled()
@@ -286,12 +290,12 @@ class _Supervised:
             "cutting.stalled", pid=self._job.pid, helper=helper, seconds=seconds, source_readable=readable
         )
         if readable:
-            who = "The cutting process" if helper is None else "ffmpeg"
-            return EncoderFailed(f"{who} stood still for {seconds:g} s and was ended.")
-        return SourceUnavailable(f"The recording could not be read for {seconds:g} s: is the NAS there?")
+            who = "the cutting process" if helper is None else "ffmpeg"
+            return EncoderFailed(f"{who} made no progress for {seconds:g} s and was ended")
+        return SourceUnavailable(f"the recording could not be read for {seconds:g} s: is the NAS mounted?")
 
     def _source_answers(self) -> bool:
-        """Whether the recording can be read just now, tried in yet another process as this may hang too."""
+        """Whether the recording can be read now, tried in another process as this may hang too."""
         return _reads(self._server, self._source.descriptor, _ANSWER_SECONDS)
 
     def _interrupt(self, reason: Reason) -> None:
@@ -301,7 +305,7 @@ class _Supervised:
             self._end(grace=0)
 
     def _end(self, *, grace: float) -> None:
-        """Stop the whole process group, and wait until it is gone, though not for ever."""
+        """Stop the whole process group, and wait a limited time for its exit."""
         if grace:
             self._job.signal(signal.SIGTERM)
             if self._gone(grace):
@@ -320,7 +324,7 @@ class _Supervised:
 
 
 def _reads(server: ForkServer, descriptor: int, timeout: float) -> bool:
-    """Whether a process of its own reads a little of a file in time."""
+    """Whether a separate process reads a little of a file in time."""
     job = server.run(run_look, descriptors=(descriptor,))
     deadline = time.monotonic() + timeout
     try:

@@ -1,4 +1,4 @@
-"""Says where a cut really fell. Pure."""
+"""Builds the report of a clip. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from clipping.contract.report import AudioReport, Range, Report, SourceReport, V
 from clipping.timecode import format_seconds
 
 MOST_DROPPED = 100
-"""Streams that a report lists as left out. A broadcast multiplex holds dozens."""
+"""Dropped streams that a report lists. A broadcast multiplex has dozens."""
 _UNNOTICED = Fraction(1, 10)
-"""Seconds of audio after the last frame that many a good recording has."""
-_STANDS_STILL = Fraction(1, 2)
+"""Seconds of audio after the last frame that many intact recordings have."""
+_LONG_FRAME = Fraction(1, 2)
 _TIMES_USUAL = 5
-"""With a gap of so many seconds, so many times as long as its frames on average, frames are missing."""
+"""Frames are missing if a frame is longer than this, in seconds and in multiples of the average frame."""
 
 
 def report(
@@ -75,24 +75,24 @@ def _early_end(spec: CutSpec, info: MediaInfo, end: Fraction, longest: Fraction)
         return []
     what = "recording"
     if info.duration is None or spec.out_point <= info.duration:
-        # One that broke off may still name the length that it was to have.
+        # An interrupted recording may still state its intended length.
         if missing <= max(_UNNOTICED, longest):
             return []
-        what = "recording's video"
+        what = "video stream"
     return [
-        f"The {what} ends at {format_seconds(float(end))}, {float(missing):.3f} s before the end that was "
-        "asked for: the clip ends there."
+        f"the {what} ends at {format_seconds(float(end))}, {float(missing):.3f} s before the requested end: "
+        "the clip ends there"
     ]
 
 
 def _gap(outcome: Outcome) -> list[str]:
-    """Damaged recordings lose frames without an error; so do some that were never anything else."""
+    """Damaged recordings lack frames without an error; some intact ones do, too."""
     usual = (outcome.end - outcome.start) / outcome.frames
-    if outcome.frame_seconds <= max(_STANDS_STILL, _TIMES_USUAL * usual):
+    if outcome.frame_seconds <= max(_LONG_FRAME, _TIMES_USUAL * usual):
         return []
     return [
-        f"The video stands still for {float(outcome.frame_seconds):.3f} s in it, as the recording has no "
-        "frames there: perhaps it is damaged."
+        f"the clip shows one frame for {float(outcome.frame_seconds):.3f} s, as the recording has no frames "
+        "there: it may be damaged"
     ]
 
 

@@ -28,14 +28,14 @@ from agent.cutting.writing.subtitles import cues_within, read_cues
 from clipping.errors import EncoderFailed, OutputTooLarge
 
 _NICENESS = 10
-"""Encodes give way to copies, which a caller waits for."""
+"""Lower priority than copies, which a caller waits for."""
 _FIRST_TRY = 0.6
-"""How much of the work the first of possibly two tries is said to be."""
+"""The share of the progress that the first of two possible tries gets."""
 _MOST_BYTES_A_SECOND = 64 << 20
 _FROM_START_BYTES = 64 << 30
 """What may be read before the first frame of a clip that is decoded from the recording's start."""
 _MOST_BYTES_AT_LEAST = 1 << 30
-"""No clip is larger; ffmpeg is ended before it fills the disk."""
+"""No clip is larger: ffmpeg is ended before it fills the disk."""
 
 
 def encode(
@@ -121,8 +121,8 @@ class _Encode:
         self._run(self._rates(second_share(limit, first)), upto=1.0)
         if self._size() > limit:
             raise OutputTooLarge(
-                f"The clip could not be made smaller than {min(first, self._size())} bytes: choose a larger "
-                "output.max_bytes, smaller frames, or a shorter clip."
+                f"the clip could not be made smaller than {min(first, self._size())} bytes: choose a larger "
+                "output.max_bytes, smaller frames, or a shorter clip"
             )
 
     def _rates(self, share: float) -> Rates:
@@ -149,7 +149,7 @@ class _Encode:
             said = [line for note in getattr(error, "__notes__", ()) for line in note.splitlines()]
             reason = refusal(said).reason
             self._encoder, failed = CPU[CODECS[self._encoder]], self._encoder
-            self._warnings.append(f"{failed} gave up, because {reason}. {self._encoder} made the clip.")
+            self._warnings.append(f"{failed} failed, because {reason}: the clip was made by {self._encoder}")
             self._ffmpeg(rates, upto)
 
     def _ffmpeg(self, rates: Rates, upto: float) -> None:
@@ -196,7 +196,7 @@ class _Encode:
         video = self._plan.video_stream.video
         if video is not None and video.hdr and not self._means().tone_maps(video):
             self._warnings.append(
-                "This ffmpeg has no zscale: HDR colours were not tone mapped, and look pale."
+                "this ffmpeg has no zscale filter: HDR colours were not tone mapped, and look pale"
             )
         count = frames.count if rate is None else frames_of_rate(frames, rate)
         end = frames.end if rate is None else frames.start + count / rate

@@ -106,9 +106,7 @@ class Encoders:
             yield Choice(CPU[codec])
             return
         if not self._tried.wait(_WAIT_SECONDS):
-            yield Choice(
-                CPU[codec], ("The trial of the encoders is not over: the clip was made on the CPU.",)
-            )
+            yield Choice(CPU[codec], ("the encoder trial has not finished: the clip was made on the CPU",))
             return
         self._try_again()
         card, reason = self._take_session(codec)
@@ -140,10 +138,10 @@ class Encoders:
         with self._lock:
             refused = self._refused.get(encoder)
         if refused is not None:
-            text = f"{encoder} can't be used, because {refused.reason}."
+            text = f"{encoder} can't be used, because {refused.reason}"
             raise UnsupportedCodec(text) if codec == "hevc" else EncoderFailed(text)
         demanded = self._settings.encoder == "nvenc" and reason is not None
-        return Choice(encoder, (f"{reason}: {encoder} made the clip.",) if demanded else ())
+        return Choice(encoder, (f"{reason}: the clip was made by {encoder}",) if demanded else ())
 
     def _try_again(self) -> None:
         with self._lock:

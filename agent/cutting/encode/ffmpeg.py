@@ -69,9 +69,7 @@ def find_ffmpeg(configured: Path | None) -> Path:
     """
     if configured is not None:
         if not (configured.is_file() and os.access(configured, os.X_OK)):
-            raise EngineUnavailable(
-                f"agent.ffmpeg names {configured}, which can't be run: correct or remove it."
-            )
+            raise EngineUnavailable(f"agent.ffmpeg: {configured} can't be run: correct or remove it")
         return configured
     on_path = shutil.which("ffmpeg")
     if on_path and _recent(on_path, Path(on_path).stat().st_mtime_ns):
@@ -135,16 +133,16 @@ def ask(
                     return Answer(process.returncode, said, complained)
                 except subprocess.TimeoutExpired:
                     if cancelled is not None and cancelled.is_set():
-                        raise EncoderFailed(f"{command[0]} was ended: this process stops.") from None
+                        raise EncoderFailed(f"{command[0]} was ended: this process stops") from None
                     if time.monotonic() >= give_up:
-                        raise EncoderFailed(f"{command[0]} gave no answer in {timeout:g} s.") from None
+                        raise EncoderFailed(f"{command[0]} timed out after {timeout:g} s") from None
         finally:
             process.kill()
 
 
 def _not_started(command: Sequence[str | Path], error: OSError) -> EncoderFailed:
     """What it means that a program can't be started: its command is at fault, or this machine is."""
-    text = f"{command[0]} can't be run: {error.strerror}."
+    text = f"{command[0]} can't be run: {error.strerror}"
     return EncoderFailed(text) if error.errno in _COMMAND_AT_FAULT else EngineUnavailable(text)
 
 
@@ -210,7 +208,7 @@ def run(
         process.stderr.close()
         started(None)
     if code == -signal.SIGXFSZ and own_limit:
-        raise EncoderFailed(f"ffmpeg wrote more than {limits.file_bytes} bytes and was ended.")
+        raise EncoderFailed(f"ffmpeg wrote more than {limits.file_bytes} bytes and was ended")
     if code != 0 or hopeless.is_set():
         failed = failure(code, list(said), limits.memory_bytes)
         failed.add_note("\n".join(said))

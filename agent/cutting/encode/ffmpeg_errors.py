@@ -51,13 +51,13 @@ def failure(code: int, said: Sequence[str], memory: int | None = None) -> Except
     if any(fatal(line) == "pixels" for line in said):
         return TooLarge("the recording has larger frames than cutting.max_pixels allows")
     if _names(said, _FULL) or code == -signal.SIGXFSZ:
-        return NoSpace("The spool's disk is full: free some space, then the clip can be cut.")
+        return NoSpace("the spool's disk is full: free some space")
     if _names(said, _AWAY):
-        return SourceUnavailable(f"The recording can't be read now: {last}")
+        return SourceUnavailable(f"the recording can't be read now: {last}")
     if any(fatal(line) == "memory" for line in said) and memory is not None:
         return EncoderFailed(out_of_memory("ffmpeg", memory))
     if code < 0:
-        return ProcessDied(f"ffmpeg was ended by signal {-code}.")
+        return ProcessDied(f"ffmpeg was ended by signal {-code}")
     if _names(said, _DECODER) or (_names(said, _DAMAGE) and not _names(said, _ENCODER)):
         return SourceCorrupt(f"the recording can't be decoded there: {last}")
     return EncoderFailed(f"ffmpeg failed: {last}")

@@ -72,8 +72,8 @@ def rates(
             (_LEAST_BITS * (seconds + 1) + _LEAST_AUDIO_BITS * tracks * seconds) / 8 / share
         )
         raise OutputTooLarge(
-            f"A clip of {float(seconds):.1f} s can't be held in {output.max_bytes} bytes: output.max_bytes "
-            f"must be {needed} at the very least, or the clip shorter."
+            f"a clip of {float(seconds):.1f} s does not fit into {output.max_bytes} bytes: set "
+            f"output.max_bytes to at least {needed}, or request a shorter clip"
         )
     if usual is not None and usual.bits <= video:
         return Rates(usual, audio)

@@ -66,4 +66,4 @@ def _write_chapters(header: Header, target: Path) -> None:
             set_chapters(file, header)
             file.start_encoding()
     except av.error.FFmpegError as error:
-        raise EncoderFailed(f"The chapters can't be written in {target.parent}: {error.strerror}.") from error
+        raise EncoderFailed(f"the chapters can't be written in {target.parent}: {error.strerror}") from error

@@ -3,8 +3,8 @@
 A clip named `hvc1`, the only name that Apple's players accept, has its parameter sets in its header and
 nowhere else (ISO/IEC 14496-15, 8.3.2). One `hvcC` then holds the recording's sets and the edges'. libx265
 gives its sets the numbers that nearly every recording uses, so the edges' sets and slices are renumbered.
-Copied frames stay as they are, except that a CRA picture that follows an edge becomes a BLA picture, which
-drops the frames that lead it (ITU-T H.265, 7.4.2.2).
+Copied frames stay as they are, except that a CRA frame that follows an edge becomes a BLA frame, which
+drops its leading frames (ITU-T H.265, 7.4.2.2).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Numbers:
         """
         raw = unescaped(unit)
         text = bits(raw[2 : 2 + _SLICE_HEAD])
-        # First slice of its picture; and, of a picture to begin with, whether earlier ones are still shown.
+        # First slice of its frame; and, for an IRAP frame, whether earlier ones are still shown.
         start = 2 if _type(unit) in _IRAP else 1
         _, end = ue(text, start)
         code = ue_code(self.pps)

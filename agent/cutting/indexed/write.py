@@ -170,7 +170,7 @@ def _read(source: int, buffer: memoryview, offset: int) -> int:
     try:
         got = os.preadv(source, [buffer], offset)
     except OSError as error:
-        raise SourceUnavailable(f"The recording can't be read now: {error.strerror}.") from error
+        raise SourceUnavailable(f"the recording can't be read now: {error.strerror}") from error
     if got == 0:
         raise NotPlain("it is shorter than its index says")
     return got

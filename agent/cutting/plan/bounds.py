@@ -1,4 +1,4 @@
-"""What is too large to be cut, and what of a recording is too much to be kept. Pure."""
+"""Limits on the size of frames, and on the tracks and chapters of a clip. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from clipping.errors import TooLarge
 
 MOST_CHAPTERS = 1000
 MOST_TRACKS = 64
-"""The video among them."""
+"""Including the video stream."""
 
 
 def refuse_large(name: str, info: MediaInfo, output: Output, max_pixels: int) -> None:
-    """Raise `TooLarge` when the recording's frames or the requested ones has more pixels than that."""
+    """Raise `TooLarge` when the recording's frames or the requested ones have more pixels."""
     video = info.video_stream.video if info.video_stream is not None else None
     if video is None:
         return
@@ -44,19 +44,17 @@ def _requested(video: VideoInfo, output: Output) -> tuple[int, int]:
     return video.width, video.height
 
 
-def track_warnings(left_out: int) -> tuple[str, ...]:
-    """What a clip's report says of tracks that are not kept."""
-    if not left_out:
+def track_warnings(dropped: int) -> tuple[str, ...]:
+    """The report's warning about dropped tracks."""
+    if not dropped:
         return ()
-    return (f"{left_out} tracks of the recording are left out: a clip keeps {MOST_TRACKS} at most.",)
+    return (f"{dropped} tracks of the recording are dropped: a clip has at most {MOST_TRACKS}",)
 
 
 def chapter_warnings(info: MediaInfo) -> tuple[str, ...]:
-    """What a clip's report says of chapters that are not kept."""
+    """The report's warning about dropped chapters."""
     if not info.more_chapters:
         return ()
     if not info.chapters:
-        return ("The recording has too many chapters to be read: none of them are kept.",)
-    return (
-        f"The recording has more than {MOST_CHAPTERS} chapters: only the first {MOST_CHAPTERS} are kept.",
-    )
+        return ("the recording has too many chapters to read: none is kept",)
+    return (f"the recording has more than {MOST_CHAPTERS} chapters: only the first {MOST_CHAPTERS} are kept",)

@@ -1,6 +1,6 @@
-"""Which encoder to use, with which arguments, and what its refusal means. Pure.
+"""Which encoder to use, with which arguments, and what its errors mean. Pure.
 
-An encoder's name in ffmpeg's list means nothing: each one is tried before it counts (`encoder_trial`).
+An encoder in ffmpeg's list need not work on this machine: each one is tried first (`encoder_trial`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HEVC_CRF: dict[Quality, int] = {"high": 21, "medium": 26}
 """x265's scale looks alike about three steps above x264's."""
 _NVENC_CQ: dict[Quality, int] = {"high": 19, "medium": 24}
 _REFINED_PRESET: dict[Quality, str] = {"high": "slow", "medium": "fast"}
-"""For clips in a shape of their own, which are made to be published: bits count more than time."""
+"""For reshaped clips, which are made to be published: size matters more than time."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def video_arguments(
         case "libx265":
             preset = "medium" if refined and quality == "high" else "veryfast"
             options |= {"preset": preset, "crf": _HEVC_CRF[quality], "profile:v": "main"}
-            options["x265-params"] = "log-level=error"  # it does not ask ffmpeg
+            options["x265-params"] = "log-level=error"  # it ignores ffmpeg's log level
     if cap is not None:
         options |= {"maxrate": cap.bits, "bufsize": cap.window}
     return options
@@ -68,7 +68,7 @@ _REFUSALS: tuple[tuple[str, Refusal, str], ...] = (
     (
         "Cannot load libnvidia-encode",
         "no driver",
-        "the NVIDIA driver is here without its encoding library: in a container, add `video` to "
+        "the NVIDIA driver has no encoding library: in a container, add `video` to "
         "NVIDIA_DRIVER_CAPABILITIES",
     ),
     ("CUDA_ERROR_NO_DEVICE", "no driver", "there is an NVIDIA driver, but no card"),
@@ -82,14 +82,14 @@ _REFUSALS: tuple[tuple[str, Refusal, str], ...] = (
     (
         "OpenEncodeSessionEx failed: out of memory",
         "busy",
-        "the card takes no further encode now: as many as it allows are running, or its memory is full",
+        "the card accepts no more encodes now: its limit of sessions is reached, or its memory is full",
     ),
     (
         "OpenEncodeSessionEx failed: incompatible client key",
         "busy",
-        "the card takes no further encode now: as many as it allows are running",
+        "the card accepts no more encodes now: its limit of sessions is reached",
     ),
-    ("No free encoding session", "busy", "the card takes no further encode now"),
+    ("No free encoding session", "busy", "the card accepts no more encodes now"),
     ("capable devices found", "no encoder", "no card here has an encoder that can do this"),
 )
 
@@ -108,19 +108,19 @@ class Refused:
 
 
 def refusal(said: Sequence[str]) -> Refused:
-    """What ffmpeg's last lines mean when an encoder did not start or gave up."""
+    """What ffmpeg's last lines mean when an encoder did not start or failed."""
     for words, kind, reason in _REFUSALS:
         if any(words in line for line in said):
             return Refused(kind, reason + _details("\n".join(said)))
-    first = next((line.strip() for line in said if line.strip()), "ffmpeg did not say why")
+    first = next((line.strip() for line in said if line.strip()), "ffmpeg gave no reason")
     return Refused("failed", first)
 
 
 def _details(text: str) -> str:
-    """What ffmpeg says of versions, if it does."""
+    """The versions in ffmpeg's output, if any."""
     details = ""
     if interface := _INTERFACE.search(text):
-        details += f": ffmpeg wants version {interface[1]} of its interface, it has {interface[2]}"
+        details += f": ffmpeg needs version {interface[1]} of its interface, it has {interface[2]}"
     if driver := _DRIVER.search(text):
         details += f"; install driver {driver[1]} or newer"
     return details
@@ -132,7 +132,7 @@ class Choice:
 
     encoder: EncoderName
     warnings: tuple[str, ...] = ()
-    """What a caller who expected another one should know."""
+    """For a caller who expected another one."""
 
 
 CODECS: Mapping[str, str] = {"libx264": "h264", "h264_nvenc": "h264", "libx265": "hevc"}

@@ -1,4 +1,4 @@
-"""What a cut will do, and why: pure decisions from what the recording holds and what was asked."""
+"""Plans a cut from the streams of the recording and the request. Pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from clipping.errors import RangeBeyondEnd, SourceHasNoVideo, UnsupportedCodec
 from clipping.timecode import format_seconds
 
 END_TOLERANCE = Fraction(1)
-"""Seconds that the out-point may lie behind the recording's end: the clip then ends with it, and says so.
+"""Seconds that the out-point may exceed the recording's end: the clip then ends with it, with a warning.
 
-The length that a file names is not cut to: some count to where the last frame begins."""
+The stated length of a file is not exact: some count to the start of the last frame."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ class Plan:
     tracks: tuple[Track, ...]
     dropped: tuple[DroppedStream, ...]
     zero_recorded: datetime | None = None
-    """When what lies at 0 of that time line was recorded, if the file says."""
+    """When time 0 of that time line was recorded, if the file states it."""
     subtitles: tuple[Subtitle, ...] = ()
     chapters: tuple[Chapter, ...] = ()
     """The recording's."""
     timecode: str | None = None
-    """Of what lies at `zero`, if it can be counted on from there."""
+    """At `zero`, if it can be continued from there."""
     zero: Fraction = Fraction(0)
-    """Where a player's 0:00 lies."""
+    """The time at which a player shows 0:00."""
     warnings: tuple[str, ...] = ()
-    """What the caller should know of the recording."""
+    """Warnings about the recording."""
 
     def header(self, start: Fraction) -> Header:
-        """What the clip says of itself if it begins at `start`."""
+        """The clip's metadata if it begins at `start`."""
         return Header(
             recorded=self.recorded(start),
             timecode=self.timecode and advanced(self.timecode, _rate(self.video_stream), start - self.zero),
@@ -80,7 +80,7 @@ class Plan:
         )
 
     def recorded(self, at: Fraction) -> datetime | None:
-        """When what lies at `at` was recorded."""
+        """When time `at` was recorded."""
         if self.zero_recorded is None:
             return None
         try:
@@ -97,9 +97,9 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
     """
     video = info.video_stream
     if video is None:
-        raise SourceHasNoVideo(f"{spec.source.name} holds no video.")
+        raise SourceHasNoVideo(f"{spec.source.name} has no video stream")
     if mode == "encode" and video.codec == "none":
-        raise UnsupportedCodec(f"There is no decoder for the video in {spec.source.name}.")
+        raise UnsupportedCodec(f"there is no decoder for the video stream of {spec.source.name}")
     start, stop = _range(info, spec)
     container = _container(info, video, spec, mode)
     tracks: list[Track] = []
@@ -123,7 +123,7 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
             dropped += [_dropped(stream, reason)] if reason else []
     kept = MOST_TRACKS - 1
     excess = [t.source for t in tracks[kept:]] + [s.source for s in subtitles[max(0, kept - len(tracks)) :]]
-    dropped += [_dropped(stream, f"a clip keeps {MOST_TRACKS} tracks at most") for stream in excess]
+    dropped += [_dropped(stream, f"a clip has at most {MOST_TRACKS} tracks") for stream in excess]
     return Plan(
         mode=mode,
         start=start,
@@ -145,7 +145,7 @@ def no_video(plan: Plan, end: Fraction) -> RangeBeyondEnd:
     """The error for a range that begins after the end of the video, though perhaps not of the audio."""
     behind = float(plan.start - end)
     return RangeBeyondEnd(
-        f"The recording's video ends {behind:.3f} s before the start: choose an earlier one."
+        f"the video stream ends {behind:.3f} s before the start of the clip: choose an earlier start"
     )
 
 
@@ -159,7 +159,7 @@ def no_video_yet(plan: Plan, begin: Fraction) -> RangeBeyondEnd:
     """The error for a range that is over before the video begins."""
     ahead = float(begin - plan.stop)
     return RangeBeyondEnd(
-        f"The recording's video begins only {ahead:.3f} s behind the clip's end: choose a later one."
+        f"the video stream begins {ahead:.3f} s after the end of the clip: choose a later end"
     )
 
 
@@ -168,24 +168,22 @@ def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction]:
         length = format_seconds(float(info.duration))
         if spec.in_point >= info.duration:
             raise RangeBeyondEnd(
-                f"The clip would start at {format_seconds(float(spec.in_point))}, but {spec.source.name} is "
-                f"only {length} long."
+                f"the clip would start at {format_seconds(float(spec.in_point))}, but {spec.source.name} is "
+                f"only {length} long: choose an earlier start"
             )
         if spec.out_point > info.duration + END_TOLERANCE:
             raise RangeBeyondEnd(
-                f"The clip would end at {format_seconds(float(spec.out_point))}, but {spec.source.name} is "
-                f"only {length} long: choose an earlier end."
+                f"the clip would end at {format_seconds(float(spec.out_point))}, but {spec.source.name} is "
+                f"only {length} long: choose an earlier end"
             )
     return info.zero + spec.in_point, info.zero + spec.out_point
 
 
 def without_silent(plan: Plan, silent: Set[int]) -> Plan:
-    """The plan less the audio tracks (by index) that turned out to hold nothing in its range."""
+    """The plan without the audio tracks (by index) that have no data in its range."""
     if not silent:
         return plan
-    gone = [
-        _dropped(t.source, "it has no audio in this range") for t in plan.tracks if t.source.index in silent
-    ]
+    gone = [_dropped(t.source, "no audio in this range") for t in plan.tracks if t.source.index in silent]
     return replace(
         plan,
         tracks=tuple(t for t in plan.tracks if t.source.index not in silent),
@@ -194,14 +192,12 @@ def without_silent(plan: Plan, silent: Set[int]) -> Plan:
 
 
 def without_unseen(plan: Plan, seen: Set[int]) -> Plan:
-    """The plan less the subtitle streams that hold nothing in its range; `seen`: those that do, by index."""
+    """The plan without the subtitle streams that have no data in its range; `seen`: the others, by index."""
     gone = [s.source for s in plan.subtitles if s.source.index not in seen]
     return replace(
         plan,
         subtitles=tuple(s for s in plan.subtitles if s.source.index in seen),
-        dropped=_in_order(
-            plan.dropped, [_dropped(stream, "it shows nothing in this range") for stream in gone]
-        ),
+        dropped=_in_order(plan.dropped, [_dropped(stream, "no subtitles in this range") for stream in gone]),
     )
 
 
@@ -221,22 +217,22 @@ def _rate(video: StreamInfo) -> Fraction:
 
 def _unusable(stream: StreamInfo) -> str | None:
     if stream.codec == "none":
-        return "there is no decoder for it"
+        return "no decoder for this codec"
     if stream.audio is None or not stream.audio.sample_rate or not stream.audio.channels:
-        return "it holds no audio that can be recognised"
+        return "its audio format is unknown"
     return None
 
 
 def _why_dropped(stream: StreamInfo, container: Container, timecode: str | None) -> str | None:
-    """None for what is in the clip in another form."""
+    """Why a stream is dropped; None if the clip has it in another form."""
     if stream.codec == "chapters" or (stream.codec == "tmcd" and timecode is not None):
         return None
     if stream.codec == "tmcd":
         return "its timecode does not fit the clip's frame rate"
     if stream.kind == "video":
-        return "cover art, not part of the video" if stream.attached_picture else "a clip holds one video"
+        return "cover art" if stream.attached_picture else "a clip has one video stream"
     if stream.kind == "subtitle":
-        return f"such subtitles do not go into {container.extension}"
+        return f"{container.extension} does not support this subtitle format"
     if stream.kind == "attachment":
         return "attachments are not kept"
     return "not video or audio"

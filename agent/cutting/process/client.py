@@ -150,7 +150,7 @@ class ForkServer:
         ours.settimeout(None)
         if not isinstance(ready, Ready):
             self._discard()
-            raise EngineUnavailable("The cutting process could not be started: see the agent's log.")
+            raise EngineUnavailable("the cutting process could not be started: see the agent's log")
 
     def _discard(self) -> None:
         if self._control is not None:

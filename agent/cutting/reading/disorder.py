@@ -1,5 +1,5 @@
-"""Recordings whose times are wrong: frames are stored in another order than they are shown in, and the file
-says nothing of it. No player shows such a video twice alike, and no cut of it is right.
+"""Rejects recordings with wrong times: frames are stored in another order than they are shown in, and the
+file does not state it. Players show such a video differently each time, and no cut of it can be correct.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from agent.cutting.reading.seek import tick_from
 from clipping.errors import SourceCorrupt
 
 _FRAMES = 24
-"""Decoded for the look: two or three of the groups that encoders reorder within."""
+"""How many frames are decoded: two or three of the groups that encoders reorder within."""
 
 
 def refuse_disorder(container: av.container.InputContainer, plan: Plan) -> None:
@@ -31,10 +31,10 @@ def refuse_disorder(container: av.container.InputContainer, plan: Plan) -> None:
             if len(shown) >= _FRAMES or packet.size == 0:
                 break
     except av.error.FFmpegError:
-        return  # what can't be decoded is found out by the encode
+        return  # the encode reports what can't be decoded
     if any(later <= earlier for earlier, later in pairwise(shown)):
         name = plan.video_stream.codec
         raise SourceCorrupt(
-            f"The times of the recording's frames contradict the order that its {name} shows them in: "
-            "it is damaged, and every cut of it would jump."
+            f"the times of the recording's frames contradict the display order of its {name} stream: "
+            "it is damaged, and every clip of it would jump"
         )

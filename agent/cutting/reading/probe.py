@@ -64,11 +64,11 @@ def describe(container: av.container.InputContainer, source: SourceFile) -> Medi
     video = info.video_stream
     if video is None:
         raise SourceHasNoVideo(
-            f"{source.name.name} holds no video" + (", only audio." if info.audio_streams else ".")
+            f"{source.name.name} has no video stream" + (", only audio" if info.audio_streams else "")
         )
     if video.codec == "none" or video.video is None or video.video.width == 0:
         raise SourceCorrupt(
-            f"The video in {source.name.name} can't be recognised: the file is damaged or incomplete."
+            f"the video stream of {source.name.name} is unreadable: the file is damaged or incomplete"
         )
     return info
 

@@ -71,7 +71,7 @@ def decoder_options() -> dict[str, str]:
     return {"max_pixels": OPENING["options"]["max_pixels"]}
 
 
-FULL = "The spool's disk is full: free some space, then the clip can be cut."
+FULL = "the spool's disk is full: free some space"
 _OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _AWAY = frozenset(
     {
@@ -92,9 +92,9 @@ _AWAY = frozenset(
 """What reading an open file ends with while the file system is away. A file that was there when it was opened
 is not missing, so "no such file" is one of them."""
 _REASONS = {
-    errno.EAGAIN: "no packets follow where some should",  # from its MPEG-TS
-    errno.EPERM: "positions in it can't be found",
-    errno.ENOMEM: "it names impossible sizes",
+    errno.EAGAIN: "packets are missing",  # from its MPEG-TS
+    errno.EPERM: "seeking fails",
+    errno.ENOMEM: "it states impossible sizes",
 }
 """What libavformat means by errors that have another meaning elsewhere."""
 _NEVER_A_FILE = frozenset({errno.ELOOP, errno.ENAMETOOLONG})
@@ -135,11 +135,11 @@ def open_path(path: Path) -> SourceFile:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceNotFound(f"There is no file {path}: check the path.") from None
+        raise SourceNotFound(f"there is no file {path}: check the path") from None
     except OSError as error:
         if error.errno in _NEVER_A_FILE:
-            raise SourceNotFound(f"There can be no file {path}: {error.strerror}.") from error
-        raise SourceUnavailable(f"{path} can't be opened: {error.strerror}.") from error
+            raise SourceNotFound(f"there is no file {path}: {error.strerror}") from error
+        raise SourceUnavailable(f"{path} can't be opened: {error.strerror}") from error
     return adopt(path, descriptor)
 
 
@@ -150,13 +150,13 @@ def adopt(name: Path, descriptor: int) -> SourceFile:
     """
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise SourceNotAllowed(f"{name} is not a regular file: name a recording.")
+            raise SourceNotAllowed(f"{name} is not a regular file: name a recording")
         identity = _identity(descriptor)
         if identity.size == 0:
-            raise SourceCorrupt(f"{name.name} is empty (0 bytes).")
+            raise SourceCorrupt(f"{name.name} is empty (0 bytes)")
     except OSError as error:
         os.close(descriptor)
-        raise SourceUnavailable(f"{name} can't be opened: {error.strerror}.") from error
+        raise SourceUnavailable(f"{name} can't be opened: {error.strerror}") from error
     except BaseException:
         os.close(descriptor)
         raise
@@ -180,7 +180,7 @@ def grown(source: SourceFile) -> bool:
     with reading(source.name, OSError):
         later = _identity(source.descriptor)
     if not source.identity.still_holds(later):
-        raise SourceChanged(f"{source.name.name} was changed while it was being read: it is cut again")
+        raise SourceChanged(f"{source.name.name} changed while it was read: the clip is cut again")
     return source.identity.grew(later)
 
 
@@ -216,7 +216,7 @@ def stored_url(source: SourceFile) -> str:
     with reading(source.name, OSError), source.path.open("rb") as file:
         end = data_end(file.fileno(), source.identity.size)
     if end == 0:
-        raise SourceCorrupt(f"{source.name.name} was never written: all of its bytes are zero")
+        raise SourceCorrupt(f"{source.name.name} has no data: all of its bytes are zero")
     return url(source.path) if end == source.identity.size else url_of(source, [(0, end)])
 
 
@@ -277,11 +277,11 @@ def translated(error: av.error.FFmpegError | OSError, name: Path) -> Exception:
     # … and some of its parts that something is not permitted, for every kind of damage.
     of_libav = isinstance(error, av.error.FFmpegError) and error.errno == errno.EPERM
     if error.errno in _AWAY and not of_libav:
-        return SourceUnavailable(f"{name.name} can't be read now: {error.strerror}.")
+        return SourceUnavailable(f"{name.name} can't be read now: {error.strerror}")
     reason = _REASONS.get(error.errno or 0, error.strerror)
     return SourceCorrupt(
         f"{name.name} can't be read as a recording ({reason}): "
-        "it is damaged, incomplete, still being written, or not a video."
+        "it is damaged, incomplete, still being written, or not a video"
     )
 
 

@@ -64,7 +64,7 @@ class Sink:
                 f"file:{target}", "w", format=container.muxer, options=options
             )
         except av.error.FFmpegError as error:
-            raise EncoderFailed(f"No clip can be written in {target.parent}: {error.strerror}.") from error
+            raise EncoderFailed(f"no clip can be written in {target.parent}: {error.strerror}") from error
         self._waiting: deque[AnyPacket] = deque()
         self._say(header)
 

@@ -38,9 +38,9 @@ def creation_time(path: Path) -> datetime | None:
 @pytest.mark.parametrize("extension", ["mp4", "mkv"])
 def test_the_time_is_that_of_the_first_frame(cut: Cut, extension: str, mode: Mode) -> None:
     clip = cut(dated(extension), "7.3", "9", mode)
-    told = creation_time(clip.path)
-    assert told is not None
-    assert abs(told - (BEGUN + timedelta(seconds=clip.report.actual.start))) <= timedelta(seconds=1)
+    created = creation_time(clip.path)
+    assert created is not None
+    assert abs(created - (BEGUN + timedelta(seconds=clip.report.actual.start))) <= timedelta(seconds=1)
 
 
 @pytest.mark.parametrize("mode", ["copy", "smart", "encode"])

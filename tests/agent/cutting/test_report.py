@@ -147,21 +147,21 @@ def test_few_dropped_streams_are_listed_and_all_are_counted(count: int) -> None:
     missing=st.integers(0, 500).map(lambda n: Fraction(n, 1000)),
     longest=st.integers(40, 400).map(lambda n: Fraction(n, 1000)),
 )
-def test_a_clip_that_ends_early_says_so_unless_it_is_a_frame(missing: Fraction, longest: Fraction) -> None:
+def test_an_early_end_is_reported_if_it_exceeds_a_frame(missing: Fraction, longest: Fraction) -> None:
     asked = (Fraction(2), Fraction(40))
     found = report_of(end=asked[1] - missing, asked=asked, longest=longest)
     if missing <= max(Fraction(1, 10), longest):
         assert found.warnings == []
     else:
         (warning,) = found.warnings
-        assert "recording's video ends" in warning
+        assert "video stream ends" in warning
         assert f"{float(missing):.3f} s before" in warning
 
 
-def test_a_range_behind_the_recordings_end_is_reported_however_little_is_missing() -> None:
+def test_a_range_past_the_recordings_end_is_reported() -> None:
     asked = (Fraction(2), Fraction("60.05"))
     (warning,) = report_of(end=Fraction(60), asked=asked, duration=Fraction(60)).warnings
-    assert warning.startswith("The recording ends at 0:01:00.000, ")
+    assert warning.startswith("the recording ends at 0:01:00.000, ")
     assert "0.050 s" in warning
 
 
@@ -169,7 +169,7 @@ def test_the_end_is_compared_with_the_recordings_length_only_where_that_is_known
     asked = (Fraction(2), Fraction(60))
     assert report_of(end=Fraction("59.95"), asked=asked, duration=None).warnings == []
     (warning,) = report_of(end=Fraction(50), asked=asked, duration=None).warnings
-    assert "recording's video" in warning
+    assert "the video stream" in warning
 
 
 @pytest.mark.parametrize(
@@ -180,14 +180,14 @@ def test_the_end_is_compared_with_the_recordings_length_only_where_that_is_known
         (Fraction(3), Fraction(60), True),
     ],
 )
-def test_a_long_still_is_taken_for_missing_frames(longest: Fraction, end: Fraction, gap: bool) -> None:
+def test_a_long_frame_is_reported_as_missing_frames(longest: Fraction, end: Fraction, gap: bool) -> None:
     found = report_of(end=end, longest=longest)
-    assert [f"stands still for {float(longest):.3f} s" in warning for warning in found.warnings] == [
+    assert [f"shows one frame for {float(longest):.3f} s" in warning for warning in found.warnings] == [
         True
     ] * gap
 
 
-def test_a_recording_of_few_frames_may_stand_still_for_long() -> None:
+def test_a_recording_of_few_frames_may_have_long_frames() -> None:
     # At a frame a second, 1.2 s are not a gap.
     begin, end = Fraction(0), Fraction(2)
     assert len(report_of(begin=begin, end=end, longest=Fraction("1.2")).warnings) == 1
@@ -208,10 +208,10 @@ def test_warnings_come_in_the_order_of_the_work() -> None:
     assert [warning.split()[0] for warning in found.warnings] == [
         "read",
         "planned",
-        "The",
-        "The",
+        "the",
+        "the",
         "101",
         "written",
     ]
     assert "ends at" in found.warnings[2]
-    assert "stands still" in found.warnings[3]
+    assert "shows one frame" in found.warnings[3]

@@ -28,7 +28,7 @@ from agent.cutting.plan.spec import CutSpec
 from agent.cutting.reading.frames import Frames
 from agent.cutting.reading.source import url
 from clipping.contract.output import Output
-from tests.agent.cutting.plan.test_plan import PICTURE, recording, stream
+from tests.agent.cutting.plan.test_plan import VIDEO, recording, stream
 from tests.support.media import Recording, make, numbers
 
 FRAME = Fraction(1, 25)
@@ -115,10 +115,10 @@ def filters_of(command: list[str]) -> str:
     return output_of(command)["-filter_complex"]
 
 
-def streams(*sound: AudioInfo, **video: Any) -> MediaInfo:
+def streams(*audio_streams: AudioInfo, **video: Any) -> MediaInfo:
     return recording(
-        stream(0, "video", "h264", video=replace(PICTURE, **video)),
-        *(stream(1 + n, "audio", "aac", audio=audio) for n, audio in enumerate(sound)),
+        stream(0, "video", "h264", video=replace(VIDEO, **video)),
+        *(stream(1 + n, "audio", "aac", audio=audio) for n, audio in enumerate(audio_streams)),
     )
 
 
@@ -146,10 +146,10 @@ def test_every_option_is_given_once(
     chapters: bool,
 ) -> None:
     said = {"language": "deu", "title": "t"}
-    sound = [stream(1 + n, "audio", "aac", **said) for n in range(tracks)]
+    audio_streams = [stream(1 + n, "audio", "aac", **said) for n in range(tracks)]
     cues = [stream(9 + n, "subtitle", "subrip", **said) for n in range(texts)]
     command = command_of(
-        info=recording(stream(0, "video", "h264"), *sound, *cues),
+        info=recording(stream(0, "video", "h264"), *audio_streams, *cues),
         frames=frames_of(held=held),
         beside=Beside(Path("s") if texts else None, Path("c") if chapters else None),
         encoder=encoder,
@@ -185,7 +185,7 @@ def test_text_of_the_recording_and_of_paths_stays_in_its_own_argument(
 ) -> None:
     said = {"title": title, "language": language}
     plain = command_of(info=recording(stream(0, "video", "h264"), stream(1, "audio", "aac")))
-    told = command_of(
+    command = command_of(
         info=recording(stream(0, "video", "h264", **said), stream(1, "audio", "aac", **said)),
         source=url(Path("/nas") / name),
         target=Path("/spool") / name,
@@ -196,14 +196,14 @@ def test_text_of_the_recording_and_of_paths_stays_in_its_own_argument(
         ("-metadata:s:a:0", f"language={language}"),
         ("-metadata:s:a:0", f"title={title}"),
     ]
-    at = told.index("-metadata:s:v:0")
-    assert told[at : at + 8] == [argument for pair in of_streams for argument in pair]
-    rest = [*told[:at], *told[at + 8 :]]
+    at = command.index("-metadata:s:v:0")
+    assert command[at : at + 8] == [argument for pair in of_streams for argument in pair]
+    rest = [*command[:at], *command[at + 8 :]]
     assert [argument for argument in rest if argument not in plain] == [
         f"file:/nas/{name}",
         f"file:/spool/{name}",
     ]
-    assert filters_of(told) == filters_of(plain)
+    assert filters_of(command) == filters_of(plain)
 
 
 @settings(max_examples=25, deadline=None)
@@ -220,10 +220,10 @@ def test_the_trim_lies_between_frames(start: Fraction, count: int, fps: int, hid
     assert trim
     assert first - frame < Fraction(trim[2]) < first
     assert last < Fraction(trim[1]) < last + frame
-    sound = re.search(r"atrim=end=([\d.-]+):start=([\d.-]+)\[", filters_of(command))
-    assert sound
-    assert abs(Fraction(sound[2]) - start) <= Fraction(1, 10**9)
-    assert abs(Fraction(sound[1]) - frames.end) <= Fraction(1, 10**9)
+    trim = re.search(r"atrim=end=([\d.-]+):start=([\d.-]+)\[", filters_of(command))
+    assert trim
+    assert abs(Fraction(trim[2]) - start) <= Fraction(1, 10**9)
+    assert abs(Fraction(trim[1]) - frames.end) <= Fraction(1, 10**9)
 
 
 @settings(max_examples=25, deadline=None)
@@ -275,7 +275,9 @@ def test_another_rate_is_exact_and_ends_after_the_frames_it_has() -> None:
         (AudioInfo(48_000, 16), 48_000, True),
     ],
 )
-def test_sound_gets_a_rate_and_channels_that_players_know(audio: AudioInfo, rate: int, stereo: bool) -> None:
+def test_audio_gets_a_rate_and_channels_that_players_support(
+    audio: AudioInfo, rate: int, stereo: bool
+) -> None:
     filters = filters_of(command_of(info=streams(audio)))
     assert f"aresample={rate}:" in filters
     assert ("channel_layouts=stereo" in filters) is stereo
@@ -354,7 +356,7 @@ def test_ffmpeg_takes_the_whole_command_and_text_arrives_as_it_was(tmp_path: Pat
     time_base = Fraction(1, 1000)
     info = replace(
         recording(
-            stream(0, "video", "h264", title=title, time_base=time_base, video=replace(PICTURE, height=200)),
+            stream(0, "video", "h264", title=title, time_base=time_base, video=replace(VIDEO, height=200)),
             stream(1, "audio", "aac", title=title, language="deu"),
         ),
         container="matroska,webm",

@@ -36,7 +36,7 @@ def test_it_holds_exactly_the_frames_asked_for(
     source = make(RECORDINGS[kind])
     times = player_times(source, engine)
     wanted = [n for n, at in times.items() if Fraction(start) <= at < Fraction(end)]
-    if not wanted:  # shorter than a frame: the picture that is shown at that moment
+    if not wanted:  # shorter than a frame: the frame that is shown at that moment
         wanted = [max(n for n, at in times.items() if at < Fraction(start))]
     clip = cut(source, start, end, "encode")
     assert numbers(clip.path) == wanted
@@ -45,7 +45,7 @@ def test_it_holds_exactly_the_frames_asked_for(
 
 
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "ts"])
-def test_sound_stays_with_the_picture(cut: Cut, kind: str) -> None:
+def test_audio_stays_in_sync(cut: Cut, kind: str) -> None:
     recording = RECORDINGS[kind]
     clip = cut(make(recording), "2.3", "6.6", "encode")
     offsets = tick_offsets(clip.path, recording.rate)
@@ -82,7 +82,7 @@ def test_odd_sizes_and_oblong_pixels_become_even_and_square(cut: Cut) -> None:
         assert video.sample_aspect_ratio in (None, 0, 1)
 
 
-def test_a_turned_picture_is_encoded_upright(cut: Cut, engine: Engine) -> None:
+def test_a_turned_frame_is_encoded_upright(cut: Cut, engine: Engine) -> None:
     source = make(Recording())
     turned = source.with_name("turned.mp4")
     with av.open(str(source)) as original, av.open(str(turned), "w") as copy:
@@ -112,7 +112,7 @@ def test_the_bundled_ffmpeg_understands_the_same_arguments(tmp_path: Path) -> No
     assert len(numbers(clip.path)) == clip.report.frames == 25
 
 
-def test_sound_keeps_its_samples_beside_a_picture_of_coarse_times(cut: Cut) -> None:
+def test_audio_keeps_its_samples_with_video_of_coarse_times(cut: Cut) -> None:
     coarse = make(Recording("avi", video=("-c:v", "mpeg4", "-q:v", "3"), audio=("libmp3lame",)))
     clip = cut(coarse, "2.3", "6.6", "encode")
     with av.open(str(clip.path)) as container:

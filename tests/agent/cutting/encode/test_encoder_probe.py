@@ -79,7 +79,7 @@ SAID: list[tuple[str, Refusal, str]] = [
         "13.0\n[h264_nvenc @ 0x5] The minimum required Nvidia driver for nvenc is 610.00 or newer\n"
         + OPENING_9,
         "driver too old",
-        "wants version 13.1 of its interface, it has 13.0; install driver 610.00 or newer",
+        "needs version 13.1 of its interface, it has 13.0; install driver 610.00 or newer",
     ),
     (
         "[h264_nvenc @ 0x5] The minimum required Nvidia driver for nvenc is (unknown) 470.57.02 or newer",
@@ -103,12 +103,12 @@ SAID: list[tuple[str, Refusal, str]] = [
         "[h264_nvenc @ 0x5] OpenEncodeSessionEx failed: out of memory (10): (no details)\n"
         "[h264_nvenc @ 0x5] No capable devices found",
         "busy",
-        "no further encode",
+        "no more encodes",
     ),
     (
         "[h264_nvenc @ 0x5] OpenEncodeSessionEx failed: incompatible client key (21): (no details)",
         "busy",
-        "no further encode",
+        "no more encodes",
     ),
     ("Unknown encoder 'h264_nvenc'", "absent", "built without it"),
     (
@@ -118,7 +118,7 @@ SAID: list[tuple[str, Refusal, str]] = [
         "built without it",
     ),
     ("[h264_nvenc @ 0x5] InitializeEncoder failed: invalid param (8)", "failed", "invalid param (8)"),
-    ("", "failed", "did not say why"),
+    ("", "failed", "gave no reason"),
 ]
 
 
@@ -196,7 +196,7 @@ def test_the_cpu_is_chosen_where_no_card_works() -> None:
     assert encoders.working() == ["libx264", "libx265"]
 
 
-def test_a_card_that_was_demanded_and_is_not_there_is_told() -> None:
+def test_a_missing_card_that_was_requested_is_reported() -> None:
     if try_encoder(find_ffmpeg(None), "h264_nvenc") is None:
         pytest.skip("this machine has a card that encodes")
     encoders = Encoders(EngineSettings(encoder="nvenc"))
@@ -237,8 +237,8 @@ def test_an_encoder_that_gives_up_is_replaced_once_and_named(tmp_path: Path) -> 
         return
     assert clip.report.encoder == "libx264"
     (warning,) = clip.report.warnings
-    assert warning.startswith("h264_nvenc gave up, because")
-    assert warning.endswith("libx264 made the clip.")
+    assert warning.startswith("h264_nvenc failed, because")
+    assert warning.endswith("the clip was made by libx264")
 
 
 def result(server: ForkServer, order: Order, source: SourceFile) -> Clip:

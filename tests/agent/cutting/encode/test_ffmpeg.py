@@ -31,7 +31,7 @@ from tests.support.waiting import eventually
 PATIENCE = 60
 PROGRAMS = {"found": find_ffmpeg(None), "bundled": Path(imageio_ffmpeg.get_ffmpeg_exe())}
 FREE = Limits(file_bytes=1 << 40, memory_bytes=None)
-TOLD = ("-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
+REPORTING = ("-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
 
 
 class Pipe:
@@ -59,10 +59,10 @@ class Pipe:
 
 
 class Running:
-    """A run in a thread of its own, and what it told."""
+    """A run in a separate thread, and the progress that it reported."""
 
     def __init__(self, command: list[str], seconds: float, limits: Limits = FREE) -> None:
-        self.told: list[float] = []
+        self.reported: list[float] = []
         self.pid: int | None = None
         self.error: Exception | None = None
         self._thread = threading.Thread(
@@ -72,7 +72,7 @@ class Running:
 
     def _run(self, command: list[str], seconds: float, limits: Limits) -> None:
         try:
-            run(command, seconds=seconds, limits=limits, progress=self.told.append, started=self._started)
+            run(command, seconds=seconds, limits=limits, progress=self.reported.append, started=self._started)
         except EncoderFailed as error:
             self.error = error
 
@@ -92,47 +92,71 @@ def pipe(tmp_path: Path) -> Iterator[Pipe]:
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_an_ffmpeg_that_waits_for_its_input_tells_nothing(program: Path, pipe: Pipe) -> None:
+def test_an_ffmpeg_that_waits_for_its_input_reports_nothing(program: Path, pipe: Pipe) -> None:
     # From version 7 on it prints its progress also while it waits: that must not count as progress.
-    command = [str(program), *TOLD, "-f", "mpegts", "-i", str(pipe.path), "-c", "copy", "-f", "null", "-"]
+    command = [
+        str(program),
+        *REPORTING,
+        "-f",
+        "mpegts",
+        "-i",
+        str(pipe.path),
+        "-c",
+        "copy",
+        "-f",
+        "null",
+        "-",
+    ]
     running = Running(command, seconds=40)
     pipe.give(60_000)
     deadline = time.monotonic() + PATIENCE
-    still_since, heard = time.monotonic(), len(running.told)
+    still_since, count = time.monotonic(), len(running.reported)
     while time.monotonic() - still_since < 3:
-        assert time.monotonic() < deadline, "it goes on telling, though nothing comes"
+        assert time.monotonic() < deadline, "it still reports progress without input"
         time.sleep(0.1)
-        if len(running.told) != heard:
-            still_since, heard = time.monotonic(), len(running.told)
+        if len(running.reported) != count:
+            still_since, count = time.monotonic(), len(running.reported)
     pipe.give(len(pipe.data))
     pipe.end()
     running.join()
     assert running.error is None
-    assert running.told == sorted(running.told)
-    assert running.told[-1] == 1
+    assert running.reported == sorted(running.reported)
+    assert running.reported[-1] == 1
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_an_ffmpeg_that_only_reads_is_told_to_move(program: Path, pipe: Pipe) -> None:
+def test_an_ffmpeg_that_only_reads_is_reported_as_progressing(program: Path, pipe: Pipe) -> None:
     # It reads its way to a range that never comes: there is nothing that it could print.
-    command = [str(program), *TOLD, "-f", "mpegts", "-i", str(pipe.path), "-ss", "1000", "-f", "null", "-"]
+    command = [
+        str(program),
+        *REPORTING,
+        "-f",
+        "mpegts",
+        "-i",
+        str(pipe.path),
+        "-ss",
+        "1000",
+        "-f",
+        "null",
+        "-",
+    ]
     running = Running(command, seconds=40)
 
     def has_moved() -> bool:
         if pipe.given < len(pipe.data) * 3 // 4:
             pipe.give(2000)
         time.sleep(0.1)
-        return len(set(running.told)) >= 3
+        return len(set(running.reported)) >= 3
 
     eventually(has_moved, "a move", within=PATIENCE)
-    assert running.told == sorted(running.told)
-    assert 0 < running.told[-1] <= 0.03
+    assert running.reported == sorted(running.reported)
+    assert 0 < running.reported[-1] <= 0.03
     pipe.end()
     running.join()
 
 
 def test_when_memory_runs_out_ffmpeg_is_ended_and_not_the_daemon(pipe: Pipe) -> None:
-    command = [str(PROGRAMS["found"]), *TOLD, "-f", "mpegts", "-i", str(pipe.path), "-f", "null", "-"]
+    command = [str(PROGRAMS["found"]), *REPORTING, "-f", "mpegts", "-i", str(pipe.path), "-f", "null", "-"]
     running = Running(command, seconds=40)
     pipe.give(2000)
     eventually(lambda: running.pid is not None, "its start")
@@ -167,7 +191,7 @@ def test_a_missing_ffmpeg_is_waited_for(tmp_path: Path) -> None:
 def test_a_file_that_grows_beyond_its_limit_ends_the_run(tmp_path: Path) -> None:
     target = tmp_path / "clip.part"
     source = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25", "-t", "10"]
-    command = [str(PROGRAMS["found"]), *TOLD, *source, "-f", "rawvideo", str(target)]
+    command = [str(PROGRAMS["found"]), *REPORTING, *source, "-f", "rawvideo", str(target)]
     running = Running(command, 10, Limits(file_bytes=1_000_000, memory_bytes=None))
     running.join()
     assert running.error is not None
@@ -178,7 +202,7 @@ def test_a_file_that_grows_beyond_its_limit_ends_the_run(tmp_path: Path) -> None
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_run_that_wants_too_much_memory_fails(program: Path) -> None:
     source = ["-f", "lavfi", "-i", "testsrc2=size=3840x2160:rate=25", "-frames:v", "50"]
-    command = [str(program), *TOLD, *source, "-c:v", "libx264", "-preset", "slow", "-f", "null", "-"]
+    command = [str(program), *REPORTING, *source, "-c:v", "libx264", "-preset", "slow", "-f", "null", "-"]
     running = Running(command, 2, Limits(file_bytes=1 << 40, memory_bytes=300_000_000))
     running.join()
     assert running.error is not None
@@ -188,10 +212,10 @@ def test_a_run_that_wants_too_much_memory_fails(program: Path) -> None:
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_an_ffmpeg_that_would_hang_without_memory_is_ended(program: Path, tmp_path: Path) -> None:
     large = tmp_path / "large.mp4"
-    picture = ["-f", "lavfi", "-i", "testsrc2=size=3840x2160:rate=25", "-frames:v", "25"]
+    frames = ["-f", "lavfi", "-i", "testsrc2=size=3840x2160:rate=25", "-frames:v", "25"]
     coding = ["-c:v", "libx264", "-preset", "ultrafast", "-threads", "1"]
-    subprocess.run([str(program), "-v", "error", *picture, *coding, str(large)], check=True, timeout=PATIENCE)
-    command = [str(program), *TOLD, "-i", str(large), "-c:v", "libx264", "-f", "null", "-"]
+    subprocess.run([str(program), "-v", "error", *frames, *coding, str(large)], check=True, timeout=PATIENCE)
+    command = [str(program), *REPORTING, "-i", str(large), "-c:v", "libx264", "-f", "null", "-"]
     running = Running(command, 1, Limits(file_bytes=1 << 40, memory_bytes=100_000_000))
     running.join()
     assert isinstance(running.error, EncoderFailed)
@@ -230,5 +254,5 @@ def test_a_frozen_encode_of_the_bundled_ffmpeg_is_ended_and_was_polite(tmp_path:
     finally:
         engine.close()
     assert isinstance(cutting.error, EncoderFailed)
-    assert "stood still" in cutting.error.message
+    assert "made no progress" in cutting.error.message
     assert list(tmp_path.iterdir()) == []

@@ -31,9 +31,9 @@ def test_it_creeps_where_nothing_is_printed_and_never_arrives() -> None:
 
 
 @given(st.floats(0, 1e4), st.lists(st.one_of(st.none(), st.integers(-(10**12), 10**12)), max_size=50))
-def test_it_never_goes_back_nor_beyond(seconds: float, told: list[int | None]) -> None:
+def test_it_never_goes_back_nor_beyond(seconds: float, reported: list[int | None]) -> None:
     climb, last = Climb(seconds), 0.0
-    for at in told:
+    for at in reported:
         if at is None:
             climb.creep()
         else:

@@ -62,7 +62,7 @@ def clip_of(
     return engine.cut(spec, folder, progress=lambda *_: None)
 
 
-def first_picture(path: Path) -> np.ndarray:
+def first_luma(path: Path) -> np.ndarray:
     """Luma of the first frame, rows by columns."""
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
@@ -72,7 +72,7 @@ def first_picture(path: Path) -> np.ndarray:
 
 @cache
 def ramp(width: int, height: int, aspect: str = "1") -> Path:
-    """A picture whose luma says where it is from: it grows by the column on even rows of 32, by the row on
+    """A frame whose luma encodes the position: it grows by the column on even rows of 32, by the row on
     odd ones; with the sample aspect `aspect`."""
     path = make(Recording(seconds=1)).with_name(f"ramp-{width}-{height}-{aspect.replace('/', '_')}.mkv")
     # geq cuts off what is behind the point: half a step more rounds.
@@ -100,9 +100,9 @@ def ramp(width: int, height: int, aspect: str = "1") -> Path:
     return path
 
 
-def columns_shown(picture: np.ndarray, rows: slice, width: int) -> tuple[float, float]:
+def columns_shown(luma: np.ndarray, rows: slice, width: int) -> tuple[float, float]:
     """Which column of a ramp is at the left and at the right edge of these rows."""
-    row = np.median(picture[rows], axis=0)
+    row = np.median(luma[rows], axis=0)
     inner = np.arange(8, len(row) - 8)
     slope, first = np.polyfit(inner, row[8:-8], 1)
     scale = width / 219
@@ -124,27 +124,27 @@ def test_the_largest_centred_window_is_cut_out(
 ) -> None:
     width, height = size
     clip = clip_of(either, tmp_path, ramp(width, height), **asked)
-    picture = first_picture(clip.path)
-    assert picture.shape == (exact[1], exact[0])
+    luma = first_luma(clip.path)
+    assert luma.shape == (exact[1], exact[0])
     assert (clip.report.video.width, clip.report.video.height) == exact
     window = min(width, height * exact[0] / exact[1])
     tall = min(height, width * exact[1] / exact[0])
-    # Some rows that show columns, in the middle of the picture.
+    # Some rows that show columns, in the middle of the frame.
     band = next(n for n in range(height // 2 // 32, height // 32) if n % 2 == 0)
     middle = ((band + 0.5) * 32 - (height - tall) / 2) / tall * exact[1]
     rows = slice(int(middle) - 2, int(middle) + 2)
-    left, right = columns_shown(picture, rows, width)
+    left, right = columns_shown(luma, rows, width)
     assert left == pytest.approx((width - window) / 2, abs=2.5)
     assert right == pytest.approx((width + window) / 2, abs=2.5)
 
 
-def test_of_a_narrower_picture_the_height_is_cut(engine: Engine, tmp_path: Path) -> None:
-    picture = first_picture(clip_of(engine, tmp_path, ramp(270, 480), aspect="16:9", width=320).path)
+def test_the_height_of_a_narrower_frame_is_cut(engine: Engine, tmp_path: Path) -> None:
+    luma = first_luma(clip_of(engine, tmp_path, ramp(270, 480), aspect="16:9", width=320).path)
     tall = 270 * 9 / 16
     for y in range(4, 176):
         at = (480 - tall) / 2 + (y + 0.5) / 180 * tall
         if int(at // 32) % 2 == 1 and 4 < at % 32 < 28:
-            assert np.median(picture[y]) == pytest.approx(16 + 219 * at / 480, abs=2), y
+            assert np.median(luma[y]) == pytest.approx(16 + 219 * at / 480, abs=2), y
 
 
 @pytest.mark.sampled(3)
@@ -164,31 +164,31 @@ def test_a_letterbox_shows_all_of_it_between_black_bars(
     box: tuple[int, int, int, int],
 ) -> None:
     clip = clip_of(either, tmp_path, ramp(*size, sample_aspect), quality="high", fit="letterbox", **asked)
-    picture = first_picture(clip.path)
+    luma = first_luma(clip.path)
     x, y, wide, high = box
-    outside = np.ones(picture.shape, dtype=bool)
+    outside = np.ones(luma.shape, dtype=bool)
     outside[max(0, y - 2) : y + high + 2, max(0, x - 2) : x + wide + 2] = False
     assert outside.any()
-    assert picture[outside].max() <= 20
-    inside = picture[y + 3 : y + high - 3, x + wide // 2 : x + wide - 3]
+    assert luma[outside].max() <= 20
+    inside = luma[y + 3 : y + high - 3, x + wide // 2 : x + wide - 3]
     assert inside.min() > 24 or np.median(inside) > 60
     band = slice(2, 32 * high // size[1] - 2)
-    left, right = columns_shown(picture[y : y + high, x : x + wide], band, size[0])
+    left, right = columns_shown(luma[y : y + high, x : x + wide], band, size[0])
     assert (left, right) == pytest.approx((0, size[0]), abs=size[0] / 60)
 
 
 def test_a_blurred_background_fills_the_frame(either: Engine, tmp_path: Path) -> None:
     clip = clip_of(either, tmp_path, make(), quality="high", aspect="9:16", width=180, fit="blur")
-    picture = first_picture(clip.path)
-    assert picture.shape == (320, 180)
+    luma = first_luma(clip.path)
+    assert luma.shape == (320, 180)
     whole = slice(104, 216)  # 320x200 in 180 columns are 112 rows
-    assert np.abs(np.diff(picture[whole], axis=1)).mean() > 3 * np.abs(np.diff(picture[:100], axis=1)).mean()
-    assert picture[:100].mean() > 40
+    assert np.abs(np.diff(luma[whole], axis=1)).mean() > 3 * np.abs(np.diff(luma[:100], axis=1)).mean()
+    assert luma[:100].mean() > 40
     assert numbers_between(clip.path, whole) == list(range(25, 35))
 
 
 def numbers_between(path: Path, rows: slice) -> list[int]:
-    """The frames' numbers, read from a part of the picture."""
+    """The frames' numbers, read from a part of the frame."""
     found = []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -240,10 +240,10 @@ def test_a_turned_recording_is_shaped_as_it_is_shown(cut_output: MakeClip) -> No
                 copy.mux_one(packet)
     # 200 wide and 320 high as it is shown: all of its width, and the middle of its height.
     clip = cut_output(turned, aspect="1:1", width=200)
-    upright = np.rot90(first_picture(cut_output(turned, width=200).path), 0)
-    picture = first_picture(clip.path)
-    assert picture.shape == (200, 200)
-    assert np.abs(picture - upright[60:260]).mean() < 6
+    upright = np.rot90(first_luma(cut_output(turned, width=200).path), 0)
+    luma = first_luma(clip.path)
+    assert luma.shape == (200, 200)
+    assert np.abs(luma - upright[60:260]).mean() < 6
 
 
 @pytest.mark.sampled(3)
@@ -254,7 +254,7 @@ def test_a_turned_recording_is_shaped_as_it_is_shown(cut_output: MakeClip) -> No
     (29.97, 54),
     (1, 2),
 )
-def test_another_rate_keeps_length_and_sound(either: Engine, tmp_path: Path, fps: float, count: int) -> None:
+def test_another_rate_keeps_length_and_audio(either: Engine, tmp_path: Path, fps: float, count: int) -> None:
     clip = clip_of(either, tmp_path, make(), "2.3", "4.1", fps=fps)
     shown = numbers(clip.path)
     assert len(shown) == clip.report.frames == count
@@ -262,7 +262,7 @@ def test_another_rate_keeps_length_and_sound(either: Engine, tmp_path: Path, fps
     assert clip.duration == pytest.approx(1.8, abs=0.51 / fps + 0.001)
     rate = Output(fps=fps).rate
     assert rate is not None
-    for n, number in enumerate(shown):  # the picture that is due, at most half of either frame early or late
+    for n, number in enumerate(shown):  # the frame that is due, at most half of either frame early or late
         assert abs((number - 58) / 25 - n / rate) <= 1 / rate / 2 + Fraction(1, 25)
 
 
@@ -324,20 +324,20 @@ NOISE = "noise=alls=60:allf=t,format=yuv420p"
 
 def test_what_can_t_be_so_small_is_refused(cut_output: MakeClip, tmp_path: Path) -> None:
     source = make(Recording("mkv", seconds=60, rate=Fraction(2), audio=("aac",) * 4))
-    with pytest.raises(OutputTooLarge, match=r"output\.max_bytes must be \d+ at the very least"):
+    with pytest.raises(OutputTooLarge, match=r"set output\.max_bytes to at least \d+"):
         cut_output(source, "0", "59", max_bytes=100_000)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("quality", ["high", "medium"])
-def test_a_short_stays_small_however_restless_the_picture(cut_output: MakeClip, quality: Quality) -> None:
+def test_a_short_stays_small_however_restless_the_video(cut_output: MakeClip, quality: Quality) -> None:
     noisy = make(Recording("mkv", seconds=6, video=("-c:v", "mpeg4", "-q:v", "2"), filters=NOISE))
     clip = cut_output(noisy, "1", "2", quality=quality, aspect="9:16", width=540)
     most = {"high": 60e6, "medium": 30e6}[quality] / 60  # a second, and one more that the rate may hold back
     assert clip.size <= most * (1 + 1)  # 2.4 and 1.6 MB without the limit
 
 
-def test_interlaced_pictures_are_deinterlaced(either: Engine, tmp_path: Path) -> None:
+def test_interlaced_frames_are_deinterlaced(either: Engine, tmp_path: Path) -> None:
     fields = "interlace=scan=tff,format=yuv420p"
     coded = ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-q:v", "2", "-g", "12")
     source = make(Recording("ts", rate=Fraction(50), seconds=5, video=coded, filters=fields))
@@ -368,22 +368,22 @@ def test_hdr_becomes_ordinary(either: Engine, tmp_path: Path, tags: str) -> None
         context = opened.streams.video[0].codec_context
         assert (context.pix_fmt, int(context.color_trc), int(context.color_primaries)) == ("yuv420p", 1, 1)
     assert clip.report.frames == 10
-    assert first_picture(clip.path).max() > 100
+    assert first_luma(clip.path).max() > 100
 
 
 def test_ten_bits_become_eight(either: Engine, tmp_path: Path) -> None:
     coded = (*HDR[:-1], HDR[-1].format("colorprim=bt709"))
     ten = make(Recording("mkv", seconds=3, video=coded, filters="format=yuv420p10le"))
     eight = make(Recording("mkv", seconds=3, video=(*HDR[:-1], "log-level=error"), filters="format=yuv420p"))
-    pictures = [
-        first_picture(clip_of(either, tmp_path, source, quality="high", width=320).path)
+    lumas = [
+        first_luma(clip_of(either, tmp_path, source, quality="high", width=320).path)
         for source in (ten, eight)
     ]
-    assert np.abs(pictures[0] - pictures[1]).mean() < 2
+    assert np.abs(lumas[0] - lumas[1]).mean() < 2
 
 
-def test_sound_of_an_odd_rate_is_brought_to_a_usual_one(cut_output: MakeClip, tmp_path: Path) -> None:
-    source = tmp_path / "slow-sound.mkv"
+def test_audio_of_an_unusual_rate_is_resampled(cut_output: MakeClip, tmp_path: Path) -> None:
+    source = tmp_path / "slow-audio.mkv"
     command = [str(find_ffmpeg(None)), "-v", "error", "-nostdin", "-i", str(make()), "-t", "4"]
     subprocess.run(
         [*command, "-c:v", "copy", "-c:a", "pcm_s16le", "-ar", "22050", "-ac", "1", str(source)],

@@ -64,7 +64,7 @@ def run(*arguments: str | Path) -> None:
 
 
 def kept(*codecs: str) -> tuple[str, ...]:
-    """Picture and sound as they are, and the subtitles once in each codec."""
+    """Video and audio unchanged, and the subtitles once in each codec."""
     maps = ["-map", "0", *["-map", "1"] * len(codecs), "-c:v", "copy", "-c:a", "copy"]
     coded = [option for n, codec in enumerate(codecs) for option in (f"-c:s:{n}", codec)]
     return (*maps, *coded, "-metadata:s:s:0", "language=deu", "-metadata:s:s:0", "title=Untertitel")
@@ -204,12 +204,12 @@ def test_subtitles_that_show_nothing_in_the_range_are_left_out(engine: Engine, t
     clip = engine.cut(spec, tmp_path, progress=lambda *_: None)
     assert texts(clip.path) == []
     assert [(d.index, d.codec, d.reason) for d in clip.report.dropped_streams] == [
-        (2, "mov_text", "it shows nothing in this range")
+        (2, "mov_text", "no subtitles in this range")
     ]
 
 
 @pytest.mark.parametrize("mode", ["copy", "encode"])
-def test_pictures_of_text_go_into_matroska_alone(engine: Engine, tmp_path: Path, mode: Mode) -> None:
+def test_bitmap_subtitles_go_into_matroska_only(engine: Engine, tmp_path: Path, mode: Mode) -> None:
     source = pictured()
     clip = cut(engine, tmp_path, source, mode, "mkv")
     with av.open(str(clip.path)) as opened:
@@ -222,13 +222,13 @@ def test_pictures_of_text_go_into_matroska_alone(engine: Engine, tmp_path: Path,
     clip = cut(engine, tmp_path, source, mode, "mp4")
     assert texts(clip.path) == []
     assert [(d.index, d.codec, d.reason) for d in clip.report.dropped_streams] == [
-        (2, "dvd_subtitle", "such subtitles do not go into mp4")
+        (2, "dvd_subtitle", "mp4 does not support this subtitle format")
     ]
 
 
 @cache
 def pictured() -> Path:
-    """A recording with pictures of text at 1, 3, 5 and 9 seconds."""
+    """A recording with bitmap subtitles at 1, 3, 5 and 9 seconds."""
     path = make().with_name("pictured.mkv")
     with av.open(str(make())) as source, av.open(str(path), "w") as target:
         streams = [target.add_stream_from_template(s, opaque=True) for s in source.streams]
@@ -270,11 +270,11 @@ def test_timecode_of_another_rate_is_left_out(engine: Engine, tmp_path: Path) ->
     ]
 
 
-def test_language_and_title_of_sound_are_both_in_an_encode(engine: Engine, tmp_path: Path) -> None:
+def test_an_encode_keeps_language_and_title_of_audio(engine: Engine, tmp_path: Path) -> None:
     source = make(Recording(seconds=2)).with_name("titled.mkv")
     run("-i", make(Recording(seconds=2)), "-c", "copy", "-metadata:s:a:0", "title=Ton", source)
     spec = CutSpec(source, Fraction(0), Fraction(1), "encode", "medium", Output(container="mkv"))
     clip = engine.cut(spec, tmp_path, progress=lambda *_: None)
     with av.open(str(clip.path)) as opened:
-        sound = opened.streams.audio[0]
-        assert (sound.language, sound.metadata["title"]) == ("eng", "Ton")
+        audio = opened.streams.audio[0]
+        assert (audio.language, audio.metadata["title"]) == ("eng", "Ton")

@@ -109,8 +109,8 @@ def test_what_stands_beside_the_sets_is_kept(profile: str) -> None:
 
 def test_more_sets_than_the_header_can_count_are_refused() -> None:
     extradata = encoded_in_mp4("libx264", 2, PROFILES["high"]).extradata
-    sequence, picture = set_with_id(31, SPS), set_with_id(31, PPS)
-    for unit, most in ((sequence, 31), (picture, 255)):
+    sps, pps = set_with_id(31, SPS), set_with_id(31, PPS)
+    for unit, most in ((sps, 31), (pps, 255)):
         full = with_sets(extradata, [unit] * (most - 1))
         assert len(sets_of(full)) == most + 1
         with pytest.raises(Malformed):

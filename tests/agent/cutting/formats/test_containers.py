@@ -57,7 +57,7 @@ SUBTITLES = (
 )
 PROFILES = (None, "LC", "HE-AAC", "HE-AACv2", "Main", "LTP")
 CONTAINERS = st.sampled_from(ALL)
-SOUNDS = [(), *product(AUDIO), *product(AUDIO, AUDIO)]
+AUDIO_SETS = [(), *product(AUDIO), *product(AUDIO, AUDIO)]
 
 
 @cache
@@ -88,18 +88,18 @@ def test_callers_name_each_container_by_its_extension() -> None:
 
 @pytest.mark.parametrize("video", VIDEO)
 def test_the_container_of_a_copy_holds_its_video(video: str) -> None:
-    for sound in SOUNDS:
-        container = container_for(video, sound)
+    for codecs in AUDIO_SETS:
+        container = container_for(video, codecs)
         assert holds(container, video)
-        assert container_for(video, sound[::-1]) is container
+        assert container_for(video, codecs[::-1]) is container
 
 
 @pytest.mark.parametrize("video", VIDEO)
 def test_webm_is_chosen_only_where_everything_goes_into_it(video: str) -> None:
-    for sound in SOUNDS:
-        if container_for(video, sound) is WEBM:
-            assert {video, *sound} <= accepted(WEBM)
-            assert all(copies_audio(WEBM, codec, None) for codec in sound)
+    for codecs in AUDIO_SETS:
+        if container_for(video, codecs) is WEBM:
+            assert {video, *codecs} <= accepted(WEBM)
+            assert all(copies_audio(WEBM, codec, None) for codec in codecs)
 
 
 @pytest.mark.parametrize("container", [MP4, MOV], ids=lambda c: c.muxer)
@@ -109,14 +109,14 @@ def test_the_muxer_takes_every_video_that_the_container_is_said_to_hold(containe
 
 
 @pytest.mark.parametrize("container", [MP4, MOV, WEBM], ids=lambda c: c.muxer)
-def test_the_muxer_takes_all_sound_that_is_copied(container: Container) -> None:
+def test_the_muxer_accepts_all_copied_audio(container: Container) -> None:
     copied = {codec for codec in AUDIO for profile in PROFILES if copies_audio(container, codec, profile)}
     assert copied <= accepted(container)
     assert copied
 
 
 @pytest.mark.parametrize("codec", ["pcm_f32le", "pcm_alaw", "flac", "opus"])
-def test_mov_gets_only_sound_that_editing_programs_read(codec: str) -> None:
+def test_mov_gets_only_audio_that_editors_support(codec: str) -> None:
     assert not copies_audio(MOV, codec, None)
     assert copies_audio(MOV, "pcm_s24be", None)
 
@@ -157,7 +157,7 @@ def test_subtitles_keep_their_codec_or_become_the_containers(
     assert subtitles_as(container, codec) == become
 
 
-SOUND_OF = {"mp4": ("aac", np.float32), "mov": ("pcm_s16le", np.int16), "matroska": ("aac", np.float32)}
+AUDIO_OF = {"mp4": ("aac", np.float32), "mov": ("pcm_s16le", np.int16), "matroska": ("aac", np.float32)}
 FORMATS = {np.float32: "fltp", np.int16: "s16"}
 LANGUAGES = ("deu", "ell", "hye", "isl", "kat", "mkd", "nld", "sqi", "zho", "eng", "fra", "spa")
 
@@ -165,7 +165,7 @@ LANGUAGES = ("deu", "ell", "hye", "isl", "kat", "mkd", "nld", "sqi", "zho", "eng
 def written(container: Container, codes: Sequence[str]) -> io.BytesIO:
     """A file of the container with one silent track for each language code."""
     file = io.BytesIO()
-    codec, kind = SOUND_OF[container.muxer]
+    codec, kind = AUDIO_OF[container.muxer]
     with av.open(file, "w", format=container.muxer) as out:
         streams = [out.add_stream(codec, rate=48_000, layout="mono") for _ in codes]
         for stream, code in zip(streams, codes, strict=True):
@@ -182,9 +182,9 @@ def written(container: Container, codes: Sequence[str]) -> io.BytesIO:
 
 @pytest.mark.parametrize("container", [MP4, MOV, MATROSKA], ids=lambda c: c.muxer)
 def test_every_language_survives_its_container(container: Container) -> None:
-    told = [language_for(container, code) for code in LANGUAGES]
-    with av.open(written(container, told)) as read:
-        assert [stream.language for stream in read.streams.audio] == told
+    languages = [language_for(container, code) for code in LANGUAGES]
+    with av.open(written(container, languages)) as read:
+        assert [stream.language for stream in read.streams.audio] == languages
 
 
 @pytest.mark.parametrize("container", [MP4, MOV, MATROSKA], ids=lambda c: c.muxer)

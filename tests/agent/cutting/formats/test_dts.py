@@ -1,4 +1,4 @@
-"""Decoding times made anew grow strictly and never lie behind the frame's being shown."""
+"""Generated decoding times increase strictly and never exceed the display times."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def types(found: list[bytes]) -> list[int]:
 
 
 def in_annex_b(*, in_packets: bool = False) -> Encoded:
-    """An open-GOP stream: its second keyframe, decoded ninth or so, is a CRA picture."""
+    """An open-GOP stream: its second keyframe, decoded ninth or so, is a CRA frame."""
     more = ":repeat-headers=1:aud=1" if in_packets else ""
     return encoded("libx265", 24, OPEN_GOP + more, global_header=not in_packets)
 
@@ -105,7 +105,7 @@ def test_a_decoder_reads_the_recordings_frames_and_the_edges_from_one_header(
     numbers = free_numbers(own, encoders)
     extradata = with_sets(recording.extradata, [numbers.of_set(unit) for unit in encoders])
     assert len(sets_of(extradata)) == 6
-    # An edge, the copied part from a CRA picture on, and another edge.
+    # An edge, the copied part from a CRA frame on, and another edge.
     key = first_cra(recording)
     first = recording.order[key]
     kept = [n for n in range(key, len(recording.order)) if recording.order[n] >= first]
@@ -174,7 +174,7 @@ def test_a_copied_packet_with_other_sets_is_refused() -> None:
 
 
 @STREAMS
-def test_only_the_type_of_a_cra_picture_changes_at_a_joint(make: Callable[[], Encoded]) -> None:
+def test_only_the_type_of_a_cra_frame_changes_at_a_joint(make: Callable[[], Encoded]) -> None:
     stream = make()
     size = length_size("hevc", stream.extradata)
     packet = stream.payloads[first_cra(stream)]

@@ -34,7 +34,7 @@ def test_a_recovery_point_of_an_open_gop_is_no_clean_start_in_h264() -> None:
     assert not starts_clean("h264", with_lengths(4, H264_SEI, H264_SLICE), 4)
 
 
-def test_every_random_access_picture_is_a_clean_start_in_hevc() -> None:
+def test_every_random_access_frame_is_a_clean_start_in_hevc() -> None:
     assert starts_clean("hevc", with_start_codes(HEVC_CRA), None)
     assert starts_clean("hevc", with_start_codes(HEVC_IDR), None)
     assert not starts_clean("hevc", with_start_codes(HEVC_TRAIL), None)

@@ -24,7 +24,7 @@ RECORDINGS = {
     "plain": Recording(),
     "without B-frames": Recording(reordered=0),
     "29.97 in MOV": Recording("mov", rate=Fraction(30000, 1001), gop=60),
-    "two sounds": Recording(audio=("aac", "libmp3lame")),
+    "two audio streams": Recording(audio=("aac", "libmp3lame")),
     "silent": Recording(audio=()),
     "uneven": Recording(video=("-c:v", "libx264", "-fps_mode", "vfr"), filters="select='mod(n\\,7)'"),
 }
@@ -61,7 +61,7 @@ def test_samples_lie_and_are_shown_where_libavformat_says(kind: str) -> None:
             assert table.keys(0, table.count).tolist() == keys
 
 
-@pytest.mark.parametrize("kind", ["plain", "uneven", "two sounds"])
+@pytest.mark.parametrize("kind", ["plain", "uneven", "two audio streams"])
 def test_a_part_of_a_table_is_the_part_of_the_whole(kind: str) -> None:
     dice = np.random.default_rng(1)
     for track in tracks(make(RECORDINGS[kind])):
@@ -84,7 +84,7 @@ def test_the_sample_of_a_moment_is_found(kind: str) -> None:
         assert table.at(time) == max(0, int(np.searchsorted(decoded, time, "right")) - 1)
 
 
-def test_the_first_picture_is_shown_when_libavformat_says() -> None:
+def test_the_first_frame_is_shown_when_libavformat_says() -> None:
     path = make()
     with (
         open_path(path) as source,
@@ -100,7 +100,7 @@ NOT_PLAIN = {
     "fragmented": (*["-c", "copy", "-movflags", "frag_keyframe+empty_moov"], "mp4"),
     "no MP4": ("-c", "copy", "mkv"),
     "another codec": (*["-c:a", "copy", "-c:v", "mpeg4"], "mp4"),
-    "sound alone": (*["-vn", "-c", "copy"], "mp4"),
+    "audio only": (*["-vn", "-c", "copy"], "mp4"),
 }
 
 

@@ -35,7 +35,7 @@ RECORDED = datetime(2026, 3, 29, 1, 30, 15, tzinfo=UTC)
 
 @cache
 def sources() -> list[Trak]:
-    """The tracks of a real recording: video, then sound."""
+    """The tracks of a real recording: video, then audio."""
     return tracks_of(load_index(make(SOURCE)))
 
 
@@ -44,7 +44,7 @@ def ints(values: list[int]) -> Ints:
 
 
 @st.composite
-def parts(draw: st.DrawFn, source: Trak, *, picture: bool) -> Part:
+def parts(draw: st.DrawFn, source: Trak, *, video: bool) -> Part:
     """A track of up to 40 samples, in any order of display and with other bytes between some of them."""
 
     def drawn(low: int, high: int, count: int) -> list[int]:
@@ -57,7 +57,7 @@ def parts(draw: st.DrawFn, source: Trak, *, picture: bool) -> Part:
     shown = decoded
     if draw(st.booleans()):
         shown = [at + shift for at, shift in zip(decoded, drawn(0, 9000, count), strict=True)]
-    keys = ints(sorted(draw(st.sets(st.integers(0, count - 1))))) if picture and draw(st.booleans()) else None
+    keys = ints(sorted(draw(st.sets(st.integers(0, count - 1))))) if video and draw(st.booleans()) else None
     return Part(
         source=source,
         description=source.description,
@@ -73,8 +73,8 @@ def parts(draw: st.DrawFn, source: Trak, *, picture: bool) -> Part:
 
 @st.composite
 def clips(draw: st.DrawFn) -> list[Part]:
-    video, sound = sources()
-    return [draw(parts(video, picture=True)), *draw(st.lists(parts(sound, picture=False), max_size=2))]
+    video, audio = sources()
+    return [draw(parts(video, video=True)), *draw(st.lists(parts(audio, video=False), max_size=2))]
 
 
 def written(
@@ -233,7 +233,7 @@ def copied(source: Trak, first: int, last: int, start: int | None = None) -> tup
 @pytest.mark.parametrize(
     ("number", "first", "last", "start"),
     [(0, 25, 60, None), (1, 10, 90, None), (1, 10, 90, -4800)],
-    ids=["video", "sound", "sound that begins later"],
+    ids=["video", "audio", "audio that begins later"],
 )
 def test_libavformat_demuxes_what_was_written(
     number: int, first: int, last: int, start: int | None, tmp_path: Path
@@ -267,9 +267,9 @@ def test_the_clip_shows_the_frames_it_was_given(tmp_path: Path) -> None:
 
 def test_languages_are_kept(tmp_path: Path) -> None:
     german = sum(ord(letter) - 0x60 << shift for letter, shift in zip("deu", (10, 5, 0), strict=True))
-    video, sound = sources()
-    header = sound.media_header[:-4] + german.to_bytes(2, "big") + bytes(2)
-    clip = [plain_part(video, 4), plain_part(replace(sound, media_header=header), 4)]
+    video, audio = sources()
+    header = audio.media_header[:-4] + german.to_bytes(2, "big") + bytes(2)
+    clip = [plain_part(video, 4), plain_part(replace(audio, media_header=header), 4)]
     path = tmp_path / "clip.mp4"
     path.write_bytes(head(clip, 40, None) + bytes(40))
     with av.open(str(path)) as container:

@@ -177,7 +177,7 @@ CLOSED_GOP = Recording(seconds=4, gop=10, audio=())
 
 
 @pytest.mark.parametrize("recording", [CLOSED_GOP, OPEN_GOP], ids=["closed GOP", "open GOP"])
-def test_of_a_real_recording_decoding_begins_at_idr_pictures_only(recording: Recording) -> None:
+def test_decoding_a_real_recording_begins_at_idr_frames_only(recording: Recording) -> None:
     path = make(recording)
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]

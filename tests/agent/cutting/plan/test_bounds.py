@@ -30,7 +30,7 @@ MEGABYTE = 1 << 20
 
 @pytest.fixture(scope="module")
 def small_engine() -> Iterator[Engine]:
-    """One that cuts pictures of up to 320x200."""
+    """One that cuts frames of up to 320x200."""
     engine = Engine(EngineSettings(max_pixels=320 * 200))
     engine.start()
     yield engine
@@ -54,7 +54,7 @@ def ffmpeg(*arguments: str | Path) -> None:
     subprocess.run(command, check=True, timeout=120)
 
 
-def picture(path: Path, size: str, seconds: int = 4) -> Path:
+def video_of(path: Path, size: str, seconds: int = 4) -> Path:
     source = f"testsrc2=size={size}:rate=5:duration={seconds}"
     ffmpeg("-f", "lavfi", "-i", source, "-c:v", "libx264", "-preset", "ultrafast", "-g", "5", path)
     return path
@@ -100,7 +100,7 @@ def below(pid: int) -> list[int]:
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("extension", ["mp4", "ts"])
-def test_a_picture_that_is_too_large_costs_no_memory(
+def test_a_frame_that_is_too_large_costs_no_memory(
     engine: Engine, tmp_path: Path, extension: str, mode: Mode
 ) -> None:
     source = tmp_path / f"large.{extension}"
@@ -129,8 +129,10 @@ def gigantic() -> Path:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_pictures_that_grow_on_the_way_are_refused(small_engine: Engine, tmp_path: Path, mode: Mode) -> None:
-    parts = [picture(tmp_path / f"{size}.ts", size, 2) for size in ("320x200", "1280x800")]
+def test_frames_that_grow_within_the_recording_are_refused(
+    small_engine: Engine, tmp_path: Path, mode: Mode
+) -> None:
+    parts = [video_of(tmp_path / f"{size}.ts", size, 2) for size in ("320x200", "1280x800")]
     source = tmp_path / "grows.ts"
     source.write_bytes(b"".join(part.read_bytes() for part in parts))
     error = cut(small_engine, source, tmp_path / "spool", mode)
@@ -146,7 +148,7 @@ def test_pictures_that_grow_on_the_way_are_refused(small_engine: Engine, tmp_pat
         (Output(width=640, height=202), "640x202"),
     ],
 )
-def test_a_requested_picture_that_is_too_large(
+def test_a_requested_frame_that_is_too_large(
     small_engine: Engine, tmp_path: Path, output: Output, size: str
 ) -> None:
     error = cut(small_engine, make(), tmp_path / "spool", "encode", output)
@@ -155,7 +157,7 @@ def test_a_requested_picture_that_is_too_large(
     assert "output.width" in error.message
 
 
-def test_a_picture_of_just_the_limit_is_cut(small_engine: Engine, tmp_path: Path) -> None:
+def test_a_frame_of_just_the_limit_is_cut(small_engine: Engine, tmp_path: Path) -> None:
     for mode in MODES:
         assert isinstance(cut(small_engine, make(), tmp_path / mode, mode), Clip)
 

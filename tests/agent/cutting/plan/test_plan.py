@@ -14,7 +14,7 @@ from agent.cutting.plan.plan import plan_cut
 from agent.cutting.plan.spec import CutSpec
 from clipping.errors import RangeBeyondEnd, SourceHasNoVideo
 
-PICTURE = VideoInfo(
+VIDEO = VideoInfo(
     width=1920,
     height=1080,
     pix_fmt="yuv420p",
@@ -42,7 +42,7 @@ def stream(index: int, kind: str, codec: str, **more: object) -> StreamInfo:
         title=None,
         default=True,
         attached_picture=False,
-        video=PICTURE if kind == "video" else None,
+        video=VIDEO if kind == "video" else None,
         audio=AudioInfo(48000, 2) if kind == "audio" else None,
     )
     return replace(plain, **more)  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def spec(start: str, end: str) -> CutSpec:
 
 
 @pytest.mark.parametrize(
-    ("video", "sound", "container"),
+    ("video", "audio", "container"),
     [
         ("h264", ["aac"], MP4),
         ("hevc", ["ac3"], MP4),
@@ -81,9 +81,9 @@ def spec(start: str, end: str) -> CutSpec:
     ],
 )
 def test_a_copy_goes_into_the_container_that_plays_it(
-    video: str, sound: list[str], container: Container
+    video: str, audio: list[str], container: Container
 ) -> None:
-    assert container_for(video, sound) is container
+    assert container_for(video, audio) is container
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_copy_goes_into_the_container_that_plays_it(
         (MATROSKA, "dts", None, True),
     ],
 )
-def test_sound_is_copied_where_it_will_be_heard(
+def test_audio_is_copied_if_players_support_it(
     container: Container, codec: str, profile: str | None, kept: bool
 ) -> None:
     assert copies_audio(container, codec, profile) is kept
@@ -136,10 +136,10 @@ def test_what_is_left_out_is_named_with_a_reason() -> None:
     assert [(t.source.index, t.position, t.action) for t in plan.tracks] == [(4, 1, "encode")]
     assert {d.index: d.reason for d in plan.dropped} == {
         0: "not video or audio",
-        1: "it holds no audio that can be recognised",
-        2: "cover art, not part of the video",
-        5: "such subtitles do not go into mp4",
-        6: "a clip holds one video",
+        1: "its audio format is unknown",
+        2: "cover art",
+        5: "mp4 does not support this subtitle format",
+        6: "a clip has one video stream",
     }
 
 
@@ -157,6 +157,6 @@ def test_an_end_up_to_a_second_late_is_not_cut_to_the_length_that_the_file_names
     assert plan_cut(recording(), spec("59", "61"), "copy").stop == 71
 
 
-def test_sound_alone_is_refused() -> None:
+def test_audio_only_is_refused() -> None:
     with pytest.raises(SourceHasNoVideo):
         plan_cut(recording(stream(0, "audio", "aac")), spec("1", "2"), "copy")

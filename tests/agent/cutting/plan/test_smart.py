@@ -24,7 +24,7 @@ from agent.cutting.plan.smart import (
     plan_smart,
 )
 from clipping.errors import RangeBeyondEnd
-from tests.agent.cutting.plan.test_plan import PICTURE, recording, spec, stream
+from tests.agent.cutting.plan.test_plan import VIDEO, recording, spec, stream
 from tests.support.encoded import decoded_order, encoded
 
 REACH = 30
@@ -33,7 +33,7 @@ REACH = 30
 
 def range_of(start: int, stop: int, tick: Fraction = Fraction(1)) -> Range:
     """The range in a video of one frame a second, whose ticks are seconds."""
-    video = stream(0, "video", "h264", video=replace(PICTURE, rate=Fraction(1)))
+    video = stream(0, "video", "h264", video=replace(VIDEO, rate=Fraction(1)))
     info = replace(recording(replace(video, time_base=tick)), duration=None, zero=Fraction(0))
     plan: Plan = plan_cut(info, spec("0", "1"), "smart")
     return Range(start, stop, replace(plan, start=start * tick, stop=stop * tick))

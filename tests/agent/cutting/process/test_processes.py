@@ -431,7 +431,7 @@ def test_a_job_that_computes_does_not_stand_still() -> None:
                 if function is computing:
                     assert job.result(PATIENCE, function, seconds) == "computed"
                 else:
-                    with pytest.raises(EncoderFailed, match="stood still"):
+                    with pytest.raises(EncoderFailed, match="made no progress"):
                         job.result(PATIENCE, function, seconds)
     finally:
         server.close()

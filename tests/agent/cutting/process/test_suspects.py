@@ -78,7 +78,7 @@ def test_a_terabyte_that_was_lost_in_the_middle_is_not_read(
     behind = cut(engine, source, tmp_path / "behind", "copy", 9, 11)
     assert time.monotonic() - begun < SOON
     assert isinstance(before, Clip), before
-    # Nothing tells where the next box of an MP4 begins when one is torn.
+    # The start of the next MP4 box is unknown when a box is damaged.
     assert isinstance(behind, Clip if name == "live.mkv" else RangeBeyondEnd), behind
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from agent.cutting.formats.media import VideoInfo
 from agent.cutting.plan.plan import Plan, plan_cut
 from agent.cutting.plan.spec import CutSpec
-from tests.agent.cutting.plan.test_plan import PICTURE, recording, spec, stream
+from tests.agent.cutting.plan.test_plan import VIDEO, recording, spec, stream
 
 RATE = 25
 GOP = 10
@@ -41,8 +41,8 @@ def coded(change: Callable[[int, av.Packet], av.Packet], frames: int = 50) -> io
 
 
 def plan_of(start: str, end: str, **video: int) -> Plan:
-    """The plan of a clip of it. `video`: what the probe says of the picture, where it is not the usual."""
-    picture: VideoInfo = replace(PICTURE, **video)  # type: ignore[arg-type]
-    info = replace(recording(stream(0, "video", "h264", video=picture)), zero=Fraction(0))
+    """The plan of a clip of it. `video`: differences from the usual result of the probe."""
+    video_info: VideoInfo = replace(VIDEO, **video)  # type: ignore[arg-type]
+    info = replace(recording(stream(0, "video", "h264", video=video_info)), zero=Fraction(0))
     wanted: CutSpec = spec(start, end)
     return plan_cut(info, wanted, "copy")

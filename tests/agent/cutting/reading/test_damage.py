@@ -61,7 +61,7 @@ def cut_with(settings: EngineSettings, source: Path, folder: Path, mode: Mode) -
 
 
 def report_or_error(cut: Cut, source: Path, mode: Mode) -> str:
-    """What the caller is told about damage: by warnings, or by the error when no clip can be made."""
+    """What is reported about damage: the warnings, or the error if no clip can be made."""
     try:
         return " ".join(cut(source, "2.3", "9.7", mode).report.warnings)
     except CutVerificationFailed as error:
@@ -161,7 +161,7 @@ def test_damage_is_encoded_over_where_it_is_to_be(holed: Path, tmp_path: Path, m
     assert clip.duration == pytest.approx(7.4, abs=0.05)
     assert complaints(clip.path) == ""
     if mode == "copy":
-        assert any(w.startswith("Not cut as asked, copy: ") for w in clip.report.warnings)
+        assert any(w.startswith("not cut as requested: copy: ") for w in clip.report.warnings)
         assert not any("smart" in warning for warning in clip.report.warnings)
 
 

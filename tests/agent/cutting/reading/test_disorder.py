@@ -15,7 +15,7 @@ def as_it_is(_: int, packet: av.Packet) -> av.Packet:
 
 
 def in_order_of_storage(number: int, packet: av.Packet) -> av.Packet:
-    """Told to be shown when it is stored, though it is shown in another order."""
+    """Its display times are its order in the file, although it is displayed in another order."""
     assert packet.time_base
     packet.pts = packet.dts = round(number / RATE / packet.time_base)
     return packet

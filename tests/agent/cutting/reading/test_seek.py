@@ -1,4 +1,4 @@
-"""Where reading begins: at a keyframe, with all the audio that is heard from there on."""
+"""Where reading begins: at a keyframe, with all the audio that is played from there on."""
 
 from __future__ import annotations
 

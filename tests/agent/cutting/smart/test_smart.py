@@ -101,7 +101,7 @@ def test_it_holds_exactly_the_frames_asked_for(
 
 @pytest.mark.parametrize("kind", ["h264", "h264 in mkv", "h264 in ts", "29.97 in ts", "hevc", "mpeg2"])
 @pytest.mark.parametrize("start", ["2", "2.3"])
-def test_sound_stays_with_the_picture(cut: Cut, kind: str, start: str) -> None:
+def test_audio_stays_in_sync(cut: Cut, kind: str, start: str) -> None:
     recording = RECORDINGS[kind]
     clip = cut(make(recording), start, "6.6", "smart")
     offsets = tick_offsets(clip.path, recording.rate)
@@ -152,7 +152,7 @@ def test_the_index_is_in_front(cut: Cut) -> None:
     assert order.index("moov") < order.index("mdat")
 
 
-def test_every_sound_track_is_kept_with_its_language(cut: Cut) -> None:
+def test_every_audio_track_is_kept_with_its_language(cut: Cut) -> None:
     recording = Recording("mkv", audio=("aac", "libmp3lame", "ac3", "pcm_s16le"))
     clip = cut(make(recording), "3.3", "8.1", "smart")
     assert [a.codec for a in clip.report.audio] == ["aac", "mp3", "aac", "aac"]

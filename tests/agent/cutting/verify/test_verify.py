@@ -53,13 +53,13 @@ def test_what_lies_between_the_ends_is_only_looked_at_when_all_is_to_be(tmp_path
         verify(outcome, extent="full")
 
 
-def test_it_is_told_how_far_the_look_at_everything_has_come(tmp_path: Path) -> None:
-    told: list[float] = []
-    verify(cut(tmp_path, LONG), extent="full", progress=told.append)
-    assert told == sorted(told)
-    assert len(set(told)) > 100
-    assert told[0] < 0.05
-    assert told[-1] > 0.95
+def test_the_progress_of_a_full_verification_is_reported(tmp_path: Path) -> None:
+    reported: list[float] = []
+    verify(cut(tmp_path, LONG), extent="full", progress=reported.append)
+    assert reported == sorted(reported)
+    assert len(set(reported)) > 100
+    assert reported[0] < 0.05
+    assert reported[-1] > 0.95
 
 
 @pytest.mark.slow
@@ -124,7 +124,7 @@ def test_a_clip_with_its_index_behind_is_rejected(tmp_path: Path) -> None:
         verify(replace(outcome, path=behind))
 
 
-def test_damaged_pictures_are_rejected(tmp_path: Path) -> None:
+def test_damaged_frames_are_rejected(tmp_path: Path) -> None:
     outcome = cut(tmp_path)
     data = bytearray(outcome.path.read_bytes())
     begin = data.index(b"mdat") + 4
@@ -134,7 +134,7 @@ def test_damaged_pictures_are_rejected(tmp_path: Path) -> None:
         verify(outcome)
 
 
-def test_the_index_tells_the_same_times_as_the_packets(tmp_path: Path) -> None:
+def test_the_index_has_the_same_times_as_the_packets(tmp_path: Path) -> None:
     outcome = cut(tmp_path)
     by_index = timings_of_boxes(outcome.path)
     with open_path(outcome.path) as file, open_source(file) as clip:

@@ -77,7 +77,7 @@ def test_it_begins_at_zero_and_the_report_says_where_it_fell(
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_sound_stays_with_the_picture(cut: Cut, container: str) -> None:
+def test_audio_stays_in_sync(cut: Cut, container: str) -> None:
     recording = Recording(container)
     clip = cut(make(recording), "3.3", "9.1")
     offsets = tick_offsets(clip.path, recording.rate)
@@ -118,7 +118,7 @@ def test_the_file_is_described_truly(cut: Cut) -> None:
     assert clip.report.video.fps == pytest.approx(25, abs=0.1)
 
 
-def test_every_sound_track_is_kept_with_its_language(cut: Cut) -> None:
+def test_every_audio_track_is_kept_with_its_language(cut: Cut) -> None:
     recording = Recording("mkv", audio=("aac", "libmp3lame", "ac3", "pcm_s16le"))
     clip = cut(make(recording), "3.3", "8.1")
     assert [(a.codec, a.language) for a in clip.report.audio] == [
@@ -134,7 +134,7 @@ def test_every_sound_track_is_kept_with_its_language(cut: Cut) -> None:
         assert max(abs(offset) for offset in offsets) < 0.003
 
 
-def test_a_recording_without_sound_gives_a_clip_without_sound(cut: Cut) -> None:
+def test_a_recording_without_audio_gives_a_clip_without_audio(cut: Cut) -> None:
     clip = cut(make(Recording(audio=())), "3.3", "7.1")
     assert clip.report.audio == []
     assert len(numbers(clip.path)) == clip.report.frames
@@ -151,7 +151,7 @@ def make_last() -> int:
     return Recording().frames - 1
 
 
-def test_a_range_shorter_than_a_frame_still_shows_the_picture_of_that_moment(cut: Cut) -> None:
+def test_a_range_shorter_than_a_frame_still_shows_the_frame_of_that_moment(cut: Cut) -> None:
     clip = cut(make(), "4.01", "4.02")
     assert numbers(clip.path)[0] == 100
 
@@ -198,7 +198,7 @@ def test_matroska_announces_no_track_that_is_silent_in_the_range(cut: Cut, mode:
 
 
 @pytest.mark.parametrize("mode", ["copy", "smart"])
-def test_sound_that_is_encoded_anew_may_end_with_the_recording(cut: Cut, mode: Mode) -> None:
+def test_reencoded_audio_may_end_with_the_recording(cut: Cut, mode: Mode) -> None:
     clip = cut(make(Recording("mkv", audio=("ac3",))), "8.3", "12", mode)
     assert (clip.report.mode, clip.report.warnings) == (mode, [])
     assert clip.report.audio[0].codec == "aac"
