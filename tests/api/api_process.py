@@ -43,7 +43,7 @@ def key(name: str, role: str, secret: str) -> dict[str, str]:
 
 @contextmanager
 def emulator_host(host_port: str) -> Iterator[None]:
-    """What this process connects to anew goes to this broker. Threads may share one broker, not use two."""
+    """New connections of this process use this broker. Threads may share one broker, not use two."""
     before = os.environ.get("PUBSUB_EMULATOR_HOST")
     if before == host_port:
         yield  # many threads publish at once: none may take away what the others rely on

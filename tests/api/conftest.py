@@ -81,7 +81,7 @@ def either_api(
 
 
 def migrated(url: str) -> str:
-    """The URL of a database that has its tables now: PostgreSQL's are not made by whoever serves."""
+    """The URL of a database with its tables: the server does not create PostgreSQL's."""
     database = Database(url, connections=1)
     schema.migrate(database)
     database.close()

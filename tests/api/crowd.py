@@ -98,6 +98,6 @@ class Crowd:
 
 
 def _refused(error: requests.RequestException) -> bool:
-    """Whether nobody listened, so that nobody can have taken the request."""
+    """Whether no server listened, so that the request can't have been accepted."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(reason, NewConnectionError)

@@ -1,4 +1,5 @@
-"""What agents may tell of one request in a bad night, and how it has to end: said without the rules."""
+"""The messages that agents may send about one request during failures, and the result, independent of the
+rules."""
 
 from __future__ import annotations
 

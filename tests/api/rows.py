@@ -62,7 +62,7 @@ def unsent(database: Database) -> list[str]:
         return list(session.scalars(keys.order_by(OutboxMessage.key)))
 
 
-def tell(database: Database, message: CompletionMessage | ProgressMessage, *, at: datetime = NOW) -> None:
+def report(database: Database, message: CompletionMessage | ProgressMessage, *, at: datetime = NOW) -> None:
     """An agent's message, applied at a moment."""
     kind = "complete" if isinstance(message, CompletionMessage) else "progress"
     Ingest(database, ManualClock(at)).take(kind, "1", message.to_json(), {})

@@ -10,7 +10,7 @@ from tests.api.conftest import MakeApi
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "bad-requests.md"
 
 
-def test_callers_are_told_what_is_written(make_api: MakeApi) -> None:
+def test_responses_are_as_documented(make_api: MakeApi) -> None:
     api = make_api(limits=LIMITS)
     assert page(api) == PAGE.read_text(encoding="utf-8"), "generate it again: python -m tests.api.bad_inputs"
     assert not any(api.counts().values())

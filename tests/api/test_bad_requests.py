@@ -187,7 +187,7 @@ def test_a_bad_body_is_refused(api: ApiProcess, body: bytes, field: str | None) 
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer", "Bearer wrong", "Basic Y2xpZW50LWtleTo=", f"Token {CLIENT}"]
 )
-def test_a_wrong_key_is_told_nothing(api: ApiProcess, authorization: str) -> None:
+def test_a_wrong_key_learns_nothing(api: ApiProcess, authorization: str) -> None:
     # The body is bad too: who has no key does not learn that.
     answer = api.post("/v1/clip/request", data=b"{", headers={"Authorization": authorization})
     check(answer, (401, "UNAUTHORIZED"))

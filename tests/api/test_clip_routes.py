@@ -137,7 +137,7 @@ def test_progress_and_completion_reach_the_caller(api: ApiProcess) -> None:
 def test_no_clip_ends_before_it_begins(api: ApiProcess) -> None:
     request_id = accepted(api)["request_id"]
     ended = datetime.now(UTC)
-    api.send(progress(request_id=request_id))  # arrives after what it tells of is over
+    api.send(progress(request_id=request_id))  # arrives too late
     api.wait_for_status(request_id, "processing")
     api.send(failed(request_id=request_id, completed_at=ended))
     status = api.wait_for_status(request_id, "failed")
@@ -182,7 +182,7 @@ def test_what_cannot_be_read_is_stored_aside_and_the_next_is_served(api: ApiProc
     huge = progress(attempt=1).model_copy(update={"attempt": 2**70})
     api.publish(bus.progress_topic, huge.to_json())
     api.publish(bus.complete_topic, completed().to_json().replace(b'"fps":25.0', b'"fps":NaN'))
-    api.send(completed(request_id="clip-20261120-000000000000"))  # nobody's: logged, not kept
+    api.send(completed(request_id="clip-20261120-000000000000"))  # unknown request: logged, not stored
     request_id = accepted(api)["request_id"]
     api.send(completed(request_id=request_id))
     api.wait_for_status(request_id, "completed")

@@ -123,7 +123,7 @@ def test_pushes_may_be_larger_than_clients_bodies(make_api: MakeApi) -> None:
         pytest.param(None, id="slow bodies"),
     ],
 )
-def test_held_connections_keep_nobody_out(make_api: MakeApi, opening: bytes | None) -> None:
+def test_held_connections_do_not_block_other_clients(make_api: MakeApi, opening: bytes | None) -> None:
     """More than the 400 connections at which the server once stopped accepting."""
     api = make_api()
     sent = post(api, "Content-Length: 900") if opening is None else opening

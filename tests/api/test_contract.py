@@ -101,7 +101,7 @@ def test_every_route_is_written_down_and_every_written_route_is_there(tmp_path: 
         for method in item
         if method in ("get", "head", "post", "put", "delete", "patch")
     }
-    # Flask answers HEAD wherever it answers GET; it is written down where somebody would use it.
+    # Flask answers HEAD wherever it answers GET; it is documented where it is useful.
     unwritten = {(path, method) for path, method in served - written if method != "head"}
     assert unwritten == set()
     assert written - served == set()

@@ -40,8 +40,8 @@ def test_no_parameter_is_filled_in() -> None:
     for name, parameter in page["components"]["parameters"].items():
         assert "example" not in parameter, name
     for path, item in page["paths"].items():
-        for holder in (item, *(each for each in item.values() if isinstance(each, dict))):
-            for parameter in holder.get("parameters", []):
+        for owner in (item, *(each for each in item.values() if isinstance(each, dict))):
+            for parameter in owner.get("parameters", []):
                 assert "example" not in parameter, (path, parameter["name"])
 
 
@@ -65,8 +65,8 @@ def test_nothing_is_made_up_from_patterns() -> None:
             responses |= {f"{method} {path} {code}": each for code, each in operation["responses"].items()}
     without = [
         name
-        for name, holder in (bodies | responses).items()
-        for media in holder.get("content", {}).values()
+        for name, owner in (bodies | responses).items()
+        for media in owner.get("content", {}).values()
         if "schema" in media and not {"example", "examples"} & set(media)
     ]
     assert without == []

@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 AUDIENCE = "https://clips.example.com"
 PUSH_AUDIENCE = "https://clips.example.com/v1/internal/pubsub"
-EDITOR, OPERATOR, OUTSIDER = "editor@example.com", "ops@example.com", "somebody@example.com"
+EDITOR, OPERATOR, OUTSIDER = "editor@example.com", "ops@example.com", "other@example.com"
 PUSHER = "push@clips.iam.gserviceaccount.com"
 
 CLIENT_ROUTES = {
@@ -52,11 +52,11 @@ OPEN_ROUTES = {
 }
 PUSH_ROUTE = "POST /v1/internal/pubsub"
 LINK_ROUTE = "GET /v1/files/clips/h/c.mp4"
-"""Opened by the signature in the link, whoever asks."""
+"""Authorized by the signature in the link alone."""
 
 
 class Doors:
-    """A running API with keys, accounts and push, and everything that somebody may show to it."""
+    """A running API with keys, accounts and push, and all kinds of credentials."""
 
     def __init__(self, api: ApiProcess, signer: Signer, foreign: Signer) -> None:
         self.api = api
@@ -270,8 +270,10 @@ def test_changes_and_refusals_are_in_the_audit_trail(doors: Doors) -> None:
     del doors.api.session.headers["X-Request-Id"]
 
     def lines() -> dict[str, dict[str, Any]] | None:
-        told = (json.loads(line) for line in doors.api.log.read_text().splitlines() if line.startswith("{"))
-        found = {each["id"]: each for each in told if each["message"] == "audit"}
+        entries = (
+            json.loads(line) for line in doors.api.log.read_text().splitlines() if line.startswith("{")
+        )
+        found = {each["id"]: each for each in entries if each["message"] == "audit"}
         return found if "audit-3" in found else None
 
     seen = eventually(lines)

@@ -1,4 +1,4 @@
-"""The parts of event streams: what is told of a change, and one client's connection."""
+"""The parts of event streams: the events for a change, and one client's connection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WAITING = replace(WORKING, revision=3, stage="retrying", last_error={"code": "NO
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "told"),
+    ("before", "now", "events"),
     [
         (None, QUEUED, ["status"]),
         (None, replace(WORKING, status="completed"), ["status", "completed"]),
@@ -64,8 +64,8 @@ WAITING = replace(WORKING, revision=3, stage="retrying", last_error={"code": "NO
         (replace(WORKING, status="failed"), replace(WORKING, revision=3, status="completed"), ["completed"]),
     ],
 )
-def test_what_is_told(before: Seen | None, now: Seen, told: list[str]) -> None:
-    assert changes(before, now) == told
+def test_events_of_a_change(before: Seen | None, now: Seen, events: list[str]) -> None:
+    assert changes(before, now) == events
 
 
 def test_events_as_they_travel() -> None:
@@ -118,10 +118,10 @@ def test_a_finished_stream_gets_everything_out_before_it_closes(pair: Pair) -> N
     assert stream.write(b"data: x\n\n", 1.0)
     assert stream.end(2.0)
     assert stream.close_by == 2.0 + LINGER_SECONDS
-    told = read_all(theirs)
-    assert told.startswith(b"HEAD")
-    assert b"9\r\ndata: x\n\n\r\n" in told
-    assert told.endswith(b"0\r\n\r\n")
+    received = read_all(theirs)
+    assert received.startswith(b"HEAD")
+    assert b"9\r\ndata: x\n\n\r\n" in received
+    assert received.endswith(b"0\r\n\r\n")
     assert stream.write(b"more", 3.0)  # of no effect
     assert stream.drain_input()
     theirs.close()

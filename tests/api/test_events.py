@@ -1,4 +1,4 @@
-"""Event streams: what is told, to whom, in which order, and how a client goes on after a break."""
+"""Event streams: which events, to which client, in which order, and how a client resumes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_clip_from_the_queue_to_its_end(api: ApiProcess) -> None:
     assert 1000 <= (reader.retry or 0) <= 3000
 
 
-def test_a_clip_that_is_tried_again_is_told(make_api: MakeApi) -> None:
+def test_a_retry_is_sent(make_api: MakeApi) -> None:
     api = make_api()
     request_id = ask(api)
     with watch(api, request_id) as reader:
@@ -76,7 +76,7 @@ def test_a_clip_that_is_tried_again_is_told(make_api: MakeApi) -> None:
 
 
 @pytest.mark.parametrize("end", ["completed", "failed", "cancelled"])
-def test_an_end_is_told_to_who_comes_late_and_the_stream_is_over(api: ApiProcess, end: str) -> None:
+def test_a_late_client_gets_the_last_event_and_the_stream_ends(api: ApiProcess, end: str) -> None:
     request_id = ask(api)
     if end == "cancelled":
         assert api.post(f"/v1/clip/{request_id}/cancel").status_code == 202
@@ -91,7 +91,7 @@ def test_an_end_is_told_to_who_comes_late_and_the_stream_is_over(api: ApiProcess
         assert again.status == 204  # a browser does not come back after this
 
 
-def test_a_client_that_comes_back_is_told_what_it_missed_and_nothing_twice(api: ApiProcess) -> None:
+def test_a_reconnected_client_gets_what_it_missed_and_nothing_twice(api: ApiProcess) -> None:
     request_id = ask(api)
     with watch(api, request_id) as reader:
         reader.wait("status")
@@ -106,7 +106,7 @@ def test_a_client_that_comes_back_is_told_what_it_missed_and_nothing_twice(api: 
 
 
 @pytest.mark.parametrize("nonsense", ["", "x", "-1", "99999999999999999999", "1.5", "999999"])
-def test_an_id_that_is_none_of_ours_begins_anew(api: ApiProcess, nonsense: str) -> None:
+def test_an_unknown_id_starts_from_the_beginning(api: ApiProcess, nonsense: str) -> None:
     request_id = ask(api)
     with watch(api, request_id, after=nonsense) as reader:
         assert reader.wait("status").data["status"] == "queued"
@@ -188,7 +188,7 @@ def test_streams_hold_no_threads_and_have_a_bound(make_api: MakeApi) -> None:
     eventually(lambda: "clipping_api_event_streams 0.0" in api.get("/metrics").text)
 
 
-def test_a_client_that_reads_nothing_is_cut_off_and_holds_nobody_up(api: ApiProcess) -> None:
+def test_a_client_that_reads_nothing_is_disconnected_and_delays_no_other(api: ApiProcess) -> None:
     request_id = str(api.request(metadata={"x": "y" * 1000}).json()["request_id"])
     where = urlsplit(api.url)
     with socket.socket() as lazy, watch(api, request_id) as reader:
@@ -232,9 +232,7 @@ def test_a_kill_loses_no_event(make_api: MakeApi) -> None:
         again.wait("completed")
 
 
-def test_it_makes_no_difference_which_instance_hears_the_agent(
-    make_api: MakeApi, postgres: PostgresServer
-) -> None:
+def test_any_instance_may_receive_the_agents_messages(make_api: MakeApi, postgres: PostgresServer) -> None:
     url = postgres.database()
     first = make_api(api={"database_url": url})
     second = make_api(api={"database_url": url}, pubsub={"project": first.config.pubsub.project})

@@ -70,7 +70,7 @@ def listed(server: GunicornProcess) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_every_request_ends_as_it_must_whoever_is_asked_and_told(
+def test_every_request_ends_correctly_on_any_instance(
     make_api: MakeApi, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     database = {"database_url": migrated(postgres.database())}
@@ -112,9 +112,9 @@ def test_every_request_ends_as_it_must_whoever_is_asked_and_told(
         assert listed(two) == found
 
     wrong = {
-        request_id: (told.name, found[request_id])
-        for request_id, told in histories.items()
-        if any(found[request_id].get(name) != value for name, value in told.shown.items())
+        request_id: (story.name, found[request_id])
+        for request_id, story in histories.items()
+        if any(found[request_id].get(name) != value for name, value in story.shown.items())
     }
     statuses = Counter(clip["status"] for clip in found.values())
     print(

@@ -49,8 +49,8 @@ ACTIVE = seen("nas-1", state="active")
     ],
 )
 def test_in_two_words(cluster: Snapshot, primary: str, standby: str) -> None:
-    told = judge(cluster)
-    assert (told.primary, told.standby) == (primary, standby)
+    health = judge(cluster)
+    assert (health.primary, health.standby) == (primary, standby)
 
 
 UNFIT = seen("nas-1", state="active", eligible=False, reasons=("signing: SIGNING_UNAVAILABLE: …",))
@@ -76,12 +76,12 @@ def test_whether_it_is_known_that_no_agent_takes_requests(cluster: Snapshot, hel
 
 
 def test_no_agent_has_ever_been_there() -> None:
-    nobody = Snapshot(CLUSTER, True, snapshot().now, None, snapshot().intent, None, [])
-    assert (judge(nobody).primary, judge(nobody).standby) == ("none", "none")
-    assert judge(nobody).reasons() == []
+    empty = Snapshot(CLUSTER, True, snapshot().now, None, snapshot().intent, None, [])
+    assert (judge(empty).primary, judge(empty).standby) == ("none", "none")
+    assert judge(empty).reasons() == []
 
 
-def test_a_store_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_store_delays_no_health_check(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ManualClock()
     with FakeGcs() as gcs:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.url)
@@ -113,15 +113,15 @@ def test_a_dead_leader_is_seen_in_the_services_health(make_api: MakeApi) -> None
     api = make_api()
     agents = Agents(LocalStore(Path(str(api.config.storage.path)), public_url=api.url))
     agents.lead(ttl_seconds=1)
-    agents.tell("nas-1", state="active")
+    agents.report("nas-1", state="active")
 
-    def told() -> dict[str, object]:
+    def health() -> dict[str, object]:
         answer = api.get("/health")
         assert answer.status_code == 200
         found: dict[str, object] = answer.json()
         return found
 
-    eventually(lambda: told()["agents"] == {"primary": "down", "standby": "none"}, "the lease to run out")
-    seen_now = told()
+    eventually(lambda: health()["agents"] == {"primary": "down", "standby": "none"}, "the lease to run out")
+    seen_now = health()
     assert (seen_now["status"], "the primary agent is down" in seen_now["reasons"]) == ("degraded", True)  # type: ignore[operator]
     assert seen_now["api_status"] == "healthy"

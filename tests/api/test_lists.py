@@ -17,7 +17,7 @@ from api.http.query_params import cursor_behind, parse_list, parse_period
 from clipping.errors import InvalidPeriod, InvalidRequest
 from tests.api.api_process import ADMIN, STRANGER, ApiProcess
 from tests.api.messages import NOW, completed, failed
-from tests.api.rows import put, tell
+from tests.api.rows import put, report
 
 MINUTE = timedelta(minutes=1)
 
@@ -64,7 +64,7 @@ def test_each_filter_filters(database: Database) -> None:
     old = put(database, at=NOW - MINUTE, hand_id="a")
     middle = put(database, hand_id="b", owner="other")
     new = put(database, at=NOW + MINUTE, hand_id="a")
-    tell(database, completed(request_id=old))
+    report(database, completed(request_id=old))
     assert page(database) == [new, middle, old]
     assert page(database, hand_id="a") == [new, old]
     assert page(database, owner="other") == [middle]
@@ -106,18 +106,18 @@ def test_a_caller_lists_and_counts_their_own_and_an_admin_all(either_api: ApiPro
 def test_statistics_count_what_happened_in_the_period(database: Database) -> None:
     for seconds in range(1, 21):
         request_id = put(database)
-        tell(database, completed(request_id=request_id, processing_time_seconds=float(seconds)))
+        report(database, completed(request_id=request_id, processing_time_seconds=float(seconds)))
     for _ in range(5):
-        tell(database, failed(request_id=put(database)))
-    tell(database, failed(request_id=put(database), status="cancelled"))
+        report(database, failed(request_id=put(database)))
+    report(database, failed(request_id=put(database), status="cancelled"))
     put(database), put(database, owner="other"), put(database, at=NOW - MINUTE)
     with database.read() as session:
         found = stats.totals(session, owner="web", since=NOW)
-        everybody = stats.totals(session, owner=None, since=NOW)
+        total = stats.totals(session, owner=None, since=NOW)
         nothing = stats.totals(session, owner="web", since=NOW + MINUTE)
     assert found.by_status == {"completed": 20, "failed": 5, "cancelled": 1, "queued": 1}
     assert (found.average_seconds, found.p95_seconds, found.output_bytes) == (10.5, 19.0, 20_000)
-    assert everybody.by_status["queued"] == 2
+    assert total.by_status["queued"] == 2
     assert nothing == stats.Totals({}, None, None, 0)
 
 

@@ -90,7 +90,7 @@ def test_a_token_for_something_else_is_refused(
     [{"email": "other@clips.iam.gserviceaccount.com"}, {"email": None}, {"email_verified": False}],
     ids=str,
 )
-def test_a_token_of_somebody_else_is_forbidden(
+def test_a_token_of_another_account_is_forbidden(
     certificates: CertificateServer, signer: Signer, over: dict[str, Any]
 ) -> None:
     with pytest.raises(Forbidden):
@@ -155,7 +155,7 @@ def test_old_certificates_are_better_than_none_for_a_day(certificates: Certifica
     assert set(keys.get("key-1")) == {"key-1"}
 
 
-def test_without_certificates_nobody_comes_in_and_the_server_is_not_stormed(
+def test_without_certificates_all_tokens_are_refused_and_fetches_are_limited(
     certificates: CertificateServer,
 ) -> None:
     clock = ManualClock()
@@ -219,7 +219,7 @@ def test_pushed_messages_move_the_request(pushed: ApiProcess, signer: Signer) ->
 
 
 def test_what_cannot_be_read_is_stored_aside(pushed: ApiProcess, signer: Signer) -> None:
-    other = envelope(pushed, "complete", b"{}").replace(b"clipping-api-complete", b"somebody-elses")
+    other = envelope(pushed, "complete", b"{}").replace(b"clipping-api-complete", b"another")
     not_base64 = envelope(pushed, "complete", b"{}").replace(base64.b64encode(b"{}"), b"***")
     bodies = [b"", b"{", b"[]", b"\xff", b'{"message": 1}', other, not_base64]
     bodies += [envelope(pushed, kind, b"no JSON") for kind in ("complete", "progress", "dead-letter")]
@@ -228,7 +228,7 @@ def test_what_cannot_be_read_is_stored_aside(pushed: ApiProcess, signer: Signer)
     assert pushed.counts()["parked_messages"] == len(bodies)
 
 
-def test_nobody_else_may_push(pushed: ApiProcess, signer: Signer, foreign: Signer) -> None:
+def test_only_the_configured_account_may_push(pushed: ApiProcess, signer: Signer, foreign: Signer) -> None:
     body = envelope(pushed, "complete", completed().to_json())
     for token, expected in [
         ("client-key", (401, "UNAUTHORIZED")),

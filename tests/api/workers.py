@@ -1,4 +1,4 @@
-"""Agents that cut nothing: they take requests through the real Pub/Sub client and tell what agents tell."""
+"""Agents that cut nothing: they receive requests through the real Pub/Sub client and report like agents."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Do = Callable[["Workers", RequestMessage], None]
 def cut(workers: Workers, message: RequestMessage) -> None:
     """A clip's usual way: begin, and complete."""
     named = {"request_id": message.request_id, "agent_id": "nas-1"}
-    workers.tell(progress(**named, stage="probing", progress_percent=0.0))
-    workers.tell(completed(**named, hand_id=message.hand_id))
+    workers.report(progress(**named, stage="probing", progress_percent=0.0))
+    workers.report(completed(**named, hand_id=message.hand_id))
 
 
 class Workers:
@@ -49,7 +49,7 @@ class Workers:
             for name in (self._bus.worker_subscription, self._bus.batch_subscription)
         ]
 
-    def tell(self, message: CompletionMessage | ProgressMessage) -> None:
+    def report(self, message: CompletionMessage | ProgressMessage) -> None:
         """Publish to the API."""
         bus = self._bus
         topic = bus.complete_topic if isinstance(message, CompletionMessage) else bus.progress_topic

@@ -56,7 +56,7 @@ def test_zero_is_no_limit() -> None:
     assert RateLimiter(0, ManualClock()).take("web") is None
 
 
-def test_calls_beyond_the_rate_are_told_when_to_come_again(make_api: MakeApi) -> None:
+def test_calls_beyond_the_rate_learn_when_to_retry(make_api: MakeApi) -> None:
     api = make_api(limits={"requests_per_minute": 5})
     answers = [api.get("/v1/clip/clip-20261120-000000000000/status") for _ in range(7)]
     assert [answer.status_code for answer in answers] == [404] * 5 + [429] * 2
@@ -172,5 +172,5 @@ def test_those_of_one_call_count_too(database: Database) -> None:
         for _ in range(2):
             with pytest.raises(ShortsUsedUp) as refused:
                 quota.take()
-            told = (refused.value.limit, refused.value.used, refused.value.retry_after_seconds)
-            assert told == (3, 3, 23 * 3600)
+            usage = (refused.value.limit, refused.value.used, refused.value.retry_after_seconds)
+            assert usage == (3, 3, 23 * 3600)

@@ -88,7 +88,7 @@ def test_all_of_them_reach_the_agents(make_api: MakeApi) -> None:
     assert eventually(lambda: api.counts()["outbox"] == 0)
 
 
-def test_when_none_is_good_the_first_reason_is_told(either_api: ApiProcess) -> None:
+def test_when_none_is_valid_the_first_reason_is_returned(either_api: ApiProcess) -> None:
     before = either_api.counts()["requests"]
     answer = send(either_api, clip(either_api, end_seconds=0), clip(either_api, hand_id="/"))
     error = answer.json()["error"]

@@ -151,7 +151,7 @@ def test_an_agent_that_finds_the_mark_says_so(make_api: MakeApi) -> None:
 
     def look(workers: Workers, message: RequestMessage) -> None:
         assert store_of(api).stat(cancel_key(message.request_id)) is not None
-        workers.tell(failed("CANCELLED", request_id=message.request_id, status="cancelled"))
+        workers.report(failed("CANCELLED", request_id=message.request_id, status="cancelled"))
 
     with Workers(api, do=look) as workers:
         assert eventually(lambda: workers.seen[request_id])

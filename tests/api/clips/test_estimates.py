@@ -14,7 +14,7 @@ from api.db.engine import Database
 from api.db.queue import Waiting, Worked
 from clipping.clock import ManualClock
 from tests.api.messages import NOW, completed, progress
-from tests.api.rows import put, tell
+from tests.api.rows import put, report
 
 
 def worked(start: float, end: float | None, **over: Any) -> Worked:
@@ -80,9 +80,9 @@ def test_each_lane_has_its_own_queue_and_history(database: Database) -> None:
     clock = ManualClock(NOW)
     for seconds in (4.0, 6.0, 8.0):
         request_id = put(database, mode="encode")
-        tell(database, progress(request_id=request_id), at=NOW - timedelta(seconds=10))
+        report(database, progress(request_id=request_id), at=NOW - timedelta(seconds=10))
         took = {"processing_time_seconds": 3 * seconds, "duration_seconds": seconds}
-        tell(database, completed(request_id=request_id, completed_at=NOW, **took))
+        report(database, completed(request_id=request_id, completed_at=NOW, **took))
     for _ in range(4):
         put(database, mode="encode", estimated_seconds=9.0)
     put(database, mode="copy", estimated_seconds=1.0)

@@ -87,7 +87,7 @@ class Agents:
         self.put(lease_key(self._cluster), document.to_json())
         return document
 
-    def tell(self, agent_id: str, **over: Any) -> None:
+    def report(self, agent_id: str, **over: Any) -> None:
         """Write an agent's own document."""
         document = record(agent_id, cluster=self._cluster, **over)
         self.put(agent_key(self._cluster, agent_id), document.to_json())
@@ -99,24 +99,24 @@ class Agents:
     def pair(self) -> None:
         """nas-1 leads at epoch 7, nas-2 stands by."""
         self.lead()
-        self.tell("nas-1", state="active")
-        self.tell("nas-2")
+        self.report("nas-1", state="active")
+        self.report("nas-2")
 
     def intent(self) -> Intent:
-        """What the API tells them."""
+        """The intent that the API has written."""
         found = self.store.get(intent_key(self._cluster))
         return Intent.from_json(found[0]) if found else Intent()
 
-    def told(self) -> FailoverIntent | None:
-        """The failover that the API tells them of."""
+    def requested(self) -> FailoverIntent | None:
+        """The failover that the API requests."""
         return self.intent().failover
 
     def obey(self) -> FailoverIntent | None:
         """Do what the intent says, as its target would in the end: None when there is nothing to do."""
-        asked = self.told()
+        asked = self.requested()
         if asked is None or asked.target is None:
             return None
-        self.tell(asked.old_primary, state="standby", epoch=asked.epoch)
+        self.report(asked.old_primary, state="standby", epoch=asked.epoch)
         self.lead(holder=asked.target, epoch=asked.epoch + 1)
-        self.tell(asked.target, state="active", epoch=asked.epoch + 1)
+        self.report(asked.target, state="active", epoch=asked.epoch + 1)
         return asked

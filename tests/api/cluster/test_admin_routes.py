@@ -43,12 +43,12 @@ def agents_of(api: ApiProcess) -> Agents:
 
 @contextmanager
 def obeying(agents: Agents) -> Iterator[None]:
-    """Agents that do what they are told, within a moment."""
+    """Agents that execute requests promptly."""
     over = threading.Event()
 
     def obey() -> None:
         while not over.wait(0.05):
-            asked = agents.told()
+            asked = agents.requested()
             found = agents.store.get(lease_key(CLUSTER))
             if asked and found and f'"epoch":{asked.epoch},'.encode() in found[0]:
                 agents.obey()
@@ -77,7 +77,7 @@ def agents(api: ApiProcess) -> Agents:
 
 
 def test_the_agents_are_listed(api: ApiProcess, agents: Agents) -> None:
-    agents.tell("nas-3", eligible=False, reasons=("the NAS is not mounted",), encoders=("libx264",))
+    agents.report("nas-3", eligible=False, reasons=("the NAS is not mounted",), encoders=("libx264",))
     answer = call(api, "GET", "/v1/admin/agents")
     assert answer.status_code == 200
     body = answer.json()
@@ -140,15 +140,20 @@ def test_who_does_not_wait_asks_again_and_any_instance_answers(
 ) -> None:
     answer = failover(api, "nas-2", mode="fast")
     assert (answer.status_code, answer.json()["state"]) == (202, "pending")
-    told = agents.told()
-    assert told is not None
-    assert (told.old_primary, told.target, told.mode, told.epoch) == ("nas-1", "nas-2", "fast", 7)
-    assert told.requested_by == "ops"
+    requested = agents.requested()
+    assert requested is not None
+    assert (requested.old_primary, requested.target, requested.mode, requested.epoch) == (
+        "nas-1",
+        "nas-2",
+        "fast",
+        7,
+    )
+    assert requested.requested_by == "ops"
     other = make_api(
         storage={"path": api.config.storage.path}, api={"database_url": api.config.api.database_url}
     )
     path = f"/v1/admin/failovers/{answer.json()['operation_id']}"
-    agents.tell("nas-1", state="draining")
+    agents.report("nas-1", state="draining")
     assert call(other, "GET", path).json()["state"] == "draining"
     agents.lead(state="handoff", target="nas-2")
     assert call(other, "GET", path).json()["state"] == "released"
@@ -163,8 +168,8 @@ def test_a_dead_primary_is_no_hindrance(api: ApiProcess, agents: Agents) -> None
         answer = failover(api, agent_id)
         assert answer.status_code == 202
         agents.put(intent_key(CLUSTER), b'{"schema": 1}')
-        told = call(api, "GET", f"/v1/admin/failovers/{answer.json()['operation_id']}").json()
-        assert told["target"] == "nas-2"
+        requested = call(api, "GET", f"/v1/admin/failovers/{answer.json()['operation_id']}").json()
+        assert requested["target"] == "nas-2"
 
 
 def test_only_one_of_many_callers_begins_a_failover(
@@ -180,9 +185,9 @@ def test_only_one_of_many_callers_begins_a_failover(
     refused = [code(answer) for answer in answers if answer.status_code != 202]
     assert len(begun) == 1
     assert refused == [(409, "OPERATION_RUNNING")] * 7
-    told = agents.told()
-    assert told is not None
-    assert told.operation_id == begun[0]["operation_id"]
+    requested = agents.requested()
+    assert requested is not None
+    assert requested.operation_id == begun[0]["operation_id"]
     assert api.counts()["failovers"] == before + 1
 
 
@@ -228,7 +233,7 @@ def test_what_is_so_already_is_done_at_once(
     done = answer.json()
     assert (done["state"], done["new_primary"], done["epoch"]) == ("done", "nas-1", 7)
     assert "switched_at" not in done
-    assert agents.told() is None
+    assert agents.requested() is None
     assert call(api, "GET", f"/v1/admin/failovers/{done['operation_id']}").json() == done
 
 
@@ -269,19 +274,21 @@ def test_a_failover_that_cannot_be_says_why_and_changes_nothing(
     expected: tuple[int, str],
     field: str | None,
 ) -> None:
-    agents.tell("nas-3", eligible=False, reasons=("the NAS is not mounted",))
+    agents.report("nas-3", eligible=False, reasons=("the NAS is not mounted",))
     rows = api.counts()["failovers"]
     answer = failover(api, agent_id, **body)
     assert code(answer) == expected
     assert answer.json()["error"].get("field") == field
     if expected[0] == 412:
         assert "the NAS is not mounted" in answer.json()["error"]["message"]
-    assert agents.told() is None
+    assert agents.requested() is None
     assert api.counts()["failovers"] == rows
 
 
 @pytest.mark.parametrize("key", [lease_key(CLUSTER), intent_key(CLUSTER)])
-def test_a_broken_document_is_loud_and_promotes_nobody(api: ApiProcess, agents: Agents, key: str) -> None:
+def test_a_broken_document_is_reported_and_promotes_no_agent(
+    api: ApiProcess, agents: Agents, key: str
+) -> None:
     agents.put(key, b'{"schema": 1, "epoch"')
     rows = api.counts()["failovers"]
     intent = agents.store.get(intent_key(CLUSTER))
@@ -341,11 +348,11 @@ def test_a_pause_that_cannot_be_says_why(
     assert agents.intent().pause is None
 
 
-def test_agents_that_elect_nobody_have_nothing_to_hand_over(make_api: MakeApi) -> None:
+def test_agents_without_an_election_have_no_lead_to_hand_over(make_api: MakeApi) -> None:
     api = make_api(ha={"mode": "pool"})
     agents = agents_of(api)
-    agents.tell("nas-1", state="active")
-    agents.tell("nas-2", state="active")
+    agents.report("nas-1", state="active")
+    agents.report("nas-2", state="active")
     assert code(failover(api, "nas-1")) == (409, "NOT_POSSIBLE")
     assert code(call(api, "POST", "/v1/admin/pause")) == (409, "NOT_POSSIBLE")
     body = call(api, "GET", "/v1/admin/agents").json()

@@ -68,12 +68,12 @@ def instances(
         database.close()
 
 
-def test_any_instance_tells_how_far_it_is(instances: tuple[Instance, Instance], agents: Agents) -> None:
+def test_any_instance_reports_the_progress(instances: tuple[Instance, Instance], agents: Agents) -> None:
     one, other = instances
     operation = one.begin()
     assert other.find(operation) == operation
-    assert agents.told() == operation.intent()
-    agents.tell("nas-1", state="draining")
+    assert agents.requested() == operation.intent()
+    agents.report("nas-1", state="draining")
     assert other.find(operation).state == "draining"
     agents.obey()
     done = other.find(operation)
@@ -89,7 +89,7 @@ def test_there_is_one_at_a_time(instances: tuple[Instance, Instance], agents: Ag
     for instance in instances:
         with pytest.raises(OperationRunning, match=first.operation_id):
             instance.begin()
-    assert agents.told() == first.intent()
+    assert agents.requested() == first.intent()
     agents.obey()
     second = other.begin("nas-2")
     assert (second.old_primary, second.target, second.old_epoch) == ("nas-2", "nas-1", 8)
@@ -104,10 +104,10 @@ def test_one_that_comes_to_nothing_is_taken_back(
     clock.advance(LASTS[mode] - 1)
     agents.pair()
     other.failovers.tidy()
-    assert agents.told() == operation.intent()
+    assert agents.requested() == operation.intent()
     clock.advance(1)
     other.failovers.tidy()
-    assert agents.told() is None
+    assert agents.requested() is None
     expired = one.find(operation)
     assert (expired.state, expired.error) == ("expired", "timed out: nas-1 still leads")
     assert one.begin().state == "pending"
@@ -121,17 +121,17 @@ def test_a_forgotten_one_does_not_keep_the_next_from_beginning(
     clock.advance(LASTS["graceful"])
     agents.pair()
     second = other.begin()
-    assert agents.told() == second.intent()
+    assert agents.requested() == second.intent()
 
 
 def test_a_refused_one_is_taken_back_at_once(instances: tuple[Instance, Instance], agents: Agents) -> None:
     one, _ = instances
     operation = one.begin()
     answer = {"operation_id": operation.operation_id, "accepted": False, "reason": "the NAS is away"}
-    agents.tell("nas-2", eligible=False, reasons=("the NAS is away",), intent=answer)
+    agents.report("nas-2", eligible=False, reasons=("the NAS is away",), intent=answer)
     refused = one.find(operation)
     assert (refused.state, refused.error) == ("failed", "nas-2 refused: the NAS is away")
-    assert agents.told() is None
+    assert agents.requested() is None
 
 
 def test_a_write_that_got_through_late_is_taken_back(
@@ -147,7 +147,7 @@ def test_a_write_that_got_through_late_is_taken_back(
     late = one.coordination.snapshot().intent.model_copy(update={"failover": operation.intent()})
     agents.put(intent_key(CLUSTER), late.to_json())
     other.failovers.tidy()
-    assert agents.told() is None
+    assert agents.requested() is None
 
 
 def test_a_pause_outlives_failovers_and_the_other_way_round(
@@ -158,9 +158,9 @@ def test_a_pause_outlives_failovers_and_the_other_way_round(
     operation = other.begin()
     assert agents.intent().pause is not None
     assert one.failovers.pause(reason="longer", until=None, paused_by="ops").paused
-    assert agents.told() == operation.intent()
+    assert agents.requested() == operation.intent()
     assert not other.failovers.resume(reason="", resumed_by="ops").paused
-    assert agents.told() == operation.intent()
+    assert agents.requested() == operation.intent()
     agents.obey()
     assert one.find(operation).state == "done"
 

@@ -57,7 +57,7 @@ class Instance:
 
 
 class Meddled(Coordination):
-    """Another writer changes the intent between this instance's look at it and its write, `times` times."""
+    """Another writer changes the intent between this instance's read and write, `times` times."""
 
     times = 0
 
@@ -112,7 +112,7 @@ def test_a_repeated_call_follows_the_first_one_to_its_end(
     one, other = instances
     first = one.begin()
     assert other.begin() == first
-    agents.tell("nas-1", state="draining")
+    agents.report("nas-1", state="draining")
     assert other.begin().state == "draining"
     agents.obey()
     done = other.begin()
@@ -130,16 +130,16 @@ def test_without_a_direction_it_does_not_turn_back_either(
     first = one.begin(plain)
     agents.obey()
     assert other.begin(plain).operation_id == first.operation_id
-    assert agents.told() == first.intent()
+    assert agents.requested() == first.intent()
 
 
 def test_of_many_at_once_one_is_the_first(instances: tuple[Instance, Instance], agents: Agents) -> None:
     with ThreadPoolExecutor(8) as pool:
         begun = list(pool.map(lambda number: instances[number % 2].begin(), range(8)))
     assert len({operation.operation_id for operation in begun}) == 1
-    told = agents.told()
-    assert told is not None
-    assert told.operation_id == begun[0].operation_id
+    requested = agents.requested()
+    assert requested is not None
+    assert requested.operation_id == begun[0].operation_id
     assert instances[0].rows() == (1, 1)
 
 
@@ -150,7 +150,7 @@ def test_another_body_is_a_conflict_that_changes_nothing(
     first = one.begin()
     with pytest.raises(IdempotencyConflict):
         other.begin(repeat=Repeat("ops", "key-1", "hash-2"))
-    assert agents.told() == first.intent()
+    assert agents.requested() == first.intent()
     with pytest.raises(OperationRunning):  # another caller's key is another call
         other.begin(repeat=Repeat("ann", "key-1", "hash-1"))
     assert one.rows() == (1, 1)
@@ -158,11 +158,11 @@ def test_another_body_is_a_conflict_that_changes_nothing(
 
 def test_a_refused_call_does_not_use_the_key_up(instances: tuple[Instance, Instance], agents: Agents) -> None:
     one, other = instances
-    agents.tell("nas-2", eligible=False)
+    agents.report("nas-2", eligible=False)
     with pytest.raises(NoEligibleTarget):
         one.begin()
     assert one.rows() == (0, 0)
-    agents.tell("nas-2")
+    agents.report("nas-2")
     assert other.begin().state == "pending"
 
 
@@ -173,11 +173,11 @@ def test_what_is_so_already_is_done_and_stays_done(
     settled = one.begin(Wanted("nas-1", direction="to", requested_by="ops"))
     assert (settled.state, settled.new_primary, settled.epoch) == ("done", "nas-1", 7)
     assert settled.switched_at is None
-    assert agents.told() is None
+    assert agents.requested() is None
     assert other.failovers.find(settled.operation_id) == settled
     agents.lead(holder="nas-2", epoch=8)
     assert other.begin(Wanted("nas-1", direction="to", requested_by="ops")) == settled
-    assert agents.told() is None
+    assert agents.requested() is None
 
 
 def test_it_keeps_its_name_while_others_change_the_intent(
@@ -187,7 +187,7 @@ def test_it_keeps_its_name_while_others_change_the_intent(
     assert isinstance(one.coordination, Meddled)
     one.coordination.times = 3
     first = one.begin()
-    assert agents.told() == first.intent()
+    assert agents.requested() == first.intent()
     assert other.begin() == first
     assert one.rows() == (1, 1)
 
@@ -217,7 +217,7 @@ def test_one_that_may_have_got_to_the_agents_is_not_begun_again(
         "failed",
         "the agents' store is not available: the store does not answer",
     )
-    assert agents.told() is None
+    assert agents.requested() is None
     assert one.rows() == (1, 1)
 
 
@@ -230,6 +230,6 @@ def test_a_key_is_free_again_after_a_day(
     assert one.begin().state == "done"
     clock.advance(timedelta(hours=24, minutes=1).total_seconds())
     agents.lead(epoch=9)
-    agents.tell("nas-1", state="active", epoch=9)
-    agents.tell("nas-2", epoch=9)
+    agents.report("nas-1", state="active", epoch=9)
+    agents.report("nas-2", epoch=9)
     assert other.begin().operation_id != first.operation_id

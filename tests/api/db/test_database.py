@@ -128,7 +128,7 @@ def test_readers_read_while_one_writes(database: Database) -> None:
         assert clips.find(reader, REQUEST_ID) is not None
 
 
-def test_sqlite_flushes_its_log_before_a_commit_is_told_of(tmp_path: Path) -> None:
+def test_sqlite_flushes_its_log_before_a_commit_is_confirmed(tmp_path: Path) -> None:
     first = Database(f"sqlite:///{tmp_path}/clips.db", connections=2)
     schema.migrate(first)
     first.close()

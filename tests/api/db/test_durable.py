@@ -12,7 +12,7 @@ from api.db.durable import SharedFlush
 
 
 def test_those_who_come_during_a_flush_wait_for_the_next(tmp_path: Path) -> None:
-    """A FIFO stands for a slow disk: opening it takes until somebody opens its other end."""
+    """A FIFO stands for a slow disk: opening it blocks until its other end is opened."""
     fifo = tmp_path / "log"
     os.mkfifo(fifo)
     shared = SharedFlush(str(fifo))
@@ -39,11 +39,13 @@ def test_those_who_come_during_a_flush_wait_for_the_next(tmp_path: Path) -> None
     for thread in (first, *late):
         thread.join(30)
         assert not thread.is_alive()
-    assert len(refused) == 1  # a FIFO can't be flushed: only who waited for that flush is told
+    assert (
+        len(refused) == 1
+    )  # a FIFO can't be flushed: only the caller that waited for that flush gets the error
     assert shared.flushes == 1
 
 
-def test_a_disk_that_refuses_is_told_to_everyone(tmp_path: Path) -> None:
+def test_a_failing_disk_is_reported_to_every_caller(tmp_path: Path) -> None:
     shared = SharedFlush(str(tmp_path / "folder" / "log"))
     (tmp_path / "folder").write_bytes(b"")
     for _ in range(3):

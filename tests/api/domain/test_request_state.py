@@ -90,8 +90,8 @@ def test_progress_in_any_order_and_any_number_gives_the_same_state(orders: tuple
 
 
 def resumed(messages: list[Message]) -> int:
-    told = [message.checkpoint for message in messages if isinstance(message, ProgressMessage)]
-    return max((each.resumed_count for each in told if each is not None), default=0)
+    reported = [message.checkpoint for message in messages if isinstance(message, ProgressMessage)]
+    return max((each.resumed_count for each in reported if each is not None), default=0)
 
 
 @given(shuffled_twice(st.lists(progresses | failures, max_size=6).map(lambda some: [*some, completed()])))
@@ -114,9 +114,9 @@ def test_one_failure_gives_the_same_state_in_any_order(orders: tuple[list[Messag
 def test_when_the_last_leader_fails_it_ends_without_a_clip_in_any_order(
     orders: tuple[list[Message], ...],
 ) -> None:
-    told = {message.status for message in orders[0]} - {"processing"}
+    reported = {message.status for message in orders[0]} - {"processing"}
     for order in orders:
-        assert after(*order).status in told
+        assert after(*order).status in reported
 
 
 @given(st.lists(progresses | failures | st.just(completed()), max_size=8))
@@ -193,7 +193,7 @@ def test_what_a_deposed_leader_says_of_failing_is_ignored(status: str) -> None:
     assert merge(state, failed(epoch=2, status=status)).status == status
 
 
-def test_a_cancelled_clip_says_so_whoever_stopped_it() -> None:
+def test_a_cancelled_clip_is_cancelled_regardless_of_the_cause() -> None:
     stopped = failed(status="cancelled", error=None, error_message=None)
     by_agent, by_us = after(stopped), after(cancelled(request_id="r", hand_id="h", now=NOW))
     assert by_agent.completion is not None
@@ -265,7 +265,7 @@ def test_a_request_that_has_ended_waits_for_nothing() -> None:
         assert after(retrying(), end) == ended
 
 
-def test_published_again_it_still_says_what_went_wrong_and_hears_of_what_comes_now() -> None:
+def test_a_republished_request_keeps_its_last_error_and_accepts_new_messages() -> None:
     again = published_again(after(retrying("NO_SPACE", epoch=3, attempt=7, seq=5)))
     assert (again.status, again.stage, again.next_attempt_at) == ("queued", "waiting", None)
     assert error_code(again) == "NO_SPACE"
@@ -276,13 +276,13 @@ def test_published_again_it_still_says_what_went_wrong_and_hears_of_what_comes_n
 def test_only_a_clip_that_waits_has_a_time_for_it(messages: list[Message]) -> None:
     state = after(*messages)
     assert state.next_attempt_at is None or state.stage == "retrying"
-    told = [m for m in messages if isinstance(m, ProgressMessage) and m.last_error is not None]
-    newest = max(((m.epoch, m.attempt, m.seq) for m in told), default=None)
+    reported = [m for m in messages if isinstance(m, ProgressMessage) and m.last_error is not None]
+    newest = max(((m.epoch, m.attempt, m.seq) for m in reported), default=None)
     found = state.last_failure
     assert (None if found is None else (found.epoch, found.attempt, found.seq)) == newest
 
 
-def test_whoever_watches_hears_of_changes_only() -> None:
+def test_watchers_receive_changes_only() -> None:
     state = after(progress(seq=1))
     assert not visible_change(state, merge(state, progress(seq=2)))
     assert visible_change(state, merge(state, progress(seq=2, progress_percent=51.0)))

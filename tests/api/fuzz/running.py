@@ -53,7 +53,7 @@ def _cut(api: ApiProcess, over: threading.Event) -> None:
                 file = Path(folder) / clip["request_id"]
                 file.write_bytes(b"a clip")
                 key = clip_key(clip["hand_id"], clip["request_id"], "mp4")
-                with suppress(ObjectExists):  # it was told of already, and not heard yet
+                with suppress(ObjectExists):  # it was published already, and not received yet
                     store.create(key, file, content_type="video/mp4", metadata={})
                 ids = {"request_id": clip["request_id"], "hand_id": clip["hand_id"]}
                 api.send(completed(**ids, output_uri=store.uri(key)))
@@ -61,11 +61,11 @@ def _cut(api: ApiProcess, over: threading.Event) -> None:
 
 def _lead(api: ApiProcess, over: threading.Event) -> None:
     agents: Agents = agents_of(api)
-    holder, epoch = "nas-1", 1
+    leader, epoch = "nas-1", 1
     while not over.wait(0.1):
-        asked = agents.told()
+        asked = agents.requested()
         if asked and asked.target and asked.epoch == epoch:
-            holder, epoch = asked.target, epoch + 1
-        agents.lead(holder=holder, epoch=epoch)
+            leader, epoch = asked.target, epoch + 1
+        agents.lead(holder=leader, epoch=epoch)
         for name in ("nas-1", "nas-2"):
-            agents.tell(name, state="active" if name == holder else "standby", epoch=epoch)
+            agents.report(name, state="active" if name == leader else "standby", epoch=epoch)

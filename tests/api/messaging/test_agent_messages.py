@@ -21,7 +21,7 @@ from clipping.clock import ManualClock
 from clipping.contract.messages import CompletionMessage, RequestMessage
 from tests.api.histories import KINDS, history
 from tests.api.messages import NOW, completed, failed, progress, retrying
-from tests.api.rows import get, put, tell
+from tests.api.rows import get, put, report
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ def test_any_order_and_number_of_messages_ends_as_it_must(
     database: Database, kind: int, data: st.DataObject
 ) -> None:
     request_id = put(database)
-    told = history(request_id, kind)
-    again = data.draw(st.lists(st.sampled_from(told.messages), max_size=5)) if told.messages else []
-    for message in data.draw(st.permutations([*told.messages, *again])):
-        tell(database, message)
+    story = history(request_id, kind)
+    again = data.draw(st.lists(st.sampled_from(story.messages), max_size=5)) if story.messages else []
+    for message in data.draw(st.permutations([*story.messages, *again])):
+        report(database, message)
     row = get(database, request_id)
-    assert {name: getattr(row, name) for name in told.shown} == told.shown
+    assert {name: getattr(row, name) for name in story.shown} == story.shown
 
 
 def test_the_revision_counts_what_can_be_seen(database: Database) -> None:
@@ -82,7 +82,7 @@ def test_the_revision_counts_what_can_be_seen(database: Database) -> None:
         (completed(**named), 0),
         (failed(**named), 0),
     ]:
-        tell(database, message)
+        report(database, message)
         seen.append(get(database, request_id).revision)
         assert seen[-1] - seen[-2] == more, message
 
@@ -105,21 +105,21 @@ def test_a_retry_is_stored_shown_and_counted_once(database: Database) -> None:
     assert shown["next_attempt_at"] == "2026-11-20T08:15:32.123Z"
     assert shown["last_error"] == {**error, "at": "2026-11-20T08:15:32.123Z"}
 
-    tell(database, progress(request_id=request_id, attempt=2, stage="probing"))
+    report(database, progress(request_id=request_id, attempt=2, stage="probing"))
     shown = json.loads(status_of(get(database, request_id)).to_json())
     assert (shown["stage"], shown["last_error"]["code"]) == ("probing", "SIGNING_UNAVAILABLE")
     assert "next_attempt_at" not in shown
-    tell(database, completed(request_id=request_id))
+    report(database, completed(request_id=request_id))
     row = get(database, request_id)
     assert (row.last_error, row.next_attempt_at) == (None, None)
-    tell(database, retrying(request_id=request_id, attempt=3))
+    report(database, retrying(request_id=request_id, attempt=3))
     assert get(database, request_id).revision == row.revision
     assert codes == ["SIGNING_UNAVAILABLE"]
 
 
 def test_a_clip_whose_progress_never_came_still_began(database: Database) -> None:
     request_id = put(database)
-    tell(database, completed(request_id=request_id, completed_at=NOW, processing_time_seconds=4.0))
+    report(database, completed(request_id=request_id, completed_at=NOW, processing_time_seconds=4.0))
     row = get(database, request_id)
     assert (row.started_at, row.completed_at) == (NOW - timedelta(seconds=4), NOW)
 
@@ -129,7 +129,7 @@ def test_what_pubsub_gives_up_fails_visibly(database: Database) -> None:
     bury(database, request_id)
     end = CompletionMessage.from_json((get(database, request_id).completion or "").encode())
     assert (end.status, end.error and end.error.code) == ("failed", "LOST")
-    tell(database, completed(request_id=request_id))
+    report(database, completed(request_id=request_id))
     assert get(database, request_id).status == "completed"
     bury(database, request_id)
     assert get(database, request_id).status == "completed"
@@ -137,14 +137,14 @@ def test_what_pubsub_gives_up_fails_visibly(database: Database) -> None:
 
 def test_what_pubsub_gives_up_was_cancelled_when_that_was_asked_for(database: Database) -> None:
     request_id = put(database, cancel_requested_at=NOW)
-    tell(database, progress(request_id=request_id))
+    report(database, progress(request_id=request_id))
     bury(database, request_id)
     assert get(database, request_id).status == "cancelled"
 
 
 def test_a_message_of_an_unknown_request_is_no_trouble(database: Database) -> None:
     for message in (progress(), completed(), failed()):
-        tell(database, message)
+        report(database, message)
     assert parked(database) == 0
 
 

@@ -27,7 +27,7 @@ from tests.api.api_process import ApiProcess
 from tests.api.cluster.documents import CLUSTER, Agents
 from tests.api.conftest import MakeApi
 from tests.api.messages import NOW, completed, failed, progress
-from tests.api.rows import get, put, tell, unsent
+from tests.api.rows import get, put, report, unsent
 from tests.api.workers import Workers
 from tests.support.waiting import eventually
 
@@ -129,8 +129,10 @@ def test_while_no_agent_can_work_a_request_waits_and_is_not_lost(desk: Desk) -> 
     for _ in range(3 * TRIES):
         desk.clock.advance(LOST_AFTER + 1)
         desk.cluster.lead(seq=int(desk.clock.monotonic()))
-        desk.cluster.tell("nas-1", state="active", eligible=False, reasons=("signing: SIGNING_UNAVAILABLE",))
-        desk.cluster.tell("nas-2", eligible=False)
+        desk.cluster.report(
+            "nas-1", state="active", eligible=False, reasons=("signing: SIGNING_UNAVAILABLE",)
+        )
+        desk.cluster.report("nas-2", eligible=False)
         desk.sweeper.sweep()
     row = get(desk.database, request_id)
     assert (row.status, row.lost_count, row.last_sign_at) == ("queued", 0, desk.clock.now())
@@ -139,7 +141,7 @@ def test_while_no_agent_can_work_a_request_waits_and_is_not_lost(desk: Desk) -> 
 
     desk.clock.advance(LOST_AFTER + 1)
     desk.cluster.lead(seq=1)
-    desk.cluster.tell("nas-1", state="active")  # it can work again: the silence counts from now on
+    desk.cluster.report("nas-1", state="active")  # it can work again: the silence counts from now on
     assert desk.sweeper.sweep() == 1
     assert get(desk.database, request_id).lost_count == 1
     assert unsent(desk.database) == [request_id]
@@ -151,7 +153,7 @@ def test_a_clip_that_comes_after_it_was_lost_is_there(desk: Desk) -> None:
         desk.pass_silence()
         desk.take_outbox()
     assert get(desk.database, request_id).status == "failed"
-    tell(desk.database, completed(request_id=request_id), at=desk.clock.now())
+    report(desk.database, completed(request_id=request_id), at=desk.clock.now())
     assert get(desk.database, request_id).status == "completed"
 
 
@@ -160,26 +162,26 @@ def test_a_sign_of_life_is_enough(desk: Desk) -> None:
     for number in range(5):
         desk.clock.advance(LOST_AFTER - 1)
         # The same message again and again, or a straggler, is a sign as well.
-        tell(desk.database, progress(request_id=request_id, seq=5 - number), at=desk.clock.now())
+        report(desk.database, progress(request_id=request_id, seq=5 - number), at=desk.clock.now())
         assert desk.sweeper.sweep() == 0
     assert get(desk.database, request_id).lost_count == 0
 
 
-def test_what_a_deposed_agent_tells_is_no_sign_of_life(desk: Desk) -> None:
+def test_messages_of_a_deposed_agent_are_no_sign_of_life(desk: Desk) -> None:
     request_id = put(desk.database)
-    tell(desk.database, progress(request_id=request_id, epoch=7), at=desk.clock.now())
+    report(desk.database, progress(request_id=request_id, epoch=7), at=desk.clock.now())
     desk.clock.advance(LOST_AFTER - 1)
-    tell(desk.database, progress(request_id=request_id, epoch=6), at=desk.clock.now())
-    tell(desk.database, failed(request_id=request_id, epoch=6), at=desk.clock.now())
+    report(desk.database, progress(request_id=request_id, epoch=6), at=desk.clock.now())
+    report(desk.database, failed(request_id=request_id, epoch=6), at=desk.clock.now())
     desk.clock.advance(2)
     assert desk.sweeper.sweep() == 1
 
 
-def test_a_request_that_is_published_again_begins_anew(desk: Desk) -> None:
+def test_a_republished_request_starts_again(desk: Desk) -> None:
     request_id = put(desk.database)
     checkpoint = {"segments": 3, "seconds": 18.0, "resumed_count": 1}
-    told = progress(request_id=request_id, attempt=7, epoch=3, progress_percent=70.0, checkpoint=checkpoint)
-    tell(desk.database, told, at=desk.clock.now())
+    before = progress(request_id=request_id, attempt=7, epoch=3, progress_percent=70.0, checkpoint=checkpoint)
+    report(desk.database, before, at=desk.clock.now())
     revision = get(desk.database, request_id).revision
     desk.pass_silence()
     row = get(desk.database, request_id)
@@ -187,7 +189,7 @@ def test_a_request_that_is_published_again_begins_anew(desk: Desk) -> None:
     assert (row.started_at, row.epoch, row.resumed_count, row.checkpoint) == (None, 3, 1, checkpoint)
     assert row.revision == revision + 1
     # A new message's attempts are counted from one.
-    tell(desk.database, progress(request_id=request_id, attempt=1, epoch=3), at=desk.clock.now())
+    report(desk.database, progress(request_id=request_id, attempt=1, epoch=3), at=desk.clock.now())
     assert (get(desk.database, request_id).status, get(desk.database, request_id).attempt) == (
         "processing",
         1,
@@ -207,28 +209,28 @@ def test_a_message_of_another_topic_does_not_keep_a_request(desk: Desk) -> None:
     assert unsent(desk.database) == [request_id]
 
 
-def test_whoever_waits_behind_others_is_not_lost(desk: Desk) -> None:
+def test_a_request_behind_others_is_not_lost(desk: Desk) -> None:
     """A backlog that one slot works off, each clip taking almost as long as silence may last."""
     waiting = [put(desk.database, at=NOW + timedelta(seconds=n)) for n in range(6)]
     for request_id in waiting:
-        tell(desk.database, progress(request_id=request_id), at=desk.clock.now())
+        report(desk.database, progress(request_id=request_id), at=desk.clock.now())
         desk.clock.advance(LOST_AFTER - 1)
         assert desk.sweeper.sweep() == 0
-        tell(desk.database, completed(request_id=request_id), at=desk.clock.now())
+        report(desk.database, completed(request_id=request_id), at=desk.clock.now())
     assert {get(desk.database, request_id).status for request_id in waiting} == {"completed"}
 
 
-def test_whoever_waits_in_a_lane_without_agents_is_lost(desk: Desk) -> None:
+def test_a_request_in_a_lane_without_agents_is_lost(desk: Desk) -> None:
     put(desk.database), put(desk.database)
     assert desk.pass_silence() == 2
 
 
-def test_whoever_was_overtaken_is_lost(desk: Desk) -> None:
+def test_an_overtaken_request_is_lost(desk: Desk) -> None:
     first = put(desk.database)
     second = put(desk.database, at=NOW + timedelta(seconds=1))
-    tell(desk.database, progress(request_id=second), at=desk.clock.now())
+    report(desk.database, progress(request_id=second), at=desk.clock.now())
     desk.clock.advance(LOST_AFTER + 1)
-    tell(desk.database, progress(request_id=second, seq=2), at=desk.clock.now())
+    report(desk.database, progress(request_id=second, seq=2), at=desk.clock.now())
     assert desk.sweeper.sweep() == 1
     assert unsent(desk.database) == [first]
 
@@ -237,14 +239,14 @@ def test_another_lane_is_no_excuse(desk: Desk) -> None:
     waiting = put(desk.database, mode="encode")
     busy = put(desk.database, mode="copy")
     desk.clock.advance(LOST_AFTER + 1)
-    tell(desk.database, progress(request_id=busy), at=desk.clock.now())
+    report(desk.database, progress(request_id=busy), at=desk.clock.now())
     assert desk.sweeper.sweep() == 1
     assert unsent(desk.database) == [waiting]
 
 
 def test_a_silent_request_that_was_to_be_cancelled_is(desk: Desk) -> None:
     request_id = put(desk.database, cancel_requested_at=NOW)
-    tell(desk.database, progress(request_id=request_id), at=desk.clock.now())
+    report(desk.database, progress(request_id=request_id), at=desk.clock.now())
     assert desk.pass_silence() == 1
     assert get(desk.database, request_id).status == "cancelled"
     assert unsent(desk.database) == []
@@ -252,7 +254,7 @@ def test_a_silent_request_that_was_to_be_cancelled_is(desk: Desk) -> None:
 
 def test_finished_requests_are_never_touched(desk: Desk) -> None:
     for message in (completed, failed):
-        tell(desk.database, message(request_id=put(desk.database)), at=NOW)
+        report(desk.database, message(request_id=put(desk.database)), at=NOW)
     assert desk.pass_silence() == 0
 
 
@@ -283,13 +285,13 @@ def test_old_rows_go_with_their_marks(desk: Desk) -> None:
     waiting = put(desk.database)
     old = [put(desk.database) for _ in range(3)]
     for request_id in old:
-        tell(desk.database, failed(request_id=request_id), at=NOW)
+        report(desk.database, failed(request_id=request_id), at=NOW)
     marked = put(desk.database, cancel_requested_at=NOW)
-    tell(desk.database, failed(request_id=marked, status="cancelled"), at=NOW)
+    report(desk.database, failed(request_id=marked, status="cancelled"), at=NOW)
     desk.store.replace(cancel_key(marked), b"{}", expected=None)
     desk.clock.advance(89 * 86_400)
     young = put(desk.database)
-    tell(desk.database, completed(request_id=young), at=desk.clock.now())
+    report(desk.database, completed(request_id=young), at=desk.clock.now())
     assert desk.sweeper.clean() == 0
     desk.clock.advance(2 * 86_400)
     enqueue(desk, outbox.REQUESTS, old[0])

@@ -144,7 +144,7 @@ def test_a_start_waits_for_a_database_that_is_being_given_back(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_a_database_that_is_not_given_back_is_an_error_that_names_its_holder(tmp_path: Path) -> None:
+def test_a_database_in_use_is_an_error_that_names_the_process(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/c.db"
     assert run("migrate", CLIPPING_API__DATABASE_URL=url).returncode == 0
     with sqlite3.connect(tmp_path / "c.db") as connection:

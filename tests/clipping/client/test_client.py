@@ -43,7 +43,7 @@ def wanted(api: ApiProcess, hand_id: str = "hand-1", **over: float | str) -> New
     return NewClip(hand_id, f"{api.root}/a.mp4", more.pop("start", 1.0), more.pop("end", "0:05"), more=more)
 
 
-def test_a_clip_from_the_wish_to_the_link(api: ApiProcess, client: Client) -> None:
+def test_a_clip_from_the_request_to_the_link(api: ApiProcess, client: Client) -> None:
     accepted = client.request(wanted(api))
     assert (accepted.status, accepted.mode) == ("queued", "copy")
     assert client.status(accepted.request_id).stage == "waiting"
@@ -68,7 +68,7 @@ def test_the_same_key_is_the_same_clip(api: ApiProcess, client: Client) -> None:
     assert caught.value.code == "IDEMPOTENCY_CONFLICT"
 
 
-def test_a_batch_tells_the_good_from_the_bad(api: ApiProcess, client: Client) -> None:
+def test_a_batch_accepts_valid_clips_and_reports_invalid_ones(api: ApiProcess, client: Client) -> None:
     batch = client.batch([wanted(api), wanted(api, end=0.5), wanted(api, "no hand")])
     assert [item.request_id is not None for item in batch.items] == [True, False, False]
     assert batch.items[1].error is not None
@@ -77,7 +77,7 @@ def test_a_batch_tells_the_good_from_the_bad(api: ApiProcess, client: Client) ->
         client.batch([wanted(api, "no hand")])
 
 
-def test_a_bad_wish_names_the_field(api: ApiProcess, client: Client) -> None:
+def test_an_invalid_request_names_the_field(api: ApiProcess, client: Client) -> None:
     with pytest.raises(Refused) as caught:
         client.request(wanted(api, end=0.5))
     assert (caught.value.code, caught.value.field) == ("INVALID_REQUEST", "end_seconds")
@@ -90,7 +90,7 @@ def test_a_cancelled_clip_is_cancelled(api: ApiProcess, client: Client) -> None:
     assert [event.kind for event in client.events(accepted.request_id)][-1] == "cancelled"
 
 
-def test_events_are_told_as_they_happen(api: ApiProcess, client: Client) -> None:
+def test_events_are_sent_as_they_happen(api: ApiProcess, client: Client) -> None:
     request_id = client.request(wanted(api)).request_id
     events = client.events(request_id, timeout=60)
     assert next(events).data["status"] == "queued"
@@ -184,10 +184,10 @@ def test_a_stranger_sees_nothing(api: ApiProcess, client: Client) -> None:
                 look(request_id)
         with pytest.raises(NotFound):
             next(stranger.events(request_id))
-    with Client(api.url) as nobody, pytest.raises(NotAllowed):
-        nobody.status(request_id)
+    with Client(api.url) as keyless, pytest.raises(NotAllowed):
+        keyless.status(request_id)
 
 
 def test_health_needs_no_key(api: ApiProcess) -> None:
-    with Client(api.url) as nobody:
-        assert eventually(lambda: nobody.health().api_status == "healthy")
+    with Client(api.url) as keyless:
+        assert eventually(lambda: keyless.health().api_status == "healthy")

@@ -169,7 +169,7 @@ def test_it_does_not_wait_longer_than_it_may() -> None:
         (refusal(500, "INTERNAL_ERROR"), ApiError),
     ],
 )
-def test_an_error_tells_its_code_and_field(answer: Answer, kind: type[ApiError]) -> None:
+def test_an_error_has_its_code_and_field(answer: Answer, kind: type[ApiError]) -> None:
     with Moody(answer) as moody, client(moody) as calling:
         with pytest.raises(kind) as caught:
             calling.status("clip-1")
@@ -189,7 +189,7 @@ def test_an_error_tells_its_code_and_field(answer: Answer, kind: type[ApiError])
         (Answer(status=302, headers={"Location": "https://elsewhere.example.com/"}), "REDIRECTED"),
     ],
 )
-def test_an_answer_of_somebody_else_is_an_error(answer: Answer, code: str) -> None:
+def test_a_response_from_another_server_is_an_error(answer: Answer, code: str) -> None:
     with Moody(answer) as moody, client(moody) as calling:
         with pytest.raises(ApiError) as caught:
             calling.health()

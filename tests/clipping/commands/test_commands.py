@@ -66,7 +66,7 @@ def asked(api: ApiProcess, **over: Any) -> str:
 
 
 def in_the_end(api: ApiProcess, send: Callable[[str], None], *, hand_id: str) -> threading.Thread:
-    """Let an agent's words arrive for the clip of that name, once somebody asks for it."""
+    """Let an agent report on the clip of that name once it is requested."""
 
     def find() -> None:
         def look() -> str | None:
@@ -118,12 +118,12 @@ def test_watching_prints_lines_where_there_is_no_terminal(api: ApiProcess) -> No
     assert plain.returncode == 0
     assert f"{request_id}: completed" in plain.stderr
     assert "\x1b" not in plain.stderr
-    told = lines(clipping(api, "watch", request_id, "--json"))
-    assert told[-1]["event"] == "completed"
-    assert told[-1]["data"]["request_id"] == request_id
+    shown_lines = lines(clipping(api, "watch", request_id, "--json"))
+    assert shown_lines[-1]["event"] == "completed"
+    assert shown_lines[-1]["data"]["request_id"] == request_id
 
 
-def test_a_clip_that_is_tried_again_is_told_in_words(make_api: MakeApi) -> None:
+def test_a_retried_clip_is_described(make_api: MakeApi) -> None:
     api = make_api()
     request_id = asked(api)
     error = {"code": "NO_SPACE", "message": "make room on that disk", "at": datetime.now(UTC)}
@@ -156,9 +156,9 @@ def test_a_clip_that_is_tried_again_is_told_in_words(make_api: MakeApi) -> None:
     watched = clipping(api, "watch", request_id)
     agent.join(SECONDS)
     assert watched.returncode == 0
-    told = [line for line in watched.stderr.splitlines() if "retrying after NO_SPACE" in line]
-    assert [line.partition("(")[2].partition(")")[0] for line in told] == ["attempt 2", "attempt 3"]
-    assert all(line.endswith("make room on that disk") for line in told)
+    shown_lines = [line for line in watched.stderr.splitlines() if "retrying after NO_SPACE" in line]
+    assert [line.partition("(")[2].partition(")")[0] for line in shown_lines] == ["attempt 2", "attempt 3"]
+    assert all(line.endswith("make room on that disk") for line in shown_lines)
 
 
 def test_watching_shows_a_bar_on_a_terminal(api: ApiProcess) -> None:
@@ -258,8 +258,8 @@ def test_a_batch_in_which_nothing_is_good_says_so_of_each_line(api: ApiProcess) 
         check=False,
     )
     assert done.returncode == 1
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(line["line"], line["error"]["field"]) for line in told] == [
+    shown_lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["line"], line["error"]["field"]) for line in shown_lines] == [
         (2, "hand_id"),
         (3, "nas_video_path"),
     ]
@@ -307,7 +307,7 @@ def test_agents_are_shown_paused_and_led(make_api: MakeApi) -> None:
     api = make_api()
     agents = agents_of(api)
     agents.pair()
-    agents.tell("nas-3", eligible=False, reasons=("the NAS is not mounted",))
+    agents.report("nas-3", eligible=False, reasons=("the NAS is not mounted",))
     shown = clipping(api, "agents", key=ADMIN)
     assert shown.returncode == 0
     assert "epoch 7: nas-1 leads" in shown.stdout
@@ -326,7 +326,7 @@ def test_a_failover_says_from_or_to_and_can_be_repeated(make_api: MakeApi) -> No
     api = make_api()
     agents = agents_of(api)
     agents.pair()
-    agents.tell("nas-3", eligible=False, reasons=("the NAS is not mounted",))
+    agents.report("nas-3", eligible=False, reasons=("the NAS is not mounted",))
 
     def failover(*arguments: str) -> Done:
         return clipping(api, "failover", *arguments, key=ADMIN)

@@ -45,8 +45,8 @@ def test_a_clip_is_downloaded(api: ApiProcess, tmp_path: Path, monkeypatch: pyte
     again = clipping(api, "download", request_id)
     assert (again.returncode, again.stdout) == (1, "")
     assert "NOT_SAVED: hand-1.mp4 exists" in again.stderr
-    (told,) = lines(clipping(api, "download", request_id, "-o", str(tmp_path / "x.mp4"), "--json"))
-    assert (told["path"], told["file_size_bytes"]) == (str(tmp_path / "x.mp4"), len(CLIP))
+    (printed,) = lines(clipping(api, "download", request_id, "-o", str(tmp_path / "x.mp4"), "--json"))
+    assert (printed["path"], printed["file_size_bytes"]) == (str(tmp_path / "x.mp4"), len(CLIP))
     assert clipping(api, "download", request_id, "-o", str(tmp_path), "--force").returncode == 0
     waiting = clipping(api, "download", asked(api))
     assert (waiting.returncode, "NOT_READY" in waiting.stderr) == (1, True)
@@ -57,8 +57,8 @@ def test_numbers_over_a_period(api: ApiProcess) -> None:
     shown = clipping(api, "stats", "--period", "7d")
     assert shown.returncode == 0
     assert " in 7d\n" in shown.stdout
-    (told,) = lines(clipping(api, "stats", "--json"))
-    assert (told["period"], told["completed"] >= 1) == ("24h", True)
+    (printed,) = lines(clipping(api, "stats", "--json"))
+    assert (printed["period"], printed["completed"] >= 1) == ("24h", True)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_watching_says_within_seconds_that_the_service_is_away() -> None:
 
 
 @pytest.mark.slow
-def test_a_service_that_hangs_is_told_of(api: ApiProcess, tmp_path: Path) -> None:
+def test_a_hanging_service_is_reported(api: ApiProcess, tmp_path: Path) -> None:
     request_id = asked(api)
     log = tmp_path / "stderr"
     os.kill(api.pid, signal.SIGSTOP)
@@ -148,7 +148,7 @@ def test_a_service_that_hangs_is_told_of(api: ApiProcess, tmp_path: Path) -> Non
     assert log.read_text() == f"{request_id}: the service has not answered yet\n"
 
 
-def test_an_outage_is_told_once(api: ApiProcess, tmp_path: Path) -> None:
+def test_an_outage_is_reported_once(api: ApiProcess, tmp_path: Path) -> None:
     request_id = asked(api)
     log = tmp_path / "stderr"
     with log.open("w") as stderr:

@@ -1,4 +1,4 @@
-"""Who takes over, and why nobody can."""
+"""Which agent takes over, and why none can."""
 
 from __future__ import annotations
 

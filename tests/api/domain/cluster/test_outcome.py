@@ -26,11 +26,11 @@ ASKED = Operation(
     created_at=NOW,
     expires_at=NOW + timedelta(minutes=6),
 )
-TOLD = Intent(failover=ASKED.intent())
+REQUESTED = Intent(failover=ASKED.intent())
 
 
-def told(*agents: Any, **over: Any) -> Snapshot:
-    return snapshot(*agents, **{"intent": TOLD, **over})
+def requested(*agents: Any, **over: Any) -> Snapshot:
+    return snapshot(*agents, **{"intent": REQUESTED, **over})
 
 
 def after(cluster: Snapshot, *, seconds: float = 60) -> Operation:
@@ -47,46 +47,49 @@ ACTIVE, STANDBY = seen("nas-1", state="active"), seen("nas-2")
 @pytest.mark.parametrize(
     ("cluster", "state"),
     [
-        (told(), "pending"),
-        (told(lease_age=200), "pending"),
-        (told(no_lease=True), "pending"),
-        (told(seen("nas-1", state="draining"), STANDBY), "draining"),
-        (told(seen("nas-1", state="active", intent=answer(True)), STANDBY), "draining"),
-        (told(seen("nas-1", state="active", intent=answer(True, "another")), STANDBY), "pending"),
-        (told(ACTIVE, seen("nas-2", intent=answer(True))), "pending"),
-        (told(held=lease(state="handoff", target="nas-2")), "released"),
-        (told(held=lease(state="released")), "released"),
-        (told(seen("nas-1", state="active", intent=answer(False)), STANDBY), "failed"),
-        (told(ACTIVE, seen("nas-2", intent=answer(False))), "failed"),
-        (told(held=lease(holder="nas-2", epoch=8)), "done"),
-        (told(held=lease(holder="nas-2", epoch=8, state="released")), "done"),
-        (told(held=lease(holder="nas-3", epoch=8)), "failed"),
-        (told(held=lease(holder="nas-1", epoch=8)), "failed"),
-        # A lease made anew has the store's time as its epoch.
-        (told(held=lease(holder="nas-2", epoch=1_800_000_000)), "done"),
+        (requested(), "pending"),
+        (requested(lease_age=200), "pending"),
+        (requested(no_lease=True), "pending"),
+        (requested(seen("nas-1", state="draining"), STANDBY), "draining"),
+        (requested(seen("nas-1", state="active", intent=answer(True)), STANDBY), "draining"),
+        (requested(seen("nas-1", state="active", intent=answer(True, "another")), STANDBY), "pending"),
+        (requested(ACTIVE, seen("nas-2", intent=answer(True))), "pending"),
+        (requested(held=lease(state="handoff", target="nas-2")), "released"),
+        (requested(held=lease(state="released")), "released"),
+        (requested(seen("nas-1", state="active", intent=answer(False)), STANDBY), "failed"),
+        (requested(ACTIVE, seen("nas-2", intent=answer(False))), "failed"),
+        (requested(held=lease(holder="nas-2", epoch=8)), "done"),
+        (requested(held=lease(holder="nas-2", epoch=8, state="released")), "done"),
+        (requested(held=lease(holder="nas-3", epoch=8)), "failed"),
+        (requested(held=lease(holder="nas-1", epoch=8)), "failed"),
+        # A recreated lease has the store's time as its epoch.
+        (requested(held=lease(holder="nas-2", epoch=1_800_000_000)), "done"),
     ],
 )
 def test_it_is_as_far_as_the_lease_says(cluster: Snapshot, state: str) -> None:
     assert after(cluster).state == state
 
 
-def test_a_switch_tells_who_leads_since_when() -> None:
-    done = after(told(held=lease(holder="nas-2", epoch=8), lease_age=2))
+def test_a_switch_states_the_leader_and_the_time() -> None:
+    done = after(requested(held=lease(holder="nas-2", epoch=8), lease_age=2))
     assert (done.new_primary, done.epoch, done.switched_at) == ("nas-2", 8, NOW - timedelta(seconds=2))
-    other = after(told(held=lease(holder="nas-3", epoch=9)))
+    other = after(requested(held=lease(holder="nas-3", epoch=9)))
     assert (other.new_primary, other.error) == ("nas-3", "nas-3 took over instead of nas-2")
 
 
 def test_a_refusal_is_passed_on() -> None:
-    assert after(told(ACTIVE, seen("nas-2", intent=answer(False)))).error == "nas-2 refused: the NAS is away"
+    assert (
+        after(requested(ACTIVE, seen("nas-2", intent=answer(False)))).error
+        == "nas-2 refused: the NAS is away"
+    )
 
 
 @pytest.mark.parametrize(
     ("cluster", "words"),
     [
-        (told(), "nas-1 still leads"),
-        (told(lease_age=200), "there is no leader, and nas-2 did not take over"),
-        (told(no_lease=True), "there is no lease"),
+        (requested(), "nas-1 still leads"),
+        (requested(lease_age=200), "there is no leader, and nas-2 did not take over"),
+        (requested(no_lease=True), "there is no lease"),
     ],
 )
 def test_it_expires_with_a_reason(cluster: Snapshot, words: str) -> None:
@@ -97,11 +100,11 @@ def test_it_expires_with_a_reason(cluster: Snapshot, words: str) -> None:
 
 
 def test_a_switch_after_its_time_still_counts_as_one() -> None:
-    assert after(told(held=lease(holder="nas-2", epoch=8)), seconds=999).state == "done"
+    assert after(requested(held=lease(holder="nas-2", epoch=8)), seconds=999).state == "done"
 
 
-def test_one_that_the_agents_were_never_told_of_fails() -> None:
-    # Another instance may be about to tell them.
+def test_a_failover_that_was_never_written_fails() -> None:
+    # Another instance may be about to write it.
     assert after(snapshot(), seconds=UNPUBLISHED.total_seconds() - 1) == ASKED
     unpublished = after(snapshot(), seconds=UNPUBLISHED.total_seconds())
     assert unpublished.state == "failed"
@@ -111,5 +114,5 @@ def test_one_that_the_agents_were_never_told_of_fails() -> None:
 @pytest.mark.parametrize("state", ["done", "failed", "expired"])
 def test_what_is_finished_stays_so(state: Any) -> None:
     finished = replace(ASKED, state=state)
-    for cluster in (told(), snapshot(), told(held=lease(holder="nas-3", epoch=9))):
+    for cluster in (requested(), snapshot(), requested(held=lease(holder="nas-3", epoch=9))):
         assert follow(finished, cluster, now=NOW + timedelta(days=1)) is finished

@@ -21,9 +21,9 @@ from tests.api.cluster.documents import NOW, lease, seen, snapshot
         (seen("nas-1", state="active"), {}, "active"),
         (seen("nas-1", state="draining"), {}, "draining"),
         (seen("nas-2", state="fenced"), {}, "fenced"),
-        # The lease is written before the new holder's own document.
+        # The lease is written before the new leader's own document.
         (seen("nas-1", state="standby"), {}, "active"),
-        # It has not been heard of for three heartbeats.
+        # Its last three heartbeats are missing.
         (seen("nas-2", age=91), {}, "down"),
         (seen("nas-1", age=91, state="active"), {}, "down"),
         (seen("nas-2", age=90), {}, "standby"),
@@ -43,7 +43,7 @@ from tests.api.cluster.documents import NOW, lease, seen, snapshot
         # It has given the lease up and is about to say so.
         (seen("nas-1", state="draining"), {"held": lease(state="released")}, "draining"),
         (seen("nas-1", state="active"), {"held": lease(state="handoff", target="nas-2")}, "draining"),
-        # Nobody is elected: its own agent_status counts.
+        # Without an election its own status counts.
         (seen("nas-2", state="active"), {"has_leader": False, "no_lease": True}, "active"),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_lease_leads_until_its_time_is_over() -> None:
     assert (none.leader, none.epoch) == (None, 4)
 
 
-def test_the_holder_is_the_primary_even_when_it_is_down() -> None:
+def test_the_lease_holder_is_the_primary_even_when_it_is_down() -> None:
     dead = snapshot(seen("nas-1", age=200, state="active"), seen("nas-2"), lease_age=200)
     view = cluster_of(dead)
     assert view.leader is None
@@ -112,7 +112,7 @@ def test_the_holder_is_the_primary_even_when_it_is_down() -> None:
     ]
 
 
-def test_whoever_works_is_a_primary_where_none_is_elected() -> None:
+def test_every_active_agent_is_a_primary_without_an_election() -> None:
     pool = snapshot(seen("a", state="active"), seen("b", state="active"), has_leader=False, no_lease=True)
     assert {agent.role for agent in cluster_of(pool).agents} == {"primary"}
     assert cluster_of(pool).leader is None
