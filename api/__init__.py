@@ -1,1 +1,1 @@
-"""The HTTP service: takes clip requests, hands them to the agents and says what became of them."""
+"""The HTTP service: accepts clip requests, publishes them to the agents and reports their results."""

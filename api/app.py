@@ -1,4 +1,4 @@
-"""The composition root: what the service is made of."""
+"""The composition root of the service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ the one that is kept for health checks."""
 
 
 def create_app(config: Config) -> Flask:
-    """The app, with its parts not started: the server that runs it calls `services.start` and `stop`.
+    """The app with its services not started: the server that runs it calls `services.start` and `stop`.
 
     Opens no connection, so that a server may fork afterwards. Raises `ConfigurationError`.
     """
@@ -58,7 +58,7 @@ def create_app(config: Config) -> Flask:
 
 
 def build_services(config: Config) -> Services:
-    """The parts of one process. Raises `ConfigurationError`."""
+    """The services of one process. Raises `ConfigurationError`."""
     clock = SystemClock()
     pool = config.api.database_pool or config.api.threads + SLOTS * len(KINDS) + _OWN_THREADS
     database = Database(config.api.database_url, connections=pool)

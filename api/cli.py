@@ -1,6 +1,6 @@
 """`clipping-api`: serve the API, or bring its database up to date.
 
-Imports as little as possible: a signal that comes while the rest is loaded ends the process quietly.
+Imports as little as possible, so that a signal during the other imports ends the process quietly.
 """
 
 from __future__ import annotations

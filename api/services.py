@@ -1,4 +1,4 @@
-"""What the routes work with, and the threads beside them."""
+"""The services that the routes use, and the background threads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EXTENSION = "clipping"
 
 @dataclass(frozen=True)
 class Services:
-    """One process's parts. The server that runs the app calls `start` and `stop`, once each."""
+    """The services of one process. The server that runs the app calls `start` and `stop`, once each."""
 
     config: Config
     clock: Clock
@@ -53,7 +53,7 @@ class Services:
     push_verifier: PushVerifier | None
 
     def start(self) -> None:
-        """Start the threads: the outbox, the chores, the event streams and the agents' messages."""
+        """Start the threads: outbox, periodic tasks, event streams and the agents' messages."""
         self.outbox.start()
         self.chores.start()
         self.events.start()
@@ -61,7 +61,7 @@ class Services:
             self.consumers.start()
 
     def stop(self, timeout: float) -> None:
-        """Finish what is in flight within about `timeout` seconds; the rest waits in the database."""
+        """Finish the work in flight within about `timeout` seconds; the rest waits in the database."""
         self.events.stop(timeout / 4)
         if self.consumers is not None:
             self.consumers.stop(timeout / 2)
@@ -74,5 +74,5 @@ class Services:
 
 
 def services() -> Services:
-    """The parts behind the app that serves the current request."""
+    """The services of the app that serves the current request."""
     return cast(Services, current_app.extensions[_EXTENSION])

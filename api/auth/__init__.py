@@ -1,1 +1,1 @@
-"""Which client calls, and what it may do."""
+"""Authentication, authorization and rate limits of clients."""

@@ -1,4 +1,4 @@
-"""The doors of the routes: who may reach which view, and how often."""
+"""Access control of the routes: required roles and rate limits."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ NEEDS_ADMIN = (
 
 @dataclass(frozen=True)
 class Door:
-    """What decides whether a caller is let in."""
+    """Authenticates a caller and applies the rate limits."""
 
     authenticator: Authenticator
     rates: RateLimiter
 
 
 def install(app: Flask, door: Door) -> None:
-    """Let `requires` use this door in all views of the app."""
+    """Make `requires` use this object in all views of the app."""
     app.extensions[_EXTENSION] = door
 
 
 def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A view that only callers of this role reach (admins may do what clients may); sets `g.caller`."""
+    """Restrict a view to callers with this role (admins may do all that clients may); sets `g.caller`."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -57,7 +57,7 @@ def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def caller() -> Caller:
-    """Whose request this is, in a view that `requires` a role."""
+    """The caller of the request, in a view that `requires` a role."""
     found: Caller = g.caller
     return found
 

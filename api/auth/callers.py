@@ -1,4 +1,4 @@
-"""Who calls, and what they may do: by bearer keys, of which we know hashes, or by identity tokens."""
+"""Callers and their roles, identified by bearer keys (stored as hashes) or identity tokens."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Caller:
     """An authenticated caller, who owns the requests of the call."""
 
     name: str
-    """A key's name, or an account's e-mail address: no key's name holds an `@`."""
+    """A key's name, or an account's e-mail address. Names of keys contain no `@`."""
     role: Role
     via: Literal["key", "oidc", "local"] = "key"
 
     def may_see(self, owner: str) -> bool:
-        """A client's clips are that client's and the admins'."""
+        """Whether the caller may access the clips of `owner`: a client its own, an admin all."""
         return self.role == "admin" or self.name == owner
 
 
 @dataclass(frozen=True)
 class Knock:
-    """What a request shows at the door."""
+    """The parts of a request that identify its caller."""
 
     authorization: str
     host: str
@@ -76,15 +76,16 @@ class Authenticator:
         return Caller(name, role, "oidc")
 
     def _matches(self, credential: str) -> list[ApiKey]:
-        # WSGI hands header bytes over as Latin-1. Every key is compared, so that the time reveals nothing.
+        # WSGI decodes headers as Latin-1. Every key is compared, so that the duration reveals nothing.
         digest = hashlib.sha256(credential.encode("latin-1", "replace")).hexdigest()
         return [known for known in self._keys if hmac.compare_digest(known.sha256, digest)]
 
     def _local(self, knock: Knock) -> Caller:
-        """Without keys and accounts only callers on this machine are served.
+        """Without keys and accounts, only accept callers on this machine.
 
-        A foreign page in a browser on it is none of them: a name of its own that points here gives it away,
-        or the `Origin` that a browser adds to calls that may change something.
+        Pages of other sites in a browser on this machine are refused. They are recognised by a foreign host
+        name that resolves to this machine, or by the `Origin` that browsers add to calls that may change
+        something.
         """
         if knock.address not in _LOOPBACK or _host_name(knock.host) not in self._own_names:
             raise Forbidden(

@@ -1,4 +1,4 @@
-"""The certificates that Google signs identity tokens with: fetched when needed, kept for a while."""
+"""The certificates of Google's identity tokens: fetched when needed, and cached."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from clipping.log import get_logger
 
 FETCH_SECONDS = 5.0
 FRESH_SECONDS = (60.0, 6 * 3600.0)
-"""Certificates are kept as long as their server says, within these bounds."""
+"""Bounds of the cache lifetime that the server states."""
 STALE_SECONDS = 24 * 3600.0
-"""So much longer they serve while no newer ones can be fetched. A key that was given up must end to count."""
+"""How much longer expired certificates are used while no newer ones can be fetched. Bounded, so that a
+revoked key becomes invalid."""
 REFETCH_SECONDS = 30.0
-"""A key id that is not known may be a new one: look again, but not at every forged token."""
+"""Minimum time between fetches for unknown key ids: they may be new, or come from forged tokens."""
 RETRY_SECONDS = 2.0
-"""The same while there are none at all: no caller gets in, so retry sooner."""
+"""The same without any certificates: every caller is refused, so retry sooner."""
 
 log = get_logger(__name__)
 
 
 class Certificates:
-    """The signers' certificates by key id. Safe to share between threads; connects at the first need."""
+    """The signers' certificates by key id. Thread-safe; connects when first needed."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._url = url
@@ -50,7 +51,7 @@ class Certificates:
         return key_id in self._known and self._clock.monotonic() < self._fresh_until
 
     def _refresh(self, key_id: str) -> None:
-        # Who could be served with what is known does not wait for the thread that fetches.
+        # Callers with a known key id do not wait for the thread that fetches.
         wait = 0.0 if key_id in self._known else 2 * FETCH_SECONDS
         if not self._fetching.acquire(timeout=wait):
             return

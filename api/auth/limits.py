@@ -1,4 +1,4 @@
-"""How often a caller may call: so many times a minute, counted by each process."""
+"""Rate limits: the number of calls of a caller in a minute, counted by each process."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ WINDOW_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Allowance:
-    """What is left of a limit after the call that was just counted."""
+    """The state of a limit after the call that was just counted."""
 
     limit: int
     remaining: int
-    """Below zero when the call is one too many."""
+    """Below zero when the call exceeds the limit."""
     reset_seconds: int
-    """When the count starts again."""
+    """Seconds until the count is reset."""
 
     def headers(self) -> dict[str, str]:
-        """As every answer to a caller carries them."""
+        """The headers of every response to a caller."""
         return {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(max(0, self.remaining)),
@@ -31,7 +31,7 @@ class Allowance:
         }
 
     def check(self) -> None:
-        """Raises `RateLimited` when the call is one too many."""
+        """Raises `RateLimited` when the call exceeds the limit."""
         if self.remaining < 0:
             raise RateLimited(
                 f"at most {self.limit} calls a minute: try again in {self.reset_seconds} s",
@@ -40,9 +40,9 @@ class Allowance:
 
 
 class RateLimiter:
-    """Counts each caller's calls in windows that begin with the first one. Safe to share between threads.
+    """Counts each caller's calls in windows that start with the first one. Thread-safe.
 
-    Callers are those of the configuration, so there are not many to remember.
+    All callers are configured, so their number is small.
     """
 
     def __init__(self, per_minute: int, clock: Clock) -> None:
@@ -52,7 +52,7 @@ class RateLimiter:
         self._windows: dict[str, tuple[float, int]] = {}
 
     def take(self, name: str) -> Allowance | None:
-        """Count one call of this caller; None where there is no limit."""
+        """Count one call of this caller; None if there is no limit."""
         if not self._limit:
             return None
         now = self._clock.monotonic()

@@ -29,10 +29,10 @@ class TokenVerifier:
         self._certificates = Certificates(certs_url, clock)
 
     def email(self, token: str) -> str:
-        """Whose token it is, in lower case.
+        """The token's e-mail address in lower case.
 
-        Raises `Unauthorized` for anything but a good token, `Forbidden` for a good one without a verified
-        address, and `QueueUnavailable` while the signers' certificates can't be had.
+        Raises `Unauthorized` for an invalid token, `Forbidden` for a valid one without a verified address,
+        and `QueueUnavailable` while the signers' certificates can't be fetched.
         """
         claims = self._claims(token)
         if claims.get("iss") not in ISSUERS:
@@ -55,8 +55,8 @@ class TokenVerifier:
                 clock_skew_in_seconds=CLOCK_SKEW_SECONDS,
             )
         except (ValueError, TypeError, GoogleAuthError) as error:
-            # Which check failed is of use to the operator, and to a forger as well. Behind the first colon or
-            # comma the library's sentence may go on with the credential itself.
+            # The failed check helps the operator, but also a forger, so it is only logged. After the first
+            # colon or comma, the library's message may contain the credential itself.
             log.warning("oidc.token_refused", reason=re.split("[:,]", str(error), maxsplit=1)[0][:80])
             raise Unauthorized(
                 "the token is not valid, has expired or is meant for another audience"
@@ -72,7 +72,8 @@ class PushVerifier:
         self._tokens = TokenVerifier(config.audience, config.certs_url, clock)
 
     def verify(self, token: str) -> str:
-        """The sender of a push. Raises `Unauthorized` for a bad token, `Forbidden` for another account."""
+        """The sender of a push. Raises `Unauthorized` for an invalid token, `Forbidden` for another
+        account."""
         email = self._tokens.email(token)
         if email != self._account:
             raise Forbidden("the token is not for the configured service account")
@@ -80,7 +81,7 @@ class PushVerifier:
 
 
 class AccountVerifier:
-    """Callers who come with an identity token instead of a key."""
+    """Authenticates callers by identity tokens instead of keys."""
 
     def __init__(self, config: Oidc, clock: Clock) -> None:
         self._roles: Mapping[str, Role] = {email.lower(): role for email, role in config.accounts.items()}
@@ -97,5 +98,5 @@ class AccountVerifier:
 
 
 def looks_like_token(credential: str) -> bool:
-    """Three parts between dots, which no sensible key has."""
+    """Whether it has the three dotted parts of a token, which keys do not have."""
     return credential.count(".") == 2

@@ -1,4 +1,4 @@
-"""Taking requests in: one transaction for the rows, their outbox entries and the answer that is kept."""
+"""Accepts requests: one transaction writes the rows, their outbox entries and the stored response."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """What the caller gets: 202 when this call made it so, 200 when an earlier one did."""
+    """The response: 202 for a new request, 200 for the repetition of an earlier call."""
 
     body: bytes
     repeated: bool = False
@@ -44,7 +44,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Item:
-    """A good request of a batch, and where in it."""
+    """A valid request of a batch, and its index."""
 
     index: int
     client_item_id: str | None
@@ -53,7 +53,7 @@ class Item:
 
 @dataclass(frozen=True)
 class _Made:
-    """A request that has a name and is not yet stored."""
+    """A request that has an id and is not stored yet."""
 
     row: Clip
     message: RequestMessage
@@ -61,7 +61,7 @@ class _Made:
 
 @dataclass(frozen=True)
 class Acceptor:
-    """Takes requests in. Safe to share between threads."""
+    """Accepts requests. Thread-safe."""
 
     config: Config
     clock: Clock
@@ -70,7 +70,7 @@ class Acceptor:
     estimator: Estimator
 
     def parse(self, body: object) -> ClipRequest:
-        """A caller's request, checked against everything that is configured. Raises `InvalidRequest`."""
+        """A caller's request, validated against the configuration. Raises `InvalidRequest`."""
         limits = self.config.limits
         wanted = parse_clip_request(
             body,
@@ -82,7 +82,7 @@ class Acceptor:
         return wanted
 
     def earlier_answer(self, repeat: Repeat | None) -> Answer | None:
-        """The answer to an earlier such call. Before anything else, as limits may have changed since."""
+        """The response to an earlier identical call. Checked first, as limits may have changed since."""
         if repeat is None:
             return None
         with self.database.read() as session:
@@ -116,9 +116,10 @@ class Acceptor:
         traceparent: str,
         repeat: Repeat | None,
     ) -> Answer:
-        """Store the good ones together, as far as quotas let them; `refused` are the others, by their place.
+        """Store the valid requests together, as far as quotas allow; `refused` has the errors of the others
+        by index.
 
-        Raises why when nothing is left, `IdempotencyConflict`, `QueueUnavailable`.
+        Raises the first error when none is left, `IdempotencyConflict`, `QueueUnavailable`.
         """
         now = self.clock.now()
         batch_id = new_batch_id(now)
@@ -141,7 +142,7 @@ class Acceptor:
                     client_item_id=item.client_item_id, request_id=one.row.request_id
                 )
             if not stored:
-                # The very same call may have used the quota up a moment ago.
+                # A concurrent identical call may have used up the quota.
                 earlier = first_answer(session, repeat, now=now) if repeat else None
                 if earlier is not None:
                     return Answer(earlier, repeated=True)
@@ -164,7 +165,7 @@ class Acceptor:
 
     def _make(self, wanted: ClipRequest, caller: Caller, *, traceparent: str) -> _Made:
         now = self.clock.now()
-        # Responses have milliseconds; what is stored and published has to be equal.
+        # Responses have milliseconds; the stored and published times have to be equal.
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         message = RequestMessage.of(
             wanted, request_id=new_request_id(now), owner=caller.name, requested_at=now
@@ -204,12 +205,12 @@ class Acceptor:
 
 
 def refusal(client_item_id: str | None, error: RequestError) -> BatchItem:
-    """What a batch's answer says of a bad item."""
+    """The result of an invalid item in a batch's response."""
     return BatchItem(client_item_id=client_item_id, error=problem_of(error))
 
 
 def none_is_good(refused: Mapping[int, BatchItem]) -> RequestError:
-    """The error of a batch in which nothing can be accepted: it names the first one's reason."""
+    """The error of a batch without any valid item: it states the reason of the first one."""
     index = min(refused)
     first = refused[index].error
     assert first is not None, "every refused item says why"

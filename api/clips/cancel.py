@@ -1,7 +1,7 @@
-"""Cancelling: a mark in the store that the agents look for, and the row.
+"""Cancels requests: writes a mark to the store, which the agents check, and then changes the row.
 
-The mark comes first. A clip whose row says `cancelled` has one, so no agent ever cuts it; a mark whose row
-was not changed (a crash in between) makes an agent say `cancelled`, as the caller wanted.
+The mark is written first. Every clip with the status `cancelled` has one, so that no agent cuts it. If a
+crash leaves a mark without the changed row, an agent reports `cancelled`, as the caller requested.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ log = get_logger(__name__)
 
 
 def cancel(clip: Clip, *, clock: Clock, database: Database, store: Store) -> Clip:
-    """A waiting clip is cancelled at once, a running one when its agent has stopped; its row as it is then.
+    """Cancel a clip and return its row. A queued one is cancelled at once, a running one once its agent has
+    stopped.
 
     Raises `AlreadyFinished`, `StoreUnavailable` or `QueueUnavailable`.
     """
@@ -36,7 +37,7 @@ def cancel(clip: Clip, *, clock: Clock, database: Database, store: Store) -> Cli
         found = clips.find(session, clip.request_id, for_update=True)
         if found is None:
             raise NotFound("request not found")
-        if found.status == "cancelled":  # meanwhile, by the mark
+        if found.status == "cancelled":  # in the meantime, by the mark
             return found
         _check_unfinished(found)
         found.cancel_requested_at = found.cancel_requested_at or now

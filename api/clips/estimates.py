@@ -1,4 +1,4 @@
-"""When a clip will be ready: what waits before it, and how long the lane's last clips took."""
+"""Estimates when a clip is ready, from the queue and the durations of the lane's last clips."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from clipping.clock import Clock
 from clipping.contract.messages import Lane, Mode
 
 _GUESSED_RATIO: dict[Mode, float] = {"copy": 0.02, "smart": 0.03, "encode": 0.5}
-"""Seconds of work for a second of clip, before there is any history."""
+"""Seconds of work for a second of clip, used without a history."""
 _FEWEST = 3
-"""Fewer clips than that say nothing."""
+"""The minimum number of clips for an estimate."""
 _LEAST_SECONDS = 0.5
 _HISTORY = 50
 _FRESH_SECONDS = 10.0
 _EXACT = 200
-"""A longer queue is counted once a second only: whether one is the 5,000th or the 5,003rd is no matter."""
+"""A longer queue is counted at most once a second: an exact position does not matter there."""
 _COUNTED_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the response to an accepted request says."""
+    """The estimate in the response to an accepted request."""
 
     ahead: int
-    """Clips that wait before it in its lane."""
+    """The number of clips before it in its lane."""
     ready_seconds: float
-    """Until it is ready, the wait included."""
+    """Seconds until it is ready, including the wait."""
 
 
 def work_seconds(mode: Mode, length: float, history: Sequence[Worked]) -> float:
-    """Seconds of work for a clip of `length` seconds, by the median of what others of its mode took."""
+    """Seconds of work for a clip of `length` seconds, from the median of others of its mode."""
     ratios = [
         worked.work / worked.length
         for worked in history
@@ -48,9 +48,9 @@ def work_seconds(mode: Mode, length: float, history: Sequence[Worked]) -> float:
 
 
 def slots_seen(history: Sequence[Worked], now: datetime) -> int:
-    """How many clips were worked on at once, at most: the slots of the lane that were needed; 1 or more.
+    """The maximum number of clips that were in progress at the same time; at least 1.
 
-    A clip that is begun in the moment when another ends does not overlap it.
+    A clip that starts at the moment when another one ends does not overlap it.
     """
     changes = [(worked.started_at, 1) for worked in history]
     changes += [(max(worked.started_at, worked.ended_at or now), -1) for worked in history]
@@ -62,12 +62,12 @@ def slots_seen(history: Sequence[Worked], now: datetime) -> int:
 
 
 def estimate(work: float, waiting: Waiting, slots: int) -> Estimate:
-    """The whole estimate. Slots share what waits; one that is free takes the clip at once."""
+    """The total estimate. The queue is divided among the slots; a free slot starts the clip at once."""
     return Estimate(ahead=waiting.clips, ready_seconds=round(waiting.seconds / slots + work, 1))
 
 
 class Estimator:
-    """Keeps each lane's history for a few seconds, as every request asks for it."""
+    """Caches each lane's history for a few seconds, as every request needs it."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -81,7 +81,7 @@ class Estimator:
         return work_seconds(mode, length, self._history(lane))
 
     def estimate(self, lane: Lane, work: float) -> Estimate:
-        """For a clip of `work` seconds that joins its lane now. Raises `QueueUnavailable`."""
+        """The estimate for a clip of `work` seconds that is queued now. Raises `QueueUnavailable`."""
         slots = slots_seen(self._history(lane), self._clock.now())
         return estimate(work, self._join(lane, work), slots)
 
@@ -98,7 +98,7 @@ class Estimator:
         return history
 
     def _join(self, lane: Lane, work: float) -> Waiting:
-        """What waits before this clip; it is counted in until the queue is read again."""
+        """The queue before this clip, which is then counted until the queue is read again."""
         now = self._clock.monotonic()
         with self._lock:
             read_at, found = self._waiting.get(lane, (float("-inf"), None))

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same call again gets the first answer, however often and wherever it arrives."""
+"""`Idempotency-Key`: a repeated call gets the first response, on any instance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 @dataclass(frozen=True)
 class Repeat:
-    """What a call says of being, perhaps, a repeated one."""
+    """The key of a call that may be a repetition, and the hash of its content."""
 
     owner: str
     key: str
@@ -33,13 +33,13 @@ def repeat_of(key: str | None, *, owner: str, path: str, body: object) -> Repeat
         return None
     if not _KEY.fullmatch(key):
         raise InvalidRequest(f"{HEADER} must be 1 to 255 visible ASCII characters", field=HEADER)
-    # What is no JSON is a `Flaw` of a clip in a batch, whose other clips are good.
+    # A value that is not valid JSON is a `Flaw` of one clip in a batch; the other clips may be valid.
     content = json.dumps([path, body], sort_keys=True, default=str)
     return Repeat(owner, key, hashlib.sha256(content.encode()).hexdigest())
 
 
 def first_answer(session: Session, repeat: Repeat, *, now: datetime) -> bytes | None:
-    """What the first such call was answered; None when this is the first. Raises `IdempotencyConflict`."""
+    """The response to the first such call; None when this is the first. Raises `IdempotencyConflict`."""
     found = idempotency.find(session, repeat.owner, repeat.key, since=now - idempotency.KEPT)
     if found is None:
         return None
@@ -51,9 +51,9 @@ def first_answer(session: Session, repeat: Repeat, *, now: datetime) -> bytes | 
 
 
 def keep_answer(session: Session, repeat: Repeat, answer: bytes, *, now: datetime) -> bytes | None:
-    """Keep the answer in the transaction that makes it true.
+    """Store the response in the same transaction as its effects.
 
-    When another call was faster: that one's answer, and nothing is written. Raises `IdempotencyConflict`.
+    If a concurrent call was faster, return its response and write nothing. Raises `IdempotencyConflict`.
     """
     kept = idempotency.claim(
         session,
@@ -69,5 +69,5 @@ def keep_answer(session: Session, repeat: Repeat, answer: bytes, *, now: datetim
 
 
 def forget_answer(session: Session, repeat: Repeat) -> None:
-    """Free the key, in the transaction that takes back what was answered under it."""
+    """Free the key, in the transaction that reverts the effects of its call."""
     idempotency.release(session, repeat.owner, repeat.key)

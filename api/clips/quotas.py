@@ -1,4 +1,4 @@
-"""How many upright clips a caller may ask for in a day: counted in the database, for all instances."""
+"""The daily quota of upright clips for each caller, counted in the database for all instances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clipping.clock import rfc3339
 from clipping.errors import QuotaExceeded
 
 DAY = timedelta(hours=24)
-"""It rolls: what was asked for longer ago does not count, at whatever hour that was."""
+"""A rolling window: older requests do not count."""
 
 
 class ShortsUsedUp(QuotaExceeded):
@@ -33,10 +33,10 @@ class ShortsUsedUp(QuotaExceeded):
 
 
 class ShortsQuota:
-    """One caller's, in the transaction that writes the clips: counted at the first, however many come."""
+    """One caller's quota, in the transaction that writes the clips. Read once for all clips of a call."""
 
     def __init__(self, session: Session, owner: str, *, limit: int, now: datetime) -> None:
-        """`limit` is how many in 24 hours, whatever becomes of them; 0 is no limit."""
+        """`limit` is the number of requests in 24 hours, regardless of their results; 0 is no limit."""
         self._session = session
         self._owner = owner
         self._limit = limit
@@ -45,7 +45,7 @@ class ShortsQuota:
         self._refusal: ShortsUsedUp | None = None
 
     def take(self) -> None:
-        """Let one more upright clip pass, before it is written. Raises `ShortsUsedUp`."""
+        """Count one more upright clip, before it is written. Raises `ShortsUsedUp`."""
         if not self._limit:
             return
         if self._used is None:
@@ -62,18 +62,19 @@ class ShortsQuota:
         raise self._refusal
 
     def _counted(self) -> tuple[ColumnElement[bool] | TextClause, ...]:
-        # In the index's own words: SQLite does not see that `short = 1` is the same.
+        # The same expression as in the index: SQLite does not recognise `short = 1` as equal.
         return text("short"), Clip.owner == self._owner, Clip.created_at > self._now - DAY
 
     def _again_at(self) -> datetime:
-        """When so many are a day old that there is room for one."""
+        """When enough requests are a day old for another one."""
         newest = select(Clip.created_at).where(*self._counted()).order_by(Clip.created_at.desc())
         last_too_many = self._session.scalar(newest.offset(self._limit - 1).limit(1))
         return (last_too_many or self._now) + DAY
 
 
 def _one_at_a_time(session: Session, owner: str) -> None:
-    """Two requests at once must not both be the last one. SQLite has one writer anyway."""
+    """Lock the caller's quota: two concurrent requests must not both use the last one. SQLite has one
+    writer."""
     if session.connection().dialect.name == "postgresql":
         number = int.from_bytes(hashlib.sha256(owner.encode()).digest()[:8], signed=True)
         session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})

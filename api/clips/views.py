@@ -1,4 +1,4 @@
-"""Responses about clips, from what is stored of them."""
+"""Responses about clips, from their rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OUTCOME = (
     "error",
     "error_message",
 )
-"""Fields that a status has in common with the completion message."""
+"""Fields that a status shares with the completion message."""
 
 
 def problem_of(error: RequestError) -> Problem:
@@ -60,7 +60,7 @@ def status_of(clip: Clip) -> ClipStatus:
 
 
 def _started_at(clip: Clip) -> datetime | None:
-    # The first message about a clip that ends at once may be its last, and that has the agent's time.
+    # The first message about a short clip may be its last one, which has the agent's time.
     if clip.started_at is None or clip.completed_at is None:
         return clip.started_at
     return min(clip.started_at, clip.completed_at)

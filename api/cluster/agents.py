@@ -1,4 +1,4 @@
-"""How the agents are, for `/health`: in two words, and never later than a second."""
+"""The agents' state for `/health`: two words, within a second."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from clipping.errors import CoordinationUnavailable
 WAIT_SECONDS = 1.0
 """How long `/health` waits for the store."""
 FRESH_SECONDS = 5.0
-"""What was read from the store is used for so long."""
+"""How long the state is cached."""
 STALE_SECONDS = 60.0
 """The same, while the store does not respond."""
 
 
 @dataclass(frozen=True)
 class Agents:
-    """`none`: no agent has ever taken this part. `unknown`: the store does not answer."""
+    """`none`: there has never been such an agent. `unknown`: the store does not respond."""
 
     primary: AgentHealth
     standby: AgentHealth
     held_up: bool = False
-    """No agent takes requests: those that could work report that they can't, or their store does not answer.
+    """No agent takes requests: the active ones report that they can't, or their store does not respond.
     False where there is no agent at all."""
 
     def reasons(self) -> list[str]:
-        """A sentence for each that is not as it should be."""
+        """A sentence for each problem."""
         parts: tuple[tuple[str, AgentHealth], ...] = (("primary", self.primary), ("standby", self.standby))
         sentences = [f"the {name} agent is {state}" for name, state in parts if state in ("degraded", "down")]
         return [*sentences, "the agents' store does not answer"] if self.primary == "unknown" else sentences
@@ -43,7 +43,7 @@ UNKNOWN = Agents("unknown", "unknown", held_up=True)
 
 
 def judge(snapshot: Snapshot) -> Agents:
-    """The agents in two words. Without an election, each agent that works is a primary."""
+    """The agents' state. Without an election, each active agent is a primary."""
     if not snapshot.has_leader:
         words = [_as_worker(agent, snapshot) for agent in snapshot.agents]
         return Agents(_best(words), "none", _held_up(snapshot))
@@ -70,7 +70,7 @@ def _leader(snapshot: Snapshot) -> AgentHealth:
         return "down"
     leader = snapshot.agent(snapshot.leader)
     if leader is None or leader.down:
-        return "degraded"  # it renews its lease, and says nothing else
+        return "degraded"  # it renews its lease, but writes no document
     return (
         "healthy"
         if agent_status(leader, snapshot) == "active" and not reasons(leader, snapshot)
@@ -100,7 +100,7 @@ def _best(words: Sequence[AgentHealth]) -> AgentHealth:
 
 
 class AgentsWatch:
-    """Reads the store on demand, in a thread of its own. Safe to share between threads."""
+    """Reads the store on demand, in a separate thread. Thread-safe."""
 
     def __init__(self, coordination: Coordination, clock: Clock) -> None:
         self._coordination = coordination
@@ -112,7 +112,7 @@ class AgentsWatch:
         self._seen_at = self._asked_at = float("-inf")
 
     def now(self) -> Agents:
-        """How they are, or were a moment ago. Raises nothing."""
+        """The agents' state, possibly from the cache. Never raises."""
         with self._lock:
             now = self._clock.monotonic()
             if now - self._asked_at >= FRESH_SECONDS and (self._looking is None or self._looking.done()):
@@ -123,11 +123,11 @@ class AgentsWatch:
             if looking is not None:
                 looking.result(WAIT_SECONDS)
         except FutureTimeout:
-            pass  # what was seen before has to do
+            pass  # use the cached state
         return self._seen if self._clock.monotonic() - self._seen_at < STALE_SECONDS else UNKNOWN
 
     def close(self) -> None:
-        """Look no more. Does not wait for what hangs."""
+        """Stop reading. Does not wait for a hanging call."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""The cluster's documents in the store: read all of them, and replace the intent. Every call has an end."""
+"""Reads the cluster's documents in the store, and replaces the intent. Every call has a timeout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from clipping.log import get_logger
 from clipping.store.port import ObjectInfo, Store
 
 SECONDS = 8.0
-"""How long a read of the store may take, and so may a write: the caller is waiting."""
+"""The timeout of a read and of a write: the caller is waiting."""
 _CALLS_AT_ONCE = 8
 
 Found = tuple[bytes, ObjectInfo] | None
@@ -38,8 +38,8 @@ log = get_logger(__name__)
 class Coordination:
     """One cluster's documents. Every method raises `CoordinationUnavailable` when the store does not answer.
 
-    Connects at the first call. Calls run in threads of their own, so that one that hangs is waited for no
-    longer than `SECONDS`; while the hanging ones use up the threads, the others fail in time too.
+    Connects on the first call. Calls run in separate threads, so that a hanging one is abandoned after
+    `SECONDS`. While hanging calls occupy all threads, further calls fail in time too.
     """
 
     def __init__(self, store: Store, cluster: str, *, has_leader: bool) -> None:
@@ -50,10 +50,10 @@ class Coordination:
         self._recent: tuple[float, Snapshot] | None = None
 
     def snapshot(self) -> Snapshot:
-        """All documents as they are now.
+        """All current documents.
 
-        A lease or an intent that is there and can't be understood raises as well: no decision should rest on
-        the others. An agent's document that can't be is part of the answer.
+        Also raises for an invalid lease or intent, as no decision must be based on the other documents alone.
+        An agent's invalid document is part of the result.
         """
         give_up = time.monotonic() + SECONDS
         lease_read = self._begin(partial(self._store.get, lease_key(self._cluster)))
@@ -61,12 +61,12 @@ class Coordination:
         time_read = self._begin(self._store.server_time)
         lease_found, intent_found = _result(lease_read, give_up), _result(intent_read, give_up)
         now = _result(time_read, give_up)
-        # Not beside the others: an adapter may try to list for long, where a look fails at once.
+        # Not in parallel: an adapter may retry a listing for long, while a read fails at once.
         listed = _result(self._begin(partial(self._store.list, agents_prefix(self._cluster))), give_up)
         keys = [each.key for each in listed.objects if each.key.endswith(".json")]
         agent_reads = [(key, self._begin(partial(self._store.get, key))) for key in keys]
         agents = [(key, _result(read, give_up)) for key, read in agent_reads]
-        # The time was read beside the objects: one that was written meanwhile is not from the future.
+        # The time was read in parallel: an object that was written in between must not be from the future.
         now = max([now, *(found[1].created_at for found in (lease_found, intent_found) if found)])
         lease = self._understood(Lease, lease_key(self._cluster), lease_found)
         intent = self._understood(Intent, intent_key(self._cluster), intent_found)
@@ -83,7 +83,7 @@ class Coordination:
         return seen
 
     def recent(self, max_age_seconds: float) -> Snapshot:
-        """A snapshot that is no older, for frequent callers."""
+        """A snapshot that is at most this old, for frequent callers."""
         recent = self._recent
         if recent is not None and time.monotonic() - recent[0] <= max_age_seconds:
             return recent[1]
@@ -99,13 +99,13 @@ class Coordination:
         try:
             _result(self._begin(partial(self._store.replace, key, data, expected=expected)), give_up)
         except CoordinationUnavailable:
-            # The answer may have been lost, and not the write.
+            # Only the response may have been lost, and not the write.
             found = _result(self._begin(partial(self._store.get, key)), time.monotonic() + SECONDS)
             if found is None or found[0] != data:
                 raise
 
     def close(self) -> None:
-        """Call nothing any more. Does not wait for what hangs."""
+        """Refuse further calls. Does not wait for hanging ones."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, call: Callable[[], Result]) -> Future[Result]:
@@ -136,7 +136,7 @@ def _result(future: Future[Result], give_up: float) -> Result:
         raise CoordinationUnavailable("the agents' store does not answer in time") from None
     except StoreUnavailable as error:
         raise CoordinationUnavailable(f"the agents' store is not available: {error.message}") from error
-    except ValueError as error:  # an object of megabytes where a small one should be
+    except ValueError as error:  # the object is too large
         raise CoordinationUnavailable(f"the agents' store has an invalid object: {error}") from error
 
 

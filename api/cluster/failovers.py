@@ -1,4 +1,4 @@
-"""Planned failovers and pauses: written down here, published to the agents, and followed to their end."""
+"""Planned failovers and pauses: stored, published to the agents, and followed until they end."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from clipping.log import get_logger
 POLL_SECONDS = 0.5
 """How often a caller's wait reads the store."""
 SPARE_SECONDS = 60.0
-"""What a failover may take on top of the drain and of two leases' time."""
+"""The time limit of a failover, in addition to the drain and two lease periods."""
 WATCHED = timedelta(hours=1)
-"""So long an intent that came to nothing is looked for in the store, to be taken back."""
+"""How long `tidy` checks the store for the intent of a failed failover, to withdraw it."""
 _TRIES = 5
 
 _REFUSALS = (NotFound, NotPossible, NoEligibleTarget, OperationRunning)
@@ -43,7 +43,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an administrator asks for. `direction`: see `choose`."""
+    """A failover as requested by an administrator. `direction`: see `choose`."""
 
     agent_id: str
     target: str | None = None
@@ -54,7 +54,7 @@ class Wanted:
 
 
 class Failovers:
-    """What the admin routes do. Any instance can follow what another has begun."""
+    """The operations of the admin routes. Any instance can follow a failover of another one."""
 
     def __init__(self, database: Database, coordination: Coordination, clock: Clock, *, cluster: str, ha: Ha):
         self._database = database
@@ -69,13 +69,13 @@ class Failovers:
     def begin(self, wanted: Wanted, repeat: Repeat | None = None) -> Operation:
         """Ask the agents to hand over, once for each `repeat`: a repeated call follows the first one.
 
-        Raises why not, and then nothing is changed and `repeat` can be used again; after
-        `CoordinationUnavailable` it can't, if the agents may have read the intent.
+        If it raises, nothing has changed and `repeat` can be used again, except after a
+        `CoordinationUnavailable` when the agents may have read the intent.
         """
         try:
             return self._earlier(repeat) or self._begin(wanted, repeat)
         except _REFUSALS:
-            # The same call may have been faster at another instance: then it is the reason for the refusal.
+            # The same call may have been faster on another instance, and be the reason for the refusal.
             earlier = self._earlier(repeat)
             if earlier is None:
                 raise
@@ -125,7 +125,7 @@ class Failovers:
         return replace(operation, state="done", new_primary=chosen.leader, epoch=chosen.epoch)
 
     def _earlier(self, repeat: Repeat | None) -> Operation | None:
-        """The failover of an earlier such call, as it is now. Raises `IdempotencyConflict`."""
+        """The failover of an earlier identical call, with its current state. Raises `IdempotencyConflict`."""
         if repeat is None:
             return None
         with self._database.read() as session:
@@ -133,7 +133,7 @@ class Failovers:
         return self.find(found.decode()) if found is not None else None
 
     def find(self, operation_id: str) -> Operation | None:
-        """The operation as it is now."""
+        """The operation with its current state."""
         with self._database.read() as session:
             operation = rows.find(session, operation_id)
         if operation is None or operation.finished:
@@ -141,7 +141,7 @@ class Failovers:
         return self._followed(operation, self._coordination.snapshot())
 
     def wait(self, operation: Operation, seconds: float) -> Operation:
-        """The operation as soon as it is finished, or as it is after `seconds`."""
+        """Wait up to `seconds` for the operation to finish, and return it."""
         give_up = self._clock.monotonic() + seconds
         while not operation.finished and (left := give_up - self._clock.monotonic()) > 0:
             self._clock.sleep(min(POLL_SECONDS, left))
@@ -153,16 +153,16 @@ class Failovers:
         return operation
 
     def pause(self, *, reason: str, until: datetime | None, paused_by: str) -> Snapshot:
-        """No automatic takeover from now on. The cluster as it is then."""
+        """Pause automatic takeovers, and return the cluster's state."""
         pause = Pause(reason=reason, paused_by=paused_by, paused_at=self._now(), until=until)
         return self._set_pause(pause, reason=reason, by=paused_by)
 
     def resume(self, *, reason: str, resumed_by: str) -> Snapshot:
-        """Automatic takeovers again. The cluster as it is then."""
+        """Resume automatic takeovers, and return the cluster's state."""
         return self._set_pause(None, reason=reason, by=resumed_by)
 
     def tidy(self) -> None:
-        """Follow what no caller asks about, and withdraw what failed. For a thread to call often."""
+        """Update unfinished failovers, and withdraw the failed ones. Call it periodically."""
         with self._database.read() as session:
             known = rows.open_or_since(session, self._cluster, self._now() - WATCHED)
         if not known:
@@ -188,7 +188,7 @@ class Failovers:
             )
 
     def _foreign(self, intent: FailoverIntent) -> Operation:
-        """What an intent says that is not in this database."""
+        """The failover of an intent that is not in this database."""
         return Operation(
             operation_id=intent.operation_id,
             cluster=self._cluster,
@@ -204,7 +204,7 @@ class Failovers:
         )
 
     def _write_down(self, operation: Operation, repeat: Repeat | None, *, again: bool) -> Operation | None:
-        """Keep it, with its key. When the same call was faster: that one's, and nothing is written."""
+        """Store it with its key. If an identical call was faster, return its failover and write nothing."""
         with self._database.write() as session:
             if again:
                 rows.rewrite(session, operation)
@@ -215,7 +215,7 @@ class Failovers:
                 rows.add(session, operation)
                 return None
             found = rows.find(session, earlier.decode())
-        if found is None:  # it came to nothing just now
+        if found is None:  # it was abandoned just now
             raise OperationRunning("the same failover was abandoned a moment ago: try again")
         return found
 
@@ -231,14 +231,14 @@ class Failovers:
         return found is not None and found.finished
 
     def _publish(self, operation: Operation, snapshot: Snapshot) -> bool:
-        """Write the intent for the agents. False when another instance wrote one meanwhile."""
+        """Write the intent for the agents. False when another instance has written one in between."""
         intent = Intent(failover=operation.intent(), pause=snapshot.intent.pause)
         try:
             self._coordination.replace_intent(intent, expected=snapshot.intent_version)
         except VersionMismatch:
             return False
         except CoordinationUnavailable as error:
-            # Should the write get through all the same, `tidy` takes it back.
+            # If the write succeeds later, `tidy` withdraws it.
             self._store(replace(operation, state="failed", error=error.message))
             raise
         return True
@@ -264,12 +264,12 @@ class Failovers:
             rows.store(session, operation)
 
     def _withdraw(self, operation: Operation, snapshot: Snapshot) -> None:
-        """Remove the intent: one that failed must not be acted on next week."""
+        """Remove the intent of a failed failover, so that it can't take effect later."""
         try:
             intent = Intent(pause=snapshot.intent.pause)
             self._coordination.replace_intent(intent, expected=snapshot.intent_version)
         except VersionMismatch:
-            return  # another instance changed it: if it is still there, the next call finds it
+            return  # another instance changed it: the next call removes it if it still exists
         log.info("failover.withdrawn", operation_id=operation.operation_id)
 
     def _set_pause(self, pause: Pause | None, *, reason: str, by: str) -> Snapshot:
@@ -289,7 +289,7 @@ class Failovers:
         raise OperationRunning("other calls keep changing the agents' intent: try again in a moment")
 
     def _now(self) -> datetime:
-        """In milliseconds, as the documents and the answers write it."""
+        """The time rounded to milliseconds, as in documents and responses."""
         now = self._clock.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 

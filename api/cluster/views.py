@@ -8,9 +8,9 @@ from clipping.contract.results import Agent, Cluster, Failover, Pause, PauseStat
 
 
 def agent_of(agent: AgentSeen, snapshot: Snapshot) -> Agent:
-    """One agent, as the store shows it."""
+    """One agent, from its document in the store."""
     record, status = agent.record, agent_status(agent, snapshot)
-    # Without an election, every agent that works is a primary.
+    # Without an election, every active agent is a primary.
     leads = snapshot.lease_holder == agent.agent_id if snapshot.has_leader else status == "active"
     return Agent(
         agent_id=agent.agent_id,

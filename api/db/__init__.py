@@ -1,1 +1,1 @@
-"""What callers ask about, in SQL: requests, the outbox, and messages that could not be read."""
+"""The database: requests, the outbox, and messages that could not be read."""

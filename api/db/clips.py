@@ -25,7 +25,7 @@ _PLACE = ("epoch", "attempt", "seq", "agent_id")
 
 
 def row_of(message: RequestMessage) -> Clip:
-    """The row of a request that was just accepted."""
+    """The row of an accepted request."""
     return Clip(
         request_id=message.request_id,
         owner=message.owner,
@@ -40,8 +40,8 @@ def row_of(message: RequestMessage) -> Clip:
 
 
 def add(session: Session, rows: Collection[Clip]) -> None:
-    """Write rows that `row_of` made; all of them have the same columns set."""
-    # A plain INSERT: they are not read again, and the session's bookkeeping is a sixth of a request.
+    """Insert rows of `row_of`, which have the same columns set."""
+    # A plain INSERT: the rows are not read again, and the ORM would cost a sixth of the request's time.
     table = table_of(Clip)
     columns = table.columns.keys()
     values = [{name: value for name, value in vars(row).items() if name in columns} for row in rows]
@@ -79,12 +79,12 @@ def find(session: Session, request_id: str, *, for_update: bool = False) -> Clip
 
 
 def count_queued(session: Session) -> int:
-    """How many requests wait for an agent."""
+    """The number of requests that wait for an agent."""
     return session.scalar(select(func.count()).select_from(Clip).where(Clip.status == "queued")) or 0
 
 
 def state_of(clip: Clip) -> State:
-    """What the row says, as `rules.merge` takes it."""
+    """The row's state, as `request_state.merge` takes it."""
     return State(
         status=cast(Status, clip.status),
         stage=cast(Stage | None, clip.stage),
@@ -139,12 +139,12 @@ def _failure(fields: Mapping[str, Any]) -> Failure:
 
 def _failure_fields(failure: Failure) -> dict[str, Any]:
     error, place = failure.error, {name: getattr(failure, name) for name in _PLACE}
-    # In full: rounded, the same message would seem to be newer than what it said before.
+    # Not rounded: else the same message would appear to be newer than the stored state.
     return {"code": error.code, "message": error.message, "at": error.at.isoformat(), **place}
 
 
 def _started_at(state: State, now: datetime) -> datetime:
-    # All progress messages may come after the end, or be dropped: then the end says how long it took.
+    # All progress messages may arrive after the end, or be lost: then the end states the duration.
     took = state.completion.processing_time_seconds if state.completion else None
     if state.completion is None or took is None:
         return now

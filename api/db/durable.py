@@ -1,10 +1,10 @@
-"""Bringing SQLite's commits to the disk together: one flush serves all that were committed before it.
+"""Group commit for SQLite: one flush covers all earlier commits.
 
-SQLite flushes within each commit (`synchronous = FULL`), and while it does no other thread can write: as many
-requests a second as the disk has flushes. With `synchronous = NORMAL` a commit is in the write-ahead log, in
-whole and in order, but perhaps not on the disk. So it is not reported before the log was flushed, which
-happens outside of the lock. The log's other flushes are SQLite's own: before its content goes into the
-database, and when it starts again (see "Write-Ahead Logging", sqlite.org/wal.html).
+With `synchronous = FULL`, SQLite flushes within each commit while it holds the write lock, which limits the
+requests per second to the disk's flushes. With `synchronous = NORMAL`, a commit is complete and ordered in
+the write-ahead log, but may not be on disk. So a commit is only confirmed after the log was flushed, which
+happens outside of the lock. SQLite itself flushes the log before a checkpoint and when the log restarts (see
+"Write-Ahead Logging", sqlite.org/wal.html).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import threading
 
 WAIT_SECONDS = 30.0
-"""A disk that takes longer for one flush is broken."""
+"""The time limit of one flush."""
 
 
 class SharedFlush:
@@ -26,10 +26,10 @@ class SharedFlush:
         self._flushed = 0
         self._flushing = False
         self.flushes = 0
-        """How many there were."""
+        """The number of flushes."""
 
     def wait(self) -> None:
-        """Returns when everything that was written before the call is on the disk. Raises `OSError`."""
+        """Return once everything written before the call is on disk. Raises `OSError`."""
         with self._changed:
             self._written += 1
             mine = self._written
@@ -40,7 +40,7 @@ class SharedFlush:
                     raise TimeoutError(f"flushing {self._path} takes longer than {WAIT_SECONDS:g} s")
 
     def _flush_once(self) -> None:
-        """For all who have come so far; those who come meanwhile wait for the next one."""
+        """Flush for all current callers; later ones wait for the next flush."""
         self._flushing, covered = True, self._written
         self._changed.release()
         try:
@@ -56,7 +56,7 @@ class SharedFlush:
         try:
             descriptor = os.open(self._path, os.O_RDONLY)
         except FileNotFoundError:
-            return  # the database keeps no such log: its commits flush themselves
+            return  # the database has no write-ahead log: each commit flushes
         try:
             os.fdatasync(descriptor)
         finally:

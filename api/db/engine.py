@@ -25,36 +25,37 @@ from api.db.durable import SharedFlush
 from clipping.errors import ConfigurationError, QueueUnavailable
 
 WAIT_SECONDS = 3.0
-"""How long a request waits for a connection, a lock or a busy SQLite file before it gives up."""
+"""How long a request waits for a connection, a lock or a busy SQLite file before it fails."""
 STATEMENT_SECONDS = 5
-"""The longest statement that PostgreSQL runs for us."""
+"""PostgreSQL's statement timeout."""
 MIGRATION_SECONDS = 600
-"""The same for a migration, and for the wait until another process's is done."""
+"""The same for a migration, and for the wait for another process's migration."""
 
 
 class Database:
-    """Short transactions. Every method raises `QueueUnavailable` when the database does not take part."""
+    """Short transactions. Every method raises `QueueUnavailable` when the database fails."""
 
     def __init__(self, url: str, *, connections: int) -> None:
-        """`connections` is the most that are open at once. Raises `ConfigurationError` for a bad URL."""
+        """`connections` is the maximum number of connections. Raises `ConfigurationError` for an invalid
+        URL."""
         self.engine = _engine(url, connections)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writer = self.engine.execution_options(begin="BEGIN IMMEDIATE")
-        # SQLite has one writer at a time and lets the others poll; our own threads queue up here instead.
+        # SQLite has one writer at a time, for which others poll; threads of this process queue here instead.
         self._turn = threading.Lock() if self.is_sqlite else None
         self.log = SharedFlush(f"{self.engine.url.database}-wal") if self.is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one moment of the database."""
+        """A read-only session with a consistent snapshot of the database."""
         with _translated(), Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session whose changes are committed at the end of the block, or not at all."""
+        """A session whose changes are committed at the end of the block, or rolled back."""
         with _translated(), self._my_turn(), Session(self._writer, expire_on_commit=False) as session:
-            session.connection()  # begins now, so that the block's first read is of its own transaction
+            session.connection()  # begins the transaction before the block's first read
             yield session
             session.commit()
         if self.log is not None:
@@ -62,17 +63,18 @@ class Database:
 
     @contextmanager
     def exclusive(self) -> Iterator[Connection]:
-        """A transaction that no other one of these overlaps, in this process or another. For migrations."""
+        """An exclusive transaction, also across processes. For migrations."""
         with _translated(), self._my_turn(), self._writer.begin() as connection:
             if not self.is_sqlite:
-                # The second one waits until the first one is done, and a migration may rewrite a table.
+                # The second one waits for the first one, and a migration may rewrite a table.
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{MIGRATION_SECONDS}s'")
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{MIGRATION_SECONDS}s'")
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7366251640)")
             yield connection
 
     def use_wal(self) -> None:
-        """Let an SQLite file's readers read while one writes. The file keeps it."""
+        """Enable SQLite's write-ahead log, so that reads do not wait for writes. The setting is
+        persistent."""
         with _translated(), self.engine.connect().execution_options(begin="") as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
@@ -99,7 +101,7 @@ def is_locked(error: QueueUnavailable) -> bool:
     origin = cause.orig if isinstance(cause, DBAPIError) else None
     if not isinstance(origin, sqlite3.OperationalError):
         return False
-    return origin.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the rest says how
+    return origin.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # without the extended code
 
 
 def _flush(log: SharedFlush) -> None:
@@ -114,7 +116,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (IntegrityError, ProgrammingError, DataError):
-        raise  # a bug of ours, not the database's state
+        raise  # a bug, not the database's state
     except (DBAPIError, PoolTimeout) as error:
         raise QueueUnavailable("the database does not answer: try again in a moment") from error
 
@@ -131,7 +133,7 @@ def _engine(url: str, connections: int) -> Engine:
             event.listen(engine, "begin", _on_sqlite_begin)
             return engine
         if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")  # what SQLAlchemy takes it for varies
+            parsed = parsed.set(drivername="postgresql+psycopg")  # SQLAlchemy's default driver varies
         # libpq's names; the pool checks a connection before use, as the server may have restarted.
         arguments = {
             "connect_timeout": int(WAIT_SECONDS),
@@ -139,7 +141,7 @@ def _engine(url: str, connections: int) -> Engine:
         }
         return create_engine(parsed, connect_args=arguments, pool_pre_ping=True, **options)
     except (ArgumentError, NoSuchModuleError):
-        # The URL may hold a password: it is not repeated.
+        # The URL may contain a password: it is not printed.
         problem = "must look like sqlite:///FILE or postgresql+psycopg://…"
     except ModuleNotFoundError as error:
         problem = f"needs the Python package {error.name}"
@@ -147,7 +149,7 @@ def _engine(url: str, connections: int) -> Engine:
 
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is below
+    connection.isolation_level = None  # the driver would send BEGIN too late; it is sent below
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
     # An accepted request must survive a power cut. The write-ahead log is flushed by `write`, for several at
@@ -155,13 +157,13 @@ def _on_sqlite_connect(connection: Any, _record: Any) -> None:
     try:
         (mode,) = cursor.execute("PRAGMA journal_mode").fetchone()
     except sqlite3.Error:
-        mode = "unknown"  # whatever it is, the next statement will say so
+        mode = "unknown"  # the next statement raises the error
     cursor.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
     cursor.close()
 
 
 def _on_sqlite_begin(connection: Connection) -> None:
-    # A transaction that reads first and writes then would fail at the write when another came between, so
-    # writers say so at once.
+    # A transaction that reads first and writes later fails at the write if another one wrote in between, so
+    # writers lock at the start.
     if statement := connection.get_execution_options().get("begin", "BEGIN"):
         connection.exec_driver_sql(statement)

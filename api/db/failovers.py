@@ -17,24 +17,24 @@ _FIELDS = tuple(field.name for field in fields(Operation))
 
 
 def add(session: Session, operation: Operation) -> None:
-    """Write a new one down."""
+    """Insert a new failover."""
     session.add(Failover(**{name: getattr(operation, name) for name in _FIELDS}))
 
 
 def rewrite(session: Session, operation: Operation) -> None:
-    """Replace one that has not been sent to the agents."""
+    """Replace a failover that has not been published to the agents."""
     query = update(Failover).where(Failover.operation_id == operation.operation_id)
     session.execute(query.values({name: getattr(operation, name) for name in _FIELDS}))
 
 
 def find(session: Session, operation_id: str) -> Operation | None:
-    """The operation of that id."""
+    """The operation with this id."""
     row = session.get(Failover, operation_id)
     return _operation(row) if row else None
 
 
 def store(session: Session, operation: Operation) -> None:
-    """Write down how far it has come. One that is finished stays as it is."""
+    """Update its state. A finished failover is not changed."""
     query = update(Failover).where(Failover.operation_id == operation.operation_id)
     unfinished = query.where(Failover.state.not_in(FINISHED))
     names = ("state", "new_primary", "epoch", "switched_at", "error")
@@ -42,12 +42,12 @@ def store(session: Session, operation: Operation) -> None:
 
 
 def remove(session: Session, operation_id: str) -> None:
-    """Forget one that never began."""
+    """Delete a failover that never started."""
     session.execute(delete(Failover).where(Failover.operation_id == operation_id))
 
 
 def open_or_since(session: Session, cluster: str, moment: datetime) -> Sequence[Operation]:
-    """Those of a cluster that are not finished, and those that were asked for since `moment`."""
+    """The failovers of a cluster that are unfinished, or were requested since `moment`."""
     query = select(Failover).where(
         Failover.cluster == cluster, or_(Failover.state.not_in(FINISHED), Failover.created_at >= moment)
     )

@@ -1,4 +1,4 @@
-"""Answers that are kept under a caller's `Idempotency-Key`."""
+"""Responses stored under a caller's `Idempotency-Key`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT = timedelta(hours=24)
 
 
 def find(session: Session, owner: str, key: str, *, since: datetime) -> IdempotencyKey | None:
-    """What was answered under the key, if not before `since`."""
+    """The response stored under the key since `since`."""
     query = select(IdempotencyKey).where(IdempotencyKey.owner == owner, IdempotencyKey.key == key)
     found = session.scalars(query.execution_options(populate_existing=True)).one_or_none()
     return found if found is not None and found.created_at >= since else None
@@ -31,7 +31,7 @@ def claim(
     now: datetime,
     since: datetime,
 ) -> bool:
-    """Keep the answer. False when another request holds the key since `since`: nothing is written.
+    """Store the response. False when another request has used the key since `since`: nothing is written.
 
     Waits for a transaction that writes the same key, until it ends.
     """
@@ -52,12 +52,12 @@ def claim(
 
 
 def release(session: Session, owner: str, key: str) -> None:
-    """Forget a key whose request came to nothing."""
+    """Delete a key whose request was abandoned."""
     session.execute(delete(IdempotencyKey).where(IdempotencyKey.owner == owner, IdempotencyKey.key == key))
 
 
 def forget(session: Session, *, before: datetime, limit: int) -> int:
-    """Remove keys that are no longer kept; how many."""
+    """Delete expired keys. Returns their number."""
     old = (
         select(IdempotencyKey.owner, IdempotencyKey.key)
         .where(IdempotencyKey.created_at < before)

@@ -1,4 +1,4 @@
-"""A page of requests, newest first. The key of a page's last row is where the next one begins."""
+"""Keyset pagination of requests, newest first: the next page starts after the last row of a page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clipping.contract.messages import Status
 
 @dataclass(frozen=True)
 class Position:
-    """A row's place in the order; what comes later in it is older."""
+    """A row's sort key; later rows are older."""
 
     created_at: datetime
     request_id: str
@@ -23,7 +23,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which requests; None: all of them. The times are exclusive."""
+    """Filters; None: no filter. The times are exclusive."""
 
     owner: str | None = None
     hand_id: str | None = None
@@ -33,7 +33,7 @@ class Filters:
 
 
 def page(session: Session, filters: Filters, *, behind: Position | None, limit: int) -> Sequence[Clip]:
-    """At most `limit` rows. New requests come before the first page: they don't move what follows."""
+    """At most `limit` rows. New requests sort before the first page, so that later pages do not shift."""
     query = select(Clip)
     if filters.owner is not None:
         query = query.where(Clip.owner == filters.owner)
@@ -47,7 +47,7 @@ def page(session: Session, filters: Filters, *, behind: Position | None, limit: 
         query = query.where(Clip.created_at < filters.created_before)
     if behind is not None:
         same_time = and_(Clip.created_at == behind.created_at, Clip.request_id < behind.request_id)
-        # The first part is what an index can use; the second is exact.
+        # The first condition can use an index; the second one is exact.
         query = query.where(Clip.created_at <= behind.created_at)
         query = query.where(or_(Clip.created_at < behind.created_at, same_time))
     order = (Clip.created_at.desc(), Clip.request_id.desc())

@@ -1,4 +1,4 @@
-"""How much there is to do, for monitoring."""
+"""The load, for monitoring."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Load:
     open_clips: Mapping[tuple[str, str], int]
     """By status and lane, zeros included."""
     outbox: int
-    """Requests that are not known to be in Pub/Sub."""
+    """Requests that are not yet published."""
     outbox_age_seconds: float
     parked: int
 
 
 def measure(session: Session, now: datetime) -> Load:
-    """What the database holds now."""
+    """The current load."""
     counted = dict.fromkeys(((status, lane) for status in _OPEN for lane in _LANES), 0)
     by_kind = select(Clip.status, Clip.lane, func.count()).where(Clip.status.in_(_OPEN))
     for status, lane, count in session.execute(by_kind.group_by(Clip.status, Clip.lane)):

@@ -24,20 +24,20 @@ class Message:
     """One message to publish."""
 
     id: int
-    """Grows in the order of insertion, and is never used again."""
+    """Increases in the order of insertion, and is never reused."""
     topic: str
-    """What kind of message it is, which decides where it is sent."""
+    """The kind of message, which decides where it is sent."""
     key: str
-    """Identifies it within its topic while it waits: `withdraw` and `is_waiting` find it by that."""
+    """Identifies it within its topic while it waits, for `withdraw` and `is_waiting`."""
     payload: bytes
     attributes: Mapping[str, str] = field(default_factory=dict)
     attempts: int = 0
-    """Failed ones."""
+    """The number of failed attempts."""
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """The messages of a topic that are not known to be published."""
+    """The messages of a topic that are not yet published."""
 
     count: int
     oldest: datetime | None
@@ -73,13 +73,13 @@ def add(
 
 
 def any_due(session: Session, topic: str, now: datetime) -> bool:
-    """Whether `claim` would find something. Cheap however long the backlog is, and takes no lock."""
+    """Whether `claim` would find a message. Cheap for any backlog, and takes no lock."""
     due = exists().where(OutboxMessage.topic == topic, OutboxMessage.next_attempt_at <= now)
     return bool(session.scalar(select(due)))
 
 
 def claim(session: Session, topic: str, *, now: datetime, until: datetime, limit: int) -> list[Message]:
-    """The topic's first messages that are due. No other call finds them again before `until`."""
+    """Claim the topic's first due messages. No other call finds them before `until`."""
     due = (
         select(OutboxMessage)
         .where(OutboxMessage.topic == topic, OutboxMessage.next_attempt_at <= now)
@@ -99,7 +99,7 @@ def remove(session: Session, ids: Collection[int]) -> None:
 
 
 def withdraw(session: Session, topic: str, keys: Collection[str]) -> None:
-    """Remove messages that are not to be published any more; one that is being sent may still arrive."""
+    """Remove messages that must no longer be published; one that is being sent may still arrive."""
     session.execute(delete(OutboxMessage).where(OutboxMessage.topic == topic, OutboxMessage.key.in_(keys)))
 
 

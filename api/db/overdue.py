@@ -1,4 +1,4 @@
-"""Rows that need attention: requests without a sign of life, and those that are kept no longer."""
+"""Overdue rows: requests without a sign of life, and expired ones."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from clipping.contract.messages import TERMINAL, Lane
 
 
 def any_silent(session: Session, *, before: datetime) -> bool:
-    """Whether `claim_silent` might find something. Cheap, and takes no lock."""
+    """Whether `claim_silent` might find a row. Cheap, and takes no lock."""
     return bool(session.scalar(select(exists().where(_silent(before)))))
 
 
 def claim_silent(session: Session, *, before: datetime, limit: int) -> Sequence[Clip]:
     """Unfinished requests without a sign of life since `before`, locked. Skips those that others check.
 
-    A request that waits behind others is not lost, however long that takes: while its lane's agents are at
-    work, one counts only when another that was published later has been taken, and that before `before`.
-    What is still in the outbox is not lost either.
+    A request that waits behind others is not lost, however long that takes: while its lane's agents are
+    working, a request is only returned if one that was published later was started before `before`. Requests
+    in the outbox are not returned either.
     """
     query = select(Clip).where(_silent(before))
     for lane in get_args(Lane):
@@ -37,15 +37,15 @@ def claim_silent(session: Session, *, before: datetime, limit: int) -> Sequence[
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was removed."""
+    """The removed rows."""
 
     count: int
     marked: tuple[str, ...]
-    """Those of the requests that have a mark of cancelling in the store."""
+    """The removed requests that have a cancellation mark in the store."""
 
 
 def forget_finished(session: Session, *, before: datetime, marked_before: datetime, limit: int) -> Forgotten:
-    """Remove requests that ended long ago; those with a mark of cancelling only before `marked_before`."""
+    """Remove requests that ended long ago; those with a cancellation mark only before `marked_before`."""
     old = and_(Clip.status.in_(TERMINAL), Clip.last_sign_at < before)
     unmarked = Clip.cancel_requested_at.is_(None) | (Clip.last_sign_at < marked_before)
     query = select(Clip.request_id, Clip.cancel_requested_at).where(old, unmarked)
@@ -66,7 +66,7 @@ def _is_alive(session: Session, lane: Lane, since: datetime) -> bool:
     """Whether an agent of the lane has reported anything."""
     reported = exists().where(
         Clip.lane == lane,
-        Clip.status.in_(("processing", *TERMINAL)),  # in words that the index knows
+        Clip.status.in_(("processing", *TERMINAL)),  # the same expression as in the index
         Clip.started_at.is_not(None),
         Clip.last_sign_at >= since,
     )

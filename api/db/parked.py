@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from api.db.tables import ParkedMessage
 
 KEPT = 10_000
-"""How many are kept; the oldest go first, so that a sender gone mad does not fill the disk."""
+"""The maximum number of messages. The oldest are removed first, so that a faulty sender can't fill the
+disk."""
 MAX_BYTES = 65_536
-"""How much of a message is kept. Ours are far smaller."""
+"""The maximum stored size of a message. Valid ones are far smaller."""
 
 
 def park(
@@ -26,7 +27,7 @@ def park(
     reason: str,
     now: datetime,
 ) -> None:
-    """Store the message aside."""
+    """Store the message for inspection."""
     row = ParkedMessage(
         source=_text(source)[:256],
         message_id=_text(message_id)[:256],
@@ -41,5 +42,5 @@ def park(
 
 
 def _text(given: str) -> str:
-    # PostgreSQL's text holds no NUL; JSON and bytes do.
+    # PostgreSQL's text can't contain NUL; JSON and bytes can.
     return given.replace("\0", "\N{SYMBOL FOR NULL}")

@@ -1,4 +1,4 @@
-"""What waits and what was worked on lately, lane by lane: queue positions and estimates come from it."""
+"""The queued and recently processed clips of each lane, for queue positions and estimates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from clipping.contract.messages import Lane, Mode
 
 @dataclass(frozen=True)
 class Waiting:
-    """The requests of a lane that no agent has taken."""
+    """The queued requests of a lane."""
 
     clips: int
     seconds: float
-    """Of work, as it was estimated when they were accepted."""
+    """Their total seconds of work, as estimated when they were accepted."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,20 @@ class Worked:
     started_at: datetime
     ended_at: datetime | None
     length: float | None
-    """Seconds of the clip."""
+    """The clip's length in seconds."""
     work: float | None
-    """Seconds that it took."""
+    """The seconds that the work took."""
 
 
 def waiting(session: Session, lane: Lane) -> Waiting:
-    """What waits in a lane."""
+    """The queue of a lane."""
     query = select(func.count(), func.sum(Clip.estimated_seconds))
     count, seconds = session.execute(query.where(Clip.lane == lane, Clip.status == "queued")).one()
     return Waiting(clips=count, seconds=float(seconds or 0.0))
 
 
 def recent_work(session: Session, lane: Lane, *, limit: int) -> Sequence[Worked]:
-    """What is in flight in the lane, and what its agents finished last."""
+    """The clips in flight in the lane, and the last finished ones."""
     found: list[Worked] = []
     for status in ("processing", "completed"):
         query = select(Clip).where(Clip.lane == lane, Clip.status == status, Clip.started_at.is_not(None))

@@ -1,4 +1,4 @@
-"""Bringing a database to the schema that this version needs, and checking that it is there."""
+"""Migrates a database to the schema that this version needs, and checks its schema."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _FOLDER = Path(__file__).parent.parent / "migrations"
 
 
 def alembic_config() -> AlembicConfig:
-    """Alembic's settings, which live in the package and not in a file beside it."""
+    """Alembic's settings, which are part of the package and not in a separate file."""
     config = AlembicConfig()
-    # Alembic reads the value as a configuration file's, where a percent sign has a meaning.
+    # Alembic interpolates the value, so that percent signs must be escaped.
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     return config
 
 
 def migrate(database: Database) -> None:
-    """Bring the schema up to date: whole or not at all, and harmless when done twice or side by side.
+    """Migrate the schema. Atomic and idempotent, also with concurrent calls.
 
     Raises `QueueUnavailable` when the database can't be reached.
     """
@@ -37,7 +37,7 @@ def migrate(database: Database) -> None:
 
 
 def check(database: Database) -> None:
-    """Raises `ConfigurationError` when the schema is not the one this version was written for."""
+    """Raises `ConfigurationError` when the schema is not the one of this version."""
     wanted = set(ScriptDirectory.from_config(alembic_config()).get_heads())
     with database.read() as session:
         found = set(MigrationContext.configure(session.connection()).get_current_heads())

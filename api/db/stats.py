@@ -1,4 +1,4 @@
-"""Numbers over a period, counted when they are asked for."""
+"""Statistics over a period, computed on request."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from api.db.tables import Clip
 
 @dataclass(frozen=True)
 class Totals:
-    """Of the requests that were made in the period."""
+    """Statistics of the requests that were created in the period."""
 
     by_status: dict[str, int]
     average_seconds: float | None
-    """Of work, of the clips that were completed; None when there are none."""
+    """The average seconds of work for a completed clip; None when there are none."""
     p95_seconds: float | None
-    """95 of 100 took at most so long."""
+    """The 95th percentile."""
     output_bytes: int
 
 
 def totals(session: Session, *, owner: str | None, since: datetime) -> Totals:
-    """One owner's, or all owners' (None)."""
+    """The statistics of one owner, or of all (None)."""
     wanted: list[ColumnElement[bool]] = [Clip.created_at >= since]
     if owner is not None:
         wanted.append(Clip.owner == owner)

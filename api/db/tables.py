@@ -1,4 +1,4 @@
-"""The tables. Every change of them is a file in `api/migrations/versions`; a test holds the two together."""
+"""The tables. Every change needs a file in `api/migrations/versions`; a test compares the two."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment, always UTC and aware in Python. SQLite has no zones: there it is stored as plain UTC."""
+    """An aware UTC time. SQLite has no time zones and stores it as naive UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -45,7 +45,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """All tables; constraints have names of one pattern, so that a migration can drop them."""
+    """All tables. Constraints have systematic names, so that migrations can drop them."""
 
     metadata = MetaData(
         naming_convention={
@@ -58,33 +58,33 @@ class Base(DeclarativeBase):
 
 
 def table_of(model: type[Base]) -> Table:
-    """For plain statements, that know nothing of a session's objects."""
+    """The table, for statements without the ORM."""
     return cast(Table, model.__table__)
 
 
 class Clip(Base):
-    """One accepted request and what is known of it."""
+    """One accepted request and its state."""
 
     __tablename__ = "requests"
 
     request_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     owner: Mapped[str] = mapped_column(String(256))
-    """The name of the key, or the account, that asked for it."""
+    """The name of the key, or the account, that created it."""
     hand_id: Mapped[str] = mapped_column(String(128))
     mode: Mapped[str] = mapped_column(String(16))
     lane: Mapped[str] = mapped_column(String(16))
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """The caller's request, defaults filled in."""
+    """The caller's request with defaults."""
     short: Mapped[bool] = mapped_column(Boolean, default=False)
-    """An upright clip, of which a caller may ask for so many a day."""
+    """Whether it is an upright clip, which counts against the daily quota."""
     batch_id: Mapped[str | None] = mapped_column(String(64), default=None)
     client_item_id: Mapped[str | None] = mapped_column(String(128), default=None)
     traceparent: Mapped[str | None] = mapped_column(String(64), default=None)
     estimated_seconds: Mapped[float | None] = mapped_column(Double, default=None)
-    """Seconds of work, as they were estimated when it was accepted."""
+    """Seconds of work, as estimated when it was accepted."""
 
     revision: Mapped[int] = mapped_column(BigInteger, default=1)
-    """Grows by one with every change that a watcher should see."""
+    """Incremented by every change that watchers are notified of."""
 
     status: Mapped[str] = mapped_column(String(16), default="queued")
     stage: Mapped[str | None] = mapped_column(String(16), default="waiting")
@@ -94,26 +94,26 @@ class Clip(Base):
     seq: Mapped[int] = mapped_column(BigInteger, default=0)
     agent_id: Mapped[str | None] = mapped_column(String(64), default=None)
     resumed_count: Mapped[int] = mapped_column(BigInteger, default=0)
-    """How often an attempt went on where an earlier one had stopped, instead of at the beginning."""
+    """How often an attempt resumed where an earlier one had stopped."""
     checkpoint: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     """The last finished part of a long encode, as the agent reports it."""
     last_error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     """The newest error that an attempt met, until the request ends: code, message, at; and epoch, attempt,
     seq and agent_id of the message that reported it."""
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
-    """While the request waits to be tried again."""
+    """Set while the request waits for a retry."""
 
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     last_sign_at: Mapped[datetime] = mapped_column(UtcTime)
     """The last sign of life: accepted, published again, or reported by an agent."""
     lost_count: Mapped[int] = mapped_column(BigInteger, default=0)
-    """How often it was published again because there was none for too long."""
+    """How often it was published again because there was no sign of life."""
     cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
     started_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
     completed_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
 
     completion: Mapped[str | None] = mapped_column(Text, default=None)
-    """The completion message that ended it, as it came: JSON."""
+    """The completion message that ended it, unchanged: JSON."""
     duration_seconds: Mapped[float | None] = mapped_column(Double, default=None)
     processing_time_seconds: Mapped[float | None] = mapped_column(Double, default=None)
     file_size_bytes: Mapped[int | None] = mapped_column(BigInteger, default=None)
@@ -135,7 +135,7 @@ class Clip(Base):
 
 
 class OutboxMessage(Base):
-    """A message that is not known to be published: written with what it reports, removed once published."""
+    """A message to publish: written with the change that it reports, removed once published."""
 
     __tablename__ = "outbox"
 
@@ -147,7 +147,7 @@ class OutboxMessage(Base):
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_attempt_at: Mapped[datetime] = mapped_column(UtcTime)
-    """Also the end of a claim: a publisher moves it into the future, and no other takes it before."""
+    """Also the end of a claim: a publisher moves it into the future, so that no other claims it before."""
 
     __table_args__ = (
         UniqueConstraint("topic", "key"),
@@ -172,7 +172,7 @@ class ParkedMessage(Base):
 
 
 class IdempotencyKey(Base):
-    """What a caller was answered under an `Idempotency-Key`, for as long as it is kept."""
+    """The stored response to a call with an `Idempotency-Key`."""
 
     __tablename__ = "idempotency_keys"
 
@@ -186,14 +186,14 @@ class IdempotencyKey(Base):
 
 
 class Failover(Base):
-    """A planned failover that an administrator asked for, and what became of it."""
+    """A planned failover that an administrator requested, and its state."""
 
     __tablename__ = "failovers"
 
     operation_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     cluster: Mapped[str] = mapped_column(String(64))
     requested_agent: Mapped[str] = mapped_column(String(64))
-    """The agent in the path of the request: the active one, or the standby that is to take over."""
+    """The agent in the path of the request: the leader, or the standby that takes over."""
     old_primary: Mapped[str | None] = mapped_column(String(64), default=None)
     target: Mapped[str | None] = mapped_column(String(64), default=None)
     """Unset: the best standby."""
@@ -203,9 +203,9 @@ class Failover(Base):
     state: Mapped[str] = mapped_column(String(16), default="pending")
     new_primary: Mapped[str | None] = mapped_column(String(64), default=None)
     old_epoch: Mapped[int | None] = mapped_column(BigInteger, default=None)
-    """The lease's when it was asked for."""
+    """The lease's epoch when it was requested."""
     epoch: Mapped[int | None] = mapped_column(BigInteger, default=None)
-    """The new primary's."""
+    """The new primary's epoch."""
     error: Mapped[str | None] = mapped_column(Text, default=None)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     switched_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)

@@ -1,4 +1,4 @@
-"""Applies a message to a request's row: the only way in which a request changes its state or ends."""
+"""Applies a message to a request's row: the only code that changes or ends a request."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Transition:
-    """What a message did to one request."""
+    """The effect of a message on one request."""
 
     request_id: str
     before: rules.State
     after: rules.State
 
     def log(self, reason: str) -> None:
-        """Log a change of the status. To be called once the transaction is committed."""
+        """Log a change of the status. Call it after the transaction is committed."""
         if self.after.status == self.before.status:
             return
         end = self.after.completion
@@ -36,7 +36,7 @@ class Transition:
 
 
 def transition(clip: Clip, message: rules.AgentMessage, *, now: datetime) -> Transition:
-    """Apply a message to a row that is locked, in the caller's transaction."""
+    """Apply a message to a locked row, in the caller's transaction."""
     before = clips.state_of(clip)
     after = rules.merge(before, message)
     if after is not before:

@@ -1,4 +1,4 @@
-"""What event streams ask of the requests' rows: cheaply, and often."""
+"""The frequent and cheap queries of event streams."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.db.tables import Clip
 
 
 def revisions(session: Session, request_ids: Collection[str]) -> dict[str, int]:
-    """The revision of each of these requests that is there."""
+    """The revision of each of these requests that exists."""
     query = select(Clip.request_id, Clip.revision).where(Clip.request_id.in_(request_ids))
     return dict(row.tuple() for row in session.execute(query))
 

@@ -1,1 +1,1 @@
-"""What the documentation page shows."""
+"""The content of the documentation page."""

@@ -1,4 +1,4 @@
-"""The contract as the documentation page shows it: what is sent from there has to work here. Pure."""
+"""The contract for the documentation page, with examples that work on this installation. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 Json = dict[str, Any]
 
 _START, _END = 0, 5
-"""Of the clips in the examples: short, as recordings for a first try may be."""
+"""The times of the clips in the examples: early, as recordings for a first try may be short."""
 _METHODS = ("get", "head", "post", "put", "delete", "patch")
 
 
 def shown(contract: Json, recording: str | None) -> Json:
-    """A copy without what only other services call, in which nothing is filled in that exists nowhere.
+    """A copy without internal routes, and without examples that refer to missing resources.
 
-    The page sends each parameter's example and the first example of each body as they are. `recording` takes
-    the place of the recordings in the bodies.
+    The page sends each parameter's example and the first example of each body unchanged. `recording` replaces
+    the recordings in the bodies.
     """
     copy: Json = json.loads(json.dumps(contract))
     schemes = copy["components"]["securitySchemes"]
@@ -49,7 +49,7 @@ def _parameters(contract: Json) -> Iterator[Json]:
 
 
 def _bodies(contract: Json) -> Iterator[Json]:
-    """The examples of what is sent."""
+    """The examples of request bodies."""
     for item in contract["paths"].values():
         for method in _METHODS:
             for media in item.get(method, {}).get("requestBody", {}).get("content", {}).values():

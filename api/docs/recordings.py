@@ -1,4 +1,4 @@
-"""A recording for the examples of the documentation page, where that is read on this machine only."""
+"""Finds a recording for the examples of the documentation page, if only this machine can open it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from clipping.config import Config
 
 WAIT_SECONDS = 1.0
-"""How long a page may wait for a folder that does not answer."""
+"""How long a page waits for a folder that does not respond."""
 MOST_ENTRIES = 1000
 DEEPEST = 3
 _SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".ts", ".m2ts", ".mts", ".mpg", ".avi", ".flv", ".webm"})
@@ -20,7 +20,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Recordings:
-    """Names one recording below `roots`. A folder that hangs costs one thread, however often it is asked."""
+    """Finds one recording below `roots`. A hanging folder blocks at most one thread."""
 
     def __init__(self, roots: Sequence[str]) -> None:
         self._roots = roots
@@ -29,7 +29,7 @@ class Recordings:
         self._found: str | None = None
 
     def example(self) -> str | None:
-        """The path of a recording that is there; of none where there are only roots; None without a root."""
+        """The path of an existing recording, or a fictitious one below a root; None without a root."""
         if not self._roots:
             return None
         with self._lock:

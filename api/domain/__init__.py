@@ -1,1 +1,1 @@
-"""Pure decisions: what a message does to a request, what a failover came to."""
+"""Pure decisions: the effect of a message on a request, and the state of a failover."""

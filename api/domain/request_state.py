@@ -1,18 +1,20 @@
-"""What a message does to a request: pure decisions, and the same result in whatever order messages come.
+"""The effect of messages on a request. Pure, and independent of the order of the messages.
 
 Pub/Sub delivers at least once and in any order, two agents may work on one request after a failure, and the
 outbox may publish a request twice. So:
 
-- `completed` wins over everything, is taken from any epoch and is final; the first one stands.
-- `failed` and `cancelled` are final too, except that a later `completed` overrides them: the clip is there.
-- What an agent of an older epoch says of failing, of being cancelled or of progress is ignored: another leads
-  now, who has the request or will get it. Epoch 0 is no election's, and never older.
-- Progress never moves a request that has ended. Of two progress messages the one of the higher epoch counts,
-  then of the higher attempt, then of the higher `seq`; the percentage never goes back within an attempt.
-- A checkpoint is a thing in the store: it exists whichever agent reports it, and the furthest one stands.
-- So is an error that an attempt met: the newest one (by epoch, attempt and `seq`) stands until the request
-  ends, also while the next attempt works. Whether the request waits, and until when, only the newest progress
-  message says: a `retrying` of an older epoch, attempt or `seq` changes neither stage nor `next_attempt_at`.
+- `completed` wins over everything, is accepted from any epoch and is final; the first one is kept.
+- `failed` and `cancelled` are final too, except that a later `completed` overrides them: the clip exists.
+- Failures, cancellations and progress from an older epoch are ignored: the new leader has the request or will
+  receive it. Epoch 0 means no election, and is never older.
+- Progress never changes a request that has ended. The progress message with the highest epoch wins, then the
+  highest attempt, then the highest `seq`; the percentage never decreases within an attempt.
+- A checkpoint is an object in the store, which exists regardless of the reporting agent: the furthest one is
+kept.
+- The newest error of an attempt (by epoch, attempt and `seq`) is kept until the request ends, also during the
+next
+  attempt. Only the newest progress message decides whether and until when the request waits: an older
+  `retrying` changes neither stage nor `next_attempt_at`.
 - A message that was seen before changes nothing.
 """
 
@@ -44,7 +46,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Failure:
-    """An error that an attempt met, and where in the request's history."""
+    """An error of an attempt, and its position in the request's history."""
 
     error: LastError
     epoch: int
@@ -64,13 +66,13 @@ class State:
     """0 to 100; None when the request ended without a clip."""
     attempt: int = 0
     epoch: int = 0
-    """The highest that was seen."""
+    """The highest epoch seen."""
     seq: int = 0
     agent_id: str | None = None
     resumed_count: int = 0
     checkpoint: Checkpoint | None = None
     last_failure: Failure | None = None
-    """The newest; None when there was none, or when the request has ended."""
+    """The newest error; None when there was none, or when the request has ended."""
     next_attempt_at: datetime | None = None
     """With stage `retrying` only."""
     completion: CompletionMessage | None = None
@@ -78,14 +80,14 @@ class State:
 
 
 def merge(state: State, message: AgentMessage) -> State:
-    """The state after the message: the very same object when the message changes nothing."""
+    """The state after the message: the same object when the message changes nothing."""
     if isinstance(message, CompletionMessage):
         return _ended(state, message)
     return _progressed(state, message)
 
 
 def is_stale(state: State, message: AgentMessage) -> bool:
-    """Whether the message is of an agent that no longer leads, and of nothing that lasts."""
+    """Whether to ignore the message, as its agent no longer leads and it reports no lasting result."""
     if isinstance(message, CompletionMessage) and message.status == "completed":
         return False
     return 0 < message.epoch < state.epoch
@@ -97,8 +99,8 @@ def visible_change(before: State, after: State) -> bool:
 
 
 def published_again(state: State) -> State:
-    """The state of a request whose message is published again: its attempts are counted from one again."""
-    # The attempts that come now are newer than the failure, whatever their numbers.
+    """The state of a request whose message is published again: its attempts restart at one."""
+    # The following attempts are newer than the failure, regardless of their numbers.
     known = replace(state.last_failure, attempt=0, seq=0) if state.last_failure else None
     return State(
         epoch=state.epoch,
@@ -109,9 +111,9 @@ def published_again(state: State) -> State:
 
 
 def after_silence(state: State, *, cancelled: bool, tries: int, tries_allowed: int, held_up: bool) -> Verdict:
-    """What is to become of a request without a sign of life for too long, `tries` times before.
+    """The decision about a request without a sign of life for too long, for the `tries`-th time.
 
-    `held_up`: no agent takes requests now, and that is known. The silence says nothing of this request then.
+    `held_up`: it is known that no agent takes requests now. The silence then has no meaning for this request.
     """
     if state.status in TERMINAL:
         return "leave"
@@ -140,7 +142,7 @@ def _ended(state: State, message: CompletionMessage) -> State:
 
 
 def _explained(message: CompletionMessage) -> CompletionMessage:
-    # An agent says of a cancelled clip only that it is; callers get the same reason in every case.
+    # An agent only reports that a clip was cancelled; callers always get the same reason.
     if message.status != "cancelled" or message.error is not None:
         return message
     error = ErrorInfo(code=Cancelled.code, message=_CANCELLED)
@@ -161,7 +163,7 @@ def _progressed(state: State, message: ProgressMessage) -> State:
     if running and _rank(message) <= _rank(state):
         if not same_attempt or percent == state.progress_percent:
             return state
-        # A straggler of this attempt is no news but for a percentage that was reached already.
+        # A late message of this attempt only contributes the percentage that it had reached.
         return replace(state, progress_percent=percent)
     return replace(
         state,
@@ -177,7 +179,7 @@ def _progressed(state: State, message: ProgressMessage) -> State:
 
 
 def _rank(of: State | ProgressMessage) -> tuple[int, int, int, str, int, datetime]:
-    # Agent, stage and time break ties between two agents that work on the same request at the same time.
+    # Agent, stage and time break ties between two agents that work on the same request.
     stage = _STAGES.index(of.stage or "waiting")
     return of.epoch, of.attempt, of.seq, of.agent_id or "", stage, _next_attempt_at(of) or _NEVER
 
@@ -197,7 +199,7 @@ def _failed(state: State, message: ProgressMessage) -> State:
 
 
 def _recency(failure: Failure) -> tuple[int, int, int, str, datetime, str, str]:
-    # All behind `seq` only breaks ties. The time is another machine's.
+    # Everything after `seq` only breaks ties. The time comes from another machine.
     error = failure.error
     place = failure.epoch, failure.attempt, failure.seq, failure.agent_id
     return *place, error.at, error.code, error.message
@@ -211,7 +213,7 @@ def _checkpointed(state: State, reported: Checkpoint | None) -> State:
 
 
 def _resumed(state: State, reported: Checkpoint | None) -> State:
-    # True of an ended request as well: its last progress message may have come late.
+    # Also for an ended request: its last progress message may arrive late.
     if reported is None or reported.resumed_count <= state.resumed_count:
         return state
     return replace(state, resumed_count=reported.resumed_count)
@@ -238,7 +240,7 @@ def given_up(*, request_id: str, hand_id: str, attempts: int, now: datetime) -> 
 def lost(
     *, request_id: str, hand_id: str, tries: int, silent_seconds: float, now: datetime
 ) -> CompletionMessage:
-    """The end of a request without a sign of life, though it was published again `tries` times."""
+    """The end of a request without a sign of life, although it was published again `tries` times."""
     message = (
         f"no agent has reported on this clip for {silent_seconds:g} s, although it was published again "
         f"{tries} times. Request it again; if that fails too, an operator should check the agents"
@@ -247,7 +249,7 @@ def lost(
 
 
 def cancelled(*, request_id: str, hand_id: str, now: datetime) -> CompletionMessage:
-    """The end of a request that its caller cancelled before an agent took it, or whose agent fell silent."""
+    """The end of a request that was cancelled before an agent took it, or whose agent stopped reporting."""
     return _own_end(request_id, hand_id, ErrorInfo(code=Cancelled.code, message=_CANCELLED), now)
 
 

@@ -15,7 +15,7 @@ Name = Literal["status", "progress", "retrying", "completed", "failed", "cancell
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as it was at one revision."""
+    """A request at one revision."""
 
     revision: int
     status: str
@@ -30,7 +30,7 @@ class Seen:
 
     @classmethod
     def of(cls, clip: Clip) -> Self:
-        """The request as its row says."""
+        """The request from its row."""
         return cls(
             revision=clip.revision,
             status=clip.status,
@@ -49,12 +49,12 @@ class Seen:
 
     @property
     def retry(self) -> tuple[dict[str, Any] | None, datetime | None] | None:
-        """What it waits for after an error; None while it does not."""
+        """The error after which it waits for a retry; None while it does not wait."""
         return (self.last_error, self.next_attempt_at) if self.stage == "retrying" else None
 
 
 def changes(before: Seen | None, now: Seen) -> list[Name]:
-    """The events' names, in order; `before` is None for a client that knows nothing yet."""
+    """The events' names, in order; `before` is None for a new client."""
     if before is None:
         return ["status", _end(now)] if now.ended else ["status"]
     if now.revision == before.revision:
@@ -76,17 +76,17 @@ def changes(before: Seen | None, now: Seen) -> list[Name]:
 
 
 def frames(names: list[Name], now: Seen) -> bytes:
-    """The events as they travel. The data of each is the ClipStatus.
+    """The serialized events. The data of each is the ClipStatus.
 
-    Only the last one carries the id: a client that lost the connection between two of one revision gets
-    that revision again.
+    Only the last one has the id: a client that loses the connection between two events of one revision
+    receives that revision again.
     """
     written = [b"event: " + name.encode() + b"\ndata: " + now.body + b"\n" for name in names]
     return b"\n".join(written) + b"id: %d\n\n" % now.revision if written else b""
 
 
 def last_event_id(header: str | None) -> int | None:
-    """The revision that a client saw last; None for one that has seen nothing, or says nothing of ours."""
+    """The revision that a client received last; None if there is none or the id is invalid."""
     text = (header or "").strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 

@@ -21,11 +21,11 @@ from clipping.errors import QueueUnavailable, TooManyStreams
 from clipping.log import get_logger
 
 LOOK_SECONDS = 0.5
-"""How often it looks for what is new."""
+"""How often it polls for changes."""
 COMMENT_SECONDS = 10.0
-"""A stream on which nothing happens carries a comment so often, for the proxies on its way."""
+"""The interval of comments on an idle stream, for proxies."""
 LONGEST_SECONDS = 900.0
-"""A stream ends after so long, and the client comes back and shows its key again."""
+"""The maximum duration of a stream. The client then reconnects and authenticates again."""
 _RETRY_SECONDS = 5
 
 log = get_logger(__name__)
@@ -33,17 +33,18 @@ log = get_logger(__name__)
 
 @dataclass
 class _Watched:
-    """A request, and who watches it."""
+    """A request and its streams."""
 
     seen: Seen | None = None
-    """What was sent to all the `streams`."""
+    """The last state sent to all `streams`."""
     streams: set[Stream] = field(default_factory=set)
     new: list[tuple[Stream, int | None]] = field(default_factory=list)
-    """Those to which nothing was sent yet, each with the revision that it says to know."""
+    """New streams to which nothing was sent yet, each with the revision that its client has."""
 
 
 class Hub:
-    """Event streams. `check_room`, `take` and `open_streams` are for any thread, the rest is one thread's."""
+    """Event streams. `check_room`, `take` and `open_streams` are thread-safe; the rest belongs to one
+    thread."""
 
     def __init__(
         self, database: Database, clock: Clock, *, limit: int, on_count: Callable[[int], None]
@@ -74,12 +75,12 @@ class Hub:
             )
 
     def take(self, request_id: str, known: int | None, handed: Handed) -> None:
-        """Serve a client's connection from now on; it says to know the revision `known`."""
+        """Serve a client's connection from now on; the client has the revision `known`."""
         self._handed.append((request_id, known, handed))
         self._wake()
 
     def start(self) -> None:
-        """Begin to serve. After a fork, not before it."""
+        """Start to serve. Call it after a fork, not before."""
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
@@ -88,7 +89,7 @@ class Hub:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End all streams; their clients come back to another process, or to the next one."""
+        """End all streams. Their clients reconnect to another process."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._wake()
@@ -98,7 +99,7 @@ class Hub:
         try:
             self._waker.send(b"x")
         except BlockingIOError:
-            pass  # it has been woken often enough
+            pass  # a wake-up is pending already
 
     def _run(self) -> None:
         next_look = self._clock.monotonic()
@@ -114,14 +115,14 @@ class Hub:
                         self._tend(now)
                     elif arrived:
                         self._look(arrived, now)
-                except Exception:  # a thread's root: others' streams must go on whatever one ran into
+                except Exception:  # top of the thread: one failure must not end the other streams
                     log.exception("events.turn_failed")
                     self._stopping.wait(LOOK_SECONDS)
         finally:
             self._end_all()
 
     def _serve(self, timeout: float) -> None:
-        """Wait for clients that take more, that went away, or that are new."""
+        """Wait for writable, disconnected or new clients."""
         for key, mask in self._selector.select(timeout):
             if key.data is None:
                 self._woken.recv(4096)
@@ -134,13 +135,13 @@ class Hub:
                 self._listen(stream)
 
     def _admit(self, now: float) -> list[str]:
-        """Take in the connections that were handed over; the requests that they are about."""
+        """Register the connections that were handed over. Returns their requests."""
         arrived = []
         while self._handed:
             request_id, known, handed = self._handed.popleft()
             try:
                 stream = Stream(handed.connection, handed.head, chunked=handed.chunked, now=now)
-            except OSError:  # it broke before it got here
+            except OSError:  # the connection broke during the handover
                 handed.connection.close()
                 continue
             self._selector.register(stream.connection, selectors.EVENT_READ, stream)
@@ -150,7 +151,7 @@ class Hub:
         return arrived
 
     def _look(self, request_ids: list[str], now: float) -> None:
-        """Find what is new about these requests, and send it."""
+        """Send the changes of these requests."""
         if not request_ids:
             return
         sent = {key: watched.seen.revision for key in request_ids if (watched := self._watched[key]).seen}
@@ -166,7 +167,7 @@ class Hub:
             return
         self._away = False
         for request_id in set(request_ids) - set(found):
-            self._end(request_id, now)  # its row was removed when its time was over
+            self._end(request_id, now)  # its row has expired
         for row in rows:
             try:
                 seen = Seen.of(row)
@@ -200,7 +201,7 @@ class Hub:
             self._drop(stream)
 
     def _tend(self, now: float) -> None:
-        """Comments where it is silent, and an end where it is time."""
+        """Send comments on idle streams, and end streams that reached the maximum duration."""
         self._on_count(len(self._watches))
         for stream in list(self._watches):
             if stream.close_by is not None:
@@ -212,7 +213,7 @@ class Hub:
                 self._write(stream, b": still here\n\n", now)
 
     def _end(self, request_id: str, now: float) -> None:
-        """Nothing more will be sent about this request."""
+        """End the streams of this request."""
         watched = self._watched.pop(request_id)
         for stream in (*watched.streams, *(stream for stream, _ in watched.new)):
             if stream in self._watches:
@@ -225,7 +226,7 @@ class Hub:
             self._drop(stream)
 
     def _listen(self, stream: Stream) -> None:
-        """Be notified when the client takes more, if something waits for it, and when it goes away."""
+        """Register for writability, if data is pending, and for the end of the connection."""
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if stream.pending else 0)
         if self._selector.get_key(stream.connection).events != wanted:
             self._selector.modify(stream.connection, wanted, stream)

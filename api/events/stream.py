@@ -1,4 +1,4 @@
-"""One client's open connection. Belongs to the hub's thread alone; nothing here waits."""
+"""One client's open connection. Used by the hub's thread only; never blocks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ MAX_PENDING_BYTES = 65_536
 """Of what a client has not taken yet, beside the system's own buffer. Beyond it the client is cut off: when
 it comes back it gets the newest state, and not everything in between."""
 SILENT_SECONDS = 30
-"""A client that acknowledges nothing for so long is gone."""
+"""A client that acknowledges nothing for this long is treated as disconnected."""
 LINGER_SECONDS = 5.0
-"""How long a finished stream waits for the client to take the rest and to close."""
+"""How long a finished stream waits for the client to read the rest and to close."""
 _RECONNECT_SECONDS = (1.0, 3.0)
-"""When a client should come back that lost its stream. Not all at once, after a restart."""
+"""When disconnected clients should reconnect, spread over time after a restart."""
 
 
 class Stream:
-    """Writes events to one client, as it takes them."""
+    """Writes events to one client without blocking."""
 
     def __init__(self, connection: socket.socket, head: bytes, *, chunked: bool, now: float) -> None:
         """`head` is the HTTP header. `chunked`: the body is framed in chunks, else it ends with the
@@ -28,7 +28,7 @@ class Stream:
         self.connection = connection
         self.opened_at = self.written_at = now
         self.close_by: float | None = None
-        """When it is closed at the latest; None while it is open."""
+        """The deadline for closing it; None while it is open."""
         self._chunked = chunked
         self._pending = bytearray(head)
         least, most = _RECONNECT_SECONDS
@@ -36,11 +36,11 @@ class Stream:
 
     @property
     def pending(self) -> bool:
-        """Whether something waits for the client to take it."""
+        """Whether unsent data is pending."""
         return bool(self._pending)
 
     def write(self, data: bytes, now: float) -> bool:
-        """Send, or keep until `flush`. False when the client is gone, or takes nothing."""
+        """Send, or buffer until `flush`. False when the client is disconnected or does not read."""
         if not data or self.close_by is not None:
             return True
         self.written_at = now
@@ -48,7 +48,7 @@ class Stream:
         return self.flush() and len(self._pending) <= MAX_PENDING_BYTES
 
     def flush(self) -> bool:
-        """Send what is kept, as far as it goes. False when the client is gone."""
+        """Send as much of the buffer as possible. False when the client is disconnected."""
         try:
             while self._pending:
                 del self._pending[: self.connection.send(self._pending)]
@@ -61,7 +61,8 @@ class Stream:
         return True
 
     def end(self, now: float) -> bool:
-        """No more events. Stays until the client has taken everything; False when it is gone already."""
+        """End the events. The connection stays until the client has read everything; False when it is
+        closed."""
         if self.close_by is not None:
             return True
         self.close_by = now + LINGER_SECONDS
@@ -70,7 +71,7 @@ class Stream:
         return self.flush()
 
     def drain_input(self) -> bool:
-        """Throw away what the client sends. False when it has closed."""
+        """Discard what the client sends. False when it has closed the connection."""
         try:
             return bool(self.connection.recv(4096))
         except BlockingIOError:
@@ -79,11 +80,11 @@ class Stream:
             return False
 
     def close(self) -> None:
-        """Close the connection, whatever is left."""
+        """Close the connection and discard the buffer."""
         self.connection.close()
 
     def _shut(self) -> bool:
-        # Closing at once could throw away what the client has not taken yet.
+        # Closing at once could discard data that the client has not received yet.
         try:
             self.connection.shutdown(socket.SHUT_WR)
         except OSError:

@@ -1,1 +1,1 @@
-"""What every route shares: bodies, headers, errors, the audit trail."""
+"""Shared by all routes: bodies, headers, errors, the audit log."""

@@ -1,4 +1,4 @@
-"""The audit trail: a log line `audit` for each change, and for each caller who was turned away."""
+"""The audit log: a line `audit` for each change, and for each caller that was refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def install(app: Flask) -> None:
 
 
 def note(**fields: Any) -> None:
-    """Add to this request's line what the path does not show, such as the id that was given."""
+    """Add fields that are not in the path to this request's line, such as a new id."""
     g.audit = {**g.get("audit", {}), **fields}
 
 
@@ -30,7 +30,7 @@ def _after(response: Response) -> Response:
     if not request.path.startswith("/v1/") or request.url_rule is None:
         return response
     turned_away = response.status_code in _TURNED_AWAY
-    # Every progress message is a push: what it changed has a line of its own.
+    # Every progress message is a push: its changes are logged separately.
     change = request.method in _CHANGES and request.blueprint != "internal"
     if change or turned_away:
         _write(response)

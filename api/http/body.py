@@ -1,4 +1,4 @@
-"""Reading a request's body: bounded, and stricter than Python's JSON reader."""
+"""Reads a request's body: bounded, and stricter than Python's JSON parser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from clipping.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 
 _LONGEST_FIELD = 128
-"""Longer paths are not repeated to the caller."""
+"""The maximum length of a path in an error message."""
 
 
 def read_json(max_bytes: int) -> object:
@@ -27,7 +27,7 @@ def read_json(max_bytes: int) -> object:
 
 
 def read_flawed_json(max_bytes: int) -> object:
-    """As `read_json`, for a body of which a part may be good: see `decode_json`."""
+    """Like `read_json`, for a body that may be partly valid: see `decode_json`."""
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
         raise UnsupportedMediaType("the body must be JSON: send Content-Type: application/json")
@@ -35,7 +35,7 @@ def read_flawed_json(max_bytes: int) -> object:
 
 
 def read_optional_json(max_bytes: int) -> object:
-    """As `read_json`, for a route that needs no body: without one, an empty object."""
+    """Like `read_json`, for an optional body: without one, an empty object."""
     length = request.headers.get("Content-Length", "")
     if "Content-Type" not in request.headers and length in ("", "0") and not read_bytes(max_bytes):
         return {}
@@ -43,8 +43,8 @@ def read_optional_json(max_bytes: int) -> object:
 
 
 def read_bytes(max_bytes: int) -> bytes:
-    """The body as it came. Raises `PayloadTooLarge`."""
-    # Werkzeug compares the length header, and counts while it reads a body that comes in chunks.
+    """The raw body. Raises `PayloadTooLarge`."""
+    # Werkzeug checks the length header, and counts the bytes of a chunked body.
     request.max_content_length = max_bytes
     try:
         return request.get_data(cache=False)
@@ -55,11 +55,11 @@ def read_bytes(max_bytes: int) -> bytes:
 
 
 def decode_json(data: bytes) -> object:
-    """UTF-8 JSON, with a `Flaw` for each value that nothing behind us could store or send.
+    """Parse UTF-8 JSON, with a `Flaw` for each value that can't be stored or sent.
 
-    Those are what Python's reader takes though JSON has no such number (NaN, Infinity), what is none once it
-    is read (1e999), and half of a character; a key that is given twice has one as well. `check_values`
-    refuses them. Raises `InvalidRequest` with the position.
+    Those are numbers that Python accepts but JSON does not (NaN, Infinity), numbers that overflow (1e999),
+    lone surrogates and duplicate keys. `check_values` refuses them. Raises `InvalidRequest` with the
+    position.
     """
     try:
         return json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_constant)
@@ -76,10 +76,10 @@ def decode_json(data: bytes) -> object:
 
 @dataclass(frozen=True)
 class Flaw:
-    """Stands for a value that can't be taken. Its place is known only when all around it is read."""
+    """A placeholder for an invalid value. Its path is only known once the whole body is parsed."""
 
     problem: str
-    """What is said of the field."""
+    """The predicate of the error message."""
 
 
 _NO_NUMBER = Flaw("must be a finite number")
@@ -89,13 +89,13 @@ _BAD_NAME = Flaw("has a field that is not valid Unicode")
 
 
 def check_values(body: object) -> object:
-    """The same body. Raises `InvalidRequest` naming the first of its flaws, by its whole path."""
+    """Returns the body unchanged. Raises `InvalidRequest` with the full path of its first flaw."""
     path: list[str] = []
     open_values: list[Iterator[tuple[object, object]]] = [iter([("", body)])]
     while open_values:
         for name, value in open_values[-1]:
             flaw = _flaw(value)
-            if flaw is not None and (path or flaw is _BAD_NAME):  # alone, it is no object either way
+            if flaw is not None and (path or flaw is _BAD_NAME):  # at the top it is not an object anyway
                 raise _refusal([*path, str(name)][1:], flaw)
             if isinstance(value, dict | list):
                 path.append(str(name))
@@ -132,7 +132,7 @@ def _flaw(value: object) -> Flaw | None:
 
 
 def _is_text(value: str) -> bool:
-    """JSON can write half of a character (a lone surrogate)."""
+    """Whether the text contains a lone surrogate, which JSON allows."""
     try:
         value.encode()
     except UnicodeEncodeError:

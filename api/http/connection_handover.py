@@ -1,8 +1,8 @@
-"""A view may take its client's connection over from the HTTP server, and serve it itself.
+"""Hands over a client's connection from the HTTP server to a receiver that a view names.
 
-An event stream is open for minutes and would hold one of the server's threads all the time, and every open
-connection costs the server's loop something at each turn. So the connection leaves both: once the view's
-answer is due, its header and the socket are handed to the receiver that the view named.
+An event stream is open for minutes. It would occupy one of the server's threads, and every open connection
+costs time in the server's loop. So, when the view's response is due, its header and the socket are handed
+over.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 ENVIRON_KEY = "clipping.take_over"
-"""Of the WSGI environment: a function that takes a `Taker`, to be called by a view at most once."""
+"""A key of the WSGI environment: a function that takes a `Taker`; a view may call it once."""
 
 
 @dataclass(frozen=True)
 class Handed:
-    """A client's connection, from now on the taker's to write to and to close."""
+    """A client's connection, which the receiver now writes to and closes."""
 
     connection: socket.socket
     head: bytes
-    """The HTTP header of the view's answer, still to be sent."""
+    """The HTTP header of the view's response, not yet sent."""
     chunked: bool
-    """Whether the header promises a body in chunks; else it ends with the connection."""
+    """Whether the header announces a chunked body; else the body ends with the connection."""
 
 
 Taker = Callable[[Handed], None]
-"""Called on the server's own thread: must return at once."""
+"""Called on the server's thread: must return at once."""

@@ -1,4 +1,4 @@
-"""Which web pages may call the API from a browser: those of `api.cors_origins`, and no others."""
+"""CORS: only web pages of `api.cors_origins` may call the API from a browser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PREFLIGHT_SECONDS = 600
 
 
 def install(app: Flask, origins: Sequence[str]) -> None:
-    """Answer the browsers' questions. Credentials are headers, never cookies: none are allowed here."""
+    """Answer preflight requests. Credentials are headers, never cookies, and so not allowed here."""
     if not origins:
         return
     CORS(
@@ -45,6 +45,6 @@ def install(app: Flask, origins: Sequence[str]) -> None:
 
 
 def _vary(response: Response) -> Response:
-    # Always, not only where the answer named an origin: a cache must not give one page's answer to another.
+    # Always, not only if the response names an origin: a cache must not return it to another page.
     response.vary.add("Origin")
     return response

@@ -1,4 +1,4 @@
-"""What is refused before its body is read: bodies that are too large, and those of callers without a key."""
+"""Refuses requests before their body is read: bodies that are too large, and callers without a key."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from clipping.errors import PayloadTooLarge, RequestError, Unauthorized
 from clipping.http.parser import RequestParser
 
 FREE_BODY_BYTES = 16_384
-"""Bodies up to this size are read from any client: they cost little, and the app has the better answer."""
+"""Bodies up to this size are read from any client: they cost little, and the app's error is more specific."""
 BODY_SLACK_BYTES = 65_536
-"""How far a chunked body may be above its limit with its framing."""
+"""How far a chunked body may exceed its limit, due to its framing."""
 PUSH_PATH = "/v1/internal/pubsub"
 MAX_PUSH_BYTES = 15_000_000
 """Pub/Sub's largest message is 10 MB, and base64 adds a third."""
 
 
 class HeadCheck:
-    """Judges a request by its headers alone, without waiting for anything."""
+    """Checks a request by its headers alone. Never blocks."""
 
     def __init__(self, api: Api, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
@@ -26,7 +26,7 @@ class HeadCheck:
 
     @property
     def largest_body_bytes(self) -> int:
-        """What no body may exceed, on any path."""
+        """The maximum size of a body, on any path."""
         return max(self._default_limit, *self._limits.values(), 0) + BODY_SLACK_BYTES
 
     def __call__(self, head: RequestParser) -> RequestError | None:

@@ -1,4 +1,4 @@
-"""What every answer carries: the security headers and the id under which the log knows the request."""
+"""Headers of every response: security headers, and the request's id in the log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = get_logger(__name__)
 
 
 def install(app: Flask, *, https: bool) -> None:
-    """Give each request an id, and each answer the headers; `https`: browsers are to insist on it."""
+    """Add an id to each request, and the headers to each response. `https`: enable HSTS."""
     always = {**SECURITY, "Strict-Transport-Security": _HTTPS_ONLY} if https else SECURITY
     app.before_request(_before)
     app.after_request(partial(_after, always))
@@ -59,7 +59,7 @@ def _after(always: Mapping[str, str], response: Response) -> Response:
     if allowance is not None:
         response.headers.update(allowance.headers())
     response.headers["X-Request-Id"] = g.request_id
-    # What a request changed has a line of its own. The query may hold a signature: it is not logged.
+    # A request's changes are logged separately. The query may contain a signature: it is not logged.
     write = log.debug if response.status_code < 500 else log.info
     write(
         "http.request",

@@ -1,7 +1,7 @@
-"""What Prometheus reads: requests as they are answered, and what the database says when it is asked.
+"""Prometheus metrics: requests, and the load from the database.
 
-Under gunicorn each worker counts for itself into files of `PROMETHEUS_MULTIPROC_DIR`, and whichever worker is
-asked adds them up.
+Under gunicorn each worker counts into files of `PROMETHEUS_MULTIPROC_DIR`, and the scraped worker adds them
+up.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from clipping.clock import Clock
 from clipping.errors import QueueUnavailable, TransientError
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable that prometheus_client looks for when it is imported."""
+"""The environment variable that prometheus_client reads on import."""
 FRESH_SECONDS = 5.0
-"""How long an answer of the database serves: scrapes must not load it."""
+"""How long the database's result is cached, so that scrapes do not load it."""
 _CODES = frozenset(error.code for error in TransientError.__subclasses__())
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """One process's counts."""
+    """The metrics of one process."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         own = CollectorRegistry()
@@ -65,12 +65,12 @@ class Metrics:
         self._registry.register(_FromDatabase(database, clock))
 
     def install(self, app: Flask) -> None:
-        """Count the app's answers."""
+        """Count the app's responses."""
         app.after_request(self._after)
 
     def retried(self, code: str) -> None:
-        """An agent reported that it tries a clip again after this error."""
-        # A code that is not ours is one: whatever agents send must not fill the memory.
+        """Count a retry that an agent reported for this error."""
+        # Unknown codes share one label: arbitrary codes must not fill the memory.
         self._retries.labels(code if code in _CODES else "other").inc()
 
     def connections_closed(self, reasons: Mapping[str, int]) -> None:
@@ -83,7 +83,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _after(self, response: Response) -> Response:
-        # Paths that are no route of ours are one: made-up paths must not fill the memory.
+        # Unknown paths share one label: arbitrary paths must not fill the memory.
         route = request.url_rule.rule if request.url_rule else "other"
         method = request.method if request.url_rule else "any"
         self._requests.labels(route, method, str(response.status_code)).inc()
@@ -92,7 +92,7 @@ class Metrics:
 
 
 class _FromDatabase(Collector):
-    """What all instances share."""
+    """Metrics from the database, which all instances share."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -131,7 +131,7 @@ class _FromDatabase(Collector):
         )
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing, so that registering it does not ask the database."""
+        """Empty, so that registering it does not query the database."""
         return ()
 
     def _read(self) -> load.Load | None:

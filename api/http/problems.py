@@ -1,4 +1,4 @@
-"""Errors as answers: one shape for all of them, and never a stack trace."""
+"""Error responses: one schema for all, and never a stack trace."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from clipping.errors import (
 from clipping.log import get_logger
 
 RETRY_AFTER_SECONDS = 5
-"""What a 503 asks the caller to wait."""
+"""The `Retry-After` of a 503."""
 CLIP_DELETED = "the clip was deleted at the end of its retention period: request it again"
 _CODES = {
     error.status: error.code
@@ -36,17 +36,17 @@ log = get_logger(__name__)
 
 
 def error_response(status: int, code: str, message: str) -> Response:
-    """An answer in the error shape."""
+    """A response in the error schema."""
     return _response(status, Problem(code=code, message=message))
 
 
 def error_json(code: str, message: str) -> bytes:
-    """The error shape's body."""
+    """The body of an error response."""
     return _json(Problem(code=code, message=message))
 
 
 def install(app: Flask) -> None:
-    """Answer every exception of the app in the error shape."""
+    """Return every exception of the app as an error response."""
     app.register_error_handler(RequestError, _request_error)
     app.register_error_handler(TransientError, _transient_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -102,7 +102,7 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
 
 
 def _unexpected(error: Exception) -> Response:
-    # The handler of unforeseen exceptions: the caller gets the id of the log's line.
+    # The handler of unexpected exceptions: the caller gets the id in the log.
     log.exception("http.internal_error", id=g.request_id, method=request.method, path=request.path)
     message = f"internal error; include this id when you report it: {g.request_id}"
     return error_response(500, ClippingError.code, message)

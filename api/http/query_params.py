@@ -1,4 +1,4 @@
-"""What a caller writes behind the question mark: strict, as a misspelt filter would list everything."""
+"""Query parameters: strict, as a misspelt filter would list everything."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REQUEST_ID = re.compile(REQUEST_ID)
 
 @dataclass(frozen=True)
 class ListQuery:
-    """Which page of which list."""
+    """A page of a filtered list."""
 
     filters: Filters
     behind: Position | None
@@ -40,7 +40,7 @@ class ListQuery:
 
 
 def single_values(query: Mapping[str, Sequence[str]], known: Sequence[str]) -> dict[str, str]:
-    """Each parameter's one value. Raises `InvalidRequest` for unknown and repeated ones."""
+    """The value of each parameter. Raises `InvalidRequest` for unknown and repeated ones."""
     for name, values in query.items():
         if name not in known:
             raise InvalidRequest(f"{_shown(name)} is not a known parameter", field=_shown(name))
@@ -73,7 +73,7 @@ def parse_period(query: Mapping[str, Sequence[str]]) -> Period:
 
 
 def cursor_behind(last: Position, filters: Filters) -> str:
-    """Where the page after this row begins, for the same filters."""
+    """The cursor of the page after this row, for the same filters."""
     content = [last.created_at.isoformat(), last.request_id, _digest(filters)]
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 

@@ -1,1 +1,1 @@
-"""Messages to and from the agents, and what is done periodically."""
+"""Messages to and from the agents, and periodic tasks."""

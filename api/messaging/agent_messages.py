@@ -1,4 +1,4 @@
-"""The agents' messages, into the database: the same for pulled and for pushed ones."""
+"""Applies the agents' messages to the database, whether they were pulled or pushed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Kind = Literal["complete", "progress", "dead-letter"]
 KINDS: tuple[Kind, ...] = ("complete", "progress", "dead-letter")
 
 _ATTEMPTS = "CloudPubSubDeadLetterSourceDeliveryCount"
-"""The attribute in which Pub/Sub says how often it had delivered a dead letter."""
+"""The attribute with the number of times that Pub/Sub had delivered a dead letter."""
 _MAX_COUNT = 2**53
 _REQUEST_ID = re.compile(REQUEST_ID)
 _MAX_NAME = 64
@@ -39,7 +39,7 @@ log = get_logger(__name__)
 
 
 class Ingest:
-    """Applies messages. Safe to share between threads. `on_retry` gets the code of each error that is new."""
+    """Applies messages. Thread-safe. `on_retry` is called with the code of each new error."""
 
     def __init__(
         self, database: Database, clock: Clock, *, on_retry: Callable[[str], None] = lambda code: None
@@ -51,8 +51,8 @@ class Ingest:
     def take(self, kind: Kind, message_id: str, data: bytes, attributes: Mapping[str, str]) -> None:
         """Apply one message; when this returns, it may be acknowledged.
 
-        A message that can't be read is stored aside, one of an unknown request is logged. Raises
-        `QueueUnavailable` when the database is away: the message has to be delivered again.
+        An invalid message is stored for inspection, one of an unknown request is logged. Raises
+        `QueueUnavailable` when the database is unavailable: the message must be delivered again.
         """
         try:
             message = self._parse(kind, data, attributes)
@@ -97,7 +97,7 @@ class Ingest:
     def park(
         self, source: str, message_id: str, data: bytes, attributes: Mapping[str, str], reason: str
     ) -> None:
-        """Store a message aside that can't be read. Raises `QueueUnavailable`."""
+        """Store an invalid message for inspection. Raises `QueueUnavailable`."""
         with self._database.write() as session:
             park(
                 session,
@@ -115,7 +115,7 @@ class Ingest:
     ) -> CompletionMessage | ProgressMessage:
         match kind:
             case "complete":
-                # As it will be read from the database: a NaN, say, would not come back as a number.
+                # As it will be read from the database: a NaN, for example, would not be read as a number.
                 return CompletionMessage.from_json(_bounded(CompletionMessage.from_json(data)).to_json())
             case "progress":
                 return _bounded(ProgressMessage.from_json(data))
@@ -131,7 +131,7 @@ class Ingest:
 
 
 def _bounded(message: _Message) -> _Message:
-    """The message; `InvalidRequest` when one of its values would not fit into the database."""
+    """The message. Raises `InvalidRequest` when a value does not fit into the database."""
     if not _REQUEST_ID.fullmatch(message.request_id):
         raise InvalidRequest("request_id is unknown", field="request_id")
     if len(message.agent_id) > _MAX_NAME or "\0" in message.agent_id:

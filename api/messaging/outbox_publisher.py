@@ -1,4 +1,4 @@
-"""Publishes the outbox: inline for the caller that waits, and by a thread for everything that is left.
+"""Publishes the outbox: inline for the waiting caller, and in a thread for all other messages.
 
 To publish a new kind of message, give its topic a `Sender` in the composition root, and `add` messages in the
 transactions that they report.
@@ -23,7 +23,7 @@ from clipping.errors import BusUnavailable, QueueUnavailable
 from clipping.log import get_logger
 
 INLINE_SECONDS = 1.0
-"""How long a caller waits for a publish. After that the thread goes on, and the response is the same."""
+"""How long a caller waits for a publish. After that the thread continues, and the response is the same."""
 INLINE_LEASE_SECONDS = 5.0
 """How long the thread leaves a new message to the caller that wrote it."""
 SWEEP_PUBLISH_SECONDS = 5.0
@@ -31,7 +31,8 @@ LEASE_SECONDS = 30.0
 """How long claimed messages are left alone by other instances."""
 BATCH = 100
 CALL_BATCH = 8
-"""The most messages of a call to Pub/Sub, which takes 10 MB: each is smaller than a request's body."""
+"""The maximum number of messages in a call to Pub/Sub, which accepts 10 MB: each is smaller than a request's
+body."""
 POLL_SECONDS = 1.0
 """How often the thread looks for messages without being woken: those of a process that died."""
 SETTLE_SECONDS = 0.05
@@ -115,7 +116,7 @@ class OutboxPublisher:
         self._wake.set()
 
     def start(self) -> None:
-        """Start the thread, which begins with what an earlier process left."""
+        """Start the thread, which first publishes what an earlier process left."""
         self._wake.set()
         self._thread.start()
 
@@ -142,7 +143,7 @@ class OutboxPublisher:
         except QueueUnavailable as error:
             log.warning("outbox.database_away", reason=error.message, cause=str(error.__cause__ or ""))
             self._stopping.wait(POLL_SECONDS)
-        except Exception:  # a thread's root: the outbox must go on whatever one turn ran into
+        except Exception:  # top of the thread: one failure must not stop the outbox
             log.exception("outbox.turn_failed")
             self._stopping.wait(POLL_SECONDS)
 
@@ -176,7 +177,7 @@ class OutboxPublisher:
         give_up = self._clock.monotonic() + LEASE_SECONDS - SWEEP_PUBLISH_SECONDS
         sent = 0
         while sent < len(messages) and not self._stopping.is_set() and self._clock.monotonic() <= give_up:
-            # One at a time after a failure: one that Pub/Sub refuses would take the others with it.
+            # One at a time after a failure: a message that Pub/Sub refuses would fail the others as well.
             batch = messages[sent : sent + (CALL_BATCH if self._up[topic] else 1)]
             if self._send(batch, SWEEP_PUBLISH_SECONDS):
                 sent += len(batch)

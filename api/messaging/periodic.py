@@ -1,4 +1,4 @@
-"""What an instance does by itself, again and again, beside answering: one thread, one chore at a time."""
+"""Runs the periodic tasks of an instance in one thread, one task at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Chore:
-    """Something to do every so many seconds. One that fails is done again at its next time."""
+    """A periodic task. A failed run is retried at the next interval."""
 
     name: str
     seconds: float
@@ -33,18 +33,18 @@ class Chores:
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
 
     def start(self) -> None:
-        """Do each for the first time after a part of its interval."""
+        """Start; each task runs first after a part of its interval."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End after the running chore."""
+        """Stop after the running task."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
 
     def _run(self) -> None:
         now = self._clock.monotonic()
-        # Instances that were started together should not all do the same in the same moment.
+        # Jitter: instances that were started together should not run the same task at the same time.
         due = {chore.name: now + chore.seconds * random.random() for chore in self._chores}
         while not self._stopping.wait(max(0.0, min(due.values()) - self._clock.monotonic())):
             for chore in self._chores:
@@ -57,5 +57,5 @@ class Chores:
             chore.do()
         except ClippingError as error:
             log.warning("chore.failed", chore=chore.name, code=error.code, reason=error.message)
-        except Exception:  # a thread's root: the other chores must go on whatever this one ran into
+        except Exception:  # top of the thread: one failure must not stop the other tasks
             log.exception("chore.failed", chore=chore.name)

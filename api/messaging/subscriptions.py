@@ -1,4 +1,4 @@
-"""Pulling the agents' messages, where Pub/Sub does not push them."""
+"""Pulls the agents' messages, if Pub/Sub does not push them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from clipping.errors import BusUnavailable, QueueUnavailable
 from clipping.log import get_logger
 
 MAX_LEASE_SECONDS = 60.0
-"""A message is applied in milliseconds; a database that takes longer is away."""
+"""A message is applied in milliseconds; a database that takes this long is unavailable."""
 SLOTS = 2
-"""Messages of one kind that are applied at once. They meet at the database anyway."""
+"""Messages of one kind that are applied concurrently. The database is the bottleneck anyway."""
 
 log = get_logger(__name__)
 
@@ -34,7 +34,7 @@ class Consumers:
         }
 
     def start(self) -> None:
-        """Begin to pull. Does not wait for the connections."""
+        """Start to pull. Does not wait for the connections."""
         for subscription in self._subscriptions.values():
             subscription.start()
 
@@ -47,13 +47,13 @@ class Consumers:
             subscription.close()
 
     def troubles(self) -> list[str]:
-        """A sentence for each stream that no message can arrive on now."""
+        """A sentence for each stream that can't receive messages now."""
         states = {kind: subscription.state for kind, subscription in self._subscriptions.items()}
         return [f"no {kind} messages: {state.detail}" for kind, state in states.items() if not state.ok]
 
 
 class _Handler:
-    """Acknowledges a message when what it says is committed."""
+    """Acknowledges a message once its effect is committed."""
 
     def __init__(self, ingest: Ingest, kind: Kind) -> None:
         self._ingest = ingest

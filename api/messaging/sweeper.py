@@ -1,4 +1,4 @@
-"""Looks after requests that fell silent, and removes what is kept no longer. Any number of instances may."""
+"""Handles requests without a sign of life, and removes expired rows. May run on any number of instances."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from clipping.store.port import Store
 BATCH = 100
 CLEAN_BATCH = 500
 MOST_BATCHES = 100
-"""In one go: the other chores want their turn too."""
+"""The time limit of one run, so that other tasks are not delayed."""
 MARKS_KEPT = timedelta(days=31)
-"""A mark has to outlive its message, and Pub/Sub keeps no message for longer."""
+"""A mark must be kept longer than its message, which Pub/Sub keeps for at most this long."""
 
 log = get_logger(__name__)
 
 
 class Sweeper:
-    """Two of the service's chores: `sweep` often, `clean` now and then."""
+    """Two periodic tasks: `sweep`, which runs often, and `clean`."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class Sweeper:
         self._held_up = held_up
 
     def sweep(self) -> int:
-        """Publish silent requests again, or end them; how many were touched. Raises `QueueUnavailable`."""
+        """Publish silent requests again, or end them. Returns their number. Raises `QueueUnavailable`."""
         return _until_fewer(BATCH, self._sweep_batch)
 
     def clean(self) -> int:
-        """Remove old requests and idempotency keys; how many. Raises `QueueUnavailable`."""
+        """Remove old requests and idempotency keys. Returns their number. Raises `QueueUnavailable`."""
         return _until_fewer(CLEAN_BATCH, self._clean_batch)
 
     def _sweep_batch(self) -> int:
@@ -127,7 +127,7 @@ class Sweeper:
                     deferred=True,
                 )
             case "wait":
-                # From now on it has as long as any other again. It is not published: its message waits too.
+                # Restart its time limit. It is not published again, as its message is still queued.
                 clip.last_sign_at = now
             case "leave":
                 pass
@@ -142,7 +142,7 @@ class Sweeper:
 
 
 def _until_fewer(batch: int, do: Callable[[], int]) -> int:
-    """Repeat while a whole batch was done, so that there may be more; the sum."""
+    """Repeat while batches are full. Returns the sum."""
     total = 0
     for _ in range(MOST_BATCHES):
         done = do()

@@ -1,4 +1,4 @@
-"""The commands of `clipping-api`: their arguments, and what each does."""
+"""The commands of `clipping-api` and their arguments."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from clipping.signals import STOPPING
 log = get_logger(__name__)
 
 PATIENCE = Patience(lambda sentence: log.warning("start.waiting", reason=sentence))
-"""With a process of before that is still exiting."""
+"""How long to wait for an earlier process that is still exiting."""
 
 
 def run(argv: Sequence[str] | None) -> int:
-    """The command that the arguments name; its exit code."""
+    """Run the command in the arguments, and return its exit code."""
     arguments = _parser().parse_args(argv)
     config = load(arguments.config)
     set_up(config.log.format, config.log.level, identifier="clipping-api")
@@ -63,10 +63,10 @@ def _migrate(config: Config) -> int:
 
 
 def prepare(config: Config) -> None:
-    """SQLite is this machine's alone and is brought up to date at the start; other databases are checked.
+    """Migrate a SQLite database, which only this machine uses, or check the schema of another database.
 
     Waits for a process that still holds SQLite's lock. Raises `ConfigurationError` when the schema is not the
-    one that is needed, and `StillInUse`.
+    required one, and `StillInUse`.
     """
     database = Database(config.api.database_url, connections=2)
     try:
@@ -93,7 +93,8 @@ def _migrate_file(database: Database) -> None:
 
 
 def _stop_once(server: Server) -> None:
-    """A signal stops the server. Further ones do nothing: the stop takes seconds, and should be whole."""
+    """Stop the server on a signal. Further signals are ignored, as the stop takes seconds and must
+    complete."""
     stopped = False
 
     def stop(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Where the configuration comes from when no command line names it."""
+"""Loads the configuration without a command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from clipping.config import Config, load
 
 CONFIG_VARIABLE = "CLIPPING_CONFIG"
-"""Names the configuration's file. `CLIPPING_SECTION__KEY` variables are laid over it."""
+"""The variable with the configuration file's path. `CLIPPING_SECTION__KEY` variables override the file."""
 
 
 def configuration() -> Config:

@@ -1,6 +1,6 @@
-"""gunicorn's workers, each with the very server of `clipping-api serve`: gunicorn minds the processes only.
+"""gunicorn workers that use the same server as `clipping-api serve`: gunicorn only manages the processes.
 
-Its own workers would hold a thread for each slow reader and for each event stream.
+gunicorn's own workers would need a thread for each slow reader and for each event stream.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 
 class ApiWorker(Worker):  # type: ignore[misc]
-    """Serves until gunicorn says otherwise, or is gone."""
+    """Serves until gunicorn stops it or exits."""
 
     _server: Server | None = None
 
@@ -36,7 +36,7 @@ class ApiWorker(Worker):  # type: ignore[misc]
         log.info("api.worker_stopped", pid=os.getpid())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM: finish what is under way."""
+        """SIGTERM: finish the requests in flight and exit."""
         super().handle_exit(sig, frame)
         self._stop()
 
@@ -57,7 +57,7 @@ class ApiWorker(Worker):  # type: ignore[misc]
 
 
 class ToOurLog(Logger):  # type: ignore[misc]
-    """gunicorn's own lines go where all others go, in the same form."""
+    """Writes gunicorn's log to the service's log, in the same format."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)

@@ -1,4 +1,4 @@
-"""The app as gunicorn's workers load it: `gunicorn --config python:api.gunicorn_settings`."""
+"""The app for gunicorn's workers: `gunicorn --config python:api.gunicorn_settings`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The routes, one file for each subject; each holds a Flask blueprint."""
+"""The routes: one file with a Flask blueprint for each subject."""

@@ -1,4 +1,4 @@
-"""Asking for clips: one, or many at once."""
+"""Requests for one clip or for many."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_ITEM_ID = 128
 @blueprint.post("/request")
 @requires("client")
 def request_clip() -> Response:
-    """Accept a request: 202 means that it is in the database and will be worked on."""
+    """Accept a request: 202 means that it is in the database and will be processed."""
     parts = services()
     body = read_json(parts.config.api.max_body_bytes)
     repeat = _repeat(body)
@@ -43,7 +43,7 @@ def request_clip() -> Response:
 @blueprint.post("/batch")
 @requires("client")
 def request_batch() -> Response:
-    """Accept the good ones of up to 100 requests, and say of the others what is wrong with them."""
+    """Accept the valid ones of up to 100 requests, and return the errors of the others."""
     parts = services()
     body = read_flawed_json(parts.config.api.max_body_bytes)
     repeat = _repeat(body)
@@ -68,7 +68,7 @@ def _response(answer: Answer) -> Response:
 
 
 def _entries(body: object) -> list[Any]:
-    """The list of clips, in which there may be flaws. There are none around it."""
+    """The list of clips. Only its items may contain flaws."""
     if isinstance(body, dict) and isinstance(body.get("clips"), list):
         check_values({**body, "clips": None})
     else:
@@ -87,7 +87,7 @@ def _entries(body: object) -> list[Any]:
 
 
 def _items(entries: list[Any], acceptor: Acceptor) -> tuple[list[Item], dict[int, BatchItem]]:
-    """The good ones, and what is wrong with the others, by their place."""
+    """The valid requests, and the errors of the others by index."""
     good: list[Item] = []
     refused: dict[int, BatchItem] = {}
     for index, entry in enumerate(entries):

@@ -1,4 +1,4 @@
-"""What an administrator reads of the agents, and asks of them."""
+"""The administrator's routes: the agents' state, failovers and pauses."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ from clipping.text import is_plain_text
 blueprint = Blueprint("admin", __name__, url_prefix="/v1/admin")
 
 DEFAULT_WAIT_SECONDS, MAX_WAIT_SECONDS = 20.0, 55.0
-"""Cloud Run and most proxies end a request after a minute."""
+"""Below the timeout of Cloud Run and most proxies, one minute."""
 LONGEST_PAUSE = timedelta(days=366)
-"""One that is forgotten should end some day. Without `until` it lasts until it is resumed."""
+"""The maximum duration of a pause with `until`, as a forgotten one should end. Without `until` it lasts until
+it is resumed."""
 _AGENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _OPERATION_ID = re.compile(r"failover-\d{8}-[0-9a-hjkmnp-tv-z]{16}", re.ASCII)
 
@@ -65,7 +66,7 @@ class _Body(BaseModel):
 
 
 class FailoverRequest(_Body):
-    """How to fail over; all of it may be left out."""
+    """Options of a failover; all are optional."""
 
     target: Name | None = None
     direction: Direction | None = None
@@ -84,14 +85,14 @@ class FailoverRequest(_Body):
 
 
 class PauseRequest(_Body):
-    """Why, and until when; both may be left out."""
+    """The reason and the end of a pause; both are optional."""
 
     reason: Reason = ""
     until: Annotated[datetime, BeforeValidator(parse_rfc3339)] | None = None
 
 
 class ResumeRequest(_Body):
-    """Why; it may be left out."""
+    """The optional reason."""
 
     reason: Reason = ""
 
@@ -102,14 +103,14 @@ Body = TypeVar("Body", bound=_Body)
 @blueprint.get("/agents")
 @requires("admin")
 def agents() -> Response:
-    """All agents of the cluster, and who leads."""
+    """All agents of the cluster, and the leader."""
     return _json(cluster_of(services().coordination.snapshot()))
 
 
 @blueprint.post("/agents/<agent_id>/failover")
 @requires("admin")
 def failover(agent_id: str) -> Response:
-    """Hand the lease over: from the agent that leads, or to a standby."""
+    """Hand over the lease: from the leader, or to a standby."""
     parts = services()
     body = _read(parts)
     asked = _parsed(FailoverRequest, body)
@@ -127,14 +128,14 @@ def failover(agent_id: str) -> Response:
 @blueprint.get("/failovers/<operation_id>")
 @requires("admin")
 def failover_status(operation_id: str) -> Response:
-    """What has become of a failover."""
+    """The state of a failover."""
     return _json(failover_of(_find(operation_id, services())))
 
 
 @blueprint.post("/pause")
 @requires("admin")
 def pause() -> Response:
-    """No automatic takeover. A failover that is asked for still works."""
+    """Pause automatic takeovers. Requested failovers still work."""
     parts = services()
     asked = _body(PauseRequest, parts)
     if asked.until is not None and not timedelta(0) < asked.until - parts.clock.now() < LONGEST_PAUSE:
@@ -146,7 +147,7 @@ def pause() -> Response:
 @blueprint.post("/resume")
 @requires("admin")
 def resume() -> Response:
-    """Automatic takeovers again."""
+    """Resume automatic takeovers."""
     parts = services()
     asked = _body(ResumeRequest, parts)
     return _json(pause_state_of(parts.failovers.resume(reason=asked.reason, resumed_by=caller().name)))

@@ -1,4 +1,4 @@
-"""One clip: how it is, where it is, and that it is no longer wanted."""
+"""The routes of one clip: status, download and cancellation."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _SECONDS_A_DAY = 86_400
 @blueprint.get("/<request_id>/status")
 @requires("client")
 def status(request_id: str) -> Response:
-    """How the request is."""
+    """The status of the request."""
     return _json(status_of(find_own(request_id, services())))
 
 
 @blueprint.get("/<request_id>/download")
 @requires("client")
 def download(request_id: str) -> Response:
-    """A fresh link to the clip."""
+    """A new link to the clip."""
     parts = services()
     clip = find_own(request_id, parts)
     if clip.status != "completed":
@@ -61,7 +61,7 @@ def download(request_id: str) -> Response:
 @blueprint.post("/<request_id>/cancel")
 @requires("client")
 def cancel_clip(request_id: str) -> Response:
-    """202: a waiting clip is cancelled, a running one will be within seconds."""
+    """202: a queued clip is cancelled, a running one will be within seconds."""
     parts = services()
     clip = find_own(request_id, parts)
     clip = cancel(clip, clock=parts.clock, database=parts.database, store=parts.store)
@@ -69,7 +69,7 @@ def cancel_clip(request_id: str) -> Response:
 
 
 def find_own(request_id: str, parts: Services) -> Clip:
-    """The request, if it is the caller's. Raises `NotFound`."""
+    """The request, if the caller may access it. Raises `NotFound`."""
     if _REQUEST_ID.fullmatch(request_id):
         with parts.database.read() as session:
             clip = clips.find(session, request_id)
@@ -79,7 +79,7 @@ def find_own(request_id: str, parts: Services) -> Clip:
 
 
 def _object_key(clip: Clip) -> str:
-    """Where the clip is. The completion is asked for the extension only: the rest we know ourselves."""
+    """The clip's key. Only the extension comes from the completion message; the rest is known here."""
     where = status_of(clip).output_uri or ""
     extension = _EXTENSION.search(where)
     if extension is None:

@@ -1,4 +1,4 @@
-"""The written contract, and a page to browse it. Everything comes from here: no foreign host is asked."""
+"""The OpenAPI contract, and a page to browse it, which loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from api.docs.recordings import Recordings
 blueprint = Blueprint("docs", __name__)
 
 RECORDINGS = "clipping.recordings"
-"""Where the app keeps its `Recordings`."""
+"""The key of the app's `Recordings`."""
 _PACKAGE = Path(__file__).parent.parent
 _SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 _CONTRACT = "openapi.json"
@@ -48,7 +48,7 @@ def page() -> Response:
 
 @blueprint.get("/docs/assets/<name>")
 def asset(name: str) -> Response:
-    """The page's scripts and styles, and the contract as it shows it."""
+    """The page's scripts and styles, and its version of the contract."""
     if name == _CONTRACT:
         recordings: Recordings = current_app.extensions[RECORDINGS]
         body = json.dumps(shown(_contract(), recordings.example()))
@@ -62,7 +62,7 @@ def asset(name: str) -> Response:
 
 @cache
 def _contract() -> dict[str, Any]:
-    # Once in each process: PyYAML takes most of a second for it.
+    # Cached: PyYAML needs most of a second to parse it.
     contract: dict[str, Any] = yaml.safe_load((_PACKAGE / "openapi.yaml").read_bytes())
     return contract
 

@@ -1,4 +1,4 @@
-"""What happens to a clip, as it happens: server-sent events (the WHATWG HTML standard, section 9.2)."""
+"""The events of a request: server-sent events (the WHATWG HTML standard, section 9.2)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ blueprint = Blueprint("events", __name__, url_prefix="/v1/clip")
 @blueprint.get("/<request_id>/events")
 @requires("client")
 def events(request_id: str) -> Response:
-    """A stream that ends with the clip. 204 for a client that has seen the end: browsers then stay away."""
+    """A stream that ends with the request. 204 for a client that has received the end: browsers then stop."""
     parts = services()
     clip = find_own(request_id, parts)
     known = last_event_id(request.headers.get("Last-Event-ID"))
@@ -36,5 +36,5 @@ def events(request_id: str) -> Response:
         take_over(take)
     response = Response(iter(()), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back until it has a page full
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would buffer the events
     return response

@@ -54,7 +54,7 @@ def serve(key: str) -> Response:
         refusal.headers["Content-Range"] = f"bytes */{info.size}"
         return refusal
     try:
-        # Unbuffered: the server goes on from where the descriptor stands.
+        # Unbuffered: the server continues at the descriptor's offset.
         file = path.open("rb", buffering=0)
     except FileNotFoundError:
         raise Expired(CLIP_DELETED) from None
@@ -66,7 +66,7 @@ def _headers(info: ObjectInfo, filename: str) -> Response:
     response.headers.set("Content-Disposition", "attachment", filename=filename)
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "private, max-age=3600"
-    # Anyone with the link may show the clip in a page of their own.
+    # With the link, any page may embed the clip.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.set_etag(info.version)
     response.last_modified = info.created_at
@@ -74,7 +74,7 @@ def _headers(info: ObjectInfo, filename: str) -> Response:
 
 
 def _part(info: ObjectInfo) -> range | None:
-    """The bytes that the request asks for. None: all of them."""
+    """The requested range of bytes. None: all of them."""
     if "If-Range" in request.headers and is_resource_modified(
         request.environ, etag=info.version, last_modified=info.created_at, ignore_if_range=False
     ):
@@ -83,9 +83,9 @@ def _part(info: ObjectInfo) -> range | None:
 
 
 def byte_range(header: str, size: int) -> range | None:
-    """The bytes that a `Range` header asks for; None where it has to be ignored (RFC 9110, section 14.2).
+    """The range in a `Range` header; None if it must be ignored (RFC 9110, section 14.2).
 
-    Ignored are several ranges, other units and what is malformed. Raises `RangeNotSatisfiable`.
+    Multiple ranges, other units and malformed values are ignored. Raises `RangeNotSatisfiable`.
     """
     match = _RANGE.fullmatch(header)
     if match is None or match["first"] == match["last"] == "":

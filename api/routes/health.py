@@ -1,4 +1,4 @@
-"""Whether the service can take requests, and what is not as it should be."""
+"""Whether the service can accept requests, and its problems."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from clipping.errors import QueueUnavailable
 blueprint = Blueprint("health", __name__)
 
 OVERDUE = timedelta(seconds=10)
-"""A request that is not in Pub/Sub after so long is a sign of trouble."""
+"""A request that is not published after this long indicates a problem."""
 
 
 @blueprint.get("/health")
 def health() -> Response:
-    """200 while requests can be taken, with what is degraded; else 503."""
+    """200 while requests can be accepted, with the problems; else 503."""
     view = examine(services())
     status = 503 if view.api_status == "unavailable" else 200
     return Response(view.to_json(), status=status, mimetype="application/json")
 
 
 def examine(parts: Services) -> Health:
-    """How the service is now, and the agents as the store shows them."""
+    """The state of the service, and of the agents in the store."""
     agents = parts.agents.now()
     depth, problems, available = None, list[str](), True
     try:
@@ -54,7 +54,7 @@ def examine(parts: Services) -> Health:
 
 
 def _problems(oldest: datetime | None, parts: Services) -> list[str]:
-    """What is not as it should be with the API itself, while it takes requests."""
+    """The problems of the API itself while it accepts requests."""
     found = parts.consumers.troubles() if parts.consumers else []
     if not parts.outbox.is_up(outbox.REQUESTS):
         found.append("Pub/Sub does not accept requests; they wait in the outbox")

@@ -1,4 +1,4 @@
-"""The root: people are led to the documentation, programs get the addresses of what else there is."""
+"""The root: browsers are redirected to the documentation, programs get the URLs of the other resources."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ blueprint = Blueprint("index", __name__)
 
 @blueprint.get("/")
 def index() -> Response:
-    """A redirect for browsers, JSON for everyone else."""
+    """A redirect for browsers, JSON for other clients."""
     # Of equal weights the first one wins: `*/*`, as curl sends it, gets JSON.
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        # Relative: the address that the browser used may not be the configured one.
+        # Relative: the browser may use another host name than the configured one.
         response = redirect("/docs")
         assert isinstance(response, Response)
     else:

@@ -1,4 +1,4 @@
-"""Where Pub/Sub pushes the agents' messages, on hosts that can't pull."""
+"""The endpoint to which Pub/Sub pushes the agents' messages, for hosts that can't pull."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Envelope(BaseModel):
 
 @blueprint.post("/pubsub")
 def push() -> Response:
-    """Apply one message. Anything but a 204 makes Pub/Sub send it again."""
+    """Apply one message. Pub/Sub retries after any response but 204."""
     parts = services()
     token = bearer(request.headers.get("Authorization", ""))
     if parts.push_verifier is None:

@@ -1,4 +1,4 @@
-"""Many clips: a list, page by page, and numbers over a period."""
+"""Lists of clips, and statistics over a period."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def list_clips() -> Response:
     """The caller's requests (an admin's: all), newest first."""
     query = parse_list(request.args.to_dict(flat=False), owner=_owner(caller()))
     with services().database.read() as session:
-        # One more than asked for shows whether there is another page.
+        # One more than requested, to find out whether there is another page.
         found = listing.page(session, query.filters, behind=query.behind, limit=query.limit + 1)
     shown = found[: query.limit]
     cursor = None
@@ -35,7 +35,7 @@ def list_clips() -> Response:
 @blueprint.get("/stats")
 @requires("client")
 def statistics() -> Response:
-    """Of the caller's requests (an admin's: of all)."""
+    """Statistics of the caller's requests (an admin's: of all)."""
     period = parse_period(request.args.to_dict(flat=False))
     parts = services()
     with parts.database.read() as session:

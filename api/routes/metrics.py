@@ -1,4 +1,4 @@
-"""Prometheus's page."""
+"""The Prometheus endpoint."""
 
 from __future__ import annotations
 

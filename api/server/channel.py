@@ -1,4 +1,4 @@
-"""waitress's side of a client's connection: our error shape, and a way out for `takeover`."""
+"""waitress's side of a client's connection: errors in the API's schema, and the handover of connections."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = get_logger(__name__)
 
 
 class _Task(WSGITask):  # type: ignore[misc]
-    """Answers one request; the body of one that was taken over is the taker's."""
+    """Answers one request. After a handover, the receiver sends the body."""
 
     wrote_header: bool
     _taker: Taker | None = None
@@ -43,7 +43,7 @@ class _Task(WSGITask):  # type: ignore[misc]
         if self._taker is None or self.wrote_header:
             super().finish()
             return
-        # Without a length: waitress means to close after it, which is when the channel hands over instead.
+        # Without a length, waitress would close the connection afterwards; the channel hands it over instead.
         head = self.build_response_header()
         self.wrote_header = True
         self.set_close_on_finish()
@@ -54,14 +54,14 @@ class _Task(WSGITask):  # type: ignore[misc]
 
 
 class _ErrorTask(ErrorTask):  # type: ignore[misc]
-    """waitress's own refusals (a broken request line, headers or a body beyond all limits) in our shape."""
+    """waitress's own errors (an invalid request line, oversized headers or body) in the API's schema."""
 
     def execute(self) -> None:
         error = self.request.error
         self.status = f"{error.code} {error.reason}"
         body = self._body(error)
         self.response_headers.append(("Content-Type", "application/json"))
-        # The app was not asked, so what it adds to every answer is added here.
+        # The app was not called, so the headers that it adds to every response are added here.
         self.response_headers += [*SECURITY.items(), ("Cache-Control", "no-store")]
         request_id = secrets.token_hex(8)
         self.response_headers.append(("X-Request-Id", request_id))
@@ -81,7 +81,7 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
 
 
 class Channel(channel.Channel):
-    """One client's connection as long as it is waitress's."""
+    """One client's connection while it belongs to waitress."""
 
     task_class = _Task
     error_task_class = _ErrorTask
@@ -103,7 +103,7 @@ class Channel(channel.Channel):
         if taker is None:
             super().handle_close()
             return
-        # The loop forgets and closes its own descriptor; the connection lives on in the second one.
+        # The loop closes its own descriptor; the duplicate keeps the connection open.
         connection = self.socket.dup()
         super().handle_close()
         taker(Handed(connection, self._head, self._chunked))

@@ -1,4 +1,4 @@
-"""The app under waitress: threads for requests, none for slow readers, and a stop that loses no answer."""
+"""Runs the app under waitress: no threads for slow readers, and a graceful stop."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from clipping.http.server import listen
 from clipping.log import get_logger
 
 LIMITS = Limits(connections=1000, reserve=128)
-"""Of one process. Connections that were taken over by event streams don't count."""
+"""The limit of one process, without event streams."""
 LEAST_CONNECTIONS = 50
 HEALTH_PATHS = ("/health", "/openapi.yaml")
-"""What deploy/cloudrun and load balancers ask to see whether the service is alive."""
+"""The liveness path for deploy/cloudrun and load balancers."""
 MAX_HEADER_BYTES = 32_768
 DRAIN_SECONDS = 4.5
 """How long a stop waits for the answers that are under way; long downloads are cut off after it. Together
 with the two below it stays under 10 s: Cloud Run kills after that."""
 THREAD_END_SECONDS = 0.5
 STOP_SECONDS = 2.5
-"""How long a stop waits for messages that are being handled, after the last answer."""
+"""How long a stop waits for messages in flight, after the last response."""
 SWITCH_SECONDS = 0.0005
 """How long a thread keeps the interpreter while others want it. A request waits a dozen times for the
 database and for Pub/Sub, and after each time once more for the threads that are computing: with Python's
@@ -44,7 +44,7 @@ _LOOP_SECONDS = 1.0
 _OTHER_FILES = 300
 """Databases, Pub/Sub, logs."""
 _FILES_PER_CONNECTION = 2
-"""Its own, and that of a large body."""
+"""Descriptors of a connection: its socket, and the temporary file of a large body."""
 
 log = get_logger(__name__)
 
@@ -64,7 +64,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def check_address(api: Api, addresses: Sequence[str]) -> None:
-    """Raises `ConfigurationError` when other machines could reach a service that requires no key."""
+    """Raises `ConfigurationError` when other machines can reach a service that requires no key."""
     outside = [each for each in addresses if not ipaddress.ip_address(each).is_loopback]
     if outside and not api.keys and api.oidc is None:
         raise ConfigurationError([f"api: keys or oidc are required to listen on {', '.join(outside)}"])
@@ -77,7 +77,7 @@ def url_of(bound: socket.socket) -> str:
 
 
 class Server:
-    """Serves one app until `stop`. `run` belongs to one thread, `stop` to any, signal handlers included."""
+    """Serves one app until `stop`, which may be called from any thread or signal handler."""
 
     def __init__(
         self,
@@ -109,9 +109,9 @@ class Server:
         )
 
     def run(self, every_turn: Callable[[], None] = lambda: None) -> None:
-        """Serve until `stop`, then finish the answers that are under way.
+        """Serve until `stop`, then finish the requests in flight.
 
-        `every_turn` is called at least once a second, also meanwhile.
+        `every_turn` is called at least once a second, also during the stop.
         """
         sys.setswitchinterval(SWITCH_SECONDS)
         while not self._stopping.is_set():
@@ -131,7 +131,7 @@ class Server:
 
 
 def server_of(app: Flask, bound: socket.socket) -> Server:
-    """The server of an app that `create_app` made. Raises this process's limit on open files."""
+    """The server of an app from `create_app`. Increases this process's limit on open files."""
     parts: Services = app.extensions["clipping"]
     api = parts.config.api
     check_head = HeadCheck(api, parts.authenticator)
@@ -156,9 +156,9 @@ def _trust(proxies: int) -> dict[str, Any]:
 
 
 def allow_open_files(event_streams: int) -> int:
-    """Raise this process's limit on open files to what it may need, as far as the system lets it.
+    """Increase this process's limit on open files to its needs, up to the system's limit.
 
-    Returns how many files it may open.
+    Returns the new limit.
     """
     wanted = _FILES_PER_CONNECTION * (LIMITS.connections + LIMITS.reserve) + event_streams + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -172,6 +172,6 @@ def allow_open_files(event_streams: int) -> int:
 
 
 def connections_for(open_files: int, event_streams: int) -> int:
-    """How many connections so many open files are enough for. Pure."""
+    """The number of connections that a limit on open files allows. Pure."""
     room = (open_files - event_streams - _OTHER_FILES) // _FILES_PER_CONNECTION - LIMITS.reserve
     return max(LEAST_CONNECTIONS, min(LIMITS.connections, room))

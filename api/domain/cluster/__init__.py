@@ -1,1 +1,1 @@
-"""What the agents' documents say of a cluster, and what may be done to it."""
+"""The state of a cluster from the agents' documents, and the decisions about failovers."""

@@ -1,4 +1,4 @@
-"""Which agent takes over when an administrator asks for it, or why none can. Pure."""
+"""Chooses the agent that takes over in a planned failover, or states why none can. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ NO_LEADER = "the agents elect no leader (ha.mode is pool or single): all of them
 
 
 Direction = Literal["from", "to"]
-"""What the named agent is for: `from` it must not lead any more, `to` it is to lead."""
+"""The role of the named agent: `from`: it must stop leading; `to`: it must lead."""
 
 
 @dataclass(frozen=True)
 class Handover:
-    """From whose lease, to whom, at which epoch."""
+    """The old leader, the target, and the epoch of the lease."""
 
     old_primary: str
     target: str
@@ -26,7 +26,7 @@ class Handover:
 
 @dataclass(frozen=True)
 class Settled:
-    """The cluster is as it was asked to be. `leader` is None where no agent leads."""
+    """The cluster is already in the requested state. `leader` is None if no agent leads."""
 
     leader: str | None
     epoch: int
@@ -35,12 +35,12 @@ class Settled:
 def choose(
     snapshot: Snapshot, agent_id: str, target: str | None, direction: Direction | None = None
 ) -> Handover | Settled:
-    """The handover that `agent_id` and `target` ask for, or that there is nothing to do.
+    """The handover for `agent_id` and `target`, or that nothing has to change.
 
-    With a `direction` a repetition changes nothing. Without one, `agent_id` is the agent that leads, which
-    hands over to `target` or to the best standby, or it is a standby, which takes over: repeated after it was
-    done, the same words mean the opposite. A dead leader makes no difference: the standby then waits for its
-    lease to run out. Raises `NotFound`, `NotPossible` or `NoEligibleTarget`.
+    With a `direction`, repeating the call changes nothing. Without one, `agent_id` is the leader, which hands
+    over to `target` or to the best standby, or a standby, which takes over: the same call, repeated
+    afterwards, reverses it. The same holds for a dead leader: the standby then waits until the lease expires.
+    Raises `NotFound`, `NotPossible` or `NoEligibleTarget`.
     """
     for name, field in ((agent_id, "agent_id"), (target, "target")):
         if name is not None and name != snapshot.lease_holder and snapshot.agent(name) is None:
@@ -94,7 +94,7 @@ def _checked(snapshot: Snapshot, target: str) -> str:
 
 
 def _best(snapshot: Snapshot) -> str:
-    """The standby of the lowest rank; of several, the first by name."""
+    """The standby with the lowest rank; among equals, the first by name."""
     others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.lease_holder]
     if not others:
         raise NotPossible(f"{snapshot.lease_holder} leads, and there is no other agent")

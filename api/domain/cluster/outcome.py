@@ -1,4 +1,4 @@
-"""What has become of a planned failover, judged by the lease and by what the agents say. Pure."""
+"""The state of a planned failover, from the lease and the agents' documents. Pure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ long, there will be none: the instance that wrote the operation died."""
 
 @dataclass(frozen=True)
 class Operation:
-    """A planned failover as it was asked for, and how far it has come."""
+    """A planned failover as requested, and its state."""
 
     operation_id: str
     cluster: str
     requested_agent: str
-    """The agent of the route: the one that leads, or the one that is to."""
+    """The agent in the route: the leader, or the agent that takes over."""
     old_primary: str
     target: str
     old_epoch: int
-    """The lease's when it was asked for. As soon as another epoch leads, the intent has no meaning."""
+    """The lease's epoch at the time of the request. Once another epoch leads, the intent is void."""
     mode: FailoverMode
     reason: str
     requested_by: str
@@ -56,7 +56,7 @@ class Operation:
 
 
 def follow(operation: Operation, snapshot: Snapshot, *, now: datetime) -> Operation:
-    """The operation as it is now. A finished one does not change any more.
+    """The operation with its current state. A finished one does not change any more.
 
     `now` is the API's own time, by which `expires_at` was set.
     """
@@ -82,7 +82,7 @@ def follow(operation: Operation, snapshot: Snapshot, *, now: datetime) -> Operat
 
 
 def is_requested(operation: Operation, snapshot: Snapshot) -> bool:
-    """Whether the agents' intent asks for it."""
+    """Whether the agents' intent requests it."""
     intent = snapshot.intent.failover
     return intent is not None and intent.operation_id == operation.operation_id
 

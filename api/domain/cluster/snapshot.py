@@ -1,6 +1,6 @@
-"""A cluster at one moment, as its documents in the store describe it. Pure.
+"""A snapshot of a cluster from its documents in the store. Pure.
 
-Ages are differences of two times of the store's own clock: when an object was written, and now.
+Ages are differences of two times of the store's clock: when an object was written, and now.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import datetime
 from clipping.contract.cluster import HEARTBEAT_SECONDS, AgentRecord, AgentStatus, Intent, Lease
 
 DOWN_SECONDS = 3 * HEARTBEAT_SECONDS
-"""An agent that has not written for so long is down: it does so three times in this time."""
+"""An agent that has not written its document for this long is down. It writes three times in this period."""
 LATE_SECONDS = HEARTBEAT_SECONDS + 10.0
-"""An agent whose document is older has missed a heartbeat. That alone may be a slow store."""
+"""An agent with an older document has missed a heartbeat, which may only be due to a slow store."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LeaseSeen:
 
     @property
     def led(self) -> bool:
-        """Whether an agent leads: a lease that has not changed for its TTL has run out."""
+        """Whether an agent leads: a lease that has not changed for its TTL has expired."""
         return self.lease.state == "held" and not self.has_run_out
 
     @property
@@ -37,7 +37,7 @@ class LeaseSeen:
 
 @dataclass(frozen=True)
 class AgentSeen:
-    """An agent's own document. `record` is None where that can't be read; `problem` says why then."""
+    """An agent's document. `record` is None if it can't be parsed; `problem` then states why."""
 
     agent_id: str
     written_at: datetime
@@ -61,12 +61,12 @@ class Snapshot:
     lease: LeaseSeen | None
     intent: Intent
     intent_version: str | None
-    """Of the intent's object; None when there is none."""
+    """The version of the intent's object; None when there is none."""
     agents: Sequence[AgentSeen]
 
     @property
     def leader(self) -> str | None:
-        """The id of the agent that leads now, by the lease."""
+        """The id of the current leader, by the lease."""
         return self.lease.lease.holder if self.lease is not None and self.lease.led else None
 
     @property
@@ -78,7 +78,7 @@ class Snapshot:
 
     @property
     def epoch(self) -> int:
-        """The lease's; without one, the highest that an agent knows of."""
+        """The lease's epoch; without a lease, the highest one that an agent has seen."""
         if self.lease is not None:
             return self.lease.lease.epoch
         return max((agent.record.epoch for agent in self.agents if agent.record), default=0)
@@ -89,15 +89,15 @@ class Snapshot:
         return self.intent.pause is not None and self.intent.pause.holds(self.now)
 
     def agent(self, agent_id: str) -> AgentSeen | None:
-        """The agent of that name, if it has ever written its document."""
+        """The agent with this name, if it has ever written its document."""
         return next((agent for agent in self.agents if agent.agent_id == agent_id), None)
 
 
 def agent_status(agent: AgentSeen, snapshot: Snapshot) -> AgentStatus:
     """An agent's status: its own, unless the lease shows that it is out of date.
 
-    `fenced` is always the agent's own report. One that loses its lease writes so at once, so a document that
-    still claims the lead comes from an agent that is dead, or cut off from the store: it is down.
+    `fenced` is always the agent's own report. An agent that loses its lease writes its document at once, so
+    one that still claims the lead comes from an agent that is dead or can't reach the store: it is down.
     """
     if agent.record is None or agent.down:
         return "down"
@@ -112,18 +112,18 @@ def agent_status(agent: AgentSeen, snapshot: Snapshot) -> AgentStatus:
 
 
 def _without_its_lease(agent: AgentSeen, own: AgentStatus, snapshot: Snapshot) -> AgentStatus:
-    """The status of an agent that claims the lead, while the lease is not, or no longer, its own."""
+    """The status of an agent that claims the lead without holding the lease."""
     if agent.age_seconds > LATE_SECONDS:
         return "down"
     if _gave_up(agent, snapshot):
         return "draining"
     handed_over = own == "draining" and snapshot.lease_holder != agent.agent_id
-    # Without a lease there is nothing to judge it by: it was deleted, and the agent notices in seconds.
+    # Without a lease, trust its own status: the lease was deleted, which the agent detects within seconds.
     return own if handed_over or snapshot.lease is None else "down"
 
 
 def reasons(agent: AgentSeen, snapshot: Snapshot) -> list[str]:
-    """What keeps an agent from being well, or from taking over: its own reasons, and what the store shows."""
+    """Why an agent is unhealthy or can't take over: its own reasons, and those found in the store."""
     if agent.record is None:
         return [agent.problem]
     own = list(agent.record.reasons)
