@@ -1,7 +1,7 @@
 """One agent's part in its cluster, one step at a time: collect results, decide, act, start calls.
 
 No threads, no waiting: `step` returns when it is to be called next, or earlier when a call has ended.
-The thread around it is in `coordinator.py`; tests and models step it by hand.
+The thread around it is in `coordinator.py`; tests and models drive it step by step.
 """
 
 from __future__ import annotations

@@ -55,5 +55,5 @@ class LocalAgent:
         return self.guard is not None
 
     def guard_remaining(self) -> float | None:
-        """Seconds of validity left, not above 0 once it is over; None without an election."""
+        """Seconds of validity left, 0 or less once it has expired; None without an election."""
         return self.guard.remaining() if self.guard is not None else None

@@ -87,7 +87,7 @@ class Progress:
         return replace(self, resigned_until=now + RESIGNED_SECONDS)
 
     def confirm_release(self) -> Progress:
-        """The store has a release. One that comes after its drain has ended is of no importance."""
+        """The store has a release. Ignored after the drain has ended."""
         return replace(self, released=self.releasing_since is not None)
 
     def after(self, action: Action, now: float) -> Progress:

@@ -1,6 +1,6 @@
 """One agent's client of the lease: reads, acquires, renews and releases it, all by compare-and-set.
 
-A response can be lost after the store has done the write. So each write has a number of its own (`seq`), and
+A response can be lost after the store has done the write. So each write has a unique number (`seq`), and
 a write without a response, or one that was refused (412), is followed by a read: the lease is held by this
 process if it contains its instance and the number of a write that it sent. Validity is then counted from the
 sending of *that* write.
@@ -122,7 +122,7 @@ class LeaseClient:
         return sent is None or not sent.creates
 
     def owns_newest(self) -> bool:
-        """Whether the lease, as it was last read, has this instance: only then may it be replaced."""
+        """Whether the lease, as last read, has this instance: only then may it be replaced."""
         reading = self.observations.reading
         lease = reading.lease if reading else None
         return lease is not None and lease.instance == self._me.instance
@@ -137,7 +137,7 @@ class LeaseClient:
         self.outcome = "none"
 
     def acquire(self, reason: str) -> None:
-        """Replace the lease as it was last read. The epoch grows even if the object was deleted."""
+        """Replace the lease that was last read. The epoch grows even if the object was deleted."""
         self._slot.discard()  # a read at most; a late write stays remembered
         reading = self._newest_reading()
         self._write("acquire", "held", reading, self.observations.highest_epoch + 1, reason)
@@ -240,7 +240,7 @@ class LeaseClient:
             self.outcome = "unknown"
 
     def _after_refusal(self, reading: Reading) -> ConfirmedWrite | None:
-        """The object as it was read after a refused write."""
+        """The object, read after a refused write."""
         self._reads_back = False
         lease = reading.lease
         if lease is None:

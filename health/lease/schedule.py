@@ -32,7 +32,7 @@ class LeaseTask:
 
 
 def next_call(task: LeaseTask, *, owned: bool) -> LeaseCall:
-    """The call to make next. `owned`: the lease, as it was last read, is held by this process."""
+    """The call to make next. `owned`: the lease, as last read, is held by this process."""
     if task.state in WATCHING or not owned:
         return "read"
     return "renew" if task.release is None else "release"

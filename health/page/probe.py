@@ -1,4 +1,4 @@
-"""A check that may hang, in a thread of its own: a dead NAS blocks every thread that accesses it.
+"""Runs a check that may hang in a separate thread: a dead NAS blocks every thread that accesses it.
 
 One thread per check, never a second: an attempt that hangs occupies that thread until it returns, and the
 check reports meanwhile for how long there has been no answer.

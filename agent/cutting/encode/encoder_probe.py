@@ -1,4 +1,4 @@
-"""The encoders of this machine: tried once in the background, chosen for each clip, counted on the card."""
+"""The encoders of this machine: tested in the background, chosen for each clip, limited by sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ffmpeg as a command: finding it, asking it, running it, understanding how it ended."""
+"""The ffmpeg command: finds, queries and runs it, and interprets how it ended."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OLDEST = (5, 1)
 """`-fps_mode`, which encodes need, came with it."""
 _RELEASE = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
 _COMMAND_AT_FAULT = frozenset({errno.E2BIG, errno.ENAMETOOLONG, errno.EINVAL})
-"""With these, every attempt at the same clip fails; others are for an operator to repair, or pass."""
+"""With these, every attempt at the same clip fails; others pass or need an operator."""
 _KEPT_LINES = 20
 _QUERY_SECONDS = 30
 _CANCEL_SECONDS = 0.1
@@ -42,7 +42,7 @@ _LOOK_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may use. Time is its caller's to limit."""
+    """Limits of a run. The caller limits the time."""
 
     file_bytes: int
     """The largest file that it may write."""

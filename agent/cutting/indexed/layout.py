@@ -1,4 +1,4 @@
-"""A clip by index, laid out and written: where every sample comes to lie, the index in front, the bytes."""
+"""Lays out and writes a clip by index: the place of every sample, the index, the data."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _watched_audio(track: Track, part: Part, start: Fraction, data_at: int) -> W
 
 @dataclass(frozen=True)
 class _Laid:
-    """Where everything comes to lie."""
+    """The places of all data in the clip."""
 
     parts: list[Part]
     """The video, then the audio."""

@@ -1,7 +1,7 @@
-"""Why a recording is left to libavformat."""
+"""The error for recordings that need libavformat."""
 
 from __future__ import annotations
 
 
 class NotPlain(Exception):
-    """The recording has something that this way of cutting does not know. The text says what."""
+    """The recording has a feature that cutting by index does not support. The text says which."""

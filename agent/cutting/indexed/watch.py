@@ -1,4 +1,4 @@
-"""Checking a clip's samples while their bytes are copied and hashed: what is damaged among them."""
+"""Checks a clip's samples for damage while their bytes are copied and hashed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clip's file: its index, then stretches of the recording as they are, hashed on the way."""
+"""Writes the clip's file: its index, then stretches of the recording, hashed while they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a clip's video begins and ends when frames stand still for long. Pure; times are ticks of one stream.
+"""Where a clip's video begins and ends if frames are shown for long. Pure; times are ticks of one stream.
 
 A clip covers its range and no more: its last frame is shown up to the out-point, however long the recording
 shows it, and a frame that stands at the in-point is shown from there on. Frames at their usual distance are
@@ -28,14 +28,14 @@ LONGEST_USUAL = Fraction(1, 10)
 """Seconds: frames that are further apart than this are not left alone at the ends."""
 _DEFAULT_RATE = Fraction(25)
 _WITHHOLDING = frozenset({"mpegts", "mpeg"})
-"""Demuxers that give a frame only when they find the next one, be it minutes later."""
+"""Demuxers that return a frame only when they find the next one, even minutes later."""
 
 NEVER = 2**62
 """The time of a next frame that is far behind everything that was read."""
 
 
 def usual_frame(shown: Sequence[int], rate: Fraction | None, tick: Fraction) -> int:
-    """How long a frame is shown as a rule: the median of the distances between `shown` (sorted), else by
+    """The usual duration of a frame: the median of the distances between `shown` (sorted), else by
     `rate`; at most `LONGEST_USUAL`."""
     gaps = sorted(b - a for a, b in pairwise(shown))
     usual = Fraction(gaps[len(gaps) // 2]) if gaps else 1 / (rate or _DEFAULT_RATE) / tick
@@ -43,7 +43,7 @@ def usual_frame(shown: Sequence[int], rate: Fraction | None, tick: Fraction) -> 
 
 
 def clamped_end(last: int, following: int, stop: int, usual: int) -> int:
-    """Where the last frame of a clip is over.
+    """Where the last frame of a clip ends.
 
     `last`: when it is shown; `following`: when the recording shows the next one; `stop`: the out-point;
     `usual`: as from `usual_frame`.

@@ -1,4 +1,4 @@
-"""What a way of cutting made, as far as it knows before the file is verified."""
+"""The result of a cut before the file is verified."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from agent.cutting.plan.plan import Plan
 
 
 class Writing(Protocol):
-    """A file that is being written by another thread."""
+    """A file that another thread writes."""
 
     def result(self) -> str:
-        """Its SHA-256, hexadecimal, once it is complete. Raises what went wrong."""
+        """Its SHA-256, hexadecimal, once it is complete. Raises the error of the write."""
 
 
 class Unsuited(Exception):
@@ -31,7 +31,7 @@ class AudioTrack:
     start: Fraction
     """Seconds of the clip at which it begins; negative where an edit list has players skip to 0."""
     end: Fraction
-    """Seconds of the clip at which it is over."""
+    """Seconds of the clip at which it ends."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Outcome:
     last: Fraction
     """Of the last frame."""
     end: Fraction
-    """Where the last frame's time is over."""
+    """Where the last frame ends."""
     frames: int
     frame_seconds: Fraction
     """The longest time between two frames."""
     usual_seconds: Fraction
-    """How long a frame is shown as a rule: as far as a length may be off."""
+    """The usual duration of a frame: the tolerance of lengths."""
     reencoded: Fraction
     """Seconds of video that were re-encoded."""
     audio: tuple[AudioTrack, ...]
@@ -62,7 +62,7 @@ class Outcome:
     """That of the re-encoded frames; None when there are none."""
     warnings: tuple[str, ...] = field(default=())
     writing: Writing | None = None
-    """What still writes the file, and then knows its hash; None when the file is complete."""
+    """The write in progress, which returns the hash; None when the file is complete."""
 
     @property
     def video_codec(self) -> str:

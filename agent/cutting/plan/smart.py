@@ -1,4 +1,4 @@
-"""How a smart cut is made: which frames are encoded, which are copied, and where the two meet. Pure.
+"""Plans a smart cut: which frames are encoded, which are copied, and where they are spliced. Pure.
 
 A frame is known by when the recording shows it, in ticks of the video stream, and by its position in decoding
 order, counted from a clean keyframe at or before the in-point. What is decided here is carried out by
@@ -27,7 +27,7 @@ SETTLED = WINDOW // 2
 
 @dataclass(frozen=True)
 class Range:
-    """The part of a recording that a clip is to show, in ticks: frames with start <= shown < stop."""
+    """The requested part of a recording, in ticks: frames with start <= shown < stop."""
 
     start: int
     stop: int
@@ -55,11 +55,11 @@ class Head:
     start: int
     """When the clip begins."""
     usual: int
-    """How long a frame lasts as a rule, by those around the in-point."""
+    """The usual duration of a frame around the in-point."""
 
 
 class FrameScan:
-    """Takes a recording's frames in decoding order, and says when enough of them are known."""
+    """Scans a recording's frames in decoding order until enough are known for a plan."""
 
     def __init__(self, range_: Range) -> None:
         self._range = range_
@@ -135,9 +135,9 @@ class ClipFrames:
     start: int
     """When the clip begins. The first frame may have begun earlier, and is shown from here on."""
     end: int
-    """Where the last frame's time is over."""
+    """Where the last frame ends."""
     usual: int
-    """How long a frame lasts as a rule."""
+    """The usual duration of a frame."""
     splice: int | None = None
     """When the keyframe is shown that copying begins with, though perhaps no frame can be copied."""
 
@@ -156,7 +156,7 @@ class ClipFrames:
 
     @property
     def reencoded(self) -> int:
-        """For how long encoded frames are shown."""
+        """The duration of the encoded frames."""
         if not len(self.shown):
             return self.end - self.start
         return int(self.shown[0]) - self.start + self.end - (self.tail[0] if self.tail else self.end)
@@ -207,7 +207,7 @@ def plan_smart(
 
 
 def plan_rest(head: Head, order: Sequence[int] | Ints, over: int, range_: Range) -> ClipFrames:
-    """The second half of `plan_smart`, for those who must write the head before they have read the rest.
+    """The second half of `plan_smart`, for writers that write the head before the rest is read.
 
     Raises `Unsuited`.
     """

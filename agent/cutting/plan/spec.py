@@ -1,4 +1,4 @@
-"""What the engine is asked for and what it gives back."""
+"""The engine's input and output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CutSpec:
     mode: Mode
     quality: Quality
     output: Output = AS_IS
-    """How an encoded clip is to look; of a copied one, the container alone."""
+    """The shape of an encoded clip; only the container applies to a copied one."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ class Clip:
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How the engine works, whatever it cuts."""
+    """Settings of the engine, for all cuts."""
 
     ffmpeg: Path | None = None
     """The ffmpeg to run. None: the one on PATH if it is 5.1 or later, else the imageio-ffmpeg package's."""
     stall_seconds: float = 30
-    """A cut whose progress, input and output have all stood still for so long is ended."""
+    """A cut without progress, input and output for this long is ended. Seconds."""
     time_limit_seconds: float = 7200
-    """The longest that one cut may take."""
+    """The maximum duration of a cut. Seconds."""
     encoder: Literal["auto", "nvenc", "cpu"] = "auto"
-    """`cpu`: never the graphics card, even where it works."""
+    """`cpu`: never use the graphics card, even if it works."""
     verify: Extent = "ends"
-    """`full`: every frame of a finished clip is decoded, not only both ends and the joints."""
+    """`full`: every frame of a finished clip is decoded, not only both ends and the splice points."""
     on_damage: OnDamage = "warn"
     """When the recording is damaged within the clip: `warn` in the report, `fail`, or `reencode` the clip, so
     that players don't meet the damage; frames that can't be decoded are then missing."""
@@ -76,13 +76,13 @@ class EngineSettings:
     slots: int = 1
     """How many cuts run at once: each of their processes may use its part of the memory."""
     cache_dir: Path | None = None
-    """Where to keep what is known of recordings, so that their next cut begins at once: up to 2 GiB, 4 MB for
-    an hour of MP4. None: a folder of the engine's own, gone when it is closed."""
+    """Where to cache the indexes of recordings, so that their next cut starts at once: up to 2 GiB, 4 MB for
+    an hour of MP4. None: a temporary folder, removed when the engine is closed."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """A cut as the child process gets it: the spec, where to write, and with what."""
+    """The child process's input for a cut: the spec, where to write, and which tools to use."""
 
     spec: CutSpec
     identity: Identity
@@ -92,7 +92,7 @@ class Order:
     """The clip's file name without extension; every file of this cut begins with it."""
     ffmpeg: Path
     choice: Choice
-    """Which encoder makes the frames of an encode."""
+    """The encoder to use."""
     cache: Path | None = None
     """The folder of `EngineSettings.cache_dir`."""
     verify: Extent = "ends"

@@ -1,7 +1,7 @@
-"""What a job may spend before it finds a frame, so that no file occupies a slot for long. Pure.
+"""Limits what a job may use before it finds a frame, so that no file occupies a slot for long. Pure.
 
-Broken and sparse files make a demuxer read on and on for a packet that never comes. Each read succeeds, so
-that nothing stands still.
+Damaged and sparse files make a demuxer search for a packet indefinitely. Each read succeeds, so the job does
+not look stalled.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from clipping.contract.messages import Stage
 from clipping.errors import SourceCorrupt, SourceUnavailable
 
 PROBE_SECONDS = 30.0
-"""How long it may take to find out what a recording holds. From a local disk, ten hours of MP4 take one."""
+"""How long a probe may take. From a local disk, ten hours of MP4 take one second."""
 PROBE_BYTES = 1 << 30
-"""How much may be read for that. The index of a day of MP4 has 200 MB."""
+"""How much a probe may read. The index of a day of MP4 has 200 MB."""
 PROBE_CPU_SECONDS = 15.0
 MOST_BYTES = 4 << 30
 """How much of a recording may be read without finding a packet: as much as the longest search for a keyframe
 reads, which is 100 seconds, at 340 Mbit/s."""
 _BUSY_BYTES = 128 << 20
-"""A probe that read so much had a source that answers: it is the file that takes too long."""
+"""A probe that read this much has a source that responds: the file itself takes too long."""
 
 
 def nothing_found(read: int) -> SourceCorrupt:
-    """The error for a recording of which `read` bytes hold nothing."""
+    """The error for a recording without a frame in `read` bytes."""
     return SourceCorrupt(
         f"no frame was found in {read >> 30} GiB of the recording: it is damaged, or is not a video"
     )
 
 
 class Budget:
-    """That of one job."""
+    """The budget of one job."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -42,13 +42,13 @@ class Budget:
         self._since: Usage | None = None
 
     def progressed(self, stage: Stage) -> None:
-        """The job reports that it goes on: what it reads is counted from here, except while it probes."""
+        """The job has made progress: its reads are counted from here, except during the probe."""
         if stage != "probing":
             self._since = None
         self._stage = stage
 
     def overrun(self, used: Usage | None) -> SourceCorrupt | SourceUnavailable | None:
-        """Why the job is to be ended, if it is. `used`: what its process has used so far."""
+        """Why the job must be ended, or None. `used`: what its process has used so far."""
         if used is None or self._stage == "verifying":
             return None  # it reads its own clip
         if self._since is None:
@@ -62,8 +62,7 @@ class Budget:
         late = self._clock() - self._begun > PROBE_SECONDS
         if read > PROBE_BYTES or cpu > PROBE_CPU_SECONDS or (late and read > _BUSY_BYTES):
             return SourceCorrupt(
-                f"what the recording holds was not found in {read >> 20} MB of it: "
-                "it is damaged, or is not a video"
+                f"no stream was found in {read >> 20} MB of the recording: it is damaged, or is not a video"
             )
         if late:
             return SourceUnavailable(

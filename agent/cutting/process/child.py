@@ -1,4 +1,4 @@
-"""A job's own process, from the fork to its end."""
+"""The process of a job, from the fork to its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clipping.errors import ClippingError, EncoderFailed
 
 
 class JobCrashed(Exception):
-    """The job raised something that is no error of ours: a bug. The text is its traceback."""
+    """The job raised an unexpected exception: a bug. The text is its traceback."""
 
 
 def become(channel: socket.socket, run: Run, descriptors: Sequence[int]) -> NoReturn:

@@ -41,7 +41,7 @@ class Job:
         """None until it has started. A job that ends before that did nothing: the server died first."""
 
     def messages(self, timeout: float) -> Iterator[object]:
-        """What the job has said, waiting at most `timeout` seconds for the first; None as its last word."""
+        """The job's messages, waiting at most `timeout` seconds for the first; None at the end."""
         while select.select([self._channel], [], [], timeout)[0]:
             message = receive(self._channel)
             if isinstance(message, Started):
@@ -53,7 +53,7 @@ class Job:
             timeout = 0
 
     def interrupt(self, reason: Reason) -> None:
-        """Ask the job to stop. Whether and when it does is its own affair."""
+        """Ask the job to stop. Does not wait for it."""
         try:
             send(self._channel, Interrupt(reason), flags=socket.MSG_DONTWAIT)
         except OSError:
@@ -64,7 +64,7 @@ class Job:
         self._server.signal(self._number, number)
 
     def close(self) -> None:
-        """Let go. The process, if there still is one, ends at once."""
+        """Close the connection. A process that still runs ends at once."""
         self.signal(signal.SIGKILL)
         self._channel.close()
 

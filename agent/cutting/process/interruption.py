@@ -1,4 +1,4 @@
-"""Why a cut is asked to stop: an encode that will be continued may keep what a cancelled one must remove."""
+"""Requests to stop a cut, with a reason: an encode to be resumed may keep files, a cancelled one not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Reason(Enum):
     """Why a cut is interrupted."""
 
     CANCELLED = "cancelled"
-    """The caller does not want the clip: nothing of it is kept."""
+    """The caller has cancelled the clip: no file is kept."""
     GIVEN_BACK = "given back"
     """Another agent, or a later attempt, makes the clip."""
 
@@ -35,12 +35,12 @@ class Interruption:
 
     @property
     def reason(self) -> Reason | None:
-        """Why to stop; None: go on."""
+        """Why to stop; None: continue."""
         return self._reason
 
     def set(self, reason: Reason) -> None:
         """Ask to stop. A later reason replaces an earlier one that was not acted on yet."""
-        self._reason = reason  # before the event: who is woken finds it
+        self._reason = reason  # before the event, so that a woken thread finds it
         self._event.set()
 
     def wait(self, timeout: float) -> bool:

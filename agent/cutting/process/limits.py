@@ -1,4 +1,4 @@
-"""What a job and its ffmpeg may use of the machine, so that neither takes the daemon along."""
+"""Limits of a job and its ffmpeg, so that neither brings the daemon down."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _MEMORY_SHARE = 0.75
-"""What all jobs together may have of the machine's memory."""
+"""The share of the machine's memory for all jobs together."""
 _LEAST = 2 << 30
 """What one process may have at least, if the share allows: encoding 3840x2160 takes 1.4 GB on two cores."""
 _KILLED_FIRST = "700"
@@ -84,7 +84,7 @@ def at_most_more(size: int) -> Iterator[None]:
 
 
 def out_of_memory(who: str, allowed: int) -> str:
-    """The message for a process that needed more than it may have."""
+    """The message for a process that exceeded its memory limit."""
     return (
         f"{who} needs more memory than one process may have here ({allowed >> 20} MB): "
         "lower agent.slots, or give the agent more memory"

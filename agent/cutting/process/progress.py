@@ -33,7 +33,7 @@ class ProgressSender:
             send(self._channel, Progress(stage, self._percent))
 
     def alive(self) -> None:
-        """The job goes on, but how far it is can't be said."""
+        """The job makes progress by an unknown amount."""
         if self._stage is not None:
             self(self._stage, self._percent)
 

@@ -1,4 +1,4 @@
-"""Distinguishes a slow job from one that stands still: by its progress and by what its processes use."""
+"""Distinguishes a slow job from a stalled one: by its progress and by the resources its processes use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Usage:
 
     @property
     def helper_work(self) -> object:
-        """The same value again means that an ffmpeg stands still.
+        """An unchanged value means that an ffmpeg is stalled.
 
         It may compute for long without reading a byte. From version 7 on it writes its progress also while it
         waits, so that what it writes says nothing.
@@ -39,7 +39,7 @@ class Usage:
 
     @property
     def job_work(self) -> object:
-        """The same value again means that a job's own process stands still."""
+        """An unchanged value means that a job's process is stalled."""
         return self.written, self.helper_work
 
 
@@ -62,7 +62,7 @@ def usage(pid: int) -> Usage | None:
 
 
 class StallWatch:
-    """Says for how long a job has stood still."""
+    """Measures how long a job has been stalled."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -70,11 +70,11 @@ class StallWatch:
         self._since = clock()
 
     def moved(self) -> None:
-        """The job has said something."""
+        """The job has sent a message."""
         self._since = self._clock()
 
     def still_for(self, state: object) -> float:
-        """Seconds since the job last spoke or `state`, whatever it is, last changed."""
+        """Seconds since the job's last message or the last change of `state`."""
         now = self._clock()
         if state != self._seen:
             self._seen, self._since = state, now

@@ -1,4 +1,4 @@
-"""What a cut finds damaged in its recording, and how that is reported. Pure."""
+"""Collects and reports damage in a recording. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from agent.cutting.formats.media import StreamInfo
 MOST_WARNINGS = 8
 UNDECODABLE = "data that can't be decoded"
 _ONE_PLACE = Fraction(1)
-"""Seconds: what is found in one stream with no longer pauses than this is one place."""
+"""Seconds: findings in one stream that are at most this far apart count as one place."""
 _MOST_FINDINGS = 10_000
 _FEW_FLAGGED = Fraction(1, 4)
-"""A stream of which a larger share is flagged as incomplete is one whose multiplexer counts otherwise."""
+"""If a larger share of a stream is flagged as incomplete, its multiplexer numbers packets differently."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,22 @@ class Damage:
                 self._found.append(Finding(at - self._zero, stream, why))
 
     def flag(self, at: Fraction, stream: str, why: str) -> None:
-        """A packet that its container calls damaged. It counts unless most are called so, and when another
-        one follows: where a recording ends, it may end within a packet."""
+        """A packet that its container flags as damaged. It counts if most packets are not flagged, and if
+        another one follows: a recording may end within a packet."""
         with self._lock:
             self._seen[stream] += 1
             self._flags[stream] += 1
             self._last[stream].append(Finding(at - self._zero, stream, why))
 
     def good(self, stream: str) -> None:
-        """A packet in order."""
+        """An intact packet."""
         with self._lock:
             self._seen[stream] += 1
             if self._last[stream]:
                 self._flagged += self._last.pop(stream)[: _MOST_FINDINGS - len(self._flagged)]
 
     def clear(self) -> None:
-        """Forget everything: it lies before what the clip needs."""
+        """Discard all findings: they lie before the clip."""
         with self._lock:
             self._found.clear()
             self._flagged.clear()
@@ -73,7 +73,7 @@ class Damage:
 
     @property
     def found(self) -> tuple[Finding, ...]:
-        """Everything, in the order of time."""
+        """All findings, by time."""
         with self._lock:
             flagged = [
                 f for f in self._flagged if self._flags[f.stream] <= _FEW_FLAGGED * self._seen[f.stream]
@@ -82,12 +82,12 @@ class Damage:
 
 
 def _order(finding: Finding) -> tuple[Fraction, bool, str, str]:
-    # Why data can't be decoded says more than that it can't.
+    # A specific reason is more useful than `UNDECODABLE`.
     return finding.at, finding.why == UNDECODABLE, finding.stream, finding.why
 
 
 def stream_name(info: StreamInfo) -> str:
-    """How messages call a stream."""
+    """The name of a stream in messages."""
     return "the video" if info.kind == "video" else f"{info.kind} stream {info.index}"
 
 
@@ -106,13 +106,13 @@ def places(findings: Iterable[Finding]) -> list[tuple[Finding, Fraction]]:
 
 
 def described(first: Finding, end: Fraction) -> str:
-    """One damaged place in words."""
+    """The text for one damaged place."""
     upto = f" to {float(end):.3f} s" if end > first.at else ""
     return f"damaged data at {float(first.at):.3f} s{upto}: {first.why} in {first.stream}"
 
 
 def warnings(findings: Iterable[Finding]) -> list[str]:
-    """What a report says of them: at most `MOST_WARNINGS`, the last of which counts those left out."""
+    """The report's warnings: at most `MOST_WARNINGS`, the last of which counts the rest."""
     found = places(findings)
     if len(found) <= MOST_WARNINGS:
         return [described(*place) for place in found]

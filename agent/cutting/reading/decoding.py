@@ -1,4 +1,4 @@
-"""Decoding frames that are to be encoded."""
+"""Decodes the frames to encode."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def decoded(
     """Exactly `frames`, by when they are shown, out of `packets`. Raises `Unsuited`."""
     missing = deque(frames)
     for packet in chain(packets, [None]):
-        # On the way to the first of them, only what others are built on is needed.
+        # Before the first of them, only reference frames are needed.
         early = packet is not None and time_of(packet) < frames[0]
         decoder.skip_frame = "NONREF" if early else "DEFAULT"
         for frame in decoder.decode(packet):

@@ -1,4 +1,4 @@
-"""Reading a recording's packets, so that the job's watcher sees that it goes on."""
+"""Reads a recording's packets, and reports progress to the job's supervisor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from agent.cutting.formats.packets import AnyPacket
 from agent.cutting.reading.damage import Damage
 
 _OFTEN = 256
-"""Packets between two signs of life."""
+"""Packets between two progress reports."""
 _UNREADABLE = "unreadable data"
 _MOST_HOLES = 1024
-"""Times that reading goes on behind data without packets."""
+"""How often reading continues after data without packets."""
 
 
 class _Watched:
@@ -24,7 +24,7 @@ class _Watched:
 
 
 def report_packets(found: Callable[[], None]) -> None:
-    """Have `found` called now and then while this process, which is one job's, finds packets."""
+    """Call `found` regularly while this process (one job) finds packets."""
     _Watched.found = found
 
 
@@ -49,7 +49,7 @@ def packets(
                     at = packet.pts * packet.time_base
                 yield packet
             return
-        except av.error.BlockingIOError:  # so MPEG-TS says that it finds none for 64 KiB
+        except av.error.BlockingIOError:  # MPEG-TS: no packet within 64 KiB
             holes += 1
             if holes > _MOST_HOLES:
                 raise

@@ -1,4 +1,4 @@
-"""The frames of a range, by their packets: nothing is decoded."""
+"""Finds the frames of a range from packets, without decoding."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Frames:
     """Which frames a range holds. Times in seconds on the container's own time line."""
 
     first: Fraction
-    """Of the first frame, which may stand there already when the range begins."""
+    """Of the first frame, which may have started before the range."""
     start: Fraction
     """From when on it is shown: where the clip begins."""
     last: Fraction
     """Of the last frame."""
     end: Fraction
-    """Where the last frame's time is over: see `extent.clamped_end`."""
+    """Where the last frame ends: see `extent.clamped_end`."""
     held: bool
     """Whether the last frame is shown for less long than in the recording."""
     count: int
@@ -52,7 +52,7 @@ class Frames:
     longest: Fraction
     """Between two frames."""
     usual: Fraction
-    """How long a frame is shown as a rule."""
+    """The usual duration of a frame."""
     entry: Fraction | None
     """The last clean keyframe at or before the first frame; None when none was found near."""
     audio_ends: Mapping[int, Fraction]
@@ -126,7 +126,7 @@ class _Scan:
         self.entry: int | None = None
 
     def read(self, packets: Iterable[AnyPacket]) -> None:
-        """Take in packets until the range is over."""
+        """Read packets until the range is complete."""
         enough = self._stop + int(_AFTER / self._time_base)
         for packet in packets:
             at = packet.pts if packet.pts is not None else packet.dts
@@ -164,7 +164,7 @@ class _Scan:
         self._shown[at] = packet.duration or 0
 
     def frames(self) -> Frames:
-        """What was found."""
+        """The result."""
         tick = self._time_base
         video = self._plan.video_stream.video
         usual = usual_frame(sorted(self._shown), video.rate if video else None, tick)

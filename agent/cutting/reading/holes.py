@@ -9,11 +9,11 @@ import errno
 import os
 
 LARGE = 64 << 20
-"""Bytes: a smaller hole costs less to read than it is worth to know."""
+"""Bytes: a smaller hole is cheaper to read than to skip."""
 _BLOCK = 4096
 """Bytes: no file system stores less."""
 _MOST_EXTENTS = 1000
-"""So many stretches of a file are read: what follows is taken as it is."""
+"""The maximum number of stretches: the rest of the file counts as data."""
 
 
 def next_data(descriptor: int, at: int) -> int | None:

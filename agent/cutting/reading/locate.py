@@ -1,5 +1,5 @@
-"""Finding where a recording can't be decoded: only after a decoder has complained, as it costs what decoding
-does."""
+"""Finds where a recording can't be decoded: only after a decoder has reported errors, as it is as costly as
+decoding."""
 
 from __future__ import annotations
 

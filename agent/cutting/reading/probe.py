@@ -1,4 +1,4 @@
-"""Reads what a recording holds: which streams, how long, where its time begins."""
+"""Probes a recording: its streams, its duration, and where its time line begins."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _BOTTOM_FIRST = frozenset({3, 4})
 """AV_FIELD_BB and TB: bottom displayed first."""
 _FULL_RANGE = 2
 _TIMECODE, _CHAPTERS = "tmcd", "chapters"
-"""What `StreamInfo.codec` calls these tracks."""
+"""The names of these tracks in `StreamInfo.codec`."""
 _CHAPTERS_BYTES = 64 << 20
 """The memory that a recording's chapters may take: enough for 50,000."""
 
 
 def probe(path: Path) -> MediaInfo:
-    """What the recording holds.
+    """The streams and the metadata of the recording.
 
     Raises `SourceNotFound`, `SourceNotAllowed`, `SourceUnavailable`, `SourceCorrupt`, `SourceHasNoVideo`.
     """
@@ -45,7 +45,7 @@ def probe(path: Path) -> MediaInfo:
 
 
 def describe(container: av.container.InputContainer, source: SourceFile) -> MediaInfo:
-    """What an opened recording holds. Raises `SourceCorrupt`, `SourceHasNoVideo`."""
+    """The streams and the metadata of an opened recording. Raises `SourceCorrupt`, `SourceHasNoVideo`."""
     turned = rotations(source.path) if "mp4" in container.format.name.split(",") else {}
     streams = tuple(_stream(s, turned.get(s.id, 0)) for s in container.streams)
     zero = _zero(container, streams)

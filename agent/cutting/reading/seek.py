@@ -1,4 +1,4 @@
-"""Finding where a copied clip can begin: the last clean keyframe at or before a point, in any container."""
+"""Finds where a copied clip can begin: the last clean keyframe at or before a point, in any container."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Entry:
 
 
 class KeyTest:
-    """Whether a packet is one that a clip may begin with."""
+    """Whether a clip may begin with a packet."""
 
     def __init__(self, stream: Stream) -> None:
         self._codec = stream.codec_context.codec.canonical_name
@@ -47,7 +47,7 @@ class KeyTest:
         self._length_size = length_size(self._codec, stream.codec_context.extradata)
 
     def __call__(self, packet: AnyPacket) -> bool:
-        """Keyframe flags lie in both directions, so H.264 and HEVC are judged by what is in the packet."""
+        """Keyframe flags are unreliable, so the packet's content decides for H.264 and HEVC."""
         if self._by_nal:
             return packet.size > 0 and starts_clean(self._codec, memoryview(packet), self._length_size)
         return bool(packet.is_keyframe)
@@ -118,7 +118,7 @@ def _scan(
     source = packets(container, [video, *audio], damage)
     kept: list[AnyPacket] = []
     key: int | None = None
-    # After a seek into the middle of MPEG-TS, the first audio may be the end of a packet torn in two.
+    # After a seek into the middle of MPEG-TS, the first audio may be the end of a truncated packet.
     begins = {s.index: s for s in audio} if container.format.name in ("mpegts", "mpeg") else {}
     for packet in source:
         if packet.pts is None:

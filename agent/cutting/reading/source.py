@@ -1,6 +1,6 @@
-"""Opening a recording once and reading it by its descriptor, with a demuxer that opens nothing else.
+"""Opens a recording once and reads it by its descriptor, with a demuxer that opens no other file.
 
-A path is looked up only once: what it names can change at any moment, to a file outside the roots as well.
+A path is resolved only once: it may refer to another file at any time, even to one outside the roots.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,mxf,flv,asf,ogg,dv,gxf,"
     "h264,hevc,ivf,nut,wav,aac,mp3,flac,w64,aiff"
 )
-"""Containers that are one file. Playlists (hls, dash, concat, sdp, imf) are left out on purpose: they make
-libavformat open whatever they name. Audio-only ones are in, so that they get an error that says so."""
+"""Containers that are one file. Playlists (hls, dash, concat, sdp, imf) are excluded: they make
+libavformat open other files. Audio-only formats are included, so that they get a specific error."""
 
 PROTOCOLS = "file,subfile,concat"
-"""What a recording is read with: see `url_of`."""
+"""The protocols for reading a recording: see `url_of`."""
 _MOST_PIXELS = 8192 * 8192
 
 
@@ -62,7 +62,7 @@ OPENING: _Opening = {
 
 
 def limit_pixels(pixels: int) -> None:
-    """Let this process, which is one job's, decode no frame with more pixels."""
+    """Limit the size of decoded frames in this process (one job)."""
     OPENING["options"]["max_pixels"] = str(pixels)
 
 
@@ -190,7 +190,7 @@ def check_readable(source: SourceFile) -> None:
     libavformat takes a failed read for the end of the file or for damage as often as not.
     """
     with reading(source.name, OSError), source.path.open("rb", buffering=0) as file:
-        # What is in this machine's memory proves nothing.
+        # Not from the page cache, which proves nothing.
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         last = max(0, source.identity.size - _LOOK_BYTES)
         for at in (0, last // 2, last):
@@ -270,7 +270,7 @@ def reading(
 
 
 def translated(error: av.error.FFmpegError | OSError, name: Path) -> Exception:
-    """What an error of libav or of the system means to the user."""
+    """The error for the user from an error of libav or of the system."""
     # libavformat also says that memory is short when a damaged file names an impossible size …
     if isinstance(error, MemoryError) and short_of_memory():
         return MemoryError()
@@ -286,5 +286,5 @@ def translated(error: av.error.FFmpegError | OSError, name: Path) -> Exception:
 
 
 def out_of_space(error: av.error.FFmpegError | OSError) -> bool:
-    """Whether a write failed for want of room."""
+    """Whether a write failed because the disk is full."""
     return error.errno in _OUT_OF_SPACE

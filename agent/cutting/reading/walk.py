@@ -1,4 +1,4 @@
-"""Checking a recording's packets while they are read for a clip: what is damaged among them."""
+"""Checks a recording's packets for damage while they are read for a clip."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Walk:
             self._checks[info.index] = check_for(info.codec, context.extradata if context else None)
 
     def restart(self) -> None:
-        """What was seen so far lies before what the clip needs."""
+        """Discard the findings so far: they lie before the clip."""
         self._damage.clear()
 
     def see(self, packet: AnyPacket) -> None:
@@ -57,7 +57,7 @@ class Walk:
             return
         check = self._checks[index]
         why = check(memoryview(packet)) if check else None
-        if why is not None and (why != NO_FRAME or index in self._last):  # the first may be torn by the seek
+        if why is not None and (why != NO_FRAME or index in self._last):  # a seek may truncate the first
             self._damage.add(pts * packet.time_base, name, why)
         if self._timed and packet.dts is not None:
             if packet.dts < self._last.get(index, packet.dts):

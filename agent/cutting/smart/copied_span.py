@@ -66,7 +66,7 @@ class CopiedSpan:
             self._write(self._waiting.popleft()[1])
 
     def over(self, usual: int) -> int:
-        """Where the last of the frames is over when none follows; `usual`: its length by their rate."""
+        """Where the last of the frames ends if none follows; `usual`: its length by their rate."""
         last, duration = self._last
         video = self._ahead.range.plan.video_stream.video
         if last < self._ahead.range.start:

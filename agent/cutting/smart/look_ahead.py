@@ -1,4 +1,4 @@
-"""Reading a recording from the keyframe before the in-point until it is known how a smart cut begins."""
+"""Reads a recording from the keyframe before the in-point until the start of a smart cut is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoding a few frames so that they fit beside copied ones: same size, format, colours, profile.
+"""Encodes a few frames so that they match copied ones: same size, format, colours, profile.
 
 The clip's stream then has frames of two encoders, and its headers must describe both to decoders.
 """
@@ -22,7 +22,7 @@ from agent.cutting.formats.packets import AnyPacket, packet_of
 from agent.cutting.plan.outcome import Unsuited
 
 _CRF = "16"
-"""Good enough that no one sees where the encoder takes over."""
+"""High enough that the splice is not visible."""
 _PRESET = "ultrafast"
 """A caller waits for these few frames; at that quality a slower preset makes them smaller, not better."""
 _TOP_FIELD, _BOTTOM_FIELD = 2, 3
@@ -43,7 +43,7 @@ _MPEG2_QUALITY = 2 * 118
 
 
 class Matching(Protocol):
-    """What smart cutting must know about a codec."""
+    """The codec-specific part of a smart cut."""
 
     encoder: str
     """libavcodec's name of the encoder."""

@@ -1,4 +1,4 @@
-"""Whether a finished clip can be decoded: as a whole, or where it is most likely not to be."""
+"""Checks whether a finished clip can be decoded: in full, or where errors are most likely."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _AT_ONCE = 2
 
 
 class Rejected(Exception):
-    """The clip is not what was planned. The text says in what."""
+    """The clip differs from the plan. The text says how."""
 
 
 class Undecodable(Rejected):
-    """Some of the clip can't be decoded as it should."""
+    """A part of the clip can't be decoded."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Part:
 
 
 def parts(duration: Fraction, joints: Iterable[Fraction]) -> list[Part]:
-    """What is decoded of a long clip: both ends and the joints, those that touch as one."""
+    """The decoded parts of a long clip: both ends and the splice points; adjacent parts are merged."""
     around = [Part(max(Fraction(0), at - BEFORE_JOINT), min(duration, at + AFTER_JOINT)) for at in joints]
     ends = [
         Part(Fraction(0), min(EDGE_SECONDS, duration)),
@@ -105,7 +105,7 @@ def _decode(clip: av.container.InputContainer, part: Part, reached: Callable[[Fr
         if packet.size == 0:
             continue  # the end: what the decoder holds back comes below
         if packet.stream_index == video.index and packet.pts is not None:
-            # On the way to the part, only what others are built on is needed.
+            # Before the part, only reference frames are needed.
             video.codec_context.skip_frame = "NONREF" if packet.pts < begin else "DEFAULT"
         frames = packet.decode()
         if packet.stream_index == video.index:

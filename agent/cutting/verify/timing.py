@@ -1,4 +1,4 @@
-"""When the packets of a finished clip are decoded and shown: by an MP4's index alone, else by all packets."""
+"""Reads the decoding and display times of a finished clip: from an MP4's index, else from all packets."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ START_SECONDS = Fraction(1, 1000)
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found in a good clip."""
+    """The facts about a verified clip."""
 
     duration: Fraction
     """Seconds of video."""

@@ -1,4 +1,4 @@
-"""A clip is verified while its hash is made, and perhaps while it is still being written."""
+"""Verifies a clip while it is hashed, and possibly while it is still written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check(
     tolerates: Callable[[], bool],
     progress: Callable[[float], None],
 ) -> tuple[Facts, str]:
-    """What is found in the clip, and its SHA-256 (hexadecimal).
+    """The facts about the clip, and its SHA-256 (hexadecimal).
 
     When some of it can't be decoded, `tolerates` is asked, once the clip is complete, whether only its ends
     and joints must be; the rest as `verify`. Raises `Rejected`, and what `Writing.result` raises.

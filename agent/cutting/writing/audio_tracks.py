@@ -1,4 +1,4 @@
-"""The audio of a copied clip: packets taken over whole, or a track re-encoded; in time to the sample."""
+"""The audio of a copied clip: copied packets or a re-encoded track, in sync to the sample."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class AudioTracks:
         return not self._waiting or beyond > _TRAILING_SECONDS
 
     def finish(self) -> tuple[tuple[AudioTrack, ...], set[int]]:
-        """What was written, and the indexes of the recording's tracks that were silent."""
+        """The written tracks, and the indexes of the recording's tracks without data."""
         written = {index: track.finish() for index, track in self._tracks.items()}
         tracks = tuple(track for track in written.values() if track is not None)
         silent = {index for index, track in written.items() if track is None}
@@ -109,7 +109,7 @@ class CopiedTrack:
         return True
 
     def finish(self) -> AudioTrack | None:
-        """What was written; None when nothing was."""
+        """The written track; None if it is empty."""
         if self._last is None:
             return None
         start, end = self._first - self._start, self._last + self._duration - self._start
@@ -162,7 +162,7 @@ class EncodedTrack:
         return True
 
     def finish(self) -> AudioTrack | None:
-        """Encode the rest; what was written, None when nothing was."""
+        """Encode the rest; the written track, or None if it is empty."""
         for frame in self._source.codec_context.decode(None):
             self._filter(frame)
         if self._graph is not None:

@@ -1,4 +1,4 @@
-"""Writing a clip with libavformat: the index in front, one pass, the recording's languages and rotation."""
+"""Writes a clip with libavformat: index first, in one pass, with the recording's languages and rotation."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Sink:
         except ValueError as error:
             raise Unsuited(f"{info.codec} does not go into this container") from error
         if info.codec == "hevc" and self._boxed:
-            # hvc1 is the name that Apple's players know.
+            # Apple's players require hvc1.
             stream.codec_context.codec_tag = "hvc1"
         if self._numbered and info.video is not None:
             assert isinstance(stream, VideoStream)

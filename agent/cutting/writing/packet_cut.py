@@ -1,4 +1,4 @@
-"""What copies and smart cuts of an opened container have in common: where they begin, and the copying."""
+"""Common to copies and smart cuts of an opened container: where they begin, and the copying."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PacketCut:
     progress: Callable[[float], None]
     """Gets 0 to 1."""
     damage: Damage
-    """Collects what of the recording is damaged."""
+    """Collects damage of the recording."""
     ends_early: bool = False
     """Whether the recording goes on after what can be read of it here."""
 

@@ -1,4 +1,4 @@
-"""The stream copy: packets go over untouched, from the keyframe at or before the in-point.
+"""The stream copy: unchanged packets, from the keyframe at or before the in-point.
 
 The lead-in before the in-point is shown, alike by every player, and reported: an edit list would hide it in
 Chromium and show it in Firefox (bug 1735300).

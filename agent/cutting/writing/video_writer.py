@@ -1,4 +1,4 @@
-"""Writing frames in decoding order, each with its new place in the clip's time."""
+"""Writes frames in decoding order, with their times in the clip."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class VideoWriter:
         self._out = out
         self._time_base = time_base
         self.usual = max(1, round(1 / info.rate / time_base)) if info.rate else 1
-        """Ticks from one frame to the next, as a rule."""
+        """The usual ticks from one frame to the next."""
         self._rate = info.rate
         self._reorder = info.reorder_frames
         self._pending: list[AnyPacket] = []

@@ -150,7 +150,7 @@ def test_no_answer_in_time_is_a_failed_poll(page: Page) -> None:
 
 
 class Counting:
-    """A poller whose polls return `ok`, stepped by hand."""
+    """A poller whose polls return `ok`, run step by step."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()

@@ -58,7 +58,7 @@ def draining() -> Progress:
 
 
 @given(CHANGES)
-def test_a_new_term_and_a_standby_begin_without_anything_of_the_drain_before(
+def test_a_new_term_and_a_standby_start_without_state_of_the_previous_drain(
     changes: list[State | Action],
 ) -> None:
     for state in (State.STANDBY, State.ACTIVE):

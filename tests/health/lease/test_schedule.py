@@ -33,7 +33,7 @@ TASKS = st.builds(
 
 
 class Scheduled:
-    """A schedule on a store of its own, run every tenth of a second."""
+    """A schedule on its own store, run every tenth of a second."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
