@@ -109,7 +109,8 @@ class FrameScan:
         if not frames:
             raise no_video_yet(self._range.plan, min(self.order) * tick)
         following = min((shown for shown in self.order if shown > frames[-1]), default=over)
-        if following <= start:
+        # Not `start`, which is rounded up: the frame that is shown at the in-point may be over then.
+        if following * tick <= self._range.plan.start:
             raise no_video(self._range.plan, following * tick)
         usual = usual_frame(sorted(self.order), self._range.rate, tick)
         return Head(

@@ -341,3 +341,13 @@ def test_a_decoder_shows_the_copied_frames_alone_and_without_a_gap(kind: str) ->
 def test_without_b_frames_everything_before_the_end_is_copied() -> None:
     order = list(encoded("libx264", 25, f"keyint=50:scenecut=0:{REORDERINGS['no B-frames']}").order)
     assert [count_of(order, stop) for stop in range(len(order) + 1)] == list(range(len(order) + 1))
+
+
+def test_a_range_between_two_ticks_shows_the_frame_that_stands_there() -> None:
+    """A clock that ticks once a frame: the in-point 0.4 is rounded up to the tick when that frame is over."""
+    between = range_of(1, 1)
+    between = replace(between, plan=replace(between.plan, start=Fraction(2, 5), stop=Fraction(4, 5)))
+    frames = plan_smart([0, 1], lambda _: True, 2, between)
+    assert (frames.edge, frames.tail, len(frames.copied)) == ((0,), (), 0)
+    with pytest.raises(RangeBeyondEnd):
+        plan_smart([0], lambda _: True, 1, range_of(1, 2))
