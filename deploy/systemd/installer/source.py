@@ -13,7 +13,7 @@ from installer.console import InstallError
 from installer.layout import HERE
 
 PACKAGES = ("clipping", "health", "agent", "api", "embedded")
-BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md")
+BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 LOCKS = ("build.txt", "agent.txt", "ffmpeg.txt")
 """The requirement files that are installed before the project, in this order: the build backend first."""
 FFMPEG_LOCK = LOCKS[-1]
