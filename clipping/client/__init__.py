@@ -5,8 +5,8 @@
         clip = client.wait(accepted.request_id, timeout=600)
         print(clip.status, clip.download_url)
 
-Every call has a time limit. What may be repeated without harm is repeated: reading, and asking for clips and
-for failovers, which carry an `Idempotency-Key` so that one whose answer was lost is not done twice.
+Every call has a timeout. Idempotent calls are retried: reads, and requests for clips and failovers, which
+have an `Idempotency-Key`, so that a call whose response was lost is not executed twice.
 """
 
 from clipping.client.client import Client

@@ -1,4 +1,4 @@
-"""The client: one method for each thing that the service does."""
+"""The client: one method for each operation of the service."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ Result = TypeVar("Result", bound=BaseModel)
 class Client:
     """The clipping API at `url`, called with `key`. One for each thread; `with` closes its connections.
 
-    `timeout` is how long the service may stay silent in one try, in seconds; `retries` how often and how long
-    a call is repeated that may be.
+    `timeout` is how long one attempt waits for data, in seconds; `retries` how often and how long idempotent
+    calls are retried.
     """
 
     def __init__(
@@ -54,24 +54,25 @@ class Client:
         )
 
     def request(self, clip: NewClip, *, idempotency_key: str | None = None) -> results.Accepted:
-        """Ask for a clip. Repeated under one `idempotency_key` (default: a new one), it is still one clip."""
+        """Request a clip. Calls with the same `idempotency_key` (default: a new one) create one clip."""
         return self._ask("/v1/clip/request", clip.body(), idempotency_key, results.Accepted)
 
     def batch(self, clips: Sequence[NewClip], *, idempotency_key: str | None = None) -> results.Batch:
-        """Ask for 1 to 100 clips. The good ones go through; when none is good, `Refused` names the first."""
+        """Request 1 to 100 clips. Valid ones are accepted. If none is valid, raises `Refused` for the
+        first."""
         body = {"clips": [clip.body() for clip in clips]}
         return self._ask("/v1/clip/batch", body, idempotency_key, results.Batch)
 
     def status(self, request_id: str) -> results.ClipStatus:
-        """How a request is."""
+        """The status of a request."""
         return self._get(f"{_clip(request_id)}/status", results.ClipStatus)
 
     def download(self, request_id: str) -> results.Download:
-        """A fresh link to a completed clip."""
+        """A new link to a completed clip."""
         return self._get(f"{_clip(request_id)}/download", results.Download)
 
     def cancel(self, request_id: str) -> results.ClipStatus:
-        """Don't cut it, or stop cutting it. Raises `Conflict` when it has come to its end."""
+        """Cancel a request. Raises `Conflict` when it has ended."""
         return self._post(f"{_clip(request_id)}/cancel", results.ClipStatus)
 
     def events(
@@ -82,9 +83,9 @@ class Client:
         timeout: float | None = None,
         on_failure: Callable[[NoAnswer | Unavailable], None] | None = None,
     ) -> Iterator[Event]:
-        """What happens to a request, as it happens, until its end. Reconnects where it was.
+        """The events of a request until its end. Reconnects and resumes when the stream is interrupted.
 
-        `on_failure` is called with each error before the next try. Raises `WaitedTooLong` after `timeout`
+        `on_failure` is called with each error before the next attempt. Raises `WaitedTooLong` after `timeout`
         seconds (None: never).
         """
         return watch(self._transport, f"{_clip(request_id)}/events", last_event_id, timeout, on_failure)
@@ -99,14 +100,14 @@ class Client:
     ) -> Saved:
         """Download a completed clip into a file or folder (default: the working directory), and verify it.
 
-        A download that broke off is resumed. `progress` gets the bytes that are there, and how many there
-        will be. Raises `NotSaved` when the file exists (unless `replace`) or what came is not the clip.
+        An interrupted download is resumed. `progress` is called with the downloaded and the total bytes.
+        Raises `NotSaved` when the file exists (unless `replace`) or the download is corrupt.
         """
         clip, link = self.status(request_id), self.download(request_id)
         return save(self._transport, clip, link, to, replace=replace, progress=progress)
 
     def wait(self, request_id: str, *, timeout: float | None = None) -> results.ClipStatus:
-        """The status when the request has come to its end. Raises `WaitedTooLong`."""
+        """Wait for the end of the request, and return its status. Raises `WaitedTooLong`."""
         began, pause = time.monotonic(), _FIRST_LOOK_SECONDS
         while not (status := self.status(request_id)).finished:
             if timeout is not None and time.monotonic() + pause - began > timeout:
@@ -161,15 +162,15 @@ class Client:
                 return
 
     def stats(self, period: results.Period = "24h") -> results.Stats:
-        """Numbers over a period."""
+        """Statistics over a period."""
         return self._get("/v1/stats", results.Stats, {"period": period})
 
     def health(self) -> results.Health:
-        """How the service is. Raises `Unavailable` when it takes no requests."""
+        """The service's health. Raises `Unavailable` when it accepts no requests."""
         return self._get("/health", results.Health)
 
     def agents(self) -> results.Cluster:
-        """All agents, and who leads. For administrators."""
+        """All agents, and the leader. For administrators."""
         return self._get("/v1/admin/agents", results.Cluster)
 
     def failover(
@@ -185,8 +186,8 @@ class Client:
         """Hand over from `from_agent`, to `to_agent`, or from the one to the other. One of them is required.
 
         Nothing changes when `from_agent` does not lead or `to_agent` leads already: see
-        `Failover.nothing_to_do`. Repeated under one `idempotency_key` (default: a new one), it is still one
-        failover. The answer may be of one that is still under way: follow it with `failover_status`.
+        `Failover.nothing_to_do`. Calls with the same `idempotency_key` (default: a new one) create one
+        failover. The result may be unfinished: follow it with `failover_status`.
         """
         named = from_agent if from_agent is not None else to_agent
         if named is None:
@@ -202,20 +203,20 @@ class Client:
         return self._ask(path, body, idempotency_key, results.Failover, timeout=timeout)
 
     def failover_status(self, operation_id: str) -> results.Failover:
-        """How far a failover has come."""
+        """The state of a failover."""
         return self._get(f"/v1/admin/failovers/{quote(operation_id, safe='')}", results.Failover)
 
     def pause(self, *, reason: str | None = None, until: datetime | None = None) -> results.PauseState:
-        """No automatic takeover, until it is resumed or until then."""
+        """Pause automatic takeovers, until they are resumed or until `until`."""
         body = {"reason": reason, "until": rfc3339(until) if until else None}
         return self._post("/v1/admin/pause", results.PauseState, body)
 
     def resume(self, *, reason: str | None = None) -> results.PauseState:
-        """Automatic takeovers again."""
+        """Resume automatic takeovers."""
         return self._post("/v1/admin/resume", results.PauseState, {"reason": reason})
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -236,7 +237,7 @@ class Client:
         self, path: str, body: object, key: str | None, kind: type[Result], timeout: float | None = None
     ) -> Result:
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-            # As the service would say, if HTTP let it through.
+            # The service's error, for values that HTTP can't send.
             problem = f"{_KEY_HEADER} must be 1 to 255 visible ASCII characters"
             raise Refused(problem, status=400, code="INVALID_REQUEST", field=_KEY_HEADER)
         headers = {_KEY_HEADER: key or secrets.token_urlsafe(24)}

@@ -1,4 +1,4 @@
-"""Server-sent events, as the WHATWG's HTML standard describes the stream. Pure."""
+"""Parses server-sent events (WHATWG HTML standard). Pure."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ class Message:
     """One event of a stream."""
 
     event_id: str | None
-    """The last id that the stream named, in this event or before."""
+    """The last id in the stream, up to this event."""
     kind: str
     data: str
 
 
 class StreamBroken(ValueError):
-    """The stream is not one of events."""
+    """The response is not an event stream."""
 
 
 class Reader:
-    """Takes the stream in pieces of any size, and gives its events."""
+    """Parses the events of a stream from pieces of any size."""
 
     def __init__(self, last_id: str | None = None) -> None:
         self.last_id = last_id
         self.retry_seconds: float | None = None
-        """How long the service wants one to wait before reconnecting, if it said so."""
+        """The reconnection time that the service has sent, if any."""
         self._kind = ""
         self._data: list[str] = []
 
     def read(self, pieces: Iterable[bytes]) -> Iterator[Message]:
-        """Raises `StreamBroken`, and whatever `pieces` raises. A half event at the end is dropped."""
+        """The events in `pieces`. Raises `StreamBroken`, and errors of `pieces`. Drops an incomplete
+        event."""
         self._kind, self._data = "", []
         for line in _lines(pieces):
             if line:
@@ -60,7 +61,7 @@ class Reader:
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Lines without their ends, which are CR LF, LF or CR. What is not ended is dropped."""
+    """Lines without their ends, which are CR LF, LF or CR. An incomplete last line is dropped."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
     rest, after_cr = "", False
     for piece in pieces:

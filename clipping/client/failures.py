@@ -1,17 +1,17 @@
-"""What a call can come to instead of a result.
+"""The client's exceptions.
 
 ClippingError
 └── ClientError
     ├── NoAnswer             NO_ANSWER: the service can't be reached, or did not answer in time
-    ├── WaitedTooLong        WAITED_TOO_LONG: what was waited for did not happen in time
+    ├── WaitedTooLong        WAITED_TOO_LONG: the wait timed out
     ├── NotSaved             NOT_SAVED: the clip was not written to the file
-    └── ApiError             the service's own error, with its `code` and, where one is to blame, `field`
-        ├── Refused          400, 413, 415, 422: the request is not one that can be served
+    └── ApiError             the service's error, with its `code` and, if any, the invalid `field`
+        ├── Refused          400, 413, 415, 422: the request is invalid
         ├── NotAllowed       401, 403
         ├── NotFound         404
-        ├── Conflict         409, 412: not as things are
+        ├── Conflict         409, 412: not possible in the current state
         ├── Gone             410
-        └── Unavailable      429, 502, 503, 504: try again later, `retry_after` says when
+        └── Unavailable      429, 502, 503, 504: retry after `retry_after` seconds
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from clipping.errors import ClippingError
 
 
 class ClientError(ClippingError):
-    """Base of what this client raises."""
+    """Base class of the client's exceptions."""
 
 
 class NoAnswer(ClientError):
-    """The service can't be reached or did not answer in time. Whether it did what was asked is not known."""
+    """The service can't be reached or did not respond in time. It may have executed the call."""
 
     code = "NO_ANSWER"
 
 
 class WaitedTooLong(ClientError):
-    """What was waited for did not happen in time. It may still."""
+    """The wait timed out. The operation may still complete."""
 
     code = "WAITED_TOO_LONG"
 
 
 class NotSaved(ClientError):
-    """The file exists or can't be written, or what was downloaded is not the clip."""
+    """The file exists or can't be written, or the download is corrupt."""
 
     code = "NOT_SAVED"
 
@@ -62,35 +62,35 @@ class ApiError(ClientError):
         self.code = code
         """Stable: `INVALID_REQUEST`, `NOT_FOUND`, …"""
         self.field = field
-        """The field of the request that is to blame, where one is."""
+        """The invalid field of the request, if any."""
         self.retry_after = retry_after
-        """Seconds, where the service says so."""
+        """Seconds to wait before a retry, if the service has sent them."""
         self.request_id = request_id
-        """Under which the service's log knows the call."""
+        """The id of the call in the service's log."""
 
 
 class Refused(ApiError):
-    """The request can't be served as it is: mend it."""
+    """The request is invalid: correct it."""
 
 
 class NotAllowed(ApiError):
-    """No key, an unknown one, or one whose role may not do this."""
+    """The key is missing or unknown, or its role does not allow this."""
 
 
 class NotFound(ApiError):
-    """No such thing, or not the caller's."""
+    """The resource does not exist, or belongs to another caller."""
 
 
 class Conflict(ApiError):
-    """Not as things are now."""
+    """Not possible in the current state."""
 
 
 class Gone(ApiError):
-    """It was there, and is not any more."""
+    """The resource was deleted or has expired."""
 
 
 class Unavailable(ApiError):
-    """Not now."""
+    """Temporarily unavailable."""
 
 
 _KINDS: dict[int, type[ApiError]] = {
@@ -112,7 +112,7 @@ _KINDS: dict[int, type[ApiError]] = {
 
 
 def error_of(status: int, body: bytes, *, retry_after: float | None, request_id: str | None) -> ApiError:
-    """The error that an answer is; one that did not come from our service is understood as far as it goes."""
+    """The error for a response, which may come from another server, such as a proxy."""
     detail = _detail(body)
     message = detail.get("message") or f"the service answered with HTTP status {status}"
     return _KINDS.get(status, ApiError)(

@@ -1,4 +1,4 @@
-"""What a caller asks for, typed. Whether it is possible, the service decides."""
+"""A typed request for a clip. The service validates it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clipping.contract.output import Quality
 class NewClip:
     """A clip to be cut. Times are seconds of the recording, or `ss.fff`, `mm:ss.fff`, `hh:mm:ss.fff`.
 
-    What is None is left to the service. `more` is for fields that a newer service knows.
+    For None the service uses its default. `more` is for fields of newer versions of the service.
     """
 
     hand_id: str
@@ -29,10 +29,10 @@ class NewClip:
     output: Mapping[str, Any] | None = None
     metadata: Mapping[str, str] | None = None
     client_item_id: str | None = None
-    """Of a clip in a batch: given back with what became of it."""
+    """For a clip in a batch: returned with its result."""
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        """As the service takes it."""
+        """The JSON body for the service."""
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "more"}
         return {name: value for name, value in own.items() if value is not None} | dict(self.more)

@@ -1,4 +1,4 @@
-"""Downloading a clip into a file: resumed where it broke off, and verified before the file gets its name."""
+"""Downloads a clip into a file: resumes interrupted downloads, and verifies the file before renaming it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from clipping.contract.results import ClipStatus, Download
 Progress = Callable[[int, int], None]
 
 _RETRIES = Retries(tries=5)
-"""Tries in a row that bring nothing."""
+"""The maximum number of consecutive attempts without data."""
 _PIECE_BYTES = 1 << 16
-"""A piece that does not arrive completely is fetched again."""
+"""An incomplete piece is fetched again."""
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}\Z", re.ASCII)
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-"""What file systems without hard links say: FAT, some network shares."""
+"""Errors of file systems without hard links: FAT, some network shares."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def save(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Saved:
-    """The clip in `to`. What is not complete yet is in `to` with `.part` added. Raises `NotSaved`."""
+    """Download the clip to `to`. Incomplete data is in `to` with `.part` added. Raises `NotSaved`."""
     target = _target(clip, to)
     if target.exists() and not replace:
         raise NotSaved(f"{target} exists: name another file, or replace it with --force")
@@ -97,7 +97,7 @@ def _complete(
 
 
 def _fetch_all(transport: Transport, link: Download, file: BinaryIO, progress: Progress | None) -> None:
-    """Until the file has its size, with pauses after tries that brought nothing."""
+    """Fetch until the file is complete, with pauses after attempts without data."""
     size, misses = link.file_size_bytes, 0
     if file.seek(0, os.SEEK_END) > size:
         file.truncate(0)
@@ -115,14 +115,14 @@ def _fetch_all(transport: Transport, link: Download, file: BinaryIO, progress: P
 def _fetch(
     transport: Transport, link: Download, file: BinaryIO, there: int, progress: Progress | None
 ) -> None:
-    """One try, from byte `there` on."""
+    """One attempt, from byte `there` on."""
     size = link.file_size_bytes
     headers = {"Accept-Encoding": "identity"}
     if there:
         headers["Range"] = f"bytes={there}-"
     with transport.open_link(link.download_url, headers=headers) as answer:
         if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
-            there = 0  # the store sends all of it
+            there = 0  # the store ignores the range
             file.truncate(0)
         elif answer.headers.get("Content-Range") != f"bytes {there}-{size - 1}/{size}":
             raise ApiError(
@@ -154,7 +154,7 @@ def _digest(file: BinaryIO) -> str:
 
 
 def _name(part: Path, target: Path, *, replace: bool) -> None:
-    """Give the verified file its name; a file of that name that came meanwhile stays."""
+    """Rename the verified file, without replacing a file that was created in the meantime."""
     if replace:
         part.replace(target)
         return

@@ -1,4 +1,4 @@
-"""HTTP with an end: time limits, and repeats where they do no harm."""
+"""HTTP with timeouts, and retries of idempotent calls."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ CONNECT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Retries:
-    """How often and how long a call is repeated that may be, with waits that double and vary."""
+    """Retries of idempotent calls, with exponential backoff and jitter."""
 
     tries: int = 5
-    """Calls in all."""
+    """The maximum number of attempts."""
     within_seconds: float = 60.0
-    """No repeat begins later than this after the first call."""
+    """No retry starts later than this after the first attempt."""
     first_wait_seconds: float = 0.2
     longest_wait_seconds: float = 10.0
 
     def wait_before(self, repeat: int, *, asked: float | None) -> float:
-        """Seconds before the `repeat`-th repeat (1 is the first); `asked` is the service's `Retry-After`."""
+        """Seconds before retry number `repeat` (1 is the first); `asked` is the service's `Retry-After`."""
         longest = min(self.longest_wait_seconds, self.first_wait_seconds * 2.0 ** (repeat - 1))
         return max(asked or 0.0, longest * random.uniform(0.5, 1.0))
 
@@ -59,7 +59,7 @@ class Transport:
         self._session = requests.Session()
         self._session.verify = verify
         self._session.headers["User-Agent"] = f"clipping/{__version__}"
-        # A netrc file's or an environment's credentials are not for this service.
+        # Credentials in a netrc file or in the environment are not for this service.
         self._session.auth = _Bearer(key)
 
     def call(
@@ -73,9 +73,9 @@ class Transport:
         repeatable: bool,
         timeout: float | None = None,
     ) -> bytes:
-        """The body of a good answer. Raises `ApiError` or `NoAnswer`.
+        """The body of a successful response. Raises `ApiError` or `NoAnswer`.
 
-        `repeatable`: doing it twice is like doing it once. `timeout` is of one try, in seconds.
+        `repeatable`: the call is idempotent. `timeout` limits one attempt, in seconds.
         """
         retries = self._retries if repeatable else NO_RETRIES
         began = time.monotonic()
@@ -106,7 +106,7 @@ class Transport:
         timeout: float,
         stream: bool = False,
     ) -> requests.Response:
-        """One try: an answer whose status is good. Raises `ApiError` or `NoAnswer`."""
+        """One attempt: a successful response. Raises `ApiError` or `NoAnswer`."""
         try:
             answer = self._session.request(
                 method,
@@ -129,7 +129,7 @@ class Transport:
             raise NoAnswer(f"{self._url} does not answer: {_sentence(error)}") from None
 
     def open_link(self, url: str, *, headers: Mapping[str, str]) -> requests.Response:
-        """One try at a link of the store's, without the key. Raises `ApiError` or `NoAnswer`."""
+        """One attempt to fetch a link of the store, without the key. Raises `ApiError` or `NoAnswer`."""
         try:
             answer = self._session.get(
                 url,
@@ -147,7 +147,7 @@ class Transport:
             raise _error(answer)
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         self._session.close()
 
     def __enter__(self) -> Self:
@@ -200,5 +200,5 @@ def _retry_after(value: str | None) -> float | None:
 def _sentence(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "it took too long"
-    # urllib3's reason is at the end of a long chain of wrappings.
+    # urllib3's reason is at the end of a long chain of wrapped errors.
     return str(error).rpartition(": ")[2].rstrip(")'\"") or type(error).__name__

@@ -1,4 +1,4 @@
-"""An event stream that is taken up again where it broke off."""
+"""An event stream that resumes after interruptions."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from clipping.contract.messages import TERMINAL
 from clipping.contract.results import Result
 
 SILENCE_SECONDS = 45.0
-"""A service that lives writes at least a comment every 15 s."""
+"""The read timeout: the service writes at least a comment every 15 s."""
 _RECONNECTING = Retries(tries=20, within_seconds=600.0, first_wait_seconds=0.5)
-"""Of reconnects without any event, or any stream that lasted, in between."""
+"""The maximum duration of reconnects without an event or a lasting stream in between."""
 LASTED_SECONDS = 60.0
 """A stream that still sends something after so long is a good one, even if nothing happens to the request:
 the service ends every stream after a while, and a request may wait for hours."""
 _REFUSALS = 3
-"""After so many in a row the caller had better ask for the status."""
+"""After this many consecutive failures the caller should poll the status."""
 
 
 class Event(Result):
-    """Something that happened to a request."""
+    """An event of a request."""
 
     event_id: str | None
-    """Where a stream continues after it."""
+    """The id to resume after this event."""
     kind: str
     """`status`, `progress`, `retrying`, `completed`, `failed` or `cancelled`."""
     data: dict[str, Any]
@@ -50,10 +50,10 @@ def watch(
     timeout: float | None,
     on_failure: Callable[[NoAnswer | Unavailable], None] | None = None,
 ) -> Iterator[Event]:
-    """The events at `path` until a final one. `on_failure` gets each error before the next try.
+    """The events at `path` until a final one. `on_failure` is called with each error before the next attempt.
 
-    Raises `ApiError`, `NoAnswer` when the service is away for long, `Unavailable` when it opens no stream, or
-    `WaitedTooLong`.
+    Raises `ApiError`, `NoAnswer` when the service is unreachable for long, `Unavailable` when it opens no
+    stream, or `WaitedTooLong`.
     """
     give_up = None if timeout is None else time.monotonic() + timeout
     reader, patience = Reader(last_event_id), _Patience()
@@ -78,23 +78,23 @@ def watch(
 
 
 class _Patience:
-    """With streams that break off or don't come about, since the last event or stream that lasted."""
+    """Counts failed streams since the last event or lasting stream."""
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """An event came."""
+        """An event was received."""
         self._misses = self._refusals = 0
         self._since = time.monotonic()
 
     def received(self, open_since: float) -> None:
-        """Something came on a stream, a comment perhaps."""
+        """Data was received, possibly a comment."""
         if time.monotonic() - open_since >= LASTED_SECONDS:
             self.renew()
 
     def wait_after(self, failure: NoAnswer | Unavailable) -> float:
-        """Seconds before the next try; raises `failure` when there should be none."""
+        """Seconds before the next attempt. Raises `failure` when the limit is reached."""
         asked = None
         self._misses += 1
         if isinstance(failure, Unavailable):
@@ -109,7 +109,7 @@ class _Patience:
 
 
 class _SeenToTheEnd(Exception):
-    """The service says that there is nothing after the last event."""
+    """The service has no events after the last one."""
 
 
 def _one_stream(
@@ -134,7 +134,7 @@ def _one_stream(
 
 
 def _pieces(answer: requests.Response, patience: _Patience, give_up: float | None) -> Iterator[bytes]:
-    """What arrives, as it arrives, comments too."""
+    """The data as it arrives, including comments."""
     piece: bytes
     began = time.monotonic()
     for piece in answer.iter_content(chunk_size=None):

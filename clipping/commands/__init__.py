@@ -1,1 +1,1 @@
-"""The commands of `clipping` that talk to a service. One file each; `common` is what they share."""
+"""The commands of `clipping` that call a service. One file each; `common` has shared functions."""

@@ -1,4 +1,4 @@
-"""`clipping request`: ask for one clip."""
+"""`clipping request`: request one clip."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask; with `--wait`, exit 1 when there will be no clip."""
+    """Request the clip. With `--wait`, exit with 1 when the request does not complete."""
     wanted = _wanted(arguments)
     with connect(arguments) as client:
         accepted = client.request(wanted, idempotency_key=arguments.idempotency_key)

@@ -1,4 +1,4 @@
-"""`clipping batch`: request every clip of a CSV file, and say of each line what became of it."""
+"""`clipping batch`: request every clip of a CSV file, and report the result of each line."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from clipping.errors import QuotaExceeded
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
 _LOOKED_AT = 8
-"""Clips whose status is read in one round of waiting: they end roughly in the order they were asked for."""
+"""The number of clips to poll in one round: they end roughly in the order in which they were requested."""
 _ROUND_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A line and what became of it."""
+    """A line and its result."""
 
     row: Row
     request_id: str | None
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when a line was refused, or, with `--wait`, came to no clip."""
+    """Exit with 1 when a line was refused or, with `--wait`, was not completed."""
     wanted = _rows(arguments.file)
     with connect(arguments) as client:
         waiting: deque[Sent] = deque()
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _send_all(client: Client, all_rows: Iterable[Row]) -> Iterator[Sent]:
-    """In chunks, but printed in the file's order."""
+    """Send in chunks, but print in the file's order."""
     iterator = iter(all_rows)
     while chunk := list(islice(iterator, MAX_BATCH)):
         good = [row for row in chunk if row.clip is not None]
@@ -93,7 +93,7 @@ def _send(client: Client, good: list[Row]) -> list[BatchItem]:
         return client.batch(clips).items
     except (Refused, Unavailable) as error:
         _check_final(error)
-        # None of them is accepted, and the answer names only one reason.
+        # None of them is accepted, but the response has only the first error.
         return [_send_one(client, clip) for clip in clips]
 
 
@@ -108,7 +108,7 @@ def _send_one(client: Client, clip: NewClip) -> BatchItem:
 
 
 def _check_final(error: Refused | Unavailable) -> None:
-    """Raise the error when it is none of the clips'. A quota that is used up for hours is."""
+    """Raise the error unless it is about a clip, as for a quota that is used up for hours."""
     if isinstance(error, Unavailable) and error.code != QuotaExceeded.code:
         raise error
 
@@ -126,7 +126,7 @@ def _print_sent(sent: Sent, *, as_json: bool) -> None:
 
 
 def _wait(client: Client, waiting: deque[Sent], *, as_json: bool) -> int:
-    """Until all have come to their end; how many were completed."""
+    """Wait until all have ended. Returns how many were completed."""
     completed = 0
     while waiting:
         ended = False
@@ -150,7 +150,7 @@ def _wait(client: Client, waiting: deque[Sent], *, as_json: bool) -> int:
 
 
 def _rows(name: str) -> list[Row]:
-    """All of them, before any is asked for: a file that breaks off is asked for again as a whole."""
+    """Read all rows before requesting any, so that an invalid file has no effect."""
     try:
         return list(rows(_lines(name)))
     except BadSheet as error:

@@ -1,4 +1,4 @@
-"""What the commands share: where the service is, and how results are shown."""
+"""Shared by the commands: options for the service, and output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clipping.clock import parse_rfc3339
 from clipping.exits import EXIT_USAGE
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-"""Where `clipping up` serves."""
+"""The URL of `clipping up`."""
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 
 
 def connect(arguments: argparse.Namespace) -> Client:
-    """The client that the options name. Raises `ConfigurationError`."""
+    """The client for the options. Raises `ConfigurationError`."""
     return Client(arguments.url, key=arguments.key)
 
 
@@ -59,19 +59,19 @@ def a_number(text: str) -> float:
 
 
 def misused(*problems: str) -> NoReturn:
-    """End as for an argument that can't be meant so."""
+    """Exit with a usage error."""
     for problem in problems:
         note(f"clipping: error: {problem}")
     raise SystemExit(EXIT_USAGE)
 
 
 def say(line: str) -> None:
-    """A line of the result, at once: who reads along a pipe is not to wait."""
+    """Print a line of the result and flush it, for readers of a pipe."""
     print(line, flush=True)
 
 
 def note(line: str) -> None:
-    """A line for the user, beside the result."""
+    """Print a line for the user to stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -81,7 +81,7 @@ def say_json(result: Any) -> None:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns for people; the last one may be long."""
+    """A table for humans; the last column may be long."""
     cells = [[name.upper() for name in head], *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     return "\n".join(
@@ -91,7 +91,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def ago(moment: datetime) -> str:
-    """How long ago, roughly."""
+    """The approximate time since then."""
     seconds = max(0.0, (datetime.now(UTC) - moment).total_seconds())
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
@@ -100,11 +100,11 @@ def ago(moment: datetime) -> str:
 
 
 def retry_words(clip: ClipStatus, now: datetime) -> str:
-    """Why a clip waits to be tried again, and for how long. Pure."""
+    """Why a clip waits for a retry, and for how long. Pure."""
     code = f" after {clip.last_error.code}" if clip.last_error else ""
     attempt = f" (attempt {clip.attempt})" if clip.attempt else ""
     left = (clip.next_attempt_at - now).total_seconds() if clip.next_attempt_at else 0.0
-    # It is an estimate, or the clocks differ: a time that has passed is no news.
+    # The time may have passed, as it is an estimate and clocks may differ.
     when = f"next try in {left:.0f} s" if left >= 1 else "next try soon"
     return f"retrying{code}{attempt}, {when}"
 

@@ -1,4 +1,4 @@
-"""`clipping completion`: what a shell has to know to complete our commands and options."""
+"""`clipping completion`: shell completion of commands and options."""
 
 from __future__ import annotations
 

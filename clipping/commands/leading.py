@@ -13,7 +13,7 @@ from clipping.contract.cluster import FailoverMode
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
 LONGEST_CALL_SECONDS = 50.0
-"""The service lets one wait 55 s in one call."""
+"""Below the service's maximum of 55 s for one call."""
 POLL_SECONDS = 1.0
 
 
@@ -68,7 +68,7 @@ def configure_failover(parser: argparse.ArgumentParser) -> None:
 
 
 def failover(arguments: argparse.Namespace) -> int:
-    """Move the lease; exit 1 when it did not get there."""
+    """Hand over the lease. Exit with 1 when that fails."""
     _check_agents(arguments)
     with connect(arguments) as client:
         operation = client.failover(
@@ -79,7 +79,7 @@ def failover(arguments: argparse.Namespace) -> int:
             wait_seconds=0.0 if arguments.no_wait else LONGEST_CALL_SECONDS,
             idempotency_key=arguments.idempotency_key,
         )
-        # The service ends every operation, at the latest when its time is over.
+        # The service ends every operation at its time limit.
         while not operation.finished and not arguments.no_wait:
             note(f"{operation.operation_id}: {operation.state}")
             time.sleep(POLL_SECONDS)

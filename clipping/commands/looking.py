@@ -19,7 +19,7 @@ def _ids(parser: argparse.ArgumentParser) -> None:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """How requests are; exit 1 when one is not there."""
+    """Print the status of requests. Exit with 1 when one does not exist."""
     bad = False
     with connect(arguments) as client:
         for request_id in arguments.request_ids:
@@ -34,7 +34,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def cancel(arguments: argparse.Namespace) -> int:
-    """Cancel requests; exit 1 when one can't be."""
+    """Cancel requests. Exit with 1 when one can't be cancelled."""
     bad = False
     with connect(arguments) as client:
         for request_id in arguments.request_ids:

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print where the clip is."""
+    """Download the clip, and print its path."""
     with connect(arguments) as client, _bar() as progress:
         saved = client.save(
             arguments.request_id, arguments.output, replace=arguments.force, progress=progress

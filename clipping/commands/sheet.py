@@ -1,4 +1,4 @@
-"""The CSV file of `clipping batch`: its columns, and what a line asks for. Pure."""
+"""Parses the CSV file of `clipping batch`. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPTIONAL = (
 
 
 class BadSheet(ValueError):
-    """The file as a whole is not one of clips."""
+    """The file is invalid."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -40,10 +40,10 @@ class BadSheet(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the file: a clip, or what is wrong with it."""
+    """A line of the file: a clip, or its error."""
 
     line: int
-    """Where it ends in the file, counted from 1."""
+    """The number of its last line in the file, from 1."""
     hand_id: str
     clip: NewClip | None
     problem: str = ""

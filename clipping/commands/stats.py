@@ -1,4 +1,4 @@
-"""`clipping stats`: numbers over a period."""
+"""`clipping stats`: statistics over a period."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Of your requests; an administrator's are of all."""
+    """Print statistics of the caller's requests (an administrator's: of all)."""
     with connect(arguments) as client:
         stats = client.stats(arguments.period)
     say(stats.to_json() if arguments.json else _text(stats))

@@ -31,7 +31,7 @@ from clipping.exits import EXIT_FAILED, EXIT_OK
 from clipping.signals import raised_interrupts
 
 SLOW_SECONDS = 5.0
-"""A service that works answers a watcher at once."""
+"""After this long without a response, a notice is printed: a healthy service responds at once."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when there will be no clip. `--json`: each event is a line."""
+    """Follow requests. Exit with 1 when one does not complete. `--json`: each event is a line."""
     with connect(arguments) as client:
         return follow(client, arguments.request_id, as_json=arguments.json, timeout=arguments.timeout)
 
@@ -57,7 +57,7 @@ def follow(
     only_end: bool = False,
     timeout: float | None = None,
 ) -> int:
-    """Show what happens until the end, then the end. `only_end` with `as_json`: the final status alone."""
+    """Show the events, then the final status. `only_end` with `as_json`: only the final status."""
     with _shown(request_id, quiet=as_json) as show:
         for event in _events(client, request_id, timeout):
             if as_json and not only_end:
@@ -73,7 +73,7 @@ def follow(
 
 
 def _events(client: Client, request_id: str, timeout: float | None) -> Iterator[Event]:
-    """The service's events, or, when it opens no more streams, the end alone."""
+    """The service's events or, when it opens no more streams, only the end."""
     noted = False
 
     def note_once(error: NoAnswer | Unavailable) -> None:
@@ -83,7 +83,7 @@ def _events(client: Client, request_id: str, timeout: float | None) -> Iterator[
             note(f"{request_id}: {error.message}: trying again")
         noted = True
 
-    # A service that accepts the connection and then says nothing is no failure yet.
+    # A service that accepts the connection but does not respond has not failed yet.
     slow = threading.Timer(SLOW_SECONDS, note, [f"{request_id}: the service has not answered yet"])
     slow.daemon = True
     slow.start()
@@ -101,14 +101,14 @@ def _events(client: Client, request_id: str, timeout: float | None) -> Iterator[
 
 
 def print_end(clip: ClipStatus) -> None:
-    """The end of a request: the link as the result, the rest beside it."""
+    """Print the end of a request: the link to stdout, the rest to stderr."""
     note(f"{clip.request_id}: {outcome(clip)}")
     if clip.download_url:
         say(clip.download_url)
 
 
 def waiting(event: Event) -> ClipStatus | None:
-    """The clip, if it waits to be tried again. Of another service's events, which may lack fields, None."""
+    """The clip, if it waits for a retry. None if fields are missing, as in events of other versions."""
     if event.data.get("stage") != "retrying":
         return None
     try:
@@ -119,7 +119,7 @@ def waiting(event: Event) -> ClipStatus | None:
 
 class _Show(Protocol):
     def event(self, event: Event) -> None:
-        """Show what has happened."""
+        """Show an event."""
         ...
 
 
@@ -129,17 +129,17 @@ class _Silent:
 
 
 class _Lines:
-    """A line for each change of status or stage, and for each error of an attempt that makes it wait."""
+    """Prints a line for each change of status or stage, and for each retry."""
 
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
         self._last = ""
         self._shown: tuple[int | None, str, str] | None = None
-        """Attempt, code and message of the newest wait that was shown: one attempt may wait many times."""
+        """Attempt, code and message of the last wait shown: one attempt may wait many times."""
 
     def event(self, event: Event) -> None:
         if event.final:
-            return  # is printed with more words
+            return  # it is printed separately, with details
         clip = waiting(event)
         if clip is not None and clip.last_error is not None:
             noted = (clip.attempt, clip.last_error.code, clip.last_error.message)

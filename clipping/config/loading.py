@@ -53,7 +53,7 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -
 
 
 def validate(tree: Mapping[str, Any]) -> Config:
-    """A mapping as a `Config`. Raises `ConfigurationError` with all problems."""
+    """Validate a mapping as a `Config`. Raises `ConfigurationError` with all problems."""
     try:
         return Config.model_validate(_preset(tree))
     except ValidationError as error:
@@ -68,7 +68,7 @@ def _preset(tree: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the keys of `over` laid on it, section by section; lists are replaced whole."""
+    """`base` overridden by the keys of `over`, recursively; lists are replaced as a whole."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)

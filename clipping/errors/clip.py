@@ -116,7 +116,7 @@ class NoSpace(TransientError):
 
 
 class StoreUnavailable(TransientError):
-    """The object store can't be reached, or refuses us."""
+    """The object store can't be reached, or denies access."""
 
     code = "STORE_UNAVAILABLE"
 
@@ -153,7 +153,7 @@ class LeaseLost(TransientError):
 
 
 class BusUnavailable(TransientError):
-    """Pub/Sub can't be reached, or refuses us."""
+    """Pub/Sub can't be reached, or denies access."""
 
     code = "BUS_UNAVAILABLE"
 

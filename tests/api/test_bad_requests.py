@@ -251,14 +251,14 @@ def test_a_body_shorter_than_it_says_stores_nothing(api: ApiProcess) -> None:
         ("POST", "/v1/internal/pubsub", (404, "NOT_FOUND")),
     ],
 )
-def test_what_is_not_there_is_said_in_the_same_shape(
+def test_unknown_paths_get_the_error_schema(
     api: ApiProcess, method: str, path: str, expected: tuple[int, str]
 ) -> None:
     answer = api.session.request(method, api.url + path, timeout=HTTP_SECONDS)
     check(answer, expected)
 
 
-def test_none_of_it_was_published(api: ApiProcess) -> None:
+def test_no_bad_input_is_published(api: ApiProcess) -> None:
     """Last in this file: after all the bad ones, the first message of the topic is a good one's."""
     check(api.request(end_seconds=0), INVALID, "end_seconds")
     seen: list[str] = []

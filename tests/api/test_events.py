@@ -204,7 +204,7 @@ def test_a_client_that_reads_nothing_is_disconnected_and_delays_no_other(api: Ap
         assert api.status(request_id)["progress_percent"] == 5.0
 
 
-def test_a_stop_ends_the_streams_and_a_client_goes_on_at_the_next_start(make_api: MakeApi) -> None:
+def test_a_stop_ends_the_streams_and_clients_resume_after_a_restart(make_api: MakeApi) -> None:
     api = make_api()
     request_id = ask(api)
     with watch(api, request_id) as reader:

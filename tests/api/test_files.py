@@ -106,7 +106,7 @@ def test_head_of_a_range(served: Served) -> None:
         "",
     ],
 )
-def test_what_is_not_one_range_gets_the_whole(served: Served, asked: str) -> None:
+def test_anything_but_a_single_range_gets_the_whole_file(served: Served, asked: str) -> None:
     answer = get(served.link, Range=asked)
     assert (answer.status_code, answer.content) == (200, CONTENT)
 

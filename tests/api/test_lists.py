@@ -53,7 +53,7 @@ def walk(database: Database, limit: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7])
-def test_pages_show_each_request_once_whatever_comes_in_meanwhile(database: Database, limit: int) -> None:
+def test_pages_contain_each_request_once_despite_new_requests(database: Database, limit: int) -> None:
     # Several were made in the same millisecond.
     made = [put(database, at=NOW + MINUTE * (number // 4)) for number in range(14)]
     expected = sorted(made, key=lambda each: (made.index(each) // 4, each), reverse=True)
@@ -195,7 +195,7 @@ def test_a_bad_query_names_its_parameter(either_api: ApiProcess, query: str, fie
 
 
 @pytest.mark.parametrize("query", ["period=1h", "period=", "period=24H", "period=%00", "period=24h%20"])
-def test_a_bad_period_has_a_code_of_its_own(either_api: ApiProcess, query: str) -> None:
+def test_an_invalid_period_has_its_own_code(either_api: ApiProcess, query: str) -> None:
     error = either_api.get(f"/v1/stats?{query}").json()["error"]
     assert (error["code"], error["field"]) == ("INVALID_PERIOD", "period")
 

@@ -53,7 +53,7 @@ def verifier(certificates: CertificateServer) -> PushVerifier:
     return PushVerifier(config, ManualClock())
 
 
-def test_a_token_of_the_account_is_let_in(certificates: CertificateServer, signer: Signer) -> None:
+def test_a_token_of_the_account_is_accepted(certificates: CertificateServer, signer: Signer) -> None:
     check = verifier(certificates)
     for _ in range(5):
         assert check.verify(signer.token()) == ACCOUNT
@@ -140,7 +140,7 @@ def test_a_new_key_is_fetched_once_in_a_while(certificates: CertificateServer, s
     assert certificates.asked == 3
 
 
-def test_old_certificates_are_better_than_none_for_a_day(certificates: CertificateServer) -> None:
+def test_expired_certificates_are_used_for_a_day(certificates: CertificateServer) -> None:
     clock = ManualClock()
     keys = Certificates(certificates.url, clock)
     keys.get("key-1")
@@ -170,7 +170,7 @@ def test_without_certificates_all_tokens_are_refused_and_fetches_are_limited(
     assert set(keys.get("key-1")) == {"key-1"}
 
 
-def test_who_can_be_served_does_not_wait_for_new_certificates(certificates: CertificateServer) -> None:
+def test_known_signers_do_not_wait_for_new_certificates(certificates: CertificateServer) -> None:
     clock = ManualClock()
     keys = Certificates(certificates.url, clock)
     keys.get("key-1")

@@ -54,7 +54,7 @@ def test_health_is_degraded_without_pubsub_and_recovers(tmp_path: Path, make_api
         assert eventually(lambda: api.counts()["outbox"] == 0)
 
 
-def test_without_its_database_it_takes_nothing_and_says_so(broker: BrokerProcess, tmp_path: Path) -> None:
+def test_without_its_database_it_refuses_requests(broker: BrokerProcess, tmp_path: Path) -> None:
     (tmp_path / "clips.db").mkdir()  # where the database should be
     config = validate(
         {

@@ -43,7 +43,7 @@ def rows(api: ApiProcess) -> dict[str, tuple[str, str]]:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_what_was_accepted_survives_kill_9(
+def test_accepted_requests_survive_kill_9(
     make_api: MakeApi, request: pytest.FixtureRequest, kind: str
 ) -> None:
     over: dict[str, Any] = {"limits": {"requests_per_minute": 0}, "pubsub": {"lease_seconds": 10}}

@@ -135,7 +135,7 @@ def test_a_secret_in_the_wrong_place_is_not_printed() -> None:
     assert "my-plain-secret" not in "\n".join(problems_of({"api": {"keys": [key]}}))
 
 
-def test_overlay_goes_down_into_sections_and_replaces_lists() -> None:
+def test_overlay_is_recursive_and_replaces_lists() -> None:
     base = {"a": {"x": 1, "y": [1, 2]}, "b": 1}
     assert overlay(base, {"a": {"y": [3]}, "c": 2}) == {"a": {"x": 1, "y": [3]}, "b": 1, "c": 2}
     assert base == {"a": {"x": 1, "y": [1, 2]}, "b": 1}

@@ -56,7 +56,7 @@ def test_anything_else_is_refused(authorization: str) -> None:
         identify(KEYED, authorization=authorization, host="localhost")
 
 
-def test_the_hash_is_no_key() -> None:
+def test_the_hash_is_not_accepted_as_a_key() -> None:
     with pytest.raises(Unauthorized):
         identify(KEYED, authorization=f"Bearer {KEYED.keys[0].sha256}", host="localhost")
 
@@ -92,7 +92,7 @@ def test_without_keys_a_page_of_our_own_may(origin: str) -> None:
     assert identify(OPEN, origin=origin).name == "local"
 
 
-def test_several_keys_of_one_name_are_good_at_once() -> None:
+def test_a_name_may_have_several_valid_keys() -> None:
     api = Api(keys=[key("web", "client", "old"), key("web", "client", "new")])
     for secret in ("old", "new"):
         assert identify(api, authorization=f"Bearer {secret}") == Caller("web", "client")

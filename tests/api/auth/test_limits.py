@@ -52,7 +52,7 @@ def test_a_caller_has_so_many_calls_a_minute() -> None:
     assert again.remaining == 2
 
 
-def test_zero_is_no_limit() -> None:
+def test_zero_means_no_limit() -> None:
     assert RateLimiter(0, ManualClock()).take("web") is None
 
 

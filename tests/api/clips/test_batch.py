@@ -99,7 +99,7 @@ def test_when_none_is_valid_the_first_reason_is_returned(either_api: ApiProcess)
 
 
 @pytest.mark.parametrize(("body", "field"), BAD_BATCHES, ids=str)
-def test_what_is_no_batch_is_refused(either_api: ApiProcess, body: Any, field: str | None) -> None:
+def test_an_invalid_batch_is_refused(either_api: ApiProcess, body: Any, field: str | None) -> None:
     error = either_api.post("/v1/clip/batch", json=body).json()["error"]
     assert (error["code"], error.get("field")) == ("INVALID_REQUEST", field)
 
@@ -117,7 +117,7 @@ FLAWS: list[tuple[str, str | None]] = [
 
 
 @pytest.mark.parametrize(("flawed", "field"), FLAWS)
-def test_a_flaw_in_one_is_no_flaw_of_the_others(
+def test_an_invalid_clip_does_not_affect_the_others(
     either_api: ApiProcess, flawed: str, field: str | None
 ) -> None:
     good = json.dumps(clip(either_api))

@@ -94,7 +94,7 @@ def test_strangers_cancel_nothing(either_api: ApiProcess) -> None:
     assert store_of(either_api).stat(cancel_key(request_id)) is None
 
 
-def test_of_many_cancels_at_once_none_fails(either_api: ApiProcess) -> None:
+def test_concurrent_cancels_all_succeed(either_api: ApiProcess) -> None:
     request_id = asked(either_api)
     answers: list[int] = []
     start = threading.Barrier(8)
@@ -144,7 +144,7 @@ def test_a_cancelled_request_that_waits_for_the_broker_is_never_published(
         assert api.status(dropped)["status"] == "cancelled"
 
 
-def test_an_agent_that_finds_the_mark_says_so(make_api: MakeApi) -> None:
+def test_an_agent_that_finds_the_mark_reports_cancelled(make_api: MakeApi) -> None:
     api = make_api()
     request_id = asked(api)
     cancel(api, request_id)

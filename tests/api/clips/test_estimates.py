@@ -31,7 +31,7 @@ def test_without_history_it_is_a_guess_by_mode() -> None:
     assert work_seconds("encode", 100, []) == 50.0
 
 
-def test_two_clips_are_no_history() -> None:
+def test_two_clips_are_not_enough_history() -> None:
     assert work_seconds("encode", 100, [worked(0, 20)] * 2) == 50.0
 
 

@@ -72,7 +72,7 @@ def test_how_the_body_is_written_does_not_matter(either_api: ApiProcess) -> None
     assert answers[0].content == answers[1].content
 
 
-def test_another_caller_has_keys_of_its_own(either_api: ApiProcess) -> None:
+def test_keys_are_separate_for_each_caller(either_api: ApiProcess) -> None:
     mine, theirs = ask(either_api, "k-4"), ask(either_api, "k-4", who=STRANGER)
     assert (mine.status_code, theirs.status_code) == (202, 202)
     assert mine.json()["request_id"] != theirs.json()["request_id"]
@@ -101,7 +101,7 @@ def test_a_batch_is_repeated_as_a_whole(either_api: ApiProcess) -> None:
     assert either_api.counts()["requests"] == before + 2
 
 
-def test_of_many_at_once_one_is_the_first(either_api: ApiProcess) -> None:
+def test_one_of_many_concurrent_calls_wins(either_api: ApiProcess) -> None:
     before = either_api.counts()["requests"]
     answers: list[requests.Response] = []
     start = threading.Barrier(24)
@@ -121,7 +121,7 @@ def test_of_many_at_once_one_is_the_first(either_api: ApiProcess) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a\tb", "é", "x" * 256, "a\x7f"])
-def test_what_is_no_key_is_refused(key: str) -> None:
+def test_an_invalid_key_is_refused(key: str) -> None:
     with pytest.raises(InvalidRequest, match="Idempotency-Key must be"):
         repeat_of(key, owner="web", path="/", body={})
 

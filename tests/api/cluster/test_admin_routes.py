@@ -135,7 +135,7 @@ def test_a_body_is_not_needed(api: ApiProcess, agents: Agents) -> None:
     assert (answer.status_code, answer.json()["new_primary"]) == (200, "nas-2")
 
 
-def test_who_does_not_wait_asks_again_and_any_instance_answers(
+def test_any_instance_returns_the_state_of_a_failover(
     api: ApiProcess, agents: Agents, make_api: MakeApi
 ) -> None:
     answer = failover(api, "nas-2", mode="fast")
@@ -157,7 +157,7 @@ def test_who_does_not_wait_asks_again_and_any_instance_answers(
     assert call(api, "GET", path).json() == call(other, "GET", path).json()
 
 
-def test_a_dead_primary_is_no_hindrance(api: ApiProcess, agents: Agents) -> None:
+def test_a_dead_primary_does_not_block_a_failover(api: ApiProcess, agents: Agents) -> None:
     agents.store.delete(agent_key(CLUSTER, "nas-1"))
     for agent_id in ("nas-2", "nas-1"):
         answer = failover(api, agent_id)
@@ -220,7 +220,7 @@ def test_a_failover_that_is_repeated_with_its_key_is_one(
         ("nas-1", {"direction": "to"}),
     ],
 )
-def test_what_is_so_already_is_done_at_once(
+def test_a_requested_state_that_holds_already_is_done_at_once(
     api: ApiProcess, agents: Agents, agent_id: str, body: dict[str, Any]
 ) -> None:
     answer = failover(api, agent_id, **body)

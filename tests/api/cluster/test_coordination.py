@@ -75,7 +75,9 @@ def test_an_agents_broken_document_is_that_agents_trouble(agents: Agents, coordi
     assert seen["nas-3"].problem == "its document is nas-1's"
 
 
-def test_an_intent_is_replaced_only_as_it_was_seen(agents: Agents, coordination: Coordination) -> None:
+def test_an_intent_is_only_replaced_at_the_expected_version(
+    agents: Agents, coordination: Coordination
+) -> None:
     before = coordination.snapshot()
     pause = Pause(reason="", paused_by="ops", paused_at=NOW)
     coordination.replace_intent(Intent(pause=pause), expected=before.intent_version)
@@ -84,7 +86,7 @@ def test_an_intent_is_replaced_only_as_it_was_seen(agents: Agents, coordination:
     assert coordination.snapshot().intent.pause == pause
 
 
-def test_who_asks_often_need_not_see_the_last_second(agents: Agents, coordination: Coordination) -> None:
+def test_frequent_callers_get_a_cached_snapshot(agents: Agents, coordination: Coordination) -> None:
     first = coordination.snapshot()
     agents.lead(epoch=8)
     assert coordination.recent(3600) is first

@@ -96,7 +96,7 @@ def test_there_is_one_at_a_time(instances: tuple[Instance, Instance], agents: Ag
 
 
 @pytest.mark.parametrize("mode", get_args(FailoverMode))
-def test_one_that_comes_to_nothing_is_taken_back(
+def test_an_expired_failover_is_withdrawn(
     mode: FailoverMode, instances: tuple[Instance, Instance], agents: Agents, clock: ManualClock
 ) -> None:
     one, other = instances
@@ -124,7 +124,9 @@ def test_a_forgotten_one_does_not_keep_the_next_from_beginning(
     assert agents.requested() == second.intent()
 
 
-def test_a_refused_one_is_taken_back_at_once(instances: tuple[Instance, Instance], agents: Agents) -> None:
+def test_a_refused_failover_is_withdrawn_at_once(
+    instances: tuple[Instance, Instance], agents: Agents
+) -> None:
     one, _ = instances
     operation = one.begin()
     answer = {"operation_id": operation.operation_id, "accepted": False, "reason": "the NAS is away"}

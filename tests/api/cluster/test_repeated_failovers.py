@@ -133,7 +133,7 @@ def test_without_a_direction_it_does_not_turn_back_either(
     assert agents.requested() == first.intent()
 
 
-def test_of_many_at_once_one_is_the_first(instances: tuple[Instance, Instance], agents: Agents) -> None:
+def test_one_of_many_concurrent_calls_wins(instances: tuple[Instance, Instance], agents: Agents) -> None:
     with ThreadPoolExecutor(8) as pool:
         begun = list(pool.map(lambda number: instances[number % 2].begin(), range(8)))
     assert len({operation.operation_id for operation in begun}) == 1
@@ -166,7 +166,7 @@ def test_a_refused_call_does_not_use_the_key_up(instances: tuple[Instance, Insta
     assert other.begin().state == "pending"
 
 
-def test_what_is_so_already_is_done_and_stays_done(
+def test_a_requested_state_that_holds_already_stays_done(
     instances: tuple[Instance, Instance], agents: Agents
 ) -> None:
     one, other = instances

@@ -182,9 +182,7 @@ def test_writers_of_many_threads_take_turns(database: Database) -> None:
         assert 1 <= database.log.flushes <= 80
 
 
-def test_a_row_that_another_process_holds_makes_us_wait_and_then_say_so(
-    database: Database, database_url: str
-) -> None:
+def test_a_row_locked_by_another_process_times_out(database: Database, database_url: str) -> None:
     with database.write() as session:
         session.add(clips.row_of(row()))
     other = Database(database_url, connections=1)
@@ -211,7 +209,7 @@ def test_a_server_that_was_killed_is_unavailable_until_it_is_back(postgres: Post
     database.close()
 
 
-def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "clips.db").write_bytes(b"not a database" * 100)
     database = Database(f"sqlite:///{tmp_path}/clips.db", connections=1)
     with pytest.raises(QueueUnavailable), database.read() as session:
@@ -219,7 +217,7 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     database.close()
 
 
-def test_times_come_back_in_utc(database: Database) -> None:
+def test_times_are_returned_in_utc(database: Database) -> None:
     with database.write() as session:
         session.add(clips.row_of(row()))
     with database.read() as session:
@@ -229,7 +227,7 @@ def test_times_come_back_in_utc(database: Database) -> None:
     assert found.created_at.tzinfo is NOW.tzinfo
 
 
-def test_an_old_database_keeps_what_is_in_it(database_url: str) -> None:
+def test_migrating_an_old_database_keeps_its_rows(database_url: str) -> None:
     database = Database(database_url, connections=2)
     config = schema.alembic_config()
     request = {

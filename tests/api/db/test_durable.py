@@ -11,7 +11,7 @@ import pytest
 from api.db.durable import SharedFlush
 
 
-def test_those_who_come_during_a_flush_wait_for_the_next(tmp_path: Path) -> None:
+def test_callers_during_a_flush_wait_for_the_next_one(tmp_path: Path) -> None:
     """A FIFO stands for a slow disk: opening it blocks until its other end is opened."""
     fifo = tmp_path / "log"
     os.mkfifo(fifo)

@@ -133,7 +133,7 @@ def test_a_request_that_ended_stays_ended(messages: list[Message]) -> None:
 
 
 @given(st.lists(progresses, min_size=1, max_size=10))
-def test_percentage_never_goes_back_within_an_attempt(messages: list[Message]) -> None:
+def test_percentage_never_decreases_within_an_attempt(messages: list[Message]) -> None:
     state = State()
     for message in messages:
         before, state = state, merge(state, message)
@@ -290,7 +290,7 @@ def test_watchers_receive_changes_only() -> None:
     assert visible_change(state, merge(state, completed()))
 
 
-def test_silence_is_answered_by_what_was_tried() -> None:
+def test_the_decision_after_silence_depends_on_the_tries() -> None:
     def verdict(state: State, *, cancelled: bool = False, tries: int = 0, held_up: bool = False) -> str:
         return after_silence(state, cancelled=cancelled, tries=tries, tries_allowed=2, held_up=held_up)
 

@@ -50,7 +50,7 @@ def test_what_is_not_strict_json_is_refused(data: bytes, message: str, field: st
 
 
 @pytest.mark.parametrize("data", [b"NaN", b"1e999", b'"\\ud800"'])
-def test_what_is_no_object_at_all_is_left_to_others(data: bytes) -> None:
+def test_values_that_are_not_objects_are_not_checked(data: bytes) -> None:
     assert not isinstance(check_values(decode_json(data)), dict)
 
 

@@ -117,7 +117,7 @@ def test_a_retry_is_stored_shown_and_counted_once(database: Database) -> None:
     assert codes == ["SIGNING_UNAVAILABLE"]
 
 
-def test_a_clip_whose_progress_never_came_still_began(database: Database) -> None:
+def test_a_clip_without_progress_has_a_start(database: Database) -> None:
     request_id = put(database)
     report(database, completed(request_id=request_id, completed_at=NOW, processing_time_seconds=4.0))
     row = get(database, request_id)
@@ -142,7 +142,7 @@ def test_what_pubsub_gives_up_was_cancelled_when_that_was_asked_for(database: Da
     assert get(database, request_id).status == "cancelled"
 
 
-def test_a_message_of_an_unknown_request_is_no_trouble(database: Database) -> None:
+def test_a_message_of_an_unknown_request_is_ignored(database: Database) -> None:
     for message in (progress(), completed(), failed()):
         report(database, message)
     assert parked(database) == 0

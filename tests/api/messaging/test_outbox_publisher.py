@@ -135,7 +135,7 @@ def test_topics_are_claimed_and_withdrawn_apart(database: Database) -> None:
         assert [outbox.backlog(session, topic).count for topic in ("a", "b", "c")] == [2, 1, 0]
 
 
-def test_messages_come_in_the_order_in_which_they_were_added(database: Database) -> None:
+def test_messages_are_published_in_order(database: Database) -> None:
     with database.write() as session:
         added = [add(session, "a", key) for key in ("9", "1", "5")]
         assert [each.id for each in added] == sorted({each.id for each in added})
@@ -295,7 +295,7 @@ def test_a_published_request_leaves_the_outbox(make_api: MakeApi) -> None:
     assert sorted(seen) == sorted(wanted)
 
 
-def test_one_that_pubsub_refuses_keeps_none_of_the_others(make_api: MakeApi) -> None:
+def test_a_message_that_pubsub_refuses_does_not_block_the_others(make_api: MakeApi) -> None:
     api = make_api()
     with arrivals(api) as seen, api.database() as database:
         ids = fill(database, 40, refused=11)

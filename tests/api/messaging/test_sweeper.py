@@ -147,7 +147,7 @@ def test_while_no_agent_can_work_a_request_waits_and_is_not_lost(desk: Desk) -> 
     assert unsent(desk.database) == [request_id]
 
 
-def test_a_clip_that_comes_after_it_was_lost_is_there(desk: Desk) -> None:
+def test_a_completion_after_lost_is_accepted(desk: Desk) -> None:
     request_id = put(desk.database)
     for _ in range(TRIES + 1):
         desk.pass_silence()
@@ -235,7 +235,7 @@ def test_an_overtaken_request_is_lost(desk: Desk) -> None:
     assert unsent(desk.database) == [first]
 
 
-def test_another_lane_is_no_excuse(desk: Desk) -> None:
+def test_another_lanes_agents_do_not_count(desk: Desk) -> None:
     waiting = put(desk.database, mode="encode")
     busy = put(desk.database, mode="copy")
     desk.clock.advance(LOST_AFTER + 1)
@@ -317,7 +317,7 @@ def test_idempotency_keys_are_kept_for_a_day(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_a_request_that_an_agent_swallows_comes_again_and_fails(make_api: MakeApi) -> None:
+def test_a_request_that_an_agent_never_reports_on_is_republished_and_fails(make_api: MakeApi) -> None:
     api: ApiProcess = make_api(limits={"lost_after_seconds": 1, "lost_tries": 2})
     with Workers(api, do=lambda _worker, _message: None) as workers:
         request_id = api.request().json()["request_id"]

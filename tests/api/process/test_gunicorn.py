@@ -73,7 +73,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_streams_go_on(
             again.wait("completed")
 
 
-def test_what_is_wrong_ends_the_start_in_words(tmp_path: Path, postgres: PostgresServer) -> None:
+def test_a_failed_start_prints_the_reason(tmp_path: Path, postgres: PostgresServer) -> None:
     def run(*more: str, **environ: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "gunicorn", "--config", "python:api.gunicorn_settings", *more]
         merged = {**os.environ, "CLIPPING_STORAGE__PATH": str(tmp_path), **environ}

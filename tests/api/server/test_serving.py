@@ -181,7 +181,7 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400", b"INVALID_REQUEST"),
     ],
 )
-def test_what_is_not_http_is_refused_in_the_error_shape(
+def test_invalid_http_is_refused_with_the_error_schema(
     api: ApiProcess, request_: bytes, status: bytes, code: bytes
 ) -> None:
     answer = raw(api, request_)

@@ -33,7 +33,7 @@ class Keeper:
 
 
 @pytest.mark.slow
-def test_the_slots_are_free_for_others_and_nothing_comes_twice(
+def test_kept_messages_free_their_slots_and_are_not_redelivered(
     topic: str, publisher: Publisher, start: Start
 ) -> None:
     keeper = Keeper()
@@ -59,7 +59,7 @@ def test_the_slots_are_free_for_others_and_nothing_comes_twice(
 
 
 @pytest.mark.slow
-def test_an_abandoned_one_comes_again_when_its_lease_is_over(
+def test_an_abandoned_message_is_redelivered_when_its_lease_expires(
     topic: str, publisher: Publisher, start: Start
 ) -> None:
     keeper = Keeper()

@@ -13,7 +13,7 @@ from tests.support.broker import BrokerProcess
 from tests.support.waiting import eventually
 
 
-def test_a_published_message_has_an_id_and_arrives_as_it_was_sent(
+def test_a_published_message_has_an_id_and_arrives_unchanged(
     topic: str, publisher: Publisher, start: Start
 ) -> None:
     got: list[Delivery] = []
@@ -45,9 +45,7 @@ def test_messages_of_one_call_arrive_apart(topic: str, publisher: Publisher, sta
     assert got == {each: (b"%d" % n, str(n)) for n, each in enumerate(ids)}
 
 
-def test_of_the_messages_of_a_call_that_is_refused_none_arrives(
-    topic: str, publisher: Publisher, start: Start
-) -> None:
+def test_no_message_of_a_refused_call_arrives(topic: str, publisher: Publisher, start: Start) -> None:
     got: list[bytes] = []
 
     def keep(delivery: Delivery) -> None:

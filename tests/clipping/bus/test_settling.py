@@ -32,7 +32,7 @@ class OnceWrong:
 
 
 @pytest.mark.parametrize("wrong", [RuntimeError("a bug"), NoSpace("The disk is full."), None], ids=str)
-def test_a_message_that_was_not_settled_comes_again_at_once(
+def test_an_unsettled_message_is_redelivered_at_once(
     wrong: object, topic: str, publisher: Publisher, start: Start
 ) -> None:
     handler = OnceWrong(wrong)
@@ -59,9 +59,7 @@ def test_a_failing_handler_does_not_stop_the_others(topic: str, publisher: Publi
     eventually(lambda: len(done) == 30)
 
 
-def test_a_released_message_comes_again_and_releasing_twice_is_once(
-    topic: str, publisher: Publisher, start: Start
-) -> None:
+def test_a_released_message_is_redelivered_once(topic: str, publisher: Publisher, start: Start) -> None:
     attempts: list[int] = []
 
     def handler(delivery: Delivery) -> None:
@@ -78,7 +76,7 @@ def test_a_released_message_comes_again_and_releasing_twice_is_once(
     assert attempts == [1, 2, 3]
 
 
-def test_an_acknowledgement_that_can_not_be_confirmed_says_so(
+def test_an_unconfirmed_acknowledgement_raises(
     broker: BrokerProcess, topic: str, publisher: Publisher, start: Start
 ) -> None:
     taken, killed = threading.Event(), threading.Event()
@@ -106,7 +104,7 @@ def test_an_acknowledgement_that_can_not_be_confirmed_says_so(
 
 
 @pytest.mark.slow
-def test_an_acknowledged_message_never_comes_again(
+def test_an_acknowledged_message_is_never_redelivered(
     broker: BrokerProcess, topic: str, publisher: Publisher, start: Start
 ) -> None:
     got: list[bytes] = []

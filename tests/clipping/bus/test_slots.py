@@ -47,7 +47,7 @@ def test_no_more_handlers_run_than_there_are_slots(topic: str, publisher: Publis
     eventually(lambda: subscription.running == 0)
 
 
-def test_a_slot_that_gets_free_is_filled_at_once(topic: str, publisher: Publisher, start: Start) -> None:
+def test_a_freed_slot_is_filled_at_once(topic: str, publisher: Publisher, start: Start) -> None:
     """The library by itself pulls again only below four fifths of its limit: one of 8 slots would idle."""
     desk = Desk()
     for number in range(12):

@@ -71,7 +71,7 @@ def test_a_drain_of_an_idle_subscription_is_quick(topic: str, start: Start) -> N
     assert time.monotonic() - begin < 15
 
 
-def test_a_message_that_waits_for_a_slot_goes_back_when_pulling_stops(
+def test_a_message_that_waits_for_a_slot_is_released_when_pulling_stops(
     proxy: TcpProxy, topic: str, publisher: Publisher, start: Start
 ) -> None:
     """A new stream has no messages out: after a cut, the broker sends one more than there are slots."""

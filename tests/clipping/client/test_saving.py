@@ -61,7 +61,7 @@ def part(start: int, data: bytes | None = None) -> Answer:
     return Answer(206, body, headers)
 
 
-def test_a_download_goes_on_where_it_broke_off(tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed(tmp_path: Path) -> None:
     moody = save(
         tmp_path,
         whole(CLIP[: 3 * PIECE]),
@@ -87,7 +87,7 @@ def test_a_file_that_was_complete_is_only_verified(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [b"x" * (9 * PIECE), b"x" * SIZE, b"x" * (SIZE + 1)])
-def test_what_is_left_of_another_clip_is_fetched_again(tmp_path: Path, left: bytes) -> None:
+def test_a_part_of_another_clip_is_downloaded_again(tmp_path: Path, left: bytes) -> None:
     (tmp_path / "clip.mkv.part").write_bytes(left)
     files = [part(9 * PIECE), whole()] if len(left) < SIZE else [whole()]
     save(tmp_path, *files)
@@ -97,7 +97,7 @@ def test_a_store_without_ranges_sends_all_of_it_again(tmp_path: Path) -> None:
     save(tmp_path, whole(CLIP[: 3 * PIECE]), whole())
 
 
-def test_what_is_not_the_clip_gets_no_name(tmp_path: Path) -> None:
+def test_a_corrupt_download_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(NotSaved, match="is corrupt: its SHA-256 is"):
         save(tmp_path, whole(), sha256="0" * 64)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv.part"]

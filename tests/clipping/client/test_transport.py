@@ -139,7 +139,7 @@ def test_it_gives_up_after_its_tries() -> None:
         assert (caught.value.code, len(moody.calls)) == ("QUEUE_UNAVAILABLE", QUICK.tries)
 
 
-def test_it_waits_as_long_as_it_is_asked_to() -> None:
+def test_retry_after_is_respected() -> None:
     busy = refusal(429, "RATE_LIMITED", **{"Retry-After": "1"})
     with Moody(busy, HEALTH) as moody, client(moody) as calling:
         began = time.monotonic()
@@ -197,7 +197,7 @@ def test_a_response_from_another_server_is_an_error(answer: Answer, code: str) -
         assert len(moody.calls) == 1
 
 
-def test_a_service_that_says_nothing_is_no_answer() -> None:
+def test_a_silent_service_raises_no_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with (
@@ -211,13 +211,13 @@ def test_a_service_that_says_nothing_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("url", ["", "clips.example.com", "ftp://x", "http://", "http://x/?a=b"])
-def test_an_address_that_is_none_is_said_at_once(url: str) -> None:
+def test_an_invalid_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigurationError):
         Client(url)
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a\nb", "schlüssel", "🎬", "x" * 256])
-def test_an_idempotency_key_that_is_none_is_not_sent(key: str) -> None:
+def test_an_invalid_idempotency_key_is_not_sent(key: str) -> None:
     with Moody() as moody, client(moody) as calling:
         with pytest.raises(Refused) as caught:
             calling.request(CLIP, idempotency_key=key)
@@ -225,7 +225,7 @@ def test_an_idempotency_key_that_is_none_is_not_sent(key: str) -> None:
         assert moody.calls == []
 
 
-def test_a_number_that_is_none_is_not_sent() -> None:
+def test_an_invalid_number_is_not_sent() -> None:
     with Moody() as moody, client(moody) as calling:
         with pytest.raises(Refused, match="not finite"):
             calling.request(replace(CLIP, start_seconds=math.nan))
@@ -233,7 +233,7 @@ def test_a_number_that_is_none_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\nb", "schlüssel"])
-def test_a_key_that_is_none_is_said_at_once(key: str) -> None:
+def test_an_invalid_key_is_refused_at_once(key: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Client("http://127.0.0.1", key=key)
     assert not key.strip() or key not in str(caught.value)

@@ -108,7 +108,7 @@ def test_waiting_ends_with_the_clip(api: ApiProcess) -> None:
     assert [line["status"] for line in lines(bad)] == ["failed"]
 
 
-def test_watching_prints_lines_where_there_is_no_terminal(api: ApiProcess) -> None:
+def test_watch_prints_lines_without_a_terminal(api: ApiProcess) -> None:
     request_id = asked(api)
     api.send(progress(request_id=request_id))
     api.wait_for_status(request_id, "processing")
@@ -212,7 +212,7 @@ def test_status_list_and_cancel(make_api: MakeApi) -> None:
     assert lines(clipping(api, "list", "--status", "cancelled", "--json", "--limit", "0"))
 
 
-def test_a_reader_that_goes_away_is_no_traceback(api: ApiProcess) -> None:
+def test_a_closed_pipe_prints_no_traceback(api: ApiProcess) -> None:
     asked(api)
     command = [sys.executable, "-m", "clipping.cli", "list", "--json"]
     with subprocess.Popen(
@@ -245,7 +245,7 @@ def test_a_batch_reports_line_by_line(make_api: MakeApi, tmp_path: Path) -> None
     assert api.counts()["requests"] == 147
 
 
-def test_a_batch_in_which_nothing_is_good_says_so_of_each_line(api: ApiProcess) -> None:
+def test_a_batch_without_valid_clips_reports_each_line(api: ApiProcess) -> None:
     text = "hand_id,nas_video_path,start,end\na b,/x,1,2\nh,/etc/passwd,1,2\n"
     # A process of its own, with an environment and a standard input.
     done = subprocess.run(
@@ -265,7 +265,7 @@ def test_a_batch_in_which_nothing_is_good_says_so_of_each_line(api: ApiProcess) 
     ]
 
 
-def test_a_batch_beyond_the_quota_says_so_of_each_line(make_api: MakeApi, tmp_path: Path) -> None:
+def test_a_batch_beyond_the_quota_reports_each_line(make_api: MakeApi, tmp_path: Path) -> None:
     api = make_api(limits={"shorts_per_day": 1})
     file = tmp_path / "shorts.csv"
     head = "hand_id,nas_video_path,start,end,output.aspect,client_item_id\n"
@@ -379,9 +379,7 @@ def test_a_failover_says_from_or_to_and_can_be_repeated(make_api: MakeApi) -> No
         (["request", "/etc/passwd", "1", "2", "--hand-id", "h"], 1, "INVALID_REQUEST"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_exit_code(
-    api: ApiProcess, arguments: list[str], code: int, words: str
-) -> None:
+def test_errors_have_exit_codes(api: ApiProcess, arguments: list[str], code: int, words: str) -> None:
     done = clipping(api, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert words in done.stderr

@@ -74,7 +74,7 @@ def test_a_mistyped_command_is_guessed(typed: str, said: str, capsys: pytest.Cap
     assert said in capsys.readouterr().err
 
 
-def test_negative_times_are_no_options(api: ApiProcess) -> None:
+def test_negative_times_are_not_parsed_as_options(api: ApiProcess) -> None:
     for times, said in (
         (["-0:10", "0:20"], "argument start: '-0:10' must not be negative"),
         (["0:10", "-5"], "argument end: '-5' must not be negative"),

@@ -36,7 +36,7 @@ def test_semicolons_separate_columns_as_well() -> None:
     assert body["metadata"] == {"note": "one; two"}
 
 
-def test_columns_come_in_any_order_and_may_be_empty() -> None:
+def test_columns_may_be_in_any_order_and_empty() -> None:
     head = "end_seconds,metadata.table,mode,output.aspect,output.width,output.fps,start_seconds,hand_id,"
     text = f"{head}nas_video_path,pre_roll_seconds,client_item_id\n20,7,encode,9:16,540,25,10,h,/a.mp4,2,x\n"
     (row,) = read(text + "30,,,,,,20,h,/a.mp4,,\n")[:1]
@@ -75,7 +75,7 @@ def test_quotes_line_ends_and_blank_lines_are_csv() -> None:
         ("h,/a.mp4,1,2,wide", "output.width must be a number, not 'wide'"),
     ],
 )
-def test_a_line_that_is_none_says_why_and_the_next_is_read(line: str, words: str) -> None:
+def test_an_invalid_line_has_an_error_and_the_next_is_read(line: str, words: str) -> None:
     bad, good = read(f"{HEAD},output.width\n{line}\nh2,/a.mp4,1,2,\n")
     assert (bad.clip, bad.line) == (None, 2)
     assert words in bad.problem
@@ -99,7 +99,7 @@ def test_a_rate_is_a_number(text: str) -> None:
         (f'{HEAD}\nh,"/a,1,2\n', "line 2: not valid CSV"),
     ],
 )
-def test_a_file_that_is_none_is_refused(text: str, words: str) -> None:
+def test_an_invalid_file_is_refused(text: str, words: str) -> None:
     with pytest.raises(BadSheet) as caught:
         read(text)
     assert words in str(caught.value)

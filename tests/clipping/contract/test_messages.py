@@ -128,7 +128,7 @@ def test_rolls_widen_the_clip_and_stop_at_zero() -> None:
         ({"qualty": "high"}, "qualty", "not a known field"),
     ],
 )
-def test_what_is_wrong_is_named(changes: dict[str, Any], field: str, words: str) -> None:
+def test_errors_name_the_field(changes: dict[str, Any], field: str, words: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(**changes)
     assert caught.value.field == field
@@ -144,12 +144,12 @@ def test_required_fields(missing: str) -> None:
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5])
-def test_a_body_that_is_no_object(body: object) -> None:
+def test_a_body_that_is_not_an_object(body: object) -> None:
     with pytest.raises(InvalidRequest, match="JSON object"):
         parse_clip_request(body, max_clip_seconds=600)
 
 
-def test_fields_of_the_former_service_become_metadata() -> None:
+def test_fields_of_the_previous_service_become_metadata() -> None:
     request = parse(
         user_email="ada@example.com", requested_at="2026-11-20T08:00:00Z", metadata={"table": "7"}
     )
@@ -193,7 +193,7 @@ def test_a_newer_sender_may_add_fields() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b'{"schema":1}', b"\xff", b'{"schema":2}'])
-def test_what_is_no_message_is_refused(data: bytes) -> None:
+def test_an_invalid_message_is_refused(data: bytes) -> None:
     for kind in (RequestMessage, CompletionMessage, ProgressMessage):
         with pytest.raises(InvalidRequest):
             kind.from_json(data)
@@ -222,7 +222,7 @@ def test_ids_are_not_counters() -> None:
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.none(), st.booleans(), st.floats(), st.text(), st.integers())))
-def test_nothing_but_an_invalid_request_comes_out_of_bad_bodies(body: dict[str, Any]) -> None:
+def test_invalid_bodies_raise_invalid_request_only(body: dict[str, Any]) -> None:
     # Text alone can't make the four required fields right: every such body is refused, and only so.
     with pytest.raises(InvalidRequest):
         parse_clip_request(body, max_clip_seconds=600)

@@ -27,7 +27,7 @@ from clipping.errors import InvalidRequest
         ({"width": 640}, None),  # the recording decides on the height
     ],
 )
-def test_the_size_follows_from_what_is_asked(asked: dict[str, Any], size: tuple[int, int] | None) -> None:
+def test_the_size_follows_from_the_request(asked: dict[str, Any], size: tuple[int, int] | None) -> None:
     assert Output(**asked).size == size
 
 

@@ -20,7 +20,7 @@ QUEUED: dict[str, Any] = {
 }
 
 
-def test_what_is_written_is_read() -> None:
+def test_serialization_round_trips() -> None:
     status = ClipStatus(
         request_id=REQUEST_ID,
         hand_id="hand-1",

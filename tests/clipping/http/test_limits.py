@@ -29,7 +29,7 @@ def test_each_phase_has_its_deadline(phase: Phase, seconds: float) -> None:
     assert overdue([one], LIMITS, now=100 + seconds + 0.1) == [one]
 
 
-def test_unread_answers_are_given_less_time_while_there_is_no_room() -> None:
+def test_unread_answers_get_less_time_under_pressure() -> None:
     one = connection(1, Phase.UNREAD, since=100)
     assert overdue([one], LIMITS, now=111) == []
     assert overdue([one], LIMITS, now=111, crowded=True) == [one]

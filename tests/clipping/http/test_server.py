@@ -239,7 +239,7 @@ def test_a_health_check_is_answered_while_all_threads_are_at_work() -> None:
             assert server.get("/health").endswith(b"/health")
 
 
-def test_requests_sent_at_once_are_answered_in_their_order() -> None:
+def test_pipelined_requests_are_answered_in_order() -> None:
     paths = [b"/%d" % n for n in range(200)]
     with running() as server, server.connect(b"".join(GET % path for path in paths)) as client:
         said = read(client, b"/199")

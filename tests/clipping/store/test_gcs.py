@@ -103,7 +103,7 @@ def test_coordination_calls_end_in_their_time_and_are_asked_once(monkeypatch: py
         store.close()
 
 
-def test_a_server_that_comes_back_is_used_again(gcs_server: FakeGcs, source: Path) -> None:
+def test_a_restarted_server_is_used_again(gcs_server: FakeGcs, source: Path) -> None:
     store = GcsStore("not-there-yet")
     with pytest.raises(StoreUnavailable):
         store.create(KEY, source, content_type="video/mp4", metadata={})

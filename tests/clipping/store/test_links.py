@@ -91,7 +91,7 @@ def test_links_survive_a_restart_but_not_a_new_key(tmp_path: Path) -> None:
         _store(tmp_path).verify_signature(*parts, NOW)
 
 
-def test_a_key_that_is_replaced_while_stores_are_open_holds_for_all_of_them_at_once(tmp_path: Path) -> None:
+def test_a_replaced_key_applies_to_all_open_stores(tmp_path: Path) -> None:
     agent, api = _store(tmp_path), _store(tmp_path)
     old = _parts(agent.sign(KEY, filename="h.mp4", seconds=60).url)
     (tmp_path / "signing.key").unlink()

@@ -31,7 +31,7 @@ def test_a_bucket_is_opened_without_asking_it(tmp_path: Path) -> None:
     assert store.uri("a.mp4") == "gs://clips/team/a.mp4"
 
 
-def test_coordination_may_have_a_bucket_of_its_own() -> None:
+def test_coordination_may_have_its_own_bucket() -> None:
     config = _config(backend="gcs", bucket="clips", coordination_bucket="leases")
     assert open_coordination_store(config).uri("ha/x") == "gs://leases/ha/x"
     assert open_store(config).uri("ha/x") == "gs://clips/ha/x"

@@ -99,7 +99,7 @@ def test_it_expires_with_a_reason(cluster: Snapshot, words: str) -> None:
     assert words in (expired.error or "")
 
 
-def test_a_switch_after_its_time_still_counts_as_one() -> None:
+def test_a_switch_after_the_timeout_still_counts() -> None:
     assert after(requested(held=lease(holder="nas-2", epoch=8)), seconds=999).state == "done"
 
 
@@ -112,7 +112,7 @@ def test_a_failover_that_was_never_written_fails() -> None:
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "expired"])
-def test_what_is_finished_stays_so(state: Any) -> None:
+def test_a_finished_failover_does_not_change(state: Any) -> None:
     finished = replace(ASKED, state=state)
     for cluster in (requested(), snapshot(), requested(held=lease(holder="nas-3", epoch=9))):
         assert follow(finished, cluster, now=NOW + timedelta(days=1)) is finished
