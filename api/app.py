@@ -32,8 +32,8 @@ from clipping.config import Config
 from clipping.store.open import open_coordination_store, open_store
 
 _OWN_THREADS = 5
-"""That use the database beside requests and messages: the outbox, those that look after what is there, and
-the one that is kept for health checks."""
+"""Threads that use the database in addition to requests and messages: the outbox, periodic tasks, and the one
+that is reserved for health checks."""
 
 
 def create_app(config: Config) -> Flask:

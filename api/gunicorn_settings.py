@@ -1,8 +1,8 @@
 """gunicorn's settings: `gunicorn --config python:api.gunicorn_settings`.
 
-The address and everything else comes from our own configuration (`CLIPPING_CONFIG` names the file), but for
-the number of workers, which is gunicorn's: `--workers` or `WEB_CONCURRENCY`, one for each core. Several of
-them want a database that takes several writers, PostgreSQL. SQLite works: they take turns.
+All settings come from the service's configuration (`CLIPPING_CONFIG` names the file), except the number of
+workers: set `--workers` or `WEB_CONCURRENCY` to the number of cores. With several workers use PostgreSQL;
+SQLite works, but allows one writer at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 def _or_exit(work: Callable[[], Result]) -> Result:
-    """What it returns, or the end of this process with our exit code and every problem on stderr."""
+    """Return its result, or exit with the service's exit code and print every problem to stderr."""
     results: list[Result] = []
 
     def run() -> int:
@@ -36,7 +36,7 @@ def _or_exit(work: Callable[[], Result]) -> Result:
 
 
 def _folder_for_counts() -> str:
-    """Where the workers' counts meet, as long as this process, their master, is there."""
+    """The folder of the workers' metrics, which exists until this process, their master, exits."""
     master, folder = os.getpid(), tempfile.mkdtemp(prefix="clipping-metrics-")
 
     def remove() -> None:
@@ -60,14 +60,14 @@ bind = f"{_host}:{_config.api.port}"
 # Threads and connections do not survive a fork, so each worker makes its own.
 preload_app = False
 timeout = 30
-"""A worker whose loop stands still for so long is replaced."""
+"""A worker whose loop makes no progress for this long is replaced."""
 graceful_timeout = 10
-"""What Cloud Run gives, and more than a stop takes: see `api.server.serving`."""
+"""Cloud Run's limit, which is longer than a stop takes: see `api.server.serving`."""
 control_socket_disable = True
 
 
 def on_starting(_server: Any) -> None:
-    """Once, before the workers: the schema is checked, and SQLite's is brought up to date."""
+    """Check the schema once, before the workers start, and migrate a SQLite database."""
     from api.process.commands import prepare
 
     _or_exit(lambda: prepare(_config))
@@ -82,7 +82,7 @@ def when_ready(server: Any) -> None:
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """A worker that is gone has no open streams."""
+    """Remove the open streams of a worker that has exited from the metrics."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""What the parts of the service say to each other: messages, reports, objects in the store."""
+"""The contract between the parts of the service: messages, reports, results, objects in the store."""

@@ -1,12 +1,13 @@
 """The three coordination documents of a cluster, each with one kind of writer.
 
-- `ha/{cluster}/lease.json`: who leads. Written by agents, by compare-and-set only.
-- `ha/{cluster}/intent.json`: what the administrator wants. Written by the API only.
-- `ha/{cluster}/agents/{agent_id}.json`: how an agent is. Each writes its own, the API and the others read.
+- `ha/{cluster}/lease.json`: the leader. Written by agents, by compare-and-set only.
+- `ha/{cluster}/intent.json`: the administrator's requests. Written by the API only.
+- `ha/{cluster}/agents/{agent_id}.json`: an agent's state. Written by that agent, read by the API and the
+others.
 
-An administrator's write can so never break a renewal. Times in them are for people: no agent compares a time
-that another machine wrote. Readers ignore fields they don't know; anything else that can't be read raises
-`BrokenDocument`, and promotes no agent.
+So an administrator's write never conflicts with a renewal. Times are for display: no agent compares a time
+that another machine wrote. Readers ignore unknown fields; any other invalid content raises `BrokenDocument`,
+and promotes no agent.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from clipping.errors import ClippingError
 
 SCHEMA: Literal[1] = 1
 HEARTBEAT_SECONDS = 30.0
-"""How often an agent writes its own document, whatever happens; a change of state is written at once."""
+"""How often an agent writes its document. A change of state is written at once."""
 
 LeaseState = Literal["held", "released", "handoff"]
 FailoverMode = Literal["graceful", "fast"]
@@ -32,7 +33,7 @@ AgentStatus = Literal["active", "standby", "draining", "fenced", "down"]
 
 
 class BrokenDocument(ClippingError):
-    """A coordination object that is there and can't be understood. An operator has to inspect it."""
+    """A coordination object that can't be parsed. An operator has to inspect it."""
 
     code = "BROKEN_COORDINATION"
 
@@ -64,19 +65,19 @@ class Lease(_Document):
     state: LeaseState
     epoch: Annotated[int, Field(ge=0)]
     holder: str
-    """The agent's id; of a released lease, who had it last."""
+    """The agent's id; for a released lease, the last holder's."""
     instance: str
-    """A random name of the lease holder's process: a restarted agent is another one."""
+    """A random name of the lease holder's process, which changes with each restart."""
     host: str
     """The lease holder's machine."""
     seq: Annotated[int, Field(ge=0)]
-    """Counts the lease holder's writes, so that a write whose answer was lost can be recognised."""
+    """Counts the lease holder's writes, so that it can recognise a write whose response was lost."""
     health_url: str | None = None
     """Where the standbys poll the leader, without a path."""
     target: str | None = None
-    """Of a handoff: who is to take it."""
+    """For a handoff: the agent that takes over."""
     reason: str = ""
-    """Why it was taken or given up, one sentence."""
+    """Why it was acquired or released, one sentence."""
     ttl_seconds: float
     renewed_at: Moment
     """For people."""
@@ -85,37 +86,37 @@ class Lease(_Document):
 
 
 class FailoverIntent(_Document):
-    """A planned failover that an administrator asked for."""
+    """A planned failover that an administrator requested."""
 
     operation_id: str
     epoch: int
-    """The lease's at the time: the intent is stale as soon as another epoch leads."""
+    """The lease's epoch at the time: the intent is stale once another epoch leads."""
     old_primary: str
     target: str | None = None
     """Unset: the leader picks the best standby."""
     mode: FailoverMode = "graceful"
-    """`graceful` finishes the clips in flight, up to `ha.drain_seconds`; `fast` gives them back at once."""
+    """`graceful` finishes the clips in flight, up to `ha.drain_seconds`; `fast` releases them at once."""
     reason: str = ""
     requested_by: str = ""
     requested_at: Moment
 
 
 class Pause(_Document):
-    """No automatic takeover. A failover that names its target still works."""
+    """A pause of automatic takeovers. Requested failovers still work."""
 
     reason: str = ""
     paused_by: str = ""
     paused_at: Moment
     until: Moment | None = None
-    """When it ends by itself."""
+    """When it ends."""
 
     def holds(self, now: datetime) -> bool:
-        """Whether it is (still) in force. `until` is wall time: a minute matters little."""
+        """Whether it is in effect. `until` is wall time: precision does not matter."""
         return self.until is None or now < self.until
 
 
 class Intent(_Document):
-    """What the administrator wants. A missing object is an empty one."""
+    """The administrator's requests. A missing object is equivalent to an empty one."""
 
     schema_: Literal[1] = Field(SCHEMA, alias="schema")
     failover: FailoverIntent | None = None
@@ -125,7 +126,7 @@ class Intent(_Document):
 
 
 class IntentAnswer(_Document):
-    """What an agent made of a failover intent that was meant for it."""
+    """An agent's response to a failover intent that concerns it."""
 
     operation_id: str
     accepted: bool
@@ -133,7 +134,7 @@ class IntentAnswer(_Document):
 
 
 class AgentRecord(_Document):
-    """How an agent is, by itself. Whether it is down, the reader judges by the object's age."""
+    """An agent's own report of its state. Readers detect that it is down by the object's age."""
 
     schema_: Literal[1] = Field(SCHEMA, alias="schema")
     agent_id: str
@@ -142,14 +143,14 @@ class AgentRecord(_Document):
     host: str
     state: AgentState
     epoch: int
-    """The highest that it has led or seen."""
+    """The highest epoch that it has led or seen."""
     eligible: bool
     reasons: tuple[str, ...] = ()
-    """Why it is not well, or not eligible."""
+    """Why it is unhealthy, or not eligible."""
     rank: int = 0
     version: str
     queue_depth: int = 0
-    """Clips being worked on."""
+    """The number of clips in flight."""
     completed_clips_24h: int = 0
     encoders: tuple[str, ...] = ()
     health_url: str | None = None
@@ -157,7 +158,7 @@ class AgentRecord(_Document):
     heartbeat_at: Moment
     """For people."""
     intent: IntentAnswer | None = None
-    """Its answer to the newest failover intent it was concerned by."""
+    """Its response to the newest failover intent that concerned it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 
@@ -179,12 +180,12 @@ def agents_prefix(cluster: str) -> str:
 
 
 def signing_key(cluster: str, agent_id: str) -> str:
-    """The object to which an agent signs a link, again and again, to see whether it can."""
+    """The object for which an agent periodically signs a link, as a test."""
     return f"ha/{cluster}/signing/{agent_id}.json"
 
 
 def doctor_key(cluster: str, name: str) -> str:
-    """An object that `clipping-agent doctor` writes, and removes again."""
+    """An object that `clipping-agent doctor` writes and removes."""
     return f"ha/{cluster}/doctor/{name}.json"
 
 

@@ -1,7 +1,7 @@
-"""What travels: the clip request, and the three Pub/Sub messages. The written contract is `openapi.yaml`.
+"""The clip request and the three Pub/Sub messages. The API's contract is `openapi.yaml`.
 
-Messages are UTF-8 JSON with `"schema": 1`. Readers ignore fields they don't know (a newer sender may add
-some); a caller's request does not (a misspelt option must not be ignored in silence).
+Messages are UTF-8 JSON with `"schema": 1`. Readers ignore unknown fields of messages (a newer sender may add
+some), but refuse them in a caller's request (a misspelt option must not be ignored silently).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 
 
 class _Message(Model):
-    """What is sent or received by itself."""
+    """A message or request that is sent by itself."""
 
     def to_json(self) -> bytes:
         """UTF-8 JSON; absent values are left out."""
@@ -94,7 +94,7 @@ class _Message(Model):
 
 
 class ClipRequest(_Message):
-    """What a caller asks for. Times are seconds of the recording, as a player shows them."""
+    """A caller's request. Times are seconds of the recording, as a player shows them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -136,17 +136,17 @@ class ClipRequest(_Message):
 
     @property
     def in_seconds(self) -> float:
-        """Where the clip begins: `start_seconds` less the pre-roll, at the earliest 0."""
+        """The start of the clip: `start_seconds` minus the pre-roll, at least 0."""
         return max(0.0, _subtract(self.start_seconds, self.pre_roll_seconds))
 
     @property
     def out_seconds(self) -> float:
-        """Where the clip ends: `end_seconds` and the post-roll."""
+        """The end of the clip: `end_seconds` plus the post-roll."""
         return _subtract(self.end_seconds, -self.post_roll_seconds)
 
     @property
     def lane(self) -> Lane:
-        """Encodes and low priority are the batch lane's, so that a viewer's clip never waits behind them."""
+        """`batch` for encodes and low priority, so that interactive clips never wait behind them."""
         if self.priority == "high":
             return "interactive"
         if self.priority == "low" or self.mode == "encode":
@@ -154,7 +154,7 @@ class ClipRequest(_Message):
         return "interactive"
 
     def spec_hash(self) -> str:
-        """SHA-256 (hex) of everything that decides how the clip looks: two equal hashes, two equal clips."""
+        """SHA-256 (hex) of everything that affects the clip's content: equal hashes mean equal clips."""
         spec = self.model_dump(include={"nas_video_path", "output_quality", "mode"})
         spec |= {"in": repr(self.in_seconds), "out": repr(self.out_seconds)}
         if self.output.asked():
@@ -168,7 +168,7 @@ def _subtract(a: float, b: float) -> float:
 
 
 class RequestMessage(ClipRequest):
-    """On `clipping-requests`, API to agents: the caller's request, and whose it is."""
+    """On `clipping-requests`, from the API to agents: the caller's request, and its owner."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     model_config = ConfigDict(
@@ -198,7 +198,7 @@ class ErrorInfo(_Message):
 
 
 class LastError(ErrorInfo):
-    """Why a clip is tried again."""
+    """Why a clip is retried."""
 
     at: Moment
     """When it happened, by the agent's clock."""
@@ -221,7 +221,7 @@ class CompletionMessage(_Message):
     output_gcs_path: str | None = None
     """`gs://bucket/key` in Google Cloud Storage; in other stores the object's key."""
     output_uri: str | None = None
-    """The object's address in whichever store: `gs://…`, `s3://…` or `file:///…`."""
+    """The object's URI in the store: `gs://…`, `s3://…` or `file:///…`."""
     download_url: str | None = None
     download_url_expires_at: Moment | None = None
     file_size_bytes: int | None = None
@@ -234,14 +234,14 @@ class CompletionMessage(_Message):
 
 
 class Checkpoint(_Message):
-    """Of a long encode: what is finished and kept in the store, so that another attempt can go on from it."""
+    """The finished part of a long encode in the store, from which another attempt can resume."""
 
     segments: Annotated[int, Field(ge=0, lt=2**31)]
     """Finished segments."""
     seconds: Annotated[float, Field(ge=0)]
-    """How much of the clip they hold."""
+    """How many seconds of the clip they contain."""
     resumed_count: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """How often the clip went on from a checkpoint instead of at its beginning."""
+    """How often an attempt resumed from a checkpoint."""
 
 
 class ProgressMessage(_Message):
@@ -258,18 +258,18 @@ class ProgressMessage(_Message):
     epoch: int
     attempt: int
     seq: int
-    """Grows within one attempt; a reader drops what is older than what it has."""
+    """Increases within one attempt; readers drop older messages."""
     checkpoint: Checkpoint | None = None
     """In every message after the first finished segment, and after a clip was resumed."""
     last_error: LastError | None = None
-    """With stage `retrying`: what went wrong."""
+    """With stage `retrying`: the error."""
     next_attempt_at: Moment | None = None
     """With stage `retrying`: when it is tried again. Exact within an attempt; for another attempt an estimate
     from the subscription's retry policy, at the earliest."""
 
 
 def first_problem(error: ValidationError) -> InvalidRequest:
-    """The first of pydantic's findings, as a sentence that names the field and says what to do."""
+    """The first of pydantic's errors, as a sentence that names the field and states the fix."""
     finding = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in finding["loc"]) or None
     return InvalidRequest(_sentence(field, finding), field=field)
@@ -306,7 +306,7 @@ def _sentence(field: str | None, finding: Any) -> str:
 
 
 TO_METADATA = ("user_email", "requested_at")
-"""Fields of the service that this one replaces. Its clients may go on sending them."""
+"""Fields of the previous service, which its clients may continue to send."""
 
 
 def _as_now(body: dict[str, Any]) -> dict[str, Any]:
@@ -336,7 +336,7 @@ def parse_clip_request(
 ) -> ClipRequest:
     """A caller's decoded JSON body as a request. `high_mode`: see `cutting.default_mode`.
 
-    Raises `InvalidRequest` naming the first field that is wrong.
+    Raises `InvalidRequest` naming the first invalid field.
     """
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")

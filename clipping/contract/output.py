@@ -1,4 +1,4 @@
-"""How a clip is to look: its shape, quality, codec, size and container. The `output` of a clip request."""
+"""The `output` of a clip request: aspect, quality, codec, size and container."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ SIZES: dict[Aspect, tuple[int, int]] = {
 """The size of an aspect, in pixels, where the caller names none."""
 MIN_SIDE, MAX_SIDE = 16, 7680
 MAX_PIXELS = 7680 * 4320
-"""No level of H.264 or HEVC that anything plays goes beyond."""
+"""The maximum of all H.264 and HEVC levels that players support."""
 MIN_BYTES = 100_000
 _ASPECT_TOLERANCE = Fraction(1, 50)
-"""Even sizes can't meet every aspect exactly: 854x480 is taken for 16:9."""
+"""The tolerance of the aspect, as even sizes can't match it exactly: 854x480 counts as 16:9."""
 _NTSC_TOLERANCE = Fraction(1, 100)
 
 
@@ -61,10 +61,9 @@ _Side = Annotated[int | None, _Given, AfterValidator(_side)]
 
 
 class Output(BaseModel):
-    """What the caller wants other than the recording has it; absent means as it is.
+    """Options in which the clip differs from the recording; absent means no change.
 
-    An unknown option is an error in a message too: an agent must not make a clip without what it does not
-    know.
+    An unknown option is an error in a message too: an agent must not ignore an option that it does not know.
     """
 
     model_config = ConfigDict(
@@ -84,7 +83,7 @@ class Output(BaseModel):
     fps: Annotated[float | None, _Given, AfterValidator(_fps)] = None
     """Frames a second. 23.976, 29.97, 59.94 and 119.88 mean the NTSC rates (30000/1001 …)."""
     max_bytes: Annotated[int | None, _Given, AfterValidator(_bytes)] = None
-    """The clip's file is at most so large."""
+    """The maximum size of the clip's file."""
     container: Annotated[ContainerName | None, _Given] = None
 
     @model_validator(mode="after")
@@ -127,7 +126,7 @@ class Output(BaseModel):
 
     @property
     def short(self) -> bool:
-        """Whether it is upright, for phones: such clips have limits of their own."""
+        """Whether it is an upright clip, for phones: such clips have separate limits."""
         return self.size is not None and abs(Fraction(*self.size) / Fraction(9, 16) - 1) <= _ASPECT_TOLERANCE
 
     @property
@@ -157,7 +156,7 @@ class Output(BaseModel):
         return tuple(names)
 
     def asked(self) -> dict[str, Any]:
-        """What differs from the default, for the hash of the clip's looks."""
+        """The options that differ from the default, for the hash of the clip's content."""
         return self.model_dump(exclude_defaults=True)
 
 
@@ -205,4 +204,4 @@ def _wrong(field: str, words: str) -> InvalidRequest:
 
 
 AS_IS = Output()
-"""As the recording has it."""
+"""Unchanged from the recording."""

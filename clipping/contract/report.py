@@ -1,4 +1,4 @@
-"""A clip's report: what was cut, from what, and what differs from the request."""
+"""A clip's report: the actual cut, its source, and differences from the request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clipping.contract.wire import Model, Moment
 
 
 class Range(Model):
-    """Seconds of the recording, half-open."""
+    """A half-open interval of the recording, in seconds."""
 
     start: float
     end: float
@@ -40,23 +40,23 @@ class DroppedStream(Model):
 
 
 class SourceReport(Model):
-    """Which state of the recording the clip was cut from."""
+    """The state of the recording when the clip was cut."""
 
     size: int
     """Bytes, when it was opened."""
     modified: Moment
     growing: bool
-    """Whether it was appended to while the clip was cut."""
+    """Whether the file was growing while the clip was cut."""
 
 
 class Report(Model):
-    """Where the cut really fell, and what it took."""
+    """The actual cut, its streams and its cost."""
 
     mode: ModeName
     requested: Range
     actual: Range
     keyframe_lead_seconds: float
-    """How much earlier than asked the clip begins, because a copied clip must start on a keyframe."""
+    """How much earlier than requested the clip starts, as a copied clip must start at a keyframe."""
     frames: int
     reencoded_seconds: float
     video: VideoReport

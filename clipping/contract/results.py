@@ -33,17 +33,17 @@ class Result(BaseModel):
 
 
 class Problem(Result):
-    """What is wrong with a request, and with which field."""
+    """The error of a request, and the invalid field."""
 
     code: str
     message: str
     field: str | None = None
     limit: int | None = None
-    """Of a quota that is used up: how many requests it allows."""
+    """The limit of a quota that is used up."""
     used: int | None = None
-    """How many of them were made."""
+    """How much of the quota is used."""
     retry_after_seconds: int | None = None
-    """When the quota has room again."""
+    """When the next request is possible."""
 
 
 class Error(Result):
@@ -54,7 +54,7 @@ class Error(Result):
 
 
 class Accepted(Result):
-    """A stored request, which is worked on whatever happens to the service."""
+    """A stored request, which will be processed even if the service restarts."""
 
     request_id: str
     hand_id: str
@@ -84,7 +84,7 @@ class Batch(Result):
 
 
 class ClipStatus(Result):
-    """Everything that is known of a request."""
+    """The status of a request."""
 
     request_id: str
     hand_id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ClippingError(Exception):
-    """Base of all our errors. `str(e)` is a sentence for the user that says what to do."""
+    """Base class of all errors of the service. `str(e)` is a message for the user that states the fix."""
 
     code: str = "INTERNAL_ERROR"
 

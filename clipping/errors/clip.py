@@ -8,11 +8,11 @@ from clipping.errors.base import ClippingError
 
 
 class PermanentError(ClippingError):
-    """Trying again gives the same answer: the completion says `failed` and the message is acknowledged."""
+    """A retry would fail again: the completion has the status `failed` and the message is acknowledged."""
 
 
 class SourceNotFound(PermanentError):
-    """No file at that path, on a NAS that is there."""
+    """There is no file at that path, on an available NAS."""
 
     code = "SOURCE_NOT_FOUND"
 
@@ -54,19 +54,19 @@ class RangeBeyondEnd(PermanentError):
 
 
 class UnsupportedCodec(PermanentError):
-    """No way to write this codec in the asked mode."""
+    """This codec can't be written in the requested mode."""
 
     code = "UNSUPPORTED_CODEC"
 
 
 class CutVerificationFailed(PermanentError):
-    """The clip that was cut is not what was asked; it was thrown away."""
+    """The clip failed verification and was discarded."""
 
     code = "CUT_VERIFICATION_FAILED"
 
 
 class OutputTooLarge(PermanentError):
-    """The clip does not fit into the `output.max_bytes` that was asked for."""
+    """The clip does not fit into the requested `output.max_bytes`."""
 
     code = "OUTPUT_TOO_LARGE"
 
@@ -78,19 +78,19 @@ class TimeLimit(PermanentError):
 
 
 class Lost(PermanentError):
-    """No agent gave a sign of life, however often the request was published."""
+    """No agent reported on the request, although it was published several times."""
 
     code = "LOST"
 
 
 class Cancelled(PermanentError):
-    """The caller cancelled."""
+    """The caller cancelled the request."""
 
     code = "CANCELLED"
 
 
 class TransientError(ClippingError):
-    """Trying again may help."""
+    """A retry may succeed."""
 
     tries: ClassVar[int | None] = None
     """How often one request may end in it before it fails. None: as often as Pub/Sub delivers it, since the
@@ -98,13 +98,13 @@ class TransientError(ClippingError):
 
 
 class SourceUnavailable(TransientError):
-    """The NAS is away or hangs: not the same as a missing file."""
+    """The NAS is unavailable or hangs: not the same as a missing file."""
 
     code = "SOURCE_UNAVAILABLE"
 
 
 class SourceChanged(TransientError):
-    """The recording was overwritten or shortened while it was cut: what was read is not there any more."""
+    """The recording was overwritten or truncated while it was cut."""
 
     code = "SOURCE_CHANGED"
 
@@ -122,7 +122,7 @@ class StoreUnavailable(TransientError):
 
 
 class SigningUnavailable(TransientError):
-    """The object store takes clips, but no download link to them can be signed."""
+    """The object store accepts clips, but download links can't be signed."""
 
     code = "SIGNING_UNAVAILABLE"
 
@@ -141,13 +141,13 @@ class ProcessDied(EncoderFailed):
 
 
 class EngineUnavailable(EncoderFailed):
-    """No cut can be made on this machine now: there is no ffmpeg, or no process can be started."""
+    """This machine can't cut now: ffmpeg is missing, or no process can be started."""
 
     tries = None
 
 
 class LeaseLost(TransientError):
-    """This agent leads no longer: nothing may be published or uploaded, another agent does the clip."""
+    """This agent no longer leads: it must not publish or upload; another agent processes the clip."""
 
     code = "LEASE_LOST"
 
@@ -159,6 +159,7 @@ class BusUnavailable(TransientError):
 
 
 class GivenBack(ClippingError):
-    """The clip was interrupted: another agent, or a later attempt, makes it. Nothing is published for it."""
+    """The clip was interrupted and is left to another agent or a later attempt. No completion is
+    published."""
 
     code = "GIVEN_BACK"

@@ -8,7 +8,7 @@ from clipping.errors.base import ClippingError
 
 
 class RequestError(ClippingError):
-    """The caller's request can't be served as it is; `field` names the one to blame, if one is.
+    """The caller's request can't be served; `field` names the invalid field, if any.
 
     `retry_after` is the number of seconds after which the same request may be served.
     """
@@ -34,19 +34,19 @@ class Unauthorized(RequestError):
 
 
 class Forbidden(RequestError):
-    """A good credential whose role may not do this."""
+    """A valid credential whose role does not allow this."""
 
     code, status = "FORBIDDEN", 403
 
 
 class NotFound(RequestError):
-    """No such thing, or not the caller's."""
+    """The resource does not exist, or belongs to another caller."""
 
     code, status = "NOT_FOUND", 404
 
 
 class MethodNotAllowed(RequestError):
-    """The address is there, and does not do that."""
+    """The route exists, but does not support the method."""
 
     code, status = "METHOD_NOT_ALLOWED", 405
 
@@ -76,7 +76,7 @@ class InvalidPeriod(RequestError):
 
 
 class Expired(RequestError):
-    """The clip was there and its retention has passed, or a signed URL's time is over."""
+    """The clip was deleted after its retention period, or a signed URL has expired."""
 
     code, status = "EXPIRED", 410
 
@@ -106,7 +106,7 @@ class QuotaExceeded(RequestError):
 
 
 class TooManyStreams(RequestError):
-    """As many event streams are open as `api.event_streams` allows."""
+    """The maximum number of event streams (`api.event_streams`) is open."""
 
     code, status = "TOO_MANY_STREAMS", 503
 
@@ -118,7 +118,7 @@ class Overloaded(RequestError):
 
 
 class RangeNotSatisfiable(RequestError):
-    """The asked-for bytes lie behind the file's end."""
+    """The requested range is beyond the file's end."""
 
     code, status = "RANGE_NOT_SATISFIABLE", 416
 
@@ -136,7 +136,7 @@ class UnknownTransfer(RequestError):
 
 
 class NotPossible(RequestError):
-    """A failover that makes no sense as the cluster is: no lease, or the named agent leads already."""
+    """The failover is not possible in the cluster's state: no lease, or the named agent leads already."""
 
     code, status = "NOT_POSSIBLE", 409
 
@@ -148,18 +148,18 @@ class OperationRunning(RequestError):
 
 
 class NoEligibleTarget(RequestError):
-    """No agent can take over; the message holds each one's reasons."""
+    """No agent can take over; the message states each agent's reasons."""
 
     code, status = "NO_ELIGIBLE_TARGET", 412
 
 
 class CoordinationUnavailable(RequestError):
-    """The cluster's documents can't be reached, or can't be understood. Nothing was changed."""
+    """The cluster's documents can't be read or parsed. Nothing was changed."""
 
     code, status = "COORDINATION_UNAVAILABLE", 503
 
 
 class QueueUnavailable(RequestError):
-    """The request can't be taken now: the database or the queue is away."""
+    """The request can't be accepted now: the database or the queue is unavailable."""
 
     code, status = "QUEUE_UNAVAILABLE", 503
