@@ -1,4 +1,4 @@
-"""One clip's steps with all their real parts, in the test's own process."""
+"""The real parts for one clip's steps, in the test's own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several of the agent's tests stand on."""
+"""Fixtures shared by the agent's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one agent does with its messages."""
+"""One agent and its messages."""
 
 from __future__ import annotations
 

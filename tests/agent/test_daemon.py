@@ -1,4 +1,4 @@
-"""How the others reach an agent's health page."""
+"""The address at which other agents reach an agent's health page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths of the NAS in what a running agent shows."""
+"""NAS paths are shown only with the token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reload changes at once, what waits for a restart, and that a broken file changes nothing."""
+"""Reloads: the keys that apply at once, those that need a restart, and invalid files."""
 
 from __future__ import annotations
 

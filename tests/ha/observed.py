@@ -1,4 +1,4 @@
-"""Observations to decide on, from what differs in them."""
+"""Builds observations from their differences to a default."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ def test_a_leader_with_failed_checks_resigns_when_a_standby_is_eligible() -> Non
     assert play.leaders() == play.others(leader)
 
 
-def test_a_leader_with_failed_checks_goes_on_when_no_standby_is_eligible() -> None:
+def test_a_leader_with_failed_checks_continues_when_no_standby_is_eligible() -> None:
     play = Play()
     leader = play.start()
     for machine in play.machines:

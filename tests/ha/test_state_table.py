@@ -1,4 +1,4 @@
-"""Every row of the state table, in its order."""
+"""Every row of the state table, in order."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_acquiring_waits_for_the_store() -> None:
     assert decide(replace(ACQUIRING, outcome="pending")).state is State.ACQUIRING
 
 
-def test_active_goes_on_while_its_guard_is_valid_even_if_renewals_fail() -> None:
+def test_active_continues_while_its_guard_is_valid_even_if_renewals_fail() -> None:
     decision = decide(active(outcome="unknown", reachable=False, guard_remaining=0.1))
     assert decision.state is State.ACTIVE
     assert decision.renews
@@ -238,7 +238,7 @@ def test_active_is_fenced_when_another_holds_the_lease() -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "broken"])
-def test_active_goes_on_to_its_deadline_when_the_lease_is_gone_or_broken(kind: str) -> None:
+def test_active_continues_to_its_deadline_when_the_lease_is_gone_or_broken(kind: str) -> None:
     gone = LeaseView(kind, None, 1.0)  # type: ignore[arg-type]
     assert decide(active(lease=gone)).state is State.ACTIVE
     assert decide(active(lease=gone, guard_remaining=0.0)).state is State.FENCED

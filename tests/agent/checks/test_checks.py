@@ -29,7 +29,7 @@ def test_one_of_several_roots_does_not() -> None:
     assert intake_trouble({"spool": GOOD, "nas /a": BAD, "nas /b": GOOD}) is None
 
 
-def test_what_does_not_concern_the_work_in_hand_does_not() -> None:
+def test_checks_that_do_not_affect_the_work_do_not() -> None:
     assert intake_trouble({"spool": GOOD, "pubsub": BAD, "engine": BAD}) is None
     assert intake_trouble({}) is None
 

@@ -1,4 +1,4 @@
-"""A wall clock that is set is noticed, and forgotten after a minute."""
+"""A change of the wall clock is reported for a minute."""
 
 from __future__ import annotations
 

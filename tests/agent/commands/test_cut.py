@@ -1,4 +1,4 @@
-"""`clipping-agent cut`: its options, its report, and what it says of wrong ones."""
+"""`clipping-agent cut`: its options, its report, and its errors."""
 
 from __future__ import annotations
 

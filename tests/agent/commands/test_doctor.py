@@ -1,4 +1,4 @@
-"""What the doctor says about the encoders (what is wrong, what is used instead) and about download links."""
+"""The doctor's findings about encoders and download links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One engine for all tests of a session, as one daemon has one."""
+"""One engine for all tests of a session, as in a daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found out about a recording is found again, and never believed of another."""
+"""Cached facts about a recording are found again, and never used for another."""
 
 from __future__ import annotations
 

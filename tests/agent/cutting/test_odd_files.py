@@ -1,4 +1,4 @@
-"""Broken and odd files: soon and in little memory an error, or a clip that is whole, never a bad one."""
+"""Damaged and unusual files: a quick error within the memory limit, or an intact clip."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_what_lies_before_the_break_is_cut(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("extension", ["mp4", "ts", "mkv"])
-def test_a_range_behind_the_break_is_beyond_the_end(
+def test_a_range_after_the_interruption_is_past_the_end(
     engine: Engine, tmp_path: Path, extension: str, mode: Mode
 ) -> None:
     error = attempt(engine, half(tmp_path, extension), tmp_path / "spool", "8", "10", mode)
@@ -239,7 +239,7 @@ def most_memory_of_a_child() -> int:
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mkv", "ts"])
-def test_zeros_behind_a_recording_do_no_harm(engine: Engine, tmp_path: Path, extension: str) -> None:
+def test_zeros_after_a_recording_are_ignored(engine: Engine, tmp_path: Path, extension: str) -> None:
     source = tmp_path / f"padded.{extension}"
     source.write_bytes(whole(extension))
     os.truncate(source, HUGE)
@@ -247,7 +247,7 @@ def test_zeros_behind_a_recording_do_no_harm(engine: Engine, tmp_path: Path, ext
     assert numbers(clip.path) == list(range(75, 125))
 
 
-def test_zeros_behind_a_transport_stream_are_refused_in_plain_words(engine: Engine, tmp_path: Path) -> None:
+def test_zeros_after_a_transport_stream_are_refused(engine: Engine, tmp_path: Path) -> None:
     source = tmp_path / "padded.ts"
     source.write_bytes(whole("ts"))
     os.truncate(source, HUGE)

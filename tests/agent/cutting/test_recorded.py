@@ -1,4 +1,4 @@
-"""A clip says when it was recorded: as the recording does, and later by the in-point."""
+"""The recording time of a clip: that of the recording plus the in-point."""
 
 from __future__ import annotations
 

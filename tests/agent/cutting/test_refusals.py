@@ -1,4 +1,4 @@
-"""What can't be cut is refused with the right class, a sentence for the user, and nothing left behind."""
+"""Recordings that can't be cut: the error class, a message for the user, and no leftover files."""
 
 from __future__ import annotations
 

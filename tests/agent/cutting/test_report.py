@@ -1,4 +1,4 @@
-"""What a clip's report says: times, lists and warnings, from plain values."""
+"""A clip's report: times, lists and warnings, from plain values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Video that stands still for two minutes: clips are as long as requested, whenever its frames are shown."""
+"""Video with a frame of two minutes: clips have the requested length at every position."""
 
 from __future__ import annotations
 
@@ -140,9 +140,7 @@ def test_audio_stays_in_sync_with_a_long_frame(cut: Cut, engine: Engine, shape: 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("mode", ["smart", "encode"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_frames_behind_a_pause_are_shown_when_they_were(
-    cut: Cut, engine: Engine, shape: str, mode: Mode
-) -> None:
+def test_frames_after_a_pause_keep_their_times(cut: Cut, engine: Engine, shape: str, mode: Mode) -> None:
     source = sparse(shape)
     late = delay(source, engine)
     clip = cut(source, str(late + 123), str(late + Fraction("126.5")), mode)
@@ -153,7 +151,7 @@ def test_frames_behind_a_pause_are_shown_when_they_were(
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_copy_whose_last_frames_need_one_from_behind_the_pause_becomes_smart(
+def test_a_copy_that_needs_a_frame_after_the_pause_becomes_smart(
     cut: Cut, engine: Engine, shape: str
 ) -> None:
     """A B-frame at 5.0 s refers to a frame that is shown two minutes later."""

@@ -1,4 +1,4 @@
-"""Below an open folder a file is opened without following any link, by both ways that kernels offer."""
+"""A file below an open folder is opened without following links, with both system calls."""
 
 from __future__ import annotations
 

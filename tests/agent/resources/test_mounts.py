@@ -1,4 +1,4 @@
-"""A NAS that was mounted and is not any more is noticed without a marker."""
+"""A NAS that is no longer mounted is detected without a marker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent whose store takes clips but lets it sign no links."""
+"""An agent that can upload clips but can't sign links."""
 
 from __future__ import annotations
 

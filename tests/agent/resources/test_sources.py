@@ -1,4 +1,4 @@
-"""Where clips may be cut from."""
+"""The folders that clips may be cut from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spool is one agent's, empty when nothing is in flight, and never fills the disk."""
+"""The spool belongs to one agent, is empty when nothing is in flight, and never fills the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips of the last 24 hours, before restarts too."""
+"""The number of clips completed in the last 24 hours, across restarts."""
 
 from __future__ import annotations
 
@@ -48,9 +48,7 @@ def test_what_is_older_than_a_day_is_forgotten_and_the_file_is_bounded(
     assert counter.total() == 0
 
 
-def test_a_restart_forgets_nothing_and_the_day_goes_on(
-    tmp_path: Path, counter: CompletedCounter, clock: ManualClock
-) -> None:
+def test_a_restart_keeps_the_counts(tmp_path: Path, counter: CompletedCounter, clock: ManualClock) -> None:
     for _ in range(11):
         counter.add()
     clock.advance(3600)

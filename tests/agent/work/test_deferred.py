@@ -1,4 +1,4 @@
-"""A request that meets an outage waits for its end: without a slot, without using up its deliveries."""
+"""A request that an outage interrupts waits for its end, without a slot and without using up deliveries."""
 
 from __future__ import annotations
 

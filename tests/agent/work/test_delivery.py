@@ -1,4 +1,4 @@
-"""What an object's metadata say of its clip always fits."""
+"""The facts about a clip always fit into the metadata of its object."""
 
 from __future__ import annotations
 

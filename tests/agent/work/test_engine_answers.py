@@ -1,4 +1,4 @@
-"""An engine that hangs is distinguished from one that works, in bounded time."""
+"""A hung engine is distinguished from a working one, in bounded time."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def test_it_answers_hangs_and_answers_again() -> None:
         engine.close()
 
 
-def test_without_an_ffmpeg_it_says_so(tmp_path: Path) -> None:
+def test_a_missing_ffmpeg_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EncoderFailed, match=r"agent\.ffmpeg"):
         Engine(EngineSettings(ffmpeg=tmp_path / "none")).answers(1)

@@ -1,4 +1,4 @@
-"""A request ends by its own failures only, however many deliveries outages and kills took."""
+"""Only its own failures end a request, regardless of deliveries lost to outages and kills."""
 
 from __future__ import annotations
 

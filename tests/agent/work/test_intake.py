@@ -1,4 +1,4 @@
-"""Streams are opened and closed as the coordinator says, unless something here keeps them shut."""
+"""The coordinator opens and closes the streams, unless a check keeps them closed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def site() -> Iterator[Site]:
     site.force.close()
 
 
-def test_nothing_is_taken_before_the_begin(site: Site) -> None:
+def test_no_work_is_taken_before_begin(site: Site) -> None:
     assert site.force.idle()
     assert site.in_flight.enter("clip-1", 0.0) is None
 
@@ -91,7 +91,7 @@ def test_a_drain_that_takes_too_long_gives_back_what_is_left(site: Site) -> None
     assert entered[0].wait(30, State.GIVEN_BACK)
 
 
-def test_a_rest_finishes_what_is_in_flight_however_long_it_takes(site: Site) -> None:
+def test_a_rest_finishes_the_clips_in_flight_without_a_time_limit(site: Site) -> None:
     site.begun()
     entered = site.in_flight.enter("clip-1", 0.0)
     assert entered is not None
@@ -146,7 +146,7 @@ def test_it_begins_again_after_every_kind_of_end(site: Site) -> None:
     assert site.gates.turns == ["open", "shut"] * 3 + ["open"]
 
 
-def test_while_it_is_held_nothing_is_taken_and_what_is_in_flight_goes_on(site: Site) -> None:
+def test_a_held_intake_takes_no_work_and_finishes_the_clips_in_flight(site: Site) -> None:
     site.begun()
     entered = site.in_flight.enter("clip-1", 0.0)
     assert entered is not None
@@ -167,7 +167,7 @@ def test_who_begins_while_held_waits_for_the_release(site: Site) -> None:
     eventually(lambda: site.gates.is_open, "the streams to open")
 
 
-def test_the_heartbeat_stands_still_while_the_loop_does(site: Site) -> None:
+def test_the_heartbeat_ages_while_the_loop_is_stalled(site: Site) -> None:
     site.begun()
     site.gates.may_shut.clear()
     site.force.drain(fast=True)

@@ -1,4 +1,4 @@
-"""A clip that is cancelled ends; one that is given back is left to the next attempt. At whichever step."""
+"""A cancelled clip ends; a clip that is given back is left to the next attempt. At every step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent whose lease is over uploads nothing and publishes nothing, at whichever step it finds out."""
+"""An agent whose lease has expired uploads and publishes nothing, at every step."""
 
 from __future__ import annotations
 

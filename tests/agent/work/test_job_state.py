@@ -1,4 +1,4 @@
-"""The one state of a job: which events may follow which, also from many threads."""
+"""The state of a job: its transitions, also from many threads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_requests_interrupt_and_giving_back_wins(asked: list[Event]) -> None:
 
 
 @given(requests, st.sampled_from(ENDS), requests)
-def test_work_can_end_whatever_was_asked_and_stays_ended(
+def test_work_can_end_in_every_state_and_stays_ended(
     before: list[Event], end: Event, late: list[Event]
 ) -> None:
     state = run(*before, end)
@@ -75,7 +75,7 @@ def test_the_engine_learns_the_reason(asked: list[Event]) -> None:
     assert job.interruption.reason is reasons[job.state]
 
 
-def test_a_request_that_comes_too_late_interrupts_nothing() -> None:
+def test_a_late_request_to_stop_interrupts_nothing() -> None:
     job = Job("clip-1", 0.0)
     job.complete()
     job.cancel()

@@ -1,4 +1,4 @@
-"""What an attempt reports when an error makes it wait, or ends it."""
+"""The reports of an attempt that waits after an error, or ends with it."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Sink:
         self.reported.append(message)
 
 
-def test_the_stage_comes_back_when_the_wait_is_over() -> None:
+def test_the_stage_is_reported_again_after_the_wait() -> None:
     sink, job = Sink(), Job("clip-1", 0.0)
     message = SimpleNamespace(request_id="clip-1")
     reporter = AttemptReporter(sink, ManualClock(), lambda: Identity("nas-1", 7), message, job, 2)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A root that goes away between its check and the cut ends no request."""
+"""A root that disappears between its check and the cut ends no request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def coming_and_going(root: Path) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_root_that_comes_and_goes_ends_no_request(tmp_path: Path) -> None:
+def test_a_root_that_disappears_and_returns_ends_no_request(tmp_path: Path) -> None:
     (tmp_path / "nas").mkdir()
     shutil.copy(make(Recording(seconds=12)), tmp_path / "nas" / "night.mp4")
     with AgentProcess(tmp_path) as agent:

@@ -124,7 +124,7 @@ def test_too_many_requests_counts_as_alive(page: Page) -> None:
         (page_with(snapshot_age_seconds=float("nan")), "old"),
     ],
 )
-def test_anything_else_is_a_failed_poll(page: Page, answer: Answer, why: str) -> None:
+def test_other_responses_are_failed_polls(page: Page, answer: Answer, why: str) -> None:
     page.answer = answer
     found = ask(page)
     assert not found.ok

@@ -114,14 +114,14 @@ def test_a_leader_renews_at_its_interval_and_retries_sooner() -> None:
 
 
 @pytest.mark.parametrize("task", [LeaseTask(State.ACTIVE), LeaseTask(State.ACQUIRING), LeaseTask(State.INIT)])
-def test_without_an_order_to_renew_nothing_is_sent(task: LeaseTask) -> None:
+def test_no_renewal_is_sent_without_a_request(task: LeaseTask) -> None:
     scheduled = Scheduled()
     scheduled.lead()
     assert scheduled.run(task, 60.0) == []
     assert scheduled.step(task) == float("inf")
 
 
-def test_a_release_goes_out_at_once_and_again_after_a_pause() -> None:
+def test_a_release_is_sent_at_once_and_retried_after_a_pause() -> None:
     scheduled = Scheduled()
     scheduled.lead()
     task = LeaseTask(State.DRAINING, renew=True, release=RELEASE)

@@ -1,4 +1,4 @@
-"""So many calls for each caller, and so many in all."""
+"""Rate limits of each caller and in total."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_number_of_remembered_callers_is_limited() -> None:
     assert len(limits._callers) == CALLERS
 
 
-def test_a_clock_that_goes_back_adds_no_tokens() -> None:
+def test_a_clock_set_back_adds_no_tokens() -> None:
     limits = CallLimits()
     assert calls(limits, "a", 1000, now=100.0) == CALLER_BURST
     assert calls(limits, "a", 1000, now=1.0) == 0

@@ -179,7 +179,7 @@ def test_the_heartbeat_shows_that_the_loop_runs(page: Page) -> None:
     assert page.server.heartbeat_age() >= 60
 
 
-def test_a_missing_address_is_an_error_of_its_own(page: Page) -> None:
+def test_a_missing_address_is_a_specific_error(page: Page) -> None:
     with pytest.raises(AddressMissing, match=r"health\.host.*192\.0\.2\.1"):
         HealthServer("192.0.2.1", 8005, lambda: page.snapshot, page.clock)
 

@@ -1,4 +1,4 @@
-"""The file that holds the health page's token."""
+"""The token file of the health page."""
 
 from __future__ import annotations
 

@@ -350,7 +350,7 @@ def test_encoders_have_the_options_that_they_are_given(program: Path) -> None:
         assert set(video_arguments(encoder, "high", cap=RateCap(1, 2))) - general <= known
 
 
-def test_ffmpeg_takes_the_whole_command_and_text_arrives_as_it_was(tmp_path: Path) -> None:
+def test_ffmpeg_accepts_the_whole_command_and_text_is_unchanged(tmp_path: Path) -> None:
     source = make(Recording("mkv", seconds=2))
     title = "-i /etc/passwd; [0:v]x=y, 'it\\'s' \"%d\"\n#;=$HOME|`ü"
     time_base = Fraction(1, 1000)

@@ -1,4 +1,4 @@
-"""Which encoder is used, with which arguments, and what ffmpeg's refusals mean."""
+"""Which encoder is used, with which arguments, and how ffmpeg's errors are interpreted."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_a_copy_waits_for_no_trial() -> None:
         assert choice == Choice("libx264")
 
 
-def test_an_ffmpeg_that_encodes_nothing_is_named() -> None:
+def test_an_ffmpeg_without_encoders_is_reported() -> None:
     encoders = Encoders(EngineSettings(ffmpeg=Path("/bin/false")))
     encoders.start()
     hevc = encoders.chosen(spec(video_codec="hevc"))

@@ -1,4 +1,4 @@
-"""ffmpeg as it is run: what is passed on of it, and what it may not do."""
+"""Running ffmpeg: its progress, its errors and its limits."""
 
 from __future__ import annotations
 

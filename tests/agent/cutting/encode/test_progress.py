@@ -1,4 +1,4 @@
-"""How far a run is said to be."""
+"""The progress of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_it_follows_what_is_printed() -> None:
     assert climb.share == 0.5 * 0.97
 
 
-def test_it_creeps_where_nothing_is_printed_and_never_arrives() -> None:
+def test_it_grows_slowly_without_output_and_never_completes() -> None:
     climb = Climb(10)
     climb.read("out_time_us=10000000")
     seen = [climb.share]
@@ -31,7 +31,7 @@ def test_it_creeps_where_nothing_is_printed_and_never_arrives() -> None:
 
 
 @given(st.floats(0, 1e4), st.lists(st.one_of(st.none(), st.integers(-(10**12), 10**12)), max_size=50))
-def test_it_never_goes_back_nor_beyond(seconds: float, reported: list[int | None]) -> None:
+def test_it_never_decreases_and_never_exceeds_the_whole(seconds: float, reported: list[int | None]) -> None:
     climb, last = Climb(seconds), 0.0
     for at in reported:
         if at is None:

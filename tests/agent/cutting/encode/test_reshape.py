@@ -1,4 +1,4 @@
-"""An encoded clip has the shape, rate, codec, size and container asked for: measured in its pixels."""
+"""An encoded clip has the requested shape, rate, codec, size and container: measured in its pixels."""
 
 from __future__ import annotations
 
@@ -330,7 +330,7 @@ def test_what_can_t_be_so_small_is_refused(cut_output: MakeClip, tmp_path: Path)
 
 
 @pytest.mark.parametrize("quality", ["high", "medium"])
-def test_a_short_stays_small_however_restless_the_video(cut_output: MakeClip, quality: Quality) -> None:
+def test_a_short_stays_small_with_complex_video(cut_output: MakeClip, quality: Quality) -> None:
     noisy = make(Recording("mkv", seconds=6, video=("-c:v", "mpeg4", "-q:v", "2"), filters=NOISE))
     clip = cut_output(noisy, "1", "2", quality=quality, aspect="9:16", width=540)
     most = {"high": 60e6, "medium": 30e6}[quality] / 60  # a second, and one more that the rate may hold back
@@ -360,7 +360,7 @@ PQ = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
     ("transfer=smpte2084",),
     ("transfer=arib-std-b67",),
 )
-def test_hdr_becomes_ordinary(either: Engine, tmp_path: Path, tags: str) -> None:
+def test_hdr_becomes_sdr(either: Engine, tmp_path: Path, tags: str) -> None:
     coded = (*HDR[:-1], HDR[-1].format(tags))
     source = make(Recording("mkv", seconds=3, video=coded, filters="format=yuv420p10le"))
     clip = clip_of(either, tmp_path, source, aspect="1:1", width=200)

@@ -1,4 +1,4 @@
-"""H.264 parameter sets of real streams: read from either format, and added to."""
+"""H.264 parameter sets of real streams: read from either format, and extended."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_free_id_is_one_that_no_set_has(used: set[int], kind: int) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(IDS), max_size=12, unique=True))
-def test_added_sets_are_read_back_behind_the_recordings_own(numbers: list[int]) -> None:
+def test_added_sets_are_read_back_after_those_of_the_recording(numbers: list[int]) -> None:
     more = [unit for number in numbers for unit in sets_of(h264(number, 0).extradata)]
     for stream in (h264_in_mp4(), h264()):
         own = sets_of(stream.extradata)

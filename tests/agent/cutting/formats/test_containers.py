@@ -192,7 +192,7 @@ def test_a_boxed_container_begins_with_a_box(container: Container) -> None:
     assert (written(container, ["eng"]).read()[4:8] == b"ftyp") is container.boxed
 
 
-def test_quicktime_alone_has_codes_of_its_own() -> None:
+def test_only_quicktime_has_its_own_codes() -> None:
     assert language_for(MOV, "deu") == "ger"
     assert language_for(MOV, "eng") == "eng"
     assert all(language_for(c, code) == code for c in (MP4, MATROSKA, WEBM) for code in LANGUAGES)

@@ -44,7 +44,7 @@ def test_two_frames_at_one_time_can_not_be_sorted() -> None:
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=150), st.randoms(use_true_random=False))
-def test_whatever_the_rate_and_the_order(gaps: list[int], random: object) -> None:
+def test_any_rate_and_order(gaps: list[int], random: object) -> None:
     shown, at = [], 0
     for gap in gaps:
         shown.append(at * 1000)

@@ -1,4 +1,4 @@
-"""Chapters are cut to the clip, counted from its beginning, and stand in a row."""
+"""Chapters are cut to the clip, counted from its beginning, and contiguous."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The boxes of an MP4 file: found as they were written, and refused where they don't add up."""
+"""The boxes of an MP4 file: read as written, and rejected if they are inconsistent."""
 
 from __future__ import annotations
 

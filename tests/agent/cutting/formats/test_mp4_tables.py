@@ -1,4 +1,4 @@
-"""What is read from sample tables, against the same numbers sample by sample."""
+"""Sample tables, compared with the same numbers sample by sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packets made here never make a decoder wait for the interpreter."""
+"""Packets created here never make a decoder wait for the interpreter."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ del decoder
 
 @pytest.fixture
 def impatient() -> Iterator[Engine]:
-    """An engine that soon ends a cut that stands still."""
+    """An engine that soon ends a stalled cut."""
     engine = Engine(EngineSettings(stall_seconds=STALL_SECONDS))
     engine.start()
     yield engine

@@ -1,4 +1,4 @@
-"""The cheap tests of packets, the collecting of findings, and the looking at a clip's bytes as they pass."""
+"""Cheap checks of packets, collected findings, and checks of a clip's bytes while they are written."""
 
 from __future__ import annotations
 

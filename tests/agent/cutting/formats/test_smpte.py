@@ -1,4 +1,4 @@
-"""Timecode is counted on as SMPTE ST 12-1 says, frames left out included."""
+"""Timecode is advanced according to SMPTE ST 12-1, drop-frame included."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_frames_are_counted(timecode: str, rate: Fraction, frames: int, expected
     assert frames_on(timecode, rate, frames) == expected
 
 
-def test_every_number_that_may_be_used_comes_once_and_in_order() -> None:
+def test_every_valid_number_occurs_once_and_in_order() -> None:
     found = [frames_on("00:00:00;00", NTSC, n) for n in range(20_000)]
     assert len(set(found)) == len(found)
     assert found == sorted(found, key=str)

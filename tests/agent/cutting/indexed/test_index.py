@@ -1,4 +1,4 @@
-"""What an MP4's index says about its samples is what libavformat demuxes."""
+"""The samples in an MP4's index are those that libavformat demuxes."""
 
 from __future__ import annotations
 

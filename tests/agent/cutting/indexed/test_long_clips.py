@@ -1,4 +1,4 @@
-"""A clip whose length does not fit in its index's 32 bits is made all the same."""
+"""Clips whose length exceeds the 32 bits of an index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index written for a clip says what it was given: to its own reader, and to libavformat."""
+"""The index of a clip is read back as written: by our reader and by libavformat."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_each_track_is_shown_to_the_end_of_its_last_sample(clip: list[Part]) -> 
 
 @settings(max_examples=50, deadline=None)
 @given(clips(), st.sampled_from([0, LARGE]))
-def test_the_data_begins_right_behind_the_index_and_fills_the_file(clip: list[Part], more: int) -> None:
+def test_the_data_follows_the_index_and_fills_the_file(clip: list[Part], more: int) -> None:
     data = data_of(clip) + more
     index, _, found = written(clip, data)
     assert [box.type for box in found] == ["ftyp", "moov", "mdat"]
@@ -141,7 +141,7 @@ def test_the_index_is_reckoned_alike_up_to_the_last_byte_of_narrow_places() -> N
     assert b"co64" in head(clip, LARGE, None)
 
 
-def test_places_behind_4_gib_are_kept() -> None:
+def test_offsets_above_4_gib_are_kept() -> None:
     places = ints([0, 5 << 30])
     index, (track,), _ = written([plain_part(sources()[0], 2, places=places)], 6 << 30)
     assert track.table.offsets(0, 2).tolist() == (places + len(index)).tolist()

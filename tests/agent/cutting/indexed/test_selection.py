@@ -1,4 +1,4 @@
-"""Which samples make a clip, against a search through all of them."""
+"""The samples of a clip, compared with an exhaustive search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is too large is refused or left out, and costs no memory."""
+"""Recordings above the limits are refused or reduced, and need no memory."""
 
 from __future__ import annotations
 

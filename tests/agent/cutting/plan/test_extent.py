@@ -13,7 +13,7 @@ TICK = Fraction(1, 1000)
 ROUNDS = 20_000
 
 
-def test_the_end_is_never_more_than_a_usual_frame_behind_the_out_point() -> None:
+def test_the_end_is_at_most_a_usual_frame_after_the_out_point() -> None:
     dice = random.Random(1)
     for _ in range(ROUNDS):
         last = dice.randrange(10_000)
@@ -37,7 +37,7 @@ def test_frames_at_their_usual_distance_keep_their_length() -> None:
         assert clamped_end(last, last + usual, stop, usual) == last + usual
 
 
-def test_a_frame_that_a_copy_needs_from_behind_the_out_point_has_a_usual_length() -> None:
+def test_a_frame_after_the_out_point_that_a_copy_needs_has_the_usual_length() -> None:
     assert clamped_end(1_040, NEVER, 1_000, 40) == 1_080
 
 
@@ -59,7 +59,7 @@ def test_the_usual_frame_is_the_median_and_bounded(
     assert usual * TICK <= LONGEST_USUAL
 
 
-def test_a_clip_begins_at_the_in_point_or_with_the_first_frame_behind_it() -> None:
+def test_a_clip_begins_at_the_in_point_or_with_the_first_frame_after_it() -> None:
     dice = random.Random(3)
     for _ in range(ROUNDS):
         shown = sorted(dice.sample(range(20_000), dice.randrange(1, 12)))

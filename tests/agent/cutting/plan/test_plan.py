@@ -148,7 +148,7 @@ def test_a_recording_of_unknown_length_is_not_refused_beforehand() -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [("60", "61"), ("70", "71"), ("59", "61.001")])
-def test_a_range_behind_the_end_is_refused(start: str, end: str) -> None:
+def test_a_range_past_the_end_is_refused(start: str, end: str) -> None:
     with pytest.raises(RangeBeyondEnd, match="0:01:00"):
         plan_cut(recording(), spec(start, end), "copy")
 

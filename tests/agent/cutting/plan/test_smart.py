@@ -1,4 +1,4 @@
-"""What a smart cut encodes and copies, against a search through all that could be."""
+"""The encoded and copied frames of a smart cut, compared with an exhaustive search."""
 
 from __future__ import annotations
 

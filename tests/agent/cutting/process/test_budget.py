@@ -1,4 +1,4 @@
-"""A job that reads on and on without finding anything is ended, one that works is not."""
+"""A job that reads without progress is ended, one that works is not."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def budget(clock: Clock) -> Budget:
 
 @pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize(("stage", "most"), [("probing", PROBE_BYTES), ("cutting", MOST_BYTES)])
-def test_reading_without_finding_anything_is_damage(
-    budget: Budget, stage: Stage, most: int, mapped: bool
-) -> None:
+def test_reading_without_a_frame_is_damage(budget: Budget, stage: Stage, most: int, mapped: bool) -> None:
     def read(size: int) -> Usage:
         return used(fetched=size) if mapped else used(size)
 

@@ -1,4 +1,4 @@
-"""A job learns why it is interrupted, and stops by itself; one that does not is killed."""
+"""A job receives the reason of an interruption and stops; one that does not stop is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cuts run in processes that end when they must, whatever happens to whom."""
+"""Cuts run in processes that end when they must, after every kind of failure."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def impatient() -> Iterator[Engine]:
 
 
 @pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
-def test_progress_never_falls_and_comes_in_order(engine: Engine, spool: Path, mode: Mode) -> None:
+def test_progress_never_decreases_and_is_in_order(engine: Engine, spool: Path, mode: Mode) -> None:
     cutting = Cutting(engine, make(), spool, mode, end=11)
     cutting.join(PATIENCE)
     assert cutting.clip is not None
@@ -390,7 +390,7 @@ def hungry(context: Context, size: int) -> int:
     return len(np.zeros(size, np.uint8))
 
 
-def test_a_job_that_wants_too_much_memory_says_so_and_ends() -> None:
+def test_a_job_that_needs_too_much_memory_ends_with_an_error() -> None:
     server = ForkServer(preload=__name__, memory=MEMORY)
     server.start()
     try:
@@ -415,13 +415,13 @@ def computing(context: Context, descriptor: int, seconds: float) -> str:
 
 
 def sleeping(context: Context, descriptor: int, seconds: float) -> str:
-    """A job that stands still."""
+    """A stalled job."""
     time.sleep(seconds)
     return "slept"
 
 
 @pytest.mark.slow
-def test_a_job_that_computes_does_not_stand_still() -> None:
+def test_a_computing_job_is_not_stalled() -> None:
     server, settings = ForkServer(preload=__name__), EngineSettings(stall_seconds=2)
     server.start()
     try:

@@ -1,4 +1,4 @@
-"""A slow job is distinguished from one that stands still."""
+"""A slow job is distinguished from a stalled one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Clock:
         return self.now
 
 
-def test_a_job_that_reads_or_speaks_does_not_stand_still() -> None:
+def test_a_job_that_reads_or_sends_messages_is_not_stalled() -> None:
     clock = Clock()
     watch = StallWatch(clock)
     assert watch.still_for((1, 0)) == 0

@@ -1,4 +1,4 @@
-"""Files that make a demuxer read on and on are done with soon, and the lane goes on meanwhile."""
+"""Files that make a demuxer search indefinitely are rejected soon, and other clips proceed meanwhile."""
 
 from __future__ import annotations
 

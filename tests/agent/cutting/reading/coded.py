@@ -1,4 +1,4 @@
-"""A small recording with reordered frames, coded in this process, of which a test may change any packet."""
+"""A small recording with reordered frames, coded in this process, whose packets a test may change."""
 
 from __future__ import annotations
 

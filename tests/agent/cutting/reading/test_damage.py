@@ -132,7 +132,7 @@ def test_lost_packets_of_mpeg_ts_are_reported(cut: Cut, tmp_path: Path) -> None:
     assert all(4.5 < at < 7.5 for at, _, _ in found)
 
 
-def test_damage_before_and_behind_the_clip_is_not_its_own(cut: Cut, tmp_path: Path) -> None:
+def test_damage_outside_the_clip_is_not_reported(cut: Cut, tmp_path: Path) -> None:
     source = make()
     at, payload = payload_at(source, 1.04)
     early = changed(tmp_path, source, at, bytes(len(payload)))

@@ -1,4 +1,4 @@
-"""Frames are decoded that were asked for, or the recording is refused in words."""
+"""The requested frames are decoded, or the recording is refused with a reason."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_times_in_the_order_of_storage_are_refused(start: str) -> None:
         refuse_disorder(container, plan_of(start, "2"))
 
 
-def test_what_lies_far_behind_the_start_is_not_decoded() -> None:
+def test_frames_far_after_the_start_are_not_decoded() -> None:
     file = coded(later_in_order_of_storage)
     with av.open(file) as container:
         refuse_disorder(container, plan_of("0", "2"))

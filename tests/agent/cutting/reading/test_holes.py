@@ -1,4 +1,4 @@
-"""What a file system does not store is not read."""
+"""Holes of sparse files are not read."""
 
 from __future__ import annotations
 

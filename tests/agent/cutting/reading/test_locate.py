@@ -1,4 +1,4 @@
-"""Packets that can't be decoded are found where they lie, and only among those that the clip needs."""
+"""Undecodable packets are located, only among those that the clip needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording is opened once: whatever happens to its path, the clip is of the file that was opened."""
+"""A recording is opened once: the clip is of the opened file, even if its path changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording that can't be read any more is unavailable, whatever libav and ffmpeg take the error for."""
+"""A recording that becomes unreadable is unavailable, whatever error libav and ffmpeg report."""
 
 from __future__ import annotations
 

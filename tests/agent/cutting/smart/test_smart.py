@@ -1,4 +1,4 @@
-"""A smart clip holds exactly the frames with in <= pts < out, and most of them are the recording's own."""
+"""A smart clip holds exactly the frames with in <= pts < out, most of them copied."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_every_audio_track_is_kept_with_its_language(cut: Cut) -> None:
         assert max(abs(offset) for offset in offsets) < 0.003
 
 
-def test_a_codec_that_no_encoder_matches_is_encoded_whole_and_the_report_says_so(cut: Cut) -> None:
+def test_a_codec_without_a_matching_encoder_is_encoded_in_full_with_a_warning(cut: Cut) -> None:
     recording = Recording(video=("-c:v", "mpeg4", "-g", "50", "-bf", "2", "-q:v", "3"))
     clip = cut(make(recording), "3.3", "7.1", "smart")
     assert clip.report.mode == "encode"

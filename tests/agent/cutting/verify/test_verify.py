@@ -1,4 +1,4 @@
-"""A clip that is not what was planned never leaves the engine."""
+"""A clip that differs from its plan never leaves the engine."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_truncated_clip_is_rejected(tmp_path: Path) -> None:
             verify(outcome)
 
 
-def test_a_clip_with_its_index_behind_is_rejected(tmp_path: Path) -> None:
+def test_a_clip_with_its_index_at_the_end_is_rejected(tmp_path: Path) -> None:
     outcome = cut(tmp_path)
     behind = tmp_path / "behind.mp4"
     shutil.copy(make(), behind)  # as ffmpeg leaves it

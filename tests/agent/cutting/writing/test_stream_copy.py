@@ -1,4 +1,4 @@
-"""A copied clip begins on the keyframe at or before the in-point, loses nothing, and says where it fell."""
+"""A copied clip begins at the keyframe at or before the in-point, loses no frame, and reports its range."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_recording_without_audio_gives_a_clip_without_audio(cut: Cut) -> None:
     assert len(numbers(clip.path)) == clip.report.frames
 
 
-def test_an_end_less_than_a_second_behind_the_recordings_is_cut_to_it_with_a_warning(cut: Cut) -> None:
+def test_an_end_less_than_a_second_past_the_recording_is_adjusted_with_a_warning(cut: Cut) -> None:
     clip = cut(make(), "8.5", "12.6")
     assert numbers(clip.path)[-1] == make_last()
     (warning,) = clip.report.warnings
@@ -156,7 +156,7 @@ def test_a_range_shorter_than_a_frame_still_shows_the_frame_of_that_moment(cut: 
     assert numbers(clip.path)[0] == 100
 
 
-def test_mpeg2_goes_into_matroska_as_browsers_play_it_nowhere(cut: Cut) -> None:
+def test_mpeg2_goes_into_matroska(cut: Cut) -> None:
     recording = Recording("ts", video=("-c:v", "mpeg2video", "-g", "15", "-bf", "2", "-q:v", "3"), gop=15)
     clip = cut(make(recording), "3.3", "7.1")
     assert (clip.extension, clip.report.video.codec, clip.report.mode) == ("mkv", "mpeg2video", "copy")

@@ -1,4 +1,4 @@
-"""Recordings without an index are cut as exactly as others, and without being read from their beginning."""
+"""Recordings without an index are cut as exactly as others, without reading them from the start."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_search_finds_the_landmark_before_and_reads_little(time: str) -> None:
     assert file.total < 40_000_000
 
 
-def test_a_search_finds_the_landmark_behind_and_the_last() -> None:
+def test_a_search_finds_the_next_and_the_last_landmark() -> None:
     landmarks = Landmarks(marked(20), Marks(21_000_000))
     assert landmarks.after(Fraction("3.5")) == 5_000_000
     assert landmarks.after(Fraction(100)) == 21_000_000
