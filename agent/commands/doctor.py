@@ -90,7 +90,7 @@ def _root(root: NasRoot) -> str:
 
 def _version(ffmpeg: Path) -> str:
     answer = ask([ffmpeg, "-hide_banner", "-version"])
-    first = answer.said.partition("\n")[0]
+    first = answer.stdout.partition("\n")[0]
     if answer.code != 0 or not first.startswith("ffmpeg version"):
         raise EncoderFailed(f"{ffmpeg} is not ffmpeg: it ended with code {answer.code}, output {first!r}")
     return f"{ffmpeg}: {first}"

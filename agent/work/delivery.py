@@ -1,6 +1,6 @@
-"""A finished clip into the store, and out of it again: create-only upload, adoption, signed link.
+"""Uploads a finished clip: create-only upload, adoption, signed link.
 
-An object says of itself what a completion needs (checksum, duration, report), so that an agent which finds
+An object's metadata has what a completion needs (checksum, duration, report), so that an agent which finds
 it after a crash can publish the same completion without cutting again.
 """
 

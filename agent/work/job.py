@@ -1,4 +1,4 @@
-"""A job: the work on one clip in this agent. One state says whether it runs, is to stop, or has ended."""
+"""A job: the work on one clip in this agent. One state: running, to be stopped, or ended."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _MARGIN = Fraction(15)
 """Seconds before the range to read from where no keyframe is known."""
 _IMPRECISE = frozenset({"mpegts", "mpeg"})
 _IMPRECISE_SECONDS = Fraction(2)
-"""Seeking in these lands behind the keyframe asked for."""
+"""Seeking in these lands after the requested keyframe."""
 _BT709, _UNSPECIFIED, _RGB = 1, 2, 0
 _HD_LINES = 720
 _AUDIO_RATES = frozenset({44_100, 48_000})
@@ -101,12 +101,12 @@ def encode_arguments(
         "map_metadata:s": -1,
         "f": plan.container.muxer,
     }
-    said = plan.header(frames.start).tags
+    tags = plan.header(frames.start).tags
     if rate is None and (frames.held or frames.longest > LONGEST_USUAL):
         options["bsf:v"] = _lengths(frames)
     if plan.container.boxed:
         options["movflags"] = "+faststart"
-        options["write_tmcd"] = int("timecode" in said)
+        options["write_tmcd"] = int("timecode" in tags)
         if means.encoder == "libx265":
             options["tag:v"] = "hvc1"  # the name that Apple's players want
     else:
@@ -119,9 +119,9 @@ def encode_arguments(
     output = ffmpeg.output(video, *audio, *texts, url(target), **options)
     output = output.global_args("-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
     command: list[str] = ffmpeg.compile(output, cmd=str(means.program), overwrite_output=True)
-    # The binding says no option twice, and knows only inputs of which a stream is used.
+    # The binding passes no option twice, and only inputs of which a stream is used.
     at = command.index(url(target))
-    command[at:at] = _descriptions(plan, said)
+    command[at:at] = _descriptions(plan, tags)
     if beside.chapters is not None:
         behind = len(command) - command[::-1].index("-i") + 1
         command[behind:behind] = ["-f", "ffmetadata", "-i", url(beside.chapters)]
@@ -273,8 +273,8 @@ def _dispositions(plan: Plan) -> dict[str, str]:
     return {f"disposition:{n}": "default" if s.default else "0" for n, s in _streams(plan).items()}
 
 
-def _descriptions(plan: Plan, said: Mapping[str, str]) -> list[str]:
-    found = [("-metadata", name, value) for name, value in said.items()]
+def _descriptions(plan: Plan, tags: Mapping[str, str]) -> list[str]:
+    found = [("-metadata", name, value) for name, value in tags.items()]
     for name, stream in _streams(plan).items():
         language = stream.language and language_for(plan.container, stream.language)
         pairs = [("language", language), ("title", stream.title)]

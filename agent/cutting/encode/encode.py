@@ -71,7 +71,7 @@ def encode(
             source, recording, info, plan, frames, target, beside, order, from_start, progress, started
         )
         work.write()
-    if work.complained:
+    if work.reported_errors:
         locate(container, plan, frames, damage)
     return work.outcome()
 
@@ -108,7 +108,7 @@ class _Encode:
         self._warnings = list(order.choice.warnings)
         self._filters = ffmpeg.filters(order.ffmpeg)
         self._reached = 0.0
-        self.complained = False
+        self.reported_errors = False
         """Whether ffmpeg reported errors."""
 
     def write(self) -> None:
@@ -146,8 +146,8 @@ class _Encode:
         except EncoderFailed as error:
             if self._encoder not in CARD.values():
                 raise
-            said = [line for note in getattr(error, "__notes__", ()) for line in note.splitlines()]
-            reason = refusal(said).reason
+            lines = [line for note in getattr(error, "__notes__", ()) for line in note.splitlines()]
+            reason = refusal(lines).reason
             self._encoder, failed = CPU[CODECS[self._encoder]], self._encoder
             self._warnings.append(f"{failed} failed, because {reason}: the clip was made by {self._encoder}")
             self._ffmpeg(rates, upto)
@@ -173,7 +173,7 @@ class _Encode:
             self._reached = begun + share * (upto - begun)
             self._progress(self._reached)
 
-        self.complained = ffmpeg.run(
+        self.reported_errors = ffmpeg.run(
             command,
             source=self._source,
             seconds=seconds,

@@ -53,8 +53,8 @@ def try_encoder(
         answer = ask(ffmpeg.compile(output, cmd=str(program)), TRIAL_SECONDS, cancelled)
     except EncoderFailed as error:
         return Refused("failed", error.message)
-    encoded = f"frame={TRIAL_FRAMES}" in answer.said.splitlines()
-    return None if answer.code == 0 and encoded else refusal(answer.complained.splitlines())
+    encoded = f"frame={TRIAL_FRAMES}" in answer.stdout.splitlines()
+    return None if answer.code == 0 and encoded else refusal(answer.stderr.splitlines())
 
 
 class Encoders:

@@ -57,8 +57,8 @@ class Answer:
     """How a short run ended."""
 
     code: int
-    said: str
-    complained: str
+    stdout: str
+    stderr: str
 
 
 def find_ffmpeg(configured: Path | None) -> Path:
@@ -91,7 +91,7 @@ def _recent(program: str, modified_ns: int) -> bool:
 
     Raises `EngineUnavailable` and `EncoderFailed` when it can't be asked.
     """
-    return recent(ask([program, "-version"]).said)
+    return recent(ask([program, "-version"]).stdout)
 
 
 def recent(version_output: str) -> bool:
@@ -129,8 +129,8 @@ def ask(
         try:
             while True:
                 try:
-                    said, complained = process.communicate(timeout=_CANCEL_SECONDS)
-                    return Answer(process.returncode, said, complained)
+                    stdout, stderr = process.communicate(timeout=_CANCEL_SECONDS)
+                    return Answer(process.returncode, stdout, stderr)
                 except subprocess.TimeoutExpired:
                     if cancelled is not None and cancelled.is_set():
                         raise EncoderFailed(f"{command[0]} was ended: this process stops") from None
@@ -152,7 +152,7 @@ def filters(program: Path) -> frozenset[str]:
     answer = ask([program, "-hide_banner", "-filters"])
     if answer.code != 0:
         raise EncoderFailed(f"{program} does not list its filters: is it ffmpeg?")
-    lines = (line.split() for line in answer.said.splitlines())
+    lines = (line.split() for line in answer.stdout.splitlines())
     return frozenset(words[1] for words in lines if len(words) >= 3 and "->" in words[2])
 
 
@@ -170,7 +170,7 @@ def run(
     Returns whether it reported errors on the way, such as damaged data that it decoded as well as it could.
 
     `progress` gets 0 to 1 of `seconds` of output, at least once a second as long as ffmpeg moves at all, and
-    never while it stands still; `started` its process id, and None at the end.
+    never while it is stalled; `started` its process id, and None at the end.
 
     Raises `EngineUnavailable` when this machine can't start it, `EncoderFailed` when it can't be started with
     this command, and as `ffmpeg_errors.failure` with the last line of its output; a note holds the last 20.
@@ -188,10 +188,10 @@ def run(
     assert process.stdout is not None
     assert process.stderr is not None
     started(process.pid)
-    said: deque[str] = deque(maxlen=_KEPT_LINES)
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
     hopeless = threading.Event()
     listener = threading.Thread(
-        target=_listen, args=(process.stderr, said, source, limits, hopeless), name="ffmpeg-stderr"
+        target=_listen, args=(process.stderr, lines, source, limits, hopeless), name="ffmpeg-stderr"
     )
     listener.start()
     try:
@@ -210,11 +210,11 @@ def run(
     if code == -signal.SIGXFSZ and own_limit:
         raise EncoderFailed(f"ffmpeg wrote more than {limits.file_bytes} bytes and was ended")
     if code != 0 or hopeless.is_set():
-        failed = failure(code, list(said), limits.memory_bytes)
-        failed.add_note("\n".join(said))
+        failed = failure(code, list(lines), limits.memory_bytes)
+        failed.add_note("\n".join(lines))
         raise failed
     progress(1.0)
-    return bool(said)
+    return bool(lines)
 
 
 def _limit(pid: int, limits: Limits) -> bool:
@@ -256,7 +256,7 @@ def _follow(
         if news:
             begun = None
         if not news and now - reported >= _LOOK_SECONDS:
-            # ffmpeg says the same again and again while it waits, or nothing while it moves an index.
+            # ffmpeg repeats the same progress while it waits, and prints nothing while it moves an index.
             before, used = used, usage(pid)
             news = before is not None and used is not None and before.helper_work != used.helper_work
             if news:
@@ -271,7 +271,7 @@ def _follow(
 
 def _listen(
     stderr: IO[bytes],
-    said: deque[str],
+    lines: deque[str],
     source: SourceFile | None,
     limits: Limits,
     hopeless: threading.Event,
@@ -282,7 +282,7 @@ def _listen(
             continue  # the line that says why must not be pushed out
         if source is not None:
             text = text.replace(url(source.path), str(source.name))
-        said.append(text)
+        lines.append(text)
         why = fatal(text)
         if why == "pixels" or (why == "memory" and limits.memory_bytes is not None):
             hopeless.set()

@@ -45,23 +45,23 @@ def fatal(line: str) -> Fatal | None:
     return next((kind for words, kind in _FATAL.items() if words in line), None)
 
 
-def failure(code: int, said: Sequence[str], memory: int | None = None) -> Exception:
+def failure(code: int, output: Sequence[str], memory: int | None = None) -> Exception:
     """What a failed run means, by its exit code, its last lines and the memory that it could have."""
-    last = said[-1].strip() if said else f"exit code {code}"
-    if any(fatal(line) == "pixels" for line in said):
+    last = output[-1].strip() if output else f"exit code {code}"
+    if any(fatal(line) == "pixels" for line in output):
         return TooLarge("the recording has larger frames than cutting.max_pixels allows")
-    if _names(said, _FULL) or code == -signal.SIGXFSZ:
+    if _names(output, _FULL) or code == -signal.SIGXFSZ:
         return NoSpace("the spool's disk is full: free some space")
-    if _names(said, _AWAY):
+    if _names(output, _AWAY):
         return SourceUnavailable(f"the recording can't be read now: {last}")
-    if any(fatal(line) == "memory" for line in said) and memory is not None:
+    if any(fatal(line) == "memory" for line in output) and memory is not None:
         return EncoderFailed(out_of_memory("ffmpeg", memory))
     if code < 0:
         return ProcessDied(f"ffmpeg was ended by signal {-code}")
-    if _names(said, _DECODER) or (_names(said, _DAMAGE) and not _names(said, _ENCODER)):
+    if _names(output, _DECODER) or (_names(output, _DAMAGE) and not _names(output, _ENCODER)):
         return SourceCorrupt(f"the recording can't be decoded there: {last}")
     return EncoderFailed(f"ffmpeg failed: {last}")
 
 
-def _names(said: Iterable[str], words: Iterable[str]) -> bool:
-    return any(word in line for line in said for word in words)
+def _names(output: Iterable[str], words: Iterable[str]) -> bool:
+    return any(word in line for line in output for word in words)

@@ -39,7 +39,7 @@ class Rates:
 
 
 def refined(output: Output) -> bool:
-    """Whether the clip gets a shape of its own: it will be published, and is worth the time."""
+    """Whether the clip is reshaped: it will be published, and is worth a slower encode."""
     return output.aspect != "source"
 
 
@@ -54,7 +54,7 @@ def rates(
 ) -> Rates:
     """The rates of a clip. `share`: how much of `max_bytes` to aim for.
 
-    Raises `OutputTooLarge` when nothing worth looking at fits into `max_bytes`.
+    Raises `OutputTooLarge` when no watchable video fits into `max_bytes`.
     """
     usual = _usual(output, quality)
     if output.max_bytes is None:

@@ -1,4 +1,4 @@
-"""How the video comes into the shape that was asked for: ffmpeg's filters. Pure.
+"""ffmpeg's filters for the requested shape of the video. Pure.
 
 Sizes of the recording are left to ffmpeg's own expressions. Only it knows them for certain: after rotation,
 and where they change in the middle of a stream.

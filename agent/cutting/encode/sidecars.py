@@ -1,4 +1,4 @@
-"""What an encode takes in beside the recording: the clip's subtitles and chapters, as files for ffmpeg."""
+"""Additional inputs of an encode: the clip's subtitles and chapters, as files for ffmpeg."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def container_for(video: str, audio: Sequence[str]) -> Container:
 
 
 def holds(container: Container, video: str) -> bool:
-    """Whether a `video` stream can be copied into the container that was asked for."""
+    """Whether a `video` stream can be copied into the requested container."""
     if container.muxer == "mp4":
         return video in ("h264", "hevc", "mpeg4", "vp9", "av1")
     if container.muxer == "mov":

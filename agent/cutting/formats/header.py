@@ -1,4 +1,4 @@
-"""What a clip says of itself beside its streams. Pure."""
+"""The metadata of a clip. Pure."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class VideoInfo:
     height: int
     pix_fmt: str | None
     sample_aspect: Fraction
-    """Width of a pixel by its height; 1 for square ones and where the file says nothing."""
+    """Width of a pixel by its height; 1 for square ones and if unspecified."""
     rate: Fraction | None
     """Frames a second, averaged; None when unknown."""
     interlaced: bool
@@ -129,7 +129,7 @@ class MediaInfo:
     timecode: str | None
     """SMPTE timecode of what is shown at `zero`."""
     recorded: datetime | None = None
-    """When what is shown at `zero` was recorded, if the file says."""
+    """The recording time of the frame at `zero`, if the file states it."""
     more_chapters: bool = False
     """Whether the file has more chapters than these."""
 

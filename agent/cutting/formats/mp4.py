@@ -57,7 +57,7 @@ def top_level(path: Path) -> list[Box]:
 
 
 class Boxes:
-    """Boxes of an open file, read where they are asked for."""
+    """Boxes of an open file, read on demand."""
 
     def __init__(self, file: BinaryIO, view: memoryview | None = None) -> None:
         """`view`: the whole file, where it is in memory; contents are then not copied."""
@@ -114,7 +114,7 @@ class Edit:
 class Track:
     """A track in an index.
 
-    Everything is read when it is asked for, and raises `ValueError`, `KeyError` or `IndexError` when it is
+    Everything is read on demand, and raises `ValueError`, `KeyError` or `IndexError` when it is
     missing or damaged.
     """
 

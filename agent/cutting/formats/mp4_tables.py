@@ -92,7 +92,7 @@ class SampleTable:
 
     @property
     def duration(self) -> int:
-        """When the last sample's time is over."""
+        """When the last sample ends."""
         return self._decoding.sum_before(self.count)
 
     def at(self, time: int) -> int:

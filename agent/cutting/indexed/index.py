@@ -15,7 +15,7 @@ _MOST_BYTES = 1 << 30
 
 
 def load_index(path: Path) -> mmap.mmap:
-    """The content of the file's `moov`, in memory of its own. Raises `NotPlain` and `OSError`."""
+    """The content of the file's `moov`, in separate memory. Raises `NotPlain` and `OSError`."""
     with path.open("rb") as file:
         found = _find(file, os.fstat(file.fileno()).st_size)
         size = found.end - found.start

@@ -140,7 +140,7 @@ def _lengths(packets: Sequence[bytes]) -> Ints:
 
 
 def _of(table: Callable[[int, int], Ints], samples: Ints) -> Ints:
-    """What a table says of these samples, of which few are left out."""
+    """The values of a table for these samples, most of them contiguous."""
     if not len(samples):
         return NONE
     first = int(samples[0])

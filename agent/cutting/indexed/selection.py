@@ -58,7 +58,7 @@ def window(recording: Recording, start: int, stop: int) -> Window:
 
 
 def over(recording: Recording, found: Window) -> int:
-    """Where the frame is over that is shown last of these, when the recording ends with it."""
+    """Where the last shown of these frames ends, if the recording ends with it."""
     # What the table calls a frame's length is the time to the next one that is decoded, which may be a tick.
     stated = int(recording.video.table.durations(found.last - 1, found.last)[0])
     gaps = np.diff(np.sort(found.shown))

@@ -24,7 +24,7 @@ _MOST_STRETCHES = 4096
 
 
 def stretches(offsets: Ints, sizes: Ints) -> tuple[Ints, list[tuple[int, int]]]:
-    """Where each sample comes to lie, and the (offset, size) of what is read for them, in order.
+    """The place of each sample, and the (offset, size) of what is read for them, in order.
 
     Raises `NotPlain` when samples overlap or are scattered.
     """
@@ -45,7 +45,7 @@ def stretches(offsets: Ints, sizes: Ints) -> tuple[Ints, list[tuple[int, int]]]:
 
 
 class Writing:
-    """A file that is being written, hashed on the way, in a thread of its own.
+    """A file that is being written, and hashed, in a separate thread.
 
     Both ends are written at once and first, so that they can be verified while the rest follows.
     """
@@ -85,7 +85,7 @@ class Writing:
         self._thread = threading.Thread(target=self._write_all, name="clip-writer", daemon=True)
 
     def start(self, first: int, last: int) -> None:
-        """Write so many bytes of both ends, and begin with the whole. Raises as `result`."""
+        """Write this many bytes of both ends, and start writing the whole. Raises as `result`."""
         buffer = memoryview(bytearray(_STEP))
         try:
             with _room():
@@ -99,7 +99,7 @@ class Writing:
         self._thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended, after at most so long."""
+        """Whether it has ended, after at most this many seconds."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 

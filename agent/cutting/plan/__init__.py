@@ -1,1 +1,1 @@
-"""What is to be cut, and how: decided before anything is written."""
+"""Plans a cut before anything is written."""

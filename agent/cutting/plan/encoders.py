@@ -107,12 +107,12 @@ class Refused:
     """Completes "It is not used, because"."""
 
 
-def refusal(said: Sequence[str]) -> Refused:
+def refusal(output: Sequence[str]) -> Refused:
     """What ffmpeg's last lines mean when an encoder did not start or failed."""
     for words, kind, reason in _REFUSALS:
-        if any(words in line for line in said):
-            return Refused(kind, reason + _details("\n".join(said)))
-    first = next((line.strip() for line in said if line.strip()), "ffmpeg gave no reason")
+        if any(words in line for line in output):
+            return Refused(kind, reason + _details("\n".join(output)))
+    first = next((line.strip() for line in output if line.strip()), "ffmpeg gave no reason")
     return Refused("failed", first)
 
 

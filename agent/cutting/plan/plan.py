@@ -156,7 +156,7 @@ def _container(info: MediaInfo, video: StreamInfo, spec: CutSpec, mode: Mode) ->
 
 
 def no_video_yet(plan: Plan, begin: Fraction) -> RangeBeyondEnd:
-    """The error for a range that is over before the video begins."""
+    """The error for a range that ends before the video begins."""
     ahead = float(begin - plan.stop)
     return RangeBeyondEnd(
         f"the video stream begins {ahead:.3f} s after the end of the clip: choose a later end"

@@ -89,7 +89,7 @@ class ForkServer:
     def run(
         self, function: Callable[..., object], *arguments: object, descriptors: tuple[int, ...] = ()
     ) -> Job:
-        """Start `function(context, *descriptors, *arguments)` in a process of its own (`Context`).
+        """Start `function(context, *descriptors, *arguments)` in a separate process (`Context`).
 
         Closing a descriptor must never wait (O_PATH), since the server does it.
         """

@@ -76,7 +76,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Helper:
-    """From the job: the process that now works for it (an ffmpeg); None when it is over."""
+    """From the job: the process that now works for it (an ffmpeg); None when it has ended."""
 
     pid: int | None
 

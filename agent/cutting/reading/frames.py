@@ -67,7 +67,7 @@ def frames_in(
     begins_late: bool = False,
     ends_early: bool = False,
 ) -> Frames:
-    """The range's frames. Raises `RangeBeyondEnd` when the video is over before it.
+    """The range's frames. Raises `RangeBeyondEnd` when the video ends before it.
 
     `damage` collects what is damaged among what they need.
     `begins_late`, `ends_early`: the recording goes on before and behind what can be read of it here; when a

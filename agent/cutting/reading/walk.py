@@ -17,7 +17,7 @@ _INCOMPLETE = "lost or changed packets"
 _BACKWARD = "timestamps that go backward"
 _NEVER = -(2**63)
 _TIMED = frozenset({"mpegts", "mpeg"})
-"""Containers in which each packet says when it is decoded and counts itself, so that both can be wrong."""
+"""Containers whose packets have decoding times and counters, which both can be wrong."""
 
 
 class Walk:

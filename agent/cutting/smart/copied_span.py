@@ -71,7 +71,7 @@ class CopiedSpan:
         video = self._ahead.range.plan.video_stream.video
         if last < self._ahead.range.start:
             return last + max(1, duration)
-        # A packet's own duration is that of decoding, which says nothing when frames are reordered.
+        # A packet's duration is that of decoding, which is useless when frames are reordered.
         reordered = video is not None and video.reorder_frames
         return last + (usual if reordered else duration or usual)
 

@@ -29,9 +29,9 @@ class Timing:
     shown: list[int]
     """In the order of decoding."""
     end: int
-    """Where the last shown packet's time is over; for video perhaps a little off."""
+    """Where the last shown packet ends; approximate for video."""
     length: Fraction | None
-    """Seconds for which the file says that the track is played; None where it says nothing."""
+    """The duration of the track that the file states, in seconds; None if it states none."""
     ordered: bool
     """Whether decoding times grow strictly, and none lies behind its packet's being shown."""
 

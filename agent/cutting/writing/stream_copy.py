@@ -88,7 +88,7 @@ class _CopiedVideo:
         return (self._dts + self._key) * self._time_base
 
     def end(self, *, stands: bool) -> int:
-        """Ticks from the first frame to where the clip is over. Raises `Unsuited` when that is too late.
+        """Ticks from the first frame to the end of the clip. Raises `Unsuited` when that is too late.
 
         `stands`: where no next frame was found, the last one is shown beyond the out-point.
         """

@@ -137,7 +137,7 @@ class _Track:
         self._sink.later(packet, self._out)
 
     def _converted(self, payload: bytes, encoder: SubtitleCodecContext) -> bytes | None:
-        """None for one that says nothing."""
+        """None for an empty one."""
         packet = packet_of(payload)
         packet.pts, packet.duration, packet.time_base = 0, 1, _TICK
         try:

@@ -39,7 +39,7 @@ class VideoWriter:
 
     @property
     def end(self) -> int:
-        """Where the last frame's time is over, unless one that follows it is known."""
+        """Where the last frame ends, unless a following one is known."""
         return max(self.last + self._last_duration, self.last + 1)
 
     def put(self, packet: AnyPacket, pts: int) -> None:
@@ -48,7 +48,7 @@ class VideoWriter:
         self.shown.append(pts)
         if pts > self.last:
             self.last = pts
-            # A packet's own duration is that of decoding, which says nothing when frames are reordered.
+            # A packet's duration is that of decoding, which is useless when frames are reordered.
             self._last_duration = self.usual if self._reorder else packet.duration or self.usual
         packet.duration = min(packet.duration or 0, floor(LONGEST_USUAL / self._time_base))
         self._pending.append(packet)
@@ -59,7 +59,7 @@ class VideoWriter:
 
     @property
     def usual_frame(self) -> int:
-        """Ticks from one frame to the next as a rule, by the frames written so far; bounded."""
+        """The usual ticks from one frame to the next, by the frames written so far; bounded."""
         return usual_frame(sorted(self.shown), self._rate, self._time_base)
 
     def finish(self, end: int) -> None:
@@ -79,7 +79,7 @@ class VideoWriter:
         self._pending.clear()
 
     def longest(self, end: int) -> Fraction:
-        """The longest time between two frames, in seconds; `end`: where the last one's time is over."""
+        """The longest time between two frames, in seconds; `end`: where the last one ends."""
         shown = sorted(self.shown)
         gaps = [b - a for a, b in pairwise([*shown, end])]
         return max(gaps, default=0) * self._time_base
