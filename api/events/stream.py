@@ -6,8 +6,8 @@ import random
 import socket
 
 MAX_PENDING_BYTES = 65_536
-"""Of what a client has not taken yet, beside the system's own buffer. Beyond it the client is cut off: when
-it comes back it gets the newest state, and not everything in between."""
+"""The limit of unsent bytes for a client, beyond the system's buffer. Above it the client is disconnected:
+after a reconnect it receives the newest state, without the intermediate ones."""
 SILENT_SECONDS = 30
 """A client that acknowledges nothing for this long is treated as disconnected."""
 LINGER_SECONDS = 5.0

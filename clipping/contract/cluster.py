@@ -65,7 +65,7 @@ class Lease(_Document):
     state: LeaseState
     epoch: Annotated[int, Field(ge=0)]
     holder: str
-    """The agent's id; for a released lease, the last holder's."""
+    """The agent's id; for a released lease, the last lease holder's."""
     instance: str
     """A random name of the lease holder's process, which changes with each restart."""
     host: str
