@@ -133,7 +133,7 @@ class Ingest:
 def _bounded(message: _Message) -> _Message:
     """The message. Raises `InvalidRequest` when a value does not fit into the database."""
     if not _REQUEST_ID.fullmatch(message.request_id):
-        raise InvalidRequest("request_id is unknown", field="request_id")
+        raise InvalidRequest("request_id is not a valid request id", field="request_id")
     if len(message.agent_id) > _MAX_NAME or "\0" in message.agent_id:
         raise InvalidRequest(f"agent_id must be at most {_MAX_NAME} characters long", field="agent_id")
     counts: dict[str, int | None] = {"attempt": message.attempt, "epoch": message.epoch}
