@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
 
 from clipping import __version__
 from clipping.arguments import Parser, unknown_command
@@ -20,11 +21,12 @@ GROUP = "clipping.commands"
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: its help, its arguments, and the function that runs it and returns the exit code."""
+    """A subcommand. Importing it loads only what its help and arguments need."""
 
     help: str
     configure: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
+    run: str
+    """The `module:function` that runs it and returns the exit code; imported when the command runs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,10 +44,14 @@ def _run(words: list[str]) -> int:
                 f"clipping: error: {unknown_command(words[0], names)}; see clipping --help", file=sys.stderr
             )
             return EXIT_USAGE
-        # Importing the other commands takes seconds.
         entries = [entry for entry in entries if entry.name == words[0]]
     arguments = parser_of(entries).parse_args(words)
-    return int(arguments.run(arguments))
+    try:
+        run = resolve_name(arguments.run)
+    except ImportError as error:  # installed without the extra that this command needs
+        print(f"clipping: `{words[0]}` is not available: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    return int(run(arguments))
 
 
 def all_commands() -> list[EntryPoint]:
@@ -59,11 +65,7 @@ def parser_of(entries: Sequence[EntryPoint]) -> Parser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for entry in entries:
-        try:
-            command: Command = entry.load()
-        except ImportError as error:  # installed without the extra that this command needs
-            print(f"clipping: `{entry.name}` is not available: {error}", file=sys.stderr)
-            continue
+        command: Command = entry.load()
         sub = commands.add_parser(entry.name, help=command.help, description=command.help)
         command.configure(sub)
         sub.set_defaults(run=command.run)

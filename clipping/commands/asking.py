@@ -7,14 +7,8 @@ from typing import get_args
 
 from clipping.arguments import a_moment
 from clipping.cli import Command
-from clipping.client import NewClip
-from clipping.commands.common import a_number, add_connection, connect, note, say
-from clipping.commands.watching import follow
-from clipping.contract.messages import Mode, Priority
-from clipping.contract.output import Aspect, ContainerName, Fit, Quality, VideoCodec
-from clipping.exits import EXIT_OK
-
-_OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container")
+from clipping.commands.common import a_number, add_connection
+from clipping.contract.choices import Aspect, ContainerName, Fit, Mode, Priority, Quality, VideoCodec
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,36 +54,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_connection(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Request the clip. With `--wait`, exit with 1 when the request does not complete."""
-    wanted = _wanted(arguments)
-    with connect(arguments) as client:
-        accepted = client.request(wanted, idempotency_key=arguments.idempotency_key)
-        if not arguments.wait:
-            say(accepted.to_json() if arguments.json else accepted.request_id)
-            return EXIT_OK
-        note(f"{accepted.request_id}: place {accepted.queue_position} in the queue")
-        return follow(client, accepted.request_id, as_json=arguments.json, only_end=arguments.json)
-
-
-def _wanted(arguments: argparse.Namespace) -> NewClip:
-    given = {name: getattr(arguments, name) for name in _OUTPUT if getattr(arguments, name) is not None}
-    output = {"video_codec" if name == "codec" else name: value for name, value in given.items()}
-    return NewClip(
-        hand_id=arguments.hand_id,
-        nas_video_path=arguments.source,
-        start_seconds=arguments.start,
-        end_seconds=arguments.end,
-        output_quality=arguments.quality,
-        mode=arguments.mode,
-        priority=arguments.priority,
-        pre_roll_seconds=arguments.pre_roll,
-        post_roll_seconds=arguments.post_roll,
-        output=output or None,
-        metadata=dict(arguments.metadata) or None,
-    )
-
-
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -97,4 +61,4 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-COMMAND = Command("request a clip", configure, run)
+COMMAND = Command("request a clip", configure, "clipping.commands.run.asking:run")

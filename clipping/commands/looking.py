@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from itertools import islice
 from typing import get_args
 
 from clipping.cli import Command
-from clipping.client import ApiError, ClipStatus
-from clipping.commands.common import a_time, add_connection, ago, connect, note, outcome, say, table
-from clipping.contract.messages import Status
-from clipping.exits import EXIT_FAILED, EXIT_OK
+from clipping.commands.common import a_time, add_connection
+from clipping.contract.choices import Status
 
 
 def _ids(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("request_ids", metavar="ID", nargs="+", help="a request id")
     add_connection(parser)
-
-
-def status(arguments: argparse.Namespace) -> int:
-    """Print the status of requests. Exit with 1 when one does not exist."""
-    bad = False
-    with connect(arguments) as client:
-        for request_id in arguments.request_ids:
-            try:
-                clip = client.status(request_id)
-            except ApiError as error:
-                bad = True
-                note(f"{request_id}: {error.code}: {error.message}")
-                continue
-            say(clip.to_json() if arguments.json else _text(clip))
-    return EXIT_FAILED if bad else EXIT_OK
-
-
-def cancel(arguments: argparse.Namespace) -> int:
-    """Cancel requests. Exit with 1 when one can't be cancelled."""
-    bad = False
-    with connect(arguments) as client:
-        for request_id in arguments.request_ids:
-            try:
-                clip = client.cancel(request_id)
-            except ApiError as error:
-                bad = True
-                note(f"{request_id}: {error.code}: {error.message}")
-                continue
-            result = "cancelled" if clip.status == "cancelled" else "is being stopped"
-            say(clip.to_json() if arguments.json else f"{request_id}: {result}")
-    return EXIT_FAILED if bad else EXIT_OK
 
 
 def configure_list(parser: argparse.ArgumentParser) -> None:
@@ -66,45 +32,16 @@ def configure_list(parser: argparse.ArgumentParser) -> None:
     add_connection(parser)
 
 
-def list_clips(arguments: argparse.Namespace) -> int:
-    """Requests, newest first."""
-    with connect(arguments) as client:
-        found = client.clips(
-            hand_id=arguments.hand_id,
-            status=arguments.status,
-            created_after=arguments.after,
-            created_before=arguments.before,
-        )
-        shown = islice(found, arguments.limit or None)
-        if arguments.json:
-            for clip in shown:
-                say(clip.to_json())
-            return EXIT_OK
-        rows = [(clip.request_id, clip.hand_id, ago(clip.created_at), outcome(clip)) for clip in shown]
-    say(table(("request", "hand", "age", "status"), rows))
-    return EXIT_OK
-
-
-def _text(clip: ClipStatus) -> str:
-    lines = [f"{clip.request_id}  {clip.hand_id}  {outcome(clip)}"]
-    if clip.last_error:
-        error = clip.last_error
-        lines.append(f"  last error, {ago(error.at)} ago: {error.code}: {error.message}")
-    if clip.report:
-        actual = clip.report.actual
-        lines.append(f"  {clip.report.mode}, {actual.start:.3f} to {actual.end:.3f} s of the recording")
-        lines += [f"  note: {warning}" for warning in clip.report.warnings]
-    if clip.download_url:
-        lines.append(f"  {clip.download_url}")
-    return "\n".join(lines)
-
-
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a number")
     return int(text)
 
 
-STATUS = Command("show the status of requests", _ids, status)
-CANCEL = Command("cancel requests: waiting ones are never cut, running ones stop", _ids, cancel)
-LIST = Command("list requests, newest first", configure_list, list_clips)
+STATUS = Command("show the status of requests", _ids, "clipping.commands.run.looking:status")
+CANCEL = Command(
+    "cancel requests: waiting ones are never cut, running ones stop",
+    _ids,
+    "clipping.commands.run.looking:cancel",
+)
+LIST = Command("list requests, newest first", configure_list, "clipping.commands.run.looking:list_clips")

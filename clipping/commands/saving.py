@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-
 from clipping.cli import Command
-from clipping.commands.common import add_connection, connect, say, say_json
-from clipping.exits import EXIT_OK
-from clipping.signals import raised_interrupts
+from clipping.commands.common import add_connection
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,35 +27,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_connection(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Download the clip, and print its path."""
-    with connect(arguments) as client, _bar() as progress:
-        saved = client.save(
-            arguments.request_id, arguments.output, replace=arguments.force, progress=progress
-        )
-    if arguments.json:
-        say_json(
-            {
-                "request_id": arguments.request_id,
-                "path": str(saved.path),
-                "file_size_bytes": saved.size,
-                "sha256": saved.sha256,
-            }
-        )
-    else:
-        say(str(saved.path))
-    return EXIT_OK
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None] | None]:
-    if not sys.stderr.isatty():
-        yield None
-        return
-    columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with raised_interrupts(), Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("download", total=None)
-        yield lambda there, size: progress.update(task, completed=there, total=size)
-
-
-COMMAND = Command("download a completed clip", configure, run)
+COMMAND = Command("download a completed clip", configure, "clipping.commands.run.saving:run")

@@ -6,10 +6,8 @@ import argparse
 from typing import get_args
 
 from clipping.cli import Command
-from clipping.client import Stats
-from clipping.commands.common import add_connection, connect, say
-from clipping.contract.results import Period
-from clipping.exits import EXIT_OK
+from clipping.commands.common import add_connection
+from clipping.contract.choices import Period
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,25 +16,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_connection(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print statistics of the caller's requests (an administrator's: of all)."""
-    with connect(arguments) as client:
-        stats = client.stats(arguments.period)
-    say(stats.to_json() if arguments.json else _text(stats))
-    return EXIT_OK
-
-
-def _text(stats: Stats) -> str:
-    rows = [
-        ("requests", f"{stats.total_requests} in {stats.period}"),
-        ("completed", f"{stats.completed} ({stats.success_rate:.1%} of those that ended)"),
-        ("failed", str(stats.failed)),
-        ("queued", f"{stats.queued} now"),
-        ("processing", f"{stats.avg_processing_time_sec:.2f} s on average"),
-        ("", f"{stats.p95_processing_time_sec:.2f} s at the 95th percentile"),
-        ("output", f"{stats.total_output_bytes / 1e6:.1f} MB"),
-    ]
-    return "\n".join(f"{name:11}{value}" for name, value in rows)
-
-
-COMMAND = Command("show statistics over a period", configure, run)
+COMMAND = Command("show statistics over a period", configure, "clipping.commands.run.stats:run")

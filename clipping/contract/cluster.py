@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clipping.contract.choices import FailoverMode as FailoverMode
 from clipping.contract.wire import Moment
 from clipping.errors import ClippingError
 
@@ -25,7 +26,6 @@ HEARTBEAT_SECONDS = 30.0
 """How often an agent writes its document. A change of state is written at once."""
 
 LeaseState = Literal["held", "released", "handoff"]
-FailoverMode = Literal["graceful", "fast"]
 AgentState = Literal["active", "standby", "draining", "fenced"]
 """By the agent's own report."""
 AgentStatus = Literal["active", "standby", "draining", "fenced", "down"]

@@ -22,6 +22,10 @@ from pydantic import (
     model_validator,
 )
 
+from clipping.contract.choices import Mode as Mode
+from clipping.contract.choices import Priority as Priority
+from clipping.contract.choices import Stage as Stage
+from clipping.contract.choices import Status as Status
 from clipping.contract.output import AS_IS, Output, check_mode, default_mode
 from clipping.contract.output import Quality as Quality
 from clipping.contract.report import Report
@@ -32,11 +36,7 @@ from clipping.timecode import parse_seconds
 
 SCHEMA = 1
 
-Mode = Literal["copy", "smart", "encode"]
-Priority = Literal["high", "normal", "low"]
 Lane = Literal["interactive", "batch"]
-Stage = Literal["waiting", "probing", "cutting", "verifying", "uploading", "retrying"]
-Status = Literal["queued", "processing", "completed", "failed", "cancelled"]
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 
 HAND_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"

@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from clipping.contract.choices import Aspect as Aspect
+from clipping.contract.choices import ContainerName as ContainerName
+from clipping.contract.choices import Fit as Fit
+from clipping.contract.choices import Quality as Quality
+from clipping.contract.choices import VideoCodec as VideoCodec
 from clipping.errors import InvalidRequest
-
-Aspect = Literal["source", "9:16", "16:9", "1:1", "4:5"]
-Fit = Literal["center_crop", "letterbox", "blur"]
-Quality = Literal["high", "medium"]
-VideoCodec = Literal["h264", "hevc", "copy"]
-ContainerName = Literal["mp4", "mov", "mkv"]
 
 SIZES: dict[Aspect, tuple[int, int]] = {
     "9:16": (1080, 1920),

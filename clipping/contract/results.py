@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clipping.contract.choices import Period as Period
 from clipping.contract.cluster import AgentStatus
 from clipping.contract.messages import TERMINAL, ErrorInfo, LastError, Mode, Stage, Status
 from clipping.contract.report import Report
@@ -19,7 +20,6 @@ AgentHealth = Literal["healthy", "degraded", "down", "none", "unknown"]
 """`none`: no agent has ever had this role. `unknown`: the agents' store does not respond."""
 FailoverState = Literal["pending", "draining", "released", "done", "failed", "expired"]
 FINISHED: frozenset[FailoverState] = frozenset({"done", "failed", "expired"})
-Period = Literal["24h", "7d", "30d"]
 
 
 class Result(BaseModel):

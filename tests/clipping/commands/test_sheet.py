@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipping.commands.sheet import BadSheet, Row, rows
+from clipping.commands.run.sheet import BadSheet, Row, rows
 
 HEAD = "hand_id,nas_video_path,start,end"
 

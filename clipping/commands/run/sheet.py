@@ -10,24 +10,9 @@ from itertools import chain
 from typing import Any
 
 from clipping.client import NewClip
+from clipping.commands.columns import NUMBER, OPTIONAL, PLAIN, REQUIRED, TEXT
 
-REQUIRED = ("hand_id", "nas_video_path", "start", "end")
 _ALIASES = {"start_seconds": "start", "end_seconds": "end"}
-_PLAIN = (
-    "output_quality",
-    "mode",
-    "priority",
-    "pre_roll_seconds",
-    "post_roll_seconds",
-)
-_TEXT = ("aspect", "fit", "quality", "video_codec", "container")
-_NUMBER = ("width", "height", "max_bytes", "fps")
-OPTIONAL = (
-    *_PLAIN,
-    "client_item_id",
-    *(f"output.{name}" for name in (*_TEXT, *_NUMBER)),
-    "metadata.NAME",
-)
 
 
 class BadSheet(ValueError):
@@ -96,10 +81,10 @@ def _row(line: int, head: list[str], cells: list[str]) -> Row:
 
 def _clip(given: dict[str, str]) -> NewClip:
     output: dict[str, Any] = {}
-    for name in (*_TEXT, *_NUMBER):
+    for name in (*TEXT, *NUMBER):
         if (text := given.get(f"output.{name}")) is not None:
-            output[name] = _number(f"output.{name}", text) if name in _NUMBER else text
-    more: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
+            output[name] = _number(f"output.{name}", text) if name in NUMBER else text
+    more: dict[str, Any] = {name: given[name] for name in PLAIN if name in given}
     if output:
         more["output"] = output
     pairs = {name.partition(".")[2]: cell for name, cell in given.items() if name.startswith("metadata.")}

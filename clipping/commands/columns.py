@@ -1,0 +1,12 @@
+"""The columns of the CSV file of `clipping batch`."""
+
+from __future__ import annotations
+
+REQUIRED = ("hand_id", "nas_video_path", "start", "end")
+PLAIN = ("output_quality", "mode", "priority", "pre_roll_seconds", "post_roll_seconds")
+"""Fields of a request, by their own names."""
+TEXT = ("aspect", "fit", "quality", "video_codec", "container")
+"""Fields of its `output`."""
+NUMBER = ("width", "height", "max_bytes", "fps")
+"""Fields of its `output` that are numbers."""
+OPTIONAL = (*PLAIN, "client_item_id", *(f"output.{name}" for name in (*TEXT, *NUMBER)), "metadata.NAME")

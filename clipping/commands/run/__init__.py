@@ -1,0 +1,1 @@
+"""What the commands do. `common` and `service` have shared functions."""

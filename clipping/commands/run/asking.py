@@ -1,0 +1,43 @@
+"""`clipping request`: request one clip."""
+
+from __future__ import annotations
+
+import argparse
+
+from clipping.client import NewClip
+from clipping.commands.run.common import note, say
+from clipping.commands.run.service import connect
+from clipping.commands.run.watching import follow
+from clipping.exits import EXIT_OK
+
+_OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Request the clip. With `--wait`, exit with 1 when the request does not complete."""
+    wanted = _wanted(arguments)
+    with connect(arguments) as client:
+        accepted = client.request(wanted, idempotency_key=arguments.idempotency_key)
+        if not arguments.wait:
+            say(accepted.to_json() if arguments.json else accepted.request_id)
+            return EXIT_OK
+        note(f"{accepted.request_id}: place {accepted.queue_position} in the queue")
+        return follow(client, accepted.request_id, as_json=arguments.json, only_end=arguments.json)
+
+
+def _wanted(arguments: argparse.Namespace) -> NewClip:
+    given = {name: getattr(arguments, name) for name in _OUTPUT if getattr(arguments, name) is not None}
+    output = {"video_codec" if name == "codec" else name: value for name, value in given.items()}
+    return NewClip(
+        hand_id=arguments.hand_id,
+        nas_video_path=arguments.source,
+        start_seconds=arguments.start,
+        end_seconds=arguments.end,
+        output_quality=arguments.quality,
+        mode=arguments.mode,
+        priority=arguments.priority,
+        pre_roll_seconds=arguments.pre_roll,
+        post_roll_seconds=arguments.post_roll,
+        output=output or None,
+        metadata=dict(arguments.metadata) or None,
+    )

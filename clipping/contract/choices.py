@@ -1,0 +1,20 @@
+"""The values of the contract's fields that more than the messages need: options of the command lines, stages.
+
+Imports no library, so that help, completion and the engine's processes load quickly.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Mode = Literal["copy", "smart", "encode"]
+Priority = Literal["high", "normal", "low"]
+Stage = Literal["waiting", "probing", "cutting", "verifying", "uploading", "retrying"]
+Status = Literal["queued", "processing", "completed", "failed", "cancelled"]
+Aspect = Literal["source", "9:16", "16:9", "1:1", "4:5"]
+Fit = Literal["center_crop", "letterbox", "blur"]
+Quality = Literal["high", "medium"]
+VideoCodec = Literal["h264", "hevc", "copy"]
+ContainerName = Literal["mp4", "mov", "mkv"]
+FailoverMode = Literal["graceful", "fast"]
+Period = Literal["24h", "7d", "30d"]
