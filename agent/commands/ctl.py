@@ -7,12 +7,12 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from agent.commands.configuration import load
 from agent.control import SOCKET_NAME, reachable, read_line
 from clipping.clock import SystemClock
 from clipping.config import Config, validate
@@ -23,15 +23,6 @@ ANSWER_SECONDS = 10.0
 LOOK_SECONDS = 0.5
 DRAIN_EXTRA_SECONDS = 30.0
 
-COMMANDS = {
-    "status": "role, epoch, lease, clips in flight and checks",
-    "reload": "read the configuration again; a broken one changes nothing, and exits with 78",
-    "drain": "finish the clips in flight, hand over, and stay a standby for a while (without an "
-    "election: take no new clips until `resume`); waits until that is done",
-    "pause": "take no new clips, and keep the lease",
-    "resume": "take clips again",
-}
-
 
 class NotRunning(ClippingError):
     """No agent answers."""
@@ -39,18 +30,9 @@ class NotRunning(ClippingError):
     code = "NOT_RUNNING"
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `clipping-agent ctl`."""
-    parser.add_argument(
-        "command", choices=COMMANDS, help="; ".join(f"{name}: {what}" for name, what in COMMANDS.items())
-    )
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
-    parser.add_argument("--no-wait", action="store_true", help="with drain: don't wait until it is done")
-
-
-def run(arguments: argparse.Namespace, load: Callable[[], Config]) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Exit codes: 0 done, 1 refused or no agent answers, 78 a broken configuration."""
-    config = _configuration(arguments, load)
+    config = _configuration(arguments)
     state_dir = Path(config.agent.state_dir)
     answer = ask(state_dir, arguments.command)
     if answer["ok"] and arguments.command == "drain" and not arguments.no_wait:
@@ -66,10 +48,10 @@ def run(arguments: argparse.Namespace, load: Callable[[], Config]) -> int:
     return EXIT_CONFIGURATION if answer.get("code") == "CONFIGURATION" else EXIT_FAILED
 
 
-def _configuration(arguments: argparse.Namespace, load: Callable[[], Config]) -> Config:
+def _configuration(arguments: argparse.Namespace) -> Config:
     """For `agent.state_dir`. With an invalid file that names it all commands but `reload` still work."""
     try:
-        return load()
+        return load(arguments)
     except ConfigurationError:
         if arguments.command == "reload" or arguments.config is None:
             raise

@@ -24,7 +24,7 @@ from agent.cutting.reading.source import SourceFile, open_path
 from clipping.contract.messages import Mode, Stage, first_problem
 from clipping.contract.output import ContainerName, Output, check_mode, default_mode
 from clipping.errors import InvalidRequest, NoSpace, ObjectExists
-from clipping.exits import EXIT_OK
+from clipping.exits import EXIT_OK, EXIT_USAGE
 from clipping.signals import until_stopped
 from clipping.timecode import exact, format_seconds, parse_seconds
 
@@ -47,7 +47,15 @@ _OPTIONS = {
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Cut, place the clip at OUT, print the report. Raises `ValueError` on wrong arguments."""
+    """Cut, place the clip at OUT, print the report. Exit with 2 on wrong arguments."""
+    try:
+        return _run(arguments)
+    except ValueError as error:
+        print(f"usage: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _run(arguments: argparse.Namespace) -> int:
     start, end = _point("START", arguments.start), _point("END", arguments.end)
     if end <= start:
         raise ValueError("END must be greater than START")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from agent.commands.configuration import load
 from agent.cutting import find_ffmpeg
 from agent.cutting.encode.encoder_probe import TRIAL_FRAMES, try_encoder
 from agent.cutting.encode.ffmpeg import ask
@@ -23,7 +26,8 @@ from clipping.clock import SystemClock
 from clipping.config import Config, NasRoot
 from clipping.contract.cluster import doctor_key
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
-from clipping.signals import Stopped
+from clipping.exits import EXIT_FAILED, EXIT_OK
+from clipping.signals import Stopped, until_stopped
 from clipping.store.open import open_coordination_store, open_store
 
 STOP_SECONDS = 2.0
@@ -39,6 +43,19 @@ class Finding:
     name: str
     ok: bool
     detail: str
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings. Exit with 1 when one is bad."""
+    loaded = load(arguments)
+    stop = threading.Event()
+    findings = until_stopped(lambda: examine(loaded, stop), stop.set, grace=STOP_SECONDS)
+    if arguments.json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            print(f"{'ok ' if finding.ok else 'BAD'}  {finding.name:24} {finding.detail}")
+    return EXIT_OK if all(finding.ok for finding in findings) else EXIT_FAILED
 
 
 def examine(config: Config, stop: threading.Event) -> list[Finding]:
