@@ -68,7 +68,7 @@ control_socket_disable = True
 
 def on_starting(_server: Any) -> None:
     """Check the schema once, before the workers start, and migrate a SQLite database."""
-    from api.process.commands import prepare
+    from api.process.serve import prepare
 
     _or_exit(lambda: prepare(_config))
 
