@@ -24,7 +24,7 @@ from clipping.errors import (
     SourceUnavailable,
     TooLarge,
 )
-from tests.agent.cutting.process.test_processes import LONG, Cutting, processes
+from tests.agent.cutting.process.cuts import LONG, Cutting, processes
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
 
