@@ -277,7 +277,11 @@ def test_no_bad_input_is_published(api: ApiProcess) -> None:
     good = [api.request().json()["request_id"], api.request(priority="low").json()["request_id"]]
     for subscription in subscriptions:
         subscription.start()
-    eventually(lambda: len(seen) >= 2)
+    eventually(
+        lambda: len(seen) >= 2,
+        f"{good} from Pub/Sub",
+        logs=lambda: f"seen {seen}, streams {[one.state for one in subscriptions]}, rows {api.counts()}",
+    )
     for subscription in subscriptions:
         subscription.drain(10)
         subscription.close()
