@@ -1,154 +1,236 @@
-"""`python -m bench.pipeline`: the service's overhead over a bare `ffmpeg -c copy`.
+"""The service's overhead over `ffmpeg -c copy` with an fsync of its output, in wall and CPU time.
 
-Requests for stream copies of two minutes of a one-hour recording go through the whole local stack (POST,
-database, Pub/Sub, cut, verification, store, completion), alternating with the same cuts by ffmpeg alone. Then
-measures clips per second with 1, 4 and 8 slots, compared with as many concurrent ffmpegs.
+    python -m bench.pipeline [--clips N] [--slots N …] [--minutes N]
+
+Requests for stream copies of two minutes of a recording go through the whole local stack (POST, database,
+Pub/Sub, cut, verification, SHA-256, store, completion). First one at a time, alternating with the same cuts
+by ffmpeg, the control; then all at once for each number of slots, and as many concurrent ffmpegs.
+
+The status is polled every 20 ms for one clip, every 100 ms for many, without the API's limit of calls: the
+polls are included in the API's CPU time. CPU times are those of /proc/PID/stat, per clip.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import random
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import requests
+from typing import Any, TypeVar
 
 from agent.cutting import find_ffmpeg
-from bench.recording import CACHE, hour_of_1080p
+from bench.load.http import Answers
+from bench.load.usage import processes_of, processor_seconds, reaped_seconds, seconds_by_process, since
+from bench.recording import CACHE, long_recording
+from clipping.contract.messages import TERMINAL
+from tests.support.stack import RunningStack
+from tests.support.waiting import eventually
 
-CLIP_SECONDS = 120
-POLL_SECONDS = 0.003
+POLL_SECONDS, POLL_MANY_SECONDS = 0.02, 0.1
 GIVE_UP_SECONDS = 120.0
+CONTROL = "ffmpeg -c copy + fsync"
+
+Result = TypeVar("Result")
 
 
-class Service:
-    """A client of a running stack."""
+@dataclass(frozen=True)
+class Cuts:
+    """Cuts of `length` seconds of a recording, at the in-points `starts`. `outputs` is the folder of the
+    control's clips."""
 
-    def __init__(self, where: dict[str, Any], recording: Path) -> None:
-        self._url = where["api_url"]
-        self._recording = recording
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {where['api_key']}"
+    recording: Path
+    outputs: Path
+    length: float
+    starts: Sequence[float]
 
-    def ask(self, start: float) -> str:
-        """Request a clip. Returns its status URL."""
-        body = {"hand_id": "bench", "nas_video_path": str(self._recording), "start_seconds": start}
-        body["end_seconds"] = start + CLIP_SECONDS
-        answer = self._session.post(f"{self._url}/v1/clip/request", json=body, timeout=10)
-        answer.raise_for_status()
-        return str(answer.json()["status_url"])
+    def ask(self, stack: RunningStack, start: float) -> str:
+        """Request a clip. Returns its id."""
+        end = start + self.length
+        return stack.ask(nas_video_path=str(self.recording), start_seconds=start, end_seconds=end)
 
-    def wait(self, status_url: str) -> dict[str, Any]:
-        """Poll until the clip is completed. Returns its status."""
-        until = time.perf_counter() + GIVE_UP_SECONDS
-        while time.perf_counter() < until:
-            status: dict[str, Any] = self._session.get(status_url, timeout=10).json()
-            if status["status"] == "completed":
-                return status
-            if status["status"] == "failed":
-                raise SystemExit(f"a clip failed: {status['error_message']}")
-            time.sleep(POLL_SECONDS)
-        raise SystemExit("a clip did not complete")
+    def control(self, start: float) -> None:
+        """The same clip by ffmpeg alone, flushed to the disk."""
+        stream_copy(self.recording, start, start + self.length, self.outputs / f"control-{start}.mp4")
 
 
-@contextmanager
-def running(recording: Path, *, slots: int) -> Iterator[Service]:
-    """A new stack, on the same disk as ffmpeg's clips."""
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        overlay = Path(folder) / "overlay.yaml"
-        overlay.write_text(f"agent: {{slots: {{interactive: {slots}}}}}\n")
-        command = [sys.executable, "-m", "clipping.cli", "up", "--json", "--port", "0"]
-        command += ["--data", f"{folder}/data", "--nas-root", str(recording.parent), "--config", str(overlay)]
-        stack = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
-        try:
-            assert stack.stdout is not None
-            yield Service(json.loads(stack.stdout.readline()), recording)
-        finally:
-            stack.send_signal(signal.SIGTERM)
-            stack.wait(60)
+@dataclass
+class Sample:
+    """What one method took."""
+
+    wall: list[float] = field(default_factory=list)
+    """Seconds of each clip."""
+    cpu: dict[str, float] = field(default_factory=dict)
+    """CPU seconds of all clips, by process."""
+
+    def add_cpu(self, more: Mapping[str, float]) -> None:
+        self.cpu = {name: self.cpu.get(name, 0.0) + seconds for name, seconds in more.items()}
 
 
-def bare(recording: Path, start: float, output: Path) -> None:
-    """The rival: a stream copy by ffmpeg alone."""
-    command = [str(find_ffmpeg(None)), "-nostdin", "-v", "error", "-y", "-ss", str(start)]
-    command += ["-to", str(start + CLIP_SECONDS), "-i", str(recording), "-c", "copy", str(output)]
-    subprocess.run(command, check=True, timeout=60)
+def stream_copy(recording: Path, start: float, end: float, output: Path) -> None:
+    """`ffmpeg -c copy`, an fsync as the service's store does it, and removal of the clip."""
+    command = [str(find_ffmpeg(None)), "-nostdin", "-v", "error", "-y", "-ss", str(start), "-to", str(end)]
+    command += ["-i", str(recording), "-c", "copy", str(output)]
+    subprocess.run(command, check=True, timeout=GIVE_UP_SECONDS)
+    with output.open("rb") as file:
+        os.fsync(file.fileno())
     output.unlink()
 
 
-def one_at_a_time(recording: Path, count: int) -> None:
-    """Compare the time from POST to completed with ffmpeg's time, alternating."""
-    starts = _starts(count)
-    ours, rival, added, processing = [], [], [], []
-    with running(recording, slots=1) as service:
-        service.wait(service.ask(10.0))  # the first cut fills the page cache
-        bare(recording, 10.0, CACHE / "bare.mp4")
-        for start in starts:
-            begun = time.perf_counter()
-            bare(recording, start, CACHE / "bare.mp4")
-            alone = time.perf_counter() - begun
-            begun = time.perf_counter()
-            status = service.wait(service.ask(start))
-            through = time.perf_counter() - begun
-            ours.append(through)
-            rival.append(alone)
-            added.append(through - alone)
-            processing.append(status["processing_time_seconds"])
-    print(f"\n{count} clips of {CLIP_SECONDS} s, one at a time (ms)      p50     p95")
-    _row("bare ffmpeg -c copy", rival)
-    _row("POST to completed", ours)
-    _row("  of which in the agent", processing)
-    _row("overhead", added)
-    ratio = statistics.median(ours) / statistics.median(rival)
-    print(f"  ratio of the medians                      {ratio:5.2f}x")
+@contextmanager
+def running(recording: Path, *, slots: int) -> Iterator[RunningStack]:
+    """A new stack with the default settings, except its slots and no limit of calls: polling exceeds it."""
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        over: dict[str, Any] = {"agent": {"slots": {"interactive": slots}}, "pubsub": {}, "cutting": {}}
+        with RunningStack(Path(folder) / "data", recording.parent, **over) as stack:
+            yield stack
 
 
-def many_at_once(recording: Path, count: int) -> None:
-    """Measure clips per second with 1, 4 and 8 slots."""
-    print(f"\n{count} concurrent requests        service    ffmpeg   ratio   (clips/s)")
-    for slots in (1, 4, 8):
-        with running(recording, slots=slots) as service:
-            service.wait(service.ask(10.0))
-            begun = time.perf_counter()
-            for url in [service.ask(start) for start in _starts(count)]:
-                service.wait(url)
-            ours = count / (time.perf_counter() - begun)
-        begun = time.perf_counter()
-        with ThreadPoolExecutor(slots) as pool:
-            outputs = [CACHE / f"bare-{number}.mp4" for number in range(count)]
-            list(pool.map(lambda pair: bare(recording, *pair), zip(_starts(count), outputs, strict=True)))
-        rival = count / (time.perf_counter() - begun)
-        print(f"  {slots} slots                      {ours:6.2f}    {rival:6.2f}   {ours / rival:5.2f}x")
+def wait(stack: RunningStack, request_id: str, every: float) -> dict[str, Any]:
+    """Poll until the clip is completed. Returns its status."""
+
+    def ended() -> dict[str, Any] | None:
+        status = stack.status(request_id)
+        return status if status["status"] in TERMINAL else None
+
+    status = eventually(ended, request_id, within=GIVE_UP_SECONDS, every=every, logs=stack.logs)
+    if status["status"] != "completed":
+        raise SystemExit(f"a clip is {status['status']}: {status.get('error_message')}")
+    return status
 
 
-def _starts(count: int) -> list[float]:
+def one_at_a_time(stack: RunningStack, cuts: Cuts) -> tuple[Sample, Sample, list[float]]:
+    """The control, the service, and the seconds of each clip in the agent, alternating."""
+    control, service, processing = Sample(), Sample(), []
+    pids = processes_of(stack)
+
+    def through(start: float) -> dict[str, Any]:
+        return wait(stack, cuts.ask(stack, start), POLL_SECONDS)
+
+    for start in cuts.starts:
+        _timed(control, _own_seconds, partial(cuts.control, start))
+        status = _timed(service, partial(seconds_by_process, pids), partial(through, start))
+        processing.append(float(status["processing_time_seconds"]))
+    return control, service, processing
+
+
+def all_at_once(stack: RunningStack, cuts: Cuts, slots: int) -> tuple[Sample, Sample]:
+    """The control and the service, each with all cuts as one."""
+    control, service = Sample(), Sample()
+    pids = processes_of(stack)
+    with ThreadPoolExecutor(slots) as pool:
+        _timed(control, _own_seconds, lambda: list(pool.map(cuts.control, cuts.starts)))
+
+    def through() -> None:
+        for request_id in [cuts.ask(stack, start) for start in cuts.starts]:
+            wait(stack, request_id, POLL_MANY_SECONDS)
+
+    _timed(service, partial(seconds_by_process, pids), through)
+    return control, service
+
+
+def _timed(sample: Sample, cpu: Callable[[], dict[str, float]], work: Callable[[], Result]) -> Result:
+    before, begun = cpu(), time.perf_counter()
+    result = work()
+    sample.wall.append(time.perf_counter() - begun)
+    sample.add_cpu(since(before, cpu()))
+    return result
+
+
+def _own_seconds() -> dict[str, float]:
+    """CPU time of this process, which flushes the control's clips, and of the ffmpegs it has waited for."""
+    return {CONTROL: processor_seconds(os.getpid()) + reaped_seconds(os.getpid())}
+
+
+def latency_table(control: Sample, service: Sample, processing: list[float]) -> str:
+    """The clips one at a time, in milliseconds."""
+    count = len(control.wall)
+    ratio = statistics.median(service.wall) / statistics.median(control.wall)
+    rows = [
+        f"{f'{count} clips, one at a time':34}{'p50 ms':>9}{'p95 ms':>9}",
+        _spread(f"{CONTROL} (control)", control.wall),
+        _spread("POST to completed", service.wall),
+        _spread("  of which in the agent", processing),
+        f"{'  / control':34}{ratio:8.2f}x",
+    ]
+    return "\n".join(rows + cpu_rows([control], [service], count))
+
+
+def throughput_table(slots: Sequence[int], controls: list[Sample], services: list[Sample], count: int) -> str:
+    """The clips all at once, a column for each number of slots."""
+    rates = [[count / sample.wall[0] for sample in samples] for samples in (controls, services)]
+    ratios = [service / control for control, service in zip(*rates, strict=True)]
+    rows = [
+        f"{f'{count} clips at once, slots:':34}" + "".join(f"{number:9}" for number in slots),
+        f"{f'{CONTROL}, clips/s':34}" + "".join(f"{rate:9.2f}" for rate in rates[0]),
+        f"{'service, clips/s':34}" + "".join(f"{rate:9.2f}" for rate in rates[1]),
+        f"{'  / control':34}" + "".join(f"{ratio:8.2f}x" for ratio in ratios),
+    ]
+    return "\n".join(rows + cpu_rows(controls, services, count))
+
+
+def cpu_rows(controls: list[Sample], services: list[Sample], count: int) -> list[str]:
+    """CPU milliseconds per clip: the control's, the service's with their ratio, and each process's."""
+
+    def row(name: str, seconds: Sequence[float]) -> str:
+        return f"{name:34}" + "".join(f"{each * 1000 / count:9.0f}" for each in seconds)
+
+    theirs, ours = ([sum(sample.cpu.values()) for sample in samples] for samples in (controls, services))
+    ratios = [our / max(their, 0.01) for our, their in zip(ours, theirs, strict=True)]
+    rows = [row("control, CPU ms each", theirs), row("service, CPU ms each", ours)]
+    rows.append(f"{'  / control':34}" + "".join(f"{ratio:8.2f}x" for ratio in ratios))
+    return rows + [row(f"  {name}", [sample.cpu[name] for sample in services]) for name in services[0].cpu]
+
+
+def _spread(name: str, seconds: Sequence[float]) -> str:
+    spread = Answers(latencies=list(seconds))
+    return f"{name:34}{spread.milliseconds(50):9.0f}{spread.milliseconds(95):9.0f}"
+
+
+def starts_in(duration: float, length: float, count: int) -> list[float]:
+    """Random in-points, the same in each run."""
     dice = random.Random(154)
-    return [round(dice.uniform(30, 3600 - CLIP_SECONDS - 30), 3) for _ in range(count)]
-
-
-def _row(name: str, seconds: list[float]) -> None:
-    p50, p95 = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
-    print(f"  {name:36} {p50 * 1000:7.0f} {p95 * 1000:7.0f}")
+    return [round(dice.uniform(1, duration - length - 1), 3) for _ in range(count)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=50)
-    arguments = parser.parse_args()
-    recording = hour_of_1080p()
-    one_at_a_time(recording, arguments.clips)
-    many_at_once(recording, arguments.clips)
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.pipeline",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--clips", type=int, default=10, metavar="N", help="of each measurement (default: 10)"
+    )
+    parser.add_argument("--slots", type=int, nargs="+", default=[1, 4, 8], metavar="N", help="default: 1 4 8")
+    parser.add_argument("--minutes", type=int, default=10, metavar="N", help="of the recording (default: 10)")
+    parser.add_argument(
+        "--length", type=float, default=120.0, metavar="SECONDS", help="of a clip (default: 120)"
+    )
+    options = parser.parse_args()
+    recording = long_recording("mp4", options.minutes)
+    starts = starts_in(options.minutes * 60, options.length, options.clips)
+    controls, services = [], []
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        cuts = Cuts(recording, Path(folder), options.length, starts)
+        for slots in options.slots:
+            with running(recording, slots=slots) as stack:
+                wait(stack, cuts.ask(stack, starts[0]), POLL_SECONDS)  # fills the page cache
+                if slots == options.slots[0]:
+                    print(latency_table(*one_at_a_time(stack, cuts)) + "\n", flush=True)
+                control, service = all_at_once(stack, cuts, slots)
+            controls.append(control)
+            services.append(service)
+    print(throughput_table(options.slots, controls, services, len(starts)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+from bench.load.usage import reaped_seconds
+
 _REAP_SECONDS = 2.0
 
 
@@ -69,10 +70,8 @@ def drop_from_memory(path: Path) -> None:
 def _reading(pid: int) -> tuple[float, int, int]:
     """CPU seconds and bytes read of the process's reaped children. The bytes include its own, which are
     few."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    cpu = (int(fields[13]) + int(fields[14])) / _TICKS
     io = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
-    return cpu, int(io["rchar"]), int(io["read_bytes"])
+    return reaped_seconds(pid), int(io["rchar"]), int(io["read_bytes"])
 
 
 def _since(before: tuple[float, int, int], after: tuple[float, int, int], wall: float) -> Cost:
