@@ -64,6 +64,12 @@ class PostgresServer:
             self.stop()
             raise
 
+    @property
+    def pid(self) -> int:
+        """The server's process id. Its children serve the connections."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it responds."""
         command = [*self._as_user, str(self._programs / "postgres"), "-D", str(self._data)]
@@ -76,8 +82,7 @@ class PostgresServer:
     def kill(self) -> None:
         """Kill the server with SIGKILL. Committed data is kept, and its connections' processes exit by
         themselves."""
-        assert self._process is not None, "the server is not running"
-        connections = children_of(self._process.pid)
+        connections = children_of(self.pid)
         self._end(signal.SIGKILL)
         eventually(lambda: not any(map(alive, connections)), "PostgreSQL's processes to exit")
 
