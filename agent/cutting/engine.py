@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
-from agent.cutting.cut import run_cut, run_look, run_probe
 from agent.cutting.encode.encoder_probe import Encoders
 from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.formats.media import MediaInfo
@@ -27,6 +26,7 @@ from agent.cutting.process.stall import StallWatch, usage
 from agent.cutting.reading.source import SourceFile, open_path
 from clipping.contract.messages import Stage
 from clipping.errors import (
+    ClippingError,
     EncoderFailed,
     EngineUnavailable,
     ProcessDied,
@@ -37,6 +37,8 @@ from clipping.log import get_logger
 
 log = get_logger(__name__)
 
+_JOBS = "agent.cutting.cut"
+"""The module of the jobs, which only their processes import: it loads everything that cuts."""
 _LOOK_SECONDS = 0.1
 """Between two checks for an interruption."""
 _INTERRUPT_SECONDS = 1.0
@@ -57,13 +59,18 @@ class Engine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._server = ForkServer(preload="agent.cutting.cut", memory=memory_share(settings.slots))
+        self._server = ForkServer(preload=_JOBS, memory=memory_share(settings.slots))
         self._encoders = Encoders(settings)
         self._own_cache: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
         """Start the fork server. Raises `EncoderFailed` when there is no ffmpeg or the server can't start."""
-        find_ffmpeg(self._settings.ffmpeg)
+        self._server.launch()  # it loads while ffmpeg is checked
+        try:
+            find_ffmpeg(self._settings.ffmpeg)
+        except ClippingError:
+            self._server.close()
+            raise
         self._encoders.start()
         if self._settings.cache_dir is None:
             self._own_cache = tempfile.TemporaryDirectory(
@@ -108,7 +115,9 @@ class Engine:
         limit = min(_PROBE_SECONDS, self._settings.time_limit_seconds)
         with open_path(source) as file:
             run = _Supervised(self._server, self._settings, file, lambda *_: None, Interruption())
-            return cast(MediaInfo, run.result(limit, run_probe, file.name, file.identity, self._cache))
+            return cast(
+                MediaInfo, run.result(limit, f"{_JOBS}:run_probe", file.name, file.identity, self._cache)
+            )
 
     def cut(
         self,
@@ -152,7 +161,7 @@ class Engine:
                 )
                 stop = interruption or Interruption()
                 run = _Supervised(self._server, self._settings, file, progress, stop)
-                clip = cast(Clip, run.result(self._settings.time_limit_seconds, run_cut, order))
+                clip = cast(Clip, run.result(self._settings.time_limit_seconds, f"{_JOBS}:run_cut", order))
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
                 leftover.unlink(missing_ok=True)
@@ -185,7 +194,7 @@ class _Supervised:
         self._exit_code: int | None = None
         self._begun_again = False
 
-    def result(self, limit_seconds: float, function: Callable[..., object], *arguments: object) -> object:
+    def result(self, limit_seconds: float, function: str, *arguments: object) -> object:
         """Run the job; its value. Raises what it raised, or why it was ended."""
         self._job = self._start(function, *arguments)
         deadline = time.monotonic() + limit_seconds
@@ -208,7 +217,7 @@ class _Supervised:
         finally:
             self._job.close()
 
-    def _start(self, function: Callable[..., object], *arguments: object) -> Job:
+    def _start(self, function: str, *arguments: object) -> Job:
         return self._server.run(function, *arguments, descriptors=(self._source.descriptor,))
 
     def _has_begun(self) -> bool:
@@ -325,7 +334,7 @@ class _Supervised:
 
 def _reads(server: ForkServer, descriptor: int, timeout: float) -> bool:
     """Whether a separate process reads a little of a file in time."""
-    job = server.run(run_look, descriptors=(descriptor,))
+    job = server.run(f"{_JOBS}:run_look", descriptors=(descriptor,))
     deadline = time.monotonic() + timeout
     try:
         while (left := deadline - time.monotonic()) > 0:

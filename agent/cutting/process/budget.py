@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from agent.cutting.process.stall import Usage
-from clipping.contract.messages import Stage
+from clipping.contract.choices import Stage
 from clipping.errors import SourceCorrupt, SourceUnavailable
 
 PROBE_SECONDS = 30.0

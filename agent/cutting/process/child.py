@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from pkgutil import resolve_name
 from typing import NoReturn
 
 from agent.cutting.process.context import Context
@@ -47,7 +48,7 @@ def become(channel: socket.socket, run: Run, descriptors: Sequence[int]) -> NoRe
 def _work(context: Context, run: Run, descriptors: Sequence[int]) -> int:
     channel = context.channel
     try:
-        value = run.function(context, *descriptors, *run.arguments)
+        value = resolve_name(run.function)(context, *descriptors, *run.arguments)
     except ClippingError as error:
         send(channel, Failed(error))
         return 1

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from agent.cutting.process.interruption import Reason
 from agent.cutting.process.limits import limit
@@ -80,16 +80,22 @@ class ForkServer:
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._loaded = False
+
+    def launch(self) -> None:
+        """Start it without waiting until it has loaded everything."""
+        with self._lock:
+            if self._process is None:
+                self._launch()
 
     def start(self) -> None:
         """Start it and wait until it has loaded everything. Raises `EngineUnavailable`."""
         with self._lock:
             self._ensure()
 
-    def run(
-        self, function: Callable[..., object], *arguments: object, descriptors: tuple[int, ...] = ()
-    ) -> Job:
-        """Start `function(context, *descriptors, *arguments)` in a separate process (`Context`).
+    def run(self, function: str, *arguments: object, descriptors: tuple[int, ...] = ()) -> Job:
+        """Start `function(context, *descriptors, *arguments)` in a separate process (`Context`). `function`
+        is `module:name`.
 
         Closing a descriptor must never wait (O_PATH), since the server does it.
         """
@@ -119,13 +125,14 @@ class ForkServer:
             self._discard()
 
     def _ensure(self) -> socket.socket:
-        if self._process is not None and self._control is not None and self._process.poll() is None:
-            return self._control
-        if self._process is not None:
+        if self._process is not None and self._loaded and self._process.poll() is not None:
             log.error("cutting.server_died", code=self._process.returncode)
             self._discard()
-        self._launch()
+        if self._process is None:
+            self._launch()
         assert self._control is not None
+        if not self._loaded:
+            self._wait_until_loaded(self._control)
         return self._control
 
     def _launch(self) -> None:
@@ -142,17 +149,21 @@ class ForkServer:
         if self._memory is not None:
             limit(self._process.pid, resource.RLIMIT_DATA, self._memory)  # the jobs inherit it
         self._control = ours
-        ours.settimeout(_START_SECONDS)
+
+    def _wait_until_loaded(self, control: socket.socket) -> None:
+        control.settimeout(_START_SECONDS)
         try:
-            ready = receive(ours)
+            ready = receive(control)
         except TimeoutError:
             ready = None
-        ours.settimeout(None)
-        if not isinstance(ready, Ready):
+        control.settimeout(None)
+        self._loaded = isinstance(ready, Ready)
+        if not self._loaded:
             self._discard()
             raise EngineUnavailable("the cutting process could not be started: see the agent's log")
 
     def _discard(self) -> None:
+        self._loaded = False
         if self._control is not None:
             self._control.close()
             self._control = None

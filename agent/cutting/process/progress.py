@@ -6,7 +6,7 @@ import time
 
 from agent.cutting.process.context import Context
 from agent.cutting.process.protocol import Helper, Progress, send
-from clipping.contract.messages import Stage
+from clipping.contract.choices import Stage
 
 INTERVAL_SECONDS = 0.2
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import pickle
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.cutting.process.interruption import Reason
-from clipping.contract.messages import Stage
+from clipping.contract.choices import Stage
 
 MAX_DESCRIPTORS = 4
 """With one message."""
@@ -21,13 +20,14 @@ MAX_MESSAGE = 128 << 10
 
 @dataclass(frozen=True)
 class Run:
-    """To the server: call `function(context, *descriptors, *arguments)` in a new process.
+    """To the server: call `function(context, *descriptors, *arguments)` in a new process. `function` is
+    `module:name`, so that the daemon need not import what the job runs.
 
     The job's socket and the descriptors come beside it (SCM_RIGHTS), in this order.
     """
 
     job: int
-    function: Callable[..., object]
+    function: str
     arguments: tuple[object, ...]
 
 

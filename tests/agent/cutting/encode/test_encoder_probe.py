@@ -12,7 +12,6 @@ import imageio_ffmpeg
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
-from agent.cutting.cut import run_cut
 from agent.cutting.encode.encoder_probe import Encoders, try_encoder
 from agent.cutting.plan.encoders import (
     CANDIDATES,
@@ -242,7 +241,7 @@ def test_an_encoder_that_gives_up_is_replaced_once_and_named(tmp_path: Path) -> 
 
 
 def result(server: ForkServer, order: Order, source: SourceFile) -> Clip:
-    job = server.run(run_cut, order, descriptors=(source.descriptor,))
+    job = server.run("agent.cutting.cut:run_cut", order, descriptors=(source.descriptor,))
     deadline = time.monotonic() + PATIENCE
     try:
         while time.monotonic() < deadline:

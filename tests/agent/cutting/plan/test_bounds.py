@@ -14,7 +14,6 @@ import av
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
-from agent.cutting.cut import run_probe
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.protocol import Failed
 from agent.cutting.reading.source import open_path
@@ -236,7 +235,9 @@ def test_a_description_that_needs_too_much_memory_is_refused(tmp_path: Path) -> 
     server.start()
     try:
         with open_path(source) as file:
-            job = server.run(run_probe, source, file.identity, None, descriptors=(file.descriptor,))
+            job = server.run(
+                "agent.cutting.cut:run_probe", source, file.identity, None, descriptors=(file.descriptor,)
+            )
             with closing(job):
                 answer = eventually(lambda: next(job.messages(1), None), within=240)
     finally:

@@ -66,7 +66,7 @@ def brief(context: Context, *_: object) -> None:
 def test_a_job_ends_with_the_reason(
     server: ForkServer, function: Callable[..., object], reason: Reason
 ) -> None:
-    with closing(server.run(function)) as job:
+    with closing(server.run(f"{__name__}:{function.__name__}")) as job:
         first = eventually(lambda: next(job.messages(1), None), "the job to begin")
         assert isinstance(first, Progress)
         job.interrupt(reason)
@@ -85,13 +85,13 @@ def test_the_engine_ends_a_job_whether_it_obeys_or_not(
     with open_path(make()) as source:
         job = _Supervised(server, EngineSettings(), source, lambda *_: interruption.set(reason), interruption)
         with pytest.raises(ERRORS[reason]):
-            job.result(60, function)
+            job.result(60, f"{__name__}:{function.__name__}")
         assert job._job.pid is not None
         assert not alive(job._job.pid)
 
 
 def test_interrupting_a_job_that_has_ended_does_nothing(server: ForkServer) -> None:
-    with closing(server.run(brief)) as job:
+    with closing(server.run(f"{__name__}:brief")) as job:
         eventually(lambda: None in list(job.messages(1)) or None, "the end")
         job.interrupt(Reason.CANCELLED)
 

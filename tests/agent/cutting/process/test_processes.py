@@ -206,7 +206,7 @@ def test_a_job_that_needs_too_much_memory_ends_with_an_error() -> None:
     try:
         answers = []
         for size in (1_000_000, MEMORY):
-            with closing(server.run(hungry, size)) as job:
+            with closing(server.run(f"{__name__}:hungry", size)) as job:
                 answers.append(eventually(lambda: next(job.messages(1), None), within=PATIENCE))
     finally:
         server.close()
@@ -237,12 +237,13 @@ def test_a_computing_job_is_not_stalled() -> None:
     try:
         with open_path(make()) as source:
             for function, seconds in ((computing, 5), (sleeping, 50)):
+                name = f"{__name__}:{function.__name__}"
                 job = _Supervised(server, settings, source, lambda *_: None, Interruption())
                 if function is computing:
-                    assert job.result(PATIENCE, function, seconds) == "computed"
+                    assert job.result(PATIENCE, name, seconds) == "computed"
                 else:
                     with pytest.raises(EncoderFailed, match="made no progress"):
-                        job.result(PATIENCE, function, seconds)
+                        job.result(PATIENCE, name, seconds)
     finally:
         server.close()
 
