@@ -3,11 +3,15 @@
 It knows nothing of clouds and can be used by itself: see `Engine`.
 """
 
-from agent.cutting.encode.ffmpeg import find_ffmpeg
-from agent.cutting.engine import Engine
-from agent.cutting.formats.media import MediaInfo
-from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings
-from agent.cutting.process.interruption import Interruption, Reason
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.cutting.encode.ffmpeg import find_ffmpeg
+    from agent.cutting.engine import Engine
+    from agent.cutting.formats.media import MediaInfo
+    from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings
+    from agent.cutting.process.interruption import Interruption, Reason
 
 __all__ = [
     "Clip",
@@ -19,3 +23,21 @@ __all__ = [
     "Reason",
     "find_ffmpeg",
 ]
+
+_MODULES = {
+    "Clip": "plan.spec",
+    "CutSpec": "plan.spec",
+    "Engine": "engine",
+    "EngineSettings": "plan.spec",
+    "Interruption": "process.interruption",
+    "MediaInfo": "formats.media",
+    "Reason": "process.interruption",
+    "find_ffmpeg": "encode.ffmpeg",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imported when they are used, so that the fork server can be started before."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -18,9 +18,8 @@ from agent.cutting.formats.media import MediaInfo
 from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Order
 from agent.cutting.process.budget import Budget
 from agent.cutting.process.child import JobCrashed
-from agent.cutting.process.client import ForkServer, Job
+from agent.cutting.process.client import JOBS, ForkServer, Job, engine_server
 from agent.cutting.process.interruption import Interruption, Reason
-from agent.cutting.process.limits import memory_share
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
 from agent.cutting.process.stall import StallWatch, usage
 from agent.cutting.reading.source import SourceFile, open_path
@@ -37,8 +36,6 @@ from clipping.log import get_logger
 
 log = get_logger(__name__)
 
-_JOBS = "agent.cutting.cut"
-"""The module of the jobs, which only their processes import: it loads everything that cuts."""
 _LOOK_SECONDS = 0.1
 """Between two checks for an interruption."""
 _INTERRUPT_SECONDS = 1.0
@@ -57,9 +54,10 @@ _PROBE_SECONDS = 120
 class Engine:
     """Cuts clips. One per process; thread-safe. Each cut runs in a separate child process."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, server: ForkServer | None = None) -> None:
+        """`server`: an `engine_server` that is being started already; the engine closes it."""
         self._settings = settings
-        self._server = ForkServer(preload=_JOBS, memory=memory_share(settings.slots))
+        self._server = server or engine_server(settings.slots)
         self._encoders = Encoders(settings)
         self._own_cache: tempfile.TemporaryDirectory[str] | None = None
 
@@ -116,7 +114,7 @@ class Engine:
         with open_path(source) as file:
             run = _Supervised(self._server, self._settings, file, lambda *_: None, Interruption())
             return cast(
-                MediaInfo, run.result(limit, f"{_JOBS}:run_probe", file.name, file.identity, self._cache)
+                MediaInfo, run.result(limit, f"{JOBS}:run_probe", file.name, file.identity, self._cache)
             )
 
     def cut(
@@ -161,7 +159,7 @@ class Engine:
                 )
                 stop = interruption or Interruption()
                 run = _Supervised(self._server, self._settings, file, progress, stop)
-                clip = cast(Clip, run.result(self._settings.time_limit_seconds, f"{_JOBS}:run_cut", order))
+                clip = cast(Clip, run.result(self._settings.time_limit_seconds, f"{JOBS}:run_cut", order))
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
                 leftover.unlink(missing_ok=True)
@@ -334,7 +332,7 @@ class _Supervised:
 
 def _reads(server: ForkServer, descriptor: int, timeout: float) -> bool:
     """Whether a separate process reads a little of a file in time."""
-    job = server.run(f"{_JOBS}:run_look", descriptors=(descriptor,))
+    job = server.run(f"{JOBS}:run_look", descriptors=(descriptor,))
     deadline = time.monotonic() + timeout
     try:
         while (left := deadline - time.monotonic()) > 0:

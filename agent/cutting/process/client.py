@@ -15,13 +15,15 @@ import threading
 from collections.abc import Iterator
 
 from agent.cutting.process.interruption import Reason
-from agent.cutting.process.limits import limit
+from agent.cutting.process.limits import limit, memory_share
 from agent.cutting.process.protocol import Interrupt, Ready, Run, Signal, Started, receive, send
 from clipping.errors import EngineUnavailable
 from clipping.log import get_logger
 
 log = get_logger(__name__)
 
+JOBS = "agent.cutting.cut"
+"""The module of the engine's jobs, which only their processes import: it loads everything that cuts."""
 _START_SECONDS = 60
 _STOP_SECONDS = 5
 _BOOT = (
@@ -163,14 +165,21 @@ class ForkServer:
             raise EngineUnavailable("the cutting process could not be started: see the agent's log")
 
     def _discard(self) -> None:
-        self._loaded = False
+        loaded, self._loaded = self._loaded, False
         if self._control is not None:
             self._control.close()
             self._control = None
         if self._process is not None:
+            if not loaded:
+                self._process.kill()  # it has no jobs, and notices the end of the connection only later
             try:
                 self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+
+def engine_server(slots: int = 1) -> ForkServer:
+    """The server for the engine's jobs, not started. `slots`: how many run at once."""
+    return ForkServer(preload=JOBS, memory=memory_share(slots))

@@ -16,7 +16,7 @@ import av
 import pytest
 
 from agent.cli import main
-from agent.commands.cut import requested
+from agent.commands.cut_run import requested
 from tests.support.held import hold_cut
 from tests.support.media import make, numbers
 from tests.support.waiting import eventually
