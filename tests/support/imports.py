@@ -44,3 +44,10 @@ def libraries_of(module: str, lines: Iterable[Sequence[str]]) -> dict[str, set[s
     command = [sys.executable, "-c", _PROGRAM, json.dumps([module, [list(words) for words in lines]])]
     answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60)
     return {words: LIBRARIES.intersection(names) for words, names in json.loads(answer.stdout).items()}
+
+
+def libraries_after(statement: str) -> set[str]:
+    """Runs a statement in a new process. Returns the libraries that are loaded afterwards."""
+    program = f"import sys\n{statement}\nprint(*sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, timeout=60)
+    return set(LIBRARIES.intersection(answer.stdout.decode().split()))
