@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -92,6 +93,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.poller = Poller()
         self._next_log = self._tended_at = 0.0
         self._closed: Counter[str] = Counter()
+        self._waking = threading.Lock()
+        self._shut = False
         adj = Adjustments(
             sockets=[bound],
             backlog=BACKLOG,
@@ -119,8 +122,14 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             self.tend(now)
 
     def wake(self) -> None:
-        """Make a running `turn` return."""
+        """Make a running `turn` return. From any thread, also after `shut_down`."""
         self.pull_trigger()
+
+    def pull_trigger(self) -> None:
+        """Overrides waitress, which would write to a descriptor that is closed or belongs to another file."""
+        with self._waking:
+            if not self._shut:
+                super().pull_trigger()
 
     @property
     def _full(self) -> bool:
@@ -138,6 +147,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def shut_down(self, timeout: float = 1.0) -> None:
         """Close everything, after waiting up to `timeout` seconds for the threads."""
         self.task_dispatcher.shutdown(timeout=timeout)
+        with self._waking:
+            self._shut = True
         wasyncore.close_all(self._map, ignore_all=True)
         self.poller.close()
 

@@ -114,6 +114,13 @@ def ended(connection: socket.socket) -> bool:
     return True
 
 
+def test_a_stopped_server_can_be_woken() -> None:
+    """A stop ends the loop, perhaps before the call that was to wake it for that."""
+    with running() as made:
+        pass
+    made.server.wake()
+
+
 @contextmanager
 def dripping(*connections: socket.socket) -> Iterator[None]:
     """Each of them sends a byte every 50 ms."""
