@@ -26,7 +26,7 @@ from bench.measure.costs import Run, page
 from bench.measure.meter import Cost, children_of, drop_from_memory, of_children, of_command
 from bench.measure.methods import smartcut
 from bench.recording import CACHE, KINDS, Kind, long_recording
-from clipping.contract.messages import Mode, Stage
+from clipping.contract.choices import Mode, Stage
 
 CLIP_SECONDS = 120
 PLACES = ("start", "middle", "end")

@@ -27,7 +27,7 @@ from agent.cutting.process.context import Context
 from agent.cutting.reading.source import open_path
 from agent.cutting.reading.walk import Walk
 from bench.recording import Kind, long_recording
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 
 _KINDS: tuple[Kind, ...] = ("mp4", "mkv", "ts")
 _MODES: tuple[Mode, ...] = ("copy", "smart")

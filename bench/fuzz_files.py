@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import get_args
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from clipping.errors import ClippingError, PermanentError, TimeLimit
 
 MODES: tuple[Mode, ...] = get_args(Mode)

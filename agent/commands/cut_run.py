@@ -22,8 +22,9 @@ from pydantic import ValidationError
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, Interruption, Reason
 from agent.cutting.process.client import ForkServer
 from agent.cutting.reading.source import SourceFile, open_path
-from clipping.contract.messages import Mode, Stage, first_problem
-from clipping.contract.output import ContainerName, Output, check_mode, default_mode
+from clipping.contract.choices import ContainerName, Mode, Stage
+from clipping.contract.messages import first_problem
+from clipping.contract.output import Output, check_mode, default_mode
 from clipping.errors import InvalidRequest, NoSpace, ObjectExists
 from clipping.exits import EXIT_OK, EXIT_USAGE
 from clipping.signals import until_stopped

@@ -37,7 +37,7 @@ from agent.cutting.verify.verify import Facts
 from agent.cutting.verify.verify_and_hash import check
 from agent.cutting.writing.packet_cut import PacketCut
 from agent.cutting.writing.stream_copy import copy
-from clipping.contract.messages import Mode, Quality
+from clipping.contract.choices import Mode, Quality
 from clipping.errors import (
     CutVerificationFailed,
     EncoderFailed,

@@ -23,7 +23,7 @@ from agent.cutting.process.interruption import Interruption, Reason
 from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
 from agent.cutting.process.stall import StallWatch, usage
 from agent.cutting.reading.source import SourceFile, open_path
-from clipping.contract.messages import Stage
+from clipping.contract.choices import Stage
 from clipping.errors import (
     ClippingError,
     EncoderFailed,

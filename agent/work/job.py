@@ -6,7 +6,7 @@ import threading
 
 from agent.cutting import Interruption, Reason
 from agent.work.job_state import Event, State, after
-from clipping.contract.messages import Stage
+from clipping.contract.choices import Stage
 
 _REASONS = {State.CANCELLED: Reason.CANCELLED, State.GIVEN_BACK: Reason.GIVEN_BACK}
 

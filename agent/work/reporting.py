@@ -11,7 +11,8 @@ from agent.metrics import RETRIES
 from agent.work.job import Job
 from agent.work.progress import ProgressReporter
 from clipping.clock import Clock
-from clipping.contract.messages import LastError, ProgressMessage, RequestMessage, Stage
+from clipping.contract.choices import Stage
+from clipping.contract.messages import LastError, ProgressMessage, RequestMessage
 from clipping.errors import TransientError
 
 MOMENT_SECONDS = 1.0

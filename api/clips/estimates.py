@@ -12,7 +12,8 @@ from api.db import queue
 from api.db.engine import Database
 from api.db.queue import Waiting, Worked
 from clipping.clock import Clock
-from clipping.contract.messages import Lane, Mode
+from clipping.contract.choices import Mode
+from clipping.contract.messages import Lane
 
 _GUESSED_RATIO: dict[Mode, float] = {"copy": 0.02, "smart": 0.03, "encode": 0.5}
 """Seconds of work for a second of clip, used without a history."""

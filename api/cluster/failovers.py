@@ -14,7 +14,8 @@ from api.domain.cluster.outcome import Operation, follow, is_requested
 from api.domain.cluster.snapshot import Snapshot
 from clipping.clock import Clock
 from clipping.config import Ha
-from clipping.contract.cluster import FailoverIntent, FailoverMode, Intent, Pause
+from clipping.contract.choices import FailoverMode
+from clipping.contract.cluster import FailoverIntent, Intent, Pause
 from clipping.errors import (
     CoordinationUnavailable,
     NoEligibleTarget,

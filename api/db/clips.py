@@ -11,14 +11,8 @@ from sqlalchemy.orm import Session
 
 from api.db.tables import Clip, table_of
 from api.domain.request_state import Failure, State, visible_change
-from clipping.contract.messages import (
-    Checkpoint,
-    CompletionMessage,
-    LastError,
-    RequestMessage,
-    Stage,
-    Status,
-)
+from clipping.contract.choices import Stage, Status
+from clipping.contract.messages import Checkpoint, CompletionMessage, LastError, RequestMessage
 
 _ENVELOPE = {"request_id", "owner", "requested_at", "schema_"}
 _PLACE = ("epoch", "attempt", "seq", "agent_id")

@@ -10,7 +10,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from api.db.tables import Clip
-from clipping.contract.messages import Status
+from clipping.contract.choices import Status
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, load_only
 
 from api.db.tables import Clip
-from clipping.contract.messages import Lane, Mode
+from clipping.contract.choices import Mode
+from clipping.contract.messages import Lane
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from clipping.contract.choices import Stage, Status
 from clipping.contract.messages import (
     TERMINAL,
     Checkpoint,
@@ -31,8 +32,6 @@ from clipping.contract.messages import (
     ErrorInfo,
     LastError,
     ProgressMessage,
-    Stage,
-    Status,
 )
 from clipping.errors import Cancelled, Lost
 

@@ -14,8 +14,8 @@ from typing import cast, get_args
 
 from api.db.listing import Filters, Position
 from clipping.clock import parse_rfc3339, rfc3339
-from clipping.contract.messages import HAND_ID, REQUEST_ID, Status
-from clipping.contract.results import Period
+from clipping.contract.choices import Period, Status
+from clipping.contract.messages import HAND_ID, REQUEST_ID
 from clipping.errors import InvalidPeriod, InvalidRequest
 
 PERIODS: dict[Period, timedelta] = {

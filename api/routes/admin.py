@@ -27,7 +27,7 @@ from api.http.body import read_optional_json
 from api.services import Services, services
 from clipping.clock import parse_rfc3339
 from clipping.config import Name
-from clipping.contract.cluster import FailoverMode
+from clipping.contract.choices import FailoverMode
 from clipping.contract.messages import first_problem
 from clipping.contract.results import Result
 from clipping.errors import InvalidRequest, NotFound

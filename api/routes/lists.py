@@ -11,7 +11,8 @@ from api.db import listing, stats
 from api.db.listing import Position
 from api.http.query_params import PERIODS, cursor_behind, parse_list, parse_period
 from api.services import services
-from clipping.contract.results import ClipPage, Period, Stats
+from clipping.contract.choices import Period
+from clipping.contract.results import ClipPage, Stats
 
 blueprint = Blueprint("lists", __name__, url_prefix="/v1")
 

@@ -14,7 +14,7 @@ from typing import get_args
 from agent.cutting import CutSpec, Engine, find_ffmpeg
 from bench.measure.points import Cut
 from bench.recording import CACHE
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from clipping.contract.report import Report
 from clipping.errors import ClippingError, PermanentError
 

@@ -21,8 +21,7 @@ from clipping.client.transport import Retries, Transport
 from clipping.client.watching import Event, watch
 from clipping.clock import rfc3339
 from clipping.contract import results
-from clipping.contract.cluster import FailoverMode
-from clipping.contract.messages import Status
+from clipping.contract.choices import FailoverMode, Period, Status
 
 MAX_BATCH = 100
 PAGE = 200
@@ -161,7 +160,7 @@ class Client:
             if cursor is None:
                 return
 
-    def stats(self, period: results.Period = "24h") -> results.Stats:
+    def stats(self, period: Period = "24h") -> results.Stats:
         """Statistics over a period."""
         return self._get("/v1/stats", results.Stats, {"period": period})
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from clipping.contract.messages import Mode, Priority
-from clipping.contract.output import Quality
+from clipping.contract.choices import Mode, Priority, Quality
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from clipping.contract.choices import FailoverMode as FailoverMode
+from clipping.contract.choices import FailoverMode
 from clipping.contract.wire import Moment
 from clipping.errors import ClippingError
 

@@ -22,12 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from clipping.contract.choices import Mode as Mode
-from clipping.contract.choices import Priority as Priority
-from clipping.contract.choices import Stage as Stage
-from clipping.contract.choices import Status as Status
+from clipping.contract.choices import Mode, Priority, Quality, Stage, Status
 from clipping.contract.output import AS_IS, Output, check_mode, default_mode
-from clipping.contract.output import Quality as Quality
 from clipping.contract.report import Report
 from clipping.contract.wire import Model, Moment
 from clipping.errors import InvalidRequest

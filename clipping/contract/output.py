@@ -8,11 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from clipping.contract.choices import Aspect as Aspect
-from clipping.contract.choices import ContainerName as ContainerName
-from clipping.contract.choices import Fit as Fit
-from clipping.contract.choices import Quality as Quality
-from clipping.contract.choices import VideoCodec as VideoCodec
+from clipping.contract.choices import Aspect, ContainerName, Fit, Quality, VideoCodec
 from clipping.errors import InvalidRequest
 
 SIZES: dict[Aspect, tuple[int, int]] = {

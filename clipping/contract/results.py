@@ -10,9 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clipping.contract.choices import Period as Period
+from clipping.contract.choices import Mode, Period, Stage, Status
 from clipping.contract.cluster import AgentStatus
-from clipping.contract.messages import TERMINAL, ErrorInfo, LastError, Mode, Stage, Status
+from clipping.contract.messages import TERMINAL, ErrorInfo, LastError
 from clipping.contract.report import Report
 from clipping.contract.wire import Moment
 

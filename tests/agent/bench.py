@@ -43,7 +43,7 @@ EPOCH = 7
 
 
 class RunsOut(ManualClock):
-    """Stands still for so many reads of the lease; at the next one the lease is over."""
+    """Stops the clock for this many reads of the lease; at the next one the lease has expired."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,8 +21,9 @@ from api.routes import admin
 from clipping import __version__, text
 from clipping.client import NewClip
 from clipping.config import validate
-from clipping.contract import messages, output, report, results
-from clipping.contract.cluster import AgentStatus, FailoverMode
+from clipping.contract import choices, messages, output, report, results
+from clipping.contract.choices import FailoverMode
+from clipping.contract.cluster import AgentStatus
 from clipping.errors import ClippingError, LeaseLost, PermanentError, TransientError
 
 CONTRACT: dict[str, Any] = yaml.safe_load(
@@ -143,21 +144,21 @@ def test_the_client_asks_for_all_that_is_written() -> None:
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        (SCHEMAS["Mode"]["enum"], messages.Mode),
-        (SCHEMAS["Quality"]["enum"], messages.Quality),
-        (SCHEMAS["Priority"]["enum"], messages.Priority),
-        (SCHEMAS["Output"]["properties"]["aspect"]["enum"], output.Aspect),
-        (SCHEMAS["Output"]["properties"]["fit"]["enum"], output.Fit),
-        (SCHEMAS["Output"]["properties"]["video_codec"]["enum"], output.VideoCodec),
-        (SCHEMAS["Output"]["properties"]["container"]["enum"], output.ContainerName),
-        (SCHEMAS["Status"]["enum"], messages.Status),
+        (SCHEMAS["Mode"]["enum"], choices.Mode),
+        (SCHEMAS["Quality"]["enum"], choices.Quality),
+        (SCHEMAS["Priority"]["enum"], choices.Priority),
+        (SCHEMAS["Output"]["properties"]["aspect"]["enum"], choices.Aspect),
+        (SCHEMAS["Output"]["properties"]["fit"]["enum"], choices.Fit),
+        (SCHEMAS["Output"]["properties"]["video_codec"]["enum"], choices.VideoCodec),
+        (SCHEMAS["Output"]["properties"]["container"]["enum"], choices.ContainerName),
+        (SCHEMAS["Status"]["enum"], choices.Status),
         (SCHEMAS["Event"]["properties"]["event"]["enum"], changes.Name),
         (SCHEMAS["Failover"]["properties"]["state"]["enum"], results.FailoverState),
         (SCHEMAS["FailoverRequest"]["properties"]["mode"]["enum"], FailoverMode),
         (SCHEMAS["AgentStatus"]["properties"]["status"]["enum"], AgentStatus),
-        (SCHEMAS["Period"]["enum"], results.Period),
+        (SCHEMAS["Period"]["enum"], choices.Period),
         (SCHEMAS["AgentWord"]["enum"], results.AgentHealth),
-        (SCHEMAS["ClipStatus"]["properties"]["stage"]["enum"], messages.Stage),
+        (SCHEMAS["ClipStatus"]["properties"]["stage"]["enum"], choices.Stage),
     ],
 )
 def test_the_words_are_the_same(written: list[str], meant: Any) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from agent.cutting.plan.encoders import RateCap
-from clipping.contract.output import Output, Quality
+from clipping.contract.choices import Quality
+from clipping.contract.output import Output
 from clipping.errors import OutputTooLarge
 
 AUDIO_BITS: dict[Quality, int] = {"high": 192_000, "medium": 128_000}

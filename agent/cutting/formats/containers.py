@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clipping.contract.output import ContainerName
+from clipping.contract.choices import ContainerName
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from clipping.contract.output import Quality
+from clipping.contract.choices import Quality
 
 EncoderName = Literal["h264_nvenc", "libx264", "libx265"]
 Refusal = Literal["absent", "no driver", "driver too old", "no encoder", "busy", "failed"]

@@ -15,7 +15,7 @@ from agent.cutting.formats.media import Chapter, MediaInfo, StreamInfo
 from agent.cutting.formats.smpte import advanced
 from agent.cutting.plan.bounds import MOST_TRACKS, chapter_warnings, track_warnings
 from agent.cutting.plan.spec import CutSpec
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from clipping.contract.report import DroppedStream
 from clipping.errors import RangeBeyondEnd, SourceHasNoVideo, UnsupportedCodec
 from clipping.timecode import format_seconds

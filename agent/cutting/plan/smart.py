@@ -197,7 +197,7 @@ def plan_smart(
 
     `is_clean`: whether decoding can begin at a position; `over`: where the frame shown last is over. `order`
     begins with a frame that decoding can begin with, and goes on for more than `SETTLED` frames after the
-    first at or after the out-point, where there are so many. Raises `Unsuited` and `RangeBeyondEnd`.
+    first at or after the out-point, if there are that many. Raises `Unsuited` and `RangeBeyondEnd`.
     """
     scan = FrameScan(range_)
     for position, shown in enumerate(order):

@@ -9,8 +9,8 @@ from typing import Literal
 
 from agent.cutting.formats.media import Identity
 from agent.cutting.plan.encoders import Choice
-from clipping.contract.messages import Mode
-from clipping.contract.output import AS_IS, Output, Quality
+from clipping.contract.choices import Mode, Quality
+from clipping.contract.output import AS_IS, Output
 from clipping.contract.report import Report
 
 Extent = Literal["ends", "full"]

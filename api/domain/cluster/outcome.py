@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from api.domain.cluster.snapshot import Snapshot
-from clipping.contract.cluster import FailoverIntent, FailoverMode, IntentAnswer
+from clipping.contract.choices import FailoverMode
+from clipping.contract.cluster import FailoverIntent, IntentAnswer
 from clipping.contract.results import FINISHED, FailoverState
 
 UNPUBLISHED = timedelta(seconds=30)

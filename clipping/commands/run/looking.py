@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from itertools import islice
 
 from clipping.client import ApiError, ClipStatus
@@ -13,33 +14,34 @@ from clipping.exits import EXIT_FAILED, EXIT_OK
 
 def status(arguments: argparse.Namespace) -> int:
     """Print the status of requests. Exit with 1 when one does not exist."""
-    bad = False
     with connect(arguments) as client:
-        for request_id in arguments.request_ids:
-            try:
-                clip = client.status(request_id)
-            except ApiError as error:
-                bad = True
-                note(f"{request_id}: {error.code}: {error.message}")
-                continue
-            say(clip.to_json() if arguments.json else _text(clip))
-    return EXIT_FAILED if bad else EXIT_OK
+        return _each(arguments, client.status, _text)
 
 
 def cancel(arguments: argparse.Namespace) -> int:
     """Cancel requests. Exit with 1 when one can't be cancelled."""
-    bad = False
+
+    def result(clip: ClipStatus) -> str:
+        return f"{clip.request_id}: {'cancelled' if clip.status == 'cancelled' else 'is being stopped'}"
+
     with connect(arguments) as client:
-        for request_id in arguments.request_ids:
-            try:
-                clip = client.cancel(request_id)
-            except ApiError as error:
-                bad = True
-                note(f"{request_id}: {error.code}: {error.message}")
-                continue
-            result = "cancelled" if clip.status == "cancelled" else "is being stopped"
-            say(clip.to_json() if arguments.json else f"{request_id}: {result}")
-    return EXIT_FAILED if bad else EXIT_OK
+        return _each(arguments, client.cancel, result)
+
+
+def _each(
+    arguments: argparse.Namespace, call: Callable[[str], ClipStatus], text: Callable[[ClipStatus], str]
+) -> int:
+    """Print the result of a call for each request, or why it failed."""
+    failed = False
+    for request_id in arguments.request_ids:
+        try:
+            clip = call(request_id)
+        except ApiError as error:
+            failed = True
+            note(f"{request_id}: {error.code}: {error.message}")
+            continue
+        say(clip.to_json() if arguments.json else text(clip))
+    return EXIT_FAILED if failed else EXIT_OK
 
 
 def list_clips(arguments: argparse.Namespace) -> int:

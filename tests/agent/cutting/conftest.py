@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
-from clipping.contract.messages import Mode, Quality
+from clipping.contract.choices import Mode, Quality
 
 Cut = Callable[..., Clip]
 

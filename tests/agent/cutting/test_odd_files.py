@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
-from clipping.contract.messages import Mode, Stage
+from clipping.contract.choices import Mode, Stage
 from clipping.errors import (
     ClippingError,
     CutVerificationFailed,

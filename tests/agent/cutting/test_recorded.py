@@ -11,7 +11,7 @@ import av
 import pytest
 
 from agent.cutting import find_ffmpeg
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from tests.agent.cutting.conftest import Cut
 from tests.support.media import Recording, make
 

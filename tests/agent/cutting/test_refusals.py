@@ -14,7 +14,7 @@ import pytest
 
 from agent.cutting import CutSpec, Engine, find_ffmpeg
 from agent.cutting.reading.source import translated
-from clipping.contract.messages import Mode, Stage
+from clipping.contract.choices import Mode, Stage
 from clipping.errors import (
     ClippingError,
     RangeBeyondEnd,

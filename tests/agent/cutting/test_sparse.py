@@ -13,7 +13,7 @@ import av
 import pytest
 
 from agent.cutting import CutSpec, Engine, find_ffmpeg
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from clipping.contract.output import Output
 from tests.agent.cutting.conftest import Cut
 from tests.agent.cutting.writing.test_stream_copy import player_times

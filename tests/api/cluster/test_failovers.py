@@ -14,7 +14,8 @@ from api.db.engine import Database
 from api.domain.cluster.outcome import Operation
 from clipping.clock import ManualClock
 from clipping.config import Ha
-from clipping.contract.cluster import FailoverMode, intent_key
+from clipping.contract.choices import FailoverMode
+from clipping.contract.cluster import intent_key
 from clipping.errors import OperationRunning
 from clipping.store.memory import MemoryStore
 from tests.api.cluster.documents import CLUSTER, NOW, Agents

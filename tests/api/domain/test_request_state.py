@@ -22,7 +22,8 @@ from api.domain.request_state import (
     published_again,
     visible_change,
 )
-from clipping.contract.messages import Checkpoint, CompletionMessage, LastError, ProgressMessage, Stage
+from clipping.contract.choices import Stage
+from clipping.contract.messages import Checkpoint, CompletionMessage, LastError, ProgressMessage
 from tests.api.messages import NOW, completed, failed, progress, retrying
 
 Message = CompletionMessage | ProgressMessage

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipping.contract.choices import Mode
 from clipping.contract.messages import (
     REQUEST_ID,
     CompletionMessage,
-    Mode,
     ProgressMessage,
     RequestMessage,
     parse_clip_request,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from agent.cutting.encode.rate_control import Rates, rates, second_share
 from agent.cutting.plan.encoders import RateCap
-from clipping.contract.output import Output, Quality
+from clipping.contract.choices import Quality
+from clipping.contract.output import Output
 from clipping.errors import OutputTooLarge
 
 

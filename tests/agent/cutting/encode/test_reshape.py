@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
-from clipping.contract.messages import Mode, Quality
+from clipping.contract.choices import Mode, Quality
 from clipping.contract.output import Output
 from clipping.errors import OutputTooLarge
 from tests.support.media import Recording, audio_languages, make, numbers, tick_offsets

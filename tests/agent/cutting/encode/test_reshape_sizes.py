@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cutting.encode.reshape import shaped
-from clipping.contract.output import MAX_SIDE, MIN_SIDE, Aspect, Fit, Output
+from clipping.contract.choices import Aspect, Fit
+from clipping.contract.output import MAX_SIDE, MIN_SIDE, Output
 
 WHITE, BLACK = 235, 16
 SIDES = st.integers(32, 400)

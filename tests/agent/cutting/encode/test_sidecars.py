@@ -11,8 +11,8 @@ import av
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, find_ffmpeg
-from clipping.contract.messages import Mode
-from clipping.contract.output import ContainerName, Output
+from clipping.contract.choices import ContainerName, Mode
+from clipping.contract.output import Output
 from tests.support.media import Recording, make, numbers
 
 TEXTS = """1

@@ -28,7 +28,7 @@ from agent.cutting.formats.containers import (
     language_for,
     subtitles_as,
 )
-from clipping.contract.output import ContainerName
+from clipping.contract.choices import ContainerName
 
 ALL = (MP4, MOV, MATROSKA, WEBM)
 VIDEO = (

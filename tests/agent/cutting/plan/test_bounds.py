@@ -17,7 +17,7 @@ from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.protocol import Failed
 from agent.cutting.reading.source import open_path
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from clipping.contract.output import AS_IS, Output
 from clipping.errors import ClippingError, SourceCorrupt, TooLarge
 from tests.support.media import Recording, make

@@ -13,7 +13,7 @@ import pytest
 from agent.cutting.plan.encoders import CANDIDATES, CODECS, CPU, EncoderName
 from agent.cutting.plan.outcome import Outcome
 from agent.cutting.plan.plan import plan_cut
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from tests.agent.cutting.plan.test_plan import recording, spec, stream
 
 

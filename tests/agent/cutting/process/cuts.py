@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from agent.cutting import Clip, CutSpec, Engine, Interruption
-from clipping.contract.messages import Mode, Stage
+from clipping.contract.choices import Mode, Stage
 from clipping.errors import ClippingError
 from tests.support.media import Recording
 

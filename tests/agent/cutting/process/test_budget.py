@@ -6,7 +6,7 @@ import pytest
 
 from agent.cutting.process.budget import MOST_BYTES, PROBE_BYTES, PROBE_SECONDS, Budget
 from agent.cutting.process.stall import Usage
-from clipping.contract.messages import Stage
+from clipping.contract.choices import Stage
 from clipping.errors import SourceCorrupt, SourceUnavailable
 
 MEGABYTE = 1 << 20

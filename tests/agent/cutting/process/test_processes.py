@@ -19,7 +19,7 @@ from agent.cutting.process.client import ForkServer
 from agent.cutting.process.context import Context
 from agent.cutting.process.protocol import Done, Failed
 from agent.cutting.reading.source import open_path
-from clipping.contract.messages import Mode, Stage
+from clipping.contract.choices import Mode, Stage
 from clipping.errors import Cancelled, EncoderFailed, SourceUnavailable, TimeLimit
 from tests.agent.cutting.process.cuts import (
     PATIENCE,

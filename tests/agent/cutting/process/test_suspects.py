@@ -14,7 +14,7 @@ import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, find_ffmpeg
 from agent.cutting.process import budget
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from clipping.errors import ClippingError, RangeBeyondEnd, SourceCorrupt
 from tests.support.media import Recording, make, numbers
 

@@ -11,7 +11,7 @@ import av
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from clipping.errors import CutVerificationFailed, PermanentError, SourceDamaged
 from tests.agent.cutting.conftest import Cut
 from tests.agent.cutting.test_odd_files import complaints

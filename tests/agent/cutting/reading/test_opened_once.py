@@ -13,7 +13,7 @@ import pytest
 
 from agent.cutting import CutSpec, Engine, EngineSettings, find_ffmpeg
 from agent.cutting.reading.source import open_path
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from clipping.errors import EncoderFailed, SourceChanged
 from tests.support.media import Recording, make, numbers
 

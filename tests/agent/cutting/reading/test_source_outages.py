@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.cutting import CutSpec, Engine, EngineSettings
-from clipping.contract.messages import Mode, Stage
+from clipping.contract.choices import Mode, Stage
 from clipping.errors import SourceUnavailable
 from tests.support.fuse import FaultyMount
 from tests.support.media import Recording, make

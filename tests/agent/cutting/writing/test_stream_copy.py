@@ -13,7 +13,7 @@ import pytest
 
 from agent.cutting import Engine
 from agent.cutting.formats.mp4 import top_level
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from tests.agent.cutting.conftest import Cut
 from tests.support.media import (
     Recording,

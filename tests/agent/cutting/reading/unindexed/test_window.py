@@ -14,7 +14,7 @@ from agent.cutting import Engine, find_ffmpeg
 from agent.cutting.reading.source import open_path
 from agent.cutting.reading.unindexed.landmarks import Landmark, Landmarks
 from agent.cutting.reading.unindexed.window import indexless
-from clipping.contract.messages import Mode
+from clipping.contract.choices import Mode
 from tests.agent.cutting.conftest import Cut
 from tests.agent.cutting.writing.test_stream_copy import player_times
 from tests.support.media import Recording, make, numbers, tick_offsets
