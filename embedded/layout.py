@@ -22,6 +22,7 @@ import random
 import secrets
 import shutil
 import socket
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ from embedded.child import StartFailed
 HOST = "127.0.0.1"
 PORTS = (20_000, 32_000)
 PORT_TRIES = 100
+MAX_RESERVATIONS = 64
+"""More than a stack has ports: only a process that starts one stack after another gives the oldest up."""
+_RANDOM = random.SystemRandom()
+_reservations: deque[socket.socket] = deque()
 MARKER = ".mounted"
 FOLDERS = ("broker", "api", "store", "agents", "run", "logs")
 LEAST_FREE_BYTES = 32_000_000
@@ -186,13 +191,21 @@ def free_port() -> int:
     """A free port, for a server that binds it shortly.
 
     It is below the range for outgoing connections (32768 and up, on Linux), one of which could take it
-    meanwhile."""
+    meanwhile. A UDP socket on the same number, open while this process runs, keeps other processes from
+    choosing the port before its server binds it."""
     for _ in range(PORT_TRIES):
-        port = random.randint(*PORTS)
-        with socket.socket() as probe:
-            try:
+        # Not the shared generator: a test that seeds it would make every process choose the same ports.
+        port = _RANDOM.randint(*PORTS)
+        reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            reservation.bind((HOST, port))
+            with socket.socket() as probe:
                 probe.bind((HOST, port))
-            except OSError:
-                continue
+        except OSError:
+            reservation.close()
+            continue
+        if len(_reservations) == MAX_RESERVATIONS:
+            _reservations.popleft().close()
+        _reservations.append(reservation)
         return port
     raise StartFailed(f"no free port between {PORTS[0]} and {PORTS[1]}")

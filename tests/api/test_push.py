@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from clipping.clock import ManualClock
 from clipping.config import Push
 from clipping.contract.messages import CompletionMessage
 from clipping.errors import Forbidden, QueueUnavailable, Unauthorized
+from embedded.layout import free_port
 from tests.api.api_process import ApiProcess
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, progress
@@ -242,15 +242,9 @@ def test_only_the_configured_account_may_push(pushed: ApiProcess, signer: Signer
 
 def test_the_broker_pushes_with_a_token_we_accept(make_api: MakeApi, broker: BrokerProcess) -> None:
     push = {"audience": AUDIENCE, "service_account": ACCOUNT, "certs_url": broker.certs_url}
-    port = _free_port()
+    port = free_port()
     api = make_api(api={"push": push, "port": port, "public_url": f"http://127.0.0.1:{port}"})
     request_id = api.request().json()["request_id"]
     api.send(completed(request_id=request_id))
     api.wait_for_status(request_id, "completed")
     assert eventually(lambda: api.get("/health").json()["status"] == "healthy")
-
-
-def _free_port() -> int:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.server_close()
-    return server.server_port

@@ -145,8 +145,13 @@ def _a_full_disk_stops_the_intake_until_space_is_free(cluster: Cluster) -> None:
         node.signal(signal.SIGHUP)
     eventually(lambda: first.events("intake.paused"), "the streams to be closed", logs=cluster.logs)
     request_id = cluster.ask()
-    health = eventually(first.health)
-    assert any("make room on that disk" in reason for reason in health["reasons"])
+    eventually(
+        lambda: any(
+            "make room on that disk" in reason for reason in (first.health() or {"reasons": []})["reasons"]
+        ),
+        "the reason on the health page",
+        logs=cluster.logs,
+    )
     assert cluster.status(request_id)["status"] == "queued"
     assert first.events("clip.released") == []
     for node in (first, second):

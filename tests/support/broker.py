@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from embedded.layout import free_port
+
 START_SECONDS = 60.0
 """Timeout of a start, which takes well under a second on an idle machine."""
 STOP_SECONDS = 30.0
@@ -21,13 +23,14 @@ STOP_SECONDS = 30.0
 class BrokerProcess:
     """`python -m embedded.broker` on a data folder. Starts on construction. A context manager."""
 
-    def __init__(self, data: Path, *, port: int = 0) -> None:
+    def __init__(self, data: Path, *, port: int | None = None) -> None:
         self.data = data
         self.host_port = ""
         """The value for PUBSUB_EMULATOR_HOST."""
         self.certs_url = ""
         """The URL of the push tokens' certificates."""
-        self._port, self._certs_port = port, 0
+        # Not port 0: while a killed broker is down, an outgoing connection could take such a port.
+        self._port, self._certs_port = port or free_port(), free_port()
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
@@ -43,7 +46,7 @@ class BrokerProcess:
         return self._process is not None
 
     def start(self) -> None:
-        """Start it, on the previous ports if any, and wait until it serves."""
+        """Start it, on the previous ports if it ran before, and wait until it serves."""
         assert self._process is None, "the broker is running"
         command = [sys.executable, "-m", "embedded.broker", "--data", str(self.data), "--json"]
         command += ["--port", str(self._port), "--certs-port", str(self._certs_port)]

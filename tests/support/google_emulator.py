@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from embedded.layout import free_port
+
 VARIABLE = "CLIPPING_GOOGLE_PUBSUB_EMULATOR"
 """The environment variable with the emulator's path, if it is not on PATH."""
 
@@ -45,7 +47,7 @@ class GoogleEmulator:
     """The emulator on a free port. Starts on construction. A context manager."""
 
     def __init__(self, program: Path) -> None:
-        port = _free_port()
+        port = free_port()
         self.host_port = f"127.0.0.1:{port}"
         # A new session, because the program is a shell script with the JVM as its child.
         self._process = subprocess.Popen(
@@ -88,9 +90,3 @@ class GoogleEmulator:
                 return
         self.stop()
         raise RuntimeError("Google's emulator did not start")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
