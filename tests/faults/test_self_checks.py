@@ -122,7 +122,8 @@ def _requests_wait_while_no_agent_can_sign(cluster: Cluster, iam: IamServer) -> 
     assert cluster.status(request_id)["status"] == "queued"
     iam.iam.allowed = True
     done = cluster.wait(request_id)
-    assert (done["status"], done["agent_id"], done["attempt"]) == ("completed", "agent-2", 1)
+    assert (done["status"], done["agent_id"]) == ("completed", "agent-2")
+    assert done["attempt"] <= 2, "at most one delivery was under way when the streams closed"
 
 
 def agent(cluster: Cluster, agent_id: str) -> dict[str, Any]:

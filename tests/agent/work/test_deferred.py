@@ -97,7 +97,8 @@ def test_while_one_of_two_roots_is_away_its_requests_wait_and_the_others_are_ser
     away.rename(agent.folder / "other")
     for message in waiting:
         completion = agent.completed(message.request_id, timeout=120)[0]
-        assert (completion.status, completion.attempt) == ("completed", 2)
+        assert completion.status == "completed"
+        assert completion.attempt >= 2, "delivered again; what a stream prefetched is counted as well"
 
 
 @pytest.mark.timeout(240)
