@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
 
 import av
 import av.container
 from av.stream import Stream
 
 from agent.cutting.formats.packets import AnyPacket
+from agent.cutting.formats.streams import tick_of
 from agent.cutting.reading.damage import Damage
 
 _OFTEN = 256
@@ -37,7 +37,7 @@ def packets(
 
     Reading goes on behind data that holds none; `damage` collects it, with the time of the last packet.
     """
-    at: Fraction | None = None
+    at = index = None
     count = holes = 0
     while True:
         try:
@@ -46,12 +46,12 @@ def packets(
                     _Watched.found()
                 count += 1
                 if packet.pts is not None:
-                    at = packet.pts * packet.time_base
+                    at, index = packet.pts, packet.stream_index
                 yield packet
             return
         except av.error.BlockingIOError:  # MPEG-TS: no packet within 64 KiB
             holes += 1
             if holes > _MOST_HOLES:
                 raise
-            if damage is not None and at is not None:
-                damage.add(at, "the recording", _UNREADABLE)
+            if damage is not None and at is not None and index is not None:
+                damage.add(at * tick_of(container.streams[index]), "the recording", _UNREADABLE)

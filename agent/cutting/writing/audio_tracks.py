@@ -80,6 +80,7 @@ class CopiedTrack:
         self._start = tick_upto(start, tick_of(source))
         self._stop = tick_from(stop, tick_of(source))
         self._time_base = tick_of(source)
+        self._longest_usual = int(LONGEST_USUAL / self._time_base)
         self._last: int | None = None
         self._first = 0
         self._duration = 0
@@ -93,10 +94,9 @@ class CopiedTrack:
         if pts >= self._stop:
             return False
         # Where a track pauses, its container may give the last packet the length of the pause.
-        most = int(LONGEST_USUAL / self._time_base)
         duration = packet.duration or 0
         if duration:
-            duration = clamped_end(pts, pts + duration, self._stop, most) - pts
+            duration = clamped_end(pts, pts + duration, self._stop, self._longest_usual) - pts
         earliest = self._start if self._sink.forward_only else self._start - 2 * duration + 1
         if pts < earliest or (self._last is not None and pts <= self._last):
             return True

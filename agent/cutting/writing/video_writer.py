@@ -28,6 +28,7 @@ class VideoWriter:
         self._time_base = time_base
         self.usual = max(1, round(1 / info.rate / time_base)) if info.rate else 1
         """The usual ticks from one frame to the next."""
+        self._longest_usual = floor(LONGEST_USUAL / time_base)
         self._rate = info.rate
         self._reorder = info.reorder_frames
         self._pending: list[AnyPacket] = []
@@ -50,7 +51,7 @@ class VideoWriter:
             self.last = pts
             # A packet's duration is that of decoding, which is useless when frames are reordered.
             self._last_duration = self.usual if self._reorder else packet.duration or self.usual
-        packet.duration = min(packet.duration or 0, floor(LONGEST_USUAL / self._time_base))
+        packet.duration = min(packet.duration or 0, self._longest_usual)
         self._pending.append(packet)
         if self._times is not None:
             self._number(pts)
