@@ -50,6 +50,20 @@ class Cache:
         if file is not None:
             self._put(file, _INFO.dump_json(info))
 
+    def headers(self, identity: Identity) -> bytes | None:
+        """A recording's tracks as an MP4 without samples: see `muxer.track_headers`."""
+        file = self._file(identity, "tracks")
+        try:
+            return None if file is None else file.read_bytes()
+        except OSError:
+            return None
+
+    def keep_headers(self, identity: Identity, headers: bytes) -> None:
+        """Remember it."""
+        file = self._file(identity, "tracks")
+        if file is not None:
+            self._put(file, headers)
+
     def index(self, source: SourceFile) -> mmap.mmap:
         """A plain MP4's index (see `load_index`). Raises `NotPlain` and `OSError`."""
         file = self._file(source.identity, "moov")

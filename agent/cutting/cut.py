@@ -246,7 +246,7 @@ def _cut(
 ) -> Outcome:
     """A copy or a smart cut, from the recording's index if that is sufficient."""
     by_index, by_packets = (direct.copy, copy) if plan.mode == "copy" else (direct.smart, smart)
-    recording = opened.recording
+    recording = opened.recording(plan)
     if recording is not None and direct.suits(recording, plan):
         try:
             return by_index(recording, plan, part, progress, damage)

@@ -176,6 +176,14 @@ class Track:
         return SampleTable({kind: self._file.content(box) for kind, box in self.tables.items()})
 
     @property
+    def title(self) -> bytes:
+        """The box with the track's name; empty where it has none."""
+        try:
+            return self._file.whole(self._file.first(self._file.first(self._box, "udta"), "name"))
+        except (KeyError, ValueError):
+            return b""
+
+    @property
     def edits(self) -> list[Edit]:
         """The track's edit list; empty where it has none."""
         try:

@@ -33,8 +33,8 @@ def suits(recording: Recording, plan: Plan) -> bool:
         and all(t.action == "copy" and t.codec in ("aac", "mp3") for t in plan.tracks)
         and plan.video_stream.codec == recording.codec
         and (plan.mode == "copy" or recording.codec == "h264")
-        and plan.video_stream.index < len(recording.tracks)
-        and recording.tracks[plan.video_stream.index] is recording.video
+        and recording.tracks.get(plan.video_stream.index) is recording.video
+        and all(t.source.index in recording.tracks for t in plan.tracks)
         and all(recording.tracks[t.source.index].kind == "audio" for t in plan.tracks)
     )
 

@@ -122,7 +122,7 @@ def _lay(
     for track, (first, last) in zip(tracks, audio.values(), strict=True):
         offsets.append(track.table.offsets(first, last))
         sizes.append(track.table.sizes(first, last))
-    places, pieces = stretches(np.concatenate(offsets), np.concatenate(sizes))
+    places, pieces = stretches(np.concatenate(offsets), np.concatenate(sizes), recording.between)
     before, after = _lengths(video.before), _lengths(video.after)
     behind = int(before.sum()) + sum(size for _, size in pieces)
     own, *audio_at = np.split(places + before.sum(), np.cumsum([len(o) for o in offsets])[:-1])

@@ -125,6 +125,7 @@ def _track(part: Part, number: int, length: int, base: int, large: bool) -> byte
             part.source.handler,
             _box(b"minf", part.source.information, _box(b"stbl", *tables)),
         ),
+        *([_box(b"udta", part.source.title)] if part.source.title else []),
     )
 
 

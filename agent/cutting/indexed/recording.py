@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Self
 
@@ -27,11 +27,13 @@ _CONFIGURATIONS = {b"avc1": ("h264", "avcC"), b"hvc1": ("hevc", "hvcC")}
 class Recording:
     """Use as a context manager."""
 
-    def __init__(self, source: SourceFile, tracks: list[Trak]) -> None:
-        """Raises `NotPlain` and `OSError`."""
+    def __init__(self, source: SourceFile, tracks: Mapping[int, Trak], between: int = 0) -> None:
+        """`tracks`: by the index of the stream, one of them video. Raises `NotPlain` and `OSError`."""
+        self.between = between
+        """Bytes that may lie between samples, and hold nothing but the container's own headers."""
         self._name = source.name
         self.tracks = tracks
-        self.video = next(track for track in tracks if track.kind == "video")
+        self.video = next(track for track in tracks.values() if track.kind == "video")
         if self.video.coding not in _CONFIGURATIONS:
             raise NotPlain("its video is coded otherwise")
         self.codec, self._box = _CONFIGURATIONS[self.video.coding]
@@ -43,6 +45,10 @@ class Recording:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         os.close(self.file)
 
     @property

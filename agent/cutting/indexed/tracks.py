@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from agent.cutting.formats.dts import WINDOW
 from agent.cutting.formats.mp4 import AUDIO, VIDEO, Boxes, Edit, Index, Track
-from agent.cutting.formats.mp4_tables import SampleTable
+from agent.cutting.formats.samples import NO_SAMPLES, Batch, Excerpt, Samples
 from agent.cutting.indexed.not_plain import NotPlain
 
 _KINDS = {VIDEO: "video", AUDIO: "audio"}
@@ -32,7 +33,7 @@ class Trak:
     """Ticks that the track's own time is ahead of the file's, by its edit list."""
     until: int | None
     """Ticks of the file's time from which on its edit list shows nothing more of it; None: all is shown."""
-    table: SampleTable
+    table: Samples
     header: bytes
     """The content of `tkhd`."""
     media_header: bytes
@@ -43,6 +44,8 @@ class Trak:
     """The boxes of `minf` but the tables."""
     description: bytes
     """The whole box `stsd`."""
+    title: bytes
+    """The box with its name; empty where it has none."""
 
     def __post_init__(self) -> None:
         if self.coding not in _CODINGS or int.from_bytes(self.description[12:16], "big") != 1:
@@ -62,6 +65,22 @@ def tracks_of(index: mmap.mmap) -> list[Trak]:
         raise NotPlain(f"its index is damaged: {error}") from None
 
 
+def fragmented_tracks(index: bytes, samples: Mapping[int, Batch]) -> list[Trak]:
+    """Those in the content of the `moov` of a fragmented file, with the samples of some of its fragments.
+
+    `samples`: by the tracks' ids. Raises `NotPlain`.
+    """
+    try:
+        file, content = Boxes.of(index), Index.of(index)
+        tick = content.tick
+        return [
+            _trak(file, track, Excerpt(samples.get(track.number, NO_SAMPLES)), _start(track, tick), None)
+            for track in content.tracks
+        ]
+    except (ValueError, IndexError, KeyError, ArithmeticError) as error:
+        raise NotPlain(f"its index is damaged: {error}") from None
+
+
 def _tracks(file: Boxes, index: Index) -> list[Trak]:
     if index.fragmented:
         raise NotPlain("it is fragmented")
@@ -73,24 +92,40 @@ def _tracks(file: Boxes, index: Index) -> list[Trak]:
 
 
 def _track(file: Boxes, track: Track, file_tick: Fraction) -> Trak:
+    if not track.samples.count:
+        raise NotPlain("it has an empty track")
+    return _trak(
+        file, track, track.samples, *_edit(track, file_tick, video=_KINDS.get(track.handler) == "video")
+    )
+
+
+def _trak(file: Boxes, track: Track, samples: Samples, shift: int, until: int | None) -> Trak:
     kind = _KINDS.get(track.handler)
     if kind is None:
         raise NotPlain("it holds more than video and audio")
-    if not track.samples.count:
-        raise NotPlain("it has an empty track")
-    shift, until = _edit(track, file_tick, video=kind == "video")
     return Trak(
         kind=kind,
         time_base=track.tick,
         shift=shift,
         until=until,
-        table=track.samples,
+        table=samples,
         header=bytes(track.header),
         media_header=bytes(track.media_header),
         handler=file.whole(track.media["hdlr"]),
         information=b"".join(file.whole(b) for name, b in track.information.items() if name != "stbl"),
         description=file.whole(track.tables["stsd"]),
+        title=track.title,
     )
+
+
+def _start(track: Track, file_tick: Fraction) -> int:
+    """`Trak.shift` of a fragmented file, whose edits say only when a track begins."""
+    edits, delay = track.edits, Fraction(0)
+    if edits and edits[0].start == -1:
+        delay = edits.pop(0).length * file_tick
+    if len(edits) > 1 or any(edit.rate != 1 << 16 or edit.start < 0 or edit.length for edit in edits):
+        raise NotPlain("it is edited")
+    return sum(edit.start for edit in edits) - round(delay / track.tick)
 
 
 def _edit(track: Track, file_tick: Fraction, *, video: bool) -> tuple[int, int | None]:

@@ -23,9 +23,10 @@ _MOST_STRETCHES = 4096
 """With more of them the recording is too scattered for this to be fast."""
 
 
-def stretches(offsets: Ints, sizes: Ints) -> tuple[Ints, list[tuple[int, int]]]:
+def stretches(offsets: Ints, sizes: Ints, between: int = 0) -> tuple[Ints, list[tuple[int, int]]]:
     """The place of each sample, and the (offset, size) of what is read for them, in order.
 
+    `between`: at most so many bytes that belong to no sample are read, too, where samples lie around them.
     Raises `NotPlain` when samples overlap or are scattered.
     """
     if not len(offsets):
@@ -35,13 +36,14 @@ def stretches(offsets: Ints, sizes: Ints) -> tuple[Ints, list[tuple[int, int]]]:
     ends = begins + lengths
     if np.any(begins[1:] < ends[:-1]):
         raise NotPlain("its samples overlap")
-    places = np.empty_like(offsets)
-    places[order] = np.cumsum(lengths) - lengths
-    heads = np.concatenate([[0], np.flatnonzero(begins[1:] != ends[:-1]) + 1]).astype(np.int64)
+    heads = np.concatenate([[0], np.flatnonzero(begins[1:] - ends[:-1] > between) + 1]).astype(np.int64)
     if len(heads) > _MOST_STRETCHES:
         raise NotPlain("it is scattered")
     tails = np.append(heads[1:], len(begins)) - 1
-    return places, [(int(a), int(b - a)) for a, b in zip(begins[heads], ends[tails], strict=True)]
+    read = ends[tails] - begins[heads]
+    places = np.empty_like(offsets)
+    places[order] = begins - np.repeat(begins[heads] - np.cumsum(read) + read, tails - heads + 1)
+    return places, [(int(a), int(size)) for a, size in zip(begins[heads], read, strict=True)]
 
 
 class Writing:

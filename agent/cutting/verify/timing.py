@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import av.container
 import numpy as np
 
-from agent.cutting.formats.mp4 import VIDEO, Edit, Index, Track, top_level
+from agent.cutting.formats.mp4 import VIDEO, Box, Edit, Index, Track, top_level
 from agent.cutting.formats.streams import tick_of
 
 _MAX_INDEX = 64 << 20
@@ -50,12 +51,22 @@ def timings_of_boxes(path: Path) -> list[Timing]:
             file.seek(index_box.start)
             index = Index.of(file.read(min(index_box.end - index_box.start, _MAX_INDEX)))
         tracks, tick = index.tracks, index.tick
-        sizes = sum(int(track.samples.sizes(0, track.samples.count).sum()) for track in tracks)
-        if sizes != data.end - data.start:
-            raise Malformed("its data is not as long as its index says")
+        if not _filled(tracks, data):
+            raise Malformed("its data is not where its index says")
         return [_timing(track, tick) for track in tracks]
     except (ValueError, IndexError, KeyError, ArithmeticError) as error:
         raise Malformed(f"its index is damaged: {error}") from error
+
+
+def _filled(tracks: Sequence[Track], data: Box) -> bool:
+    """Whether samples begin and end the data. Between them there may be the recording's block headers."""
+    tables = [track.samples for track in tracks if track.samples.count]
+    first = min((int(table.offsets(0, table.count).min()) for table in tables), default=data.start)
+    last = max(
+        (int((table.offsets(0, table.count) + table.sizes(0, table.count)).max()) for table in tables),
+        default=data.end,
+    )
+    return (first, last) == (data.start, data.end)
 
 
 def timings_of_packets(clip: av.container.InputContainer) -> list[Timing]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -103,7 +105,7 @@ class Sink:
             stream.codec_context.framerate = info.video.rate  # what timecode is counted by
         if extradata is not None:
             stream.codec_context.extradata = extradata
-        self._describe(stream, info)
+        _describe(stream, info)
         return stream
 
     def encoded(self, codec: str, info: StreamInfo, *, rate: int, layout: str, bit_rate: int) -> AudioStream:
@@ -111,7 +113,7 @@ class Sink:
         stream = self._file.add_stream(codec, rate=rate, layout=layout)
         assert isinstance(stream, AudioStream)
         stream.bit_rate = bit_rate
-        self._describe(stream, info)
+        _describe(stream, info)
         return stream
 
     def converted(self, codec: str, info: StreamInfo, styles: bytes | None) -> SubtitleStream:
@@ -120,7 +122,7 @@ class Sink:
         assert isinstance(stream, SubtitleStream)
         stream.codec_context.subtitle_header = styles
         stream.codec_context.time_base = stream.time_base = _TEXT_TICK
-        self._describe(stream, info)
+        _describe(stream, info)
         return stream
 
     def later(self, packet: AnyPacket, stream: Stream) -> None:
@@ -130,7 +132,7 @@ class Sink:
 
     def write(self, packet: AnyPacket, stream: Stream) -> None:
         """Append a packet; its times are in its own timebase."""
-        if packet.dts is not None:
+        if self._waiting and packet.dts is not None:
             self._put_waiting(packet.dts * packet.time_base)
         packet.stream = stream
         self._mux(packet)
@@ -152,13 +154,29 @@ class Sink:
             return NoSpace(FULL)
         return Unsuited(f"its packets can't be written as they are ({error.strerror})")
 
-    @staticmethod
-    def _describe(stream: Stream, info: StreamInfo) -> None:
-        if info.language:
-            stream.metadata["language"] = info.language
-        if info.title:
-            stream.metadata["title"] = info.title
-        stream.disposition = Disposition.default if info.default else Disposition(0)
+
+def track_headers(container: av.container.InputContainer, streams: Sequence[StreamInfo]) -> bytes:
+    """An MP4 without samples whose tracks are these streams of a recording. Raises `Unsuited`."""
+    buffer = io.BytesIO()
+    try:
+        with av.open(buffer, "w", format="mp4", options={"movflags": "empty_moov"}) as file:
+            for info in streams:
+                stream = file.add_stream_from_template(container.streams[info.index], opaque=True)
+                if info.codec == "hevc":
+                    stream.codec_context.codec_tag = "hvc1"
+                _describe(stream, info)
+            file.start_encoding()
+    except (av.error.FFmpegError, ValueError) as error:
+        raise Unsuited(f"its streams do not go into an MP4 ({error})") from error
+    return buffer.getvalue()
+
+
+def _describe(stream: Stream, info: StreamInfo) -> None:
+    if info.language:
+        stream.metadata["language"] = info.language
+    if info.title:
+        stream.metadata["title"] = info.title
+    stream.disposition = Disposition.default if info.default else Disposition(0)
 
 
 def set_chapters(file: av.container.OutputContainer, header: Header) -> None:

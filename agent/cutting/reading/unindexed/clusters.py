@@ -1,26 +1,39 @@
-"""Matroska and WebM without an index: recordings that are still written, or whose program has died.
+"""Matroska and WebM, as their clusters say it. Those without an index are still written, or their program
+has died.
 
 Element ids are those of RFC 9559.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
 
+from agent.cutting.formats import ebml
+from agent.cutting.formats.ebml import elements, size_length
 from agent.cutting.reading.unindexed.landmarks import Landmark
 
-_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
-_SEEK_HEAD, _SEEK, _SEEK_ID = 0x114D9B74, 0x4DBB, 0x53AB
-_INFO, _SCALE = 0x1549A966, 0x2AD7B1
-_CUES, _TIME = 0x1C53BB6B, 0xE7
-_FIRST_IN_CLUSTER = frozenset({_TIME, 0xBF, 0xA7, 0xAB})
+_FIRST_IN_CLUSTER = frozenset({ebml.TIME, ebml.CHECKSUM, 0xA7, 0xAB})
 """The time, or what may stand before it: a checksum, a position, the size of the cluster before."""
 _USUAL_SCALE = 1_000_000
-_HEADER_BYTES = 4 << 20
+_HEADER_BYTES = (64 << 10, 4 << 20)
+"""Read for the header: it is seldom larger than the first of these."""
 _NANO = Fraction(1, 1_000_000_000)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A track as the header describes it."""
+
+    number: int
+    """In its blocks."""
+    kind: int
+    """1: video, 2: audio."""
+    delay: int
+    """Nanoseconds that its times are ahead of when it is played."""
+    plain: bool
+    """Whether its blocks are stored as they are, with times in the file's ticks."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +44,25 @@ class Clusters:
     header_end: int
     scale: int
     """Nanoseconds a tick."""
-    signature: bytes = _CLUSTER.to_bytes(4, "big")
+    indexed: bool
+    """Whether the header names an index."""
+    tracks: tuple[Entry, ...]
+    signature: bytes = ebml.CLUSTER.to_bytes(4, "big")
     signature_at: int = 0
+
+    @property
+    def tick(self) -> Fraction:
+        """Seconds."""
+        return self.scale * _NANO
 
     def landmark(self, file: BinaryIO, offset: int) -> Landmark | None:
         """The cluster that begins there."""
         file.seek(offset)
         data = file.read(64)
         try:
-            for element in _elements(data, 4 + _size_length(data[4]), len(data)):
-                if element.id == _TIME:
-                    ticks = int.from_bytes(data[element.start : element.end], "big")
-                    return Landmark(offset, ticks * self.scale * _NANO)
+            for element in elements(data, 4 + size_length(data[4]), len(data)):
+                if element.id == ebml.TIME:
+                    return Landmark(offset, element.number(data) * self.tick)
                 if element.id not in _FIRST_IN_CLUSTER:
                     return None
         except IndexError:
@@ -51,74 +71,54 @@ class Clusters:
 
 
 def clusters(file: BinaryIO, size: int) -> Clusters | None:
-    """The layout of a Matroska file without an index; None when it has one, or is no Matroska file."""
-    file.seek(0)
-    if int.from_bytes(file.read(4), "big") != _EBML:
-        return None
-    file.seek(0)
-    data = file.read(min(size, _HEADER_BYTES))
-    try:
-        return _layout(data, size)
-    except IndexError:
-        return None  # damaged: libavformat may know more
+    """The layout of a Matroska file; None when it is none, or damaged."""
+    for most in _HEADER_BYTES:
+        file.seek(0)
+        data = file.read(min(size, most))
+        if int.from_bytes(data[:4], "big") != ebml.EBML:
+            return None
+        try:
+            found = _layout(data, size)
+        except IndexError:
+            found = None  # damaged: libavformat may know more
+        if found is not None:
+            return found
+    return None
 
 
 def _layout(data: bytes, size: int) -> Clusters | None:
     """Raises `IndexError`."""
-    top = list(_elements(data, 0, len(data), into={_SEGMENT}))
+    top = list(elements(data, 0, len(data), into={ebml.SEGMENT}))
     ids = [element.id for element in top]
-    if ids[:2] != [_EBML, _SEGMENT] or _CLUSTER not in ids or _CUES in ids:
+    if ids[:2] != [ebml.EBML, ebml.SEGMENT] or ebml.CLUSTER not in ids:
         return None
-    scale = _USUAL_SCALE
+    scale, indexed, tracks = _USUAL_SCALE, ebml.CUES in ids, []
     for element in top:
-        if element.id == _SEEK_HEAD and _names_cues(data, element):
-            return None
-        if element.id == _INFO:
-            for inner in _elements(data, element.start, element.end):
-                if inner.id == _SCALE:
-                    scale = int.from_bytes(data[inner.start : inner.end], "big")
-    first = next(element for element in top if element.id == _CLUSTER)
-    return Clusters(size, first.begin, scale)
+        if element.id == ebml.SEEK_HEAD:
+            indexed = indexed or _names_cues(data, element)
+        inner = elements(data, element.start, element.end) if element.id in (ebml.INFO, ebml.TRACKS) else ()
+        for child in inner:
+            if element.id == ebml.INFO and child.id == ebml.SCALE:
+                scale = child.number(data)
+            elif element.id == ebml.TRACKS and child.id == ebml.TRACK:
+                tracks.append(_entry(data, child))
+    first = next(element for element in top if element.id == ebml.CLUSTER)
+    return Clusters(size, first.begin, scale, indexed, tuple(tracks))
 
 
-@dataclass(frozen=True)
-class _Element:
-    id: int
-    begin: int
-    start: int
-    """Of its content."""
-    end: int
+def _entry(data: bytes, track: ebml.Element) -> Entry:
+    inner = {child.id: child for child in elements(data, track.start, track.end)}
+
+    def number(kind: int) -> int:
+        return inner[kind].number(data) if kind in inner else 0
+
+    plain = not inner.keys() & {ebml.CODINGS, ebml.TRACK_SCALE}
+    return Entry(number(ebml.TRACK_NUMBER), number(ebml.TRACK_TYPE), number(ebml.CODEC_DELAY), plain)
 
 
-def _names_cues(data: bytes, head: _Element) -> bool:
-    for seek in _elements(data, head.start, head.end):
-        for inner in _elements(data, seek.start, seek.end) if seek.id == _SEEK else ():
-            if inner.id == _SEEK_ID and int.from_bytes(data[inner.start : inner.end], "big") == _CUES:
+def _names_cues(data: bytes, head: ebml.Element) -> bool:
+    for seek in elements(data, head.start, head.end):
+        for inner in elements(data, seek.start, seek.end) if seek.id == ebml.SEEK else ():
+            if inner.id == ebml.SEEK_ID and inner.number(data) == ebml.CUES:
                 return True
     return False
-
-
-def _elements(
-    data: bytes, at: int, end: int, into: frozenset[int] | set[int] = frozenset()
-) -> Iterator[_Element]:
-    """The elements up to the first cluster; of those in `into`, the contents too. Raises `IndexError`."""
-    while at < end:
-        begin = at
-        number = int.from_bytes(data[at : at + _size_length(data[at])], "big")
-        at += _size_length(data[at])
-        length = _size_length(data[at])
-        size = int.from_bytes(data[at : at + length], "big") & (1 << 7 * length) - 1
-        at += length
-        unknown = size == (1 << 7 * length) - 1
-        yield _Element(number, begin, at, end if unknown else at + size)
-        if number == _CLUSTER:
-            return
-        if number not in into:
-            at = end if unknown else at + size
-
-
-def _size_length(first: int) -> int:
-    """Bytes of a number that begins with `first`."""
-    if not first:
-        raise IndexError
-    return 9 - first.bit_length()

@@ -1,4 +1,4 @@
-"""Fragmented MP4 without an index of its fragments."""
+"""Fragmented MP4."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class Fragments:
 
     size: int
     header_end: int
+    index: Box
+    """Its `moov`."""
+    listed: bool
+    """Whether an index of the fragments follows it."""
     track: int
     """The id of the video's."""
     tick: Fraction
@@ -50,16 +54,16 @@ class Fragments:
 
 
 def fragments(file: BinaryIO, size: int) -> Fragments | None:
-    """The layout of a fragmented MP4 without an index; None for anything else."""
-    index = None
+    """The layout of a fragmented MP4; None for anything else."""
+    index, listed = None, False
     try:
         for box in boxes(file, 0, size):
             if box.type == "moov":
                 index = box
             elif box.type == "sidx":
-                return None
+                listed = True
             elif box.type == "moof" and index is not None:
-                return _layout(Index(Boxes(file), index), size, box.start - 8)
+                return _layout(Boxes(file), index, size, box.start - 8, listed=listed)
             elif box.type == "mdat" and index is not None:
                 return None
     except (ValueError, KeyError, IndexError, ZeroDivisionError):
@@ -67,8 +71,8 @@ def fragments(file: BinaryIO, size: int) -> Fragments | None:
     return None
 
 
-def _layout(index: Index, size: int, first: int) -> Fragments | None:
-    for track in index.tracks:
+def _layout(file: Boxes, index: Box, size: int, first: int, *, listed: bool) -> Fragments | None:
+    for track in Index(file, index).tracks:
         if track.handler == VIDEO:
-            return Fragments(size, first, track.number, track.tick)
+            return Fragments(size, first, index, listed, track.number, track.tick)
     return None

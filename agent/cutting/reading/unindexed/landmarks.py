@@ -12,6 +12,8 @@ from agent.cutting.reading.holes import data_end, next_data
 _BLOCK = 1 << 20
 _CLOSE_ENOUGH = 4 << 20
 """Bytes: nearer than that a search reads on instead of jumping."""
+_NEAR_SECONDS = Fraction(10)
+"""What lies between a place and the moment that is looked for is read by its headers alone."""
 _OVERLAP = 64
 """Bytes that a landmark's beginning may take."""
 
@@ -69,6 +71,31 @@ class Landmarks:
             if found.time > time:
                 break
             low = found.offset
+        return low
+
+    def near(self, time: Fraction, end: Fraction | None = None) -> int:
+        """Where a landmark at or before `time` begins, not many seconds before it, or the first of all.
+
+        `end`: when the recording ends, if that is known; a place is then found with fewer reads.
+        """
+        low, high = self._layout.header_end, self._layout.size
+        begun = self._layout.landmark(self._file, low)
+        since, until = begun.time if begun is not None else None, end
+        halve = False
+        while high - low > _CLOSE_ENOUGH:
+            if since is not None and time - since <= _NEAR_SECONDS:
+                break
+            middle = (low + high) // 2
+            if not halve and since is not None and until is not None and until > since:
+                share = (time - since - _NEAR_SECONDS / 2) / (until - since)
+                middle = low + int((high - low) * min(max(share, Fraction(1, 50)), Fraction(49, 50)))
+            found = next(self._from(middle, high), None)
+            before = high - low
+            if found is not None and found.time <= time:
+                low, since = found.offset, found.time
+            else:
+                high, until = middle, until if found is None else found.time
+            halve = high - low > before // 2  # the data is spread unevenly
         return low
 
     def after(self, time: Fraction) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -58,11 +58,12 @@ class Indexless:
         with self._open(begin, end) as container:
             yield container, Cutout(begins_late=begin > head, ends_early=end < self._layout.size)
 
-    def describe(self) -> MediaInfo:
-        """What it holds. Raises as `probe.describe`."""
+    def describe(self, also: Callable[[av.container.InputContainer, MediaInfo], None]) -> MediaInfo:
+        """What it holds; `also` gets its beginning as it is open for that. Raises as `probe.describe`."""
         head = self._layout.header_end
         with self._open(head, min(self._layout.size, head + _HEAD_BYTES)) as container:
             info = describe(container, self._source)
+            also(container, info)
         with self._read() as file:
             last = Landmarks(file, self._layout).last()
         with self._open(last, self._layout.size) as container:
@@ -92,7 +93,11 @@ def indexless(source: SourceFile) -> Indexless | None:
 
 def _layout(file: BinaryIO) -> Layout | None:
     size = data_end(file.fileno(), file.seek(0, 2))
-    return clusters(file, size) or fragments(file, size)
+    matroska = clusters(file, size)
+    if matroska is not None:
+        return None if matroska.indexed else matroska
+    fragmented = fragments(file, size)
+    return None if fragmented is None or fragmented.listed else fragmented
 
 
 def _end(container: av.container.InputContainer) -> Fraction | None:

@@ -88,7 +88,7 @@ def test_the_first_frame_is_shown_when_libavformat_says() -> None:
     path = make()
     with (
         open_path(path) as source,
-        Indexed(source, tracks(path)) as recording,
+        Indexed(source, dict(enumerate(tracks(path)))) as recording,
         av.open(str(path)) as container,
     ):
         video = container.streams.video[0]

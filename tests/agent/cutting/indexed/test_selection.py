@@ -185,7 +185,7 @@ def test_decoding_a_real_recording_begins_at_idr_frames_only(recording: Recordin
     clean = [n for n in marked if 5 in [unit[4] & 0x1F for unit in split(bytes(packets[n]))]]
     assert len(clean) == (10 if recording is CLOSED_GOP else 1)
     times = [packet.pts for packet in packets]
-    with open_path(path) as source, Indexed(source, tracks_of(load_index(path))) as indexed:
+    with open_path(path) as source, Indexed(source, dict(enumerate(tracks_of(load_index(path))))) as indexed:
         assert shown(indexed, 0, len(times)).tolist() == times
         for at in range(0, max(t for t in times if t is not None) + 600, 256):
             assert entry(indexed, at) == max(n for n in clean if times[n] <= at)

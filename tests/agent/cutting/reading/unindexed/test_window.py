@@ -115,6 +115,18 @@ def test_a_search_finds_the_landmark_before_and_reads_little(time: str) -> None:
     assert file.total < 40_000_000
 
 
+@pytest.mark.parametrize("end", [None, Fraction(200), Fraction(20), Fraction(20_000)])
+@pytest.mark.parametrize("time", ["-5", "0", "0.5", "70", "149.9", "150", "199.5"])
+def test_a_search_for_a_place_near_by_reads_less(time: str, end: Fraction | None) -> None:
+    file = marked(200)
+    found = Landmarks(file, Marks(201_000_000)).near(Fraction(time), end)
+    number = max(0, found // 1_000_000 - 1)
+    assert found == 1_000_000 * (number + 1)
+    assert number <= max(0, float(Fraction(time)))
+    assert float(Fraction(time)) - number <= 11
+    assert file.total < (16_000_000 if end == 200 else 40_000_000)
+
+
 def test_a_search_finds_the_next_and_the_last_landmark() -> None:
     landmarks = Landmarks(marked(20), Marks(21_000_000))
     assert landmarks.after(Fraction("3.5")) == 5_000_000
