@@ -39,7 +39,7 @@ class BrokenDocument(ClippingError):
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     def to_json(self) -> bytes:
         """UTF-8, absent values left out."""

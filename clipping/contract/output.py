@@ -61,9 +61,7 @@ class Output(BaseModel):
     An unknown option is an error in a message too: an agent must not ignore an option that it does not know.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     aspect: Aspect = "source"
     """9:16 is 1080x1920, 16:9 1920x1080, 1:1 1080x1080 and 4:5 1080x1350, unless a size is given."""

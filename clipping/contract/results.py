@@ -25,7 +25,7 @@ FINISHED: frozenset[FailoverState] = frozenset({"done", "failed", "expired"})
 class Result(BaseModel):
     """The body of a response. Absent values are None."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     def to_json(self) -> str:
         """JSON in one line; absent values are left out."""

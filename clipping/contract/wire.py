@@ -19,6 +19,4 @@ Moment = Annotated[
 class Model(BaseModel):
     """Frozen and strict; unknown fields are ignored."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -66,19 +69,31 @@ def all_paths() -> set[str]:
 
 def keys(model: type[BaseModel], above: str = "") -> Iterator[Key]:
     """Those of a section, and of the models in it."""
-    hints = get_type_hints(model, include_extras=True)
+    hints, meanings = get_type_hints(model, include_extras=True), meanings_of(model)
     for name, field in model.model_fields.items():
         path = f"{above}{name}"
         inner = model_in(field.annotation)
         if inner is None:
             shown = type_of(hints[name], model.model_json_schema()["properties"][name])
-            yield Key(path, shown, _default(model, field), " ".join((field.description or "").split()))
+            yield Key(path, shown, _default(model, field), meanings.get(name, ""))
             continue
         many = get_origin(field.annotation) is list
         if many or not isinstance(field.annotation, type):
             kind, default = ("list", "`[]`") if many else ("section", "`null`")
-            yield Key(path, kind, default, " ".join((field.description or inner.__doc__ or "").split()))
+            yield Key(path, kind, default, meanings.get(name) or " ".join((inner.__doc__ or "").split()))
         yield from keys(inner, f"{path}[]." if many else f"{path}.")
+
+
+def meanings_of(model: type[BaseModel]) -> dict[str, str]:
+    """The docstrings below a model's fields. Pydantic would read the sources whenever a process starts."""
+    (definition,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        field.target.id: " ".join(below.value.value.split())
+        for field, below in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+    }
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:

@@ -51,3 +51,11 @@ def libraries_after(statement: str) -> set[str]:
     program = f"import sys\n{statement}\nprint(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, timeout=60)
     return set(LIBRARIES.intersection(answer.stdout.decode().split()))
+
+
+def sources_read_by(module: str) -> set[str]:
+    """The source files that are read, and not only executed, while a new process imports a module."""
+    program = f"import linecache, {module}\nprint(*linecache.cache, sep='\\n')"
+    answer = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, timeout=60)
+    # SQLAlchemy also lists code that it generates.
+    return {name for name in answer.stdout.decode().splitlines() if name.endswith(".py")}

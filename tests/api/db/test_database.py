@@ -12,16 +12,18 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, DateTime, TableClause, column, insert, inspect, select, table, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.types import TypeEngine
 
-from api.db import clips, outbox, schema
+from api.db import clips, outbox, schema, upgrade
 from api.db.engine import Database
 from api.db.tables import Base
 from clipping.contract.messages import ClipRequest, RequestMessage
 from clipping.errors import ConfigurationError, QueueUnavailable
 from tests.api.messages import NOW, REQUEST_ID, completed
+from tests.support.imports import libraries_after
 from tests.support.postgres import PostgresServer
 
 
@@ -42,6 +44,19 @@ def test_migrations_lead_to_the_tables_of_the_models(database: Database) -> None
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_latest_revision_is_that_of_the_last_migration() -> None:
+    assert ScriptDirectory.from_config(upgrade.alembic_config()).get_heads() == [schema.latest()]
+
+
+def test_a_current_schema_is_found_without_alembic(database: Database, database_url: str) -> None:
+    program = (
+        "from api.db import schema; from api.db.engine import Database; "
+        f"found = Database({database_url!r}, connections=1); "
+        "schema.migrate(found); schema.check(found); found.close()"
+    )
+    assert libraries_after(program) == {"sqlalchemy"}
 
 
 def test_migrating_again_changes_nothing(database: Database) -> None:
@@ -85,7 +100,7 @@ def test_a_migration_that_fails_leaves_nothing(database_url: str) -> None:
 
 
 def test_migrations_can_be_undone(database: Database) -> None:
-    config = schema.alembic_config()
+    config = upgrade.alembic_config()
     with database.exclusive() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
@@ -229,7 +244,7 @@ def test_times_are_returned_in_utc(database: Database) -> None:
 
 def test_migrating_an_old_database_keeps_its_rows(database_url: str) -> None:
     database = Database(database_url, connections=2)
-    config = schema.alembic_config()
+    config = upgrade.alembic_config()
     request = {
         "request_id": REQUEST_ID,
         "owner": "web",
@@ -270,7 +285,7 @@ def test_migrating_an_old_database_keeps_its_rows(database_url: str) -> None:
 
 def test_requests_in_an_old_outbox_are_carried_over_and_back(database_url: str) -> None:
     database = Database(database_url, connections=2)
-    config = schema.alembic_config()
+    config = upgrade.alembic_config()
     ids = [f"clip-20261120-{number:012d}" for number in range(3)]
     entries = [
         {
