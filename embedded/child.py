@@ -31,8 +31,9 @@ class StartFailed(ClippingError):
 class Child:
     """A process and its log file. Its methods are called on the stack's main thread.
 
-    `notify` is called with a message for the user when the process exits and is restarted. The process
-    inherits the descriptor `lock`, so that the lock is held until the last process exits."""
+    `libraries` is a module that `load` imports. `notify` is called with a message for the user when the
+    process exits and is restarted. The process inherits the descriptor `lock`, so that the lock is held until
+    the last process exits."""
 
     def __init__(
         self,
@@ -43,11 +44,13 @@ class Child:
         environ: Mapping[str, str],
         log_file: Path,
         notify: Callable[[str], None],
+        libraries: str = "",
         lock: int | None = None,
     ) -> None:
         self.name = name
         self._inherited = () if lock is None else (lock,)
-        self._command = [sys.executable, "-m", module, *arguments]
+        tied = [sys.executable, "-m", "embedded.tied", str(os.getpid()), libraries]
+        self._command = [*tied, module, *arguments]
         self._environ = dict(environ)
         self._log_file = log_file
         self._notify = notify
@@ -129,14 +132,24 @@ class Child:
         assert self._process.stdout is not None
         return self._process.stdout
 
+    def load(self) -> None:
+        """Start the process, which imports its libraries and then waits for `spawn`."""
+        self._launch(stdin=subprocess.PIPE)
+
     def spawn(self) -> None:
-        """Start the process. `started` returns once it is ready."""
+        """Start the process, or let a loaded one go on. `started` returns once it is ready."""
+        if self._process is None:
+            self._launch(stdin=subprocess.DEVNULL)
+        elif self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _launch(self, *, stdin: int) -> None:
         with self._log_file.open("ab") as log:
             self._logged_before = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "embedded.tied", str(os.getpid()), *self._command],
+                self._command,
                 env=self._environ,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 # Only the stack receives a terminal's Ctrl-C, so that it can stop the others in order.
@@ -165,7 +178,7 @@ class Child:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                self.spawn()
+                self._launch(stdin=subprocess.DEVNULL)
 
 
 def last_message(log: str) -> str:
@@ -184,8 +197,9 @@ def last_message(log: str) -> str:
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def _exit_text(code: int) -> str:

@@ -1,4 +1,6 @@
-"""The local stack: starts the broker, then the API and the agents in parallel, each as a process."""
+"""The local stack: starts the broker, then the API and the agents in parallel, each as a process.
+
+All processes load their libraries from the beginning, which takes longest."""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from agent.commands.ctl import NotRunning, ask
@@ -31,6 +34,8 @@ redelivered."""
 POLL_SECONDS = 0.1
 ASK_SECONDS = 2.0
 PORT_SECONDS = 1.0
+_PROVISION = "clipping.bus.provision:provision"
+"""Imported after the broker's start: it takes as long as that."""
 
 
 class Stack:
@@ -73,32 +78,52 @@ class Stack:
 
     def _start(self) -> None:
         self._wait_for_port()
-        arguments = ["--data", str(self._layout.data / "broker"), "--port", str(self._broker_port), "--json"]
-        self._start_all([self._child("broker", "embedded.broker", arguments)])
         os.environ["PUBSUB_EMULATOR_HOST"] = f"{HOST}:{self._broker_port}"
+        broker, *others = self._children = self._made()
+        self._start_all([broker], meanwhile=lambda: self._load(others))
         self._provision()
         self._prepare_lease()
-        config = self._layout.write("api", self._tree)
-        children = [self._child("api", "api.cli", ["serve", "--config", str(config), "--json"])]
+        lines = self._start_all(others)
+        self._agents = [json.loads(lines[name]) for name in self._agent_names]
+
+    def _made(self) -> list[Child]:
+        """The processes, not started: the broker first."""
+        arguments = ["--data", str(self._layout.data / "broker"), "--port", str(self._broker_port), "--json"]
+        children = [self._child("broker", "embedded.broker", arguments)]
+        children.append(self._configured("api", "api.cli", "serve", self._tree, "api.process.serve"))
         for number, name in enumerate(self._agent_names):
             # The rank orders the standbys.
             tree = self._layout.agent_tree(self._tree, name, rank=max(0, number - 1))
-            config = self._layout.write(name, tree)
-            children.append(self._child(name, "agent.cli", ["run", "--config", str(config), "--json"]))
-        lines = self._start_all(children)
-        self._agents = [json.loads(lines[name]) for name in self._agent_names]
+            children.append(self._configured(name, "agent.cli", "run", tree, "agent.commands.run"))
+        return children
 
-    def _start_all(self, children: list[Child]) -> dict[str, bytes]:
-        self._children += children
-        lines = start_all(children, timeout=START_SECONDS, notify=self._notify, signals=self._signals)
+    def _configured(
+        self, name: str, module: str, command: str, tree: dict[str, Any], libraries: str
+    ) -> Child:
+        config = self._layout.write(name, tree)
+        return self._child(name, module, [command, "--config", str(config), "--json"], libraries)
+
+    def _load(self, children: list[Child]) -> None:
+        """Let the processes load their libraries, and load what provisions the broker."""
+        for child in children:
+            child.load()
+        resolve_name(_PROVISION)
+
+    def _start_all(
+        self, children: list[Child], meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[str, bytes]:
+        lines = start_all(
+            children,
+            timeout=START_SECONDS,
+            notify=self._notify,
+            signals=self._signals,
+            meanwhile=meanwhile,
+        )
         self._check_signals()
         return lines
 
     def _provision(self) -> None:
-        # Imported here: it takes a second, which would delay the first line of progress.
-        from clipping.bus.provision import provision
-
-        provision(self._config.pubsub.project, topology(self._config), dry_run=False)
+        resolve_name(_PROVISION)(self._config.pubsub.project, topology(self._config), dry_run=False)
         self._check_signals()
 
     def _wait_for_port(self) -> None:
@@ -128,7 +153,7 @@ class Stack:
                 first=self._agent_names[0],
             )
 
-    def _child(self, name: str, module: str, arguments: list[str]) -> Child:
+    def _child(self, name: str, module: str, arguments: list[str], libraries: str = "") -> Child:
         return Child(
             name,
             module,
@@ -136,6 +161,7 @@ class Stack:
             environ={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
             log_file=self._layout.log_file(name),
             notify=self._notify,
+            libraries=libraries,
             lock=self._layout.lock,
         )
 

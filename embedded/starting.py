@@ -19,15 +19,18 @@ def start_all(
     timeout: float,
     notify: Callable[[str], None],
     signals: StopSignals | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[str, bytes]:
     """Start all processes in parallel. Returns the first line that each prints, by name.
 
-    `notify` is called with a message for each that is ready. Raises `StartFailed` as soon as one exits or
-    when one is not ready after `timeout` seconds, and `Stopped` when one of `signals` arrives before that."""
+    `notify` is called with a message for each that is ready, and `meanwhile` once all are started. Raises
+    `StartFailed` as soon as one exits or when one is not ready after `timeout` seconds, and `Stopped` when
+    one of `signals` arrives before that."""
     began = time.monotonic()
     notify(f"starting {_names(children)}")
     for child in children:
         child.spawn()
+    meanwhile()
     lines: dict[str, bytes] = {}
     waiting = list(children)
     while waiting:

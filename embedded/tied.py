@@ -1,12 +1,18 @@
-"""`python -m embedded.tied PARENT COMMAND…`: execute COMMAND, which is killed when PARENT dies.
+"""`python -m embedded.tied PARENT LIBRARIES MODULE ARGUMENT…`: run a module's program, tied to its parent.
 
-Otherwise a stack that is killed with SIGKILL would leave orphan processes with their locks and ports. They
-get SIGKILL, because a graceful exit can take minutes (a drain), and each of them recovers from it."""
+Imports LIBRARIES (a module, or nothing), then waits for the end of stdin, and only then runs the program: the
+parent starts its processes at once, and lets each go on when what it needs is ready.
+
+The process is killed when PARENT dies. Otherwise a stack that is killed with SIGKILL would leave orphan
+processes with their locks and ports. They get SIGKILL, because a graceful exit can take minutes (a drain),
+and each of them recovers from it."""
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
+import runpy
 import signal
 import sys
 
@@ -14,11 +20,16 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    parent, command = int(sys.argv[1]), sys.argv[2:]
+    parent, libraries, module, *arguments = sys.argv[1:]
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the prctl call
+    if os.getppid() != int(parent):  # it died before the prctl call
         sys.exit(1)
-    os.execv(command[0], command)
+    if libraries:
+        importlib.import_module(libraries)
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

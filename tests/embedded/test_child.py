@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -25,8 +26,11 @@ time.sleep(600)
 CHATTY = "print('ready', flush=True)\nwhile True: print('x' * 1000)"
 FAILS = "import sys; print('no database', file=sys.stderr); sys.exit(3)"
 SILENT = "import time; time.sleep(600)"
+LIBRARY = "import os, pathlib; (pathlib.Path(__file__).parent / f'loaded-{os.getpid()}').touch()"
+LOADED = "import sys, time; print('library' in sys.modules, flush=True); time.sleep(600)"
+BROKEN_LIBRARY = "raise SystemExit('no such library')"
 
-Make = Callable[[str], Child]
+Make = Callable[..., Child]
 
 
 @pytest.fixture
@@ -38,12 +42,14 @@ def messages() -> list[str]:
 def make(tmp_path: Path, messages: list[str]) -> Iterator[Make]:
     made: list[Child] = []
 
-    def make(program: str) -> Child:
+    def make(program: str, library: str = "") -> Child:
         (tmp_path / "program.py").write_text(program)
+        (tmp_path / "library.py").write_text(library)
         child = Child(
             "worker",
             "program",
             [],
+            libraries="library" if library else "",
             environ={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])},
             log_file=tmp_path / "worker.log",
             notify=messages.append,
@@ -63,6 +69,39 @@ def start(child: Child, timeout: float = 60) -> bytes:
 def test_its_first_line_signals_readiness(make: Make) -> None:
     child = make(READY)
     assert int(start(child)) == child.pid
+
+
+def test_a_loaded_child_runs_its_program_once_it_is_spawned(make: Make, tmp_path: Path) -> None:
+    child = make(LOADED, LIBRARY)
+    child.load()
+    pid = child.pid
+    eventually((tmp_path / f"loaded-{pid}").exists, "its library to be imported")
+    assert select.select([child], [], [], 0)[0] == [], "it waits"
+    assert start(child) == b"True\n"
+    assert child.pid == pid
+
+
+def test_a_restarted_child_does_not_wait(make: Make, tmp_path: Path) -> None:
+    child = make(f"{LIBRARY.replace('loaded', 'ran')}\n{READY}", LIBRARY)
+    child.load()
+    start(child)
+    first = child.pid
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: child.pid != first and (tmp_path / f"ran-{child.pid}").exists(), "its program to run")
+
+
+def test_a_loaded_child_that_is_not_needed_is_stopped(make: Make) -> None:
+    child = make(READY, LIBRARY)
+    child.load()
+    child.stop(30)
+    assert not _alive(child.pid)
+
+
+def test_a_child_whose_library_is_broken_is_reported(make: Make) -> None:
+    child = make(READY, BROKEN_LIBRARY)
+    child.load()
+    with pytest.raises(StartFailed, match=r"^worker exited with code 1: no such library "):
+        start(child)
 
 
 def test_a_child_that_fails_to_start_is_reported_with_its_last_log_line(make: Make) -> None:
