@@ -35,6 +35,7 @@ from agent.cutting.smart.smart import smart
 from agent.cutting.verify.decodes import Rejected
 from agent.cutting.verify.verify import Facts
 from agent.cutting.verify.verify_and_hash import check
+from agent.cutting.writing.disk import start_write_back
 from agent.cutting.writing.packet_cut import PacketCut
 from agent.cutting.writing.stream_copy import copy
 from clipping.contract.choices import Mode, Quality
@@ -172,6 +173,8 @@ def _made_and_checked(
             if opened.widen():
                 continue
             raise
+        if outcome.writing is None:
+            _begin_write_back(outcome.path)
         notify("verifying", _CUT)
         try:
             gaps = plan.mode == "encode" and order.on_damage == "reencode" and bool(damage.found)
@@ -182,6 +185,11 @@ def _made_and_checked(
             if outcome.writing is None:
                 raise
             opened.distrust_index()
+
+
+def _begin_write_back(path: Path) -> None:
+    with path.open("rb") as file:
+        start_write_back(file.fileno(), 0, 0)
 
 
 def _tolerance(order: Order, outcome: Outcome, damage: Damage) -> Callable[[], bool]:

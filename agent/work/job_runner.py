@@ -35,6 +35,7 @@ from clipping.contract.messages import CompletionMessage, ErrorInfo, RequestMess
 from clipping.errors import (
     BusUnavailable,
     Cancelled,
+    GivenBack,
     LeaseLost,
     PermanentError,
     SigningUnavailable,
@@ -90,7 +91,8 @@ class JobRunner:
         report = self.reporter(message, job, attempt)
         try:
             return self._run(message, job, attempt, report)
-        except LeaseLost:
+        except (LeaseLost, GivenBack):
+            self.progress.forget(message.request_id)  # what it reported last does not matter any more
             raise
         except TransientError as error:
             policy = self.settings.current.pubsub
@@ -193,6 +195,7 @@ class JobRunner:
             return self.publisher.publish(topic, completion.to_json(), attributes)
 
         self._retried(publish, job, report)
+        self.progress.forget(completion.request_id)  # reported again if it had to be retried
 
     def _retried(
         self,

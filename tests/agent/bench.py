@@ -29,7 +29,7 @@ from clipping.bus.connection import subscriber_client
 from clipping.bus.provision import provision
 from clipping.bus.publisher import Publisher
 from clipping.bus.topology import topology
-from clipping.clock import ManualClock, SystemClock
+from clipping.clock import Clock, ManualClock, SystemClock
 from clipping.config import validate
 from clipping.contract.messages import CompletionMessage, ProgressMessage, RequestMessage, parse_clip_request
 from clipping.ids import new_request_id
@@ -56,6 +56,21 @@ class RunsOut(ManualClock):
         return super().monotonic()
 
 
+def report_wait(progress: ProgressReporter, request_id: str) -> None:
+    """Report that a clip waits to be retried, which is published at once."""
+    progress.report(
+        ProgressMessage(
+            request_id=request_id,
+            stage="retrying",
+            progress_percent=0.0,
+            agent_id="nas-1",
+            epoch=EPOCH,
+            attempt=1,
+            seq=1,
+        )
+    )
+
+
 class Bench:
     """One clip's steps with all their real parts, under a lease whose clock the test holds."""
 
@@ -72,7 +87,8 @@ class Bench:
         self.store = LocalStore(folder / "store", public_url="http://127.0.0.1")
         self._publisher = Publisher(project, timeout_seconds=20)
         self._path = f"projects/{project}/subscriptions/clipping-api-"
-        self.progress = ProgressReporter(self._publisher, config.pubsub.progress_topic, SystemClock())
+        self._progress_topic = config.pubsub.progress_topic
+        self.progress = self.reporter(SystemClock())
         self.progress.start()
         self.reported: list[ProgressMessage] = []
         """What `progressed` has pulled so far."""
@@ -94,6 +110,10 @@ class Bench:
             progress=self.progress,
             guard=self.guard,
         )
+
+    def reporter(self, clock: Clock) -> ProgressReporter:
+        """Another reporter, not started."""
+        return ProgressReporter(self._publisher, self._progress_topic, clock)
 
     def spool_of(self, message: RequestMessage) -> Path:
         return self._folder / "state" / "spool" / message.request_id

@@ -16,7 +16,7 @@ from agent.work.reporting import MAX_MESSAGE, AttemptReporter, Identity
 from clipping.clock import ManualClock
 from clipping.contract.messages import CompletionMessage, ProgressMessage
 from clipping.errors import LeaseLost, SigningUnavailable, StoreUnavailable
-from tests.agent.bench import Bench
+from tests.agent.bench import Bench, report_wait
 from tests.support.broker import BrokerProcess
 from tests.support.waiting import eventually
 
@@ -74,8 +74,8 @@ def test_a_lost_lease_is_no_wait(bench: Bench) -> None:
     bench.clock.looks = 1
     with pytest.raises(LeaseLost):
         bench.runner.run(message, job, attempt=1)
-    assert eventually(bench.progressed, "the progress before")
-    assert bench.waits() == []
+    report_wait(bench.progress, "another")
+    assert [one.request_id for one in eventually(bench.waits, "a later report")] == ["another"]
 
 
 def test_a_clip_that_is_cancelled_while_it_waits_ends_at_once(bench: Bench) -> None:
