@@ -2,7 +2,8 @@
 
 Cuts two minutes of 1080p recordings at 8 Mbit/s, at the start, in the middle and at the end, alternating with
 the rivals in the same run. First: the recording is not in the page cache, and the engine's caches are empty.
-Repeated: both are warm. The engine's times include verification and SHA-256, except "alone".
+Repeated: both are warm. The engine's times include verification and SHA-256. All times end when the clip is
+on the disk (fsync), except "alone", which ends when verification begins.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from typing import get_args
 
 from agent.cutting import Clip, CutSpec, Engine, EngineSettings, find_ffmpeg
 from bench.measure.costs import Run, page
-from bench.measure.meter import Cost, children_of, drop_from_memory, of_children, of_command
+from bench.measure.meter import Cost, children_of, drop_from_memory, flush, of_children, of_command
 from bench.measure.methods import smartcut
-from bench.recording import CACHE, KINDS, Kind, long_recording
+from bench.recording import CACHE, KINDS, MEGABITS, Kind, long_recording
 from clipping.contract.choices import Mode, Stage
 
 CLIP_SECONDS = 120
@@ -40,11 +41,11 @@ _SERVER = b"agent.cutting.process.server"
 class Bench:
     """Runs all methods on one recording."""
 
-    def __init__(self, kind: Kind, minutes: int, folder: Path) -> None:
+    def __init__(self, kind: Kind, minutes: int, megabits: int, folder: Path) -> None:
         self._kind: Kind = kind
         self._minutes = minutes
         self._folder = folder
-        self._source = long_recording(kind, minutes)
+        self._source = long_recording(kind, minutes, megabits)
         self._rng = random.Random(f"{kind} {minutes}")
 
     def runs(self, repeats: int, *, slow: bool) -> Iterator[Run]:
@@ -104,11 +105,11 @@ class Bench:
         return [program, "-nostdin", "-v", "error", "-y", "-ss", start, "-to", end, "-i", str(self._source)]
 
     def _ffmpeg(self, begin: Fraction, clip: Path) -> Cost:
-        return of_command([*self._cutting(begin), "-c", "copy", str(clip)], _LIMIT_SECONDS)
+        return of_command([*self._cutting(begin), "-c", "copy", str(clip)], _LIMIT_SECONDS, clip)
 
     def _cp(self, clip: Path) -> Cost:
         target = self._folder / "cp.mp4"
-        cost = of_command(["cp", str(clip), str(target)], _LIMIT_SECONDS)
+        cost = of_command(["cp", str(clip), str(target)], _LIMIT_SECONDS, target)
         target.unlink()
         return cost
 
@@ -123,6 +124,7 @@ class Bench:
 
         def work() -> None:
             made.append(cutter.cut(spec, self._folder, progress=progress))
+            flush(made[0].path)
 
         begun = time.perf_counter()
         cost = of_children(fork_server(), work)
@@ -155,6 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--containers", nargs="+", choices=KINDS, default=KINDS, metavar="KIND")
     parser.add_argument("--minutes", nargs="+", type=int, default=[10, 60, 600])
+    parser.add_argument("--megabits", type=int, default=MEGABITS, help="of the recordings' video, a second")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--no-slow-rivals", action="store_true", help="skip smartcut and x264")
     parser.add_argument("--delete", action="store_true", help="delete recordings over an hour after use")
@@ -170,12 +173,14 @@ def main() -> None:
         for minutes in arguments.minutes:
             slow = minutes <= _SLOW_RIVALS_UPTO and not arguments.no_slow_rivals
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-                for run in Bench(kind, minutes, Path(folder)).runs(arguments.repeats, slow=slow):
+                for run in Bench(kind, minutes, arguments.megabits, Path(folder)).runs(
+                    arguments.repeats, slow=slow
+                ):
                     runs.append(run)
                     _report(run, arguments.rows)
             if arguments.delete and minutes > _SLOW_RIVALS_UPTO:
-                long_recording(kind, minutes).unlink()
-    text = page(runs, minutes=(time.monotonic() - begun) / 60)
+                long_recording(kind, minutes, arguments.megabits).unlink()
+    text = page(runs, minutes=(time.monotonic() - begun) / 60, megabits=arguments.megabits)
     print(text)
     if arguments.write:
         arguments.write.write_text(text)

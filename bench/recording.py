@@ -16,25 +16,27 @@ CACHE = Path(os.environ.get("CLIPPING_BENCH_CACHE", Path(tempfile.gettempdir()) 
 Kind = Literal["mp4", "fragmented mp4", "mkv", "mkv without cues", "ts"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _SUFFIXES: dict[Kind, str] = {"mkv": ".mkv", "mkv without cues": ".mkv", "ts": ".ts"}
-_BYTES_A_MINUTE = 64 << 20
+MEGABITS = 8
+_BYTES_A_MINUTE_AND_MEGABIT = 10 << 20
 _TO_SPARE = 8 << 30
 
 
-def long_recording(kind: Kind, minutes: int) -> Path:
-    """A repeated minute of 1080p30 H.264 at 8 Mbit/s with a keyframe every 2 s, and AAC.
+def long_recording(kind: Kind, minutes: int, megabits: int = MEGABITS) -> Path:
+    """A repeated minute of 1080p30 H.264 with a keyframe every 2 s, and AAC at 160 kbit/s.
 
-    62 MB per minute. Generated unless it is cached.
+    `megabits`: of video a second; at 8 a minute takes 62 MB. Generated unless it is cached.
     """
-    path = CACHE / f"1080p-{minutes}min-{kind.replace(' ', '-')}{_SUFFIXES.get(kind, '.mp4')}"
+    rate = "" if megabits == MEGABITS else f"-{megabits}mbit"
+    path = CACHE / f"1080p-{minutes}min{rate}-{kind.replace(' ', '-')}{_SUFFIXES.get(kind, '.mp4')}"
     if path.exists():
         return path
     CACHE.mkdir(parents=True, exist_ok=True)
     status = os.statvfs(CACHE)
-    if status.f_bavail * status.f_frsize < minutes * _BYTES_A_MINUTE + _TO_SPARE:
+    if status.f_bavail * status.f_frsize < minutes * megabits * _BYTES_A_MINUTE_AND_MEGABIT + _TO_SPARE:
         raise SystemExit(f"not enough disk space for {path}")
     print(f"generating {path} (once, takes minutes)…", flush=True)
     loops = minutes * 60 // UNIT_SECONDS - 1
-    arguments = ["-stream_loop", str(loops), "-i", str(_unit()), "-c", "copy"]
+    arguments = ["-stream_loop", str(loops), "-i", str(_unit(megabits)), "-c", "copy"]
     part = path.with_suffix(f".part{path.suffix}")
     if kind == "mkv without cues":
         # Non-seekable output has no index, as from a recorder that lost power.
@@ -51,17 +53,17 @@ def long_recording(kind: Kind, minutes: int) -> Path:
     return path
 
 
-def _unit() -> Path:
-    unit = CACHE / "unit-1080p.mp4"
+def _unit(megabits: int) -> Path:
+    unit = CACHE / ("unit-1080p.mp4" if megabits == MEGABITS else f"unit-1080p-{megabits}mbit.mp4")
     if unit.exists():
         return unit
-    part = unit.with_suffix(".part.mp4")
+    part, rate = unit.with_suffix(".part.mp4"), f"{megabits}M"
     video = f"testsrc2=size=1920x1080:rate=30:duration={UNIT_SECONDS},noise=alls=12:allf=t"
     audio = f"sine=frequency=440:beep_factor=4:sample_rate=48000:duration={UNIT_SECONDS}"
     _ffmpeg(
         *("-f", "lavfi", "-i", video, "-f", "lavfi", "-i", audio),
         *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "60", "-sc_threshold", "0"),
-        *("-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "8M", "-nal-hrd", "cbr"),
+        *("-b:v", rate, "-minrate", rate, "-maxrate", rate, "-bufsize", rate, "-nal-hrd", "cbr"),
         *("-c:a", "aac", "-b:a", "160k", str(part)),
     )
     part.rename(unit)

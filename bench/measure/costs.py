@@ -11,7 +11,7 @@ from bench.recording import Kind
 
 _HEAD = """# What a cut costs
 
-Two minutes (about 120 MB) of 1080p recordings at 8 Mbit/s with a keyframe every 2 s. Generated in
+Two minutes of 1080p recordings at {megabits} Mbit/s with a keyframe every 2 s. Generated in
 {minutes:.0f} minutes by
 
     python -m bench.cut --write …
@@ -19,7 +19,7 @@ Two minutes (about 120 MB) of 1080p recordings at 8 Mbit/s with a keyframe every
 The methods alternate on one machine. Values are medians, as ratios to a bare `ffmpeg -ss -to -c copy` of the
 same minutes. Times of copy and smart include probing, cutting, SHA-256 and verification; "alone" excludes the
 last two. First: the recording is not in the page cache, and the engine's caches are empty. Repeated: both are
-warm.
+warm. All times but "alone" end when the clip is on the disk (fsync).
 """
 
 
@@ -38,12 +38,12 @@ class Run:
     """Seconds without verification and SHA-256, for the engine."""
 
 
-def page(runs: Sequence[Run], *, minutes: float) -> str:
+def page(runs: Sequence[Run], *, minutes: float, megabits: int) -> str:
     """The complete page."""
     ours = [
         m for m in dict.fromkeys(r.method for r in runs) if any(r.alone is not None for r in _of(runs, m))
     ]
-    parts = [_HEAD.format(minutes=minutes)]
+    parts = [_HEAD.format(minutes=minutes, megabits=megabits)]
     for state in ("repeated", "first"):
         parts.append(_times([r for r in runs if r.state == state], state, ours))
     parts += [_bytes([r for r in runs if r.state == "first"], ours), _slow(runs, ours), _lengths(runs, ours)]

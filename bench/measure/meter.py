@@ -28,11 +28,16 @@ class Cost:
     """Bytes read from the disk."""
 
 
-def of_command(command: Sequence[str], seconds: float) -> Cost:
-    """Run a command. Raises `CalledProcessError`, `TimeoutExpired`."""
+def of_command(command: Sequence[str], seconds: float, written: Path | None = None) -> Cost:
+    """Run a command; with `written`, until the file that it writes is on the disk.
+
+    Raises `CalledProcessError`, `TimeoutExpired`.
+    """
     before = _reading(os.getpid())
     begun = time.perf_counter()
     subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=seconds)
+    if written is not None:
+        flush(written)
     return _since(before, _reading(os.getpid()), time.perf_counter() - begun)
 
 
@@ -55,6 +60,15 @@ def children_of(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def flush(path: Path) -> None:
+    """Wait until the file is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def drop_from_memory(path: Path) -> None:
