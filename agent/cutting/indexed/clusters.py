@@ -18,6 +18,7 @@ from agent.cutting.formats.samples import NO_SAMPLES, Batch, Excerpt
 from agent.cutting.indexed.excerpt import Found
 from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.tracks import Trak
+from agent.cutting.reading.ahead import ReadAhead
 from agent.cutting.reading.unindexed.clusters import Clusters
 from agent.cutting.reading.unindexed.landmarks import Landmarks
 
@@ -106,9 +107,12 @@ class ClusterReader:
         file, size = self._file.fileno(), self._size if end is None else end
         at, base, data = begin, begin, b""
         cluster, rows, last = 0, self._rows(), _Row()
+        ahead, wake = ReadAhead(file, begin), begin
         while at < size:
             here = at - base
             if here + _HEADER_BYTES > len(data):
+                if at >= wake:
+                    wake = ahead.reached(at)
                 data, base, here = os.pread(file, _LOOK_BYTES, at), at, 0
             try:
                 length = ebml.size_length(data[here])

@@ -12,6 +12,7 @@ from agent.cutting.formats.mp4_fragments import defaults_of, samples_of
 from agent.cutting.indexed.excerpt import Found
 from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.tracks import Trak, fragmented_tracks
+from agent.cutting.reading.ahead import ReadAhead
 from agent.cutting.reading.unindexed.fragments import Fragments
 from agent.cutting.reading.unindexed.landmarks import Landmarks
 
@@ -64,7 +65,9 @@ class FragmentReader:
     def batches(self, begin: int, end: int | None = None) -> Iterator[Found]:
         """See `Reader`."""
         at, end = begin, self._size if end is None else end
+        ahead = ReadAhead(self._file.fileno(), begin)
         while at + 8 <= end:
+            ahead.reached(at)
             data = os.pread(self._file.fileno(), _LOOK_BYTES, at)
             size, kind = int.from_bytes(data[:4], "big"), data[4:8]
             if size == 1:
