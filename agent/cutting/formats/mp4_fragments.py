@@ -70,7 +70,7 @@ def _track_fragment(
 ) -> tuple[int, list[Batch], int]:
     """The track, its samples, and where their data ends; `end`: of the data of the track before."""
     children = list(file.within(box))
-    header = file.content(next(child for child in children if child.type == "tfhd"))
+    header = file.content(file.first(box, "tfhd"))
     flags, track = number_at(header, 0) & 0xFFFFFF, number_at(header, 4)
     usual, base = _defaults(header, flags, defaults[track])
     if usual.description != 1:

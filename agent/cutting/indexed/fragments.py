@@ -102,4 +102,6 @@ class FragmentReader:
             raise NotPlain(str(error)) from None
         if any(int((b.offsets + b.sizes).max()) > self._size for b in found.values()):
             raise NotPlain("it is cut off")
+        if any(int(b.offsets.min()) < 0 for b in found.values()):
+            raise NotPlain("its structure is damaged")
         return {self._streams[number]: batch for number, batch in found.items() if number in self._streams}

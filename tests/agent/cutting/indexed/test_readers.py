@@ -171,6 +171,32 @@ def test_a_damaged_structure_is_left_to_libavformat(extension: str, damage: str,
         all_of(reader, reader.first)
 
 
+@pytest.mark.parametrize("extension", ["mp4", "mkv"])
+def test_random_damage_is_not_plain_and_no_crash(extension: str, tmp_path: Path) -> None:
+    arguments = ("-movflags", "frag_keyframe+empty_moov") if extension == "mp4" else ()
+    path = muxed(Recording(), tmp_path / f"recording.{extension}", *arguments)
+    content = path.read_bytes()
+    begins, dice = places(content, extension), np.random.default_rng(3)
+    damaged = tmp_path / f"damaged.{extension}"
+    with open_path(path) as source, open_source(source) as container:
+        info = describe(container, source)
+        headers = track_headers(container, kept(info)) if kept(info) else b""
+    reach, failed = 500 if extension == "mp4" else 40, 0
+    for _ in range(80):
+        data = bytearray(content)
+        for _ in range(2):
+            at = begins[int(dice.integers(len(begins)))] + int(dice.integers(0, reach))
+            data[min(at, len(data) - 1)] = dice.integers(256)
+        damaged.write_bytes(data)
+        with open_path(damaged) as source:
+            try:
+                with reader_of(source, info, lambda: headers) as reader:
+                    reader.tracks(all_of(reader, reader.first))
+            except (NotPlain, ValueError):
+                failed += 1
+    assert failed > 5
+
+
 OTHERS = {
     "plain": ("mp4",),
     "mpegts": ("ts",),
