@@ -1,11 +1,13 @@
-"""Argument parsing shared by the command lines."""
+"""What the command lines share: parsing arguments, and loading what they name."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import gc
 import re
 from collections.abc import Iterable
+from pkgutil import resolve_name
 from typing import Any
 
 from clipping.timecode import parse_seconds
@@ -35,3 +37,17 @@ def unknown_command(name: str, known: Iterable[str]) -> str:
     """The error message for an unknown command, with the closest known one."""
     meant = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"unknown command {name!r}" + (f": did you mean {meant[0]!r}?" if meant else "")
+
+
+def load(name: str) -> Any:
+    """A `module:function` or a module, for which this may import most of the program.
+
+    Without garbage collection, as what imports create stays: the collector would inspect it again and again
+    meanwhile, a sixth of the whole time, and at every full collection afterwards.
+    """
+    gc.disable()
+    try:
+        return resolve_name(name)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -9,10 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from pkgutil import resolve_name
 
 from clipping import __version__
-from clipping.arguments import Parser, unknown_command
+from clipping.arguments import Parser, load, unknown_command
 from clipping.exits import EXIT_USAGE, exit_code
 from clipping.signals import quiet_interrupts
 
@@ -47,7 +46,7 @@ def _run(words: list[str]) -> int:
         entries = [entry for entry in entries if entry.name == words[0]]
     arguments = parser_of(entries).parse_args(words)
     try:
-        run = resolve_name(arguments.run)
+        run = load(arguments.run)
     except ImportError as error:  # installed without the extra that this command needs
         print(f"clipping: `{words[0]}` is not available: {error}", file=sys.stderr)
         return EXIT_USAGE

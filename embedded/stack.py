@@ -9,10 +9,10 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 from agent.commands.ctl import NotRunning, ask
+from clipping.arguments import load
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
 from clipping.config import validate
@@ -107,7 +107,7 @@ class Stack:
         """Let the processes load their libraries, and load what provisions the broker."""
         for child in children:
             child.load()
-        resolve_name(_PROVISION)
+        load(_PROVISION)
 
     def _start_all(
         self, children: list[Child], meanwhile: Callable[[], None] = lambda: None
@@ -123,7 +123,7 @@ class Stack:
         return lines
 
     def _provision(self) -> None:
-        resolve_name(_PROVISION)(self._config.pubsub.project, topology(self._config), dry_run=False)
+        load(_PROVISION)(self._config.pubsub.project, topology(self._config), dry_run=False)
         self._check_signals()
 
     def _wait_for_port(self) -> None:

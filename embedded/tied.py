@@ -10,11 +10,12 @@ and each of them recovers from it."""
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
 import runpy
 import signal
 import sys
+
+from clipping.arguments import load
 
 PR_SET_PDEATHSIG = 1
 
@@ -25,7 +26,7 @@ def main() -> None:
     if os.getppid() != int(parent):  # it died before the prctl call
         sys.exit(1)
     if libraries:
-        importlib.import_module(libraries)
+        load(libraries)
     while os.read(sys.stdin.fileno(), 4096):
         pass
     sys.argv = [module, *arguments]

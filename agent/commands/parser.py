@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import get_args
 
 from clipping import __version__
-from clipping.arguments import Parser
+from clipping.arguments import Parser, load
 from clipping.contract.choices import Aspect, ContainerName, Fit, Mode, Quality, VideoCodec
 
 DEFAULT_CONFIG = Path("/etc/clipping-agent/config.yaml")
@@ -28,7 +27,7 @@ def run(argv: Sequence[str] | None) -> int:
     """Run the command that the arguments name; its exit code."""
     arguments = _parser().parse_args(argv)
     # Imported here: help needs none of the libraries that the commands load.
-    return int(resolve_name(arguments.run)(arguments))
+    return int(load(arguments.run)(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:

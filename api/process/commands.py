@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from pkgutil import resolve_name
 
 from clipping import __version__
+from clipping.arguments import load
 
 
 def run(argv: Sequence[str] | None) -> int:
     """Run the command in the arguments, and return its exit code."""
     arguments = _parser().parse_args(argv)
     # Imported here: help needs none of the libraries that the commands load.
-    return int(resolve_name(arguments.run)(arguments))
+    return int(load(arguments.run)(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from clipping.arguments import load
 from clipping.signals import quiet_interrupts
 
 
 def main() -> int:
     """Run the command. Returns the exit code."""
     with quiet_interrupts():
-        from embedded.broker import process
-
-        return process.main()
+        return int(load("embedded.broker.process:main")())
 
 
 if __name__ == "__main__":

@@ -29,6 +29,6 @@ def test_a_command_without_its_libraries_is_not_available(
     def missing(name: str) -> object:
         raise ModuleNotFoundError("No module named 'flask'")
 
-    monkeypatch.setattr("clipping.cli.resolve_name", missing)
+    monkeypatch.setattr("clipping.cli.load", missing)
     assert main(["stats"]) == 2
     assert capsys.readouterr().err == "clipping: `stats` is not available: No module named 'flask'\n"
