@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pkgutil import resolve_name
 
 from agent.cutting.process.client import engine_server
+from clipping.arguments import load
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Start the engine's process, and load the command while the process loads what it needs."""
     server = engine_server()
-    server.launch()
+    server.launch(fork=True)
     try:
-        return int(resolve_name("agent.commands.cut_run:run")(arguments, server))
+        return int(load("agent.commands.cut_run:run")(arguments, server))
     finally:
         server.close()

@@ -95,7 +95,7 @@ def _cut(
     """Cut the clip and place it. A cancelled cut leaves no files."""
     engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg, encoder=arguments.encoder), server)
     try:
-        engine.start()
+        engine.start(encodes=spec.mode == "encode")
         # In the output's folder, so that the last step is a rename within one file system.
         with (
             tempfile.TemporaryDirectory(prefix=".clipping-", dir=output.parent) as name,

@@ -61,15 +61,19 @@ class Engine:
         self._encoders = Encoders(settings)
         self._own_cache: tempfile.TemporaryDirectory[str] | None = None
 
-    def start(self) -> None:
-        """Start the fork server. Raises `EncoderFailed` when there is no ffmpeg or the server can't start."""
+    def start(self, *, encodes: bool = True) -> None:
+        """Start the fork server. Raises `EncoderFailed` when there is no ffmpeg or the server can't start.
+
+        `encodes`: whether any cut's mode is `encode`; if none, the encoders need not be tried.
+        """
         self._server.launch()  # it loads while ffmpeg is checked
         try:
             find_ffmpeg(self._settings.ffmpeg)
         except ClippingError:
             self._server.close()
             raise
-        self._encoders.start()
+        if encodes:
+            self._encoders.start()
         if self._settings.cache_dir is None:
             self._own_cache = tempfile.TemporaryDirectory(
                 prefix="clipping-index-", ignore_cleanup_errors=True

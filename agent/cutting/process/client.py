@@ -13,10 +13,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 
+from agent.cutting.process.forked import Forked
 from agent.cutting.process.interruption import Reason
 from agent.cutting.process.limits import limit, memory_share
 from agent.cutting.process.protocol import Interrupt, Ready, Run, Signal, Started, receive, send
+from agent.cutting.process.server import main
 from clipping.errors import EngineUnavailable
 from clipping.log import get_logger
 
@@ -27,8 +30,8 @@ JOBS = "agent.cutting.cut"
 _START_SECONDS = 60
 _STOP_SECONDS = 5
 _BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); import {preload}; "
-    "from agent.cutting.process.server import main; main(int(sys.argv[1]))"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
+    "from agent.cutting.process.server import main; main(int(sys.argv[1]), sys.argv[2])"
 )
 
 
@@ -80,15 +83,19 @@ class ForkServer:
         self._memory = memory
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._control: socket.socket | None = None
         self._loaded = False
 
-    def launch(self) -> None:
-        """Start it without waiting until it has loaded everything."""
+    def launch(self, *, fork: bool = False) -> None:
+        """Start it without waiting until it has loaded everything.
+
+        `fork`: as a fork of this process where that is safe, which saves the start of an interpreter. For a
+        command: what this process has loaded, the jobs have too.
+        """
         with self._lock:
             if self._process is None:
-                self._launch()
+                self._launch(fork=fork and threading.active_count() == 1)
 
     def start(self) -> None:
         """Start it and wait until it has loaded everything. Raises `EngineUnavailable`."""
@@ -137,20 +144,26 @@ class ForkServer:
             self._wait_until_loaded(self._control)
         return self._control
 
-    def _launch(self) -> None:
+    def _launch(self, *, fork: bool = False) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        code = _BOOT.format(preload=self._preload)
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code, str(theirs.fileno()), json.dumps(sys.path)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                cwd=os.path.sep,
-            )
+            if fork:
+                serve = partial(main, theirs.fileno(), self._preload)
+                self._process = Forked(serve, keep=theirs.fileno())
+            else:
+                self._process = self._started(theirs.fileno())
         if self._memory is not None:
             limit(self._process.pid, resource.RLIMIT_DATA, self._memory)  # the jobs inherit it
         self._control = ours
+
+    def _started(self, descriptor: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-c", _BOOT, str(descriptor), self._preload, json.dumps(sys.path)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[descriptor],
+            start_new_session=True,
+            cwd=os.path.sep,
+        )
 
     def _wait_until_loaded(self, control: socket.socket) -> None:
         control.settimeout(_START_SECONDS)

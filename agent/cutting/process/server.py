@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import pickle
 import selectors
 import signal
 import socket
 from dataclasses import dataclass
+from typing import NoReturn
 
 from agent.cutting.process.child import become
 from agent.cutting.process.protocol import (
@@ -49,6 +51,7 @@ class Server:
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         gc.freeze()  # what is loaded stays shared with the children
+        gc.enable()
         try:
             send(self._control, Ready())
         except OSError:
@@ -125,6 +128,11 @@ def _notify(channel: socket.socket, message: object) -> None:
         pass  # the daemon has given up this job
 
 
-def main(descriptor: int) -> None:
-    """Serve on an inherited socket."""
+def main(descriptor: int, preload: str) -> NoReturn:
+    """Import the module `preload`, serve on an inherited socket, and exit."""
+    # numpy would start threads for linear algebra, which no job needs, and which a fork does not have.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    gc.disable()  # until everything is loaded: it stays
+    importlib.import_module(preload)
     Server(socket.socket(fileno=descriptor)).serve()
+    os._exit(0)  # the daemon waits: taking apart what was loaded takes as long as a tenth of loading it

@@ -17,6 +17,7 @@ import pytest
 
 from agent.cli import main
 from agent.commands.cut_run import requested
+from agent.cutting import find_ffmpeg
 from tests.support.held import hold_cut
 from tests.support.media import make, numbers
 from tests.support.waiting import eventually
@@ -27,6 +28,18 @@ def cut(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, timeout=100, check=False, env={**os.environ}
     )
+
+
+@pytest.mark.parametrize(("mode", "tried"), [("copy", False), ("encode", True)])
+def test_encoders_are_tried_for_an_encode_only(tmp_path: Path, mode: str, tried: bool) -> None:
+    calls, program = tmp_path / "calls", tmp_path / "ffmpeg"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexec {find_ffmpeg(None)} "$@"\n')
+    program.chmod(0o755)
+    calls.touch()
+    target = str(tmp_path / "clip.mp4")
+    done = cut(str(make()), "1", "2", "-o", target, "--mode", mode, "--ffmpeg", str(program))
+    assert done.returncode == 0, done.stderr
+    assert ("testsrc2" in calls.read_text()) is tried
 
 
 def test_a_shape_is_cut_and_reported_as_json(tmp_path: Path) -> None:
