@@ -7,6 +7,8 @@ from datetime import datetime
 from api.clips.quotas import ShortsUsedUp
 from api.db import clips
 from api.db.tables import Clip
+from api.db.watching import Version
+from clipping import __version__
 from clipping.contract.results import ClipStatus, Problem
 from clipping.errors import RequestError
 
@@ -57,6 +59,15 @@ def status_of(clip: Clip) -> ClipStatus:
         started_at=_started_at(clip),
         completed_at=clip.completed_at,
     )
+
+
+def etag_of(clip: Clip | Version) -> str:
+    """The ETag of the request's status, unquoted.
+
+    The release is part of it, as another one may show more. So is the status: a database that was restored
+    from a backup counts revisions again, and a client that waits must not miss the end.
+    """
+    return f"{clip.revision}-{clip.status}-{__version__}"
 
 
 def _started_at(clip: Clip) -> datetime | None:

@@ -84,7 +84,7 @@ class Clip(Base):
     """Seconds of work, as estimated when it was accepted."""
 
     revision: Mapped[int] = mapped_column(BigInteger, default=1)
-    """Incremented by every change that watchers are notified of."""
+    """Incremented by every change of the ClipStatus."""
 
     status: Mapped[str] = mapped_column(String(16), default="queued")
     stage: Mapped[str | None] = mapped_column(String(16), default="waiting")

@@ -1,13 +1,29 @@
-"""The frequent and cheap queries of event streams."""
+"""The frequent and cheap queries of clients that watch requests: by event streams and by polling."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.db.tables import Clip
+
+
+class Version(NamedTuple):
+    """Which ClipStatus a request shows, and to whom."""
+
+    owner: str
+    revision: int
+    status: str
+
+
+def version(session: Session, request_id: str) -> Version | None:
+    """The request's, without reading the rest of its row. None when there is no such request."""
+    query = select(Clip.owner, Clip.revision, Clip.status).where(Clip.request_id == request_id)
+    found = session.execute(query).one_or_none()
+    return Version(*found) if found else None
 
 
 def revisions(session: Session, request_ids: Collection[str]) -> dict[str, int]:

@@ -93,8 +93,13 @@ def is_stale(state: State, message: AgentMessage) -> bool:
 
 
 def visible_change(before: State, after: State) -> bool:
-    """Whether clients that watch the request should be notified."""
-    return replace(before, epoch=0, seq=0) != replace(after, epoch=0, seq=0)
+    """Whether the ClipStatus changes, which watchers are notified of and conditional reads compare."""
+    return _shown(before) != _shown(after)
+
+
+def _shown(state: State) -> tuple[State, LastError | None]:
+    error = state.last_failure.error if state.last_failure else None
+    return replace(state, epoch=0, seq=0, checkpoint=None, last_failure=None), error
 
 
 def published_again(state: State) -> State:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
 from api.clips.cancel import cancel
-from api.clips.views import status_of
-from api.db import clips
+from api.clips.views import etag_of, status_of
+from api.db import clips, watching
 from api.db.tables import Clip
+from api.db.watching import Version
 from api.http.problems import CLIP_DELETED
 from api.services import Services, services
-from clipping.contract.messages import REQUEST_ID
+from clipping.contract.messages import REQUEST_ID, TERMINAL
 from clipping.contract.results import Download, Result
 from clipping.errors import Expired, NotFound, NotReady
 from clipping.store.port import clip_key
@@ -28,8 +29,15 @@ _SECONDS_A_DAY = 86_400
 @blueprint.get("/<request_id>/status")
 @requires("client")
 def status(request_id: str) -> Response:
-    """The status of the request."""
-    return _json(status_of(find_own(request_id, services())))
+    """The status of the request; 304 without a body when the caller has it already."""
+    parts, known = services(), request.if_none_match
+    if known and _REQUEST_ID.fullmatch(request_id):
+        with parts.database.read() as session:
+            version = watching.version(session, request_id)
+        if version and caller().may_see(version.owner) and known.contains_weak(etag_of(version)):
+            return _versioned(Response(status=304, mimetype="application/json"), version)
+    clip = find_own(request_id, parts)
+    return _versioned(_json(status_of(clip)), clip)
 
 
 @blueprint.get("/<request_id>/download")
@@ -85,6 +93,14 @@ def _object_key(clip: Clip) -> str:
     if extension is None:
         raise Expired("the clip's location is unknown: request it again")
     return clip_key(clip.hand_id, clip.request_id, extension.group(1))
+
+
+def _versioned(response: Response, shown: Clip | Version) -> Response:
+    response.set_etag(etag_of(shown))
+    # While it may change, browsers keep it and ask for changes by themselves. In the end it holds the link,
+    # which works without a key and has no place in a browser's cache.
+    response.headers["Cache-Control"] = "no-store" if shown.status in TERMINAL else "private, no-cache"
+    return response
 
 
 def _json(result: Result, *, status: int = 200) -> Response:

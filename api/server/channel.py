@@ -32,6 +32,7 @@ class _Task(WSGITask):  # type: ignore[misc]
     """Answers one request. After a handover, the receiver sends the body."""
 
     wrote_header: bool
+    has_body: bool
     _taker: Taker | None = None
 
     def get_environment(self) -> dict[str, Any]:
@@ -48,6 +49,16 @@ class _Task(WSGITask):  # type: ignore[misc]
         self.wrote_header = True
         self.set_close_on_finish()
         self.channel.hand_over(self._taker, head, chunked=self.chunked_response)
+
+    def set_close_on_finish(self) -> None:
+        # waitress closes the connection after each response without a length. A 304 has none and needs none,
+        # and a client that polls would connect again each time.
+        if self.version == "1.1" and not self.has_body and not self._close_requested():
+            return
+        super().set_close_on_finish()
+
+    def _close_requested(self) -> bool:
+        return bool(self.request.headers.get("CONNECTION", "").lower() == "close")
 
     def _take_over(self, taker: Taker) -> None:
         self._taker = taker

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from clipping.client.failures import ApiError, NoAnswer, Refused, Unavailable, WaitedTooLong
 from clipping.client.new_clip import NewClip
 from clipping.client.saving import Saved, save
-from clipping.client.transport import Retries, Transport
+from clipping.client.transport import IF_NONE_MATCH, Retries, Transport
 from clipping.client.watching import Event, watch
 from clipping.clock import rfc3339
 from clipping.contract import results
@@ -29,7 +29,17 @@ _KEY_HEADER = "Idempotency-Key"
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.1, 2.0
 
+_MOST_KNOWN = 1000
+"""Statuses of unfinished requests that are remembered, a kilobyte each."""
+
 Result = TypeVar("Result", bound=BaseModel)
+
+
+class _Known(NamedTuple):
+    """The last answer about a request."""
+
+    etag: str
+    body: bytes
 
 
 class Client:
@@ -51,6 +61,8 @@ class Client:
         self._transport = Transport(
             url, key=key, timeout=timeout, retries=retries or Retries(), verify=verify
         )
+        self._known: dict[str, _Known] = {}
+        """By request id, the oldest first."""
 
     def request(self, clip: NewClip, *, idempotency_key: str | None = None) -> results.Accepted:
         """Request a clip. Calls with the same `idempotency_key` (default: a new one) create one clip."""
@@ -63,8 +75,17 @@ class Client:
         return self._ask("/v1/clip/batch", body, idempotency_key, results.Batch)
 
     def status(self, request_id: str) -> results.ClipStatus:
-        """The status of a request."""
-        return self._get(f"{_clip(request_id)}/status", results.ClipStatus)
+        """The status of a request. While it has not ended, later calls only transfer changes."""
+        known = self._known.pop(request_id, None)
+        headers = {IF_NONE_MATCH: known.etag} if known else {}
+        answer = self._transport.call("GET", f"{_clip(request_id)}/status", headers=headers, repeatable=True)
+        body = known.body if known and answer.body is None else answer.body
+        status = _parsed(results.ClipStatus, body)
+        if body and answer.etag and not status.finished:
+            self._known[request_id] = _Known(answer.etag, body)
+            if len(self._known) > _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+        return status
 
     def download(self, request_id: str) -> results.Download:
         """A new link to a completed clip."""
@@ -230,7 +251,7 @@ class Client:
         self.close()
 
     def _get(self, path: str, kind: type[Result], query: dict[str, Any] | None = None) -> Result:
-        return _parsed(kind, self._transport.call("GET", path, query=query, repeatable=True))
+        return _parsed(kind, self._transport.call("GET", path, query=query, repeatable=True).body)
 
     def _ask(
         self, path: str, body: object, key: str | None, kind: type[Result], timeout: float | None = None
@@ -243,21 +264,21 @@ class Client:
         answer = self._transport.call(
             "POST", path, body=body, headers=headers, repeatable=True, timeout=timeout
         )
-        return _parsed(kind, answer)
+        return _parsed(kind, answer.body)
 
     def _post(self, path: str, kind: type[Result], body: dict[str, Any] | None = None) -> Result:
         given = {name: value for name, value in (body or {}).items() if value is not None}
         answer = self._transport.call("POST", path, body=given, repeatable=False)
-        return _parsed(kind, answer)
+        return _parsed(kind, answer.body)
 
 
 def _clip(request_id: str) -> str:
     return f"/v1/clip/{quote(request_id, safe='')}"
 
 
-def _parsed(kind: type[Result], body: bytes) -> Result:
+def _parsed(kind: type[Result], body: bytes | None) -> Result:
     try:
-        return kind.model_validate_json(body)
+        return kind.model_validate_json(body or b"")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from clipping.client.failures import ApiError, NoAnswer, Refused, Unavailable, e
 from clipping.errors import ConfigurationError
 
 CONNECT_SECONDS = 5.0
+IF_NONE_MATCH = "If-None-Match"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,15 @@ class Retries:
 
 
 NO_RETRIES = Retries(tries=1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful response."""
+
+    body: bytes | None
+    """None: the caller has it already (304)."""
+    etag: str | None
 
 
 class Transport:
@@ -72,8 +83,8 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         repeatable: bool,
         timeout: float | None = None,
-    ) -> bytes:
-        """The body of a successful response. Raises `ApiError` or `NoAnswer`.
+    ) -> Answer:
+        """A successful response. Raises `ApiError` or `NoAnswer`.
 
         `repeatable`: the call is idempotent. `timeout` limits one attempt, in seconds.
         """
@@ -85,7 +96,8 @@ class Transport:
                     method, path, query=query, body=body, headers=headers, timeout=timeout or self.timeout
                 )
                 with answer:
-                    return answer.content
+                    changed = answer.status_code != HTTPStatus.NOT_MODIFIED
+                    return Answer(answer.content if changed else None, answer.headers.get("ETag"))
             except (NoAnswer, Unavailable) as error:
                 asked = error.retry_after if isinstance(error, Unavailable) else None
                 wait = retries.wait_before(repeat, asked=asked)
@@ -106,7 +118,8 @@ class Transport:
         timeout: float,
         stream: bool = False,
     ) -> requests.Response:
-        """One attempt: a successful response. Raises `ApiError` or `NoAnswer`."""
+        """One attempt: a response of 2xx, or a 304 to `If-None-Match`. Raises `ApiError` or `NoAnswer`."""
+        known = IF_NONE_MATCH in (headers or {})
         try:
             answer = self._session.request(
                 method,
@@ -118,7 +131,7 @@ class Transport:
                 stream=stream,
                 allow_redirects=False,
             )
-            if answer.status_code < 300:
+            if answer.status_code < 300 or (known and answer.status_code == HTTPStatus.NOT_MODIFIED):
                 return answer
             with answer:
                 raise _error(answer)

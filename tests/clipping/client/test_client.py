@@ -47,6 +47,7 @@ def test_a_clip_from_the_request_to_the_link(api: ApiProcess, client: Client) ->
     accepted = client.request(wanted(api))
     assert (accepted.status, accepted.mode) == ("queued", "copy")
     assert client.status(accepted.request_id).stage == "waiting"
+    assert client.status(accepted.request_id) == client.status(accepted.request_id)
     with pytest.raises(WaitedTooLong):
         client.wait(accepted.request_id, timeout=0.2)
     with pytest.raises(Conflict, match="nothing to download"):

@@ -25,6 +25,7 @@ from clipping.client import (
     WaitedTooLong,
     watching,
 )
+from clipping.client import client as module
 from clipping.errors import ConfigurationError
 from tests.clipping.client.moody import Answer, Moody
 
@@ -305,3 +306,63 @@ def test_a_stream_is_not_watched_for_longer_than_asked() -> None:
         with pytest.raises(WaitedTooLong):
             list(calling.events("clip-1", timeout=1))
         assert time.monotonic() - began < 20
+
+
+STATUS = {
+    "request_id": "clip-20261120-8t3vq0z6m4k1h9pn",
+    "hand_id": "hand-1",
+    "status": "processing",
+    "progress_percent": 50.0,
+    "created_at": "2026-11-20T08:15:30.123Z",
+}
+
+
+def versioned(etag: str, **over: object) -> Answer:
+    return Answer(body=json.dumps({**STATUS, **over}).encode(), headers={"ETag": etag})
+
+
+def known(moody: Moody) -> list[str | None]:
+    return [call.headers.get("If-None-Match") for call in moody.calls]
+
+
+def test_waiting_transfers_changes_only() -> None:
+    same = Answer(status=304, body=b"", headers={"ETag": '"1"'})
+    done = versioned('"2"', status="completed", progress_percent=100.0)
+    with Moody(versioned('"1"'), same, same, done) as moody, client(moody) as ours:
+        assert ours.wait(STATUS["request_id"]).status == "completed"
+        assert known(moody) == [None, '"1"', '"1"', '"1"']
+        # One that has ended is not remembered.
+        assert ours.status(STATUS["request_id"]).progress_percent == 100.0
+        assert known(moody)[-1] is None
+
+
+def test_each_request_has_its_own_version() -> None:
+    other = versioned('"7"', request_id="clip-20261120-000000000000")
+    same = Answer(status=304, body=b"", headers={"ETag": '"1"'})
+    with Moody(versioned('"1"'), other, same) as moody, client(moody) as ours:
+        first = ours.status(STATUS["request_id"])
+        first.metadata["changed"] = "by the caller"
+        ours.status("clip-20261120-000000000000")
+        again = ours.status(STATUS["request_id"])
+        assert (again.progress_percent, again.metadata) == (50.0, {})
+        assert known(moody) == [None, None, '"1"']
+
+
+def test_a_service_without_versions_is_polled_as_before() -> None:
+    plain = Answer(body=json.dumps(STATUS).encode())
+    with Moody(plain) as moody, client(moody) as ours:
+        assert [ours.status(STATUS["request_id"]).status for _ in range(2)] == ["processing"] * 2
+        assert known(moody) == [None, None]
+
+
+def test_an_unasked_304_is_an_error() -> None:
+    with Moody(Answer(status=304, body=b"")) as moody, client(moody) as ours, pytest.raises(ApiError):
+        ours.status(STATUS["request_id"])
+
+
+def test_few_versions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_KNOWN", 2)
+    with Moody(versioned('"1"')) as moody, client(moody) as ours:
+        for request_id in ("a", "b", "c", "a", "c"):
+            ours.status(request_id)
+        assert known(moody) == [None, None, None, None, '"1"']

@@ -1,0 +1,56 @@
+"""The status of a request, and the version that stands for it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.clips.views import etag_of, status_of
+from api.db import clips
+from api.db.tables import Clip
+from api.db.transition import transition
+from api.domain.request_state import published_again
+from clipping.contract.messages import (
+    TERMINAL,
+    ClipRequest,
+    CompletionMessage,
+    ProgressMessage,
+    RequestMessage,
+)
+from tests.api.domain.test_request_state import failures, progresses
+from tests.api.messages import NOW, REQUEST_ID, completed
+
+AGAIN = "published again"
+events = st.lists(progresses | failures | st.just(completed()) | st.just(AGAIN), max_size=8)
+
+
+def accepted() -> Clip:
+    request = ClipRequest(hand_id="hand-1", nas_video_path="/nas/a.mp4", start_seconds=1, end_seconds=31)
+    row = clips.row_of(RequestMessage.of(request, request_id=REQUEST_ID, owner="web", requested_at=NOW))
+    for column in Clip.__table__.columns:  # what an INSERT would set
+        if getattr(row, column.name) is None and column.default is not None:
+            setattr(row, column.name, column.default.arg)
+    return row
+
+
+@given(events)
+def test_the_version_changes_exactly_when_the_status_does(
+    story: list[ProgressMessage | CompletionMessage | str],
+) -> None:
+    row, now = accepted(), NOW
+    shown = {etag_of(row): status_of(row).to_json()}
+    for event in story:
+        before, now = status_of(row).to_json(), now + timedelta(seconds=1)
+        version = etag_of(row)
+        if isinstance(event, str):
+            if row.status in TERMINAL:
+                continue
+            state = clips.state_of(row)
+            clips.store_state(row, state, published_again(state), now=now)
+        else:
+            transition(row, event, now=now)
+        status = status_of(row).to_json()
+        assert (etag_of(row) != version) == (status != before), event
+        assert shown.setdefault(etag_of(row), status) == status
