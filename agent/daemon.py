@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from agent.checks.checks import Checks, needs_operator
 from agent.control import Control
 from agent.cutting import Engine, EngineSettings
+from agent.resources.checkpoints import Checkpoints
 from agent.resources.mounts import MountMemory
 from agent.resources.signing import SigningCheck
 from agent.resources.spool import Spool
@@ -124,6 +125,7 @@ class _Agent:
             clock=clock,
             engine=self._engine,
             spool=self._spool,
+            checkpoints=Checkpoints(Path(config.agent.state_dir), most_bytes=config.checkpoints.max_bytes),
             failures=Failures(Path(config.agent.state_dir)),
             mounts=mounts,
             courier=courier,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from agent.cutting.encode.ffmpeg import find_ffmpeg
     from agent.cutting.engine import Engine
     from agent.cutting.formats.media import MediaInfo
-    from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings
+    from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Keep
     from agent.cutting.process.interruption import Interruption, Reason
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Engine",
     "EngineSettings",
     "Interruption",
+    "Keep",
     "MediaInfo",
     "Reason",
     "find_ffmpeg",
@@ -30,6 +31,7 @@ _MODULES = {
     "Engine": "engine",
     "EngineSettings": "plan.spec",
     "Interruption": "process.interruption",
+    "Keep": "plan.spec",
     "MediaInfo": "formats.media",
     "Reason": "process.interruption",
     "find_ffmpeg": "encode.ffmpeg",

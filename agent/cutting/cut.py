@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -182,9 +183,13 @@ def _made_and_checked(
             tolerates = _tolerance(order, outcome, damage)
             return outcome, *check(outcome, whole=whole, gaps=gaps, tolerates=tolerates, progress=progress)
         except (Rejected, NotPlain):
-            if outcome.writing is None:
+            if outcome.writing is not None:
+                opened.distrust_index()
+            elif plan.mode == "encode" and outcome.joints and order.keep is not None:
+                shutil.rmtree(order.keep.folder, ignore_errors=True)
+                order = replace(order, keep=None)
+            else:
                 raise
-            opened.distrust_index()
 
 
 def _begin_write_back(path: Path) -> None:
@@ -238,6 +243,7 @@ def _make(
         from_start=way == "encode from the start",
         progress=progress,
         started=notify.helper,
+        kept=notify.kept,
         damage=damage,
         begins_late=opened.cutout.begins_late,
         ends_early=opened.cutout.ends_early,

@@ -15,14 +15,15 @@ from typing import cast
 from agent.cutting.encode.encoder_probe import Encoders
 from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.formats.media import MediaInfo
-from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Order
+from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Keep, Order
 from agent.cutting.process.budget import Budget
 from agent.cutting.process.child import JobCrashed
 from agent.cutting.process.client import JOBS, ForkServer, Job, engine_server
 from agent.cutting.process.interruption import Interruption, Reason
-from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Progress
+from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Kept, Progress
 from agent.cutting.process.stall import StallWatch, usage
 from agent.cutting.reading.source import SourceFile, open_path
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
 from clipping.errors import (
     ClippingError,
@@ -129,6 +130,8 @@ class Engine:
         progress: Callable[[Stage, float], None],
         interruption: Interruption | None = None,
         source: SourceFile | None = None,
+        keep: Keep | None = None,
+        checkpoint: Callable[[Checkpoint], None] = lambda _: None,
     ) -> Clip:
         """Cut, verify and describe one clip; its file is in `folder`, with a unique name.
 
@@ -137,6 +140,8 @@ class Engine:
         `progress(stage, percent)` is called in this thread, at most about five times a second, with percent
         of the whole; when nothing has moved for half a second, with what it was called with before.
         `interruption` ends the cut within about a second, with `Cancelled` or `GivenBack`.
+        `keep`: where a long encode keeps what is finished of it, also when this raises; the same cut, called
+        again, resumes there. `checkpoint` is called in this thread with each new checkpoint.
         When this raises, nothing is left in `folder`:
         `SourceNotFound`, `SourceNotAllowed` (not a regular file), `SourceCorrupt`, `SourceHasNoVideo`,
         `RangeBeyondEnd`, `UnsupportedCodec`, `CutVerificationFailed`, `TimeLimit`, `Cancelled`,
@@ -160,9 +165,10 @@ class Engine:
                     self._settings.verify,
                     self._settings.max_pixels,
                     self._settings.on_damage,
+                    keep,
                 )
                 stop = interruption or Interruption()
-                run = _Supervised(self._server, self._settings, file, progress, stop)
+                run = _Supervised(self._server, self._settings, file, progress, stop, checkpoint)
                 clip = cast(Clip, run.result(self._settings.time_limit_seconds, f"{JOBS}:run_cut", order))
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
@@ -181,12 +187,14 @@ class _Supervised:
         source: SourceFile,
         progress: Callable[[Stage, float], None],
         interruption: Interruption,
+        checkpoint: Callable[[Checkpoint], None] = lambda _: None,
     ) -> None:
         self._server = server
         self._settings = settings
         self._source = source
         self._progress = progress
         self._interruption = interruption
+        self._checkpoint = checkpoint
         self._watch = StallWatch()
         self._budget = Budget()
         self._reported: Progress | None = None
@@ -234,6 +242,8 @@ class _Supervised:
                     self._report(message)
                 case Helper(pid):
                     self._helper = pid
+                case Kept(checkpoint):
+                    self._checkpoint(checkpoint)
                 case Done() | Failed():
                     self._answer = message
                     return True

@@ -6,6 +6,7 @@ import threading
 
 from agent.cutting import Interruption, Reason
 from agent.work.job_state import Event, State, after
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
 
 _REASONS = {State.CANCELLED: Reason.CANCELLED, State.GIVEN_BACK: Reason.GIVEN_BACK}
@@ -20,6 +21,8 @@ class Job:
         """When it last reported, on the monotonic clock, in seconds."""
         self.stage: Stage = "waiting"
         self.progress_percent = 0.0
+        self.checkpoint: Checkpoint | None = None
+        """What of a long encode is finished and kept."""
         self.seq = 0
         """The number of reports of this attempt."""
         self.interruption = Interruption()

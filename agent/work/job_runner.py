@@ -2,7 +2,7 @@
 
 lease still ours? → already delivered? adopt it → cancelled? → open the source → probe, plan, cut, verify
 (the engine) → lease still ours? → upload, create-only → sign → lease still ours? → publish the completion,
-confirmed → acknowledge → remove the spool folder.
+confirmed → remove the segments kept of a long encode → acknowledge.
 
 Nothing is acknowledged before its completion is published. An agent that has lost its lease publishes and
 uploads nothing: the message goes back, and the agent that has the lease now does the clip.
@@ -16,7 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from agent.cutting import Clip, CutSpec, Engine
+from agent.cutting import Clip, CutSpec, Engine, Keep
+from agent.resources.checkpoints import Checkpoints
 from agent.resources.mounts import MountMemory
 from agent.resources.sources import open_below
 from agent.resources.spool import Spool
@@ -64,6 +65,7 @@ class JobRunner:
     clock: Clock
     engine: Engine
     spool: Spool
+    checkpoints: Checkpoints
     failures: Failures
     mounts: MountMemory
     courier: Courier
@@ -128,6 +130,7 @@ class JobRunner:
             completion = self._success(message, attempt, delivered, self.clock.monotonic() - begun)
         self._publish(completion, job, report)
         self.failures.forget(message.request_id)
+        self.checkpoints.drop(message.request_id)
         log.info(
             "clip." + completion.status,
             request_id=message.request_id,
@@ -164,14 +167,26 @@ class JobRunner:
         return self._linked(info, message, job, report)
 
     def _cut(self, message: RequestMessage, job: Job, folder: Path, report: AttemptReporter) -> Clip:
-        roots = self.settings.current.agent.nas_roots
-        with open_below(message.nas_video_path, roots, mounts=self.mounts) as source:
+        config = self.settings.current
+        with (
+            open_below(message.nas_video_path, config.agent.nas_roots, mounts=self.mounts) as source,
+            self.checkpoints.of(message.request_id) as kept,
+        ):
             return self.engine.cut(
                 cut_spec(message),
                 folder,
                 progress=report.stage,
                 interruption=job.interruption,
                 source=source,
+                keep=Keep(
+                    kept,
+                    request_id=message.request_id,
+                    spec_hash=message.spec_hash(),
+                    agent_id=config.agent.id,
+                    min_seconds=config.checkpoints.min_seconds,
+                    segment_seconds=config.checkpoints.segment_seconds,
+                ),
+                checkpoint=report.checkpoint,
             )
 
     def _linked(

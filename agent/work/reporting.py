@@ -11,9 +11,13 @@ from agent.metrics import RETRIES
 from agent.work.job import Job
 from agent.work.progress import ProgressReporter
 from clipping.clock import Clock
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
 from clipping.contract.messages import LastError, ProgressMessage, RequestMessage
 from clipping.errors import TransientError
+from clipping.log import get_logger
+
+log = get_logger(__name__)
 
 MOMENT_SECONDS = 1.0
 """A wait inside an attempt that is no longer than this is not reported."""
@@ -48,6 +52,20 @@ class AttemptReporter:
     def stage(self, stage: Stage, percent: float) -> None:
         """The attempt has reached this stage and percentage."""
         self._report(stage, percent)
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """A segment of a long encode was finished, or the encode resumes behind an earlier attempt's."""
+        if self._job.checkpoint is None and checkpoint.resumed_count:
+            log.info(
+                "clip.resumed",
+                request_id=self._request_id,
+                attempt=self._attempt,
+                frame=checkpoint.frame,
+                total=checkpoint.total,
+                resumed_count=checkpoint.resumed_count,
+            )
+        self._job.checkpoint = checkpoint
+        self._report(self._job.stage, self._job.progress_percent)
 
     @contextmanager
     def waiting(self, error: TransientError, seconds: float) -> Iterator[None]:
@@ -100,6 +118,7 @@ class AttemptReporter:
                 epoch=identity.epoch,
                 attempt=self._attempt,
                 seq=job.seq,
+                checkpoint=job.checkpoint,
                 last_error=last_error,
                 next_attempt_at=next_attempt_at,
             )

@@ -53,6 +53,7 @@ def status_of(clip: Clip) -> ClipStatus:
         last_error=failure.error if failure else None,
         next_attempt_at=state.next_attempt_at,
         resumed_count=state.resumed_count,
+        checkpoint=state.checkpoint,
         agent_id=state.agent_id,
         metadata=clip.spec["metadata"],
         created_at=clip.created_at,

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from api.db.tables import Clip, table_of
 from api.domain.request_state import Failure, State, visible_change
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage, Status
-from clipping.contract.messages import Checkpoint, CompletionMessage, LastError, RequestMessage
+from clipping.contract.messages import CompletionMessage, LastError, RequestMessage
 
 _ENVELOPE = {"request_id", "owner", "requested_at", "schema_"}
 _PLACE = ("epoch", "attempt", "seq", "agent_id")

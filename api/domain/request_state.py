@@ -9,8 +9,7 @@ outbox may publish a request twice. So:
   receive it. Epoch 0 means no election, and is never older.
 - Progress never changes a request that has ended. The progress message with the highest epoch wins, then the
   highest attempt, then the highest `seq`; the percentage never decreases within an attempt.
-- A checkpoint is an object in the store, which exists regardless of the reporting agent: the furthest one is
-kept.
+- A checkpoint is kept on disk, and exists regardless of later messages: the furthest one is kept.
 - The newest error of an attempt (by epoch, attempt and `seq`) is kept until the request ends, also during the
 next
   attempt. Only the newest progress message decides whether and until when the request waits: an older
@@ -24,10 +23,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage, Status
 from clipping.contract.messages import (
     TERMINAL,
-    Checkpoint,
     CompletionMessage,
     ErrorInfo,
     LastError,
@@ -99,7 +98,7 @@ def visible_change(before: State, after: State) -> bool:
 
 def _shown(state: State) -> tuple[State, LastError | None]:
     error = state.last_failure.error if state.last_failure else None
-    return replace(state, epoch=0, seq=0, checkpoint=None, last_failure=None), error
+    return replace(state, epoch=0, seq=0, last_failure=None), error
 
 
 def published_again(state: State) -> State:
@@ -223,8 +222,10 @@ def _resumed(state: State, reported: Checkpoint | None) -> State:
     return replace(state, resumed_count=reported.resumed_count)
 
 
-def _reach(checkpoint: Checkpoint) -> tuple[float, int, int]:
-    return checkpoint.seconds, checkpoint.segments, checkpoint.resumed_count
+def _reach(checkpoint: Checkpoint) -> tuple[int, ...]:
+    # All fields, so that the order of messages does not matter.
+    reached = checkpoint.frame, checkpoint.segment, checkpoint.resumed_count
+    return *reached, checkpoint.total, checkpoint.segments
 
 
 def _clamped(percent: float) -> float:

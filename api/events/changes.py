@@ -10,7 +10,7 @@ from api.clips.views import status_of
 from api.db.tables import Clip
 from clipping.contract.messages import TERMINAL
 
-Name = Literal["status", "progress", "retrying", "completed", "failed", "cancelled"]
+Name = Literal["status", "progress", "checkpoint", "resumed", "retrying", "completed", "failed", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Seen:
     last_error: dict[str, Any] | None
     next_attempt_at: datetime | None
     agent_id: str | None
+    checkpoint: dict[str, Any] | None
+    resumed_count: int
     body: bytes
     """Its ClipStatus, JSON on one line."""
 
@@ -40,6 +42,8 @@ class Seen:
             last_error=clip.last_error,
             next_attempt_at=clip.next_attempt_at,
             agent_id=clip.agent_id,
+            checkpoint=clip.checkpoint,
+            resumed_count=clip.resumed_count,
             body=status_of(clip).to_json().encode(),
         )
 
@@ -64,6 +68,10 @@ def changes(before: Seen | None, now: Seen) -> list[Name]:
     names: list[Name] = []
     if (now.status, now.attempt, now.agent_id) != (before.status, before.attempt, before.agent_id):
         names.append("status")
+    if now.resumed_count > before.resumed_count:
+        names.append("resumed")
+    elif now.checkpoint != before.checkpoint and now.checkpoint is not None:
+        names.append("checkpoint")
     if now.retry is not None:
         if now.retry != before.retry:
             names.append("retrying")

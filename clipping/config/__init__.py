@@ -4,7 +4,7 @@ An unknown key, a wrong type or an impossible combination raises `ConfigurationE
 its path. Secrets are never here in the clear: keys are hashes, credentials are files or the environment.
 """
 
-from clipping.config.agent import PRESETS, Agent, Cutting, Ha, Health, NasRoot, Slots
+from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health, NasRoot, Slots
 from clipping.config.fields import Name, Role
 from clipping.config.loading import Config, load, overlay, validate
 from clipping.config.service import Api, ApiKey, Limits, Log, Oidc, PubSub, Push, Storage
@@ -14,6 +14,7 @@ __all__ = [
     "Agent",
     "Api",
     "ApiKey",
+    "Checkpoints",
     "Config",
     "Cutting",
     "Ha",

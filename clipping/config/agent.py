@@ -138,6 +138,20 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
 """What `ha.preset` lays under the keys that are given, apart from the defaults above."""
 
 
+class Checkpoints(Section):
+    """Long encodes. They are made in segments, which are kept when the agent is stopped or dies: its next
+    attempt resumes behind them."""
+
+    min_seconds: Positive = 20
+    """Clips of this length or more are encoded in segments. Shorter ones start over when interrupted."""
+    segment_seconds: Annotated[float, Field(ge=1)] = 10
+    """How long a segment is, about: it begins with a keyframe of the recording. When an encode is
+    interrupted, the work on one segment is lost."""
+    max_bytes: Annotated[int, Field(ge=0)] = 4_000_000_000
+    """The most that segments of interrupted clips may take up in `agent.state_dir`. The oldest are removed
+    first, and all that are older than 7 days."""
+
+
 class Cutting(Section):
     """The cutting engine."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
-from clipping.config.agent import PRESETS, Agent, Cutting, Ha, Health
+from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health
 from clipping.config.fields import Section
 from clipping.config.service import Api, Limits, Log, PubSub, Storage
 from clipping.errors import ConfigurationError
@@ -25,6 +25,7 @@ class Config(Section):
     health: Health = Health()
     ha: Ha = Ha()
     cutting: Cutting = Cutting()
+    checkpoints: Checkpoints = Checkpoints()
     api: Api = Field(default_factory=Api)
     limits: Limits = Limits()
     log: Log = Log()

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Mode, Priority, Quality, Stage, Status
 from clipping.contract.output import AS_IS, Output, check_mode, default_mode
 from clipping.contract.report import Report
@@ -229,17 +230,6 @@ class CompletionMessage(_Message):
     error_message: str | None = None
 
 
-class Checkpoint(_Message):
-    """The finished part of a long encode in the store, from which another attempt can resume."""
-
-    segments: Annotated[int, Field(ge=0, lt=2**31)]
-    """Finished segments."""
-    seconds: Annotated[float, Field(ge=0)]
-    """How many seconds of the clip they contain."""
-    resumed_count: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """How often an attempt resumed from a checkpoint."""
-
-
 class ProgressMessage(_Message):
     """On `clipping-progress`, at most one a second and clip, and one at each change of stage."""
 
@@ -256,7 +246,7 @@ class ProgressMessage(_Message):
     seq: int
     """Increases within one attempt; readers drop older messages."""
     checkpoint: Checkpoint | None = None
-    """In every message after the first finished segment, and after a clip was resumed."""
+    """In every message after the first finished segment of a long encode, and after it was resumed."""
     last_error: LastError | None = None
     """With stage `retrying`: the error."""
     next_attempt_at: Moment | None = None

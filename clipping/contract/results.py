@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Mode, Period, Stage, Status
 from clipping.contract.cluster import AgentStatus
 from clipping.contract.messages import TERMINAL, ErrorInfo, LastError
@@ -98,6 +99,9 @@ class ClipStatus(Result):
     next_attempt_at: Moment | None = None
     """With stage `retrying`: when it is retried; an estimate where that is another attempt."""
     resumed_count: int = 0
+    """How often an attempt resumed a long encode where an earlier one was interrupted."""
+    checkpoint: Checkpoint | None = None
+    """What of a long encode is finished, until the request ends."""
     output_gcs_path: str | None = None
     output_uri: str | None = None
     download_url: str | None = None

@@ -15,6 +15,7 @@ from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import SubscriberClient
 
 from agent.cutting import Engine
+from agent.resources.checkpoints import Checkpoints
 from agent.resources.mounts import MountMemory
 from agent.resources.spool import Spool
 from agent.settings import Settings
@@ -102,6 +103,7 @@ class Bench:
             clock=SystemClock(),
             engine=engine,
             spool=self._spool,
+            checkpoints=Checkpoints(folder / "state", most_bytes=config.checkpoints.max_bytes),
             failures=Failures(folder / "state"),
             mounts=MountMemory(),
             courier=Courier(self.store, agent_id="nas-1", signed_url_seconds=60),
@@ -117,6 +119,9 @@ class Bench:
 
     def spool_of(self, message: RequestMessage) -> Path:
         return self._folder / "state" / "spool" / message.request_id
+
+    def checkpoints_of(self, message: RequestMessage) -> Path:
+        return self._folder / "state" / "checkpoints" / message.request_id
 
     def message(self, **fields: object) -> RequestMessage:
         now = datetime.now(UTC)

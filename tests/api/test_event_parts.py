@@ -22,6 +22,8 @@ QUEUED = Seen(
     last_error=None,
     next_attempt_at=None,
     agent_id=None,
+    checkpoint=None,
+    resumed_count=0,
     body=b'{"status":"queued"}',
 )
 WORKING = replace(
@@ -48,6 +50,29 @@ WAITING = replace(WORKING, revision=3, stage="retrying", last_error={"code": "NO
         (WORKING, replace(WORKING, revision=3, progress_percent=20.0), ["progress"]),
         (WORKING, replace(WORKING, revision=3, stage="uploading"), ["progress"]),
         (WORKING, replace(WORKING, revision=3, attempt=2, agent_id="nas-2"), ["status"]),
+        (WORKING, replace(WORKING, revision=3, checkpoint={"frame": 250}), ["checkpoint"]),
+        (
+            WORKING,
+            replace(WORKING, revision=3, checkpoint={"frame": 250}, progress_percent=20.0),
+            ["checkpoint", "progress"],
+        ),
+        (
+            replace(WORKING, checkpoint={"frame": 250}),
+            replace(WORKING, revision=3, checkpoint={"frame": 250, "resumed_count": 1}, resumed_count=1),
+            ["resumed"],
+        ),
+        (
+            replace(WORKING, checkpoint={"frame": 250}),
+            replace(WORKING, revision=3, attempt=2, checkpoint={"frame": 250}, resumed_count=1),
+            ["status", "resumed"],
+        ),
+        (
+            replace(WORKING, checkpoint={"frame": 250}),
+            replace(WORKING, revision=3, checkpoint={"frame": 250}, progress_percent=20.0),
+            ["progress"],
+        ),
+        (replace(WORKING, checkpoint={"frame": 250}), replace(WORKING, revision=3), ["status"]),
+        (WORKING, replace(WAITING, checkpoint={"frame": 250}), ["checkpoint", "retrying"]),
         (WORKING, WAITING, ["retrying"]),
         (QUEUED, WAITING, ["status", "retrying"]),
         (WAITING, replace(WAITING, revision=4), ["status"]),

@@ -9,6 +9,7 @@ import pytest
 from clipping.bus.topology import topology
 from clipping.config import Config
 from clipping.contract import cluster
+from clipping.contract.checkpoint import Checkpoint, CheckpointFile
 from clipping.contract.messages import ClipRequest, CompletionMessage, ProgressMessage, RequestMessage
 from tests.docs.tables import DOCS
 
@@ -23,6 +24,16 @@ def test_every_field_is_listed(message: type[RequestMessage | CompletionMessage 
     inherited = set(ClipRequest.model_fields) if message is RequestMessage else set()
     fields = {field.alias or name for name, field in message.model_fields.items() if name not in inherited}
     assert listed == fields
+
+
+def test_every_field_of_a_checkpoint_is_listed() -> None:
+    section = re.search(r"^## checkpoint.json\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S)
+    assert section is not None
+    listed = {name for row in re.findall(r"^\| (`.*?) \|", section[1], re.M) for name in row.split("`")[1::2]}
+    assert listed == CheckpointFile.model_fields.keys() - Checkpoint.model_fields.keys()
+    row = re.search(r"^\| `checkpoint` \|.*$", TEXT, re.M)
+    assert row is not None
+    assert all(f"`{name}`" in row[0] for name in Checkpoint.model_fields)
 
 
 def test_topics_and_subscriptions_are_those_of_the_code() -> None:

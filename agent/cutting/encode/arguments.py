@@ -13,18 +13,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 from pathlib import Path
+from typing import Any
 
 import ffmpeg
 
 from agent.cutting.encode.filters import FilterStream, Options
 from agent.cutting.encode.rate_control import Rates, refined
-from agent.cutting.encode.reshape import shaped
 from agent.cutting.encode.sidecars import Beside
+from agent.cutting.encode.video_filters import Means, Section, frames_of_rate, seconds, video_filters
 from agent.cutting.formats.containers import MATROSKA, language_for, subtitles_as
-from agent.cutting.formats.media import AudioInfo, MediaInfo, StreamInfo, VideoInfo
-from agent.cutting.plan.encoders import EncoderName, video_arguments
+from agent.cutting.formats.media import AudioInfo, MediaInfo, StreamInfo
+from agent.cutting.plan.encoders import video_arguments
 from agent.cutting.plan.extent import LONGEST_USUAL
 from agent.cutting.plan.plan import Plan, Subtitle
+from agent.cutting.plan.segments import Segment
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.reading.frames import Frames
 from agent.cutting.reading.source import DEMUXERS, PROTOCOLS, decoder_options, url
@@ -34,27 +36,19 @@ _MARGIN = Fraction(15)
 _IMPRECISE = frozenset({"mpegts", "mpeg"})
 _IMPRECISE_SECONDS = Fraction(2)
 """Seeking in these lands after the requested keyframe."""
-_BT709, _UNSPECIFIED, _RGB = 1, 2, 0
-_HD_LINES = 720
 _AUDIO_RATES = frozenset({44_100, 48_000})
 _AUDIO_RATE = 48_000
 _MOST_TEXT = 1000
 """Characters of a title that are kept: the kernel limits the size of a process's arguments."""
+_JOINED: Options = {
+    "f": "mov",
+    "protocol_whitelist": "file",
+    "copyts": None,
+    # Its end is in milliseconds, which may cut off a frame; `_FROM_ZERO` does what it is for.
+    "ignore_editlist": 1,
+}
+_FROM_ZERO = "pts=PTS-STARTPTS:dts=DTS-STARTPTS"
 _AAC_CHANNELS = frozenset({1, 2, 3, 4, 5, 6, 8})
-
-
-@dataclass(frozen=True)
-class Means:
-    """What an encode is made with."""
-
-    program: Path
-    encoder: EncoderName
-    filters: frozenset[str]
-    """Those that this ffmpeg has."""
-
-    def tone_maps(self, video: VideoInfo) -> bool:
-        """Whether HDR colours become ordinary ones, not just pale."""
-        return video.hdr and {"zscale", "tonemap"} <= self.filters
 
 
 def encode_arguments(
@@ -70,40 +64,45 @@ def encode_arguments(
     *,
     from_start: bool,
     gaps: bool = False,
+    joined: Path | None = None,
 ) -> list[str]:
-    """The whole command line.
+    """The command line that makes a clip.
 
     `recording`: what ffmpeg reads, see `source.url_of`. `gaps`: even the first frame may be missing.
     `from_start`: decode it from its beginning, for streams that can't be entered in their middle.
+    `joined`: the clip's video, which `joining.join` has written; it is copied. Else it is encoded.
     """
     assert plan.video_stream.video is not None
     source = ffmpeg.input(recording, **_input_options(info, frames, from_start=from_start))
-    video = _video(
-        source["V:0"], plan.video_stream.video, plan.video_stream.time_base, frames, spec, means, gaps=gaps
-    )
+    if joined is None:
+        video = video_filters(
+            source["V:0"],
+            plan.video_stream.video,
+            plan.video_stream.time_base,
+            frames,
+            spec,
+            means,
+            gaps=gaps,
+        )
+    else:
+        video = ffmpeg.input(url(joined), **_JOINED)["v:0"]
     audio = [_audio(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
     texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
-    rate = spec.output.rate
-    time_base = plan.video_stream.time_base if rate is None else 1 / rate
+    inputs = len(texts) + int(joined is None or bool(audio)) + int(joined is not None)
+    tags = plan.header(frames.start).tags
     options: Options = {
-        **video_arguments(means.encoder, spec.quality, refined=refined(spec.output), cap=rates.cap),
-        "fps_mode": "passthrough",
-        # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9. Audio keeps samples.
-        "enc_time_base:v": f"{time_base.numerator}:{time_base.denominator}",
-        "color_primaries": "bt709",
-        "color_trc": "bt709",
-        "colorspace": "bt709",
-        "color_range": "tv",
+        **({"c:v": "copy"} if joined is not None else _encoded(means, plan, spec, rates)),
         # No "t": ffmpeg 5.1 then ends the audio as soon as the video is complete.
-        "map_chapters": -1 if beside.chapters is None else 1 + len(texts),
+        "map_chapters": -1 if beside.chapters is None else inputs,
         # Said for each: for all at once it would take the chapters' titles too.
         "map_metadata:g": -1,
         "map_metadata:s": -1,
         "f": plan.container.muxer,
     }
-    tags = plan.header(frames.start).tags
-    if rate is None and (frames.held or frames.longest > LONGEST_USUAL):
-        options["bsf:v"] = _lengths(frames)
+    if joined is not None:
+        options["bsf:v"] = _lengths(_last(frames, spec), shown="(PTS-STARTPTS)", times=_FROM_ZERO)
+    elif spec.output.rate is None and (frames.held or frames.longest > LONGEST_USUAL):
+        options["bsf:v"] = _lengths(_last(frames, spec))
     if plan.container.boxed:
         options["movflags"] = "+faststart"
         options["write_tmcd"] = int("timecode" in tags)
@@ -116,9 +115,7 @@ def encode_arguments(
         options |= {"c:a": "aac", "b:a": rates.audio}
     options |= {f"c:s:{n}": _subtitles(s) for n, s in enumerate(plan.subtitles)}
     options |= _dispositions(plan)
-    output = ffmpeg.output(video, *audio, *texts, url(target), **options)
-    output = output.global_args("-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
-    command: list[str] = ffmpeg.compile(output, cmd=str(means.program), overwrite_output=True)
+    command = _compiled(means, ffmpeg.output(video, *audio, *texts, url(target), **options))
     # The binding passes no option twice, and only inputs of which a stream is used.
     at = command.index(url(target))
     command[at:at] = _descriptions(plan, tags)
@@ -128,13 +125,59 @@ def encode_arguments(
     return command
 
 
+def segment_arguments(
+    means: Means,
+    recording: str,
+    info: MediaInfo,
+    plan: Plan,
+    frames: Frames,
+    segment: Segment,
+    target: Path,
+    spec: CutSpec,
+    rates: Rates,
+) -> list[str]:
+    """The command line that encodes the video of one segment of a clip, as MP4. Its first frame is at 0."""
+    video = plan.video_stream.video
+    assert video is not None
+    tick = plan.video_stream.time_base
+    # A deinterlacer needs the frames before and after.
+    read = frames.part(segment, tick, around=1 if video.interlaced else 0)
+    section = Section(frames, frames.part(segment, tick))
+    decoded = ffmpeg.input(recording, **_input_options(info, read, from_start=False))["V:0"]
+    stream = video_filters(decoded, video, tick, read, spec, means, gaps=False, section=section)
+    options: Options = {
+        **_encoded(means, plan, spec, rates),
+        "map_metadata": -1,
+        "map_chapters": -1,
+        "f": "mp4",
+    }
+    return _compiled(means, ffmpeg.output(stream, url(target), **options))
+
+
+def _encoded(means: Means, plan: Plan, spec: CutSpec, rates: Rates) -> Options:
+    """The output's options for encoded video."""
+    rate = spec.output.rate
+    time_base = plan.video_stream.time_base if rate is None else 1 / rate
+    return {
+        **video_arguments(means.encoder, spec.quality, refined=refined(spec.output), cap=rates.cap),
+        "fps_mode": "passthrough",
+        # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9. Audio keeps samples.
+        "enc_time_base:v": f"{time_base.numerator}:{time_base.denominator}",
+        "color_primaries": "bt709",
+        "color_trc": "bt709",
+        "colorspace": "bt709",
+        "color_range": "tv",
+    }
+
+
+def _compiled(means: Means, output: Any) -> list[str]:
+    output = output.global_args("-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
+    command: list[str] = ffmpeg.compile(output, cmd=str(means.program), overwrite_output=True)
+    return command
+
+
 def _subtitles(subtitle: Subtitle) -> str:
     return "copy" if subtitle.codec == subtitles_as(MATROSKA, subtitle.source.codec) else subtitle.codec
-
-
-def frames_of_rate(frames: Frames, rate: Fraction) -> int:
-    """How many frames the range has at another rate."""
-    return max(1, round((frames.end - frames.start) * rate))
 
 
 def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> Options:
@@ -155,101 +198,46 @@ def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> Opti
     return options | {
         "seek_timestamp": 1,
         "noaccurate_seek": None,
-        "ss": _seconds(Fraction(microseconds, 1_000_000)),
+        "ss": seconds(Fraction(microseconds, 1_000_000)),
     }
 
 
-def _video(
-    stream: FilterStream,
-    video: VideoInfo,
-    time_base: Fraction,
-    frames: Frames,
-    spec: CutSpec,
-    means: Means,
-    *,
-    gaps: bool,
-) -> FilterStream:
-    quarter = frames.shortest / 4
-    stream = stream.filter("trim", start=_seconds(frames.first - quarter), end=_seconds(frames.end - quarter))
-    if gaps:
-        # Behind damage there may be frames with times that go backward, which encoders don't put up with.
-        stream = stream.filter("select", "isnan(prev_selected_t)+gt(t,prev_selected_t)")
-    stream = stream.filter("setpts", _clip_times(frames, time_base, gaps=gaps))
-    if video.interlaced:
-        stream = stream.filter("bwdif", mode="send_frame")
+@dataclass(frozen=True)
+class _Last:
+    """The end of a clip, in its own time, in seconds."""
+
+    at: Fraction
+    """When the last frame is shown."""
+    shown: Fraction
+    """For how long."""
+    usual: Fraction
+    """For how long other frames are shown."""
+    shortest: Fraction
+    frames: int
+
+
+def _last(frames: Frames, spec: CutSpec) -> _Last:
     rate = spec.output.rate
     if rate is not None:
-        # What ffmpeg makes of the end differs by version: the last frame stays, and the count decides.
-        stream = stream.filter("fps", fps=f"{rate.numerator}/{rate.denominator}")
-        stream = stream.filter("tpad", stop=-1, stop_mode="clone")
-        stream = stream.filter("trim", end_frame=frames_of_rate(frames, rate))
-    if means.tone_maps(video):
-        for name, options in _tone_map(video):
-            stream = stream.filter(name, **options)
-        return shaped(stream, spec.output, {})
-    return shaped(stream, spec.output, _colours(video))
+        count = frames_of_rate(frames, rate)
+        return _Last((count - 1) / rate, 1 / rate, 1 / rate, 1 / rate, count)
+    at, shown = frames.last - frames.start, frames.end - frames.last
+    return _Last(at, shown, frames.usual, frames.shortest, frames.count)
 
 
-def _clip_times(frames: Frames, time_base: Fraction, *, gaps: bool) -> str:
-    """The expression for when a frame is shown in the clip."""
-    if gaps:
-        return f"max(0,PTS-{round(frames.start / time_base)})"
-    hidden = round((frames.start - frames.first) / time_base)
-    # A frame that stands at the in-point is shown from there on.
-    return f"if(eq(N,0),0,PTS-STARTPTS-{hidden})" if hidden > 0 else "PTS-STARTPTS"
-
-
-def _lengths(frames: Frames) -> str:
+def _lengths(last: _Last, *, shown: str = "PTS", times: str = "pts=PTS:dts=DTS") -> str:
     """The filter that says how long frames are shown. Where they stand for long, a decoder gives the length
     of one to another when frames are reordered.
 
     A muxer takes a stream's length from the last packet, and its end from the one shown last.
+    `shown`: when a packet's frame is; `times`: the times of the packets.
     """
-    last = (
-        f"gte(PTS*TB,{_seconds(frames.last - frames.start - frames.shortest / 4)})+eq(N,{frames.count - 1})"
-    )
-    lengths = f"if({last},{_seconds(frames.end - frames.last)},{_seconds(frames.usual)})"
-    return f"setts=pts=PTS:dts=DTS:duration='{lengths}/TB'"
-
-
-def _tone_map(video: VideoInfo) -> list[tuple[str, Options]]:
-    # zscale refuses to guess what is not tagged, while HDR has only one kind of primaries.
-    assumed: Options = {}
-    if video.color_primaries == _UNSPECIFIED:
-        assumed["color_primaries"] = "bt2020"
-    if video.color_space == _UNSPECIFIED:
-        assumed["colorspace"] = "bt2020nc"
-    return [
-        *([("setparams", assumed)] if assumed else []),
-        ("zscale", {"t": "linear", "npl": 100}),
-        ("format", {"pix_fmts": "gbrpf32le"}),
-        ("zscale", {"p": "bt709"}),
-        ("tonemap", {"tonemap": "hable"}),
-        ("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
-    ]
-
-
-def _colours(video: VideoInfo) -> Options:
-    """What `scale` needs to give BT.709 colours of limited range."""
-    options: Options = {"out_range": "tv"}
-    if not _is_bt709(video):
-        options["out_color_matrix"] = "bt709"
-        if video.color_space == _UNSPECIFIED:
-            options["in_color_matrix"] = "bt601"
-    elif video.color_space == _UNSPECIFIED:
-        options |= {"in_color_matrix": "bt709", "out_color_matrix": "bt709"}
-    return options
-
-
-def _is_bt709(video: VideoInfo) -> bool:
-    """Untagged high definition is BT.709 by convention, untagged standard definition is BT.601."""
-    if video.color_space == _UNSPECIFIED:
-        return video.height >= _HD_LINES
-    return video.color_space == _BT709
+    ends = f"gte({shown}*TB,{seconds(last.at - last.shortest / 4)})+eq(N,{last.frames - 1})"
+    return f"setts={times}:duration='if({ends},{seconds(last.shown)},{seconds(last.usual)})/TB'"
 
 
 def _audio(stream: FilterStream, source: StreamInfo, frames: Frames) -> FilterStream:
-    start, end = _seconds(frames.start), _seconds(frames.end)
+    start, end = seconds(frames.start), seconds(frames.end)
     stream = stream.filter("atrim", start=start, end=end).filter("asetpts", f"round(PTS-{start}/TB)")
     options = {"async": 1, "first_pts": 0}
     known = source.audio or AudioInfo(_AUDIO_RATE, 2)
@@ -280,10 +268,3 @@ def _descriptions(plan: Plan, tags: Mapping[str, str]) -> list[str]:
         pairs = [("language", language), ("title", stream.title)]
         found += [(f"-metadata:s:{name}", key, value) for key, value in pairs if value]
     return [argument for option, key, value in found for argument in (option, f"{key}={value[:_MOST_TEXT]}")]
-
-
-def _seconds(value: Fraction) -> str:
-    """A decimal number with nanoseconds; ffmpeg reads no fractions."""
-    nanoseconds = round(value * 1_000_000_000)
-    sign, whole = ("-" if nanoseconds < 0 else ""), abs(nanoseconds)
-    return f"{sign}{whole // 1_000_000_000}.{whole % 1_000_000_000:09d}"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av.container
 
 from agent.cutting.encode import ffmpeg
-from agent.cutting.encode.arguments import Means, encode_arguments, frames_of_rate
+from agent.cutting.encode.arguments import encode_arguments
+from agent.cutting.encode.joining import Mismatched
+from agent.cutting.encode.kept import KeptSegments
 from agent.cutting.encode.rate_control import FIRST_SHARE, Rates, rates, second_share
+from agent.cutting.encode.segmented import SegmentedVideo, segments_of
 from agent.cutting.encode.sidecars import Beside, files_beside
+from agent.cutting.encode.video_filters import Means, frames_of_rate
 from agent.cutting.formats.media import MediaInfo, StreamInfo
 from agent.cutting.plan.encoders import CARD, CODECS, CPU, refusal
 from agent.cutting.plan.outcome import AudioTrack, Outcome
@@ -25,12 +29,15 @@ from agent.cutting.reading.frames import Frames, frames_in
 from agent.cutting.reading.locate import locate
 from agent.cutting.reading.source import SourceFile, stored_url
 from agent.cutting.writing.subtitles import cues_within, read_cues
+from clipping.contract.checkpoint import Checkpoint
 from clipping.errors import EncoderFailed, OutputTooLarge
 
 _NICENESS = 10
 """Lower priority than copies, which a caller waits for."""
 _FIRST_TRY = 0.6
 """The share of the progress that the first of two possible tries gets."""
+_VIDEO = 0.95
+"""The share of a try's progress that the video's segments get."""
 _MOST_BYTES_A_SECOND = 64 << 20
 _FROM_START_BYTES = 64 << 30
 """What may be read before the first frame of a clip that is decoded from the recording's start."""
@@ -49,12 +56,14 @@ def encode(
     from_start: bool,
     progress: Callable[[float], None],
     started: Callable[[int | None], None],
+    kept: Callable[[Checkpoint], None],
     damage: Damage,
     begins_late: bool = False,
     ends_early: bool = False,
 ) -> Outcome:
     """Write the clip of the opened recording to `target`.
 
+    A long clip is encoded in segments if `order` says where to keep them; `kept` gets each new checkpoint.
     `damage` collects what of the recording is damaged; `begins_late`, `ends_early`: as `frames_in`.
     `progress` gets 0 to 1, `started` ffmpeg's process id, and None when it has ended. Raises `RangeBeyondEnd`
     when the video is over by then, `OutputTooLarge`, and the errors of `ffmpeg.run` and of `source`.
@@ -66,10 +75,17 @@ def encode(
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     # Where only a part of it was opened, ffmpeg would search through the whole.
     recording = stored_url(source) if from_start else container.name
+    # The frames that a damaged recording lacks may be the first of a segment.
+    lacking = order.on_damage == "reencode" and bool(damage.found)
+    keep = None if from_start or lacking else order.keep
     with files_beside(container, plan, frames.start, cues, target) as beside:
         work = _Encode(
             source, recording, info, plan, frames, target, beside, order, from_start, progress, started
         )
+        segments = segments_of(plan, frames, keep)
+        if keep is not None and len(segments) > 1:
+            store = KeptSegments(keep, source.identity, kept)
+            work.in_segments(SegmentedVideo(recording, info, plan, frames, segments, order, store, work.run))
         work.write()
     if work.reported_errors:
         locate(container, plan, frames, damage)
@@ -77,7 +93,8 @@ def encode(
 
 
 class _Encode:
-    """The runs of ffmpeg for one clip: one, unless the card gives up or the file comes out too large."""
+    """The runs of ffmpeg for one clip: one, unless it is encoded in segments, the card gives up, or the file
+    comes out too large."""
 
     def __init__(
         self,
@@ -108,20 +125,37 @@ class _Encode:
         self._warnings = list(order.choice.warnings)
         self._filters = ffmpeg.filters(order.ffmpeg)
         self._reached = 0.0
+        self._segmented: SegmentedVideo | None = None
+        self._outgrown: int | None = None
         self.reported_errors = False
         """Whether ffmpeg reported errors."""
+
+    def in_segments(self, video: SegmentedVideo) -> None:
+        """Encode the video in segments, and resume an attempt that did."""
+        self._segmented = video
+        self._outgrown = video.kept.outgrown
+        made_with = next((name for name in CPU.values() if name == video.kept.encoder), None)
+        if made_with is not None and CODECS[made_with] == CODECS[self._encoder]:
+            self._encoder = made_with  # whatever is free now: other segments can't be joined with those
+
+    @property
+    def joints(self) -> tuple[Fraction, ...]:
+        """Where segments meet, in seconds of the clip."""
+        return () if self._segmented is None else self._segmented.joints
 
     def write(self) -> None:
         """Make the file. Raises as `encode`."""
         limit = self._order.spec.output.max_bytes
-        self._run(self._rates(FIRST_SHARE), upto=1.0 if limit is None else _FIRST_TRY)
-        if limit is None or self._size() <= limit:
-            return
-        first = self._size()
-        self._run(self._rates(second_share(limit, first)), upto=1.0)
+        if limit is None or self._outgrown is None:
+            self._run(self._rates(FIRST_SHARE), upto=1.0 if limit is None else _FIRST_TRY)
+            if limit is None or self._size() <= limit:
+                return
+            self._outgrown = self._size()
+        self._run(self._rates(second_share(limit, self._outgrown)), upto=1.0)
         if self._size() > limit:
+            smallest = min(self._outgrown, self._size())
             raise OutputTooLarge(
-                f"the clip could not be made smaller than {min(first, self._size())} bytes: choose a larger "
+                f"the clip could not be made smaller than {smallest} bytes: choose a larger "
                 "output.max_bytes, smaller frames, or a shorter clip"
             )
 
@@ -135,6 +169,7 @@ class _Encode:
             frames=frames.count if rate is None else frames_of_rate(frames, rate),
             tracks=len(self._plan.tracks),
             share=share,
+            segments=1 if self._segmented is None else len(self._segmented.segments),
         )
 
     def _size(self) -> int:
@@ -142,7 +177,7 @@ class _Encode:
 
     def _run(self, rates: Rates, *, upto: float) -> None:
         try:
-            self._ffmpeg(rates, upto)
+            self._make(rates, upto)
         except EncoderFailed as error:
             if self._encoder not in CARD.values():
                 raise
@@ -150,9 +185,34 @@ class _Encode:
             reason = refusal(lines).reason
             self._encoder, failed = CPU[CODECS[self._encoder]], self._encoder
             self._warnings.append(f"{failed} failed, because {reason}: the clip was made by {self._encoder}")
-            self._ffmpeg(rates, upto)
+            self._make(rates, upto)
 
-    def _ffmpeg(self, rates: Rates, upto: float) -> None:
+    def _make(self, rates: Rates, upto: float) -> None:
+        if self._segmented is None:
+            self._finish(rates, None, self._reached, upto)
+            return
+        begun = self._reached
+        video = begun + _VIDEO * (upto - begun)
+        joined = self._target.with_suffix(".joined")
+        try:
+            self.reported_errors = self._segmented.write(
+                self._means(),
+                rates,
+                joined,
+                outgrown=self._outgrown,
+                progress=self._between(begun, video),
+            )
+        except Mismatched:
+            # Damage that was not found before, or a recording whose keyframes are none.
+            self._segmented.kept.discard()
+            self._segmented = None
+            self._finish(rates, None, self._reached, upto)
+            return
+        self._finish(rates, joined, video, upto)
+        joined.unlink()
+
+    def _finish(self, rates: Rates, joined: Path | None, begun: float, upto: float) -> None:
+        """Write the clip, with the video that was `joined`, or encoding it."""
         command = encode_arguments(
             self._means(),
             self._recording,
@@ -165,15 +225,22 @@ class _Encode:
             rates,
             from_start=self._from_start,
             gaps=self._order.on_damage == "reencode",
+            joined=joined,
         )
         seconds = float(self._frames.end - self._frames.start)
-        begun = self._reached
+        if self.run(command, seconds=seconds, progress=self._between(begun, upto)):
+            self.reported_errors = True
 
+    def _between(self, begun: float, upto: float) -> Callable[[float], None]:
         def climbed(share: float) -> None:
             self._reached = begun + share * (upto - begun)
             self._progress(self._reached)
 
-        self.reported_errors = ffmpeg.run(
+        return climbed
+
+    def run(self, command: Sequence[str], *, seconds: float, progress: Callable[[float], None]) -> bool:
+        """Run ffmpeg within the limits of an encode of `seconds`; as `ffmpeg.run`."""
+        return ffmpeg.run(
             command,
             source=self._source,
             seconds=seconds,
@@ -183,7 +250,7 @@ class _Encode:
                 memory_bytes=None if self._encoder in CARD.values() else own_memory_limit(),
                 idle_bytes=_FROM_START_BYTES if self._from_start else MOST_BYTES,
             ),
-            progress=climbed,
+            progress=progress,
             started=self._started,
         )
 
@@ -211,6 +278,7 @@ class _Encode:
             usual_seconds=frames.usual if rate is None else 1 / rate,
             reencoded=frames.end - frames.start,
             audio=tuple(_audio(track.source, frames) for track in self._plan.tracks),
+            joints=self.joints,
             encoder=self._encoder,
             size=self._order.spec.output.size,
             warnings=tuple(self._warnings),

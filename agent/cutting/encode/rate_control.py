@@ -52,12 +52,14 @@ def rates(
     frames: int,
     tracks: int,
     share: float = FIRST_SHARE,
+    segments: int = 1,
 ) -> Rates:
-    """The rates of a clip. `share`: how much of `max_bytes` to aim for.
+    """The rates of a clip. `share`: how much of `max_bytes` to aim for; `segments`: how many encodes it is
+    made of.
 
     Raises `OutputTooLarge` when no watchable video fits into `max_bytes`.
     """
-    usual = _usual(output, quality)
+    usual = _shared(_usual(output, quality), seconds, segments)
     if output.max_bytes is None:
         return Rates(usual, AUDIO_BITS[quality])
     around = _FILE_BYTES + _FRAME_BYTES * frames + int(_PACKET_BYTES * tracks * seconds / _PACKET_SECONDS)
@@ -66,11 +68,11 @@ def rates(
     if tracks:
         fair = int(bits / float(seconds) / _AUDIO_SHARE / tracks)
         audio = min(audio, max(_LEAST_AUDIO_BITS, fair))
-    # An encoder may use up its window of a second beside the rate.
-    video = int((bits - audio * tracks * float(seconds)) / (float(seconds) + 1))
+    # An encoder may use up its window of a second beside the rate, in each segment.
+    video = int((bits - audio * tracks * float(seconds)) / (float(seconds) + segments))
     if video < _LEAST_BITS:
         needed = around + int(
-            (_LEAST_BITS * (seconds + 1) + _LEAST_AUDIO_BITS * tracks * seconds) / 8 / share
+            (_LEAST_BITS * (seconds + segments) + _LEAST_AUDIO_BITS * tracks * seconds) / 8 / share
         )
         raise OutputTooLarge(
             f"a clip of {float(seconds):.1f} s does not fit into {output.max_bytes} bytes: set "
@@ -84,6 +86,15 @@ def rates(
 def second_share(limit: int, size: int) -> float:
     """How much of a limit to aim for after a first try came out at `size` bytes, above it."""
     return FIRST_SHARE * _AGAIN * limit / size
+
+
+def _shared(cap: RateCap | None, seconds: Fraction, segments: int) -> RateCap | None:
+    """The cap with which a clip in segments is as large as with `cap` in one piece: every further segment may
+    use up the window once more."""
+    if cap is None or segments == 1:
+        return cap
+    window = Fraction(cap.window, cap.bits)
+    return RateCap(int(cap.bits * (seconds + window) / (seconds + segments * window)), cap.window)
 
 
 def _usual(output: Output, quality: Quality) -> RateCap | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Sequence
 
 WINDOW = 34
 """Frames read ahead: twice the 16 that H.264 and HEVC may reorder by, and the field pairs of both."""
@@ -51,3 +52,17 @@ class DecodeTimes:
             raise Unsortable
         self._last = dts
         return dts
+
+
+def decode_times(shown: Sequence[int], usual: int) -> list[int]:
+    """Strictly growing decoding times for frames that are shown at `shown`, in decoding order.
+
+    As encoders assign them: each frame is decoded when the frame is shown that lies as many frames before it
+    as are reordered at most. So they exist at any rate, also where `DecodeTimes`, which does not know all
+    frames beforehand, finds none. `usual`: the distance of the frames, for the times before the first.
+    """
+    ordered = sorted(shown)
+    ranks = {at: rank for rank, at in enumerate(ordered)}
+    delay = max((position - ranks[at] for position, at in enumerate(shown)), default=0)
+    before = [ordered[0] - (delay - n) * usual for n in range(min(delay, len(ordered)))]
+    return (before + ordered)[: len(ordered)]

@@ -55,7 +55,7 @@ class Outcome:
     """Seconds of video that were re-encoded."""
     audio: tuple[AudioTrack, ...]
     joints: tuple[Fraction, ...] = ()
-    """Seconds of the clip at which frames of another encoder begin."""
+    """Seconds of the clip at which frames of another encoder, or of another segment, begin."""
     size: tuple[int, int] | None = None
     """Width and height that the video must have; None where they follow from the recording's."""
     encoder: str | None = None

@@ -81,6 +81,22 @@ class EngineSettings:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """Where an encode keeps its finished segments, so that a later attempt at the same clip resumes there."""
+
+    folder: Path
+    """On the disk of the clip's folder, and of this clip alone. The caller removes it when the clip ends."""
+    request_id: str
+    spec_hash: str
+    """Segments of another request with the same id are not used."""
+    agent_id: str
+    min_seconds: float
+    """A shorter clip is encoded at once, without segments."""
+    segment_seconds: float
+    """About how long a segment is."""
+
+
+@dataclass(frozen=True)
 class Order:
     """The child process's input for a cut: the spec, where to write, and which tools to use."""
 
@@ -101,3 +117,5 @@ class Order:
     """As `EngineSettings.max_pixels`."""
     on_damage: OnDamage = "warn"
     """As `EngineSettings.on_damage`."""
+    keep: Keep | None = None
+    """Where to keep finished segments of an encode; None: it is made at once."""

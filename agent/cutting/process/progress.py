@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from agent.cutting.process.context import Context
-from agent.cutting.process.protocol import Helper, Progress, send
+from agent.cutting.process.protocol import Helper, Kept, Progress, send
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
 
 INTERVAL_SECONDS = 0.2
@@ -40,3 +41,7 @@ class ProgressSender:
     def helper(self, pid: int | None) -> None:
         """An ffmpeg has been started, or has ended."""
         send(self._channel, Helper(pid))
+
+    def kept(self, checkpoint: Checkpoint) -> None:
+        """A segment was finished and kept, or an earlier attempt is resumed."""
+        send(self._channel, Kept(checkpoint))

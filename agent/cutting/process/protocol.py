@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass
 
 from agent.cutting.process.interruption import Reason
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
 
 MAX_DESCRIPTORS = 4
@@ -72,6 +73,13 @@ class Progress:
 
     stage: Stage
     percent: float
+
+
+@dataclass(frozen=True)
+class Kept:
+    """From the job: what of the clip is finished and kept."""
+
+    checkpoint: Checkpoint
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -23,6 +23,7 @@ from agent.cutting.plan.extent import (
     wanted,
 )
 from agent.cutting.plan.plan import Plan, no_video, no_video_yet
+from agent.cutting.plan.segments import Segment
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.demux import packets
 from agent.cutting.reading.seek import KeyTest, tick_from
@@ -57,6 +58,36 @@ class Frames:
     """The last clean keyframe at or before the first frame; None when none was found near."""
     audio_ends: Mapping[int, Fraction]
     """By the index of each audio stream with packets in the range: where its last packet in it ends."""
+    shown: tuple[int, ...] = ()
+    """When each frame is shown, in ticks of the video stream and in ascending order."""
+    keyframes: tuple[int, ...] = ()
+    """Which of `shown` are of clean keyframes, apart from the first."""
+
+    def part(self, segment: Segment, tick: Fraction, *, around: int = 0) -> Frames:
+        """The frames of a segment of this range. `tick`: seconds a tick.
+
+        `around`: how many more frames to include on either side, as far as the range has them.
+        """
+        first, stop = max(0, segment.first - around), min(self.count, segment.stop + around)
+        shown = self.shown[first:stop]
+        if stop < self.count:
+            end, held = self.shown[stop] * tick, False
+        else:
+            end, held = self.end, self.held
+        start = self.start if first == 0 else shown[0] * tick
+        entries = [at for at in self.keyframes if at <= shown[0]]
+        return replace(
+            self,
+            first=shown[0] * tick,
+            start=start,
+            last=max(start, shown[-1] * tick),
+            end=end,
+            held=held,
+            count=len(shown),
+            entry=entries[-1] * tick if entries else self.entry,
+            shown=shown,
+            keyframes=tuple(at for at in self.keyframes if shown[0] < at <= shown[-1]),
+        )
 
 
 def frames_in(
@@ -123,6 +154,7 @@ class _Scan:
         self._before: int | None = None
         self._after: int | None = None
         self._audio_ends: dict[int, Fraction] = {}
+        self._keyframes: list[int] = []
         self.entry: int | None = None
 
     def read(self, packets: Iterable[AnyPacket]) -> None:
@@ -161,6 +193,8 @@ class _Scan:
                     return
                 del self._shown[self._before]
             self._before = at
+        elif packet.is_keyframe and self._is_clean(packet):
+            self._keyframes.append(at)
         self._shown[at] = packet.duration or 0
 
     def frames(self) -> Frames:
@@ -192,6 +226,8 @@ class _Scan:
             usual=usual * tick,
             entry=None if self.entry is None else self.entry * tick,
             audio_ends=dict(self._audio_ends),
+            shown=tuple(shown),
+            keyframes=tuple(sorted(set(self._keyframes) & set(shown[1:]))),
         )
 
     def _check(self, shown: list[int]) -> None:

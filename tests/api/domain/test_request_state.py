@@ -22,15 +22,24 @@ from api.domain.request_state import (
     published_again,
     visible_change,
 )
+from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
-from clipping.contract.messages import Checkpoint, CompletionMessage, LastError, ProgressMessage
+from clipping.contract.messages import CompletionMessage, LastError, ProgressMessage
 from tests.api.messages import NOW, completed, failed, progress, retrying
 
 Message = CompletionMessage | ProgressMessage
 
+
+def reached(finished: int, *, resumed_count: int = 0) -> Checkpoint:
+    """With so many segments of 5 finished, of 250 frames each."""
+    return Checkpoint(
+        frame=250 * finished, total=1250, segment=finished, segments=5, resumed_count=resumed_count
+    )
+
+
 stages = st.sampled_from(get_args(Stage))
 checkpoints = st.none() | st.builds(
-    lambda segments, resumed: Checkpoint(segments=segments, seconds=6.0 * segments, resumed_count=resumed),
+    lambda finished, resumed: reached(finished, resumed_count=resumed),
     st.integers(0, 3),
     st.integers(0, 2),
 )
@@ -215,9 +224,9 @@ def test_an_agent_outside_any_election_is_never_deposed() -> None:
 
 
 def test_the_furthest_checkpoint_stands_and_restarts_are_counted() -> None:
-    first = progress(seq=5, checkpoint=Checkpoint(segments=4, seconds=24.0))
-    again = progress(attempt=2, seq=1, checkpoint=Checkpoint(segments=4, seconds=24.0, resumed_count=1))
-    late = progress(seq=4, checkpoint=Checkpoint(segments=3, seconds=18.0))
+    first = progress(seq=5, checkpoint=reached(4))
+    again = progress(attempt=2, seq=1, checkpoint=reached(4, resumed_count=1))
+    late = progress(seq=4, checkpoint=reached(3))
     for order in permutations([first, again, late]):
         state = after(*order)
         assert (state.checkpoint, state.resumed_count) == (again.checkpoint, 1)

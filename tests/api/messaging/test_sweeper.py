@@ -179,7 +179,7 @@ def test_messages_of_a_deposed_agent_are_no_sign_of_life(desk: Desk) -> None:
 
 def test_a_republished_request_starts_again(desk: Desk) -> None:
     request_id = put(desk.database)
-    checkpoint = {"segments": 3, "seconds": 18.0, "resumed_count": 1}
+    checkpoint = {"frame": 750, "total": 1250, "segment": 3, "segments": 5, "resumed_count": 1}
     before = progress(request_id=request_id, attempt=7, epoch=3, progress_percent=70.0, checkpoint=checkpoint)
     report(desk.database, before, at=desk.clock.now())
     revision = get(desk.database, request_id).revision

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cutting.formats.dts import DecodeTimes, Unsortable
+from agent.cutting.formats.dts import DecodeTimes, Unsortable, decode_times
 
 
 def all_times(delay: int, shown: list[int]) -> list[int]:
@@ -57,3 +57,20 @@ def test_any_rate_and_order(gaps: list[int], random: object) -> None:
     times = all_times(max(DecodeTimes.delay_for(order), 6), order)
     assert all(dts <= pts for dts, pts in zip(times, order, strict=True))
     assert all(a < b for a, b in pairwise(times))
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=150), st.randoms(use_true_random=False))
+def test_times_made_from_all_frames_exist_for_any_order(gaps: list[int], random: object) -> None:
+    shown = list(accumulate(gaps))
+    random.shuffle(shown)  # type: ignore[attr-defined]
+    times = decode_times(shown, 40)
+    assert len(times) == len(shown)
+    assert all(dts <= pts for dts, pts in zip(times, shown, strict=True))
+    assert all(a < b for a, b in pairwise(times))
+
+
+def test_times_made_from_all_frames_are_those_of_an_encoder() -> None:
+    shown = in_groups([0, 4, 2, 1, 3], 3, 40)
+    assert decode_times(shown, 40) == [pts - 80 for pts in sorted(shown)]
+    assert decode_times(sorted(shown), 40) == sorted(shown)
+    assert decode_times([], 40) == []

@@ -1,0 +1,148 @@
+"""Makes the video of a clip segment by segment. What is finished is kept for a later attempt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from agent.cutting.encode.arguments import segment_arguments
+from agent.cutting.encode.joining import Mismatched, Piece, frames_of, join
+from agent.cutting.encode.kept import KeptSegments
+from agent.cutting.encode.rate_control import Rates
+from agent.cutting.encode.video_filters import Means, Section
+from agent.cutting.formats.media import MediaInfo
+from agent.cutting.plan.plan import Plan
+from agent.cutting.plan.segments import Segment, plan_segments
+from agent.cutting.plan.spec import Keep, Order
+from agent.cutting.reading.frames import Frames
+
+_ENCODED = 0.97
+"""The share of the work at which all segments are encoded."""
+
+
+class Run(Protocol):
+    """Runs ffmpeg for a clip."""
+
+    def __call__(
+        self, command: Sequence[str], *, seconds: float, progress: Callable[[float], None]
+    ) -> bool: ...
+
+
+def segments_of(plan: Plan, frames: Frames, keep: Keep | None) -> tuple[Segment, ...]:
+    """The segments to encode a range in: one, unless they are to be kept and it is long enough."""
+    if keep is None or frames.end - frames.start < keep.min_seconds:
+        return (Segment(0, frames.count),)
+    length = round(keep.segment_seconds / plan.video_stream.time_base)
+    return plan_segments(frames.shown, frames.keyframes, max(1, length))
+
+
+@dataclass(frozen=True)
+class SegmentedVideo:
+    """The video of one clip."""
+
+    recording: str
+    """What ffmpeg reads."""
+    info: MediaInfo
+    plan: Plan
+    frames: Frames
+    segments: tuple[Segment, ...]
+    order: Order
+    kept: KeptSegments
+    run: Run
+
+    @property
+    def joints(self) -> tuple[Fraction, ...]:
+        """Where segments meet, in seconds of the clip."""
+        tick = self.plan.video_stream.time_base
+        return tuple(
+            self.frames.shown[segment.first] * tick - self.frames.start for segment in self.segments[1:]
+        )
+
+    def write(
+        self,
+        means: Means,
+        rates: Rates,
+        target: Path,
+        *,
+        outgrown: int | None,
+        progress: Callable[[float], None],
+    ) -> bool:
+        """Write it to `target`, as MP4; returns whether ffmpeg reported errors.
+
+        `outgrown`: the size of an earlier try that came out too large. Raises `Mismatched` when segments do
+        not have the frames that they should have, and as `KeptSegments` and `ffmpeg.run`.
+        """
+        tick = self.plan.video_stream.time_base
+        sections = [Section(self.frames, self.frames.part(segment, tick)) for segment in self.segments]
+        pieces = [self._piece(number, section) for number, section in enumerate(sections)]
+        total = sum(piece.frames for piece in pieces)
+        done = self.kept.begin(
+            self._recipe(means, rates),
+            means.encoder,
+            total=total,
+            segments=len(pieces),
+            outgrown=outgrown,
+        )
+        frame = sum(piece.frames for piece in pieces[:done])
+        scratch = target.with_suffix(".segment")
+        for segment, section, piece in list(zip(self.segments, sections, pieces, strict=True))[done:]:
+            begun, part = frame / total * _ENCODED, piece.frames / total * _ENCODED
+            reported = self.run(
+                self._command(means, rates, segment, scratch),
+                seconds=float(section.part.end - section.part.start),
+                progress=partial(_climbed, progress, begun, part),
+            )
+            if (found := frames_of(scratch)) != piece.frames:
+                raise Mismatched(f"a segment has {found} frames and should have {piece.frames}")
+            frame += piece.frames
+            self.kept.add(scratch, frame, reported_errors=reported)
+        progress(_ENCODED)
+        join(pieces, target, self._tick, max(1, round(self.frames.usual / self._tick)))
+        progress(1.0)
+        return self.kept.reported_errors
+
+    @property
+    def _rate(self) -> Fraction | None:
+        return self.order.spec.output.rate
+
+    @property
+    def _tick(self) -> Fraction:
+        """Of the clip's video."""
+        return self.plan.video_stream.time_base if self._rate is None else 1 / self._rate
+
+    def _piece(self, number: int, section: Section) -> Piece:
+        begin = section.part.start - self.frames.start
+        ticks = begin / self._tick if self._rate is None else Fraction(section.before(self._rate))
+        return Piece(self.kept.path(number), int(ticks), section.count(self._rate))
+
+    def _command(self, means: Means, rates: Rates, segment: Segment, target: Path) -> list[str]:
+        return segment_arguments(
+            means,
+            self.recording,
+            self.info,
+            self.plan,
+            self.frames,
+            segment,
+            target,
+            self.order.spec,
+            rates,
+        )
+
+    def _recipe(self, means: Means, rates: Rates) -> str:
+        """How the segments are made, whatever this machine's paths are."""
+        anywhere = replace(self, recording="recording")
+        command = anywhere._command(
+            replace(means, program=Path("ffmpeg")), rates, self.segments[0], Path("segment")
+        )
+        recipe = [command, [(segment.first, segment.stop) for segment in self.segments]]
+        return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
+
+
+def _climbed(progress: Callable[[float], None], begun: float, part: float, share: float) -> None:
+    progress(begun + share * part)

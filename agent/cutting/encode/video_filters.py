@@ -1,0 +1,176 @@
+"""ffmpeg's filters for the video of an encode: which frames, when they are shown, their colours. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from pathlib import Path
+
+from agent.cutting.encode.filters import FilterStream, Options
+from agent.cutting.encode.reshape import shaped
+from agent.cutting.formats.media import VideoInfo
+from agent.cutting.plan.encoders import EncoderName
+from agent.cutting.plan.spec import CutSpec
+from agent.cutting.reading.frames import Frames
+
+_BT709, _UNSPECIFIED = 1, 2
+_HD_LINES = 720
+
+
+@dataclass(frozen=True)
+class Means:
+    """What an encode is made with."""
+
+    program: Path
+    encoder: EncoderName
+    filters: frozenset[str]
+    """Those that this ffmpeg has."""
+
+    def tone_maps(self, video: VideoInfo) -> bool:
+        """Whether HDR colours become ordinary ones, not just pale."""
+        return video.hdr and {"zscale", "tonemap"} <= self.filters
+
+
+def frames_of_rate(frames: Frames, rate: Fraction) -> int:
+    """How many frames the range has at another rate."""
+    return max(1, round((frames.end - frames.start) * rate))
+
+
+@dataclass(frozen=True)
+class Section:
+    """The frames of one segment of a clip."""
+
+    whole: Frames
+    """Those of the clip."""
+    part: Frames
+    """Those of the segment."""
+
+    def before(self, rate: Fraction | None) -> int:
+        """How many frames of the clip come before them. `rate`: the clip's, None for the recording's own."""
+        if rate is None:
+            return bisect_left(self.whole.shown, self.part.shown[0])
+        return _rounded((self.part.start - self.whole.start) * rate)
+
+    def count(self, rate: Fraction | None) -> int:
+        """How many frames of the clip they are. `rate`: as `before`."""
+        if rate is None:
+            return self.part.count
+        is_last = self.part.shown[-1] == self.whole.shown[-1]
+        end = (self.part.end - self.whole.start) * rate
+        stop = frames_of_rate(self.whole, rate) if is_last else _rounded(end)
+        return stop - self.before(rate)
+
+    def cut_out(self, stream: FilterStream, rate: Fraction | None) -> FilterStream:
+        """These frames, from 0 on, of a stream that has the clip's times and perhaps further frames."""
+        if rate is not None:
+            stream = _at_rate(stream, rate, self.before(rate), self.count(rate))
+        else:
+            shift = self.whole.start + self.whole.shortest / 4
+            begin, end = seconds(self.part.start - shift), seconds(self.part.end - shift)
+            stream = stream.filter("trim", start=begin, end=end)
+        return stream.filter("setpts", "PTS-STARTPTS")
+
+
+def _rounded(frames: Fraction) -> int:
+    """As ffmpeg's `fps` rounds times."""
+    return floor(frames + Fraction(1, 2))
+
+
+def video_filters(
+    stream: FilterStream,
+    video: VideoInfo,
+    time_base: Fraction,
+    frames: Frames,
+    spec: CutSpec,
+    means: Means,
+    *,
+    gaps: bool,
+    section: Section | None = None,
+) -> FilterStream:
+    """The video as the clip shows it: `frames` of the decoded `stream`, or of these those of `section`.
+
+    `gaps`: even the first of them may be missing.
+    """
+    quarter = frames.shortest / 4
+    stream = stream.filter("trim", start=seconds(frames.first - quarter), end=seconds(frames.end - quarter))
+    if gaps:
+        # Behind damage there may be frames with times that go backward, which encoders don't put up with.
+        stream = stream.filter("select", "isnan(prev_selected_t)+gt(t,prev_selected_t)")
+    begin = Fraction(0) if section is None else frames.start - section.whole.start
+    stream = stream.filter("setpts", _clip_times(frames, time_base, begin, gaps=gaps))
+    if video.interlaced:
+        stream = stream.filter("bwdif", mode="send_frame")
+    if section is not None:
+        stream = section.cut_out(stream, spec.output.rate)
+    elif spec.output.rate is not None:
+        stream = _at_rate(stream, spec.output.rate, 0, frames_of_rate(frames, spec.output.rate))
+    if means.tone_maps(video):
+        for name, options in _tone_map(video):
+            stream = stream.filter(name, **options)
+        return shaped(stream, spec.output, {})
+    return shaped(stream, spec.output, _colours(video))
+
+
+def _at_rate(stream: FilterStream, rate: Fraction, begin: int, count: int) -> FilterStream:
+    """The frames of the clip at another rate: `count` from number `begin` on."""
+    at = {"start_time": seconds(begin / rate)} if begin else {}
+    stream = stream.filter("fps", fps=f"{rate.numerator}/{rate.denominator}", **at)
+    # What ffmpeg makes of the end differs by version: the last frame stays, and the count decides.
+    stream = stream.filter("tpad", stop=-1, stop_mode="clone")
+    return stream.filter("trim", end_frame=count)
+
+
+def _clip_times(frames: Frames, time_base: Fraction, begin: Fraction, *, gaps: bool) -> str:
+    """The expression for when a frame is shown in the clip; `begin`: when the first of these is."""
+    if gaps:
+        return f"max(0,PTS-{round(frames.start / time_base)})"
+    hidden = round((frames.start - frames.first - begin) / time_base)
+    if hidden < 0:
+        return f"PTS-STARTPTS+{-hidden}"
+    # A frame that stands at the in-point is shown from there on.
+    return f"if(eq(N,0),0,PTS-STARTPTS-{hidden})" if hidden > 0 else "PTS-STARTPTS"
+
+
+def _tone_map(video: VideoInfo) -> list[tuple[str, Options]]:
+    # zscale refuses to guess what is not tagged, while HDR has only one kind of primaries.
+    assumed: Options = {}
+    if video.color_primaries == _UNSPECIFIED:
+        assumed["color_primaries"] = "bt2020"
+    if video.color_space == _UNSPECIFIED:
+        assumed["colorspace"] = "bt2020nc"
+    return [
+        *([("setparams", assumed)] if assumed else []),
+        ("zscale", {"t": "linear", "npl": 100}),
+        ("format", {"pix_fmts": "gbrpf32le"}),
+        ("zscale", {"p": "bt709"}),
+        ("tonemap", {"tonemap": "hable"}),
+        ("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
+    ]
+
+
+def _colours(video: VideoInfo) -> Options:
+    """What `scale` needs to give BT.709 colours of limited range."""
+    options: Options = {"out_range": "tv"}
+    if not _is_bt709(video):
+        options["out_color_matrix"] = "bt709"
+        if video.color_space == _UNSPECIFIED:
+            options["in_color_matrix"] = "bt601"
+    elif video.color_space == _UNSPECIFIED:
+        options |= {"in_color_matrix": "bt709", "out_color_matrix": "bt709"}
+    return options
+
+
+def _is_bt709(video: VideoInfo) -> bool:
+    """Untagged high definition is BT.709 by convention, untagged standard definition is BT.601."""
+    if video.color_space == _UNSPECIFIED:
+        return video.height >= _HD_LINES
+    return video.color_space == _BT709
+
+
+def seconds(value: Fraction) -> str:
+    """A decimal number with nanoseconds; ffmpeg reads no fractions."""
+    nanoseconds = round(value * 1_000_000_000)
+    sign, whole = ("-" if nanoseconds < 0 else ""), abs(nanoseconds)
+    return f"{sign}{whole // 1_000_000_000}.{whole % 1_000_000_000:09d}"
