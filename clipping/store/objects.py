@@ -17,6 +17,7 @@ from pathlib import Path
 
 from clipping.errors import StoreUnavailable
 from clipping.store.filesystem import make_folders, sync_file, sync_folder
+from clipping.store.port import KEY
 from clipping.store.record import Record
 from clipping.store.staging import Staging
 from clipping.store.versions import DATA, FIRST, SUFFIX, TRIES, Version, Versions, begin, folder_of
@@ -108,8 +109,17 @@ class Objects:
         raise _too_busy(place)
 
     def keys(self, prefix: str, after: str) -> Iterator[str]:
-        """The keys that start with `prefix` and sort after `after`, in order. Some may have no object."""
-        return _keys(self._folder, "", prefix, after)
+        """The keys that start with `prefix` and sort after `after`, in order. Some may have no object.
+
+        Only folders that may contain such keys are read: an agent looks up one clip among all.
+        """
+        above = prefix.rpartition("/")[0]
+        folder = self._folder / above
+        if not KEY.fullmatch(above):
+            return _keys(self._folder, "", prefix, after)
+        if folder.resolve() != folder or not folder.is_dir():  # it is, or leads over, a symbolic link
+            return iter(())
+        return _keys(folder, above + "/", prefix, after)
 
     def _newest(self, place: Path) -> Record | None:
         """The newest record, which may mark the object as deleted."""

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -285,3 +286,60 @@ def test_objects_below_the_name_of_a_deleted_one_stay(tmp_path: Path) -> None:
     assert store.delete("a")
     assert store.get("a/b") == (b"2", below)
     assert store.list("").objects == (below,)
+
+
+@pytest.fixture(scope="module")
+def folders_read() -> Iterator[list[str]]:
+    """The folders that were listed since the list was last cleared."""
+    paths: list[str] = []
+    active = True
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if active and event == "os.scandir":
+            paths.append(str(arguments[0]))
+
+    sys.addaudithook(hook)  # it can't be removed
+    yield paths
+    active = False
+
+
+def test_a_clip_is_found_without_reading_the_folders_of_others(
+    tmp_path: Path, folders_read: list[str]
+) -> None:
+    store = _store(tmp_path)
+    for number in range(3):
+        _create(store, tmp_path, key=f"clips/hand-{number}/r.mp4")
+    folders_read.clear()
+    assert [one.key for one in store.list("clips/hand-1/r.").objects] == ["clips/hand-1/r.mp4"]
+    assert [Path(path).name for path in folders_read] == ["hand-1"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "found"),
+    [
+        ("", ["clips/a.b/r.mp4", "clips/a/r.mp4", "clips/a/s.mp4", "other/x.json"]),
+        ("cl", ["clips/a.b/r.mp4", "clips/a/r.mp4", "clips/a/s.mp4"]),
+        ("clips/a", ["clips/a.b/r.mp4", "clips/a/r.mp4", "clips/a/s.mp4"]),
+        ("clips/a/", ["clips/a/r.mp4", "clips/a/s.mp4"]),
+        ("clips/a/s", ["clips/a/s.mp4"]),
+        ("clips/a/s.mp4", ["clips/a/s.mp4"]),
+        ("clips/a/s.mp4/", []),
+        ("clips/a/s.mp4@/", []),
+        ("clips/none/", []),
+        ("clips/a/../a.b/", []),
+        ("../", []),
+        ("/", []),
+    ],
+)
+def test_a_prefix_is_compared_with_keys(tmp_path: Path, prefix: str, found: list[str]) -> None:
+    store = _store(tmp_path)
+    for key in ("clips/a/r.mp4", "clips/a/s.mp4", "clips/a.b/r.mp4", "other/x.json"):
+        _create(store, tmp_path, key=key)
+    assert [one.key for one in store.list(prefix).objects] == found
+
+
+def test_clips_behind_a_symbolic_link_are_not_listed(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    _create(store, tmp_path)
+    (tmp_path / "store" / "objects" / "clips" / "link").symlink_to("h")
+    assert store.list("clips/link/").objects == ()
