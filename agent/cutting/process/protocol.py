@@ -8,10 +8,13 @@ from __future__ import annotations
 import pickle
 import socket
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agent.cutting.process.interruption import Reason
-from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
+
+if TYPE_CHECKING:  # the fork server is started before pydantic is loaded
+    from clipping.contract.checkpoint import Checkpoint
 
 MAX_DESCRIPTORS = 4
 """With one message."""
