@@ -9,6 +9,7 @@ from api.auth.callers import Authenticator
 from api.auth.limits import RateLimiter
 from api.auth.oidc import PushVerifier
 from api.clips.accept import Acceptor
+from api.clips.committer import Committer
 from api.clips.estimates import Estimator
 from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
@@ -31,9 +32,9 @@ from clipping.clock import SystemClock
 from clipping.config import Config
 from clipping.store.open import open_coordination_store, open_store
 
-_OWN_THREADS = 5
-"""Threads that use the database in addition to requests and messages: the outbox, periodic tasks, and the one
-that is reserved for health checks."""
+_OWN_THREADS = 6
+"""Threads that use the database in addition to requests and messages: commits, the outbox, periodic tasks,
+and the one that is reserved for health checks."""
 
 
 def create_app(config: Config) -> Flask:
@@ -67,6 +68,7 @@ def build_services(config: Config) -> Services:
     ingest = Ingest(database, clock, on_retry=measures.retried)
     senders = {REQUESTS: to_pubsub(publisher, config.pubsub.requests_topic)}
     outbox = OutboxPublisher(database, senders, clock)
+    committer = Committer(database, outbox, clock, shorts_per_day=config.limits.shorts_per_day)
     store = open_store(config)
     push = config.api.push
     coordination = Coordination(
@@ -94,9 +96,10 @@ def build_services(config: Config) -> Services:
         failovers=failovers,
         publisher=publisher,
         outbox=outbox,
+        committer=committer,
         chores=Chores(_chores(config, sweeper, failovers), clock),
         ingest=ingest,
-        acceptor=Acceptor(config, clock, database, outbox, Estimator(database, clock)),
+        acceptor=Acceptor(config, clock, database, committer, Estimator(database, clock)),
         authenticator=Authenticator(config.api, clock),
         agents=agents,
         events=Hub(database, clock, limit=streams, on_count=measures.streams.set),

@@ -10,6 +10,7 @@ from flask import current_app
 from api.auth.callers import Authenticator
 from api.auth.oidc import PushVerifier
 from api.clips.accept import Acceptor
+from api.clips.committer import Committer
 from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
@@ -41,6 +42,7 @@ class Services:
     failovers: Failovers
     publisher: Publisher
     outbox: OutboxPublisher
+    committer: Committer
     chores: Chores
     ingest: Ingest
     acceptor: Acceptor
@@ -53,8 +55,9 @@ class Services:
     push_verifier: PushVerifier | None
 
     def start(self) -> None:
-        """Start the threads: outbox, periodic tasks, event streams and the agents' messages."""
+        """Start the threads: outbox, commits, periodic tasks, event streams and the agents' messages."""
         self.outbox.start()
+        self.committer.start()
         self.chores.start()
         self.events.start()
         if self.consumers is not None:
@@ -63,6 +66,7 @@ class Services:
     def stop(self, timeout: float) -> None:
         """Finish the work in flight within about `timeout` seconds; the rest waits in the database."""
         self.events.stop(timeout / 4)
+        self.committer.stop(timeout / 4)
         if self.consumers is not None:
             self.consumers.stop(timeout / 2)
         self.chores.stop(timeout / 4)

@@ -13,7 +13,7 @@ Databases write through to the disk, as in production.
   one of many clips.
 - At a fixed rate, requests are sent when they are due, and latencies are measured from then. At full speed,
   16 connections each send the next request when the previous one is answered.
-- CPU times are those of each process (PostgreSQL's with its children) at the fixed rate, per request.
+- CPU times are those of each process (PostgreSQL's with its children), per request.
 - Streams: each client watches its own clip while agents publish progress at a fixed rate over all clips. The
   delay is measured from before the publish until the client receives the event.
 """
@@ -170,22 +170,27 @@ def _both(processes: Processes, url: str, name: str, make: Make, load: Load, exp
     asyncio.run(at_rate(url, make, rate=WARM_UP, seconds=1))
     before = _seconds(processes)
     steady = asyncio.run(at_rate(url, make, rate=load.rate, seconds=load.seconds))
-    used = since(before, _seconds(processes))
+    between = _seconds(processes)
     full = asyncio.run(at_full_speed(url, make, seconds=load.seconds))
+    after = _seconds(processes)
     for answers in (steady, full):
         if set(answers.statuses) != {expected}:
             raise SystemExit(f"{name}: unexpected statuses {dict(answers.statuses)}")
-    cpu = {
-        f"{name}, CPU ms each: {process}": 1000 * each / len(steady.latencies)
-        for process, each in used.items()
-    }
+    used, used_at_full_speed = since(before, between), since(between, after)
     return {
         f"{name}, p50 ms": steady.milliseconds(50),
         f"{name}, p99 ms": steady.milliseconds(99),
-        **cpu,
+        **{
+            f"{name}, CPU ms each: {process}": 1000 * each / len(steady.latencies)
+            for process, each in used.items()
+        },
         f"{name} at full speed, requests/s": full.rate,
         f"{name} at full speed, p50 ms": full.milliseconds(50),
         f"{name} at full speed, p99 ms": full.milliseconds(99),
+        **{
+            f"{name} at full speed, CPU ms each: {process}": 1000 * each / len(full.latencies)
+            for process, each in used_at_full_speed.items()
+        },
     }
 
 
@@ -234,9 +239,9 @@ def table(columns: dict[str, Figures]) -> str:
     """A row for each figure, with a dash where a column has none."""
     # The last column has the most rows, in the best order.
     names = list(dict.fromkeys(row for figures in reversed(columns.values()) for row in figures))
-    rows = [f"{'':42}" + "".join(f"{name:>20}" for name in columns)]
+    rows = [f"{'':50}" + "".join(f"{name:>20}" for name in columns)]
     rows += [
-        f"{name:42}" + "".join(f"{_cell(figures.get(name, '-')):>20}" for figures in columns.values())
+        f"{name:50}" + "".join(f"{_cell(figures.get(name, '-')):>20}" for figures in columns.values())
         for name in names
     ]
     return "\n".join(rows)

@@ -1,24 +1,20 @@
-"""Accepts requests: one transaction writes the rows, their outbox entries and the stored response."""
+"""Accepts requests: validates them, and builds what a transaction stores and the response."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-
-from sqlalchemy.orm import Session
 
 from api.auth.callers import Caller
+from api.clips.committer import Committer
 from api.clips.estimates import Estimator
-from api.clips.idempotency import Repeat, first_answer, keep_answer
-from api.clips.quotas import ShortsQuota, ShortsUsedUp
+from api.clips.group import Answer, Call, Refusals, Request
+from api.clips.idempotency import Repeat, first_answer
 from api.clips.views import problem_of
 from api.db import clips
 from api.db.engine import Database
-from api.db.outbox import REQUESTS, Message
-from api.db.tables import Clip
-from api.messaging.outbox_publisher import OutboxPublisher
+from api.db.outbox import REQUESTS, Entry
 from clipping.clock import Clock
 from clipping.config import Config, NasRoot
 from clipping.contract.messages import ClipRequest, RequestMessage, parse_clip_request
@@ -31,18 +27,6 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The response: 202 for a new request, 200 for the repetition of an earlier call."""
-
-    body: bytes
-    repeated: bool = False
-
-    @property
-    def status(self) -> int:
-        return 200 if self.repeated else 202
-
-
-@dataclass(frozen=True)
 class Item:
     """A valid request of a batch, and its index."""
 
@@ -52,21 +36,13 @@ class Item:
 
 
 @dataclass(frozen=True)
-class _Made:
-    """A request that has an id and is not stored yet."""
-
-    row: Clip
-    message: RequestMessage
-
-
-@dataclass(frozen=True)
 class Acceptor:
     """Accepts requests. Thread-safe."""
 
     config: Config
     clock: Clock
     database: Database
-    outbox: OutboxPublisher
+    committer: Committer
     estimator: Estimator
 
     def parse(self, body: object) -> ClipRequest:
@@ -92,20 +68,21 @@ class Acceptor:
     def accept_one(
         self, wanted: ClipRequest, caller: Caller, *, traceparent: str, repeat: Repeat | None
     ) -> Answer:
-        """Store and publish a request. Raises `QuotaExceeded`, `IdempotencyConflict`, `QueueUnavailable`."""
+        """Store a request, to be published. Raises `QuotaExceeded`, `IdempotencyConflict`,
+        `QueueUnavailable`."""
         made = self._make(wanted, caller, traceparent=traceparent)
-        answer = self._accepted(made).to_json().encode()
-        with self.database.write() as session:
-            earlier = keep_answer(session, repeat, answer, now=made.row.created_at) if repeat else None
-            if earlier is not None:
-                return Answer(earlier, repeated=True)
-            if made.row.short:
-                self._quota(session, caller, made.row.created_at).take()
-            clips.add(session, [made.row])
-            message = self._enqueue(session, made)
-        published = self.outbox.publish(message)
-        _log(made.row, published=published)
-        return Answer(answer)
+        body = self._accepted(made).to_json().encode()
+
+        def answer(refusals: Refusals) -> bytes:
+            for refused in refusals:
+                if refused is not None:
+                    raise refused
+            return body
+
+        stored = self.committer.commit(Call(caller.name, [made], answer, repeat))
+        if not stored.repeated:
+            _log(made)
+        return stored
 
     def accept_batch(
         self,
@@ -121,87 +98,77 @@ class Acceptor:
 
         Raises the first error when none is left, `IdempotencyConflict`, `QueueUnavailable`.
         """
-        now = self.clock.now()
-        batch_id = new_batch_id(now)
-        made = [(item, self._make(item.wanted, caller, traceparent=traceparent)) for item in items]
-        items_by_place, stored = dict(refused), list[_Made]()
-        used_up: ShortsUsedUp | None = None
-        with self.database.write() as session:
-            quota = self._quota(session, caller, now)
-            for item, one in made:
-                one.row.batch_id, one.row.client_item_id = batch_id, item.client_item_id
-                try:
-                    if one.row.short:
-                        quota.take()
-                except ShortsUsedUp as error:
-                    used_up = error
-                    items_by_place[item.index] = refusal(item.client_item_id, error)
-                    continue
-                stored.append(one)
-                items_by_place[item.index] = BatchItem(
-                    client_item_id=item.client_item_id, request_id=one.row.request_id
-                )
-            if not stored:
-                # A concurrent identical call may have used up the quota.
-                earlier = first_answer(session, repeat, now=now) if repeat else None
-                if earlier is not None:
-                    return Answer(earlier, repeated=True)
-                raise used_up or none_is_good(items_by_place)
-            clips.add(session, [one.row for one in stored])
-            for one in stored:
-                self._enqueue(session, one, deferred=True)
-            batch = Batch(
-                batch_id=batch_id, items=[items_by_place[index] for index in sorted(items_by_place)]
-            )
-            answer = batch.to_json().encode()
-            earlier = keep_answer(session, repeat, answer, now=now) if repeat else None
-            if earlier is not None:
-                session.rollback()
-                return Answer(earlier, repeated=True)
-        self.outbox.wake()
-        for one in stored:
-            _log(one.row, published=False)
-        return Answer(answer)
+        batch_id = new_batch_id(self.clock.now())
+        made = [
+            self._make(item.wanted, caller, traceparent=traceparent, batch=(batch_id, item.client_item_id))
+            for item in items
+        ]
 
-    def _make(self, wanted: ClipRequest, caller: Caller, *, traceparent: str) -> _Made:
+        def answer(refusals: Refusals) -> bytes:
+            used_up = [error for error in refusals if error is not None]
+            if len(used_up) == len(made):
+                raise used_up[-1]
+            return _batch(batch_id, items, made, refusals, refused).to_json().encode()
+
+        stored = self.committer.commit(Call(caller.name, made, answer, repeat))
+        if not stored.repeated:
+            accepted = {item.request_id for item in Batch.model_validate_json(stored.body).items}
+            for one in made:
+                if one.entry.key in accepted:
+                    _log(one)
+        return stored
+
+    def _make(
+        self,
+        wanted: ClipRequest,
+        caller: Caller,
+        *,
+        traceparent: str,
+        batch: tuple[str | None, str | None] = (None, None),
+    ) -> Request:
         now = self.clock.now()
         # Responses have milliseconds; the stored and published times have to be equal.
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         message = RequestMessage.of(
             wanted, request_id=new_request_id(now), owner=caller.name, requested_at=now
         )
-        row = clips.row_of(message)
-        row.traceparent = traceparent
         length = message.out_seconds - message.in_seconds
-        row.estimated_seconds = self.estimator.work(message.mode, message.lane, length)
-        return _Made(row, message)
+        row = clips.row_of(message)
+        row["batch_id"], row["client_item_id"] = batch
+        row["traceparent"] = traceparent
+        row["estimated_seconds"] = self.estimator.work(message.mode, message.lane, length)
+        attributes = clips.attributes(message.request_id, message.lane, message.priority, traceparent)
+        return Request(row, Entry(REQUESTS, message.request_id, message.to_json(), attributes, now))
 
-    def _enqueue(self, session: Session, made: _Made, *, deferred: bool = False) -> Message:
-        return self.outbox.add(
-            session,
-            REQUESTS,
-            made.row.request_id,
-            made.message.to_json(),
-            attributes=clips.attributes_of(made.row),
-            now=made.row.created_at,
-            deferred=deferred,
-        )
-
-    def _accepted(self, made: _Made) -> Accepted:
-        message = made.message
-        estimate = self.estimator.estimate(message.lane, made.row.estimated_seconds or 0.0)
+    def _accepted(self, made: Request) -> Accepted:
+        row = made.row
+        estimate = self.estimator.estimate(row["lane"], row["estimated_seconds"])
         return Accepted(
-            request_id=message.request_id,
-            hand_id=message.hand_id,
-            mode=message.mode,
+            request_id=row["request_id"],
+            hand_id=row["hand_id"],
+            mode=row["mode"],
             estimated_duration_sec=estimate.ready_seconds,
             queue_position=estimate.ahead + 1,
-            created_at=made.row.created_at,
-            status_url=f"{self.config.api.public_url.rstrip('/')}/v1/clip/{message.request_id}/status",
+            created_at=row["created_at"],
+            status_url=f"{self.config.api.public_url.rstrip('/')}/v1/clip/{row['request_id']}/status",
         )
 
-    def _quota(self, session: Session, caller: Caller, now: datetime) -> ShortsQuota:
-        return ShortsQuota(session, caller.name, limit=self.config.limits.shorts_per_day, now=now)
+
+def _batch(
+    batch_id: str,
+    items: Sequence[Item],
+    made: Sequence[Request],
+    refusals: Refusals,
+    refused: Mapping[int, BatchItem],
+) -> Batch:
+    by_index = dict(refused)
+    for item, one, error in zip(items, made, refusals, strict=True):
+        by_index[item.index] = (
+            BatchItem(client_item_id=item.client_item_id, request_id=one.entry.key)
+            if error is None
+            else refusal(item.client_item_id, error)
+        )
+    return Batch(batch_id=batch_id, items=[by_index[index] for index in sorted(by_index)])
 
 
 def refusal(client_item_id: str | None, error: RequestError) -> BatchItem:
@@ -232,13 +199,13 @@ def check_inside_roots(path: str, roots: Sequence[NasRoot]) -> None:
         )
 
 
-def _log(row: Clip, *, published: bool) -> None:
+def _log(made: Request) -> None:
+    row = made.row
     log.info(
         "request.accepted",
-        request_id=row.request_id,
-        owner=row.owner,
-        mode=row.mode,
-        lane=row.lane,
-        batch_id=row.batch_id,
-        published=published,
+        request_id=row["request_id"],
+        owner=row["owner"],
+        mode=row["mode"],
+        lane=row["lane"],
+        batch_id=row["batch_id"],
     )

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from api.db import idempotency
+from api.db.idempotency import Kept
 from clipping.errors import IdempotencyConflict, InvalidRequest
 
 HEADER = "Idempotency-Key"
@@ -38,16 +39,19 @@ def repeat_of(key: str | None, *, owner: str, path: str, body: object) -> Repeat
     return Repeat(owner, key, hashlib.sha256(content.encode()).hexdigest())
 
 
-def first_answer(session: Session, repeat: Repeat, *, now: datetime) -> bytes | None:
-    """The response to the first such call; None when this is the first. Raises `IdempotencyConflict`."""
-    found = idempotency.find(session, repeat.owner, repeat.key, since=now - idempotency.KEPT)
-    if found is None:
-        return None
-    if found.body_hash != repeat.body_hash:
+def same_answer(repeat: Repeat, kept: Kept) -> bytes:
+    """The response to the first call with the key. Raises `IdempotencyConflict`."""
+    if kept.body_hash != repeat.body_hash:
         raise IdempotencyConflict(
             f"this {HEADER} was used for another request: use a new one for each", field=HEADER
         )
-    return found.answer
+    return kept.answer
+
+
+def first_answer(session: Session, repeat: Repeat, *, now: datetime) -> bytes | None:
+    """The response to the first such call; None when this is the first. Raises `IdempotencyConflict`."""
+    found = idempotency.find(session, repeat.owner, repeat.key, since=now - idempotency.KEPT)
+    return same_answer(repeat, found) if found is not None else None
 
 
 def keep_answer(session: Session, repeat: Repeat, answer: bytes, *, now: datetime) -> bytes | None:
@@ -55,17 +59,19 @@ def keep_answer(session: Session, repeat: Repeat, answer: bytes, *, now: datetim
 
     If a concurrent call was faster, return its response and write nothing. Raises `IdempotencyConflict`.
     """
-    kept = idempotency.claim(
-        session,
-        owner=repeat.owner,
-        key=repeat.key,
-        body_hash=repeat.body_hash,
-        status=202,
-        answer=answer,
-        now=now,
-        since=now - idempotency.KEPT,
-    )
-    return None if kept else first_answer(session, repeat, now=now)
+    found = claim_or_find(session, repeat, answer, now=now)
+    return same_answer(repeat, found) if found is not None else None
+
+
+def claim_or_find(session: Session, repeat: Repeat, answer: bytes, *, now: datetime) -> Kept | None:
+    """Store the response; if another call has used the key, write nothing and return that one's."""
+    since = now - idempotency.KEPT
+    kept = Kept(repeat.body_hash, answer)
+    while not idempotency.claim(session, repeat.owner, repeat.key, kept, status=202, now=now, since=since):
+        found = idempotency.find(session, repeat.owner, repeat.key, since=since)
+        if found is not None:  # else it was released meanwhile
+            return found
+    return None
 
 
 def forget_answer(session: Session, repeat: Repeat) -> None:

@@ -33,7 +33,7 @@ class ShortsUsedUp(QuotaExceeded):
 
 
 class ShortsQuota:
-    """One caller's quota, in the transaction that writes the clips. Read once for all clips of a call."""
+    """One caller's quota, in the transaction that writes the clips. Read once for all of them."""
 
     def __init__(self, session: Session, owner: str, *, limit: int, now: datetime) -> None:
         """`limit` is the number of requests in 24 hours, regardless of their results; 0 is no limit."""
@@ -42,24 +42,28 @@ class ShortsQuota:
         self._limit = limit
         self._now = now
         self._used: int | None = None
-        self._refusal: ShortsUsedUp | None = None
+        self._taken = 0
+        self._free_at: datetime | None = None
 
     def take(self) -> None:
-        """Count one more upright clip, before it is written. Raises `ShortsUsedUp`."""
+        """Count one more upright clip, before any of them is written. Raises `ShortsUsedUp`."""
         if not self._limit:
             return
+        used = self.read() + self._taken
+        if used >= self._limit:
+            self._free_at = self._free_at or self._again_at()
+            raise ShortsUsedUp(limit=self._limit, used=used, again_at=self._free_at, now=self._now)
+        self._taken += 1
+
+    def read(self) -> int:
+        """How many are written. Until the end of the transaction, no other one changes that."""
         if self._used is None:
-            _one_at_a_time(self._session, self._owner)
-            self._used = (
-                self._session.scalar(select(func.count()).select_from(Clip).where(*self._counted())) or 0
-            )
-        if self._used < self._limit:
-            self._used += 1
-            return
-        if self._refusal is None:
-            again_at = self._again_at()
-            self._refusal = ShortsUsedUp(limit=self._limit, used=self._used, again_at=again_at, now=self._now)
-        raise self._refusal
+            self._used = self._count() if self._limit else 0
+        return self._used
+
+    def _count(self) -> int:
+        _one_at_a_time(self._session, self._owner)
+        return self._session.scalar(select(func.count()).select_from(Clip).where(*self._counted())) or 0
 
     def _counted(self) -> tuple[ColumnElement[bool] | TextClause, ...]:
         # The same expression as in the index: SQLite does not recognise `short = 1` as equal.
@@ -68,7 +72,8 @@ class ShortsQuota:
     def _again_at(self) -> datetime:
         """When enough requests are a day old for another one."""
         newest = select(Clip.created_at).where(*self._counted()).order_by(Clip.created_at.desc())
-        last_too_many = self._session.scalar(newest.offset(self._limit - 1).limit(1))
+        written = self._limit - self._taken
+        last_too_many = self._session.scalar(newest.offset(written - 1).limit(1)) if written else None
         return (last_too_many or self._now) + DAY
 
 

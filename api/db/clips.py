@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
+from api.db.bulk import BulkInsert
 from api.db.tables import Clip, table_of
 from api.domain.request_state import Failure, State, visible_change
 from clipping.contract.checkpoint import Checkpoint
@@ -19,28 +21,38 @@ _ENVELOPE = {"request_id", "owner", "requested_at", "schema_"}
 _PLACE = ("epoch", "attempt", "seq", "agent_id")
 
 
-def row_of(message: RequestMessage) -> Clip:
-    """The row of an accepted request."""
-    return Clip(
-        request_id=message.request_id,
-        owner=message.owner,
-        hand_id=message.hand_id,
-        mode=message.mode,
-        lane=message.lane,
-        spec=message.model_dump(mode="json", exclude=_ENVELOPE),
-        short=message.output.short,
-        created_at=message.requested_at,
-        last_sign_at=message.requested_at,
-    )
+_DEFAULTS: dict[str, Any] = {
+    column.name: column.default.arg
+    for column in table_of(Clip).columns
+    if isinstance(column.default, ScalarElementColumnDefault) and column.default.arg is not None
+}
+_OPTIONAL = ("batch_id", "client_item_id", "traceparent", "estimated_seconds")
 
 
-def add(session: Session, rows: Collection[Clip]) -> None:
-    """Insert rows of `row_of`, which have the same columns set."""
-    # A plain INSERT: the rows are not read again, and the ORM would cost a sixth of the request's time.
-    table = table_of(Clip)
-    columns = table.columns.keys()
-    values = [{name: value for name, value in vars(row).items() if name in columns} for row in rows]
-    session.execute(insert(table), values)
+def row_of(message: RequestMessage) -> dict[str, Any]:
+    """The columns of an accepted request's row."""
+    return {
+        **_DEFAULTS,
+        **dict.fromkeys(_OPTIONAL),
+        "request_id": message.request_id,
+        "owner": message.owner,
+        "hand_id": message.hand_id,
+        "mode": message.mode,
+        "lane": message.lane,
+        "spec": message.model_dump(mode="json", exclude=_ENVELOPE),
+        "short": message.output.short,
+        "created_at": message.requested_at,
+        "last_sign_at": message.requested_at,
+    }
+
+
+_REQUIRED = ("request_id", "owner", "hand_id", "mode", "lane", "spec", "created_at", "last_sign_at")
+_insert = BulkInsert(table_of(Clip), (*_DEFAULTS, *_OPTIONAL, *_REQUIRED))
+
+
+def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of `row_of`, in the connection's transaction."""
+    _insert(connection, rows)
 
 
 def message_of(clip: Clip) -> RequestMessage:
@@ -58,13 +70,13 @@ def message_of(clip: Clip) -> RequestMessage:
 
 def attributes_of(clip: Clip) -> dict[str, str]:
     """The attributes of the request's message."""
-    attributes = {
-        "request_id": clip.request_id,
-        "lane": clip.lane,
-        "priority": clip.spec["priority"],
-        "traceparent": clip.traceparent,
-    }
-    return {name: value for name, value in attributes.items() if value is not None}
+    return attributes(clip.request_id, clip.lane, clip.spec["priority"], clip.traceparent)
+
+
+def attributes(request_id: str, lane: str, priority: str, traceparent: str | None) -> dict[str, str]:
+    """The attributes of a request's message, by its columns."""
+    named = {"request_id": request_id, "lane": lane, "priority": priority}
+    return named if traceparent is None else {**named, "traceparent": traceparent}
 
 
 def find(session: Session, request_id: str, *, for_update: bool = False) -> Clip | None:

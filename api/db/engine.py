@@ -62,6 +62,14 @@ class Database:
             _flush(self.log)
 
     @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Like `write`, without the ORM. Nothing is durable before the end of the block."""
+        with _translated(), self._my_turn(), self._writer.begin() as connection:
+            yield connection
+        if self.log is not None:
+            _flush(self.log)
+
+    @contextmanager
     def exclusive(self) -> Iterator[Connection]:
         """An exclusive transaction, also across processes. For migrations."""
         with _translated(), self._my_turn(), self._writer.begin() as connection:

@@ -6,13 +6,14 @@ least once however processes end. Every function takes the session of its caller
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from api.db.bulk import BulkInsert
 from api.db.tables import OutboxMessage, table_of
 
 REQUESTS = "requests"
@@ -20,15 +21,26 @@ REQUESTS = "requests"
 
 
 @dataclass(frozen=True)
-class Message:
-    """One message to publish."""
+class Entry:
+    """A message to write."""
 
-    id: int
-    """Increases in the order of insertion, and is never reused."""
     topic: str
     """The kind of message, which decides where it is sent."""
     key: str
     """Identifies it within its topic while it waits, for `withdraw` and `is_waiting`."""
+    payload: bytes
+    attributes: Mapping[str, str]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to publish: an `Entry` that was written."""
+
+    id: int
+    """Increases in the order of insertion, and is never reused."""
+    topic: str
+    key: str
     payload: bytes
     attributes: Mapping[str, str] = field(default_factory=dict)
     attempts: int = 0
@@ -44,32 +56,39 @@ class Backlog:
     """When the first of them was written; None without any."""
 
 
-def add(
-    session: Session,
-    topic: str,
-    key: str,
-    payload: bytes,
-    *,
-    attributes: Mapping[str, str],
-    now: datetime,
-    next_attempt_at: datetime,
-) -> Message:
-    """Write a message, which `claim` finds from `next_attempt_at` on.
+_insert = BulkInsert(
+    table_of(OutboxMessage),
+    ("id", "topic", "key", "payload", "attributes", "created_at", "attempts", "next_attempt_at"),
+)
 
-    Raises `IntegrityError` while another one of the topic and key waits.
+
+def add(connection: Connection, entries: Sequence[Entry], *, due: datetime) -> list[Message]:
+    """Write messages, which `claim` finds from `due` on. In the connection's transaction.
+
+    Raises `IntegrityError` while another one of a topic and key waits.
     """
-    table = table_of(OutboxMessage)
-    values = {
-        "topic": topic,
-        "key": key,
-        "payload": payload,
-        "attributes": dict(attributes),
-        "created_at": now,
-        "attempts": 0,
-        "next_attempt_at": next_attempt_at,
-    }
-    message_id = session.execute(insert(table).values(values).returning(table.c.id)).scalar_one()
-    return Message(message_id, topic, key, payload, attributes)
+    ids = _next_ids(connection, len(entries))
+    rows = [
+        {**vars(entry), "id": number, "attempts": 0, "next_attempt_at": due}
+        for number, entry in zip(ids, entries, strict=True)
+    ]
+    _insert(connection, rows)
+    return [
+        Message(number, entry.topic, entry.key, entry.payload, entry.attributes)
+        for number, entry in zip(ids, entries, strict=True)
+    ]
+
+
+def _next_ids(connection: Connection, count: int) -> Sequence[int]:
+    # A statement of several rows does not return their ids.
+    if connection.dialect.name == "sqlite":
+        # AUTOINCREMENT's last id. No other transaction writes meanwhile.
+        found = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
+        last = found.scalar() or 0
+        return range(last + 1, last + 1 + count)
+    sequence = "pg_get_serial_sequence('outbox', 'id')"
+    query = f"SELECT nextval({sequence}) FROM generate_series(1, %s)"
+    return connection.exec_driver_sql(query, (count,)).scalars().all()
 
 
 def any_due(session: Session, topic: str, now: datetime) -> bool:
@@ -93,9 +112,9 @@ def claim(session: Session, topic: str, *, now: datetime, until: datetime, limit
     return [Message(row.id, row.topic, row.key, row.payload, row.attributes, row.attempts) for row in rows]
 
 
-def remove(session: Session, ids: Collection[int]) -> None:
+def remove(connection: Connection, ids: Collection[int]) -> None:
     """Remove published messages."""
-    session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_(ids)))
+    connection.execute(delete(OutboxMessage).where(OutboxMessage.id.in_(ids)))
 
 
 def withdraw(session: Session, topic: str, keys: Collection[str]) -> None:

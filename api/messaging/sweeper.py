@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from api.db import clips, idempotency, overdue
+from api.db import clips, idempotency, outbox, overdue
 from api.db.engine import Database
-from api.db.outbox import REQUESTS
+from api.db.outbox import REQUESTS, Entry
 from api.db.tables import Clip
 from api.db.transition import Transition, transition
 from api.domain import request_state as rules
@@ -117,15 +117,9 @@ class Sweeper:
                 clip.lost_count += 1
                 clip.last_sign_at = now
                 clips.store_state(clip, before, rules.published_again(before), now=now)
-                self._outbox.add(
-                    session,
-                    REQUESTS,
-                    clip.request_id,
-                    clips.message_of(clip).to_json(),
-                    attributes=clips.attributes_of(clip),
-                    now=now,
-                    deferred=True,
-                )
+                payload, attributes = clips.message_of(clip).to_json(), clips.attributes_of(clip)
+                entry = Entry(REQUESTS, clip.request_id, payload, attributes, now)
+                outbox.add(session.connection(), [entry], due=now)
             case "wait":
                 # Restart its time limit. It is not published again, as its message is still queued.
                 clip.last_sign_at = now

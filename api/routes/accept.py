@@ -7,7 +7,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
-from api.clips.accept import Acceptor, Answer, Item, none_is_good, refusal
+from api.clips.accept import Acceptor, Item, none_is_good, refusal
+from api.clips.group import Answer
 from api.clips.idempotency import HEADER, Repeat, repeat_of
 from api.http import audit, headers
 from api.http.body import check_values, read_flawed_json, read_json

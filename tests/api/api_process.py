@@ -89,6 +89,8 @@ class ApiProcess:
         self.config: Config = validate(self.tree)
         self.log = folder / "api.log"
         self.url = ""
+        self.program = ["-m", "api.cli"]
+        """What Python runs; a test may replace it before a start."""
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {CLIENT}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -108,7 +110,7 @@ class ApiProcess:
         """Run it, and wait until it listens."""
         path = self.folder / "api.yaml"
         path.write_text(yaml.safe_dump(self.tree))
-        command = [sys.executable, "-m", "api.cli", "serve", "--config", str(path), "--json"]
+        command = [sys.executable, *self.program, "serve", "--config", str(path), "--json"]
         environ = {**os.environ, "PUBSUB_EMULATOR_HOST": self.emulator, "GRPC_ENABLE_FORK_SUPPORT": "0"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environ)

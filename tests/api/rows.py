@@ -40,11 +40,11 @@ def put(database: Database, *, at: datetime = NOW, owner: str = "web", **over: A
         owner=owner,
         requested_at=at,
     )
-    row = clips.row_of(message)
-    for name, value in columns.items():
-        setattr(row, name, value)
     with database.write() as session:
-        session.add(row)
+        clips.add(session.connection(), [clips.row_of(message)])
+        row = clips.find(session, message.request_id)
+        for name, value in columns.items():
+            setattr(row, name, value)
     return message.request_id
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Self
@@ -30,6 +30,8 @@ class Workers:
     def __init__(self, api: ApiProcess, *, do: Do = cut, slots: int = 4) -> None:
         self.seen: Counter[str] = Counter()
         """How often each request was delivered."""
+        self.messages: dict[str, set[str]] = defaultdict(set)
+        """The ids of each request's messages: one for each time it was published."""
         self._do = do
         self._lock = threading.Lock()
         self._bus = api.config.pubsub
@@ -73,5 +75,6 @@ class Workers:
         message = RequestMessage.from_json(delivery.data)
         with self._lock:
             self.seen[message.request_id] += 1
+            self.messages[message.request_id].add(delivery.message_id)
         self._do(self, message)
         delivery.acknowledge()

@@ -28,11 +28,8 @@ events = st.lists(progresses | failures | st.just(completed()) | st.just(AGAIN),
 
 def accepted() -> Clip:
     request = ClipRequest(hand_id="hand-1", nas_video_path="/nas/a.mp4", start_seconds=1, end_seconds=31)
-    row = clips.row_of(RequestMessage.of(request, request_id=REQUEST_ID, owner="web", requested_at=NOW))
-    for column in Clip.__table__.columns:  # what an INSERT would set
-        if getattr(row, column.name) is None and column.default is not None:
-            setattr(row, column.name, column.default.arg)
-    return row
+    message = RequestMessage.of(request, request_id=REQUEST_ID, owner="web", requested_at=NOW)
+    return Clip(**clips.row_of(message))
 
 
 @given(events)

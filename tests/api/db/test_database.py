@@ -61,7 +61,7 @@ def test_a_current_schema_is_found_without_alembic(database: Database, database_
 
 def test_migrating_again_changes_nothing(database: Database) -> None:
     with database.write() as session:
-        session.add(clips.row_of(row()))
+        clips.add(session.connection(), [clips.row_of(row())])
     schema.migrate(database)
     schema.check(database)
     with database.read() as session:
@@ -135,8 +135,7 @@ def test_a_bad_url_is_a_configuration_error_that_keeps_the_password(url: str) ->
 
 def test_readers_read_while_one_writes(database: Database) -> None:
     with database.write() as session:
-        session.add(clips.row_of(row()))
-        session.flush()
+        clips.add(session.connection(), [clips.row_of(row())])
         with database.read() as reader:
             assert clips.find(reader, REQUEST_ID) is None
     with database.read() as reader:
@@ -154,7 +153,7 @@ def test_sqlite_flushes_its_log_before_a_commit_is_confirmed(tmp_path: Path) -> 
     assert database.log is not None
     for count in range(1, 4):
         with database.write() as session:
-            session.add(clips.row_of(row(f"clip-20261120-{count:012d}")))
+            clips.add(session.connection(), [clips.row_of(row(f"clip-20261120-{count:012d}"))])
         assert database.log.flushes == count
     database.close()
 
@@ -170,8 +169,7 @@ def test_sqlite_without_a_log_flushes_each_commit(tmp_path: Path) -> None:
 def test_a_block_that_raises_writes_nothing(database: Database) -> None:
     def fail() -> None:
         with database.write() as session:
-            session.add(clips.row_of(row()))
-            session.flush()
+            clips.add(session.connection(), [clips.row_of(row())])
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -184,7 +182,7 @@ def test_writers_of_many_threads_take_turns(database: Database) -> None:
     def work(number: int) -> None:
         for step in range(10):
             with database.write() as session:
-                session.add(clips.row_of(row(f"clip-20261120-{number:06d}{step:06d}")))
+                clips.add(session.connection(), [clips.row_of(row(f"clip-20261120-{number:06d}{step:06d}"))])
 
     threads = [threading.Thread(target=work, args=(n,), name=f"writer-{n}") for n in range(8)]
     for thread in threads:
@@ -199,7 +197,7 @@ def test_writers_of_many_threads_take_turns(database: Database) -> None:
 
 def test_a_row_locked_by_another_process_times_out(database: Database, database_url: str) -> None:
     with database.write() as session:
-        session.add(clips.row_of(row()))
+        clips.add(session.connection(), [clips.row_of(row())])
     other = Database(database_url, connections=1)
     with other.write() as first:
         clips.find(first, REQUEST_ID, for_update=True)
@@ -212,7 +210,7 @@ def test_a_server_that_was_killed_is_unavailable_until_it_is_back(postgres: Post
     database = Database(postgres.database(), connections=2)
     schema.migrate(database)
     with database.write() as session:
-        session.add(clips.row_of(row()))
+        clips.add(session.connection(), [clips.row_of(row())])
     postgres.kill()
     try:
         with pytest.raises(QueueUnavailable), database.read() as session:
@@ -234,7 +232,7 @@ def test_a_file_that_is_not_a_database_is_unavailable(tmp_path: Path) -> None:
 
 def test_times_are_returned_in_utc(database: Database) -> None:
     with database.write() as session:
-        session.add(clips.row_of(row()))
+        clips.add(session.connection(), [clips.row_of(row())])
     with database.read() as session:
         found = clips.find(session, REQUEST_ID)
     assert found is not None
@@ -320,7 +318,7 @@ def test_requests_in_an_old_outbox_are_carried_over_and_back(database_url: str) 
     assert carried == [(e["request_id"], e["data"], e["attributes"], e["attempts"]) for e in entries[::-1]]
     with database.write() as session:
         for topic, key in ((outbox.REQUESTS, "clip-unknown"), ("webhooks", ids[0])):
-            outbox.add(session, topic, key, b"x", attributes={}, now=NOW, next_attempt_at=NOW)
+            outbox.add(session.connection(), [outbox.Entry(topic, key, b"x", {}, NOW)], due=NOW)
 
     with database.exclusive() as connection:
         config.attributes["connection"] = connection

@@ -15,8 +15,13 @@ from sqlalchemy.orm import Session
 
 from api.db import clips, outbox, schema
 from api.db.engine import Database
-from api.db.outbox import REQUESTS, Backlog, Message
-from api.messaging.outbox_publisher import OutboxPublisher
+from api.db.outbox import REQUESTS, Backlog, Entry, Message
+from api.messaging.outbox_publisher import (
+    BATCH,
+    NEW_LEASE_SECONDS,
+    NEW_PUBLISH_SECONDS,
+    OutboxPublisher,
+)
 from clipping.bus.subscriber import Delivery, Subscription
 from clipping.clock import ManualClock, SystemClock
 from clipping.contract.messages import ClipRequest, RequestMessage
@@ -66,7 +71,7 @@ def fill(database: Database, count: int, *, refused: int | None = None) -> list[
     ids = [f"clip-20261120-{number:012d}" for number in range(count)]
     with database.write() as session:
         for number, request_id in enumerate(ids):
-            clips.add(session, [clips.row_of(request(request_id))])
+            clips.add(session.connection(), [clips.row_of(request(request_id))])
             attributes = {"request_id": request_id, **({"x" * 257: ""} if number == refused else {})}
             add(session, REQUESTS, request_id, **attributes)
     return ids
@@ -79,7 +84,8 @@ def request(request_id: str) -> RequestMessage:
 
 def add(session: Session, topic: str, key: str, **attributes: str) -> Message:
     """A message that is due at once."""
-    return outbox.add(session, topic, key, b"x", attributes=attributes, now=NOW, next_attempt_at=NOW)
+    entry = Entry(topic, key, b"x", attributes, NOW)
+    return outbox.add(session.connection(), [entry], due=NOW)[0]
 
 
 def claim(session: Session, topic: str, *, now: datetime, until: datetime, limit: int = 10) -> list[Message]:
@@ -117,7 +123,7 @@ def test_a_claim_that_is_never_settled_is_due_again(database: Database) -> None:
         assert outbox.any_due(session, REQUESTS, until)
         again = claim(session, REQUESTS, now=until, until=until + timedelta(seconds=30))
         outbox.postpone(session, again[:1], until=until, failed=True)
-        outbox.remove(session, [again[2].id])
+        outbox.remove(session.connection(), [again[2].id])
     with database.read() as session:
         assert outbox.backlog(session, REQUESTS) == Backlog(2, NOW)
     with database.write() as session:
@@ -144,7 +150,7 @@ def test_messages_are_published_in_order(database: Database) -> None:
 
 def test_one_message_of_a_topic_and_key_waits_at_a_time(database: Database) -> None:
     with database.write() as session:
-        outbox.remove(session, [add(session, "a", "1").id])
+        outbox.remove(session.connection(), [add(session, "a", "1").id])
         add(session, "a", "1")
     with pytest.raises(IntegrityError), database.write() as session:
         add(session, "a", "1")
@@ -157,14 +163,14 @@ def test_the_id_of_a_removed_message_is_not_used_again(database: Database) -> No
         outbox.withdraw(session, "a", ["1"])
     with database.write() as session:
         second = add(session, "a", "2")
-        outbox.remove(session, [first.id])
+        outbox.remove(session.connection(), [first.id])
         assert claim(session, "a", now=NOW, until=NOW) == [second]
 
 
 def test_a_message_is_written_with_the_change_or_not_at_all(database: Database) -> None:
     def fail() -> None:
         with database.write() as session:
-            clips.add(session, [clips.row_of(request("clip-20261120-000000000000"))])
+            clips.add(session.connection(), [clips.row_of(request("clip-20261120-000000000000"))])
             add(session, "a", "1")
             raise KeyError
 
@@ -227,7 +233,7 @@ def test_each_topic_has_a_sender_and_a_topic_that_is_down_stops_no_other(databas
     assert backlog(database, "unknown") == 20
 
 
-def test_eight_are_published_in_a_call_and_one_at_a_time_after_a_refusal(database: Database) -> None:
+def test_all_are_published_in_a_call_and_one_at_a_time_after_a_refusal(database: Database) -> None:
     keys = [f"{number:02d}" for number in range(20)]
     with database.write() as session:
         for key in keys:
@@ -235,33 +241,42 @@ def test_eight_are_published_in_a_call_and_one_at_a_time_after_a_refusal(databas
     receiver = Receiver("09")
     with publishing(database, a=receiver):
         assert eventually(lambda: backlog(database, "a") == 1)
-    assert receiver.calls[:5] == [keys[:8], keys[8:16], keys[8:9], keys[9:17], keys[9:10]]
+    assert receiver.calls[:5] == [keys, keys[:1], keys[1:9], keys[9:17], keys[9:10]]
     assert receiver.arrived == {*keys} - {"09"}
 
 
-def test_a_message_is_published_inline_and_a_deferred_one_by_the_thread(database: Database) -> None:
-    receiver, clock = Receiver(), ManualClock(NOW)
-    publisher = OutboxPublisher(database, {"a": receiver}, clock)
-    with database.write() as session:
-        inline = publisher.add(session, "a", "inline", b"x", attributes={}, now=NOW)
-        publisher.add(session, "a", "deferred", b"x", attributes={}, now=NOW, deferred=True)
+def hand_over(database: Database, publisher: OutboxPublisher, topic: str, *keys: str) -> list[Message]:
+    """Write messages and hand them to the publisher, as the committer does."""
+    lease = publisher.lease(topic)
+    with database.transaction() as connection:
+        added = outbox.add(connection, [Entry(topic, key, b"x", {}, NOW) for key in keys], due=lease.due)
+    publisher.publish_soon(added, lease)
+    return added
+
+
+def test_new_messages_are_published_from_memory_many_in_a_call(database: Database) -> None:
+    receiver = Receiver()
+    publisher = OutboxPublisher(database, {"a": receiver, "b": receiver}, ManualClock(NOW))
+    for number in range(BATCH):
+        hand_over(database, publisher, "a", f"{number:03d}", f"{number:03d}+")
+    hand_over(database, publisher, "b", "other")
     with database.read() as session:
-        assert outbox.any_due(session, "a", NOW)
-    assert publisher.publish(inline)
-    assert receiver.calls == [["inline"]]
+        assert not outbox.any_due(session, "a", NOW), "the table's are left to this process"
     publisher.start()
     try:
-        assert eventually(lambda: backlog(database, "a") == 0)
+        assert eventually(lambda: backlog(database, "a") == backlog(database, "b") == 0)
     finally:
         publisher.stop(30)
-    assert receiver.calls == [["inline"], ["deferred"]]
+    assert [len(call) for call in receiver.calls] == [BATCH, BATCH, 1]
+    assert receiver.calls[0][:3] == ["000", "000+", "001"]
 
 
-def test_a_message_whose_caller_died_is_published_after_five_seconds(database: Database) -> None:
+def test_a_message_whose_process_died_is_published_after_five_seconds(database: Database) -> None:
     receiver, clock = Receiver(), ManualClock(NOW)
     publisher = OutboxPublisher(database, {"a": receiver}, clock)
+    with database.transaction() as connection:
+        outbox.add(connection, [Entry("a", "1", b"x", {}, NOW)], due=publisher.lease("a").due)
     with database.write() as session:
-        publisher.add(session, "a", "1", b"x", attributes={}, now=NOW)
         assert claim(session, "a", now=NOW + timedelta(seconds=4.9), until=NOW) == []
     clock.advance(5)
     publisher.start()
@@ -271,19 +286,51 @@ def test_a_message_whose_caller_died_is_published_after_five_seconds(database: D
         publisher.stop(30)
 
 
-def test_while_a_topic_is_down_its_messages_are_left_to_the_thread(database: Database) -> None:
-    receiver = Receiver(up=False)
-    publisher = OutboxPublisher(database, {"a": receiver, "b": receiver}, ManualClock(NOW))
-    with database.write() as session:
-        first = publisher.add(session, "a", "1", b"x", attributes={}, now=NOW)
-    assert not publisher.publish(first)
-    assert not publisher.publish(first)
-    assert receiver.calls == [["1"]]
-    with database.write() as session:
-        second = publisher.add(session, "a", "2", b"x", attributes={}, now=NOW)
-        publisher.add(session, "b", "3", b"x", attributes={}, now=NOW)
-        assert claim(session, "a", now=NOW, until=NOW) == [second]
-        assert claim(session, "b", now=NOW, until=NOW) == []
+def test_messages_that_wait_too_long_in_memory_are_sent_once(database: Database) -> None:
+    """Another process may claim them before the call ends: so they are claimed instead."""
+    receiver, clock = Receiver(), ManualClock(NOW)
+    publisher = OutboxPublisher(database, {"a": receiver}, clock)
+    hand_over(database, publisher, "a", "late")
+    clock.advance(NEW_LEASE_SECONDS - NEW_PUBLISH_SECONDS + 0.1)
+    hand_over(database, publisher, "a", "in time")
+    publisher.start()
+    try:
+        assert eventually(lambda: receiver.calls == [["in time"]])
+        clock.advance(NEW_LEASE_SECONDS)
+        assert eventually(lambda: backlog(database, "a") == 0)
+    finally:
+        publisher.stop(30)
+    assert receiver.calls == [["in time"], ["late"]]
+
+
+def test_a_new_message_that_can_not_be_published_stays_in_the_outbox(database: Database) -> None:
+    receiver, clock = Receiver(up=False), ManualClock(NOW)
+    publisher = OutboxPublisher(database, {"a": receiver, "b": Receiver()}, clock)
+    hand_over(database, publisher, "a", "1", "2")
+    publisher.start()
+    try:
+        assert eventually(lambda: receiver.calls == [["1", "2"]])
+        assert eventually(lambda: not publisher.is_up("a"))
+        assert publisher.lease("a").due == NOW, "while it is down, its messages are left to all processes"
+        assert publisher.lease("b").due > NOW
+        assert backlog(database, "a") == 2
+        receiver.up = True
+        clock.advance(NEW_LEASE_SECONDS)
+        assert eventually(lambda: backlog(database, "a") == 0)
+    finally:
+        publisher.stop(30)
+    assert publisher.is_up("a")
+    assert receiver.arrived == {"1", "2"}
+
+
+def test_a_stop_publishes_what_is_in_memory(database: Database) -> None:
+    receiver = Receiver()
+    publisher = OutboxPublisher(database, {"a": receiver}, SystemClock())
+    publisher.start()
+    hand_over(database, publisher, "a", "1", "2")
+    publisher.stop(30)
+    assert receiver.calls == [["1", "2"]]
+    assert backlog(database, "a") == 0
 
 
 def test_a_published_request_leaves_the_outbox(make_api: MakeApi) -> None:

@@ -59,7 +59,7 @@ class Desk:
         with self.database.write() as session:
             now = self.clock.now()
             messages = outbox.claim(session, outbox.REQUESTS, now=now, until=now, limit=1000)
-            outbox.remove(session, [message.id for message in messages])
+            outbox.remove(session.connection(), [message.id for message in messages])
         return messages
 
 
@@ -93,7 +93,7 @@ def enqueue(desk: Desk, topic: str, key: str) -> None:
     """A message that is not due during the test."""
     due = NOW + timedelta(days=1000)
     with desk.database.write() as session:
-        outbox.add(session, topic, key, b"x", attributes={}, now=NOW, next_attempt_at=due)
+        outbox.add(session.connection(), [outbox.Entry(topic, key, b"x", {}, NOW)], due=due)
 
 
 def test_a_silent_request_is_published_again_and_at_last_lost(desk: Desk) -> None:
@@ -308,9 +308,8 @@ def test_idempotency_keys_are_kept_for_a_day(desk: Desk) -> None:
     with desk.database.write() as session:
         for key, hours in (("old", 25), ("young", 23)):
             then = NOW - timedelta(hours=hours)
-            assert idempotency.claim(
-                session, owner="web", key=key, body_hash="0", status=202, answer=b"", now=then, since=then
-            )
+            kept = idempotency.Kept("0", b"")
+            assert idempotency.claim(session, "web", key, kept, status=202, now=then, since=then)
     assert desk.sweeper.clean() == 1
     with desk.database.read() as session:
         assert idempotency.find(session, "web", "young", since=NOW - timedelta(days=1)) is not None
