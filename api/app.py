@@ -23,7 +23,7 @@ from api.http.metrics import Metrics
 from api.messaging.agent_messages import KINDS, Ingest
 from api.messaging.outbox_publisher import OutboxPublisher, to_pubsub
 from api.messaging.periodic import Chore, Chores
-from api.messaging.subscriptions import SLOTS, Consumers
+from api.messaging.subscriptions import Consumers
 from api.messaging.sweeper import Sweeper
 from api.routes import accept, admin, clips, docs, events, files, health, index, internal, lists, metrics
 from api.services import Services
@@ -61,7 +61,7 @@ def create_app(config: Config) -> Flask:
 def build_services(config: Config) -> Services:
     """The services of one process. Raises `ConfigurationError`."""
     clock = SystemClock()
-    pool = config.api.database_pool or config.api.threads + SLOTS * len(KINDS) + _OWN_THREADS
+    pool = config.api.database_pool or config.api.threads + len(KINDS) + _OWN_THREADS
     database = Database(config.api.database_url, connections=pool)
     publisher = Publisher(config.pubsub.project, timeout_seconds=config.pubsub.publish_timeout_seconds)
     measures = Metrics(database, clock)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from api.db.bulk import BulkInsert
@@ -83,6 +83,15 @@ def find(session: Session, request_id: str, *, for_update: bool = False) -> Clip
     """The row of a request. `for_update`: no other transaction changes it before this one ends."""
     query = select(Clip).where(Clip.request_id == request_id)
     return session.scalars(query.with_for_update() if for_update else query).one_or_none()
+
+
+def find_all(session: Session, request_ids: Collection[str]) -> dict[str, Clip]:
+    """The rows of the requests that exist, by id, without what was requested. No other transaction changes
+    them before this one ends."""
+    # Locked in one order, as other transactions may lock some of them too.
+    query = select(Clip).where(Clip.request_id.in_(request_ids)).order_by(Clip.request_id)
+    rows = session.scalars(query.options(defer(Clip.spec, raiseload=True)).with_for_update())
+    return {row.request_id: row for row in rows}
 
 
 def count_queued(session: Session) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 from api.db import clips
 from api.db.engine import Database
 from api.db.parked import park
-from api.db.transition import transition
+from api.db.transition import Transition, transition
 from api.domain import request_state as rules
+from clipping.bus.groups import Received
 from clipping.clock import Clock
 from clipping.contract.messages import (
     REQUEST_ID,
@@ -20,7 +21,7 @@ from clipping.contract.messages import (
     ProgressMessage,
     RequestMessage,
 )
-from clipping.errors import InvalidRequest
+from clipping.errors import InvalidRequest, QueueUnavailable
 from clipping.log import get_logger
 
 Kind = Literal["complete", "progress", "dead-letter"]
@@ -54,35 +55,88 @@ class Ingest:
         An invalid message is stored for inspection, one of an unknown request is logged. Raises
         `QueueUnavailable` when the database is unavailable: the message must be delivered again.
         """
+        if (message := self._read(kind, message_id, data, attributes)) is not None:
+            self._apply(kind, [message])
+
+    def take_all(self, kind: Kind, group: Sequence[Received]) -> list[Received]:
+        """Apply messages in one transaction. Returns those that may be acknowledged; never raises.
+
+        If one of them fails, each is applied by itself.
+        """
+        settled: list[Received] = []
+        valid: list[tuple[Received, rules.AgentMessage]] = []
         try:
-            message = self._parse(kind, data, attributes)
+            for each in group:
+                message = self._read(kind, each.message_id, each.data, each.attributes)
+                if message is None:
+                    settled.append(each)
+                else:
+                    valid.append((each, message))
+            self._apply(kind, [message for _, message in valid])
+            return [*settled, *(each for each, _ in valid)]
+        except QueueUnavailable as error:
+            # They are delivered again after the subscription's backoff, and applying one twice is harmless.
+            log.warning("intake.again", kind=kind, messages=len(group) - len(settled), reason=error.message)
+            return settled
+        except Exception:
+            log.exception("intake.group_failed", kind=kind, messages=len(valid))
+        return settled + [each for each, message in valid if self._applied_alone(kind, each, message)]
+
+    def _applied_alone(self, kind: Kind, each: Received, message: rules.AgentMessage) -> bool:
+        try:
+            self._apply(kind, [message])
+        except QueueUnavailable as error:
+            log.warning("intake.again", kind=kind, messages=1, reason=error.message)
+            return False
+        except Exception:  # it must not stop the others
+            log.exception("intake.failed", kind=kind, message_id=each.message_id)
+            return False
+        return True
+
+    def _read(
+        self, kind: Kind, message_id: str, data: bytes, attributes: Mapping[str, str]
+    ) -> rules.AgentMessage | None:
+        """The message. An invalid one is stored, and None."""
+        try:
+            return self._parse(kind, data, attributes)
         except InvalidRequest as error:
             self.park(kind, message_id, data, attributes, error.message)
-            return
-        self._apply(kind, message)
+            return None
 
-    def _apply(self, kind: Kind, message: rules.AgentMessage) -> None:
+    def _apply(self, kind: Kind, messages: Sequence[rules.AgentMessage]) -> None:
+        if not messages:
+            return
         now = self._clock.now()
+        applied: list[tuple[rules.AgentMessage, Transition | None]] = []
         with self._database.write() as session:
-            clip = clips.find(session, message.request_id, for_update=True)
-            if clip is None:
-                log.warning("intake.unknown_request", kind=kind, request_id=message.request_id)
-                return
-            if kind == "dead-letter" and clip.cancel_requested_at is not None:
-                message = rules.cancelled(request_id=clip.request_id, hand_id=clip.hand_id, now=now)
-            change = transition(clip, message, now=now)
-            before, after = change.before, change.after
-            if rules.is_stale(before, message):
-                log.info(
-                    "intake.stale",
-                    kind=kind,
-                    request_id=clip.request_id,
-                    epoch=message.epoch,
-                    known=before.epoch,
-                )
-            else:
-                clip.last_sign_at = now
-        failure = after.last_failure
+            rows = clips.find_all(session, {message.request_id for message in messages})
+            for message in messages:
+                clip = rows.get(message.request_id)
+                change = None
+                if clip is not None:
+                    if kind == "dead-letter" and clip.cancel_requested_at is not None:
+                        message = rules.cancelled(request_id=clip.request_id, hand_id=clip.hand_id, now=now)
+                    change = transition(clip, message, now=now)
+                    if not rules.is_stale(change.before, message):
+                        clip.last_sign_at = now
+                applied.append((message, change))
+        for message, change in applied:
+            self._log(kind, message, change)
+
+    def _log(self, kind: Kind, message: rules.AgentMessage, change: Transition | None) -> None:
+        """Log and count what a message did. Call it after the transaction is committed."""
+        if change is None:
+            log.warning("intake.unknown_request", kind=kind, request_id=message.request_id)
+            return
+        before, failure = change.before, change.after.last_failure
+        if rules.is_stale(before, message):
+            log.info(
+                "intake.stale",
+                kind=kind,
+                request_id=message.request_id,
+                epoch=message.epoch,
+                known=before.epoch,
+            )
         if failure is not None and failure is not before.last_failure:
             self._on_retry(failure.error.code)
             log.info(

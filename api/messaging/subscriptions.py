@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from api.messaging.agent_messages import KINDS, Ingest, Kind
-from clipping.bus.subscriber import Delivery, Subscription
+from clipping.bus.groups import GroupSubscription
 from clipping.config import PubSub
-from clipping.errors import BusUnavailable, QueueUnavailable
-from clipping.log import get_logger
 
-MAX_LEASE_SECONDS = 60.0
-"""A message is applied in milliseconds; a database that takes this long is unavailable."""
-SLOTS = 2
-"""Messages of one kind that are applied concurrently. The database is the bottleneck anyway."""
-
-log = get_logger(__name__)
+GROUP = 50
+"""Messages applied in one transaction, during which no other can write to SQLite."""
+GATHER_SECONDS: dict[Kind, float] = {"progress": 0.25}
+"""How long to let messages gather. Event streams look for progress every half second. Completions are applied
+at once, by a thread of their own, and only wait for the progress messages of one transaction."""
 
 
 class Consumers:
-    """The API's own subscriptions: completions, progress, dead letters."""
+    """The API's own subscriptions: completions, progress, dead letters. A thread for each."""
 
     def __init__(self, config: PubSub, ingest: Ingest) -> None:
         self._subscriptions = {
-            kind: Subscription(
+            kind: GroupSubscription(
                 config.project,
                 f"{config.api_subscription_prefix}-{kind}",
-                slots=SLOTS,
-                handler=_Handler(ingest, kind),
-                max_lease_seconds=MAX_LEASE_SECONDS,
-                lease_seconds=config.lease_seconds,
+                most=GROUP,
+                gather_seconds=GATHER_SECONDS.get(kind, 0.0),
+                handler=partial(ingest.take_all, kind),
                 thread_name=f"pull-{kind}",
             )
             for kind in KINDS
@@ -43,27 +41,9 @@ class Consumers:
         for subscription in self._subscriptions.values():
             subscription.stop_pulling()
         for subscription in self._subscriptions.values():
-            subscription.drain(timeout / len(KINDS))
-            subscription.close()
+            subscription.close(timeout / len(KINDS))
 
     def troubles(self) -> list[str]:
-        """A sentence for each stream that can't receive messages now."""
+        """A sentence for each subscription that can't receive messages now."""
         states = {kind: subscription.state for kind, subscription in self._subscriptions.items()}
         return [f"no {kind} messages: {state.detail}" for kind, state in states.items() if not state.ok]
-
-
-class _Handler:
-    """Acknowledges a message once its effect is committed."""
-
-    def __init__(self, ingest: Ingest, kind: Kind) -> None:
-        self._ingest = ingest
-        self._kind = kind
-
-    def __call__(self, delivery: Delivery) -> None:
-        try:
-            self._ingest.take(self._kind, delivery.message_id, delivery.data, delivery.attributes)
-            delivery.acknowledge()
-        except (QueueUnavailable, BusUnavailable) as error:
-            # It is delivered again after the subscription's backoff, and applying it twice is harmless.
-            log.warning("intake.again", kind=self._kind, message_id=delivery.message_id, reason=error.message)
-            delivery.release()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from google.cloud.pubsub_v1.subscriber.message import Message
 
+from clipping.bus.backoff import reconnection_waits
 from clipping.bus.delivery import Delivery
 from clipping.bus.leases import Leases
 from clipping.bus.slots import Slots
@@ -25,7 +26,6 @@ _LEASE_SECONDS = 60
 """The maximum time until a message of a dead process is delivered to another one."""
 _IDLE_SECONDS = (600.0, 900.0)
 """An idle stream is reopened after a random time in this range: some firewalls drop idle connections."""
-_LONGEST_BACKOFF = 30.0
 _CLOSE_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 """How often the state is polled."""
@@ -159,16 +159,16 @@ class Subscription:
         self._leases.close(_CLOSE_SECONDS)
 
     def _pull(self, stop: threading.Event) -> None:
-        backoff = _backoff()
+        waits = reconnection_waits()
         while not stop.is_set():
             self._beat = self._clock.monotonic()
             self._set_state(False, f"connecting to {self._name}", stop)
             worked, failure = self._one_stream(stop)
             if worked:
-                backoff = _backoff()
+                waits = reconnection_waits()
             if failure is not None and not stop.is_set():
                 self._set_state(False, failure, stop)
-                stop.wait(next(backoff))
+                stop.wait(next(waits))
 
     def _one_stream(self, stop: threading.Event) -> tuple[bool, str | None]:
         """Pull until a stop or the end of the stream. Whether it ever connected, and why it failed."""
@@ -277,10 +277,3 @@ class Subscription:
             # Without `stop` the change was requested: no warning.
             write = log.info if ok or stop is None else log.warning
             write("bus.stream", subscription=self._name, ok=ok, detail=detail)
-
-
-def _backoff() -> Iterator[float]:
-    seconds = 1.0
-    while True:
-        yield seconds * random.uniform(0.8, 1.2)
-        seconds = min(seconds * 2, _LONGEST_BACKOFF)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from api.clips.views import status_of
 from api.db import clips, schema
 from api.db.engine import Database
-from api.db.tables import ParkedMessage
+from api.db.tables import Clip, ParkedMessage
 from api.messaging.agent_messages import Ingest, Kind
+from clipping.bus.groups import Received
 from clipping.clock import ManualClock
-from clipping.contract.messages import CompletionMessage, RequestMessage
+from clipping.contract.messages import CompletionMessage, ProgressMessage, RequestMessage
+from tests.api.domain.test_request_state import failures, progresses
 from tests.api.histories import KINDS, history
 from tests.api.messages import NOW, completed, failed, progress, retrying
 from tests.api.rows import get, put, report
@@ -202,3 +207,130 @@ def test_metadata_may_hold_any_character(database: Database) -> None:
     row = get(database, request_id)
     assert row.spec["metadata"] == pairs
     assert RequestMessage.from_json(clips.message_of(row).to_json()).metadata == pairs
+
+
+def group_of(*messages: CompletionMessage | ProgressMessage | bytes) -> list[Received]:
+    data = [each if isinstance(each, bytes) else each.to_json() for each in messages]
+    return [Received(str(n), each, {}, NOW.timestamp(), f"ack-{n}") for n, each in enumerate(data)]
+
+
+def columns(row: Clip) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in Clip.__table__.columns}
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(messages=st.lists(progresses, min_size=1, max_size=8), ends=st.lists(failures, max_size=2))
+def test_a_group_has_the_effect_of_its_messages(
+    database: Database, messages: list[ProgressMessage], ends: list[CompletionMessage]
+) -> None:
+    one, all_at_once = put(database), put(database)
+    ingest = Ingest(database, ManualClock(NOW))
+    for kind, story in (("progress", messages), ("complete", ends)):
+        for message in story:
+            report(database, message.model_copy(update={"request_id": one}))
+        group = group_of(*(message.model_copy(update={"request_id": all_at_once}) for message in story))
+        assert ingest.take_all(kind, group) == group  # type: ignore[arg-type]
+    expected, found = columns(get(database, one)), columns(get(database, all_at_once))
+    for row in (expected, found):
+        row["completion"] = (row["completion"] or "").replace(row.pop("request_id"), "")
+    assert found == expected
+
+
+def test_a_group_is_one_transaction_with_one_change_of_each_row(database: Database) -> None:
+    ids = [put(database) for _ in range(3)]
+    ran: list[tuple[str, int]] = []
+
+    def ran_one(
+        _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
+    ) -> None:
+        ran.append((statement.split()[0], len(parameters) if many else 1))
+
+    event.listen(database.engine, "before_cursor_execute", ran_one)
+    group = group_of(
+        *(progress(request_id=each, seq=n, progress_percent=n) for n in range(1, 5) for each in ids)
+    )
+    assert Ingest(database, ManualClock(NOW)).take_all("progress", group) == group
+    event.remove(database.engine, "before_cursor_execute", ran_one)
+    assert sum(count for word, count in ran if word == "UPDATE") == 3
+    assert [word for word, _ in ran].count("SELECT") == 1
+    assert [word for word, _ in ran].count("BEGIN") <= 1
+    assert {(row.seq, row.progress_percent) for row in (get(database, each) for each in ids)} == {(4, 4.0)}
+
+
+def test_retries_in_a_group_are_counted_one_by_one(database: Database) -> None:
+    ids, codes = [put(database), put(database)], list[str]()
+    group = group_of(
+        *(retrying(code, request_id=each, attempt=n) for n, code in enumerate(("A", "B"), 1) for each in ids),
+        retrying("B", request_id=ids[0], attempt=2),
+    )
+    Ingest(database, ManualClock(NOW), on_retry=codes.append).take_all("progress", group)
+    assert sorted(codes) == ["A", "A", "B", "B"]
+
+
+def test_what_cannot_be_read_does_not_fail_its_group(database: Database) -> None:
+    request_id = put(database)
+    group = group_of(b"no JSON", progress(request_id=request_id), progress(), progress(seq=HUGE))
+    assert Ingest(database, ManualClock(NOW)).take_all("progress", group) == [
+        group[0],
+        group[3],
+        group[1],
+        group[2],
+    ]
+    assert parked(database) == 2
+    assert get(database, request_id).status == "processing"
+
+
+def poison(database: Database) -> None:
+    """The database refuses an agent from now on."""
+    with database.exclusive() as connection:
+        if database.is_sqlite:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER poison BEFORE UPDATE ON requests WHEN NEW.agent_id = 'poison' "
+                "BEGIN SELECT RAISE(ABORT, 'poisoned'); END"
+            )
+        else:
+            connection.exec_driver_sql(
+                "ALTER TABLE requests ADD CONSTRAINT poison CHECK (agent_id <> 'poison')"
+            )
+
+
+def test_a_message_that_fails_does_not_fail_its_group(database: Database) -> None:
+    poison(database)
+    ids = [put(database) for _ in range(5)]
+    group = group_of(
+        *(progress(request_id=each, agent_id="poison" if n == 2 else "nas-1") for n, each in enumerate(ids))
+    )
+    settled = Ingest(database, ManualClock(NOW)).take_all("progress", group)
+    assert settled == [*group[:2], *group[3:]]
+    assert [get(database, each).status for each in ids] == [
+        "queued" if n == 2 else "processing" for n in range(5)
+    ]
+
+
+def test_a_database_that_is_away_settles_nothing(tmp_path: Path) -> None:
+    away = Database(f"sqlite:///{tmp_path}/nowhere/x.db", connections=1)
+    group = group_of(progress(), b"no JSON")
+    assert Ingest(away, ManualClock(NOW)).take_all("progress", group) == []
+    away.close()
+
+
+def test_groups_of_the_same_requests_do_not_block_each_other(database: Database) -> None:
+    ids, rounds = [put(database) for _ in range(20)], 15
+
+    def apply(agent: int) -> bool:
+        ingest, dice = Ingest(database, ManualClock(NOW)), random.Random(agent)
+        done = True
+        for seq in range(1, rounds + 1):
+            order = dice.sample(ids, len(ids))
+            group = group_of(*(progress(request_id=each, seq=seq, agent_id=f"nas-{agent}") for each in order))
+            done = done and ingest.take_all("progress", group) == group
+        return done
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(apply, range(3)))
+    assert {get(database, each).seq for each in ids} == {rounds}
