@@ -41,7 +41,8 @@ PORT_TRIES = 100
 MAX_RESERVATIONS = 64
 """More than a stack has ports: only a process that starts one stack after another gives the oldest up."""
 _RANDOM = random.SystemRandom()
-_reservations: deque[socket.socket] = deque()
+_reservations: deque[int] = deque()
+"""Descriptors, which the end of the process closes."""
 MARKER = ".mounted"
 FOLDERS = ("broker", "api", "store", "agents", "run", "logs")
 LEAST_FREE_BYTES = 32_000_000
@@ -205,7 +206,7 @@ def free_port() -> int:
             reservation.close()
             continue
         if len(_reservations) == MAX_RESERVATIONS:
-            _reservations.popleft().close()
-        _reservations.append(reservation)
+            os.close(_reservations.popleft())
+        _reservations.append(reservation.detach())
         return port
     raise StartFailed(f"no free port between {PORTS[0]} and {PORTS[1]}")

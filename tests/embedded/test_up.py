@@ -154,6 +154,8 @@ def test_progress_and_warnings_are_shown_in_the_terminal(tmp_path: Path, start: 
     up.wait_for(f"warning: {empty}")
     up.wait_for("make room on that disk (agent-1, agent-2)")
     warnings = [line for line in up.output().splitlines() if line.startswith("warning: ")]
+    # On a busy machine the election can outlast the checks.
+    warnings = [line for line in warnings if not line.startswith("warning: no agent leads")]
     assert sorted(line.split()[1] for line in warnings) == ["nas", "spool:"], "no consequences of these"
     lines = up.output().splitlines()
     assert lines[0] == "starting broker"
