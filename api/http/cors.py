@@ -12,11 +12,13 @@ _REQUEST_HEADERS = [
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
+    "If-None-Match",
     "Last-Event-ID",
     "Traceparent",
     "X-Request-Id",
 ]
 _RESPONSE_HEADERS = [
+    "ETag",
     "Location",
     "Retry-After",
     "X-RateLimit-Limit",

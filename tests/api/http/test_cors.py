@@ -30,12 +30,12 @@ def preflight(api: ApiProcess, origin: str, method: str = "POST", headers: str =
 
 @pytest.mark.parametrize("origin", [PAGE, OTHER])
 def test_a_listed_page_may_ask(api: ApiProcess, origin: str) -> None:
-    answer = preflight(api, origin, headers="authorization, content-type, idempotency-key")
+    answer = preflight(api, origin, headers="authorization, content-type, idempotency-key, if-none-match")
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     assert "POST" in answer.headers["Access-Control-Allow-Methods"]
     allowed = answer.headers["Access-Control-Allow-Headers"].lower()
-    assert {"authorization", "content-type", "idempotency-key"} <= set(allowed.split(", "))
+    assert {"authorization", "content-type", "idempotency-key", "if-none-match"} <= set(allowed.split(", "))
     assert int(answer.headers["Access-Control-Max-Age"]) > 0
     assert "Access-Control-Allow-Credentials" not in answer.headers
 
@@ -45,7 +45,7 @@ def test_a_listed_page_reads_the_answer_and_our_headers(api: ApiProcess) -> None
         answer = api.get("/v1/clips", headers={"Origin": PAGE, "Authorization": authorization})
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE
         exposed = answer.headers["Access-Control-Expose-Headers"]
-        assert {"Retry-After", "X-RateLimit-Remaining", "X-Request-Id"} <= set(exposed.split(", "))
+        assert {"ETag", "Retry-After", "X-RateLimit-Remaining", "X-Request-Id"} <= set(exposed.split(", "))
         assert "Origin" in answer.headers["Vary"]
 
 
