@@ -27,8 +27,8 @@ from clipping.log import get_logger
 
 _PULL_SECONDS = 300.0
 """Time limit of one pull. The service answers earlier, with no message if there is none."""
-_SETTLED_SECONDS = 0.5
-"""A pull that waits for messages for so long on a connected channel was accepted."""
+_PROBE_SECONDS = 15.0
+"""Time limit of the first pull of a connection, which does not wait for messages."""
 _ACKNOWLEDGE_SECONDS = 10.0
 _RELEASE_SECONDS = 5.0
 """Time limit for releasing messages. If the release fails, their leases expire."""
@@ -125,37 +125,24 @@ class GroupSubscription:
 
     def _pull(self) -> Sequence[Received]:
         """The messages that wait, or that arrive while it waits. Empty when it was stopped."""
+        # Only the answer to a pull that does not wait shows that later ones may be waiting for messages.
+        probing = not self._state.ok
         with self._connection.call(f"pull {self._name}") as client:
             channel = client.transport.grpc_channel
             with self._lock:
                 if self._stop.is_set():
                     return ()
-                self._call = call = _call(channel, self._path, self._most)
+                self._call = call = _call(channel, self._path, self._most, waiting=not probing)
             try:
-                response = self._result(channel, call)
+                response = call.result()
             except grpc.FutureCancelledError:
                 return ()
             except grpc.RpcError as error:
-                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not probing:
                     return ()
                 raise exceptions.from_grpc_error(error) from error
         self._set_state(True, f"pulling {self._name}")
         return [_received(each) for each in response.received_messages]
-
-    def _result(self, channel: grpc.Channel, call: Any) -> Any:
-        if self._state.ok:
-            return call.result()
-        ready = grpc.channel_ready_future(channel)
-        try:
-            while True:
-                try:
-                    return call.result(_SETTLED_SECONDS)
-                except grpc.FutureTimeoutError:
-                    if ready.done():
-                        self._set_state(True, f"pulling {self._name}")
-                        return call.result()
-        finally:
-            ready.cancel()
 
     def _settle(self, group: Sequence[Received]) -> None:
         done: Collection[Received] = ()
@@ -215,14 +202,15 @@ class GroupSubscription:
             write("bus.stream", subscription=self._name, ok=ok, detail=detail)
 
 
-def _call(channel: grpc.Channel, path: str, most: int) -> Any:
+def _call(channel: grpc.Channel, path: str, most: int, *, waiting: bool) -> Any:
     pull = channel.unary_unary(
         "/google.pubsub.v1.Subscriber/Pull",
-        request_serializer=PullRequest.serialize,
+        request_serializer=PullRequest.pb().SerializeToString,
         response_deserializer=PullResponse.pb().FromString,  # without the library's wrapper, for speed
     )
-    request = PullRequest(subscription=path, max_messages=most)
-    return pull.future(request, timeout=_PULL_SECONDS, metadata=[to_grpc_metadata({"subscription": path})])
+    request = PullRequest.pb()(subscription=path, max_messages=most, return_immediately=not waiting)
+    seconds = _PULL_SECONDS if waiting else _PROBE_SECONDS
+    return pull.future(request, timeout=seconds, metadata=[to_grpc_metadata({"subscription": path})])
 
 
 def _received(raw: Any) -> Received:

@@ -70,7 +70,10 @@ class Server:
                         return
 
     def _command(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, MAX_DESCRIPTORS)
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, MAX_DESCRIPTORS)
+        except ConnectionResetError:  # the daemon has died, and has not read everything
+            return False
         if not data:
             return False
         message = pickle.loads(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -40,7 +41,9 @@ def test_a_launched_server_runs_jobs() -> None:
 def run(program: str) -> list[str]:
     """The lines that a program prints. It has one thread, as a command has when it forks."""
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=100)
+    # The fork changes its folder, where Python would look for the tests.
+    environ = {**os.environ, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=100, env=environ)
     return done.stdout.splitlines()
 
 
