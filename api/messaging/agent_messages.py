@@ -78,7 +78,7 @@ class Ingest:
             # They are delivered again after the subscription's backoff, and applying one twice is harmless.
             log.warning("intake.again", kind=kind, messages=len(group) - len(settled), reason=error.message)
             return settled
-        except Exception:
+        except Exception:  # one bad message must not fail the others: each is applied alone
             log.exception("intake.group_failed", kind=kind, messages=len(valid))
         return settled + [each for each, message in valid if self._applied_alone(kind, each, message)]
 

@@ -33,6 +33,7 @@ from clipping.bus.topology import topology
 from clipping.clock import Clock, ManualClock, SystemClock
 from clipping.config import validate
 from clipping.contract.messages import CompletionMessage, ProgressMessage, RequestMessage, parse_clip_request
+from clipping.errors import GivenBack
 from clipping.ids import new_request_id
 from clipping.store.local import LocalStore
 from health.lease.guard import Guard
@@ -174,6 +175,24 @@ class Bench:
         thread.start()
         yield
         thread.join(90)
+
+    def attempt(
+        self, message: RequestMessage, job: Job, meanwhile: Callable[[], None]
+    ) -> CompletionMessage | BaseException:
+        """The completion or the error of an attempt, during which `meanwhile` is called."""
+        ends: list[CompletionMessage | BaseException] = []
+
+        def run() -> None:
+            try:
+                ends.append(self.runner.run(message, job, attempt=1))
+            except GivenBack as error:
+                ends.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        meanwhile()
+        thread.join(90)
+        return ends[0]
 
     def run_until_uploaded(self, message: RequestMessage, job: Job) -> CompletionMessage:
         """Run, and ask for the clip back once it is in the store."""

@@ -194,7 +194,7 @@ def _timed(batch: Batch, rounding: int) -> Batch:
 
 
 def even(times: Ints, rounding: int) -> Ints:
-    """The times of audio frames as they were before they were rounded by up to so many ticks of a sample.
+    """The times of audio frames before they were rounded, by `rounding` ticks of a sample at most.
 
     Where they are not as regular as frames of one length are, they are left as they are.
     """

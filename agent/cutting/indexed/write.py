@@ -33,7 +33,7 @@ _MOST_STRETCHES = 4096
 def stretches(offsets: Ints, sizes: Ints, between: int = 0) -> tuple[Ints, list[tuple[int, int]]]:
     """The place of each sample, and the (offset, size) of what is read for them, in order.
 
-    `between`: at most so many bytes that belong to no sample are read, too, where samples lie around them.
+    `between`: the number of bytes without samples that may be read too, where samples lie around them.
     Raises `NotPlain` when samples overlap or are scattered.
     """
     if not len(offsets):

@@ -14,7 +14,7 @@ MANY = 10**9
 
 
 def keep(state: Path, request_id: str, *, size: int = 10, days: float = 0) -> Path:
-    """A folder of one segment that was finished so many days ago."""
+    """A folder of one segment that was finished `days` days ago."""
     folder = state / "checkpoints" / request_id
     folder.mkdir(parents=True)
     segment = folder / "segment-00000.mp4"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,22 +21,14 @@ def long_encode(bench: Bench) -> RequestMessage:
 def when_kept(
     bench: Bench, message: RequestMessage, act: Callable[[Job], None], *, segments: int = 1
 ) -> CompletionMessage | BaseException:
-    """The end of an attempt, in which `act` is called once so many segments are finished."""
+    """The end of an attempt, in which `act` is called once `segments` are finished."""
     job = Job(message.request_id, 0.0)
-    ends: list[CompletionMessage | BaseException] = []
 
-    def run() -> None:
-        try:
-            ends.append(bench.runner.run(message, job, attempt=1))
-        except GivenBack as error:
-            ends.append(error)
+    def meanwhile() -> None:
+        eventually(lambda: len(kept(bench, message)) > segments, f"{segments} finished segments", within=90)
+        act(job)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    eventually(lambda: len(kept(bench, message)) > segments, f"{segments} finished segments", within=90)
-    act(job)
-    thread.join(90)
-    return ends[0]
+    return bench.attempt(message, job, meanwhile)
 
 
 def kept(bench: Bench, message: RequestMessage) -> list[Path]:

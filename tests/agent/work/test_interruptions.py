@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -20,23 +19,16 @@ def while_cutting(bench: Bench, act: Callable[[Job], None]) -> CompletionMessage
     """The completion or the error of a clip whose cut is stopped while `act` is called."""
     message = bench.message(start_seconds=0, end_seconds=50, mode="encode")
     job = Job(message.request_id, 0.0)
-    ends: list[CompletionMessage | BaseException] = []
 
-    def run() -> None:
-        try:
-            ends.append(bench.runner.run(message, job, attempt=1))
-        except GivenBack as error:
-            ends.append(error)
+    def meanwhile() -> None:
+        held = hold_cut(os.getpid(), bench.spool_of(message))
+        act(job)
+        held.release()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    held = hold_cut(os.getpid(), bench.spool_of(message))
-    act(job)
-    held.release()
-    thread.join(90)
+    end = bench.attempt(message, job, meanwhile)
     assert not bench.spool_of(message).exists()
     assert bench.clips() == []
-    return ends[0]
+    return end
 
 
 def test_a_clip_that_is_cancelled_while_it_is_cut_ends_as_cancelled(bench: Bench) -> None:

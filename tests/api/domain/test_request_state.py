@@ -31,7 +31,7 @@ Message = CompletionMessage | ProgressMessage
 
 
 def reached(finished: int, *, resumed_count: int = 0) -> Checkpoint:
-    """With so many segments of 5 finished, of 250 frames each."""
+    """With `finished` of 5 segments, of 250 frames each."""
     return Checkpoint(
         frame=250 * finished, total=1250, segment=finished, segments=5, resumed_count=resumed_count
     )

@@ -77,7 +77,7 @@ class Encoder:
     def in_segments(
         self, source: Path, *, keep: Keep | None = None, stop_after: int | None = None, **output: Any
     ) -> Made:
-        """`stop_after`: give the clip back once so many segments are finished."""
+        """`stop_after`: the number of finished segments after which the clip is given back."""
         checkpoints: list[Checkpoint] = []
         interruption = Interruption()
 
