@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -196,13 +196,20 @@ class ApiProcess:
 
     def send(self, message: CompletionMessage | ProgressMessage) -> None:
         """Publish what an agent would."""
-        bus = self.config.pubsub
-        topic = bus.complete_topic if isinstance(message, CompletionMessage) else bus.progress_topic
-        self.publish(topic, message.to_json())
+        self.send_all([message])
+
+    def send_all(self, messages: Sequence[CompletionMessage | ProgressMessage]) -> None:
+        """Publish messages of one kind in one call, so that they wait together."""
+        with emulator_host(self.emulator):
+            self._publisher.publish_all(self._topic(messages[0]), [(each.to_json(), {}) for each in messages])
 
     def publish(self, topic: str, data: bytes, **attributes: str) -> None:
         with emulator_host(self.emulator):
             self._publisher.publish(topic, data, attributes)
+
+    def _topic(self, message: CompletionMessage | ProgressMessage) -> str:
+        bus = self.config.pubsub
+        return bus.complete_topic if isinstance(message, CompletionMessage) else bus.progress_topic
 
     @contextmanager
     def database(self) -> Iterator[Database]:

@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import select
 
 from api.db.tables import Clip
-from clipping.contract.messages import CompletionMessage, ProgressMessage
 from tests.api.api_process import ApiProcess
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, progress
@@ -62,13 +61,6 @@ def requests_in(api: ApiProcess, count: int) -> list[str]:
         return [put(database) for _ in range(count)]
 
 
-def send_all(api: ApiProcess, messages: list[CompletionMessage] | list[ProgressMessage]) -> None:
-    """In one call, directly to the broker, so that they wait together."""
-    bus = api.config.pubsub
-    topic = bus.complete_topic if isinstance(messages[0], CompletionMessage) else bus.progress_topic
-    api._publisher.publish_all(topic, [(message.to_json(), {}) for message in messages])
-
-
 def logged(api: ApiProcess, event: str) -> list[dict[str, Any]]:
     lines = (json.loads(line) for line in api.log.read_text().splitlines() if line.startswith("{"))
     return [line for line in lines if line.get("message") == event]
@@ -87,9 +79,9 @@ def test_a_kill_between_the_commit_and_the_acknowledgement_changes_nothing(
         ids = requests_in(api, CLIPS)
         if kind == "progress":
             story = [progress(request_id=each, seq=n, progress_percent=n) for n in (1, 2) for each in ids]
-            send_all(api, story)
+            api.send_all(story)
         else:
-            send_all(api, [completed(request_id=each) for each in ids])
+            api.send_all([completed(request_id=each) for each in ids])
         proxy.armed.set()
         api.start()
         assert proxy.held.wait(100)
@@ -133,8 +125,8 @@ def test_a_kill_while_the_database_is_locked_loses_nothing(make_api: MakeApi) ->
     with api.database() as database, database.engine.connect() as connection:
         connection.execution_options(begin="")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        send_all(api, [progress(request_id=each) for each in ids])
-        send_all(api, [completed(request_id=each) for each in ids[: CLIPS // 2]])
+        api.send_all([progress(request_id=each) for each in ids])
+        api.send_all([completed(request_id=each) for each in ids[: CLIPS // 2]])
         eventually(lambda: {line["kind"] for line in logged(api, "intake.again")} == {"progress", "complete"})
         api.kill()
         connection.exec_driver_sql("ROLLBACK")
@@ -157,7 +149,7 @@ def test_a_message_that_fails_is_delivered_again_and_does_not_stop_the_others(ma
             "BEGIN SELECT RAISE(ABORT, 'poisoned'); END"
         )
     bad = ids[3]
-    send_all(api, [progress(request_id=each, agent_id="poison" if each == bad else "nas-1") for each in ids])
+    api.send_all([progress(request_id=each, agent_id="poison" if each == bad else "nas-1") for each in ids])
     eventually(lambda: [row[0] for row in rows(api, Clip.status) if row[1] == "queued"] == [bad])
     eventually(lambda: logged(api, "intake.failed"))
     with api.database() as database, database.exclusive() as connection:
@@ -170,8 +162,8 @@ def test_completions_do_not_wait_for_a_backlog_of_progress(make_api: MakeApi) ->
     ids = requests_in(api, 20)
     api.stop()
     story = [progress(request_id=each, seq=n) for n in range(1, 41) for each in ids[1:]]
-    send_all(api, story)
-    send_all(api, [completed(request_id=ids[0])])
+    api.send_all(story)
+    api.send_all([completed(request_id=ids[0])])
     api.start()
     eventually(
         lambda: Counter(row[1] for row in rows(api, Clip.seq)) == {0: 1, 40: 19}, within=100, every=0.2
