@@ -292,4 +292,5 @@ def cut_spec(message: RequestMessage) -> CutSpec:
         mode=message.mode,
         quality=message.quality,
         output=message.output,
+        effects=message.effects,
     )

@@ -24,6 +24,7 @@ from pydantic import (
 
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Mode, Priority, Quality, Stage, Status
+from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.output import AS_IS, Output, check_mode, default_mode
 from clipping.contract.report import Report
 from clipping.contract.wire import Model, Moment
@@ -106,6 +107,7 @@ class ClipRequest(_Message):
     pre_roll_seconds: Seconds = 0.0
     post_roll_seconds: Seconds = 0.0
     output: Output = AS_IS
+    effects: Effects = NO_EFFECTS
     metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -156,6 +158,8 @@ class ClipRequest(_Message):
         spec |= {"in": repr(self.in_seconds), "out": repr(self.out_seconds)}
         if self.output.asked():
             spec["output"] = self.output.asked()
+        if self.effects.asked():
+            spec["effects"] = self.effects.asked()
         return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
 

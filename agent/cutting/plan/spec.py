@@ -10,6 +10,7 @@ from typing import Literal
 from agent.cutting.formats.media import Identity
 from agent.cutting.plan.encoders import Choice
 from clipping.contract.choices import Mode, Quality
+from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.output import AS_IS, Output
 from clipping.contract.report import Report
 
@@ -33,6 +34,8 @@ class CutSpec:
     quality: Quality
     output: Output = AS_IS
     """The shape of an encoded clip; only the container applies to a copied one."""
+    effects: Effects = NO_EFFECTS
+    """Of an encoded clip."""
 
 
 @dataclass(frozen=True)
