@@ -42,9 +42,17 @@ class CheckpointFile(Checkpoint):
     recipe: str
     """SHA-256 (hex) of how its segments are made: those of another recipe can't be joined with them."""
     encoder: str
-    sizes: tuple[int, ...]
+    sizes: tuple[Annotated[int, Field(gt=0)], ...]
     """Bytes of each finished segment."""
+    frames: tuple[Count, ...]
+    """How many frames each of them has."""
     reported_errors: bool = False
     """Whether ffmpeg reported errors while it made them."""
     outgrown: int | None = None
     """The size at which an earlier try came out larger than requested; None: there was none."""
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether it lists as many segments and frames as it says."""
+        counts = (len(self.sizes), len(self.frames), sum(self.frames))
+        return counts == (self.segment, self.segment, self.frame)

@@ -43,6 +43,16 @@ def frames_of(path: Path) -> int:
         return sum(1 for _ in _packets(container, video))
 
 
+def alike(one: Path, other: Path) -> bool:
+    """Whether two segments can be joined: their encoders' parameters agree. Raises `Mismatched`."""
+    return _parameters(one) == _parameters(other)
+
+
+def _parameters(path: Path) -> bytes | None:
+    with _opened(path) as (_, video):
+        return video.codec_context.extradata
+
+
 def join(pieces: Sequence[Piece], target: Path, tick: Fraction, usual: int) -> None:
     """Write the video of all pieces as MP4. `tick`: seconds; `usual`: the usual distance of frames, in ticks.
 

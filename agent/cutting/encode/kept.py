@@ -83,6 +83,7 @@ class KeptSegments:
             recipe=recipe,
             encoder=encoder,
             sizes=(),
+            frames=(),
             outgrown=outgrown,
         )
         if outgrown is not None:
@@ -100,6 +101,7 @@ class KeptSegments:
                 "agent_id": self._keep.agent_id,
                 "created_at": datetime.now(UTC),
                 "sizes": (*self._file.sizes, made.stat().st_size),
+                "frames": (*self._file.frames, frame - self._file.frame),
                 "reported_errors": self._file.reported_errors or reported_errors,
             }
             _flush(made)
@@ -127,7 +129,7 @@ class KeptSegments:
         made_for = (file.request_id, file.spec_hash, file.source_size, file.source_mtime_ns)
         keep, recording = self._keep, self._identity
         same = made_for == (keep.request_id, keep.spec_hash, recording.size, recording.mtime_ns)
-        return file if same and len(file.sizes) == file.segment else None
+        return file if same and file.is_consistent else None
 
     def _write(self, file: CheckpointFile, *, notify: bool = True) -> None:
         part = self._keep.folder / f"{FILE}.part"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.cutting.encode.arguments import segment_arguments
-from agent.cutting.encode.joining import Mismatched, Piece, frames_of, join
+from agent.cutting.encode.joining import Mismatched, Piece, alike, frames_of, join
 from agent.cutting.encode.kept import KeptSegments
 from agent.cutting.encode.rate_control import Rates
 from agent.cutting.encode.video_filters import Means, Section
@@ -100,6 +100,10 @@ class SegmentedVideo:
             )
             if (found := frames_of(scratch)) != piece.frames:
                 raise Mismatched(f"a segment has {found} frames and should have {piece.frames}")
+            if done and not alike(pieces[0].path, scratch):
+                # Another build of the encoder made those. Known before the rest is encoded in vain.
+                self.kept.discard()
+                return self.write(means, rates, target, outgrown=outgrown, progress=progress)
             frame += piece.frames
             self.kept.add(scratch, frame, reported_errors=reported)
         progress(_ENCODED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,7 +15,7 @@ from typing import Any
 import av
 import pytest
 
-from agent.cutting import Clip, CutSpec, Engine, Interruption, Keep, Reason
+from agent.cutting import Clip, CutSpec, Engine, Interruption, Keep, Reason, find_ffmpeg
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.output import Output
 from clipping.errors import GivenBack
@@ -212,6 +213,7 @@ def test_it_resumes_behind_the_last_finished_segment(encoder: Encoder) -> None:
     assert times == [(encoder.keep.folder / f"segment-0000{n}.mp4").stat().st_mtime_ns for n in (0, 1)]
     assert shown_frames(resumed.clip.path) == shown_frames(whole.clip.path)
     assert encoder.file()["resumed_count"] == 1
+    assert sum(encoder.file()["frames"]) == encoder.file()["frame"] == 485
 
 
 def test_it_counts_every_attempt_that_resumes(encoder: Encoder) -> None:
@@ -255,6 +257,24 @@ def test_a_damaged_segment_costs_time_and_not_the_clip(encoder: Encoder) -> None
     made = encoder.in_segments(source)
     assert made.clip.report.frames == 485
     assert not list(encoder.keep.folder.iterdir())
+
+
+def test_segments_of_another_build_are_made_again_and_not_joined(encoder: Encoder) -> None:
+    source = make(KINDS["mp4"][0])
+    encoder.interrupted(source, after=2)
+    file, sizes = encoder.file(), []
+    for number in range(2):
+        segment = encoder.keep.folder / f"segment-0000{number}.mp4"
+        other = segment.with_suffix(".other.mp4")
+        command = [find_ffmpeg(None), "-v", "error", "-i", segment, "-c:v", "libx264", "-preset", "ultrafast"]
+        subprocess.run([*command, other], check=True)
+        sizes.append(other.stat().st_size)
+        other.replace(segment)
+    (encoder.keep.folder / "checkpoint.json").write_text(json.dumps({**file, "sizes": sizes}))
+    made = encoder.in_segments(source)
+    assert [one.segment for one in made.checkpoints] == [2, 1, 2, 3, 4, 5]
+    assert made.clip.report.frames == 485
+    assert made.clip.report.warnings == []
 
 
 def test_a_limit_of_bytes_holds_in_segments(encoder: Encoder) -> None:
