@@ -1,0 +1,129 @@
+"""The note that is burned in at the top of each frame: a box with a name, notes and the colour of a rating.
+
+Pillow draws the text: ffmpeg's drawtext would expand `%` and lacks a fallback for missing letters.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from importlib.resources import files
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from agent.cutting.effects.planes import Area, Mask, Planes, from_rgb, halved
+from clipping.contract.effects import Title
+
+RATINGS = {
+    1: ("??", "#C62828"),
+    2: ("?", "#F9A825"),
+    3: ("!?", "#1565C0"),
+    4: ("!", "#2E7D32"),
+    5: ("!!", "#66BB6A"),
+}
+"""Notation and colour."""
+WIDTH = 0.8
+"""Of the frame's."""
+TOP, HEIGHT, HEIGHT_WITH_NOTES, BORDER = 10, 50, 80, 4
+"""Pixels of a frame of 1080 rows, as all sizes here."""
+NAME_SIZE, NAME_CENTRE = 24, 25
+NOTES_SIZE, NOTES_CENTRE = 16, 53
+NOTES_LENGTH = 100
+"""Characters."""
+PADDING = 10
+OPACITY = 0.95
+NAME_COLOR, NOTES_COLOR = "#000000", "#333333"
+SMALLEST = 0.5
+"""In frames of fewer than 540 rows titles keep the size of those of 540, or no letter could be read."""
+_FONT = files(__package__) / "fonts" / "wqy-microhei.ttc"
+
+
+def title_image(title: Title, size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:
+    """The box for frames of `size` (width, height), RGBA, and the place (x, y) of its top left corner.
+
+    Position, size and border are even, so that each pixel of chroma lies wholly inside or outside. Text
+    that is too long ends in an ellipsis.
+    """
+    scale = max(size[1] / 1080, SMALLEST)
+    notation, color = RATINGS[title.rating]
+    notes = _literal(title.notes or "")
+    width = _even(size[0] * WIDTH)
+    box = width, _even((HEIGHT_WITH_NOTES if notes else HEIGHT) * scale)
+    border = _even(BORDER * scale)
+    image = Image.new("RGBA", box, color)
+    inner = (border, border, box[0] - border, box[1] - border)
+    image.paste((255, 255, 255, round(255 * OPACITY)), inner)
+
+    font_file = _FONT.read_bytes()
+    room = width - 2 * (border + round(PADDING * scale))
+    lines = [(f"{notation}  {_literal(title.name)}".rstrip(), NAME_SIZE, NAME_CENTRE, NAME_COLOR)]
+    if notes:
+        lines.append((_shortened(notes, NOTES_LENGTH), NOTES_SIZE, NOTES_CENTRE, NOTES_COLOR))
+    draw = ImageDraw.Draw(image)
+    for text, points, centre, fill in lines:
+        # A font of its own, from memory: FreeType's faces are not for several threads.
+        font = ImageFont.truetype(BytesIO(font_file), max(round(points * scale), 1), index=0)
+        draw.text((width / 2, centre * scale), _fitting(text, font, room), fill=fill, font=font, anchor="mm")
+    return image, ((size[0] - width) // 4 * 2, _even(TOP * scale))
+
+
+class TitleOverlay:
+    """A title, drawn once and blended into many frames. Safe to share between threads."""
+
+    def __init__(self, title: Title, size: tuple[int, int]) -> None:
+        """`size`: width and height of the frames."""
+        image, (x, y) = title_image(title, size)
+        width, height = image.size
+        self._size = size
+        self._area = Area(x, y, x + width, y + height)
+        pixels = np.asarray(image, np.float32)
+        alpha: Mask = pixels[..., 3] / np.float32(255)
+        weighted = [alpha * codes for codes in from_rgb(*(pixels[..., channel] for channel in range(3)))]
+        clear = 1 - alpha
+        small = halved(clear)
+        self._clear = clear, small, small
+        self._added = weighted[0], halved(weighted[1]), halved(weighted[2])
+
+    def draw(self, planes: Planes) -> None:
+        """In place. Raises `ValueError` for a frame of another size."""
+        if planes.size != self._size:
+            raise ValueError(f"the title is for frames of {self._size}, not {planes.size}")
+        for plane, clear, added in zip(planes.part(self._area), self._clear, self._added, strict=True):
+            rows, columns = plane.shape  # a box can be higher than a tiny frame
+            mixed = plane * clear[:rows, :columns]
+            mixed += added[:rows, :columns]
+            np.rint(mixed, out=mixed)
+            plane[...] = mixed
+
+
+def _even(pixels: float) -> int:
+    return max(2 * round(pixels / 2), 2)
+
+
+def _literal(text: str) -> str:
+    """As one line: no control characters, and composed letters, which the font has."""
+    clean = "".join(
+        " " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
+        for letter in text.encode("utf-8", "replace").decode()
+    )
+    return unicodedata.normalize("NFC", clean).strip()
+
+
+def _shortened(text: str, length: int) -> str:
+    """At most `length` characters, the last of which is an ellipsis if it was longer."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    """As much of the text as fits into `width` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    shortest, longest = 1, len(text)
+    while shortest < longest:
+        middle = (shortest + longest + 1) // 2
+        if font.getlength(_shortened(text, middle)) <= width:
+            shortest = middle
+        else:
+            longest = middle - 1
+    return _shortened(text, shortest)
