@@ -1,8 +1,9 @@
-"""Checks for text that may be displayed and logged: one line, without control characters."""
+"""Text that is displayed and logged: checks (one line, no control characters), and how a field is named."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 PLAIN_TEXT = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 """No control character (Unicode category Cc) and no line or paragraph separator (Zl, Zp)."""
@@ -23,3 +24,11 @@ def check_one_line(text: str) -> None:
     """Raises `ValueError` unless `is_one_line`."""
     if not is_one_line(text):
         raise ValueError("must not contain control or line separator characters")
+
+
+def field_path(parts: Iterable[str | int]) -> str:
+    """How a field of a request is named: `clips[3].output.width` for ("clips", 3, "output", "width")."""
+    path = ""
+    for part in parts:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path

@@ -181,7 +181,7 @@ def none_is_good(refused: Mapping[int, BatchItem]) -> RequestError:
     index = min(refused)
     first = refused[index].error
     assert first is not None, "every refused item says why"
-    field = f"clips.{index}" + (f".{first.field}" if first.field else "")
+    field = f"clips[{index}]" + (f".{first.field}" if first.field else "")
     return InvalidRequest(f"none of the clips can be accepted; the first one: {first.message}", field=field)
 
 

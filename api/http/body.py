@@ -12,6 +12,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from clipping.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from clipping.text import field_path
 
 _LONGEST_FIELD = 128
 """The maximum length of a path in an error message."""
@@ -90,15 +91,15 @@ _BAD_NAME = Flaw("has a field that is not valid Unicode")
 
 def check_values(body: object) -> object:
     """Returns the body unchanged. Raises `InvalidRequest` with the full path of its first flaw."""
-    path: list[str] = []
-    open_values: list[Iterator[tuple[object, object]]] = [iter([("", body)])]
+    path: list[str | int] = []
+    open_values: list[Iterator[tuple[str | int, object]]] = [iter([("", body)])]
     while open_values:
         for name, value in open_values[-1]:
             flaw = _flaw(value)
             if flaw is not None and (path or flaw is _BAD_NAME):  # at the top it is not an object anyway
-                raise _refusal([*path, str(name)][1:], flaw)
+                raise _refusal([*path, name][1:], flaw)
             if isinstance(value, dict | list):
-                path.append(str(name))
+                path.append(name)
                 open_values.append(iter(value.items() if isinstance(value, dict) else enumerate(value)))
                 break
         else:
@@ -140,8 +141,8 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _refusal(path: Sequence[str], flaw: Flaw) -> InvalidRequest:
-    field = ".".join(path)
+def _refusal(path: Sequence[str | int], flaw: Flaw) -> InvalidRequest:
+    field = field_path(path)
     if not path:
         return InvalidRequest(f"the body {flaw.problem}")
     if not field or not field.isprintable() or len(field) > _LONGEST_FIELD:

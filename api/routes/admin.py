@@ -28,7 +28,7 @@ from api.services import Services, services
 from clipping.clock import parse_rfc3339
 from clipping.config import Name
 from clipping.contract.choices import FailoverMode
-from clipping.contract.messages import first_problem
+from clipping.contract.problems import first_problem
 from clipping.contract.results import Result
 from clipping.errors import InvalidRequest, NotFound
 from clipping.text import is_plain_text

@@ -14,7 +14,7 @@ from api.http.body import read_bytes
 from api.http.head import MAX_PUSH_BYTES
 from api.messaging.agent_messages import KINDS, Kind
 from api.services import services
-from clipping.contract.messages import first_problem
+from clipping.contract.problems import first_problem
 from clipping.errors import NotFound
 
 blueprint = Blueprint("internal", __name__, url_prefix="/v1/internal")

@@ -22,6 +22,7 @@ from clipping.client.watching import Event, watch
 from clipping.clock import rfc3339
 from clipping.contract import results
 from clipping.contract.choices import FailoverMode, Period, Status
+from clipping.text import field_path
 
 MAX_BATCH = 100
 PAGE = 200
@@ -281,6 +282,6 @@ def _parsed(kind: type[Result], body: bytes | None) -> Result:
         return kind.model_validate_json(body or b"")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        where = field_path(first["loc"]) or "the body"
         problem = f"the service's response can't be parsed: {where}: {first['msg']}"
         raise ApiError(problem, status=200, code="NOT_UNDERSTOOD") from None

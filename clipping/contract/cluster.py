@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from clipping.contract.choices import FailoverMode
 from clipping.contract.wire import Moment
 from clipping.errors import ClippingError
+from clipping.text import field_path
 
 SCHEMA: Literal[1] = 1
 HEARTBEAT_SECONDS = 30.0
@@ -52,7 +53,7 @@ class _Document(BaseModel):
             return cls.model_validate_json(data)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "content"
+            where = field_path(first["loc"]) or "content"
             raise BrokenDocument(f"{cls.__name__}: {where}: {first['msg']}") from None
 
 

@@ -25,7 +25,10 @@ from pydantic import (
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Mode, Priority, Quality, Stage, Status
 from clipping.contract.effects import NO_EFFECTS, Effects
-from clipping.contract.output import AS_IS, Output, check_mode, default_mode
+from clipping.contract.effects_forms import AskedEffects, parse_effects
+from clipping.contract.modes import check_mode, check_size, default_mode
+from clipping.contract.output import AS_IS, Output
+from clipping.contract.problems import first_problem
 from clipping.contract.report import Report
 from clipping.contract.wire import Model, Moment
 from clipping.errors import InvalidRequest
@@ -102,7 +105,7 @@ class ClipRequest(_Message):
     end_seconds: Seconds
     output_quality: Quality = "high"
     mode: Mode = None  # type: ignore[assignment]  # filled below: it follows the quality
-    """`copy`, unless the quality is medium or the output needs an `encode`."""
+    """`copy`, unless the quality is medium, or the output or an effect needs an `encode`."""
     priority: Priority = "normal"
     pre_roll_seconds: Seconds = 0.0
     post_roll_seconds: Seconds = 0.0
@@ -125,7 +128,8 @@ class ClipRequest(_Message):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        check_mode(self.mode, self.output)
+        check_mode(self.mode, self.output, self.effects)
+        check_size(self.output, self.effects)
         return self
 
     @property
@@ -142,6 +146,26 @@ class ClipRequest(_Message):
     def out_seconds(self) -> float:
         """The end of the clip: `end_seconds` plus the post-roll."""
         return _subtract(self.end_seconds, -self.post_roll_seconds)
+
+    @property
+    def source_seconds(self) -> float:
+        """The length of the clip in the recording: before changes of speed."""
+        return _subtract(self.out_seconds, self.in_seconds)
+
+    @property
+    def length_seconds(self) -> float:
+        """The length of the finished clip."""
+        return self.effects.duration(self.source_seconds)
+
+    def with_effects(self, asked: AskedEffects) -> ClipRequest:
+        """With these effects, of the part of the clip that they leave. Raises `InvalidRequest`."""
+        effects, start, end = asked.within(self.source_seconds)
+        changes: dict[str, Any] = {"effects": effects}
+        if asked.trim is not None:
+            zero, changes["pre_roll_seconds"], changes["post_roll_seconds"] = self.in_seconds, 0.0, 0.0
+            changes["start_seconds"] = _subtract(zero, -start)
+            changes["end_seconds"] = _subtract(zero, -end)
+        return self.model_copy(update=changes)
 
     @property
     def lane(self) -> Lane:
@@ -258,43 +282,6 @@ class ProgressMessage(_Message):
     from the subscription's retry policy, at the earliest."""
 
 
-def first_problem(error: ValidationError) -> InvalidRequest:
-    """The first of pydantic's errors, as a sentence that names the field and states the fix."""
-    finding = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in finding["loc"]) or None
-    return InvalidRequest(_sentence(field, finding), field=field)
-
-
-def _sentence(field: str | None, finding: Any) -> str:
-    name, context = field or "the message", finding.get("ctx", {})
-    match finding["type"]:
-        case "missing":
-            return f"{name} is required"
-        case "extra_forbidden":
-            return f"{name} is not a known field"
-        case "value_error":
-            return f"{name} {context['error']}"
-        case "literal_error":
-            return f"{name} must be {context['expected']}"
-        case "int_type" | "int_from_float":
-            return f"{name} must be a whole number"
-        case "float_type":
-            return f"{name} must be a number"
-        case "string_type":
-            return f"{name} must be a string"
-        case "dict_type" | "model_type" | "model_attributes_type":
-            return f"{name} must be an object"
-        case "string_pattern_mismatch" if field == "hand_id":
-            return (
-                "hand_id must be 1 to 128 characters of A-Z, a-z, 0-9, '.', '_' and '-', "
-                "and start with a letter or a digit"
-            )
-        case "json_invalid":
-            return f"the message is not valid JSON: {context['error']}"
-        case _:
-            return f"{name}: {finding['msg']}"
-
-
 TO_METADATA = ("user_email", "requested_at")
 """Fields of the previous service, which its clients may continue to send."""
 
@@ -331,20 +318,35 @@ def parse_clip_request(
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
     body = _as_now(body)
+    asked = parse_effects(body["effects"]) if "effects" in body else None
+    if asked is not None:
+        body["effects"] = asked.effects
     if high_mode is not None and "mode" not in body:
         body = {**body, "mode": default_mode(body, high_mode)}
     try:
         request = ClipRequest.model_validate(body)
     except ValidationError as error:
         raise first_problem(error) from None
-    length = request.out_seconds - request.in_seconds
+    if asked is not None:
+        request = request.with_effects(asked)
     longest, kind = max_clip_seconds, "allowed"
     if request.output.short and max_short_seconds < longest:
         longest, kind = max_short_seconds, "9:16"
-    if length > longest:
+    _check_length(request, longest, kind)
+    return request
+
+
+def _check_length(request: ClipRequest, longest: float, kind: str) -> None:
+    """Raises `InvalidRequest` for a clip that is too long, in the recording or at its speed."""
+    if request.source_seconds > longest:
         raise InvalidRequest(
-            f"the clip would be {length:g} s long; the longest {kind} is {longest:g} s: "
+            f"the clip would be {request.source_seconds:g} s long; the longest {kind} is {longest:g} s: "
             "choose a later start_seconds or an earlier end_seconds",
             field="end_seconds",
         )
-    return request
+    if request.length_seconds > longest:
+        raise InvalidRequest(
+            f"effects.segments make the clip {request.length_seconds:g} s long; the longest {kind} is "
+            f"{longest:g} s: choose higher speeds or a shorter clip",
+            field="effects.segments",
+        )

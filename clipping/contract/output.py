@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
@@ -151,34 +150,6 @@ class Output(BaseModel):
     def asked(self) -> dict[str, Any]:
         """The options that differ from the default, for the hash of the clip's content."""
         return self.model_dump(exclude_defaults=True)
-
-
-_ENCODED = frozenset({"width", "height", "fps", "max_bytes"})
-
-
-ModeName = Literal["copy", "smart", "encode"]
-
-
-def default_mode(request: Mapping[str, Any], high: ModeName = "copy") -> ModeName:
-    """The mode of a request (still unchecked) that names none; `high`: where it leaves the choice to us."""
-    given = request.get("output")
-    output: Mapping[str, Any] = given if isinstance(given, dict) else {}
-    if output.get("video_codec") == "copy":
-        return "copy" if high == "encode" else high
-    shaped = output.get("aspect", "source") != "source" or not _ENCODED.isdisjoint(output)
-    quality = output.get("quality", request.get("output_quality"))
-    return "encode" if shaped or "video_codec" in output or quality == "medium" else high
-
-
-def check_mode(mode: ModeName, output: Output) -> None:
-    """Raises `InvalidRequest` when the mode can't give this output."""
-    if mode != "encode" and output.encoding:
-        asked = ", ".join(f"output.{name}" for name in output.encoding)
-        raise InvalidRequest(
-            f"mode must be encode, or left out, with {asked}: copied frames can't be changed", field="mode"
-        )
-    if mode == "encode" and output.video_codec == "copy":
-        raise _wrong("video_codec", "must not be copy when mode is encode")
 
 
 def _ratio(aspect: Aspect) -> Fraction | None:

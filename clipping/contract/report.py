@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clipping.contract.output import ModeName
+from clipping.contract.choices import Mode
 from clipping.contract.wire import Model, Moment
 
 
@@ -52,7 +52,7 @@ class SourceReport(Model):
 class Report(Model):
     """The actual cut, its streams and its cost."""
 
-    mode: ModeName
+    mode: Mode
     requested: Range
     actual: Range
     keyframe_lead_seconds: float

@@ -19,6 +19,10 @@ from tests.support.waiting import eventually
 
 INVALID = (400, "INVALID_REQUEST")
 
+CROP = {"time": 0, "x": 0, "y": 0, "width": 607.5, "height": 1080}
+POINT = {"time": 0, "x": 100, "y": 50, "radiusX": 20, "radiusY": 40}
+REGION = {"start_time": 0, "end_time": 2, "keyframes": [POINT]}
+
 # What is changed in a good request (None: left out), and the field that is to blame.
 FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("no hand_id", {"hand_id": None}, "hand_id"),
@@ -115,6 +119,73 @@ FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("size and copy", {"mode": "copy", "output": {"width": 640}}, "mode"),
     ("rate and copy", {"mode": "copy", "output": {"fps": 30}}, "mode"),
     ("bytes and copy", {"mode": "copy", "output": {"max_bytes": 1_000_000}}, "mode"),
+    ("effects a list", {"effects": []}, "effects"),
+    ("effects with unknown field", {"effects": {"zoom": 2}}, "effects.zoom"),
+    ("effects and copy", {"mode": "copy", "effects": {"title": {"name": "Goal"}}}, "mode"),
+    (
+        "effects and codec copy",
+        {"output": {"video_codec": "copy"}, "effects": {"title": {"name": "Goal"}}},
+        "output.video_codec",
+    ),
+    ("framing without keyframes", {"effects": {"framing": {"keyframes": []}}}, "effects.framing.keyframes"),
+    (
+        "keyframe without width",
+        {"effects": {"framing": {"keyframes": [CROP, CROP, CROP, {**CROP, "width": 0}]}}},
+        "effects.framing.keyframes[3].width",
+    ),
+    (
+        "keyframe with time and frame",
+        {"effects": {"framing": {"keyframes": [{**CROP, "frame": 3}]}}},
+        "effects.framing.keyframes[0]",
+    ),
+    (
+        "keyframe before the clip",
+        {"effects": {"framing": {"keyframes": [{**CROP, "time": -1}]}}},
+        "effects.framing.keyframes[0].time",
+    ),
+    (
+        "framing and another size",
+        {"output": {"aspect": "1:1"}, "effects": {"framing": {"keyframes": [CROP]}}},
+        "output.aspect",
+    ),
+    (
+        "crop_keyframes and framing",
+        {"effects": {"crop_keyframes": [CROP], "framing": {"keyframes": [CROP]}}},
+        "effects.crop_keyframes",
+    ),
+    (
+        "speed too high",
+        {"effects": {"segments": [{"start": 0, "end": 5, "speed": 8}]}},
+        "effects.segments[0].speed",
+    ),
+    (
+        "segment beyond the end",
+        {"effects": {"segments": [{"start": 0, "end": 31}]}},
+        "effects.segments[0].end",
+    ),
+    (
+        "segments that overlap",
+        {"effects": {"segments": [{"start": 0, "end": 5}, {"start": 4, "end": 6}]}},
+        "effects.segments[1].start",
+    ),
+    (
+        "too long by speed",
+        {"end_seconds": 300, "effects": {"segments": [{"start": 0, "end": 290, "speed": 0.25}]}},
+        "effects.segments",
+    ),
+    (
+        "colour a word",
+        {"effects": {"highlight_regions": [{**REGION, "keyframes": [{**POINT, "color": "yellow"}]}]}},
+        "effects.highlight_regions[0].keyframes[0].color",
+    ),
+    (
+        "opacity too high",
+        {"effects": {"overlay": {"regions": [{**REGION, "keyframes": [{**POINT, "opacity": 2}]}]}}},
+        "effects.overlay.regions[0].keyframes[0].opacity",
+    ),
+    ("highlight of no kind", {"effects": {"effect_type": "glow"}}, "effects.effect_type"),
+    ("title empty", {"effects": {"title": {"name": ""}}}, "effects.title.name"),
+    ("rating of six", {"effects": {"title": {"name": "Goal", "rating": 6}}}, "effects.title.rating"),
     ("short too long", {"end_seconds": 220, "output": {"aspect": "9:16"}}, "end_seconds"),
     ("unknown field", {"end_second": 3}, "end_second"),
     ("field of the message", {"request_id": "clip-20261120-000000000000"}, "request_id"),
@@ -141,7 +212,7 @@ BODIES: list[tuple[str, bytes, str | None]] = [
     ("an inner key of half a character", b'{"metadata": {"\\ud800": "a"}}', "metadata"),
     ("an inner NaN", b'{"hand_id": "h", "output": {"fps": NaN}}', "output.fps"),
     ("an inner key twice", b'{"hand_id": "h", "metadata": {"a": "1", "a": "2"}}', "metadata.a"),
-    ("NaN in a list", b'{"hand_id": [NaN]}', "hand_id.0"),
+    ("NaN in a list", b'{"hand_id": [NaN]}', "hand_id[0]"),
     ("digits", b'{"start_seconds": ' + b"9" * 5000 + b"}", None),
 ]
 

@@ -96,7 +96,9 @@ def test_a_request_goes_to_its_lane_with_its_trace(api: ApiProcess) -> None:
     )
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     api.session.headers["traceparent"] = trace
-    body = accepted(api, output_quality="medium", priority="normal", metadata={"a": "ä"})
+    crop = {"x": 1.5, "y": 0, "width": 607.5, "height": 1080}
+    effects = {"crop_keyframes": [{"frame": 0, "origin": "user", **crop}], "trimRange": {"end": "0:20"}}
+    body = accepted(api, effects=effects, priority="normal", metadata={"a": "ä"})
     del api.session.headers["traceparent"]
     # Other tests of this process may have made another broker the default since.
     with emulator_host(api.emulator):
@@ -112,7 +114,9 @@ def test_a_request_goes_to_its_lane_with_its_trace(api: ApiProcess) -> None:
     }
     message = RequestMessage.from_json(delivery.data)
     assert (message.owner, message.hand_id, message.metadata) == ("web", "hand-1", {"a": "ä"})
-    assert (message.in_seconds, message.out_seconds, message.mode) == (1.0, 31.0, "encode")
+    assert (message.in_seconds, message.out_seconds, message.mode) == (1.0, 21.0, "encode")
+    framing = {"keyframes": [{"frame": 0, **crop}], "interpolation": "spline"}
+    assert message.effects.asked() == {"framing": framing}
     assert eventually(lambda: api.counts()["outbox"] == 0)
 
 

@@ -21,9 +21,10 @@ from api.routes import admin
 from clipping import __version__, text
 from clipping.client import NewClip
 from clipping.config import validate
-from clipping.contract import choices, messages, output, report, results
+from clipping.contract import choices, effect_values, effects, messages, output, report, results
 from clipping.contract.choices import FailoverMode
 from clipping.contract.cluster import AgentStatus
+from clipping.contract.effects_forms import KEYS
 from clipping.errors import ClippingError, LeaseLost, PermanentError, TransientError
 
 CONTRACT: dict[str, Any] = yaml.safe_load(
@@ -34,6 +35,14 @@ SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 INPUT: dict[str, type[BaseModel]] = {
     "ClipRequest": messages.ClipRequest,
     "Output": output.Output,
+    "Effects": effects.Effects,
+    "Framing": effects.Framing,
+    "CropKeyframe": effects.CropKeyframe,
+    "SpeedSegment": effects.SpeedSegment,
+    "Overlay": effects.Overlay,
+    "Region": effects.Region,
+    "HighlightKeyframe": effects.HighlightKeyframe,
+    "Title": effects.Title,
     "FailoverRequest": admin.FailoverRequest,
     "PauseRequest": admin.PauseRequest,
     "ResumeRequest": admin.ResumeRequest,
@@ -71,6 +80,8 @@ FROM_AGENTS: dict[str, type[BaseModel]] = {
 }
 """Parts of results that come from agents, which may be newer."""
 MODELS = INPUT | RESULTS | FROM_AGENTS
+READ_BEFORE = {"ClipRequest": set(messages.TO_METADATA), "Effects": set(KEYS)}
+"""Fields that are translated into others before the model reads them."""
 
 
 def test_the_contract_is_openapi() -> None:
@@ -110,10 +121,9 @@ def test_every_route_is_written_down_and_every_written_route_is_there(tmp_path: 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_has_the_fields_that_are_written(name: str) -> None:
-    schema, fields = SCHEMAS[name], MODELS[name].model_fields
-    # What only becomes metadata is read before the model.
-    read_before = set(messages.TO_METADATA) if name == "ClipRequest" else set()
-    assert set(schema["properties"]) == set(fields) | read_before
+    schema = SCHEMAS[name]
+    fields = {field.alias or key: field for key, field in MODELS[name].model_fields.items()}
+    assert set(schema["properties"]) == set(fields) | READ_BEFORE.get(name, set())
     if name in INPUT:
         required = {key for key, field in fields.items() if field.is_required()}
     else:  # a result leaves out what is absent, and nothing else
@@ -159,6 +169,8 @@ def test_the_client_asks_for_all_that_is_written() -> None:
         (SCHEMAS["Period"]["enum"], choices.Period),
         (SCHEMAS["AgentWord"]["enum"], results.AgentHealth),
         (SCHEMAS["ClipStatus"]["properties"]["stage"]["enum"], choices.Stage),
+        (SCHEMAS["Interpolation"]["enum"], choices.Interpolation),
+        (SCHEMAS["HighlightEffect"]["enum"], choices.HighlightEffect),
     ],
 )
 def test_the_words_are_the_same(written: list[str], meant: Any) -> None:
@@ -189,6 +201,32 @@ def test_the_limits_of_an_output_are_the_same() -> None:
         assert (written[side]["minimum"], written[side]["maximum"]) == (output.MIN_SIDE, output.MAX_SIDE)
     assert written["max_bytes"]["minimum"] == output.MIN_BYTES
     assert written["aspect"]["default"] == output.Output().aspect
+
+
+@pytest.mark.parametrize("name", [name for name, model in INPUT.items() if issubclass(model, effects.Part)])
+def test_the_defaults_of_effects_are_the_same(name: str) -> None:
+    for key, field in INPUT[name].model_fields.items():
+        written = SCHEMAS[name]["properties"][field.alias or key]
+        assert written.get("default", field.default) == field.default or field.is_required()
+        assert ("default" in written) == (not field.is_required() and field.default not in (None, ()))
+
+
+def test_the_limits_of_effects_are_the_same() -> None:
+    assert SCHEMAS["Coordinate"]["maximum"] == SCHEMAS["Length"]["maximum"] == effect_values.MAX_COORDINATE
+    assert SCHEMAS["Framing"]["properties"]["keyframes"]["maxItems"] == effect_values.MAX_KEYFRAMES
+    assert SCHEMAS["Overlay"]["properties"]["regions"]["maxItems"] == effect_values.MAX_REGIONS
+    assert SCHEMAS["Effects"]["properties"]["segments"]["oneOf"][0]["maxItems"] == effect_values.MAX_SEGMENTS
+    assert SCHEMAS["CropKeyframe"]["properties"]["frame"]["maximum"] == effect_values.MAX_TIME
+    speed, title = SCHEMAS["SpeedSegment"]["properties"]["speed"], SCHEMAS["Title"]["properties"]
+    assert (speed["minimum"], speed["maximum"]) == (effect_values.MIN_SPEED, effect_values.MAX_SPEED)
+    assert title["name"]["maxLength"] == effect_values.MAX_NAME
+    assert title["notes"]["maxLength"] == effect_values.MAX_NOTES
+
+
+def test_every_example_of_a_request_is_accepted() -> None:
+    content = CONTRACT["paths"]["/v1/clip/request"]["post"]["requestBody"]["content"]["application/json"]
+    for example in content["examples"].values():
+        messages.parse_clip_request(example["value"], max_clip_seconds=600)
 
 
 def _examples(node: Any) -> list[tuple[Any, Any]]:

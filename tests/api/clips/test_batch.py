@@ -25,9 +25,9 @@ BAD_BATCHES: list[tuple[Any, str | None]] = [
     ({"clips": "x"}, "clips"),
     ({"clips": [{}] * 101}, "clips"),
     ({"clips": [{}], "more": 1}, "more"),
-    ({"clips": [{}]}, "clips.0.hand_id"),
-    ({"clips": [None]}, "clips.0"),
-    ({"clips": [[]]}, "clips.0"),
+    ({"clips": [{}]}, "clips[0].hand_id"),
+    ({"clips": [None]}, "clips[0]"),
+    ({"clips": [[]]}, "clips[0]"),
 ]
 
 
@@ -93,7 +93,7 @@ def test_when_none_is_valid_the_first_reason_is_returned(either_api: ApiProcess)
     answer = send(either_api, clip(either_api, end_seconds=0), clip(either_api, hand_id="/"))
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (400, "INVALID_REQUEST")
-    assert error["field"] == "clips.0.end_seconds"
+    assert error["field"] == "clips[0].end_seconds"
     assert "end_seconds must be greater than start_seconds" in error["message"]
     assert either_api.counts()["requests"] == before
 
@@ -135,7 +135,7 @@ def test_an_invalid_clip_does_not_affect_the_others(
         headers=headers | {"Idempotency-Key": f"alone-{secrets.token_hex(4)}"},
     )
     assert alone.status_code == 400
-    assert alone.json()["error"]["field"] == ("clips.0" if field is None else f"clips.0.{field}")
+    assert alone.json()["error"]["field"] == ("clips[0]" if field is None else f"clips[0].{field}")
 
 
 @pytest.mark.parametrize(

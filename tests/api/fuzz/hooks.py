@@ -65,7 +65,7 @@ def _refused(body: Any) -> Any:
 
 
 def _possible(body: dict[str, Any]) -> dict[str, Any]:
-    """The request with an end behind its start, not too long, and an output that its mode can make."""
+    """With an end behind its start, not too long, and effects and an output that its mode can make."""
     mended = {**body}
     times = {name: _seconds(body[name]) for name in _TIMES if name in body}
     start, end = times["start_seconds"], times["end_seconds"]
@@ -74,10 +74,11 @@ def _possible(body: dict[str, Any]) -> dict[str, Any]:
         mended |= {"start_seconds": start, "end_seconds": start + 10}
     mended |= {name: 1 for name in _TIMES[2:] if times.get(name, 0) > _LONGEST / 10}
     item_id = mended.pop("client_item_id", None)
-    try:
-        parse_clip_request(mended, max_clip_seconds=_LONGEST, max_short_seconds=_LONGEST)
-    except InvalidRequest:
-        mended = {name: value for name, value in mended.items() if name not in ("mode", "output")}
+    for left_out in ("effects", "mode", "output"):
+        try:
+            parse_clip_request(mended, max_clip_seconds=_LONGEST, max_short_seconds=_LONGEST)
+        except InvalidRequest:
+            mended.pop(left_out, None)
     return mended if item_id is None else {**mended, "client_item_id": item_id}
 
 

@@ -22,6 +22,7 @@ from api.db.tables import Clip, ParkedMessage
 from api.messaging.agent_messages import Ingest, Kind
 from clipping.bus.groups import Received
 from clipping.clock import ManualClock
+from clipping.contract.effects import Effects
 from clipping.contract.messages import CompletionMessage, ProgressMessage, RequestMessage
 from tests.api.domain.test_request_state import failures, progresses
 from tests.api.histories import KINDS, history
@@ -207,6 +208,19 @@ def test_metadata_may_hold_any_character(database: Database) -> None:
     row = get(database, request_id)
     assert row.spec["metadata"] == pairs
     assert RequestMessage.from_json(clips.message_of(row).to_json()).metadata == pairs
+
+
+def test_effects_are_published_again_as_they_were_requested(database: Database) -> None:
+    ellipse = {"time": 1, "x": 5, "y": 5, "radiusX": 2, "radiusY": 3}
+    effects = {
+        "framing": {"keyframes": [{"time": 0, "x": 0, "y": 0, "width": 90, "height": 160}]},
+        "segments": [{"start": 0, "end": 1, "speed": 2}],
+        "overlay": {"regions": [{"start_time": 0, "end_time": 1, "keyframes": [ellipse]}]},
+        "title": {"name": "Goal"},
+    }
+    request_id = put(database, mode="encode", effects=effects)
+    message = RequestMessage.from_json(clips.message_of(get(database, request_id)).to_json())
+    assert message.effects == Effects.model_validate(effects)
 
 
 def group_of(*messages: CompletionMessage | ProgressMessage | bytes) -> list[Received]:
