@@ -23,8 +23,12 @@ from agent.cutting import Clip, CutSpec, Engine, EngineSettings, Interruption, R
 from agent.cutting.process.client import ForkServer
 from agent.cutting.reading.source import SourceFile, open_path
 from clipping.contract.choices import ContainerName, Mode, Stage
-from clipping.contract.messages import first_problem
-from clipping.contract.output import Output, check_mode, default_mode
+from clipping.contract.effects import NO_EFFECTS, Effects
+from clipping.contract.effects_file import read_effects_file
+from clipping.contract.effects_forms import parse_effects
+from clipping.contract.modes import check_mode, check_size, default_mode
+from clipping.contract.output import Output
+from clipping.contract.problems import first_problem
 from clipping.errors import InvalidRequest, NoSpace, ObjectExists
 from clipping.exits import EXIT_OK, EXIT_USAGE
 from clipping.signals import until_stopped
@@ -65,10 +69,12 @@ def _run(arguments: argparse.Namespace, server: ForkServer) -> int:
     source, output = arguments.source.absolute(), arguments.output.absolute()
     if not output.parent.is_dir():
         raise ValueError(f"the folder {output.parent} does not exist")
-    mode, wanted = requested(arguments, output)
+    effects, first, last = _effects(arguments.effects, float(end - start))
+    start, end = start + exact(first), start + exact(last) if last < end - start else end
+    mode, wanted = requested(arguments, output, effects)
     with open_path(source) as file:
         _check_output(output, file, force=arguments.force)
-        spec = CutSpec(source, start, end, mode, arguments.quality, wanted)
+        spec = CutSpec(source, start, end, mode, arguments.quality, wanted, effects)
         interruption = Interruption()
         clip = until_stopped(
             partial(_cut, arguments, server, spec, file, output, interruption),
@@ -127,17 +133,37 @@ def _named_in_utf8(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def requested(arguments: argparse.Namespace, target: Path) -> tuple[Mode, Output]:
+def _effects(path: Path | None, length: float) -> tuple[Effects, float, float]:
+    """The effects in a file, and the part of a clip of `length` seconds that they narrow it to.
+
+    Raises `ValueError` that names the file and the field.
+    """
+    if path is None:
+        return NO_EFFECTS, 0.0, length
+    try:
+        return parse_effects(read_effects_file(path)).within(round(length, 9))
+    except InvalidRequest as error:
+        raise ValueError(f"--effects {path}: {error.message}") from None
+    except ValueError as error:
+        raise ValueError(f"--effects {error}") from None
+
+
+def requested(
+    arguments: argparse.Namespace, target: Path, effects: Effects = NO_EFFECTS
+) -> tuple[Mode, Output]:
     """The mode and the output from the options. Raises `ValueError` if they contradict each other."""
     given = {name: getattr(arguments, option) for name, option in _OPTIONS.items()}
     given = {name: value for name, value in given.items() if value is not None}
     try:
-        mode: Mode = arguments.mode or default_mode({"output_quality": arguments.quality, "output": given})
+        mode: Mode = arguments.mode or default_mode(
+            {"output_quality": arguments.quality, "output": given, "effects": effects}
+        )
         extension = target.suffix.removeprefix(".")
         if mode == "encode" and extension in get_args(ContainerName):
             given.setdefault("container", extension)
         output = Output(**given)
-        check_mode(mode, output)
+        check_mode(mode, output, effects)
+        check_size(output, effects)
     except ValidationError as error:
         problem = first_problem(error)
         raise ValueError(f"--{_OPTIONS[problem.field or ''].replace('_', '-')}: {problem.message}") from None

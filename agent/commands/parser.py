@@ -73,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("--max-bytes", type=int, metavar="BYTES", help="the maximum size of the file")
     cut.add_argument("--codec", choices=get_args(VideoCodec), help="default of an encode: h264")
     cut.add_argument("--container", choices=get_args(ContainerName), help="default: the extension of OUT")
+    cut.add_argument(
+        "--effects",
+        type=Path,
+        metavar="FILE.json",
+        help="framing, segments, overlay and title, as in a request to the service",
+    )
     cut.add_argument("--encoder", choices=["auto", "nvenc", "cpu"], default="auto", help="default: auto")
     cut.add_argument(
         "--ffmpeg", type=Path, metavar="FILE", help="default: the one on PATH, else the bundled one"

@@ -26,6 +26,7 @@ class NewClip:
     pre_roll_seconds: float | str | None = None
     post_roll_seconds: float | str | None = None
     output: Mapping[str, Any] | None = None
+    effects: Mapping[str, Any] | None = None
     metadata: Mapping[str, str] | None = None
     client_item_id: str | None = None
     """For a clip in a batch: returned with its result."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import get_args
 
 from clipping.arguments import a_moment
@@ -36,6 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     look.add_argument("--max-bytes", type=int, metavar="BYTES", help="the maximum size of the file")
     look.add_argument(
         "--container", choices=get_args(ContainerName), help="default: as the recording and codecs need"
+    )
+    look.add_argument(
+        "--effects",
+        type=Path,
+        metavar="FILE.json",
+        help="framing, segments, overlay and title: the field effects of a request",
     )
     parser.add_argument(
         "--metadata",

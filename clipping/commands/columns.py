@@ -9,4 +9,12 @@ TEXT = ("aspect", "fit", "quality", "video_codec", "container")
 """Fields of its `output`."""
 NUMBER = ("width", "height", "max_bytes", "fps")
 """Fields of its `output` that are numbers."""
-OPTIONAL = (*PLAIN, "client_item_id", *(f"output.{name}" for name in (*TEXT, *NUMBER)), "metadata.NAME")
+EFFECTS = "effects"
+"""A field of a request that is a JSON object."""
+OPTIONAL = (
+    *PLAIN,
+    "client_item_id",
+    *(f"output.{name}" for name in (*TEXT, *NUMBER)),
+    EFFECTS,
+    "metadata.NAME",
+)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 from clipping.client import NewClip
-from clipping.commands.run.common import note, say
+from clipping.commands.run.common import misused, note, say
 from clipping.commands.run.service import connect
 from clipping.commands.run.watching import follow
+from clipping.contract.effects_file import read_effects_file
 from clipping.exits import EXIT_OK
 
 _OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container")
@@ -25,6 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
         return follow(client, accepted.request_id, as_json=arguments.json, only_end=arguments.json)
 
 
+def _effects(path: Path | None) -> dict[str, Any] | None:
+    try:
+        return read_effects_file(path) if path is not None else None
+    except ValueError as error:
+        misused(f"--effects {error}")
+
+
 def _wanted(arguments: argparse.Namespace) -> NewClip:
     given = {name: getattr(arguments, name) for name in _OUTPUT if getattr(arguments, name) is not None}
     output = {"video_codec" if name == "codec" else name: value for name, value in given.items()}
@@ -39,5 +49,6 @@ def _wanted(arguments: argparse.Namespace) -> NewClip:
         pre_roll_seconds=arguments.pre_roll,
         post_roll_seconds=arguments.post_roll,
         output=output or None,
+        effects=_effects(arguments.effects),
         metadata=dict(arguments.metadata) or None,
     )

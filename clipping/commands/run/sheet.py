@@ -10,7 +10,8 @@ from itertools import chain
 from typing import Any
 
 from clipping.client import NewClip
-from clipping.commands.columns import NUMBER, OPTIONAL, PLAIN, REQUIRED, TEXT
+from clipping.commands.columns import EFFECTS, NUMBER, OPTIONAL, PLAIN, REQUIRED, TEXT
+from clipping.contract.effects_file import effects_of
 
 _ALIASES = {"start_seconds": "start", "end_seconds": "end"}
 
@@ -87,6 +88,8 @@ def _clip(given: dict[str, str]) -> NewClip:
     more: dict[str, Any] = {name: given[name] for name in PLAIN if name in given}
     if output:
         more["output"] = output
+    if (text := given.get(EFFECTS)) is not None:
+        more[EFFECTS] = effects_of(text, EFFECTS)
     pairs = {name.partition(".")[2]: cell for name, cell in given.items() if name.startswith("metadata.")}
     if pairs:
         more["metadata"] = pairs

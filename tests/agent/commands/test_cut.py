@@ -183,6 +183,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--mode", "encode", "--codec", "copy"], "--codec must not be copy"),
     (["--codec", "copy", "--max-bytes", "1000000"], "--codec must not be copy with max_bytes"),
     (["--aspect", "9:16", "--width", "640", "--height", "480"], "--height and width are not 9:16"),
+    (["--effects", "/nowhere.json"], "--effects /nowhere.json can't be read: No such file"),
 ]
 
 
@@ -193,6 +194,53 @@ def test_wrong_options_are_a_matter_of_usage(
     assert main(["cut", str(make()), "1", "2", "-o", str(tmp_path / "clip.mp4"), *options]) == 2
     assert words in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+CROP = {"time": 0, "x": 0, "y": 0, "width": 90, "height": 160}
+WRONG_EFFECTS: list[tuple[str, list[str], str]] = [
+    ("{", [], "is not valid JSON: Expecting property name"),
+    ("[]", [], "must be a JSON object"),
+    ('{"title": {}, "title": {}}', [], "title is given twice"),
+    ("\xff", [], "is not valid JSON"),
+    ('{"title": {"name": "a", "rating": 6}}', [], ": effects.title.rating must be 1, 2, 3, 4 or 5"),
+    (
+        json.dumps({"framing": {"keyframes": [CROP, CROP, CROP, {**CROP, "width": 0}]}}),
+        [],
+        ": effects.framing.keyframes[3].width must be greater than 0",
+    ),
+    (json.dumps({"crop_keyframes": [{}]}), [], ": effects.crop_keyframes[0].x is required"),
+    ('{"segments": [{"start": 0, "end": 1.5}]}', [], ": effects.segments[0].end must be at most 1,"),
+    (
+        '{"title": {"name": "a"}}',
+        ["--mode", "copy"],
+        "--mode must be encode, or left out, with effects.title",
+    ),
+    ('{"title": {"name": "a"}}', ["--codec", "copy"], "--codec must not be copy with effects.title"),
+    (json.dumps({"framing": {"keyframes": [CROP]}}), ["--aspect", "1:1"], "--aspect does not give 1080x1920"),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "words"), WRONG_EFFECTS, ids=[row[2] for row in WRONG_EFFECTS])
+def test_wrong_effects_are_a_matter_of_usage(
+    text: str, options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, target = tmp_path / "effects.json", tmp_path / "clip.mp4"
+    file.write_text(text, encoding="utf-8")
+    arguments = ["cut", str(make()), "1", "2", "-o", str(target), "--effects", str(file), *options]
+    assert main(arguments) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("usage: --")
+    assert words in said
+    assert not target.exists()
+
+
+def test_effects_need_an_encode_and_narrow_the_clip(tmp_path: Path) -> None:
+    file = tmp_path / "effects.json"
+    file.write_text('{"title": {"name": "Goal"}, "trimRange": {"start": 0.4, "end": "0:01"}}')
+    done = cut(str(make()), "1", "3", "-o", str(tmp_path / "a.mp4"), "--effects", str(file), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["mode"], report["requested"]) == ("encode", {"start": 1.4, "end": 2.0})
 
 
 def test_a_negative_time_is_no_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,6 +94,17 @@ def test_a_clip_is_asked_for(api: ApiProcess) -> None:
     assert short[0]["mode"] == "encode"
 
 
+def test_effects_are_read_from_a_file(api: ApiProcess, tmp_path: Path) -> None:
+    file = tmp_path / "effects.json"
+    request = ["request", f"{api.root}/a.mp4", "1", "2", "--hand-id", "h", "--effects", str(file), "--json"]
+    file.write_text('{"title": {"name": "Goal", "rating": 5}}')
+    assert lines(clipping(api, *request))[0]["mode"] == "encode"
+    file.write_text('{"title": {"name": "Goal", "rating": 6}}')
+    done = clipping(api, *request)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "effects.title.rating must be 1, 2, 3, 4 or 5" in done.stderr
+
+
 def test_waiting_ends_with_the_clip(api: ApiProcess) -> None:
     source = f"{api.root}/a.mp4"
     agent = in_the_end(api, lambda request_id: api.send(completed(request_id=request_id)), hand_id="good")
@@ -370,7 +381,9 @@ def test_a_failover_says_from_or_to_and_can_be_repeated(make_api: MakeApi) -> No
         (["batch", "/nowhere.csv"], 2, "No such file"),
         (["batch", "/dev/null"], 2, "the column hand_id is missing"),
         (["request", "/a", "1", "2", "--hand-id", "h", "--metadata", "x"], 2, "not KEY=VALUE"),
-        (["request", "/a", "1", "2", "--hand-id", "h", "--effects", "x"], 2, "unrecognized arguments: --eff"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--speed", "2"], 2, "unrecognized arguments: --sp"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--effects", "/nowhere.json"], 2, "No such file"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--effects", "/dev/null"], 2, "is not valid JSON"),
         (["request", "/a", "1", "2", "--hand-id", "h", "--fps", "nan"], 2, "not a number"),
         (["watch", "clip-20261120-000000000000", "--timeout", "inf"], 2, "not a number"),
         (["request", "/a", "1", "2", "--hand-id", "h", "--idempotency-key", "🎬"], 1, "visible ASCII"),

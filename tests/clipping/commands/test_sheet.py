@@ -57,6 +57,17 @@ def test_columns_may_be_in_any_order_and_empty() -> None:
     assert set(bare.body()) == {"hand_id", "nas_video_path", "start_seconds", "end_seconds"}
 
 
+def test_effects_are_a_json_object() -> None:
+    cells = ('"{""title"": {""name"": ""a, b""}}"', "", "[]")
+    lines = "".join(f"h,/a.mp4,1,2,{cell}\n" for cell in cells)
+    good, without, bad = read(f"{HEAD},effects\n{lines}")
+    assert good.clip is not None
+    assert good.clip.body()["effects"] == {"title": {"name": "a, b"}}
+    assert without.clip is not None
+    assert "effects" not in without.clip.body()
+    assert (bad.clip, bad.problem.partition(",")[0]) == (None, "effects must be a JSON object")
+
+
 def test_quotes_line_ends_and_blank_lines_are_csv() -> None:
     text = f'\ufeff{HEAD}\r\n\r\nh,"/nas/a, b ""c"".mp4",1,2\r\n , , , \r\n"h2","/nas/a\nb",1,2\r\n'
     found = read(text)
