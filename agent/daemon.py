@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from agent.checks.checks import Checks, needs_operator
 from agent.control import Control
 from agent.cutting import Engine, EngineSettings
+from agent.resources.checkpoint_uploads import CheckpointUploads
 from agent.resources.checkpoints import Checkpoints
 from agent.resources.mounts import MountMemory
 from agent.resources.signing import SigningCheck
@@ -28,6 +29,7 @@ from agent.work.cancels import Cancels
 from agent.work.completed_counter import CompletedCounter
 from agent.work.deferred import Deferred
 from agent.work.delivery import Courier
+from agent.work.encode_checkpoints import EncodeCheckpoints
 from agent.work.failures import Failures
 from agent.work.inflight import InFlight
 from agent.work.intake import Intake
@@ -59,6 +61,8 @@ LOOK_SECONDS = 0.05
 SIGNAL_SECONDS = 1.0
 STOP_EXTRA_SECONDS = 30.0
 """In addition to the drain: for giving clips back and releasing the lease."""
+UPLOADS_SECONDS = 3.0
+"""For deleting the checkpoints of clips that have just ended."""
 EXTEND_AFTER_SECONDS, EXTEND_SECONDS = 240.0, 60.0
 """The unit allows 330 s for a stop. A longer stop extends that repeatedly."""
 
@@ -120,12 +124,23 @@ class _Agent:
             signed_url_seconds=config.storage.signed_url_days * 86400,
             unsigned=lambda: self._checks.signing_failed(),
         )
+        self._uploads = (
+            CheckpointUploads(store, Path(config.agent.state_dir) / "checkpoint-uploads")
+            if config.checkpoints.remote
+            else None
+        )
         runner = JobRunner(
             settings=self._settings,
             clock=clock,
             engine=self._engine,
             spool=self._spool,
-            checkpoints=Checkpoints(Path(config.agent.state_dir), most_bytes=config.checkpoints.max_bytes),
+            checkpoints=EncodeCheckpoints(
+                self._settings,
+                Checkpoints(Path(config.agent.state_dir), most_bytes=config.checkpoints.max_bytes),
+                guard or NoLease(),
+                clock,
+                self._uploads,
+            ),
             failures=Failures(Path(config.agent.state_dir)),
             mounts=mounts,
             courier=courier,
@@ -198,6 +213,8 @@ class _Agent:
         self._progress.start()
         self._cancels.start()
         self._deferred.start()
+        if self._uploads is not None:
+            self._uploads.start()
         self._intake.start()
         self._watch.start()
         self.coordinator.start()
@@ -248,6 +265,8 @@ class _Agent:
         self._deferred.close()
         finished = self._lanes.close(ACKNOWLEDGE_SECONDS)
         self._control.close()
+        if self._uploads is not None:
+            self._uploads.close(UPLOADS_SECONDS)
         self._cancels.close()
         self._progress.close()
         self._publisher.close(5.0)

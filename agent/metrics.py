@@ -15,3 +15,13 @@ SECONDS = Histogram(
     "From taking a request to its published completion",
     buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800),
 )
+CHECKPOINT_UPLOADS = Counter(
+    "clipping_checkpoint_uploads_total",
+    "Finished segments of long encodes that were kept in the store: stored, failed",
+    ["result"],
+)
+RESUMED = Counter(
+    "clipping_resumed_total",
+    "Long encodes that went on behind finished segments, from this agent's disk or from the store",
+    ["source"],
+)

@@ -139,7 +139,8 @@ class Engine:
         `spec.source` now is opened. Nothing else is read, even if the path names another file later.
         `progress(stage, percent)` is called in this thread, at most about five times a second, with percent
         of the whole; when nothing has moved for half a second, with what it was called with before.
-        `interruption` ends the cut within about a second, with `Cancelled` or `GivenBack`.
+        `interruption` ends the cut within about a second, with `Cancelled` or `GivenBack`. While it winds
+        down, a long encode ends with `GivenBack` once neither the clip nor the next segment can be finished.
         `keep`: where a long encode keeps what is finished of it, also when this raises; the same cut, called
         again, resumes there. `checkpoint` is called in this thread with each new checkpoint.
         When this raises, nothing is left in `folder`:
@@ -203,6 +204,7 @@ class _Supervised:
         self._answer: Done | Failed | None = None
         self._exit_code: int | None = None
         self._begun_again = False
+        self._winding_down: float | None = None
 
     def result(self, limit_seconds: float, function: str, *arguments: object) -> object:
         """Run the job; its value. Raises what it raised, or why it was ended."""
@@ -214,9 +216,13 @@ class _Supervised:
                     if not self._has_begun() and not self._begun_again:
                         self._job.close()
                         self._job, self._begun_again = self._start(function, *arguments), True
+                        self._winding_down = None
                         continue
                     return self._conclude()
                 self._report_again()
+                if (until := self._interruption.until) != self._winding_down:
+                    self._winding_down = until
+                    self._job.wind_down(until)
                 if (reason := self._interruption.reason) is not None:
                     self._interrupt(reason)
                     raise reason.error()

@@ -48,6 +48,11 @@ class InFlight:
                 job.give_back()
             return len(self._jobs)
 
+    def wind_down_all(self, until: float | None) -> None:
+        """All clips are going to be given back at `until`, on `time.monotonic`; None: not any more."""
+        for job in self.jobs():
+            job.wind_down(until)
+
     def jobs(self) -> list[Job]:
         """The jobs in flight now."""
         with self._lock:

@@ -7,6 +7,7 @@ close the streams, and the requests wait in Pub/Sub instead of using up their at
 from __future__ import annotations
 
 import threading
+import time
 from typing import Protocol
 
 from agent.work.inflight import InFlight
@@ -64,14 +65,19 @@ class Intake:
         """Take work from now on, unless `hold` prevents it."""
         with self._changed:
             self._wanted, self._give_back_at = True, None
+            self._in_flight.wind_down_all(None)
             self._changed.notify_all()
 
     def drain(self, *, fast: bool) -> None:
         """Take no new work. Finish what is in flight for `drain_seconds`, then (`fast`: now) give it back."""
         with self._changed:
-            until = self._clock.monotonic() + (0.0 if fast else self._drain_seconds)
+            now = self._clock.monotonic()
+            until = now + (0.0 if fast else self._drain_seconds)
             later = self._give_back_at is not None and self._give_back_at <= until and not self._wanted
-            self._give_back_at = self._give_back_at if later else until
+            if not later:
+                self._give_back_at = until
+                # Not on our clock: other processes read it.
+                self._in_flight.wind_down_all(time.monotonic() + until - now)
             self._wanted = False
             self._in_flight.shut()
             self._changed.notify_all()
@@ -81,6 +87,7 @@ class Intake:
         with self._changed:
             self._wanted, self._give_back_at = False, None
             self._in_flight.shut()
+            self._in_flight.wind_down_all(None)
             self._changed.notify_all()
 
     def abort(self) -> None:

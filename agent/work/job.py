@@ -43,6 +43,11 @@ class Job:
         """Another agent, or a later attempt, does it."""
         self._apply(Event.GIVE_BACK)
 
+    def wind_down(self, until: float | None) -> None:
+        """It is going to be given back at `until`, on `time.monotonic`, if it has not ended by then; None: it
+        is not any more."""
+        self.interruption.wind_down(until)
+
     def complete(self) -> None:
         """Its completion is published."""
         self._apply(Event.COMPLETE)

@@ -16,14 +16,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from agent.cutting import Clip, CutSpec, Engine, Keep
-from agent.resources.checkpoints import Checkpoints
+from agent.cutting import Clip, CutSpec, Engine
 from agent.resources.mounts import MountMemory
 from agent.resources.sources import open_below
 from agent.resources.spool import Spool
 from agent.settings import Settings
 from agent.work.cancels import Cancels
 from agent.work.delivery import Courier, Delivered
+from agent.work.encode_checkpoints import EncodeCheckpoints
 from agent.work.failures import Failures
 from agent.work.job import Job
 from agent.work.job_state import INTERRUPTED, State
@@ -65,7 +65,7 @@ class JobRunner:
     clock: Clock
     engine: Engine
     spool: Spool
-    checkpoints: Checkpoints
+    checkpoints: EncodeCheckpoints
     failures: Failures
     mounts: MountMemory
     courier: Courier
@@ -111,7 +111,7 @@ class JobRunner:
     ) -> CompletionMessage:
         started, begun = self.clock.now(), self.clock.monotonic()
         try:
-            delivered = self._deliver(message, job, report)
+            delivered = self._deliver(message, job, attempt, report)
         except LeaseLost:
             raise
         except Cancelled:
@@ -130,7 +130,7 @@ class JobRunner:
             completion = self._success(message, attempt, delivered, self.clock.monotonic() - begun)
         self._publish(completion, job, report)
         self.failures.forget(message.request_id)
-        self.checkpoints.drop(message.request_id)
+        self.checkpoints.drop(message)
         log.info(
             "clip." + completion.status,
             request_id=message.request_id,
@@ -149,7 +149,7 @@ class JobRunner:
         # The next delivery would go to the dead-letter topic, where the reason is unknown.
         return exhausted or attempt >= self.settings.current.pubsub.max_delivery_attempts
 
-    def _deliver(self, message: RequestMessage, job: Job, report: AttemptReporter) -> Delivered:
+    def _deliver(self, message: RequestMessage, job: Job, attempt: int, report: AttemptReporter) -> Delivered:
         self.guard.check()
         found = self._retried(lambda: self.courier.find(message), job, report)
         if found is not None:
@@ -161,16 +161,18 @@ class JobRunner:
             raise Cancelled("the clip was cancelled before it was cut")
         report.stage("probing", 0.0)
         with self.spool.folder(message.request_id) as folder:
-            clip = self._cut(message, job, folder, report)
+            clip = self._cut(message, job, attempt, folder, report)
             report.stage("uploading", 100.0)
             info = self._retried(lambda: self._upload(clip, message, job), job, report, until=INTERRUPTED)
         return self._linked(info, message, job, report)
 
-    def _cut(self, message: RequestMessage, job: Job, folder: Path, report: AttemptReporter) -> Clip:
+    def _cut(
+        self, message: RequestMessage, job: Job, attempt: int, folder: Path, report: AttemptReporter
+    ) -> Clip:
         config = self.settings.current
         with (
             open_below(message.nas_video_path, config.agent.nas_roots, mounts=self.mounts) as source,
-            self.checkpoints.of(message.request_id) as kept,
+            self.checkpoints.of(message, job, attempt, source, folder, report) as kept,
         ):
             return self.engine.cut(
                 cut_spec(message),
@@ -178,15 +180,8 @@ class JobRunner:
                 progress=report.stage,
                 interruption=job.interruption,
                 source=source,
-                keep=Keep(
-                    kept,
-                    request_id=message.request_id,
-                    spec_hash=message.spec_hash(),
-                    agent_id=config.agent.id,
-                    min_seconds=config.checkpoints.min_seconds,
-                    segment_seconds=config.checkpoints.segment_seconds,
-                ),
-                checkpoint=report.checkpoint,
+                keep=kept.keep,
+                checkpoint=kept.checkpoint,
             )
 
     def _linked(

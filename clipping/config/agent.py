@@ -106,7 +106,8 @@ class Ha(Section):
     store_timeout_seconds: Positive = 4
     """How long one call to the store for the lease may take. It is not retried by the client library."""
     drain_seconds: Positive = 300
-    """How long a stop or a planned failover waits for the clips in flight before they are given back."""
+    """How long a stop or a planned failover waits for the clips in flight before they are given back. Long
+    encodes that take longer are given back once a segment is finished."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -150,6 +151,10 @@ class Checkpoints(Section):
     max_bytes: Annotated[int, Field(ge=0)] = 4_000_000_000
     """The most that segments of interrupted clips may take up in `agent.state_dir`. The oldest are removed
     first, and all that are older than 7 days."""
+    remote: bool = False
+    """Whether finished segments are kept in the store too, so that another agent with the same recording
+    (the same size and time of modification) resumes behind them. They are deleted when the clip ends, after 7
+    days at the latest."""
 
 
 class Cutting(Section):

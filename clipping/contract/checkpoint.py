@@ -8,6 +8,9 @@ from pydantic import Field
 
 from clipping.contract.wire import Model, Moment
 
+FILE = "checkpoint.json"
+"""The name of a `CheckpointFile` on a disk, and of a `StoredCheckpoint` in the store."""
+
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -56,3 +59,74 @@ class CheckpointFile(Checkpoint):
         """Whether it lists as many segments and frames as it says."""
         counts = (len(self.sizes), len(self.frames), sum(self.frames))
         return counts == (self.segment, self.segment, self.frame)
+
+
+def segment_name(number: int) -> str:
+    """The name of a finished segment's file on a disk."""
+    return f"segment-{number:05}.mp4"
+
+
+class StoredCheckpoint(CheckpointFile):
+    """`checkpoints/{request_id}/checkpoint.json` in the store, for the agent that takes the clip over.
+
+    It lists the segments that are in the store, beside it: at most as many as the agent has finished.
+    """
+
+    writer: str
+    """The agent that wrote this."""
+    epoch: int = Field(ge=0)
+    """Of the writer's lease; 0 without one."""
+    attempt: int = Field(ge=0)
+    """Of the writer."""
+    sha256: tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...]
+    """Of each segment."""
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Of two writers, the one with the higher rank has the clip now."""
+        return self.epoch, self.attempt
+
+    @property
+    def is_consistent(self) -> bool:
+        return super().is_consistent and len(self.sha256) == self.segment
+
+    def first(self, count: int) -> StoredCheckpoint:
+        """The same checkpoint when only `count` segments of it were finished."""
+        frames = self.frames[:count]
+        return self.model_copy(
+            update={
+                "frame": sum(frames),
+                "segment": len(frames),
+                "frames": frames,
+                "sizes": self.sizes[:count],
+                "sha256": self.sha256[:count],
+            }
+        )
+
+    def local(self) -> CheckpointFile:
+        """As it is kept beside segments on a disk."""
+        return CheckpointFile.model_validate(self.model_dump(include=set(CheckpointFile.model_fields)))
+
+    def segment_key(self, number: int) -> str:
+        """The store's key of a segment."""
+        return segment_key(self.request_id, number, self.sha256[number])
+
+
+PREFIX = "checkpoints/"
+"""Of the keys of all checkpoints."""
+
+
+def checkpoint_folder(request_id: str) -> str:
+    """The prefix of the keys of everything that is kept of a clip."""
+    return f"{PREFIX}{request_id}/"
+
+
+def checkpoint_key(request_id: str) -> str:
+    """The key of a `StoredCheckpoint`."""
+    return f"{checkpoint_folder(request_id)}{FILE}"
+
+
+def segment_key(request_id: str, number: int, sha256: str) -> str:
+    """The key of a segment. It names the content: two agents at work on one clip can't overwrite each
+    other's segments, and what is there already needs no second upload."""
+    return f"{checkpoint_folder(request_id)}segment-{number:05}-{sha256[:16]}.mp4"

@@ -1,8 +1,8 @@
 """Google Cloud Storage, or the emulator in `STORAGE_EMULATOR_HOST`. A version is a generation.
 
-Coordination calls (all but `create` and `list`) have short timeouts and are not retried: the library's
-defaults, a minute for a call and two for its retries, would outlast a lease. The caller decides whether to
-retry.
+Coordination calls (all but `create`, `download` and `list`) have short timeouts and are not retried: the
+library's defaults, a minute for a call and two for its retries, would outlast a lease. The caller decides
+whether to retry.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ _LIST_SECONDS = 10.0
 _UPLOAD_SECONDS = 60.0
 """How long an upload may make no progress."""
 _UPLOAD_RETRY_SECONDS = 120.0
+_DOWNLOAD_SECONDS = 15.0
+"""How long a download may make no progress."""
+_DOWNLOAD_RETRY_SECONDS = 30.0
 _READ_TRIES = 10
 MAX_SIGNED_SECONDS = 7 * 24 * 3600
 """The maximum lifetime of V4 signatures."""
@@ -44,8 +47,8 @@ class GcsStore:
     `chunk_bytes` is the size of one upload request for clips above 8 MiB, a multiple of 256 KiB: an
     interruption repeats at most one chunk. Smaller clips are uploaded in one request.
 
-    `call_seconds` limits each request, except `create`'s uploads. If it is set, it also limits `list`, which
-    is otherwise retried for 10 s: coordination needs a fast result or a fast failure.
+    `call_seconds` limits each request, except uploads and downloads. If it is set, it also limits `list`,
+    which is otherwise retried for 10 s: coordination needs a fast result or a fast failure.
     """
 
     def __init__(
@@ -124,6 +127,24 @@ class GcsStore:
                 except NotFound:
                     continue  # replaced or deleted in between
         raise StoreUnavailable(f"Could not read {key}: it changes faster than it can be read.")
+
+    def download(self, key: str, target: Path) -> ObjectInfo | None:
+        with self._failing_as(f"download {key}"):
+            for _ in range(_READ_TRIES):
+                found = self._found(key)
+                if found is None:
+                    return None
+                pinned = self._blob(key, generation=found.generation)
+                try:
+                    pinned.download_to_filename(
+                        str(target),
+                        timeout=_DOWNLOAD_SECONDS,
+                        retry=DEFAULT_RETRY.with_timeout(_DOWNLOAD_RETRY_SECONDS),
+                    )
+                except NotFound:
+                    continue  # replaced or deleted in between
+                return self._info(found)
+        raise StoreUnavailable(f"Could not download {key}: it changes faster than it can be read.")
 
     def list(self, prefix: str, *, limit: int = 1000, cursor: str | None = None) -> Page:
         with self._failing_as(f"list {prefix}"):

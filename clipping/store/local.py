@@ -23,8 +23,9 @@ Keys can't contain `@`, so the names of records, data and folders never collide.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -127,6 +128,23 @@ class LocalStore:
                 if data is not None and (record.data is not None or self._objects.find(place) == record):
                     return data, record.info(key)
         raise StoreUnavailable(f"Could not read {key}: it changes faster than it can be read.")
+
+    def download(self, key: str, target: Path) -> ObjectInfo | None:
+        place = self._place(key)
+        with _failing_as(f"download {key}"):
+            for _ in range(_READ_TRIES):
+                record = self._objects.find(place)
+                if record is None:
+                    return None
+                if record.data is not None:
+                    target.write_bytes(record.data)
+                    return record.info(key)
+                with suppress(FileNotFoundError):
+                    with place.open("rb") as source, target.open("wb") as copy:
+                        shutil.copyfileobj(source, copy)
+                    if self._objects.find(place) == record:
+                        return record.info(key)
+        raise StoreUnavailable(f"Could not download {key}: it changes faster than it can be read.")
 
     def list(self, prefix: str, *, limit: int = 1000, cursor: str | None = None) -> Page:
         after = "" if cursor is None else self._prefix + cursor

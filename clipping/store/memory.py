@@ -46,6 +46,13 @@ class MemoryStore:
             raise ValueError(f"{key}: {len(found[0])} bytes are too many for a small object")
         return found
 
+    def download(self, key: str, target: Path) -> ObjectInfo | None:
+        found = self._objects.get(check_key(key))
+        if found is None:
+            return None
+        target.write_bytes(found[0])
+        return found[1]
+
     def list(self, prefix: str, *, limit: int = 1000, cursor: str | None = None) -> Page:
         with self._lock:
             keys = sorted(key for key in self._objects if key.startswith(prefix) and key > (cursor or ""))

@@ -78,6 +78,11 @@ class Store(Protocol):
         """A small object's content and matching description; None when there is none."""
         ...
 
+    def download(self, key: str, target: Path) -> ObjectInfo | None:
+        """Write an object's content, of any size, to the file `target`, and return its description; None when
+        there is none. After a failure `target` may contain a part of it."""
+        ...
+
     def list(self, prefix: str, *, limit: int = 1000, cursor: str | None = None) -> Page:
         """Objects whose keys start with `prefix`, sorted by key. `cursor` is a previous page's
         `next_cursor`."""

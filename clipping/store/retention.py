@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from clipping.config import Config
+from clipping.contract.checkpoint import PREFIX as CHECKPOINTS
 
 CLIPS = "clips/"
 CANCELS = "cancels/"
 CANCEL_DAYS = 8
 """One day longer than Pub/Sub keeps a message, so that a request that arrives late is still cancelled."""
+CHECKPOINT_DAYS = 7
+"""Agents delete a clip's segments when it ends. This is for those that none of them comes back to."""
 
 
 def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
-    """Set how long the bucket keeps clips (`storage.retention_days`) and cancellations. Returns a sentence
-    for each change, none when everything is set already.
+    """Set how long the bucket keeps clips (`storage.retention_days`), cancellations, and checkpoints if
+    they go there. Returns a sentence for each change, none when everything is set already.
 
     A local store has no such rules: its owner deletes old clips. Raises `StoreUnavailable`.
     """
@@ -24,6 +27,8 @@ def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
     assert storage.bucket is not None, "checked by the configuration"
     store = GcsStore(storage.bucket, prefix=storage.prefix)
     rules = {CLIPS: storage.retention_days, CANCELS: CANCEL_DAYS}
+    if config.checkpoints.remote:
+        rules[CHECKPOINTS] = CHECKPOINT_DAYS
     try:
         changed = [prefix for prefix, days in rules.items() if store.keep_for(prefix, days, dry_run=dry_run)]
     finally:

@@ -90,6 +90,12 @@ class AgentProcess:
         assert line, self.log()
         self.health_url = json.loads(line)["health_url"]
 
+    def become(self, agent_id: str) -> None:
+        """The next start is another agent's, with a state folder of its own."""
+        tree = yaml.safe_load(self.config.read_text())
+        tree["agent"] |= {"id": agent_id, "state_dir": str(self.folder / f"state-{agent_id}")}
+        self.config.write_text(yaml.safe_dump(tree))
+
     @property
     def pid(self) -> int:
         return self._running.pid

@@ -21,6 +21,7 @@ from agent.resources.spool import Spool
 from agent.settings import Settings
 from agent.work.cancels import Cancels
 from agent.work.delivery import Courier
+from agent.work.encode_checkpoints import EncodeCheckpoints
 from agent.work.failures import Failures
 from agent.work.inflight import InFlight
 from agent.work.job import Job
@@ -104,7 +105,12 @@ class Bench:
             clock=SystemClock(),
             engine=engine,
             spool=self._spool,
-            checkpoints=Checkpoints(folder / "state", most_bytes=config.checkpoints.max_bytes),
+            checkpoints=EncodeCheckpoints(
+                Settings(config, lambda: config),
+                Checkpoints(folder / "state", most_bytes=config.checkpoints.max_bytes),
+                self.guard,
+                SystemClock(),
+            ),
             failures=Failures(folder / "state"),
             mounts=MountMemory(),
             courier=Courier(self.store, agent_id="nas-1", signed_url_seconds=60),

@@ -9,7 +9,7 @@ import pytest
 from clipping.bus.topology import topology
 from clipping.config import Config
 from clipping.contract import cluster
-from clipping.contract.checkpoint import Checkpoint, CheckpointFile
+from clipping.contract.checkpoint import Checkpoint, StoredCheckpoint, checkpoint_key
 from clipping.contract.messages import ClipRequest, CompletionMessage, ProgressMessage, RequestMessage
 from tests.docs.tables import DOCS
 
@@ -30,7 +30,8 @@ def test_every_field_of_a_checkpoint_is_listed() -> None:
     section = re.search(r"^## checkpoint.json\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S)
     assert section is not None
     listed = {name for row in re.findall(r"^\| (`.*?) \|", section[1], re.M) for name in row.split("`")[1::2]}
-    assert listed == CheckpointFile.model_fields.keys() - Checkpoint.model_fields.keys()
+    fields = StoredCheckpoint.model_fields.keys() - Checkpoint.model_fields.keys()
+    assert listed == fields
     row = re.search(r"^\| `checkpoint` \|.*$", TEXT, re.M)
     assert row is not None
     assert all(f"`{name}`" in row[0] for name in Checkpoint.model_fields)
@@ -51,5 +52,6 @@ def test_objects_are_named_as_in_the_code() -> None:
         cluster.agent_key("{cluster}", "{agent_id}"),
         cluster.signing_key("{cluster}", "{agent_id}"),
         cluster.cancel_key("{request_id}"),
+        checkpoint_key("{request_id}"),
     ):
         assert f"`{key}`" in TEXT

@@ -12,10 +12,8 @@ from pydantic import ValidationError
 
 from agent.cutting.formats.media import Identity
 from agent.cutting.plan.spec import Keep
-from clipping.contract.checkpoint import Checkpoint, CheckpointFile
+from clipping.contract.checkpoint import FILE, Checkpoint, CheckpointFile, segment_name
 from clipping.errors import NoSpace
-
-FILE = "checkpoint.json"
 
 
 class KeptSegments:
@@ -110,7 +108,7 @@ class KeptSegments:
 
     def path(self, number: int) -> Path:
         """The file of a finished segment."""
-        return self._keep.folder / f"segment-{number:05}.mp4"
+        return self._keep.folder / segment_name(number)
 
     def discard(self) -> None:
         """Remove everything: nothing can be made of it."""

@@ -15,7 +15,7 @@ from typing import NoReturn
 from agent.cutting.process.context import Context
 from agent.cutting.process.interruption import Interruption
 from agent.cutting.process.limits import first_to_go, out_of_memory, own_memory_limit
-from agent.cutting.process.protocol import Done, Failed, Interrupt, Run, receive, send
+from agent.cutting.process.protocol import Done, Failed, Interrupt, Run, WindDown, receive, send
 from clipping.errors import ClippingError, EncoderFailed
 
 
@@ -65,7 +65,10 @@ def _work(context: Context, run: Run, descriptors: Sequence[int]) -> int:
 def _watch_daemon(channel: socket.socket, interruption: Interruption) -> None:
     """Pass on an interruption. When the daemon is gone, kill this process and its ffmpeg."""
     try:
-        while isinstance(message := receive(channel), Interrupt):
-            interruption.set(message.reason)
+        while isinstance(message := receive(channel), Interrupt | WindDown):
+            if isinstance(message, WindDown):
+                interruption.wind_down(message.until)
+            else:
+                interruption.set(message.reason)
     finally:
         os.killpg(0, signal.SIGKILL)

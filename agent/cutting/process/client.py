@@ -18,7 +18,7 @@ from functools import partial
 from agent.cutting.process.forked import Forked
 from agent.cutting.process.interruption import Reason
 from agent.cutting.process.limits import limit, memory_share
-from agent.cutting.process.protocol import Interrupt, Ready, Run, Signal, Started, receive, send
+from agent.cutting.process.protocol import Interrupt, Ready, Run, Signal, Started, WindDown, receive, send
 from agent.cutting.process.server import main
 from clipping.errors import EngineUnavailable
 from clipping.log import get_logger
@@ -59,8 +59,15 @@ class Job:
 
     def interrupt(self, reason: Reason) -> None:
         """Ask the job to stop. Does not wait for it."""
+        self._send(Interrupt(reason))
+
+    def wind_down(self, until: float | None) -> None:
+        """Announce when the job is going to be given back; None: not at all."""
+        self._send(WindDown(until))
+
+    def _send(self, message: Interrupt | WindDown) -> None:
         try:
-            send(self._channel, Interrupt(reason), flags=socket.MSG_DONTWAIT)
+            send(self._channel, message, flags=socket.MSG_DONTWAIT)
         except OSError:
             pass  # it has ended already
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from enum import Enum
 
 from clipping.errors import Cancelled, GivenBack
@@ -32,6 +33,7 @@ class Interruption:
     def __init__(self) -> None:
         self._event = threading.Event()
         self._reason: Reason | None = None
+        self._until: float | None = None
 
     @property
     def reason(self) -> Reason | None:
@@ -42,6 +44,21 @@ class Interruption:
         """Ask to stop. A later reason replaces an earlier one that was not acted on yet."""
         self._reason = reason  # before the event, so that a woken thread finds it
         self._event.set()
+
+    @property
+    def until(self) -> float | None:
+        """When the cut is going to be given back, on `time.monotonic`; None: not at all."""
+        return self._until
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until then."""
+        return None if self._until is None else self._until - time.monotonic()
+
+    def wind_down(self, until: float | None) -> None:
+        """The cut is going to be given back at `until`, on `time.monotonic`: it goes on as long as that is
+        worthwhile. None: it is not any more."""
+        self._until = until
 
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for a request to stop; whether there is one."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 from agent.cutting.process.context import Context
+from agent.cutting.process.interruption import Reason
+from agent.cutting.process.pace import Pace
 from agent.cutting.process.protocol import Helper, Kept, Progress, send
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
@@ -15,7 +17,8 @@ INTERVAL_SECONDS = 0.2
 class ProgressSender:
     """Sends progress over the job's socket.
 
-    Each report is an interruption point: it raises `Cancelled` or `GivenBack` when the job is interrupted.
+    Each report is an interruption point: it raises `Cancelled` or `GivenBack` when the job is interrupted. It
+    also raises `GivenBack` when the job is going to be, and can't finish more of a long encode before.
     """
 
     def __init__(self, context: Context) -> None:
@@ -23,12 +26,14 @@ class ProgressSender:
         self._stage: Stage | None = None
         self._percent = 0.0
         self._last = 0.0
+        self._pace = Pace(time.monotonic())
 
     def __call__(self, stage: Stage, percent: float) -> None:
         """At `percent` of the whole. A change of stage is always sent, others at most five times a second."""
         self._interruption.raise_if_set()
         self._percent = min(100.0, max(self._percent, percent))
         now = time.monotonic()
+        self._stop_unless(self._pace.next_segment_in(now))
         if stage != self._stage or now - self._last >= INTERVAL_SECONDS:
             self._stage, self._last = stage, now
             send(self._channel, Progress(stage, self._percent))
@@ -45,3 +50,11 @@ class ProgressSender:
     def kept(self, checkpoint: Checkpoint) -> None:
         """A segment was finished and kept, or an earlier attempt is resumed."""
         send(self._channel, Kept(checkpoint))
+        self._pace.kept(checkpoint, time.monotonic())
+        self._stop_unless(self._pace.all_segments_in())
+
+    def _stop_unless(self, needed: float | None) -> None:
+        """Stop if so many seconds are not left. None: unknown, or nothing is kept of this job anyway."""
+        left = self._interruption.seconds_left
+        if left is not None and needed is not None and needed > left:
+            raise Reason.GIVEN_BACK.error()

@@ -51,6 +51,14 @@ class Interrupt:
 
 
 @dataclass(frozen=True)
+class WindDown:
+    """To the job, on its socket: it is going to be given back."""
+
+    until: float | None
+    """On `time.monotonic`, which is the same in all processes of a machine. None: not any more."""
+
+
+@dataclass(frozen=True)
 class Ready:
     """From the server, once."""
 

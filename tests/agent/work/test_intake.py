@@ -91,6 +91,24 @@ def test_a_drain_that_takes_too_long_gives_back_what_is_left(site: Site) -> None
     assert entered[0].wait(30, State.GIVEN_BACK)
 
 
+def test_a_drain_announces_when_it_gives_back(site: Site) -> None:
+    site.begun()
+    entered = site.in_flight.enter("clip-1", 0.0)
+    assert entered is not None
+    interruption = entered[0].interruption
+    assert interruption.seconds_left is None
+    site.force.drain(fast=False)
+    assert interruption.seconds_left == pytest.approx(300, abs=10)
+    site.clock.advance(200)
+    site.force.drain(fast=False)  # never later
+    assert interruption.seconds_left == pytest.approx(300, abs=10)  # the process's clock was not advanced
+    site.force.begin()
+    assert interruption.seconds_left is None
+    site.force.drain(fast=False)
+    site.force.rest()
+    assert interruption.seconds_left is None
+
+
 def test_a_rest_finishes_the_clips_in_flight_without_a_time_limit(site: Site) -> None:
     site.begun()
     entered = site.in_flight.enter("clip-1", 0.0)

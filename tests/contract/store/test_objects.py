@@ -31,6 +31,26 @@ def test_a_missing_object_is_none(store: Store) -> None:
     assert store.list("").objects == ()
 
 
+def test_an_object_of_any_size_can_be_downloaded(store: Store, create: Create, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 4097 * 9  # above MAX_SMALL_OBJECT, and above one upload request
+    made = create("checkpoints/clip-1/segment.mp4", data)
+    small = store.replace("checkpoints/clip-1/checkpoint.json", b"{}", expected=None)
+    target = tmp_path / "target"
+    assert store.download(made.key, target) == made
+    assert target.read_bytes() == data
+    assert store.download(small.key, target) == small
+    assert target.read_bytes() == b"{}"
+    assert store.stat(made.key) == made
+
+
+def test_nothing_is_downloaded_of_a_missing_object(store: Store, create: Create, tmp_path: Path) -> None:
+    create(KEY)
+    assert store.download("clips/scene-1/other.mp4", tmp_path / "target") is None
+    store.delete(KEY)
+    assert store.download(KEY, tmp_path / "target") is None
+    assert not (tmp_path / "target").exists()
+
+
 def test_create_never_overwrites(store: Store, create: Create) -> None:
     first = create(KEY, b"first", metadata=METADATA)
     with pytest.raises(ObjectExists):

@@ -17,6 +17,7 @@ from agent.cutting.process.context import Context
 from agent.cutting.process.progress import ProgressSender
 from agent.cutting.process.protocol import Failed, Progress
 from agent.cutting.reading.source import open_path
+from clipping.contract.checkpoint import Checkpoint
 from clipping.errors import Cancelled, GivenBack
 from tests.support.media import make
 from tests.support.procs import alive
@@ -48,6 +49,17 @@ def reporting(context: Context, *_: object) -> None:
     while True:
         report("cutting", 10.0)
         time.sleep(0.01)
+
+
+def encoding(context: Context, *_: object) -> None:
+    """Finishes a segment every 0.2 s."""
+    report = ProgressSender(context)
+    segment = 0
+    while True:
+        report("cutting", 10.0)
+        time.sleep(0.2)
+        segment += 1
+        report.kept(Checkpoint(frame=segment, total=1000, segment=segment, segments=1000))
 
 
 def deaf(context: Context, *_: object) -> None:
@@ -88,6 +100,41 @@ def test_the_engine_ends_a_job_whether_it_obeys_or_not(
             job.result(60, f"{__name__}:{function.__name__}")
         assert job._job.pid is not None
         assert not alive(job._job.pid)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 50.0])
+def test_a_job_that_is_going_to_be_given_back_ends_once_it_can_finish_no_more(
+    server: ForkServer, seconds: float
+) -> None:
+    """It has 1000 segments, of 0.2 s each."""
+    interruption, kept = Interruption(), []
+
+    def checkpoint(checkpoint: Checkpoint) -> None:
+        kept.append(checkpoint.segment)
+        if len(kept) == 2:
+            interruption.wind_down(time.monotonic() + seconds)
+
+    with open_path(make()) as source:
+        job = _Supervised(server, EngineSettings(), source, lambda *_: None, interruption, checkpoint)
+        with pytest.raises(GivenBack):
+            job.result(60, f"{__name__}:encoding")
+    assert 2 <= len(kept) <= 6  # one more, and what is finished until it is announced
+
+
+def test_a_job_that_can_be_finished_before_it_is_given_back_goes_on(server: ForkServer) -> None:
+    interruption, kept = Interruption(), []
+
+    def checkpoint(checkpoint: Checkpoint) -> None:
+        kept.append(checkpoint.segment)
+        if len(kept) == 1:
+            interruption.wind_down(time.monotonic() + 1000)
+        if len(kept) == 10:
+            interruption.set(Reason.CANCELLED)
+
+    with open_path(make()) as source:
+        job = _Supervised(server, EngineSettings(), source, lambda *_: None, interruption, checkpoint)
+        with pytest.raises(Cancelled):
+            job.result(60, f"{__name__}:encoding")
 
 
 def test_interrupting_a_job_that_has_ended_does_nothing(server: ForkServer) -> None:
