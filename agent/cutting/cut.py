@@ -91,7 +91,7 @@ def run_cut(context: Context, descriptor: int, order: Order) -> Clip:
     limit_pixels(order.max_pixels)
     try:
         with Opened(source, Cache(order.cache)) as opened:
-            refuse_large(source.name.name, opened.info, order.spec.output, order.max_pixels)
+            refuse_large(source.name.name, opened.info, order.spec, order.max_pixels)
             made = _first_good(opened, order, notify)
     except (SourceCorrupt, SourceDamaged, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
         grown(source)

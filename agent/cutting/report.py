@@ -35,7 +35,7 @@ def report(
     `growing`: the recording was appended to while it was cut.
     """
     plan = outcome.plan
-    start, end = outcome.start - info.zero, outcome.end - info.zero
+    start, end = outcome.start - info.zero, outcome.recording_end - info.zero
     return Report(
         mode=plan.mode,
         requested=Range(start=float(spec.in_point), end=float(spec.out_point)),

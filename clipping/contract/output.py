@@ -138,6 +138,11 @@ class Output(BaseModel):
         return (*changed, *(name for name in names if getattr(self, name) is not None))
 
     @property
+    def resized(self) -> bool:
+        """Whether the size of the frames is named, as a whole or in part."""
+        return self.size is not None or self.width is not None or self.height is not None
+
+    @property
     def encoding(self) -> tuple[str, ...]:
         """The names of the fields that only a full encode satisfies."""
         names = [*self.reshaping]

@@ -11,31 +11,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
 from pathlib import Path
-from typing import Any
 
 import ffmpeg
 
+from agent.cutting.encode.clip_frames import ClipFrames
 from agent.cutting.encode.filters import FilterStream, Options
-from agent.cutting.encode.rate_control import Rates, refined
+from agent.cutting.encode.rate_control import Rates
+from agent.cutting.encode.section_arguments import (
+    TitleImage,
+    compiled,
+    encoded,
+    input_options,
+    title_input,
+)
 from agent.cutting.encode.sidecars import Beside
-from agent.cutting.encode.video_filters import Means, Section, frames_of_rate, seconds, video_filters
+from agent.cutting.encode.video_filters import Means, seconds, titled, video_filters
 from agent.cutting.formats.containers import MATROSKA, language_for, subtitles_as
 from agent.cutting.formats.media import AudioInfo, MediaInfo, StreamInfo
-from agent.cutting.plan.encoders import video_arguments
 from agent.cutting.plan.extent import LONGEST_USUAL
 from agent.cutting.plan.plan import Plan, Subtitle
-from agent.cutting.plan.segments import Segment
 from agent.cutting.plan.spec import CutSpec
+from agent.cutting.plan.speed import Speed
 from agent.cutting.reading.frames import Frames
-from agent.cutting.reading.source import DEMUXERS, PROTOCOLS, decoder_options, url
+from agent.cutting.reading.source import url
 
-_MARGIN = Fraction(15)
-"""Seconds before the range to read from where no keyframe is known."""
-_IMPRECISE = frozenset({"mpegts", "mpeg"})
-_IMPRECISE_SECONDS = Fraction(2)
-"""Seeking in these lands after the requested keyframe."""
 _AUDIO_RATES = frozenset({44_100, 48_000})
 _AUDIO_RATE = 48_000
 _MOST_TEXT = 1000
@@ -65,15 +65,18 @@ def encode_arguments(
     from_start: bool,
     gaps: bool = False,
     joined: Path | None = None,
+    title: TitleImage | None = None,
 ) -> list[str]:
     """The command line that makes a clip.
 
     `recording`: what ffmpeg reads, see `source.url_of`. `gaps`: even the first frame may be missing.
     `from_start`: decode it from its beginning, for streams that can't be entered in their middle.
-    `joined`: the clip's video, which `joining.join` has written; it is copied. Else it is encoded.
+    `joined`: the clip's video, which `joining.join` has written; it is copied. Else it is encoded, with
+    `title` drawn over it; effects that are computed for each frame, and changes of speed, need it `joined`.
     """
     assert plan.video_stream.video is not None
-    source = ffmpeg.input(recording, **_input_options(info, frames, from_start=from_start))
+    clip = ClipFrames.of(plan, frames, spec)
+    source = ffmpeg.input(recording, **input_options(info, frames, from_start=from_start))
     if joined is None:
         video = video_filters(
             source["V:0"],
@@ -84,14 +87,17 @@ def encode_arguments(
             means,
             gaps=gaps,
         )
+        if title is not None:
+            video = titled(video, title_input(title), title.at)
     else:
         video = ffmpeg.input(url(joined), **_JOINED)["v:0"]
-    audio = [_audio(source[f"a:{t.position}"], t.source, frames) for t in plan.tracks]
+    audio = [_audio(source[f"a:{t.position}"], t.source, frames, clip.speed) for t in plan.tracks]
     texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
-    inputs = len(texts) + int(joined is None or bool(audio)) + int(joined is not None)
+    drawn = int(joined is None and title is not None)
+    inputs = len(texts) + int(joined is None or bool(audio)) + int(joined is not None) + drawn
     tags = plan.header(frames.start).tags
     options: Options = {
-        **({"c:v": "copy"} if joined is not None else _encoded(means, plan, spec, rates)),
+        **({"c:v": "copy"} if joined is not None else encoded(means, plan, spec, rates, clip)),
         # No "t": ffmpeg 5.1 then ends the audio as soon as the video is complete.
         "map_chapters": -1 if beside.chapters is None else inputs,
         # Said for each: for all at once it would take the chapters' titles too.
@@ -100,9 +106,9 @@ def encode_arguments(
         "f": plan.container.muxer,
     }
     if joined is not None:
-        options["bsf:v"] = _lengths(_last(frames, spec), shown="(PTS-STARTPTS)", times=_FROM_ZERO)
-    elif spec.output.rate is None and (frames.held or frames.longest > LONGEST_USUAL):
-        options["bsf:v"] = _lengths(_last(frames, spec))
+        options["bsf:v"] = _lengths(_last(frames, clip), shown="(PTS-STARTPTS)", times=_FROM_ZERO)
+    elif clip.rate is None and (frames.held or frames.longest > LONGEST_USUAL):
+        options["bsf:v"] = _lengths(_last(frames, clip))
     if plan.container.boxed:
         options["movflags"] = "+faststart"
         options["write_tmcd"] = int("timecode" in tags)
@@ -115,7 +121,7 @@ def encode_arguments(
         options |= {"c:a": "aac", "b:a": rates.audio}
     options |= {f"c:s:{n}": _subtitles(s) for n, s in enumerate(plan.subtitles)}
     options |= _dispositions(plan)
-    command = _compiled(means, ffmpeg.output(video, *audio, *texts, url(target), **options))
+    command = compiled(means, ffmpeg.output(video, *audio, *texts, url(target), **options))
     # The binding passes no option twice, and only inputs of which a stream is used.
     at = command.index(url(target))
     command[at:at] = _descriptions(plan, tags)
@@ -125,81 +131,8 @@ def encode_arguments(
     return command
 
 
-def segment_arguments(
-    means: Means,
-    recording: str,
-    info: MediaInfo,
-    plan: Plan,
-    frames: Frames,
-    segment: Segment,
-    target: Path,
-    spec: CutSpec,
-    rates: Rates,
-) -> list[str]:
-    """The command line that encodes the video of one segment of a clip, as MP4. Its first frame is at 0."""
-    video = plan.video_stream.video
-    assert video is not None
-    tick = plan.video_stream.time_base
-    # A deinterlacer needs the frames before and after.
-    read = frames.part(segment, tick, around=1 if video.interlaced else 0)
-    section = Section(frames, frames.part(segment, tick))
-    decoded = ffmpeg.input(recording, **_input_options(info, read, from_start=False))["V:0"]
-    stream = video_filters(decoded, video, tick, read, spec, means, gaps=False, section=section)
-    options: Options = {
-        **_encoded(means, plan, spec, rates),
-        "map_metadata": -1,
-        "map_chapters": -1,
-        "f": "mp4",
-    }
-    return _compiled(means, ffmpeg.output(stream, url(target), **options))
-
-
-def _encoded(means: Means, plan: Plan, spec: CutSpec, rates: Rates) -> Options:
-    """The output's options for encoded video."""
-    rate = spec.output.rate
-    time_base = plan.video_stream.time_base if rate is None else 1 / rate
-    return {
-        **video_arguments(means.encoder, spec.quality, refined=refined(spec.output), cap=rates.cap),
-        "fps_mode": "passthrough",
-        # The recording's own, named: "-1" meant it until ffmpeg 6 and is an error in 9. Audio keeps samples.
-        "enc_time_base:v": f"{time_base.numerator}:{time_base.denominator}",
-        "color_primaries": "bt709",
-        "color_trc": "bt709",
-        "colorspace": "bt709",
-        "color_range": "tv",
-    }
-
-
-def _compiled(means: Means, output: Any) -> list[str]:
-    output = output.global_args("-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
-    command: list[str] = ffmpeg.compile(output, cmd=str(means.program), overwrite_output=True)
-    return command
-
-
 def _subtitles(subtitle: Subtitle) -> str:
     return "copy" if subtitle.codec == subtitles_as(MATROSKA, subtitle.source.codec) else subtitle.codec
-
-
-def _input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> Options:
-    options: Options = {
-        "f": info.demuxer,
-        "protocol_whitelist": PROTOCOLS,
-        "format_whitelist": DEMUXERS,
-        "copyts": None,
-        **decoder_options(),
-    }
-    if from_start:
-        return options
-    entry = frames.first - _MARGIN if frames.entry is None else frames.entry
-    if info.demuxer in _IMPRECISE:
-        entry -= _IMPRECISE_SECONDS
-    # A microsecond later is still before the next frame, and never before the keyframe itself.
-    microseconds = floor(entry * 1_000_000) + 1
-    return options | {
-        "seek_timestamp": 1,
-        "noaccurate_seek": None,
-        "ss": seconds(Fraction(microseconds, 1_000_000)),
-    }
 
 
 @dataclass(frozen=True)
@@ -216,13 +149,12 @@ class _Last:
     frames: int
 
 
-def _last(frames: Frames, spec: CutSpec) -> _Last:
-    rate = spec.output.rate
+def _last(frames: Frames, clip: ClipFrames) -> _Last:
+    rate, count = clip.rate, clip.count
     if rate is not None:
-        count = frames_of_rate(frames, rate)
         return _Last((count - 1) / rate, 1 / rate, 1 / rate, 1 / rate, count)
     at, shown = frames.last - frames.start, frames.end - frames.last
-    return _Last(at, shown, frames.usual, frames.shortest, frames.count)
+    return _Last(at, shown, frames.usual, frames.shortest, count)
 
 
 def _lengths(last: _Last, *, shown: str = "PTS", times: str = "pts=PTS:dts=DTS") -> str:
@@ -236,7 +168,7 @@ def _lengths(last: _Last, *, shown: str = "PTS", times: str = "pts=PTS:dts=DTS")
     return f"setts={times}:duration='if({ends},{seconds(last.shown)},{seconds(last.usual)})/TB'"
 
 
-def _audio(stream: FilterStream, source: StreamInfo, frames: Frames) -> FilterStream:
+def _audio(stream: FilterStream, source: StreamInfo, frames: Frames, speed: Speed | None) -> FilterStream:
     start, end = seconds(frames.start), seconds(frames.end)
     stream = stream.filter("atrim", start=start, end=end).filter("asetpts", f"round(PTS-{start}/TB)")
     options = {"async": 1, "first_pts": 0}
@@ -245,7 +177,32 @@ def _audio(stream: FilterStream, source: StreamInfo, frames: Frames) -> FilterSt
     stream = stream.filter("aresample", rate, **options)
     if known.channels not in _AAC_CHANNELS:
         stream = stream.filter("aformat", channel_layouts="stereo")
-    return stream
+    return stream if speed is None else _at_speed(stream, speed, rate)
+
+
+def _at_speed(stream: FilterStream, speed: Speed, rate: int) -> FilterStream:
+    """Audio that changes its speed and keeps its pitch; a stretch is as long as its video to the sample."""
+    # What ends early is silent to the end: no stretch is empty.
+    copies = stream.filter("apad").filter("atrim", end=seconds(speed.stretches[-1].end)).asplit()
+    parts = []
+    for number, (stretch, samples) in enumerate(zip(speed.stretches, speed.samples(rate), strict=True)):
+        part = copies[number].filter("atrim", start=seconds(stretch.start), end=seconds(stretch.end))
+        part = part.filter("asetpts", "PTS-STARTPTS")
+        for tempo in tempos(stretch.speed):
+            part = part.filter("atempo", float(tempo))
+        parts.append(part.filter("apad").filter("atrim", end_sample=samples))
+    joined: FilterStream = ffmpeg.concat(*parts, v=0, a=1)
+    return joined
+
+
+def tempos(speed: Fraction) -> list[Fraction]:
+    """The factors, each from 1/2 to 2, that make up a speed: ffmpeg's `atempo` sounds good within these."""
+    found = []
+    while not Fraction(1, 2) <= speed <= 2:
+        factor = Fraction(2) if speed > 1 else Fraction(1, 2)
+        found.append(factor)
+        speed /= factor
+    return [*found, speed] if speed != 1 else found
 
 
 def _streams(plan: Plan) -> dict[str, StreamInfo]:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av.container
 
+from agent.cutting.effects.frame_effects import per_frame
 from agent.cutting.encode import ffmpeg
 from agent.cutting.encode.arguments import encode_arguments
+from agent.cutting.encode.clip_frames import ClipFrames
 from agent.cutting.encode.joining import Mismatched
 from agent.cutting.encode.kept import KeptSegments
+from agent.cutting.encode.pipeline import run_with_effects
 from agent.cutting.encode.rate_control import FIRST_SHARE, Rates, rates, second_share
-from agent.cutting.encode.segmented import SegmentedVideo, segments_of
+from agent.cutting.encode.section_arguments import Commands, TitleImage
+from agent.cutting.encode.segmented import SegmentedVideo, Segments, segments_of
 from agent.cutting.encode.sidecars import Beside, files_beside
-from agent.cutting.encode.video_filters import Means, frames_of_rate
+from agent.cutting.encode.title_file import title_file
+from agent.cutting.encode.unkept import UnkeptSegments
+from agent.cutting.encode.video_filters import Means
 from agent.cutting.formats.media import MediaInfo, StreamInfo
 from agent.cutting.plan.encoders import CARD, CODECS, CPU, refusal
-from agent.cutting.plan.outcome import AudioTrack, Outcome
+from agent.cutting.plan.outcome import AudioTrack, Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, without_silent
+from agent.cutting.plan.segments import Segment
+from agent.cutting.plan.shape import named_size
 from agent.cutting.plan.spec import Order
 from agent.cutting.process.budget import MOST_BYTES
 from agent.cutting.process.limits import own_memory_limit
@@ -77,15 +86,34 @@ def encode(
     recording = stored_url(source) if from_start else container.name
     # The frames that a damaged recording lacks may be the first of a segment.
     lacking = order.on_damage == "reencode" and bool(damage.found)
-    keep = None if from_start or lacking else order.keep
-    with files_beside(container, plan, frames.start, cues, target) as beside:
+    clip = ClipFrames.of(plan, frames, order.spec)
+    keep = None if from_start or lacking or clip.speed is not None else order.keep
+    video = plan.video_stream.video
+    assert video is not None
+    with (
+        files_beside(container, plan, frames.start, cues, target, clip.speed) as beside,
+        title_file(order.spec, video, target) as title,
+    ):
         work = _Encode(
-            source, recording, info, plan, frames, target, beside, order, from_start, progress, started
+            source,
+            recording,
+            info,
+            plan,
+            frames,
+            clip,
+            target,
+            beside,
+            title,
+            order,
+            from_start,
+            progress,
+            started,
         )
         segments = segments_of(plan, frames, keep)
         if keep is not None and len(segments) > 1:
-            store = KeptSegments(keep, source.identity, kept)
-            work.in_segments(SegmentedVideo(recording, info, plan, frames, segments, order, store, work.run))
+            work.in_segments(segments, KeptSegments(keep, source.identity, kept))
+        elif work.only_separately:
+            work.in_one_piece()
         work.write()
     if work.reported_errors:
         locate(container, plan, frames, damage)
@@ -103,8 +131,10 @@ class _Encode:
         info: MediaInfo,
         plan: Plan,
         frames: Frames,
+        clip: ClipFrames,
         target: Path,
         beside: Beside,
+        title: TitleImage | None,
         order: Order,
         from_start: bool,
         progress: Callable[[float], None],
@@ -115,8 +145,10 @@ class _Encode:
         self._info = info
         self._plan = plan
         self._frames = frames
+        self._clip = clip
         self._target = target
         self._beside = beside
+        self._title = title
         self._order = order
         self._from_start = from_start
         self._progress = progress
@@ -130,13 +162,48 @@ class _Encode:
         self.reported_errors = False
         """Whether ffmpeg reported errors."""
 
-    def in_segments(self, video: SegmentedVideo) -> None:
+    @property
+    def only_separately(self) -> bool:
+        """Whether the video must be made by itself, and audio added to it."""
+        video = self._plan.video_stream.video
+        assert video is not None
+        return self._clip.speed is not None or per_frame(self._order.spec.effects, video)
+
+    def in_segments(self, segments: tuple[Segment, ...], kept: KeptSegments) -> None:
         """Encode the video in segments, and resume an attempt that did."""
-        self._segmented = video
-        self._outgrown = video.kept.outgrown
-        made_with = next((name for name in CPU.values() if name == video.kept.encoder), None)
+        self._segmented = self._separate(segments, kept)
+        self._outgrown = kept.outgrown
+        made_with = next((name for name in CPU.values() if name == kept.encoder), None)
         if made_with is not None and CODECS[made_with] == CODECS[self._encoder]:
             self._encoder = made_with  # whatever is free now: other segments can't be joined with those
+
+    def in_one_piece(self) -> None:
+        """Encode the video by itself, without keeping any of it: as some effects need it."""
+        kept = UnkeptSegments(self._target)
+        self._segmented = self._separate((Segment(0, self._frames.count),), kept, gaps=self._may_lack)
+
+    def _separate(
+        self, segments: tuple[Segment, ...], kept: Segments, *, gaps: bool = False
+    ) -> SegmentedVideo:
+        return SegmentedVideo(
+            self._recording,
+            self._info,
+            self._plan,
+            self._frames,
+            segments,
+            self._order,
+            self._clip,
+            kept,
+            self.run,
+            self._title,
+            from_start=self._from_start,
+            gaps=gaps,
+        )
+
+    @property
+    def _may_lack(self) -> bool:
+        """Whether frames that can't be decoded may be missing."""
+        return self._order.on_damage == "reencode"
 
     @property
     def joints(self) -> tuple[Fraction, ...]:
@@ -160,13 +227,10 @@ class _Encode:
             )
 
     def _rates(self, share: float) -> Rates:
-        spec, frames = self._order.spec, self._frames
-        rate = spec.output.rate
         return rates(
-            spec.output,
-            spec.quality,
-            seconds=frames.end - frames.start,
-            frames=frames.count if rate is None else frames_of_rate(frames, rate),
+            self._order.spec,
+            seconds=self._clip.seconds,
+            frames=self._clip.count,
             tracks=len(self._plan.tracks),
             share=share,
             segments=1 if self._segmented is None else len(self._segmented.segments),
@@ -191,7 +255,7 @@ class _Encode:
         if self._segmented is None:
             self._finish(rates, None, self._reached, upto)
             return
-        begun = self._reached
+        begun, kept = self._reached, self._segmented.kept
         video = begun + _VIDEO * (upto - begun)
         joined = self._target.with_suffix(".joined")
         try:
@@ -202,12 +266,18 @@ class _Encode:
                 outgrown=self._outgrown,
                 progress=self._between(begun, video),
             )
-        except Mismatched:
+        except Mismatched as mismatch:
             # Damage that was not found before, or a recording whose keyframes are none.
-            self._segmented.kept.discard()
+            kept.discard()
             self._segmented = None
-            self._finish(rates, None, self._reached, upto)
+            if self.only_separately:
+                if isinstance(kept, UnkeptSegments):
+                    raise Unsuited(str(mismatch)) from mismatch
+                self.in_one_piece()
+            self._make(rates, upto)
             return
+        if isinstance(kept, UnkeptSegments):
+            kept.discard()
         self._finish(rates, joined, video, upto)
         joined.unlink()
 
@@ -224,11 +294,16 @@ class _Encode:
             self._order.spec,
             rates,
             from_start=self._from_start,
-            gaps=self._order.on_damage == "reencode",
+            gaps=self._may_lack,
             joined=joined,
+            title=self._title,
         )
-        seconds = float(self._frames.end - self._frames.start)
-        if self.run(command, seconds=seconds, progress=self._between(begun, upto)):
+        if self.run(
+            Commands(command, None),
+            begin=Fraction(0),
+            seconds=float(self._clip.seconds),
+            progress=self._between(begun, upto),
+        ):
             self.reported_errors = True
 
     def _between(self, begun: float, upto: float) -> Callable[[float], None]:
@@ -238,18 +313,40 @@ class _Encode:
 
         return climbed
 
-    def run(self, command: Sequence[str], *, seconds: float, progress: Callable[[float], None]) -> bool:
-        """Run ffmpeg within the limits of an encode of `seconds`; as `ffmpeg.run`."""
-        return ffmpeg.run(
-            command,
+    def run(
+        self, commands: Commands, *, begin: Fraction, seconds: float, progress: Callable[[float], None]
+    ) -> bool:
+        """Run ffmpeg within the limits of an encode of `seconds`; as `ffmpeg.run`.
+
+        `begin`: when the first frame is shown, in seconds of the clip.
+        """
+        decoding = ffmpeg.Limits(
+            file_bytes=max(_MOST_BYTES_AT_LEAST, int(_MOST_BYTES_A_SECOND * seconds)),
+            memory_bytes=own_memory_limit(),
+            idle_bytes=_FROM_START_BYTES if self._from_start else MOST_BYTES,
+        )
+        # A card's driver maps far more than it ever uses.
+        limits = replace(decoding, memory_bytes=None) if self._encoder in CARD.values() else decoding
+        if commands.decode is None:
+            return ffmpeg.run(
+                commands.encode,
+                source=self._source,
+                seconds=seconds,
+                limits=limits,
+                progress=progress,
+                started=self._started,
+            )
+        video = self._plan.video_stream.video
+        return run_with_effects(
+            commands.encode,
+            commands.decode,
+            self._order.spec.effects,
+            rate=None if video is None else video.rate,
+            begin=begin,
             source=self._source,
             seconds=seconds,
-            limits=ffmpeg.Limits(
-                file_bytes=max(_MOST_BYTES_AT_LEAST, int(_MOST_BYTES_A_SECOND * seconds)),
-                # A card's driver maps far more than it ever uses.
-                memory_bytes=None if self._encoder in CARD.values() else own_memory_limit(),
-                idle_bytes=_FROM_START_BYTES if self._from_start else MOST_BYTES,
-            ),
+            limits=limits,
+            decoding=decoding,
             progress=progress,
             started=self._started,
         )
@@ -259,32 +356,35 @@ class _Encode:
 
     def outcome(self) -> Outcome:
         """What was made."""
-        frames, rate = self._frames, self._order.spec.output.rate
+        frames, clip = self._frames, self._clip
         video = self._plan.video_stream.video
         if video is not None and video.hdr and not self._means().tone_maps(video):
             self._warnings.append(
                 "this ffmpeg has no zscale filter: HDR colours were not tone mapped, and look pale"
             )
-        count = frames.count if rate is None else frames_of_rate(frames, rate)
-        end = frames.end if rate is None else frames.start + count / rate
+        end = frames.start + clip.seconds
+        rate = clip.rate
         return Outcome(
             plan=self._plan,
             path=self._target,
             start=frames.start,
             last=frames.last if rate is None else end - 1 / rate,
             end=end,
-            frames=count,
+            frames=clip.count,
             frame_seconds=frames.longest if rate is None else 1 / rate,
             usual_seconds=frames.usual if rate is None else 1 / rate,
             reencoded=frames.end - frames.start,
-            audio=tuple(_audio(track.source, frames) for track in self._plan.tracks),
+            audio=tuple(_audio(track.source, frames, clip) for track in self._plan.tracks),
             joints=self.joints,
             encoder=self._encoder,
-            size=self._order.spec.output.size,
+            size=named_size(self._order.spec.output, self._order.spec.effects),
+            speed=clip.speed,
             warnings=tuple(self._warnings),
         )
 
 
-def _audio(source: StreamInfo, frames: Frames) -> AudioTrack:
+def _audio(source: StreamInfo, frames: Frames, clip: ClipFrames) -> AudioTrack:
+    if clip.speed is not None:  # it is padded
+        return AudioTrack("aac", source.language, Fraction(0), clip.speed.length)
     end = min(frames.audio_ends[source.index], frames.end) - frames.start
     return AudioTrack("aac", source.language, Fraction(0), end)

@@ -14,9 +14,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import TracebackType
 from typing import IO
 
 from agent.cutting.encode.ffmpeg_errors import failure, fatal
@@ -165,56 +167,134 @@ def run(
     progress: Callable[[float], None],
     started: Callable[[int | None], None],
 ) -> bool:
-    """Run ffmpeg to its end, in the caller's process group. It inherits the descriptor of `source`.
-
-    Returns whether it reported errors on the way, such as damaged data that it decoded as well as it could.
+    """Run ffmpeg to its end. Returns whether it reported errors on the way.
 
     `progress` gets 0 to 1 of `seconds` of output, at least once a second as long as ffmpeg moves at all, and
-    never while it is stalled; `started` its process id, and None at the end.
-
-    Raises `EngineUnavailable` when this machine can't start it, `EncoderFailed` when it can't be started with
-    this command, and as `ffmpeg_errors.failure` with the last line of its output; a note holds the last 20.
+    never while it is stalled; `started` its process id, and None at the end. Raises as `Running`.
     """
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=() if source is None else (source.descriptor,),
-        )
-    except OSError as error:
-        raise _not_started(command, error) from error
-    assert process.stdout is not None
-    assert process.stderr is not None
-    started(process.pid)
-    lines: deque[str] = deque(maxlen=_KEPT_LINES)
-    hopeless = threading.Event()
-    listener = threading.Thread(
-        target=_listen, args=(process.stderr, lines, source, limits, hopeless), name="ffmpeg-stderr"
-    )
-    listener.start()
-    try:
-        own_limit = _limit(process.pid, limits)
-        _follow(process.pid, process.stdout, Climb(seconds), limits, progress, hopeless)
-        if hopeless.is_set():
-            process.kill()
-        code = process.wait()
+        with Running(command, source=source, limits=limits) as running:
+            started(running.pid)
+            running.follow(seconds, progress)
+            reported = running.result()
     finally:
-        process.kill()
-        process.wait()
-        listener.join()
-        process.stdout.close()
-        process.stderr.close()
         started(None)
-    if code == -signal.SIGXFSZ and own_limit:
-        raise EncoderFailed(f"ffmpeg wrote more than {limits.file_bytes} bytes and was ended")
-    if code != 0 or hopeless.is_set():
-        failed = failure(code, list(lines), limits.memory_bytes)
-        failed.add_note("\n".join(lines))
-        raise failed
     progress(1.0)
-    return bool(lines)
+    return reported
+
+
+class Running:
+    """ffmpeg while it runs, in the caller's process group. It inherits the descriptor of `source`.
+
+    A context manager: it does not run longer than that. Raises `EngineUnavailable` when this machine can't
+    start it, `EncoderFailed` when it can't be started with this command, and as `ffmpeg_errors.failure` with
+    the last line of its output; a note holds the last 20.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        source: SourceFile | None,
+        limits: Limits,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=() if source is None else (source.descriptor,),
+            )
+        except OSError as error:
+            raise _not_started(command, error) from error
+        self._limits = limits
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._hopeless = threading.Event()
+        self._own_limit = _limit(self._process.pid, limits)
+        self._listener = threading.Thread(
+            target=_listen,
+            args=(self._process.stderr, self._lines, source, limits, self._hopeless),
+            name="ffmpeg-stderr",
+        )
+        self._listener.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether it has reported an error after which no usable file can come."""
+        return self._hopeless.is_set()
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """What it prints or writes."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """What it reads."""
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    def follow(
+        self, seconds: float, progress: Callable[[float], None], *, reader: Running | None = None
+    ) -> None:
+        """Pass on how far it is, as `run`, until it closes its output, or is found to be hopeless.
+
+        `reader`: what reads the recording, where it is another process. Raises `SourceCorrupt` when that has
+        read more than it may without getting any further.
+        """
+        reader = reader or self
+        _follow(
+            reader.pid,
+            self.stdout,
+            Climb(seconds),
+            reader._limits,
+            progress,
+            lambda: self.hopeless or reader.hopeless,
+        )
+
+    def result(self) -> bool:
+        """Wait for its end. Returns whether it reported errors on the way, such as damaged data that it
+        decoded as well as it could."""
+        if self.hopeless:
+            self._process.kill()
+        code = self._process.wait()
+        self._listener.join()
+        if code == -signal.SIGXFSZ and self._own_limit:
+            raise EncoderFailed(f"ffmpeg wrote more than {self._limits.file_bytes} bytes and was ended")
+        if code != 0 or self.hopeless:
+            failed = failure(code, list(self._lines), self._limits.memory_bytes)
+            failed.add_note("\n".join(self._lines))
+            raise failed
+        return bool(self._lines)
+
+    def kill(self) -> None:
+        """End it."""
+        self._process.kill()
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
 
 
 def _limit(pid: int, limits: Limits) -> bool:
@@ -234,16 +314,12 @@ def _follow(
     climb: Climb,
     limits: Limits,
     progress: Callable[[float], None],
-    hopeless: threading.Event,
+    hopeless: Callable[[], bool],
 ) -> None:
-    """Pass on how far it is until it closes its output, or is found to be hopeless.
-
-    Raises `SourceCorrupt` when it has read more than it may without getting any further.
-    """
     rest = b""
     reported, used = time.monotonic(), usage(pid)
     begun = used
-    while not hopeless.is_set():
+    while not hopeless():
         news = False
         if select.select([stdout], [], [], _LOOK_SECONDS)[0]:
             data = os.read(stdout.fileno(), 1 << 16)

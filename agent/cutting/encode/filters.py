@@ -17,6 +17,9 @@ class FilterStream(Protocol):
     def split(self) -> Copies:
         """Several streams with the same content."""
 
+    def asplit(self) -> Copies:
+        """As `split`, for audio."""
+
     def overlay(self, above: FilterStream, **options: object) -> FilterStream:
         """Both streams, with `above` drawn over this one."""
 

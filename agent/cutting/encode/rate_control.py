@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from agent.cutting.plan.encoders import RateCap
+from agent.cutting.plan.shape import named_size
+from agent.cutting.plan.spec import CutSpec
 from clipping.contract.choices import Quality
-from clipping.contract.output import Output
 from clipping.errors import OutputTooLarge
 
 AUDIO_BITS: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
@@ -39,14 +40,13 @@ class Rates:
     """For each track."""
 
 
-def refined(output: Output) -> bool:
+def refined(spec: CutSpec) -> bool:
     """Whether the clip is reshaped: it will be published, and is worth a slower encode."""
-    return output.aspect != "source"
+    return spec.output.aspect != "source" or spec.effects.framing is not None
 
 
 def rates(
-    output: Output,
-    quality: Quality,
+    spec: CutSpec,
     *,
     seconds: Fraction,
     frames: int,
@@ -59,7 +59,8 @@ def rates(
 
     Raises `OutputTooLarge` when no watchable video fits into `max_bytes`.
     """
-    usual = _shared(_usual(output, quality), seconds, segments)
+    output, quality = spec.output, spec.quality
+    usual = _shared(_usual(spec), seconds, segments)
     if output.max_bytes is None:
         return Rates(usual, AUDIO_BITS[quality])
     around = _FILE_BYTES + _FRAME_BYTES * frames + int(_PACKET_BYTES * tracks * seconds / _PACKET_SECONDS)
@@ -97,9 +98,11 @@ def _shared(cap: RateCap | None, seconds: Fraction, segments: int) -> RateCap | 
     return RateCap(int(cap.bits * (seconds + window) / (seconds + segments * window)), cap.window)
 
 
-def _usual(output: Output, quality: Quality) -> RateCap | None:
-    if refined(output) and output.size is not None:
-        width, height = output.size
+def _usual(spec: CutSpec) -> RateCap | None:
+    output, quality = spec.output, spec.quality
+    size = named_size(output, spec.effects)
+    if refined(spec) and size is not None:
+        width, height = size
         bits = _PUBLISHED[quality] * max(_PUBLISHED_PIXELS, width * height) // _PUBLISHED_PIXELS
         return RateCap(bits, bits)
     return _PLAIN_MEDIUM if quality == "medium" and not output.asked() else None

@@ -39,6 +39,16 @@ def shaped(video: FilterStream, output: Output, colours: Options) -> FilterStrea
             return _before_itself(video, width, height, colours)
 
 
+def cropped(
+    video: FilterStream, window: tuple[int, int, int, int], target: tuple[int, int], colours: Options
+) -> FilterStream:
+    """A part of a video with square pixels, scaled. `window`: x, y, width and height, even; the rest as
+    `shaped`."""
+    x, y, width, height = window
+    part = video.filter("crop", width, height, x, y, exact=1)
+    return _finished(part.filter("scale", *target, flags=_SCALER, **colours))
+
+
 def _finished(video: FilterStream) -> FilterStream:
     return video.filter("format", "yuv420p").filter("setsar", 1)
 

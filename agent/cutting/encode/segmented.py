@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from agent.cutting.encode.arguments import segment_arguments
+from agent.cutting.encode.clip_frames import ClipFrames
 from agent.cutting.encode.joining import Mismatched, Piece, alike, frames_of, join
 from agent.cutting.encode.kept import KeptSegments
 from agent.cutting.encode.rate_control import Rates
+from agent.cutting.encode.section_arguments import Commands, TitleImage, clip_tick, section_commands
+from agent.cutting.encode.unkept import UnkeptSegments
 from agent.cutting.encode.video_filters import Means, Section
 from agent.cutting.formats.media import MediaInfo
 from agent.cutting.plan.plan import Plan
@@ -30,8 +32,11 @@ class Run(Protocol):
     """Runs ffmpeg for a clip."""
 
     def __call__(
-        self, command: Sequence[str], *, seconds: float, progress: Callable[[float], None]
+        self, commands: Commands, *, begin: Fraction, seconds: float, progress: Callable[[float], None]
     ) -> bool: ...
+
+
+Segments: TypeAlias = KeptSegments | UnkeptSegments
 
 
 def segments_of(plan: Plan, frames: Frames, keep: Keep | None) -> tuple[Segment, ...]:
@@ -53,8 +58,13 @@ class SegmentedVideo:
     frames: Frames
     segments: tuple[Segment, ...]
     order: Order
-    kept: KeptSegments
+    clip: ClipFrames
+    kept: Segments
     run: Run
+    title: TitleImage | None = None
+    from_start: bool = False
+    gaps: bool = False
+    """Even the first frame may be missing, and others: not only whole segments are used."""
 
     @property
     def joints(self) -> tuple[Fraction, ...]:
@@ -91,15 +101,19 @@ class SegmentedVideo:
         )
         frame = sum(piece.frames for piece in pieces[:done])
         scratch = target.with_suffix(".segment")
-        for segment, section, piece in list(zip(self.segments, sections, pieces, strict=True))[done:]:
+        for number, (segment, section) in list(enumerate(zip(self.segments, sections, strict=True)))[done:]:
+            piece = pieces[number]
             begun, part = frame / total * _ENCODED, piece.frames / total * _ENCODED
             reported = self.run(
-                self._command(means, rates, segment, scratch),
-                seconds=float(section.part.end - section.part.start),
+                self._commands(means, rates, segment, scratch),
+                begin=section.part.start - self.frames.start,
+                seconds=float(self._length(section)),
                 progress=partial(_climbed, progress, begun, part),
             )
             if (found := frames_of(scratch)) != piece.frames:
-                raise Mismatched(f"a segment has {found} frames and should have {piece.frames}")
+                if not self.gaps or not found:
+                    raise Mismatched(f"a segment has {found} frames and should have {piece.frames}")
+                pieces[number] = replace(piece, frames=found)
             if done and not alike(pieces[0].path, scratch):
                 # Another build of the encoder made those. Known before the rest is encoded in vain.
                 self.kept.discard()
@@ -107,26 +121,26 @@ class SegmentedVideo:
             frame += piece.frames
             self.kept.add(scratch, frame, reported_errors=reported)
         progress(_ENCODED)
-        join(pieces, target, self._tick, max(1, round(self.frames.usual / self._tick)))
+        tick = clip_tick(self.plan, self.clip)
+        join(pieces, target, tick, 1 if self.clip.rate else max(1, round(self.frames.usual / tick)))
         progress(1.0)
         return self.kept.reported_errors
 
-    @property
-    def _rate(self) -> Fraction | None:
-        return self.order.spec.output.rate
-
-    @property
-    def _tick(self) -> Fraction:
-        """Of the clip's video."""
-        return self.plan.video_stream.time_base if self._rate is None else 1 / self._rate
+    def _length(self, section: Section) -> Fraction:
+        """Seconds of the clip."""
+        return self.clip.seconds if self.clip.speed is not None else section.part.end - section.part.start
 
     def _piece(self, number: int, section: Section) -> Piece:
+        path, rate = self.kept.path(number), self.clip.rate
+        if self.clip.speed is not None:
+            return Piece(path, 0, self.clip.count)
+        if rate is not None:
+            return Piece(path, section.before(rate), section.count(rate))
         begin = section.part.start - self.frames.start
-        ticks = begin / self._tick if self._rate is None else Fraction(section.before(self._rate))
-        return Piece(self.kept.path(number), int(ticks), section.count(self._rate))
+        return Piece(path, int(begin / self.plan.video_stream.time_base), section.count(None))
 
-    def _command(self, means: Means, rates: Rates, segment: Segment, target: Path) -> list[str]:
-        return segment_arguments(
+    def _commands(self, means: Means, rates: Rates, segment: Segment, target: Path) -> Commands:
+        return section_commands(
             means,
             self.recording,
             self.info,
@@ -136,15 +150,25 @@ class SegmentedVideo:
             target,
             self.order.spec,
             rates,
+            title=self.title,
+            from_start=self.from_start,
+            gaps=self.gaps,
         )
 
     def _recipe(self, means: Means, rates: Rates) -> str:
         """How the segments are made, whatever this machine's paths are."""
-        anywhere = replace(self, recording="recording")
-        command = anywhere._command(
+        title = self.title and replace(self.title, path=Path("title"))
+        anywhere = replace(self, recording="recording", title=title)
+        commands = anywhere._commands(
             replace(means, program=Path("ffmpeg")), rates, self.segments[0], Path("segment")
         )
-        recipe = [command, [(segment.first, segment.stop) for segment in self.segments]]
+        effects = self.order.spec.effects.asked()
+        recipe = [
+            commands.encode,
+            *([commands.decode, effects] if commands.decode is not None else []),
+            *([effects.get("title")] if title is not None else []),
+            [(segment.first, segment.stop) for segment in self.segments],
+        ]
         return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
 
 

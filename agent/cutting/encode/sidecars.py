@@ -14,6 +14,7 @@ import av.container
 from agent.cutting.formats.containers import MATROSKA, subtitles_as
 from agent.cutting.formats.header import Header
 from agent.cutting.plan.plan import Plan, Subtitle
+from agent.cutting.plan.speed import Speed
 from agent.cutting.writing.muxer import Sink, set_chapters
 from agent.cutting.writing.subtitles import Cue, add_subtitles
 from clipping.errors import EncoderFailed
@@ -31,13 +32,24 @@ class Beside:
 
 @contextmanager
 def files_beside(
-    container: av.container.InputContainer, plan: Plan, start: Fraction, cues: list[Cue], target: Path
+    container: av.container.InputContainer,
+    plan: Plan,
+    start: Fraction,
+    cues: list[Cue],
+    target: Path,
+    speed: Speed | None,
 ) -> Iterator[Beside]:
     """The subtitles and chapters of a clip that begins at `start`, as files for as long as this holds.
 
-    Raises as `Sink`.
+    `speed`: where the clip's differs from the recording's. Raises as `Sink`.
     """
     header = plan.header(start)
+    if speed is not None:
+        cues = [replace(cue, start=speed.at(cue.start), end=speed.at(cue.end)) for cue in cues]
+        chapters_then = tuple(
+            replace(each, start=speed.at(each.start), end=speed.at(each.end)) for each in header.chapters
+        )
+        header = replace(header, chapters=chapters_then)
     subtitles = target.with_suffix(".subtitles") if plan.subtitles else None
     chapters = target.with_suffix(".chapters") if header.chapters else None
     try:

@@ -8,12 +8,16 @@ from fractions import Fraction
 from math import floor
 from pathlib import Path
 
+from agent.cutting.effects.frame_effects import whole_window
+from agent.cutting.encode.clip_frames import frames_of_rate
 from agent.cutting.encode.filters import FilterStream, Options
-from agent.cutting.encode.reshape import shaped
+from agent.cutting.encode.reshape import cropped, shaped
 from agent.cutting.formats.media import VideoInfo
 from agent.cutting.plan.encoders import EncoderName
 from agent.cutting.plan.spec import CutSpec
+from agent.cutting.plan.speed import Speed
 from agent.cutting.reading.frames import Frames
+from clipping.contract.output import AS_IS
 
 _BT709, _UNSPECIFIED = 1, 2
 _HD_LINES = 720
@@ -31,11 +35,6 @@ class Means:
     def tone_maps(self, video: VideoInfo) -> bool:
         """Whether HDR colours become ordinary ones, not just pale."""
         return video.hdr and {"zscale", "tonemap"} <= self.filters
-
-
-def frames_of_rate(frames: Frames, rate: Fraction) -> int:
-    """How many frames the range has at another rate."""
-    return max(1, round((frames.end - frames.start) * rate))
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Section:
             return self.part.count
         is_last = self.part.shown[-1] == self.whole.shown[-1]
         end = (self.part.end - self.whole.start) * rate
-        stop = frames_of_rate(self.whole, rate) if is_last else _rounded(end)
+        stop = frames_of_rate(self.whole.end - self.whole.start, rate) if is_last else _rounded(end)
         return stop - self.before(rate)
 
     def cut_out(self, stream: FilterStream, rate: Fraction | None) -> FilterStream:
@@ -89,28 +88,92 @@ def video_filters(
     gaps: bool,
     section: Section | None = None,
 ) -> FilterStream:
-    """The video as the clip shows it: `frames` of the decoded `stream`, or of these those of `section`.
+    """The video as the clip shows it, without title and at its own speed: `frames` of the decoded `stream`,
+    or of these those of `section`.
 
     `gaps`: even the first of them may be missing.
     """
+    stream = _selected(stream, video, time_base, frames, spec, gaps=gaps, section=section)
+    stream, colours = _toned(stream, video, means)
+    window = whole_window(spec.effects, video)
+    if window is not None and spec.effects.framing is not None:
+        return cropped(stream, window, spec.effects.framing.target, colours)
+    return shaped(stream, spec.output, colours)
+
+
+def decoded_filters(
+    stream: FilterStream,
+    video: VideoInfo,
+    time_base: Fraction,
+    frames: Frames,
+    spec: CutSpec,
+    means: Means,
+    *,
+    gaps: bool,
+    section: Section,
+) -> FilterStream:
+    """The frames that effects are applied to: as `video_filters`, in the recording's own shape."""
+    stream = _selected(stream, video, time_base, frames, spec, gaps=gaps, section=section)
+    stream, colours = _toned(stream, video, means)
+    return shaped(stream, AS_IS, colours)
+
+
+def _selected(
+    stream: FilterStream,
+    video: VideoInfo,
+    time_base: Fraction,
+    frames: Frames,
+    spec: CutSpec,
+    *,
+    gaps: bool,
+    section: Section | None,
+) -> FilterStream:
+    """The frames of the clip, with its times."""
     quarter = frames.shortest / 4
     stream = stream.filter("trim", start=seconds(frames.first - quarter), end=seconds(frames.end - quarter))
     if gaps:
         # Behind damage there may be frames with times that go backward, which encoders don't put up with.
         stream = stream.filter("select", "isnan(prev_selected_t)+gt(t,prev_selected_t)")
     begin = Fraction(0) if section is None else frames.start - section.whole.start
-    stream = stream.filter("setpts", _clip_times(frames, time_base, begin, gaps=gaps))
+    times = _clip_times(frames, time_base, begin, gaps=gaps)
+    if gaps and section is not None:
+        times = f"if(eq(N,0),0,{times})"  # a segment's first frame is shown from its start
+    stream = stream.filter("setpts", times)
     if video.interlaced:
         stream = stream.filter("bwdif", mode="send_frame")
+    # Where the speed changes, the clip's rate comes after it.
+    rate = None if spec.effects.segments else spec.output.rate
     if section is not None:
-        stream = section.cut_out(stream, spec.output.rate)
-    elif spec.output.rate is not None:
-        stream = _at_rate(stream, spec.output.rate, 0, frames_of_rate(frames, spec.output.rate))
-    if means.tone_maps(video):
-        for name, options in _tone_map(video):
-            stream = stream.filter(name, **options)
-        return shaped(stream, spec.output, {})
-    return shaped(stream, spec.output, _colours(video))
+        return section.cut_out(stream, rate)
+    if rate is not None:
+        return _at_rate(stream, rate, 0, frames_of_rate(frames.end - frames.start, rate))
+    return stream
+
+
+def _toned(stream: FilterStream, video: VideoInfo, means: Means) -> tuple[FilterStream, Options]:
+    """The stream, and the options with which `scale` gives it ordinary colours."""
+    if not means.tone_maps(video):
+        return stream, _colours(video)
+    for name, options in _tone_map(video):
+        stream = stream.filter(name, **options)
+    return stream, {}
+
+
+def titled(stream: FilterStream, image: FilterStream, at: tuple[int, int]) -> FilterStream:
+    """The video with an image drawn over it. `at`: where its top left corner is."""
+    # Without this, ffmpeg 5.1 converts the colours of PNG by another matrix.
+    image = image.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuva420p")
+    return stream.overlay(image, x=at[0], y=at[1], format="yuv420", eof_action="repeat").filter(
+        "format", "yuv420p"
+    )
+
+
+def retimed(stream: FilterStream, speed: Speed, rate: Fraction, count: int) -> FilterStream:
+    """The video with changed speed, as `count` frames of one rate."""
+    # A hundredth of a frame later: what is shown exactly between two frames is not rounded by chance.
+    late = seconds(1 / rate / 100)
+    stream = stream.filter("settb", "AVTB").filter("setpts", f"({speed.expression('T')}+{late})/TB")
+    return _at_rate(stream, rate, 0, count)
 
 
 def _at_rate(stream: FilterStream, rate: Fraction, begin: int, count: int) -> FilterStream:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
-from agent.cutting.formats.media import MediaInfo, VideoInfo
-from clipping.contract.output import Output
+from agent.cutting.formats.media import MediaInfo
+from agent.cutting.plan.shape import named_size, shown_size
+from agent.cutting.plan.spec import CutSpec
 from clipping.errors import TooLarge
 
 MOST_CHAPTERS = 1000
@@ -13,7 +12,7 @@ MOST_TRACKS = 64
 """Including the video stream."""
 
 
-def refuse_large(name: str, info: MediaInfo, output: Output, max_pixels: int) -> None:
+def refuse_large(name: str, info: MediaInfo, spec: CutSpec, max_pixels: int) -> None:
     """Raise `TooLarge` when the recording's frames or the requested ones have more pixels."""
     video = info.video_stream.video if info.video_stream is not None else None
     if video is None:
@@ -23,25 +22,12 @@ def refuse_large(name: str, info: MediaInfo, output: Output, max_pixels: int) ->
             f"{name} has frames of {video.width}x{video.height}, "
             f"more than the {max_pixels} pixels that cutting.max_pixels allows"
         )
-    width, height = _requested(video, output)
+    width, height = named_size(spec.output, spec.effects) or shown_size(video, spec.output)
     if width * height > max_pixels:
         raise TooLarge(
             f"a frame of {width}x{height} has more than the {max_pixels} pixels that cutting.max_pixels "
             "allows: choose a smaller output.width or output.height"
         )
-
-
-def _requested(video: VideoInfo, output: Output) -> tuple[int, int]:
-    if output.size is not None:
-        return output.size
-    turned = video.rotation in (90, 270)
-    aspect = Fraction(video.width, video.height) * video.sample_aspect
-    aspect = 1 / aspect if turned else aspect
-    if output.width is not None:
-        return output.width, round(output.width / aspect)
-    if output.height is not None:
-        return round(output.height * aspect), output.height
-    return video.width, video.height
 
 
 def track_warnings(dropped: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from agent.cutting.plan.encoders import CODECS
 from agent.cutting.plan.plan import Plan
+from agent.cutting.plan.speed import Speed
 
 
 class Writing(Protocol):
@@ -36,7 +37,8 @@ class AudioTrack:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A file that was written, not yet verified. Times in seconds on the recording's own time line."""
+    """A file that was written, not yet verified. Times in seconds on the recording's own time line; where the
+    speed changes, they go on from the start as the clip's do."""
 
     plan: Plan
     path: Path
@@ -58,11 +60,24 @@ class Outcome:
     """Seconds of the clip at which frames of another encoder, or of another segment, begin."""
     size: tuple[int, int] | None = None
     """Width and height that the video must have; None where they follow from the recording's."""
+    speed: Speed | None = None
+    """Where the clip's speed differs from the recording's."""
     encoder: str | None = None
     """That of the re-encoded frames; None when there are none."""
     warnings: tuple[str, ...] = field(default=())
     writing: Writing | None = None
     """The write in progress, which returns the hash; None when the file is complete."""
+
+    @property
+    def requested(self) -> Fraction:
+        """The length that was requested, in seconds of the clip."""
+        length = self.plan.stop - self.start
+        return length if self.speed is None else self.speed.at(length)
+
+    @property
+    def recording_end(self) -> Fraction:
+        """Where the recording's part of which the clip is made ends."""
+        return self.end if self.speed is None else self.start + self.speed.stretches[-1].end
 
     @property
     def video_codec(self) -> str:

@@ -206,7 +206,8 @@ def _in_order(*dropped: Iterable[DroppedStream]) -> tuple[DroppedStream, ...]:
 
 
 def _timecode(info: MediaInfo, video: StreamInfo, spec: CutSpec, mode: Mode) -> str | None:
-    if info.timecode is None or (mode == "encode" and spec.output.rate is not None):
+    retimed = spec.output.rate is not None or bool(spec.effects.segments)
+    if info.timecode is None or (mode == "encode" and retimed):
         return None
     return info.timecode if advanced(info.timecode, _rate(video), Fraction(0)) else None
 

@@ -132,7 +132,7 @@ def _check_video(video: Timing, outcome: Outcome, *, gaps: bool) -> None:
 
 def _check_length(video: Timing, outcome: Outcome) -> None:
     """The clip ends where it was planned to, and never later than requested."""
-    planned, requested = outcome.end - outcome.start, outcome.plan.stop - outcome.start
+    planned, requested = outcome.end - outcome.start, outcome.requested
     latest = requested + outcome.usual_seconds + (LATE if outcome.plan.mode == "copy" else 0)
     if planned > latest:
         raise Rejected(f"it is {float(planned):.3f} s long, and {float(requested):.3f} s were requested")
@@ -155,9 +155,8 @@ def _check_audio(found: list[Timing], outcome: Outcome) -> None:
         if abs(off) > SYNC_SECONDS:
             raise Rejected(f"audio track {index} begins {float(off) * 1000:.0f} ms off")
         end = timing.end * timing.tick
-        requested = outcome.plan.stop - outcome.start
         latest = max(planned.end, outcome.end - outcome.start)
-        if not planned.end - AUDIO_END_SECONDS <= end <= min(latest, requested) + AUDIO_END_SECONDS:
+        if not planned.end - AUDIO_END_SECONDS <= end <= min(latest, outcome.requested) + AUDIO_END_SECONDS:
             raise Rejected(f"audio track {index} ends at {float(end):.3f} s, not {float(planned.end):.3f} s")
 
 
@@ -165,6 +164,6 @@ def _check_subtitles(found: list[Timing], outcome: Outcome) -> None:
     for index, timing in enumerate(found, start=1):
         if not timing.shown:
             raise Rejected(f"subtitle track {index} is empty")
-        latest = outcome.plan.stop - outcome.start + START_SECONDS
+        latest = outcome.requested + START_SECONDS
         if min(timing.shown) < 0 or timing.shown[-1] * timing.tick > latest:
             raise Rejected(f"subtitle track {index} is shown before or behind the video")

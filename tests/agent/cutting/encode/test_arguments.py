@@ -18,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cutting import find_ffmpeg
-from agent.cutting.encode.arguments import Means, encode_arguments, frames_of_rate
+from agent.cutting.encode.arguments import encode_arguments
+from agent.cutting.encode.clip_frames import frames_of_rate
 from agent.cutting.encode.rate_control import Rates
 from agent.cutting.encode.sidecars import Beside
+from agent.cutting.encode.video_filters import Means
 from agent.cutting.formats.media import AudioInfo, MediaInfo
 from agent.cutting.plan.encoders import EncoderName, RateCap, video_arguments
 from agent.cutting.plan.plan import plan_cut
@@ -252,7 +254,7 @@ def test_from_the_start_nothing_is_sought() -> None:
 @settings(max_examples=25, deadline=None)
 @given(count=st.integers(1, 5000), rate=st.fractions(1, 120, max_denominator=1001))
 def test_another_rate_changes_the_length_by_half_a_frame_at_most(count: int, rate: Fraction) -> None:
-    found = frames_of_rate(frames_of(count=count), rate)
+    found = frames_of_rate(count * FRAME, rate)
     assert found >= 1
     assert found == 1 or abs(found / rate - count * FRAME) <= 1 / rate / 2
 

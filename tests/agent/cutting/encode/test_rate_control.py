@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from agent.cutting.encode.rate_control import Rates, rates, second_share
 from agent.cutting.plan.encoders import RateCap
+from agent.cutting.plan.spec import CutSpec
 from clipping.contract.choices import Quality
 from clipping.contract.output import Output
 from clipping.errors import OutputTooLarge
@@ -19,7 +21,11 @@ from clipping.errors import OutputTooLarge
 def rates_of(
     output: dict[str, Any], quality: Quality = "high", *, seconds: int = 60, tracks: int = 1
 ) -> Rates:
-    return rates(Output(**output), quality, seconds=Fraction(seconds), frames=seconds * 30, tracks=tracks)
+    return rates(spec_of(quality, **output), seconds=Fraction(seconds), frames=seconds * 30, tracks=tracks)
+
+
+def spec_of(quality_asked: Quality, /, **output: Any) -> CutSpec:
+    return CutSpec(Path("a.mp4"), Fraction(0), Fraction(1), "encode", quality_asked, Output(**output))
 
 
 @pytest.mark.parametrize(
@@ -59,8 +65,7 @@ def test_no_rate_goes_beyond_a_limit(limit: int, milliseconds: int, tracks: int,
     seconds = Fraction(milliseconds, 1000)
     try:
         found = rates(
-            Output(max_bytes=limit),
-            "high",
+            spec_of("high", max_bytes=limit),
             seconds=seconds,
             frames=max(1, int(seconds * 30)),
             tracks=tracks,

@@ -1,0 +1,49 @@
+"""The frames of a clip, where they are not the recording's. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from agent.cutting.plan.plan import Plan
+from agent.cutting.plan.spec import CutSpec
+from agent.cutting.plan.speed import Speed, speed_of
+from agent.cutting.reading.frames import Frames
+
+_FASTEST = 120
+
+
+@dataclass(frozen=True)
+class ClipFrames:
+    """How many frames a clip has, and when they are shown."""
+
+    rate: Fraction | None
+    """Frames a second; None: each frame keeps its time."""
+    count: int
+    seconds: Fraction
+    """The clip's length."""
+    speed: Speed | None
+
+    @classmethod
+    def of(cls, plan: Plan, frames: Frames, spec: CutSpec) -> ClipFrames:
+        """Those of a clip of `frames`."""
+        length, rate = frames.end - frames.start, spec.output.rate
+        speed = speed_of(spec.effects.segments, length)
+        if speed is not None:
+            rate = rate or _own_rate(plan, frames)
+            count = frames_of_rate(speed.length, rate)
+            return cls(rate, count, count / rate, speed)
+        if rate is None:
+            return cls(None, frames.count, length, None)
+        count = frames_of_rate(length, rate)
+        return cls(rate, count, count / rate, None)
+
+
+def frames_of_rate(length: Fraction, rate: Fraction) -> int:
+    """How many frames of this rate fill `length` seconds."""
+    return max(1, round(length * rate))
+
+
+def _own_rate(plan: Plan, frames: Frames) -> Fraction:
+    video = plan.video_stream.video
+    return min(Fraction(_FASTEST), (video and video.rate) or 1 / frames.usual)

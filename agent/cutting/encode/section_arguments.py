@@ -1,0 +1,180 @@
+"""ffmpeg's arguments for the video of a clip, or of a part of it, without audio. Pure: compiled here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from agent.cutting.effects.frame_effects import per_frame
+from agent.cutting.encode.clip_frames import ClipFrames
+from agent.cutting.encode.filters import FilterStream, Options
+from agent.cutting.encode.rate_control import Rates, refined
+from agent.cutting.encode.reshape import shaped
+from agent.cutting.encode.video_filters import (
+    Means,
+    Section,
+    decoded_filters,
+    retimed,
+    seconds,
+    titled,
+    video_filters,
+)
+from agent.cutting.formats.media import MediaInfo
+from agent.cutting.plan.encoders import video_arguments
+from agent.cutting.plan.plan import Plan
+from agent.cutting.plan.segments import Segment
+from agent.cutting.plan.spec import CutSpec
+from agent.cutting.reading.frames import Frames
+from agent.cutting.reading.source import DEMUXERS, PROTOCOLS, decoder_options, url
+
+_MARGIN = Fraction(15)
+"""Seconds before the range to read from where no keyframe is known."""
+_BT709: Options = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "range": "tv"}
+_IMPRECISE = frozenset({"mpegts", "mpeg"})
+_IMPRECISE_SECONDS = Fraction(2)
+"""Seeking in these lands after the requested keyframe."""
+
+
+@dataclass(frozen=True)
+class TitleImage:
+    """The title of a clip as a PNG."""
+
+    path: Path
+    at: tuple[int, int]
+    """Where its top left corner is, in pixels."""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The command lines that make a video: one, or two with the effects between them."""
+
+    encode: list[str]
+    """Writes the file. With `decode`, it reads NUT from its standard input."""
+    decode: list[str] | None
+    """Writes the frames that effects are applied to as NUT to its standard output."""
+
+
+def section_commands(
+    means: Means,
+    recording: str,
+    info: MediaInfo,
+    plan: Plan,
+    frames: Frames,
+    segment: Segment,
+    target: Path,
+    spec: CutSpec,
+    rates: Rates,
+    *,
+    title: TitleImage | None,
+    from_start: bool,
+    gaps: bool,
+) -> Commands:
+    """What encodes the video of one segment of a clip, as MP4. Its first frame is at 0.
+
+    The rest as `arguments.encode_arguments`.
+    """
+    video = plan.video_stream.video
+    assert video is not None
+    tick = plan.video_stream.time_base
+    clip = ClipFrames.of(plan, frames, spec)
+    # A deinterlacer needs the frames before and after.
+    read = frames.part(segment, tick, around=1 if video.interlaced else 0)
+    section = Section(frames, frames.part(segment, tick))
+    source = ffmpeg.input(recording, **input_options(info, read, from_start=from_start))["V:0"]
+    decode = None
+    if per_frame(spec.effects, video):
+        stream = decoded_filters(source, video, tick, read, spec, means, gaps=gaps, section=section)
+        options: Options = {
+            "c:v": "rawvideo",
+            "fps_mode": "passthrough",
+            # Else the times of variable rates are rounded.
+            "enc_time_base:v": time_base_option(tick if clip.speed is not None else clip_tick(plan, clip)),
+            "f": "nut",
+        }
+        decode = compiled(means, ffmpeg.output(stream, "pipe:1", **options), progress=False)
+        read_again = {"f": "nut", "protocol_whitelist": "pipe", "copyts": None, **decoder_options()}
+        # Raw video does not say which colours it has, and ffmpeg 7 converts what it takes for others.
+        stream = ffmpeg.input("pipe:0", **read_again)["v:0"].filter("setparams", **_BT709)
+        if spec.effects.framing is None and spec.output.resized:
+            stream = shaped(stream, spec.output, {})
+    else:
+        stream = video_filters(source, video, tick, read, spec, means, gaps=gaps, section=section)
+    if title is not None:
+        stream = titled(stream, title_input(title), title.at)
+    if clip.speed is not None and clip.rate is not None:
+        stream = retimed(stream, clip.speed, clip.rate, clip.count)
+    options = {
+        **encoded(means, plan, spec, rates, clip),
+        "map_metadata": -1,
+        "map_chapters": -1,
+        "f": "mp4",
+    }
+    return Commands(compiled(means, ffmpeg.output(stream, url(target), **options)), decode)
+
+
+def title_input(title: TitleImage) -> FilterStream:
+    """The image as a stream."""
+    stream: FilterStream = ffmpeg.input(url(title.path), f="png_pipe", protocol_whitelist="file")["v:0"]
+    return stream
+
+
+def clip_tick(plan: Plan, clip: ClipFrames) -> Fraction:
+    """Seconds: what the frames of a clip are timed in."""
+    return plan.video_stream.time_base if clip.rate is None else 1 / clip.rate
+
+
+def encoded(means: Means, plan: Plan, spec: CutSpec, rates: Rates, clip: ClipFrames) -> Options:
+    """The output's options for encoded video."""
+    return {
+        **video_arguments(means.encoder, spec.quality, refined=refined(spec), cap=rates.cap),
+        "fps_mode": "passthrough",
+        "enc_time_base:v": time_base_option(clip_tick(plan, clip)),
+        "color_primaries": "bt709",
+        "color_trc": "bt709",
+        "colorspace": "bt709",
+        "color_range": "tv",
+    }
+
+
+def time_base_option(tick: Fraction) -> str:
+    """The value of `enc_time_base`.
+
+    The recording's own is named too: "-1" meant it until ffmpeg 6 and is an error in 9. Audio keeps samples.
+    """
+    return f"{tick.numerator}:{tick.denominator}"
+
+
+def compiled(means: Means, output: Any, *, progress: bool = True) -> list[str]:
+    """The command line of an output; `progress`: that it prints how far it is."""
+    reports = ("-progress", "pipe:1", "-stats_period", "0.5") if progress else ()
+    output = output.global_args("-nostdin", "-v", "error", *reports)
+    command: list[str] = ffmpeg.compile(output, cmd=str(means.program), overwrite_output=True)
+    return command
+
+
+def input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> Options:
+    """The options of a recording of which `frames` are read."""
+    options: Options = {
+        "f": info.demuxer,
+        "protocol_whitelist": PROTOCOLS,
+        "format_whitelist": DEMUXERS,
+        "copyts": None,
+        **decoder_options(),
+    }
+    if from_start:
+        return options
+    entry = frames.first - _MARGIN if frames.entry is None else frames.entry
+    if info.demuxer in _IMPRECISE:
+        entry -= _IMPRECISE_SECONDS
+    # A microsecond later is still before the next frame, and never before the keyframe itself.
+    microseconds = floor(entry * 1_000_000) + 1
+    return options | {
+        "seek_timestamp": 1,
+        "noaccurate_seek": None,
+        "ss": seconds(Fraction(microseconds, 1_000_000)),
+    }
