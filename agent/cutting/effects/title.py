@@ -9,10 +9,8 @@ import unicodedata
 from importlib.resources import files
 from io import BytesIO
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from agent.cutting.effects.planes import Area, Mask, Planes, from_rgb, halved
 from clipping.contract.effects import Title
 
 RATINGS = {
@@ -66,35 +64,6 @@ def title_image(title: Title, size: tuple[int, int]) -> tuple[Image.Image, tuple
         font = ImageFont.truetype(BytesIO(font_file), max(round(points * scale), 1), index=0)
         draw.text((width / 2, centre * scale), _fitting(text, font, room), fill=fill, font=font, anchor="mm")
     return image, ((size[0] - width) // 4 * 2, _even(TOP * scale))
-
-
-class TitleOverlay:
-    """A title, drawn once and blended into many frames. Safe to share between threads."""
-
-    def __init__(self, title: Title, size: tuple[int, int]) -> None:
-        """`size`: width and height of the frames."""
-        image, (x, y) = title_image(title, size)
-        width, height = image.size
-        self._size = size
-        self._area = Area(x, y, x + width, y + height)
-        pixels = np.asarray(image, np.float32)
-        alpha: Mask = pixels[..., 3] / np.float32(255)
-        weighted = [alpha * codes for codes in from_rgb(*(pixels[..., channel] for channel in range(3)))]
-        clear = 1 - alpha
-        small = halved(clear)
-        self._clear = clear, small, small
-        self._added = weighted[0], halved(weighted[1]), halved(weighted[2])
-
-    def draw(self, planes: Planes) -> None:
-        """In place. Raises `ValueError` for a frame of another size."""
-        if planes.size != self._size:
-            raise ValueError(f"the title is for frames of {self._size}, not {planes.size}")
-        for plane, clear, added in zip(planes.part(self._area), self._clear, self._added, strict=True):
-            rows, columns = plane.shape  # a box can be higher than a tiny frame
-            mixed = plane * clear[:rows, :columns]
-            mixed += added[:rows, :columns]
-            np.rint(mixed, out=mixed)
-            plane[...] = mixed
 
 
 def _even(pixels: float) -> int:

@@ -196,7 +196,7 @@ def _at_speed(stream: FilterStream, speed: Speed, rate: int) -> FilterStream:
 
 
 def tempos(speed: Fraction) -> list[Fraction]:
-    """The factors, each from 1/2 to 2, that make up a speed: ffmpeg's `atempo` sounds good within these."""
+    """The factors that make up a speed, each from 1/2 to 2: within these `atempo` loses no quality."""
     found = []
     while not Fraction(1, 2) <= speed <= 2:
         factor = Fraction(2) if speed > 1 else Fraction(1, 2)

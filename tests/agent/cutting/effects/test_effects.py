@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from agent.cutting import Clip, CutSpec, Engine, find_ffmpeg
+from agent.cutting import Clip, CutSpec, Engine, Keep, find_ffmpeg
 from clipping.contract.effects import Effects
 from clipping.contract.output import Output
 from tests.support.media import Recording, make, numbers, shown_frames, tick_offsets, tick_times
@@ -27,7 +27,7 @@ Make = Callable[..., Clip]
 
 @pytest.fixture(scope="module")
 def map_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """8 s of which every pixel tells where it is: its luma is proportional to x, Cb to y, and Cr to the
+    """8 s of which every pixel shows its own place: its luma is proportional to x, Cb to y, and Cr to the
     frame's number."""
     path = tmp_path_factory.mktemp("map") / "map.mkv"
     # Of the middle of each pixel, and rounded to the nearest code.
@@ -127,11 +127,12 @@ def test_frames_are_times_at_the_recording_s_rate(made: Make, map_video: Path) -
     assert window(frames[25])[0] == pytest.approx(50, abs=0.25)  # 0.5 s
 
 
+@pytest.mark.slow
 def test_a_slow_pan_does_not_jitter(made: Make, map_video: Path) -> None:
     ends = [
         {"time": at, "x": x, "y": 30.0, "width": 162.0, "height": 288.0} for at, x in ((0, 100.0), (4, 110.0))
     ]
-    framing = {"keyframes": ends, "target_width": 324, "target_height": 576}
+    framing = {"keyframes": ends, "target_width": 1080, "target_height": 1920}
     clip = made(map_video, "1", "5", {"framing": framing})
     xs = np.array([window(frame)[0] for frame in planes(clip.path)])
     expected = 100 + 10 * np.arange(100) / RATE / 4
@@ -261,8 +262,6 @@ def test_speed_changes_the_times_of_frames_and_audio(made: Make) -> None:
 def test_effects_of_a_segmented_encode_are_those_of_one_pass(
     engine: Engine, tmp_path: Path, map_video: Path
 ) -> None:
-    from agent.cutting import Keep
-
     framing = {"keyframes": KEYFRAMES, "target_width": 160, "target_height": 284}
     effects = Effects.model_validate({"framing": framing, "title": {"name": "Reihe", "rating": 5}})
     spec = CutSpec(map_video, Fraction(1), Fraction(8), "encode", "high", Output(), effects)
