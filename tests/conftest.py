@@ -1,10 +1,32 @@
-"""Selects the fast cases of large test matrices."""
+"""Selects the fast cases of large test matrices, and shares generated recordings between processes."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections import Counter
 
 import pytest
+
+from tests.support.generated import SHARED_FOLDER
+
+_OWN_FOLDER = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers of pytest-xdist inherit the variable, and use the folder of the process that started them."""
+    if SHARED_FOLDER not in os.environ:
+        config.stash[_OWN_FOLDER] = os.environ[SHARED_FOLDER] = tempfile.mkdtemp(
+            prefix="clipping-test-media-"
+        )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what was generated."""
+    if (folder := config.stash.get(_OWN_FOLDER, None)) is not None:
+        del os.environ[SHARED_FOLDER]
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects slow tests

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +19,12 @@ import av
 import numpy as np
 
 from agent.cutting import find_ffmpeg
+from tests.support.generated import generate
 
 WIDTH, HEIGHT = 320, 200
 _STRIP_HEIGHT = 20
 _BITS = 16
 _TICK_LEVEL = 0.2
-_SECONDS_TO_MAKE = 60
 LANGUAGES = ("eng", "deu", "fra", "spa")
 
 
@@ -62,15 +61,10 @@ class Recording:
 
 @cache
 def make(recording: Recording = Recording()) -> Path:
-    """The recording as a file, generated once per process. Tests must not modify it."""
+    """The recording as a file of this process, generated once per test run. Tests must not modify it."""
     folder = _folder()
     path = folder / f"recording-{len(list(folder.iterdir()))}.{recording.extension}"
-    subprocess.run(
-        [*_arguments(recording), str(path)],
-        check=True,
-        stdin=subprocess.DEVNULL,
-        timeout=_SECONDS_TO_MAKE,
-    )
+    generate(_arguments(recording), path)
     return path
 
 

@@ -120,9 +120,11 @@ def gigantic() -> Path:
     """144 million pixels; made once."""
     if not _gigantic:
         path = make(Recording()).with_name("gigantic.mkv")
-        source = "color=gray:size=12000x12000:rate=1:duration=4"
-        coding = ["-c:v", "libx264", "-preset", "ultrafast", "-threads", "1", "-g", "2"]
-        ffmpeg("-f", "lavfi", "-i", source, *coding, path)
+        frame = path.with_name("frame.mkv")
+        source = "color=gray:size=12000x12000:rate=1:duration=1"
+        coding = ["-c:v", "libx264", "-preset", "ultrafast", "-threads", "1"]
+        ffmpeg("-f", "lavfi", "-i", source, *coding, frame)
+        ffmpeg("-stream_loop", "3", "-i", frame, "-c", "copy", path)
         _gigantic.append(path)
     return _gigantic[0]
 
@@ -218,7 +220,7 @@ def test_only_so_many_tracks_are_kept(engine: Engine, tmp_path: Path, mode: Mode
     source = tmp_path / "tracks.mkv"
     maps = [argument for _ in range(170) for argument in ("-map", "0:a")]
     ffmpeg("-i", make(Recording("mkv", seconds=4)), "-map", "0:v", *maps, "-c", "copy", source)
-    clip = cut(engine, source, tmp_path / "spool", mode)
+    clip = cut(engine, source, tmp_path / "spool", mode, end=2)
     assert isinstance(clip, Clip)
     with av.open(str(clip.path)) as container:
         assert len(container.streams) == 64
