@@ -3,7 +3,8 @@
 Encodes a part of a recording of 1080p at 8 Mbit/s, alternately in a single pass and in segments. Then kills
 (SIGKILL, the cut and its ffmpeg) an encode in segments at 25, 50 and 75 % of its progress, and resumes it.
 Each attempt has its own process; the recording is in the page cache. CPU time is that of the whole cut,
-including verification and SHA-256."""
+including verification and SHA-256. `--other-agent`: the same with real agents, of which the second one takes
+over from the store what the first one had finished when it was killed."""
 
 from __future__ import annotations
 
@@ -19,8 +20,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
-
 from agent.cutting import CutSpec, Keep, find_ffmpeg
 from agent.cutting.cut import run_cut
 from agent.cutting.plan.encoders import Choice
@@ -29,9 +28,11 @@ from agent.cutting.process.context import Context
 from agent.cutting.process.protocol import Kept, Progress, receive
 from agent.cutting.reading.source import open_path
 from bench.recording import Kind, long_recording
+from bench.resume_elsewhere import compare, measured
 from clipping.contract.checkpoint import Checkpoint
 
 _KINDS: tuple[Kind, ...] = ("mp4", "mkv", "ts")
+_PERCENTS = (25, 50, 75)
 _MINUTES = 10
 _BEGIN = Fraction("241.23")
 _ATTEMPT = "clip"
@@ -118,7 +119,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=60, help="the length of the clip")
     parser.add_argument("--segment-seconds", type=float, default=10)
     parser.add_argument("--kinds", nargs="+", choices=_KINDS, default=_KINDS)
+    parser.add_argument("--other-agent", action="store_true", help="another agent resumes")
+    parser.add_argument("--percents", type=int, nargs="*", default=_PERCENTS, help="when to kill")
     arguments = parser.parse_args()
+    if arguments.other_agent:
+        compare(arguments.kinds, arguments.seconds, arguments.segment_seconds, arguments.percents)
+        return 0
     print("| recording | | single pass | in segments | ratio |")
     print("|---|---|--:|--:|--:|")
     benches = []
@@ -134,7 +140,7 @@ def main() -> int:
         print("\n| recording | killed at | resumed at | CPU s of the rest | of the whole | saved |")
         print("|---|--:|--:|--:|--:|--:|")
         for kind, bench, _ in benches:
-            for percent in (25, 50, 75):
+            for percent in arguments.percents:
                 _kill(kind, bench, percent, wholes[kind])
     return 0
 
@@ -147,7 +153,7 @@ def _compare(kind: Kind, bench: Bench, repeats: int) -> float:
         for number, segments in enumerate((False, True)):
             cpu[number].append(bench.run(segments=segments).cpu)
             size[number] = bench.clip.stat().st_size
-            frames[number], apart[number] = _measured(bench.clip)
+            frames[number], apart[number] = measured(bench.clip)
             bench.forget()
     once, segmented = (statistics.median(one) for one in cpu)
     print(f"| {kind} | CPU s | {once:.2f} | {segmented:.2f} | {segmented / once:.3f} |")
@@ -155,19 +161,6 @@ def _compare(kind: Kind, bench: Bench, repeats: int) -> float:
     print(f"| {kind} | frames | {frames[0]} | {frames[1]} | {frames[1] / frames[0]:.3f} |")
     print(f"| {kind} | audio ends, ms after video | {apart[0]:.1f} | {apart[1]:.1f} | |", flush=True)
     return segmented
-
-
-def _measured(clip: Path) -> tuple[int, float]:
-    """How many frames it has, and how many milliseconds its audio ends after its video."""
-    ends = {"video": Fraction(0), "audio": Fraction(0)}
-    frames = 0
-    with av.open(str(clip)) as container:
-        for packet in container.demux(container.streams.video[0], container.streams.audio[0]):
-            if packet.size and packet.pts is not None:
-                kind = packet.stream.type
-                frames += kind == "video"
-                ends[kind] = max(ends[kind], (packet.pts + (packet.duration or 0)) * packet.time_base)
-    return frames, float(ends["audio"] - ends["video"]) * 1000
 
 
 def _kill(kind: Kind, bench: Bench, percent: int, whole: float) -> None:

@@ -34,7 +34,7 @@ from agent.work.reporting import AttemptReporter
 from clipping.clock import Clock
 from clipping.contract.checkpoint import Checkpoint, CheckpointFile, StoredCheckpoint
 from clipping.contract.messages import RequestMessage
-from clipping.errors import Cancelled, ClippingError, StoreUnavailable
+from clipping.errors import ClippingError, PermanentError, StoreUnavailable
 from clipping.log import get_logger
 from clipping.store.port import Store
 from health.lease.guard import Permit
@@ -189,8 +189,8 @@ class EncodeCheckpoints:
 def _flushed(uploads: CheckpointUploads, mirror: Mirror) -> Iterator[None]:
     try:
         yield
-    except Cancelled:
-        raise
+    except PermanentError:
+        raise  # nothing will be resumed
     except ClippingError:
         uploads.wait(mirror, FLUSH_SECONDS)
         raise
