@@ -48,6 +48,8 @@ _JOINED: Options = {
     "ignore_editlist": 1,
 }
 _FROM_ZERO = "pts=PTS-STARTPTS:dts=DTS-STARTPTS"
+_SHORT_STRETCH = Fraction(1, 5)
+"""Seconds: `atempo` may fail on less, as that is what it compares at once."""
 _AAC_CHANNELS = frozenset({1, 2, 3, 4, 5, 6, 8})
 
 
@@ -188,6 +190,8 @@ def _at_speed(stream: FilterStream, speed: Speed, rate: int) -> FilterStream:
     for number, (stretch, samples) in enumerate(zip(speed.stretches, speed.samples(rate), strict=True)):
         part = copies[number].filter("atrim", start=seconds(stretch.start), end=seconds(stretch.end))
         part = part.filter("asetpts", "PTS-STARTPTS")
+        if stretch.end - stretch.start < _SHORT_STRETCH:
+            part = part.filter("apad", pad_dur=1)
         for tempo in tempos(stretch.speed):
             part = part.filter("atempo", float(tempo))
         parts.append(part.filter("apad").filter("atrim", end_sample=samples))

@@ -28,6 +28,9 @@ _NVENC_CQ: dict[Quality, int] = {"high": 19, "medium": 24}
 _REFINED_PRESET: dict[Quality, str] = {"high": "slow", "medium": "fast"}
 """For reshaped clips, which are made to be published: size matters more than time."""
 
+_SLOW_LOOKAHEAD = 20
+"""Frames. x264 would take 50, which cost 200 MB more at 1080x1920 and gave a file of the same size."""
+
 
 @dataclass(frozen=True)
 class RateCap:
@@ -53,6 +56,8 @@ def video_arguments(
         case "libx264":
             preset = _REFINED_PRESET[quality] if refined else "veryfast"
             options |= {"preset": preset, "crf": _CRF[quality], "profile:v": "high"}
+            if preset == "slow":
+                options["rc-lookahead"] = _SLOW_LOOKAHEAD
         case "libx265":
             preset = "medium" if refined and quality == "high" else "veryfast"
             options |= {"preset": preset, "crf": _HEVC_CRF[quality], "profile:v": "main"}
