@@ -19,10 +19,14 @@ from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
 from clipping.bus.connection import subscriber_client
+from clipping.bus.provision import provision
+from clipping.bus.topology import topology
+from clipping.config import validate
 from clipping.contract.cluster import AgentRecord, agent_key, cancel_key
 from clipping.contract.messages import CompletionMessage, RequestMessage, parse_clip_request
 from clipping.ids import new_request_id
 from clipping.store.local import LocalStore
+from clipping.store.retention import keep_clips
 from tests.support.broker import BrokerProcess
 from tests.support.held import HELD_SECONDS, HeldCut, hold_cut
 from tests.support.waiting import eventually
@@ -41,14 +45,16 @@ class AgentProcess:
         self._others = os.environ.get("PUBSUB_EMULATOR_HOST")
         os.environ["PUBSUB_EMULATOR_HOST"] = self.broker.host_port
         self.config = folder / "config.yaml"
-        self.config.write_text(yaml.safe_dump(self._tree() | over))
+        tree = self._tree() | over
+        self.config.write_text(yaml.safe_dump(tree))
         self.completions: list[CompletionMessage] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._publisher = pubsub_v1.PublisherClient()
         self._subscriber = subscriber_client()
         try:
-            provisioned = self.command("provision")
-            assert provisioned.returncode == 0, provisioned.stderr
+            config = validate(tree)
+            provision(PROJECT, topology(config))
+            keep_clips(config, dry_run=False)
             self._watch("complete", "clipping-complete")
             self._watch("dead", "clipping-dead-letter")
             self.start()

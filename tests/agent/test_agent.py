@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from clipping.errors import ConfigurationError
 from tests.agent.agent_process import AgentProcess
 from tests.support.media import Recording, make
 from tests.support.procs import children_of
@@ -30,7 +31,7 @@ def agent(tmp_path: Path) -> Iterator[AgentProcess]:
 
 def test_a_start_that_fails_leaves_no_process_behind(tmp_path: Path) -> None:
     before = children_of(os.getpid()), os.environ.get("PUBSUB_EMULATOR_HOST")
-    with pytest.raises(AssertionError, match=r"agent\.id"):
+    with pytest.raises(ConfigurationError, match=r"agent\.id"):
         AgentProcess(tmp_path, agent={"id": "no name"})
     assert (children_of(os.getpid()), os.environ.get("PUBSUB_EMULATOR_HOST")) == before
 
