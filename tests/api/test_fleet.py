@@ -23,7 +23,7 @@ from tests.api.histories import delivered, history
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import eventually
 
-REQUESTS, KEYS, CONFLICTS = 600, 420, 12
+REQUESTS, KEYS, CONFLICTS = 360, 250, 8
 CALLERS = 40
 SEED = 20261120
 POOL = {"threads": 6, "database_pool": 8}

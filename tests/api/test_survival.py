@@ -17,9 +17,9 @@ from tests.api.workers import Workers
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import eventually
 
-REQUESTS = 400
+REQUESTS = 250
 CALLERS = 50
-KILLS = 4
+KILLS = 3
 SEED = 20261120
 
 

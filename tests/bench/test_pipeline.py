@@ -22,6 +22,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pipeline, "CACHE", tmp_path)
 
 
+@pytest.mark.slow
 def test_both_methods_are_measured_beyond_the_default_limit_of_calls(recording: Path, tmp_path: Path) -> None:
     cuts = Cuts(recording, tmp_path, 2.0, starts_in(12, 2.0, 2))
     with pipeline.running(recording, slots=2) as stack:

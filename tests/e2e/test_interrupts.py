@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SPREAD = (0.0, 0.4, 0.8, 0.88, 0.94, 1.0)
+SPREAD = (0.0, 0.8, 0.9, 1.0)
 """Points as shares of all events. Most are imports; the events after them create resources."""
 LANDMARKS = (
     "subprocess.Popen#1",

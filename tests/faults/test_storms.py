@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
-STORM_SECONDS = 25.0
+STORM_SECONDS = 15.0
 LATE_SECONDS = 1.2
 """The preset's timeout is 2 s."""
 FAULTS = ("503", "lost", "429", "late", "doubled")

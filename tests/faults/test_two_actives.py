@@ -12,7 +12,7 @@ from tests.support.cluster import CLUSTER, Cluster
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
-LEAST_CLIPS, MOST_SECONDS = 12, 90.0
+LEAST_CLIPS, MOST_SECONDS = 8, 90.0
 
 
 def met(cluster: Cluster) -> bool:

@@ -11,7 +11,7 @@ from bench.cluster.hostile import run
 from bench.cluster.takeover import How, takeover_seconds
 from bench.cluster.wrong_rules import CountsFromTheAnswer, TrustsWallTime
 
-RUNS = 100
+RUNS = 60
 """`python -m bench.ha_model --runs 400` runs the others."""
 CHUNK = 10
 

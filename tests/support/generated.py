@@ -12,7 +12,7 @@ from pathlib import Path
 
 SHARED_FOLDER = "TEST_RECORDINGS"
 """Environment variable: the folder in which the processes of a test run share what was generated."""
-_SECONDS_TO_MAKE = 60
+_SECONDS_TO_MAKE = 100
 
 
 def generate(arguments: Sequence[str], path: Path) -> None:

@@ -313,7 +313,7 @@ def test_two_processes_that_are_stopped_in_the_same_object_do_no_harm(
 ) -> None:
     """Stopped at random points and resumed one after the other."""
     chance = random.Random(str(how))
-    for number in range(40):
+    for number in range(20):
         folder = area / f"{number}"
         folder.mkdir()
         others = Others(_store(folder), folder)

@@ -24,7 +24,7 @@ from clipping.errors import (
     SourceUnavailable,
     TooLarge,
 )
-from tests.agent.cutting.process.cuts import LONG, Cutting, processes
+from tests.agent.cutting.process.cuts import Cutting, make_long, processes
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
 
@@ -245,7 +245,7 @@ def test_a_frozen_encode_of_the_bundled_ffmpeg_is_ended_and_was_polite(tmp_path:
     engine = Engine(EngineSettings(ffmpeg=PROGRAMS["bundled"], stall_seconds=2))
     engine.start()
     try:
-        cutting = Cutting(engine, make(LONG), tmp_path, "encode")
+        cutting = Cutting(engine, make_long(), tmp_path, "encode")
         assert cutting.under_way.wait(PATIENCE)
         (ffmpeg,) = processes(str(tmp_path))
         assert os.getpriority(os.PRIO_PROCESS, ffmpeg) >= 10, "copies go first"

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.cutting.process.cuts import LONG
-from tests.support.media import make
+from tests.agent.cutting.process.cuts import make_long
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def long_recording() -> Path:
-    return make(LONG)
+    return make_long()
 
 
 @pytest.fixture

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
-from agent.cutting import Clip, CutSpec, Engine, Interruption
+from agent.cutting import Clip, CutSpec, Engine, Interruption, find_ffmpeg
 from clipping.contract.choices import Mode, Stage
 from clipping.errors import ClippingError
-from tests.support.media import Recording
+from tests.support.media import Recording, make
 
-LONG = Recording("mkv", seconds=600, gop=250, video=("-c:v", "mpeg2video", "-qscale:v", "2", "-g", "250"))
-"""Takes many seconds to encode."""
+PART = Recording("mkv", seconds=60, gop=250, video=("-c:v", "mpeg2video", "-qscale:v", "2", "-g", "250"))
 PATIENCE = 60
+
+
+@cache
+def make_long() -> Path:
+    """Ten minutes, which take many seconds to encode. Only the first of them is generated."""
+    part = make(PART)
+    path = part.with_name("long.mkv")
+    command = [
+        find_ffmpeg(None),
+        "-v",
+        "error",
+        "-nostdin",
+        "-stream_loop",
+        "9",
+        "-i",
+        part,
+        "-c",
+        "copy",
+        path,
+    ]
+    subprocess.run(command, check=True, timeout=PATIENCE)
+    return path
 
 
 class Cutting(threading.Thread):
