@@ -100,6 +100,7 @@ def test_an_unavailable_nas_pauses_the_intake(agent: AgentProcess) -> None:
     assert completion.status == "completed"
 
 
+@pytest.mark.slow
 def test_losing_the_nas_with_a_request_in_flight_is_not_reported_as_not_found(agent: AgentProcess) -> None:
     (agent.nas / "night.mp4").rename(agent.folder / "unplugged.mp4")
     message = agent.send()  # before the agent has noticed

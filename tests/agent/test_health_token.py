@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.agent.agent_process import AgentProcess
@@ -32,6 +33,7 @@ def test_only_the_token_and_the_local_socket_show_paths(tmp_path: Path) -> None:
         assert TOKEN not in agent.log()
 
 
+@pytest.mark.slow
 def test_a_token_file_that_is_missing_is_a_configuration_error(tmp_path: Path) -> None:
     with AgentProcess(tmp_path) as agent:
         for command in ("check-config", "run"):

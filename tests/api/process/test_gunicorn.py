@@ -57,6 +57,7 @@ def test_workers_share_requests_streams_and_counts(pulling: ApiProcess, tmp_path
     assert pulling.counts()["requests"] == 20
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_its_streams_go_on(
     pulling: ApiProcess, tmp_path: Path
 ) -> None:

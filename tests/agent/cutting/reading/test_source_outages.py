@@ -29,9 +29,12 @@ WHEN = ("probing", "cutting", "later")
 
 
 @pytest.fixture
-def nas(tmp_path: Path) -> Iterator[FaultyMount]:
+def nas(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FaultyMount]:
+    """With the recording that the test names, or all."""
     (tmp_path / "nas").mkdir()
-    mount = FaultyMount(tmp_path / "nas", {name: make(shape).read_bytes() for name, shape in SHAPES.items()})
+    wanted = getattr(request.node, "callspec", None)
+    names = SHAPES if wanted is None else [wanted.params["name"]]
+    mount = FaultyMount(tmp_path / "nas", {name: make(SHAPES[name]).read_bytes() for name in names})
     try:
         mount.__enter__()
     except OSError as error:

@@ -98,18 +98,24 @@ class Marks:
         return Landmark(offset, Fraction(int(digits))) if digits.isdigit() else None
 
 
-def marked(count: int) -> Counting:
+def marked(count: int) -> bytes:
     content = bytearray(1_000_000 * (count + 1))
     for number in range(count):
         at = 1_000_000 * (number + 1)
         content[at : at + 10] = b"MARK%06d" % number
         content[at + 500_000 : at + 500_010] = b"MARKnumber"  # looks like one
-    return Counting(bytes(content))
+    return bytes(content)
+
+
+@pytest.fixture(scope="module")
+def two_hundred() -> bytes:
+    """201 MB, which files share."""
+    return marked(200)
 
 
 @pytest.mark.parametrize("time", ["-5", "0", "0.5", "70", "149.9", "150", "1000"])
-def test_a_search_finds_the_landmark_before_and_reads_little(time: str) -> None:
-    file = marked(200)
+def test_a_search_finds_the_landmark_before_and_reads_little(two_hundred: bytes, time: str) -> None:
+    file = Counting(two_hundred)
     found = Landmarks(file, Marks(201_000_000)).before(Fraction(time))
     assert found == 1_000_000 * (1 + max(0, min(199, int(Fraction(time)))))
     assert file.total < 40_000_000
@@ -117,8 +123,8 @@ def test_a_search_finds_the_landmark_before_and_reads_little(time: str) -> None:
 
 @pytest.mark.parametrize("end", [None, Fraction(200), Fraction(20), Fraction(20_000)])
 @pytest.mark.parametrize("time", ["-5", "0", "0.5", "70", "149.9", "150", "199.5"])
-def test_a_search_for_a_place_near_by_reads_less(time: str, end: Fraction | None) -> None:
-    file = marked(200)
+def test_a_search_for_a_place_near_by_reads_less(two_hundred: bytes, time: str, end: Fraction | None) -> None:
+    file = Counting(two_hundred)
     found = Landmarks(file, Marks(201_000_000)).near(Fraction(time), end)
     number = max(0, found // 1_000_000 - 1)
     assert found == 1_000_000 * (number + 1)
@@ -128,7 +134,7 @@ def test_a_search_for_a_place_near_by_reads_less(time: str, end: Fraction | None
 
 
 def test_a_search_finds_the_next_and_the_last_landmark() -> None:
-    landmarks = Landmarks(marked(20), Marks(21_000_000))
+    landmarks = Landmarks(Counting(marked(20)), Marks(21_000_000))
     assert landmarks.after(Fraction("3.5")) == 5_000_000
     assert landmarks.after(Fraction(100)) == 21_000_000
     assert landmarks.last() == 20_000_000
