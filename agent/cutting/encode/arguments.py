@@ -29,7 +29,7 @@ from agent.cutting.encode.sidecars import Beside
 from agent.cutting.encode.video_filters import Means, seconds, titled, video_filters
 from agent.cutting.formats.containers import MATROSKA, language_for, subtitles_as
 from agent.cutting.formats.media import AudioInfo, MediaInfo, StreamInfo
-from agent.cutting.plan.extent import LONGEST_USUAL
+from agent.cutting.plan.extent import LONGEST_USUAL, MOST_AUDIO_OFF
 from agent.cutting.plan.plan import Plan, Subtitle
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.plan.speed import Speed
@@ -173,7 +173,7 @@ def _lengths(last: _Last, *, shown: str = "PTS", times: str = "pts=PTS:dts=DTS")
 def _audio(stream: FilterStream, source: StreamInfo, frames: Frames, speed: Speed | None) -> FilterStream:
     start, end = seconds(frames.start), seconds(frames.end)
     stream = stream.filter("atrim", start=start, end=end).filter("asetpts", f"round(PTS-{start}/TB)")
-    options = {"async": 1, "first_pts": 0}
+    options = {"async": 1, "first_pts": 0, "min_hard_comp": MOST_AUDIO_OFF}
     known = source.audio or AudioInfo(_AUDIO_RATE, 2)
     rate = known.sample_rate if known.sample_rate in _AUDIO_RATES else _AUDIO_RATE
     stream = stream.filter("aresample", rate, **options)

@@ -26,6 +26,9 @@ PATIENCE = Fraction(60)
 """Seconds of audio behind the out-point after which no more video is expected before it."""
 LONGEST_USUAL = Fraction(1, 10)
 """Seconds: frames that are further apart than this are not left alone at the ends."""
+MOST_AUDIO_OFF = "0.015"
+"""Seconds by which encoded audio may be off before samples are added or dropped. ffmpeg's default is 0.1, up
+to which lost packets add up. Times that are rounded to milliseconds stay well below this one."""
 _DEFAULT_RATE = Fraction(25)
 _WITHHOLDING = frozenset({"mpegts", "mpeg"})
 """Demuxers that return a frame only when they find the next one, even minutes later."""

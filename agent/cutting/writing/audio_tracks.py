@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.packets import AnyPacket
 from agent.cutting.formats.streams import audio_stream, tick_of
-from agent.cutting.plan.extent import LONGEST_USUAL, clamped_end
+from agent.cutting.plan.extent import LONGEST_USUAL, MOST_AUDIO_OFF, clamped_end
 from agent.cutting.plan.outcome import AudioTrack
 from agent.cutting.plan.plan import Plan
 from agent.cutting.reading.damage import UNDECODABLE, Damage, stream_name
@@ -199,7 +199,7 @@ class EncodedTrack:
                 time_base=frame.time_base,
             ),
             graph.add("atrim", f"start_pts=0:end_pts={round(self._length * frame.sample_rate)}"),
-            graph.add("aresample", f"{self._rate}:async=1:first_pts=0"),
+            graph.add("aresample", f"{self._rate}:async=1:first_pts=0:min_hard_comp={MOST_AUDIO_OFF}"),
             graph.add(
                 "aformat", f"sample_fmts=fltp:sample_rates={self._rate}:channel_layouts={self._layout}"
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from agent.cutting import CutSpec, Engine, EngineSettings
 from agent.cutting.formats.mp4 import top_level
+from clipping.contract.choices import Mode
 from tests.agent.cutting.conftest import Cut
 from tests.agent.cutting.writing.test_stream_copy import player_times
 from tests.support.media import Recording, audio_languages, make, numbers, shown_frames, tick_offsets
@@ -51,6 +53,21 @@ def test_audio_stays_in_sync(cut: Cut, kind: str) -> None:
     offsets = tick_offsets(clip.path, recording.rate)
     assert len(offsets) == 4
     assert max(abs(offset) for offset in offsets) < 0.002
+
+
+@pytest.mark.parametrize(("mode", "codec"), [("encode", "aac"), ("smart", "pcm_s16le")])
+def test_lost_audio_packets_do_not_move_what_follows(
+    cut: Cut, tmp_path: Path, mode: Mode, codec: str
+) -> None:
+    whole, lossy = make(Recording("mkv", audio=(codec,))), tmp_path / "lossy.mkv"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(whole), "-map", "0", "-c", "copy"]
+    lost = "noise=drop='eq(n\\,130)+eq(n\\,170)+eq(n\\,230)'"  # each 21 ms, at 2.8, 3.6 and 4.9 s
+    subprocess.run([*command, "-bsf:a", lost, str(lossy)], check=True, timeout=60)
+    clip = cut(lossy, "2.3", "6.6", mode)
+    assert clip.report.mode == mode
+    offsets = tick_offsets(clip.path, Fraction(25))
+    assert len(offsets) == 4
+    assert max(abs(offset) for offset in offsets) < 0.016
 
 
 def test_it_plays_everywhere(cut: Cut) -> None:
