@@ -194,7 +194,9 @@ def _at_speed(stream: FilterStream, speed: Speed, rate: int) -> FilterStream:
             part = part.filter("apad", pad_dur=1)
         for tempo in tempos(stretch.speed):
             part = part.filter("atempo", float(tempo))
-        parts.append(part.filter("apad").filter("atrim", end_sample=samples))
+        part = part.filter("apad").filter("atrim", end_sample=samples)
+        # `atempo` returns nothing for less than 40 ms, and `apad` then does not know the time.
+        parts.append(part.filter("asetpts", "N/SR/TB"))
     joined: FilterStream = ffmpeg.concat(*parts, v=0, a=1)
     return joined
 

@@ -58,14 +58,13 @@ class Speed:
 
     def expression(self, time: str) -> str:
         """ffmpeg's expression for `at`. `time`: that of seconds from the start of the range."""
-        # A sum, as ffmpeg limits how deeply expressions are nested.
         terms = [
-            f"+({_number(1 / each.speed - 1)})*clip({time}-{_number(each.start)},0,{_number(length)})"
+            f"({_number(1 / each.speed - 1)})*clip({time}-{_number(each.start)},0,{_number(length)})"
             for each in self.stretches
             if each.speed != 1
             for length in (each.end - each.start,)
         ]
-        return time + "".join(terms)
+        return _sum([time, *terms])
 
 
 def speed_of(segments: Sequence[SpeedSegment], length: Fraction) -> Speed | None:
@@ -86,6 +85,14 @@ def speed_of(segments: Sequence[SpeedSegment], length: Fraction) -> Speed | None
     if done < length:
         stretches.append(Stretch(done, length, Fraction(1)))
     return Speed(tuple(stretches)) if any(each.speed != 1 for each in stretches) else None
+
+
+def _sum(terms: Sequence[str]) -> str:
+    # ffmpeg limits how deep an expression is: in a plain sum, each term is one deeper than the one before.
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    return f"({_sum(terms[:middle])}+{_sum(terms[middle:])})"
 
 
 def _number(value: Fraction) -> str:

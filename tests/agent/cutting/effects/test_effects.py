@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, Keep, find_ffmpeg
+from clipping.contract.effect_values import MAX_SEGMENTS
 from clipping.contract.effects import Effects
 from clipping.contract.output import Output
 from tests.support.media import Recording, make, numbers, shown_frames, tick_offsets, tick_times
@@ -257,6 +258,20 @@ def test_speed_changes_the_times_of_frames_and_audio(made: Make) -> None:
     assert ticks[0] == pytest.approx(0, abs=0.03)
     for expected in (1, 2, 7):
         assert min(abs(tick - expected) for tick in ticks) < 0.1
+
+
+def test_the_most_and_shortest_segments_can_be_made(made: Make) -> None:
+    segments = [
+        {"start": n / 50, "end": (n + 1) / 50, "speed": 0.5 if n % 2 else 2} for n in range(MAX_SEGMENTS)
+    ]
+    clip = made(make(Recording(seconds=12)), "2", "6", {"segments": segments})
+    assert clip.duration == pytest.approx(5)
+    shown = numbers(clip.path)
+    assert (shown[0], shown[-1], len(shown)) == (50, 149, 125)
+    assert shown == sorted(shown)
+    with av.open(str(clip.path)) as container:
+        audio = container.streams.audio[0]
+        assert float((audio.duration or 0) * (audio.time_base or 0)) == pytest.approx(5, abs=0.03)
 
 
 def test_effects_of_a_segmented_encode_are_those_of_one_pass(
