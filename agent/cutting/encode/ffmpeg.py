@@ -275,9 +275,24 @@ class Running:
             raise failed
         return bool(self._lines)
 
+    def ends(self, timeout: float) -> bool:
+        """Whether it has ended, or ends within `timeout` seconds."""
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def kill(self) -> None:
         """End it."""
         self._process.kill()
+
+    def end(self) -> bool:
+        """End it, whatever it does; whether it reported errors until then."""
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        return bool(self._lines)
 
     def __enter__(self) -> Running:
         return self

@@ -34,6 +34,8 @@ _PIPE_BYTES = 1 << 20
 """What a pipe holds, if the system allows: a frame then takes few switches between processes."""
 _SPARE = 2
 """How many frames beyond one for each thread are read ahead."""
+_END_SECONDS = 5
+"""From the last byte of a decoder that failed to its exit."""
 
 
 def run_with_effects(
@@ -70,10 +72,15 @@ def run_with_effects(
                 if encoder.hopeless:
                     encoder.result()
             if pump.refused:
-                encoder.result()
-            moved.result()
-            reported = decoder.result()
-            reported = encoder.result() or reported
+                # It failed, or has all frames that it wants: the decoder then waits for a reader in vain.
+                reported = encoder.result()
+                reported = decoder.end() or reported
+            else:
+                if moved.exception() is not None and decoder.ends(_END_SECONDS):
+                    decoder.result()
+                moved.result()
+                reported = decoder.result()
+                reported = encoder.result() or reported
     finally:
         started(None)
     progress(1.0)
@@ -123,6 +130,7 @@ class _Pump:
             video = frames.streams.video[0]
             width, height, tick = video.codec_context.width, video.codec_context.height, tick_of(video)
             effects = FrameEffects(self._effects, self._rate, (width, height))
+            frame_bytes = width * height * 3 // 2
             threads = len(os.sched_getaffinity(0))
             pending: deque[tuple[int, Future[bytes]]] = deque()
             with (
@@ -146,6 +154,8 @@ class _Pump:
                 for packet in frames.demux([video]):
                     if packet.size == 0:
                         continue
+                    if packet.size != frame_bytes:  # the decoder ended in its middle
+                        raise EncoderFailed(f"a decoded frame has {packet.size} bytes, not {frame_bytes}")
                     pts = pts_of(packet)
                     time = float(self._begin + pts * tick)
                     pending.append((pts, pool.submit(_drawn, packet, (width, height), effects, time)))
