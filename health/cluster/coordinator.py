@@ -134,6 +134,8 @@ class Coordinator:
         self._wake.clear()
         self._beat = self._clock.monotonic()
         due = self._member.step()
+        if self._member.state is State.STOPPED:
+            return  # nothing is due any more, and nothing would end the wait
         self._wake.wait(max(0.0, due - self._clock.monotonic()))
 
     def _write_last(self) -> None:

@@ -22,6 +22,7 @@ from clipping.store.port import ObjectInfo, Store
 from health.cluster.coordinator import Coordinator
 from health.cluster.registry import prepare_cluster
 from health.election.roles import Facts, Identity, SelfCheck, State
+from health.election.timings import Timings
 from health.lease.client import read_lease
 from health.lease.guard import Guard
 from tests.support.waiting import eventually
@@ -205,6 +206,18 @@ def test_an_agent_writes_its_record_and_a_last_one_when_it_stops(store: MemorySt
     record = document(store, "a")
     assert record is not None
     assert (record.eligible, record.reasons[0]) == (False, "stopped")
+
+
+@pytest.mark.parametrize("elects", [True, False])
+def test_a_stop_does_not_wait_for_the_next_tick(store: MemoryStore, opened: Opened, elects: bool) -> None:
+    timings = {"ttl_seconds": 120, "deadline_seconds": 100, "renew_seconds": 60}
+    tick = Timings.of(config(**timings)).tick
+    agent = opened.agent("a", store, elects=elects, **timings)
+    agent.coordinator.start()
+    agent.until(State.ACTIVE)
+    eventually(lambda: (record := document(store, "a")) and record.state == "active", "its record")
+    agent.coordinator.request_stop(fast=False)
+    assert agent.coordinator.wait_stopped(tick / 2)
 
 
 class HangingStore(MemoryStore):
