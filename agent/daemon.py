@@ -261,6 +261,7 @@ class _Agent:
         """Drain, release the lease, close all parts; whether all clips in flight were finished."""
         log.info("agent.stopping", by=why, in_flight=len(self._in_flight.jobs()))
         self._systemd.stopping()
+        unfinished = self._lanes.unfinished
         self._drain()
         self._deferred.close()
         finished = self._lanes.close(ACKNOWLEDGE_SECONDS)
@@ -279,7 +280,7 @@ class _Agent:
         self._systemd.close()
         self._completed.close()
         self._spool.close()
-        return finished and not self._intake.gave_back
+        return finished and self._lanes.unfinished == unfinished
 
     def _drain(self) -> None:
         begun = self._clock.monotonic()

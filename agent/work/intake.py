@@ -46,8 +46,6 @@ class Intake:
         self._open = False
         self._give_back_at: float | None = None
         self._closed = False
-        self.gave_back = 0
-        """How many clips were given back so far."""
         self._beat = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
@@ -160,6 +158,5 @@ class Intake:
         self._log(self._in_flight.give_back_all())
 
     def _log(self, stopped: int) -> None:
-        self.gave_back += stopped
         if stopped:
             log.warning("agent.gave_back", clips=stopped)

@@ -7,6 +7,7 @@ A message that can't be parsed is published to the dead letter topic at once ins
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 from agent.metrics import CLIPS, SECONDS
@@ -51,6 +52,8 @@ class Lanes:
         self._completed = completed
         self.longest_seconds = config.cutting.time_limit_seconds + LEASE_MARGIN_SECONDS
         """How long one clip may be in flight."""
+        self._lock = threading.Lock()
+        self._unfinished = 0
         slots, names = config.agent.slots, config.pubsub
         self._subscriptions = {
             lane: Subscription(
@@ -84,6 +87,11 @@ class Lanes:
     def states(self) -> dict[str, StreamState]:
         """The state of each lane's stream."""
         return {lane: subscription.state for lane, subscription in self._subscriptions.items()}
+
+    @property
+    def unfinished(self) -> int:
+        """How many attempts have ended without a completion so far, for whatever reason."""
+        return self._unfinished
 
     def heartbeat_age(self) -> float:
         """Seconds since the slowest of the threads that keep the streams open made progress."""
@@ -150,6 +158,9 @@ class Lanes:
                 error=error.message,
             )
         finally:
+            if job.state is not State.COMPLETED:
+                with self._lock:
+                    self._unfinished += 1
             if job.state not in ENDED:
                 job.release()
         return False

@@ -110,6 +110,7 @@ def test_a_stop_keeps_what_is_finished_and_releases_the_request(tmp_path: Path) 
         assert agent.stop(signal.SIGTERM) == 0
         segment = killed_at(agent, message)
         assert agent.events("clip.given_back")
+        assert [event["finished"] for event in agent.events("agent.stopped")] == [False]
         assert agent.objects(message.request_id) == []
         agent.start()
         check_resumed(agent, message, segment)

@@ -105,6 +105,8 @@ def test_a_stop_within_the_grace_of_a_preemption_keeps_what_is_finished(agent: A
     took = time.monotonic() - begun
     assert took < GRACE_SECONDS, agent.log()
     assert agent.events("clip.given_back")
+    assert not agent.events("agent.gave_back"), "the clip ended by itself"
+    assert [event["finished"] for event in agent.events("agent.stopped")] == [False]
     assert agent.objects(message.request_id) == []
     file = agent.folder / "state" / "checkpoints" / message.request_id / "checkpoint.json"
     kept = CheckpointFile.model_validate_json(file.read_bytes())

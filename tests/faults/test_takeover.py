@@ -82,6 +82,7 @@ def test_a_stop_during_a_cut_finishes_the_clip_and_a_fast_one_returns_it(cluster
     eventually(lambda: first.events("agent.stopping"), "the signal to be handled", logs=cluster.logs)
     held.release()
     assert first.wait() == 0
+    assert [event["finished"] for event in first.events("agent.stopped")] == [True]
     second.becomes("active", logs=cluster.logs)
     assert "released" in [seen.state for seen in cluster.observer.history], (
         "the standby need not wait for the lease"
