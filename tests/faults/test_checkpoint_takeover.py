@@ -1,0 +1,52 @@
+"""The primary is killed in a long encode: the standby takes over, and goes on behind what is in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from agent.resources.stored_checkpoints import look
+from clipping.contract.checkpoint import StoredCheckpoint, checkpoint_folder
+from tests.support.cluster import Cluster
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+
+LONG = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
+
+
+def stored(cluster: Cluster, request_id: str, *, segments: int = 0) -> StoredCheckpoint | None:
+    """What the store has of a clip, if that is so many segments."""
+    found = look(cluster.store, request_id)
+    checkpoint = None if found is None else found.checkpoint
+    return checkpoint if checkpoint is not None and checkpoint.segment >= segments else None
+
+
+def test_a_standby_goes_on_with_the_encode_of_a_killed_primary(clusters: Callable[..., Cluster]) -> None:
+    cluster = clusters(over={"checkpoints": {"remote": True, "segment_seconds": 5}})
+    first, second = cluster.nodes
+    request_id = cluster.ask(**LONG)
+    eventually(
+        lambda: stored(cluster, request_id, segments=2),
+        "segments in the store",
+        within=90,
+        every=0.02,
+        logs=cluster.logs,
+    )
+    first.kill()
+    before = stored(cluster, request_id)
+    assert before is not None
+    assert (before.agent_id, before.segment < before.segments) == ("agent-1", True)
+    second.becomes("active", logs=cluster.logs)
+    status = cluster.wait(request_id, within=120)
+    assert (status["status"], status["agent_id"]) == ("completed", "agent-2")
+    assert status["resumed_count"] == 1
+    assert status["report"]["frames"] == before.total
+    [downloaded] = second.events("checkpoint.downloaded")
+    assert (downloaded["by"], downloaded["segments"]) == ("agent-1", before.segment)
+    [resumed] = second.events("clip.resumed")
+    assert resumed["frame"] == before.frame
+    left = checkpoint_folder(request_id)
+    eventually(lambda: not cluster.store.list(left).objects, "an empty folder", logs=cluster.logs)
+    cluster.settle()
