@@ -46,7 +46,7 @@ from clipping.exits import EXIT_OK
 from clipping.log import get_logger
 from clipping.release import Patience
 from clipping.signals import StopSignals
-from clipping.store.open import open_coordination_store, open_store
+from clipping.store.open import check_file_system, open_coordination_store, open_store
 from health.cluster.coordinator import Coordinator
 from health.cluster.poller import poll
 from health.election.roles import Facts, Identity
@@ -74,6 +74,7 @@ def run(settings: Settings, *, announce: Callable[[str], None]) -> NoReturn:
     `announce` gets one line of JSON (agent_id, pid, health_url) once the agent is ready in its role, or
     after `ANNOUNCE_SECONDS`. Raises `ConfigurationError` when it can't start.
     """
+    check_file_system(settings.current)
     agent = _Agent(settings, StopSignals(signal.SIGHUP))
     agent.start()
     if agent.wait_until_well():

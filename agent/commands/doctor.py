@@ -28,7 +28,7 @@ from clipping.contract.cluster import doctor_key
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
 from clipping.exits import EXIT_FAILED, EXIT_OK
 from clipping.signals import Stopped, until_stopped
-from clipping.store.open import open_coordination_store, open_store
+from clipping.store.open import check_file_system, open_coordination_store, open_store
 
 STOP_SECONDS = 2.0
 """How long a check that can't be interrupted, such as a store call, may take after a signal."""
@@ -163,6 +163,7 @@ def _pubsub(config: Config) -> str:
 
 
 def _store(config: Config) -> str:
+    check_file_system(config)
     store = open_coordination_store(config)
     key = doctor_key(config.agent.cluster, f"{config.agent.id}-{secrets.token_hex(4)}")
     info = store.replace(key, b"{}", expected=None)

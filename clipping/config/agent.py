@@ -154,7 +154,7 @@ class Checkpoints(Section):
     remote: bool = False
     """Whether finished segments are kept in the store too, so that another agent with the same recording
     (the same size and time of modification) resumes behind them. They are deleted when the clip ends, after 7
-    days at the latest."""
+    days at the latest. Refused with a `local` store on a network file system, where nothing is deleted."""
 
 
 class Cutting(Section):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clipping.config import Config
 from clipping.errors import ConfigurationError
+from clipping.store.filesystem import network_type
 from clipping.store.local import MOUNTS, LocalStore
 from clipping.store.port import KEY, Store
 
@@ -23,15 +24,39 @@ def open_coordination_store(config: Config, *, mounts: Path = MOUNTS) -> Store:
     """
     bucket = config.storage.coordination_bucket or config.storage.bucket
     store = _open(config, bucket, call_seconds=config.ha.store_timeout_seconds, mounts=mounts)
-    network = store.network if isinstance(store, LocalStore) else None
-    if network is not None and config.ha.mode == "primary-standby":
-        raise ConfigurationError(
-            [
-                f"storage.path: {config.storage.path} is on a network file system ({network}), which "
-                "is not safe for leases: use a local disk or a bucket, or a ha.mode without an election"
-            ]
-        )
+    if isinstance(store, LocalStore) and (problems := _election_problems(config, store.network)):
+        raise ConfigurationError(problems)
     return store
+
+
+def check_file_system(config: Config, *, mounts: Path = MOUNTS) -> None:
+    """Check, without opening it, that an agent can use the folder of a local store for all that it is to keep
+    there.
+
+    Raises `ConfigurationError` when it is on a network file system, where objects can be created but neither
+    replaced nor deleted, and the configuration needs more than that.
+    """
+    storage = config.storage
+    if storage.backend != "local" or storage.path is None:
+        return
+    network = network_type(Path(storage.path).resolve(), mounts.read_text(errors="replace"))
+    problems = _election_problems(config, network)
+    if network is not None and config.checkpoints.remote:
+        problems.append(
+            f"checkpoints.remote: storage.path {storage.path} is on a network file system ({network}), where "
+            "segments would never be deleted: use a local disk or a bucket, or set it to false"
+        )
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def _election_problems(config: Config, network: str | None) -> list[str]:
+    if network is None or config.ha.mode != "primary-standby":
+        return []
+    return [
+        f"storage.path: {config.storage.path} is on a network file system ({network}), which "
+        "is not safe for leases: use a local disk or a bucket, or a ha.mode without an election"
+    ]
 
 
 def _open(

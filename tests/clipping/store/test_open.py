@@ -8,8 +8,8 @@ import pytest
 from clipping.config import Config, validate
 from clipping.errors import ConfigurationError
 from clipping.store.gcs import GcsStore
-from clipping.store.local import LocalStore
-from clipping.store.open import open_coordination_store, open_store
+from clipping.store.local import MOUNTS, LocalStore
+from clipping.store.open import check_file_system, open_coordination_store, open_store
 
 
 def _config(**storage: Any) -> Config:
@@ -58,6 +58,47 @@ def test_a_network_file_system_is_allowed_without_an_election(tmp_path: Path) ->
     storage = {"backend": "local", "path": str(tmp_path / "clips")}
     config = validate({"storage": storage, "ha": {"mode": "pool"}})
     assert isinstance(open_coordination_store(config, mounts=_mounted_from_a_nas(tmp_path)), LocalStore)
+
+
+@pytest.mark.parametrize(
+    ("mode", "remote", "named"),
+    [
+        ("pool", False, []),
+        ("pool", True, ["checkpoints.remote"]),
+        ("single", True, ["checkpoints.remote"]),
+        ("primary-standby", False, ["storage.path"]),
+        ("primary-standby", True, ["storage.path", "checkpoints.remote"]),
+    ],
+)
+def test_what_a_network_file_system_can_not_keep_is_refused_by_its_key(
+    tmp_path: Path, mode: str, remote: bool, named: list[str]
+) -> None:
+    storage = {"backend": "local", "path": str(tmp_path / "clips")}
+    config = validate({"storage": storage, "ha": {"mode": mode}, "checkpoints": {"remote": remote}})
+    assert problems_of(config, _mounted_from_a_nas(tmp_path)) == named
+    assert problems_of(config, MOUNTS) == []
+    assert not (tmp_path / "clips").exists(), "it is not created"
+
+
+def test_a_link_to_a_network_file_system_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "clips")
+    storage = {"backend": "local", "path": str(tmp_path / "link" / "store")}
+    config = validate({"storage": storage, "ha": {"mode": "pool"}, "checkpoints": {"remote": True}})
+    assert problems_of(config, _mounted_from_a_nas(tmp_path)) == ["checkpoints.remote"]
+
+
+def test_a_bucket_keeps_everything(tmp_path: Path) -> None:
+    config = validate({"storage": {"backend": "gcs", "bucket": "clips"}, "checkpoints": {"remote": True}})
+    assert problems_of(config, _mounted_from_a_nas(tmp_path)) == []
+
+
+def problems_of(config: Config, mounts: Path) -> list[str]:
+    """The keys that are refused."""
+    try:
+        check_file_system(config, mounts=mounts)
+    except ConfigurationError as error:
+        return [problem.partition(":")[0] for problem in error.problems]
+    return []
 
 
 def test_the_local_backend_needs_a_folder() -> None:
