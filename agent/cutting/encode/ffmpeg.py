@@ -253,6 +253,7 @@ class Running:
         reader = reader or self
         _follow(
             reader.pid,
+            self.pid,
             self.stdout,
             Climb(seconds),
             reader._limits,
@@ -324,7 +325,8 @@ def _limit(pid: int, limits: Limits) -> bool:
 
 
 def _follow(
-    pid: int,
+    reader: int,
+    encoder: int,
     stdout: IO[bytes],
     climb: Climb,
     limits: Limits,
@@ -332,8 +334,8 @@ def _follow(
     hopeless: Callable[[], bool],
 ) -> None:
     rest = b""
-    reported, used = time.monotonic(), usage(pid)
-    begun = used
+    reported, used = time.monotonic(), usage(reader)
+    begun, work = used, _work(reader, encoder)
     while not hopeless():
         news = False
         if select.select([stdout], [], [], _LOOK_SECONDS)[0]:
@@ -348,8 +350,9 @@ def _follow(
             begun = None
         if not news and now - reported >= _LOOK_SECONDS:
             # ffmpeg repeats the same progress while it waits, and prints nothing while it moves an index.
-            before, used = used, usage(pid)
-            news = before is not None and used is not None and before.helper_work != used.helper_work
+            # An encoder may look ahead for long after the last frame was read.
+            before, used, work = work, usage(reader), _work(reader, encoder)
+            news = before != work
             if news:
                 climb.creep()
             begun = begun or used
@@ -358,6 +361,11 @@ def _follow(
         if news:
             reported = now
             progress(climb.share)
+
+
+def _work(*pids: int) -> list[object]:
+    """What processes do; unchanged where they are stalled."""
+    return [used and used.helper_work for used in map(usage, pids)]
 
 
 def _listen(

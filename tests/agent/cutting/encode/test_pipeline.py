@@ -174,6 +174,16 @@ def test_a_decoder_that_ends_in_the_middle_of_a_frame_is_an_error(run: Run) -> N
     assert "a decoded frame has" in error.message
 
 
+@pytest.mark.slow
+def test_an_encoder_that_only_computes_is_reported_as_progressing(run: Run) -> None:
+    # The decoder has ended long before the encoder is done with the first frame.
+    searching = ("-c:v", "libx264", "-preset", "placebo", "-threads", "1")
+    enlarged = ("-vf", "scale=720:1280,noise=alls=60:allf=t", *searching)
+    run(decoder(*ENDLESS, "-frames:v", "3"), *enlarged, seconds=0.12)
+    assert run.reported == sorted(run.reported)
+    assert len(run.reported) > 8, "once a frame, and in between"
+
+
 def test_an_interruption_ends_both(run: Run) -> None:
     class Interrupted(Exception):
         pass
