@@ -13,6 +13,7 @@ from pathlib import Path
 
 from agent.cutting import Clip, CutSpec, Engine, Interruption, find_ffmpeg
 from clipping.contract.choices import Mode, Stage
+from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.errors import ClippingError
 from tests.support.media import Recording, make
 
@@ -45,10 +46,18 @@ def make_long() -> Path:
 class Cutting(threading.Thread):
     """A cut in a thread of its own, as the daemon does it."""
 
-    def __init__(self, engine: Engine, source: Path, folder: Path, mode: Mode, end: int = 500) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        source: Path,
+        folder: Path,
+        mode: Mode,
+        end: int = 500,
+        effects: Effects = NO_EFFECTS,
+    ) -> None:
         super().__init__(name="cutting", daemon=True)
         self._engine = engine
-        self._spec = CutSpec(source, Fraction(1), Fraction(end), mode, "high")
+        self._spec = CutSpec(source, Fraction(1), Fraction(end), mode, "high", effects=effects)
         self._folder = folder
         self.interruption = Interruption()
         self.under_way = threading.Event()
