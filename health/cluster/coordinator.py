@@ -139,8 +139,13 @@ class Coordinator:
         self._wake.wait(max(0.0, due - self._clock.monotonic()))
 
     def _write_last(self) -> None:
-        """Write the record once more, within the timeout of one call of the store."""
+        """Write the record once more."""
+        self._end_write()  # one in progress would replace the last record if it came later
         self._member.write_last()
+        self._end_write()
+
+    def _end_write(self) -> None:
+        """Wait until no write is in progress, at most for the timeout of one call of the store."""
         until = self._clock.monotonic() + self._last_write_seconds
         while (left := until - self._clock.monotonic()) > 0:
             self._wake.clear()

@@ -220,6 +220,38 @@ def test_a_stop_does_not_wait_for_the_next_tick(store: MemoryStore, opened: Open
     assert agent.coordinator.wait_stopped(tick / 2)
 
 
+class HoldingStore(MemoryStore):
+    """Holds the first write of an agent's record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held, self.release = threading.Event(), threading.Event()
+
+    def replace(self, key: str, data: bytes, *, expected: str | None) -> ObjectInfo:
+        if key != agent_key("default", "a") or self.held.is_set():
+            return super().replace(key, data, expected=expected)
+        self.held.set()
+        self.release.wait(20)
+        return super().replace(key, data, expected=expected)
+
+
+def test_a_write_that_is_in_progress_at_the_stop_does_not_replace_the_last_record(opened: Opened) -> None:
+    store = HoldingStore()
+    agent = opened.agent("a", store, elects=False)
+    agent.coordinator.start()
+    assert store.held.wait(20)
+    agent.coordinator.request_stop(fast=False)
+    agent.until(State.STOPPED)
+    store.release.set()
+    assert agent.coordinator.wait_stopped(30)
+    for thread in threading.enumerate():
+        if thread.name == "cluster-record":
+            thread.join(20)
+    record = document(store, "a")
+    assert record is not None
+    assert (record.eligible, record.reasons[0]) == (False, "stopped")
+
+
 class HangingStore(MemoryStore):
     """Stops responding, without an error, like a dead network."""
 
