@@ -108,6 +108,34 @@ def test_a_short_has_portrait_orientation(stack: RunningStack, nas: Path, tmp_pa
         assert (video.width, video.height, video.pix_fmt) == (1080, 1920, "yuv420p")
 
 
+def test_effects_are_in_the_clip(stack: RunningStack, nas: Path, tmp_path: Path) -> None:
+    framing = {
+        "keyframes": [
+            {"time": at, "x": x, "y": 0, "width": 112.5, "height": 200} for at, x in ((0, 0), (1, 100))
+        ],
+        "target_width": 360,
+        "target_height": 640,
+    }
+    request_id = stack.ask(
+        nas_video_path=str(nas / "night.ts"),
+        start_seconds=5.3,
+        end_seconds=6.5,
+        effects={"framing": framing, "title": {"name": "100% 'all in'", "rating": 3}},
+    )
+    status = stack.wait(request_id)
+    assert status["status"] == "completed", status
+    assert (status["report"]["mode"], status["report"]["warnings"]) == ("encode", [])
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(download(stack, request_id).content)
+    with av.open(str(clip)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert (len(frames), frames[0].shape) == (30, (640, 360, 3))
+    # The upper edge of the title's box, in the colour of its rating: #1565C0.
+    top = round(10 * 640 / 1080)
+    assert frames[-1][top + 1, 100:260].mean(axis=0) == pytest.approx((0x15, 0x65, 0xC0), abs=12)
+    eventually(lambda: not stack.spool(), "an empty spool")
+
+
 def test_an_encode_is_exact(stack: RunningStack, nas: Path) -> None:
     request_id = stack.ask(
         nas_video_path=str(nas / "night.mp4"), start_seconds=5.3, end_seconds=6.3, output_quality="medium"
