@@ -36,6 +36,8 @@ def map_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pattern = f"lum='floor({LUMA}.5+200*(X+0.5)/{WIDTH})':cb='floor({CB}.5+200*(Y+0.5)/{HEIGHT // 2})'"
     pattern = f"geq={pattern}:cr='28+N'"
     source = f"nullsrc=size={WIDTH}x{HEIGHT}:rate={RATE},format=yuv420p,{pattern}"
+    # Both: ffmpeg 5.1 stores what the options say, and later ones convert to it what has other colours.
+    source += ",setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
     command = [str(find_ffmpeg(None)), "-v", "error", "-f", "lavfi", "-i", source, "-t", "8"]
     subprocess.run([*command, "-c:v", "ffv1", "-g", "25", *COLOURS, str(path)], check=True, timeout=60)
     return path
