@@ -95,7 +95,8 @@ def _ours(source: Path, case: Case, seconds: int, folder: Path) -> None:
         )
         order = Order(spec, file.identity, folder, "clip", find_ffmpeg(None), Choice("libx264", ()))
         clip = run_cut(Context(ours), file.descriptor, order)
-    if clip.report.frames != seconds * _RATE or clip.report.warnings:
+    # The recording is a repeated minute, and may lack a frame where two meet.
+    if abs(clip.report.frames - seconds * _RATE) > 1 + seconds // 60 or clip.report.warnings:
         raise SystemExit(f"{clip.report.frames} frames, {clip.report.warnings}")
 
 
