@@ -144,8 +144,7 @@ class CheckpointUploads:
     def wait(self, mirror: Mirror, timeout: float) -> bool:
         """Wait at most so long until everything is in the store; whether it is."""
         with self._changed:
-            self._changed.wait_for(lambda: not mirror.dirty and self._busy is not mirror, timeout)
-            return not mirror.dirty
+            return self._changed.wait_for(lambda: not mirror.dirty and self._busy is not mirror, timeout)
 
     def end(self, mirror: Mirror) -> None:
         """The attempt has ended: upload nothing more of it."""

@@ -160,6 +160,19 @@ def test_a_slow_store_holds_nothing_up_and_gets_the_latest(
     check_whole(store, nas.clip)
 
 
+def test_an_upload_in_progress_is_not_in_the_store_yet(
+    agent: Callable[[str], Agent], store: SlowStore
+) -> None:
+    nas = agent("nas-1")
+    nas.clip.finish(1)
+    store.gate.clear()
+    mirror = nas.begin()
+    assert store.uploading.wait(20)
+    assert not nas.uploads.wait(mirror, 0.1)
+    store.gate.set()
+    nas.settle(mirror)
+
+
 def test_a_failed_upload_is_tried_again(
     agent: Callable[[str], Agent], store: SlowStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
