@@ -59,7 +59,7 @@ class Download:
     scratch: Path
     """An empty folder, on the disk of the clip's."""
     intact: int = 0
-    """So many segments are complete and verified."""
+    """How many segments are complete and verified."""
     trouble: str | None = None
     """Why there are no more."""
     _stop: threading.Event = field(default_factory=threading.Event)

@@ -108,7 +108,7 @@ class CheckpointUploads:
         self._thread.start()
 
     def close(self, timeout: float) -> None:
-        """Give what is due now so many seconds, and end the thread. A hanging upload is left behind."""
+        """Allow `timeout` seconds for what is due now, and end the thread. A hanging upload is abandoned."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -142,7 +142,7 @@ class CheckpointUploads:
             self._changed.notify_all()
 
     def wait(self, mirror: Mirror, timeout: float) -> bool:
-        """Wait at most so long until everything is in the store; whether it is."""
+        """Wait until everything is in the store, `timeout` seconds at most; whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: not mirror.dirty and self._busy is not mirror, timeout)
 

@@ -17,7 +17,7 @@ LONG = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
 
 
 def stored(cluster: Cluster, request_id: str, *, segments: int = 0) -> StoredCheckpoint | None:
-    """What the store has of a clip, if that is so many segments."""
+    """What the store has of a clip, if that is at least `segments` segments."""
     found = look(cluster.store, request_id)
     checkpoint = None if found is None else found.checkpoint
     return checkpoint if checkpoint is not None and checkpoint.segment >= segments else None

@@ -54,7 +54,7 @@ class ProgressSender:
         self._stop_unless(self._pace.all_segments_in())
 
     def _stop_unless(self, needed: float | None) -> None:
-        """Stop if so many seconds are not left. None: unknown, or nothing is kept of this job anyway."""
+        """Stop if less than `needed` seconds are left. None: unknown, or nothing of it is kept."""
         left = self._interruption.seconds_left
         if left is not None and needed is not None and needed > left:
             raise Reason.GIVEN_BACK.error()

@@ -55,7 +55,7 @@ class AudioTracks:
             self._waiting.discard(index)
 
     def complete(self, beyond: Fraction) -> bool:
-        """Whether no more is to be expected, when reading is `beyond` the clip's end by so many seconds."""
+        """Whether no more is expected, when reading is `beyond` seconds past the clip's end."""
         return not self._waiting or beyond > _TRAILING_SECONDS
 
     def finish(self) -> tuple[tuple[AudioTrack, ...], set[int]]:

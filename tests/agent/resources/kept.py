@@ -20,7 +20,7 @@ class KeptClip:
         folder.mkdir(parents=True, exist_ok=True)
 
     def finish(self, count: int, size: int = 1000) -> CheckpointFile:
-        """Finish segments until there are so many."""
+        """Finish segments until there are `count`."""
         for number in range(count):
             segment = self.folder / segment_name(number)
             if not segment.exists():
