@@ -15,6 +15,11 @@ def new_request_id(now: datetime) -> str:
     return _named("clip", now)
 
 
+def new_reel_id(now: datetime) -> str:
+    """`reel-YYYYMMDD-` and 16 random characters."""
+    return _named("reel", now)
+
+
 def new_operation_id(now: datetime) -> str:
     """`failover-YYYYMMDD-` and 16 random characters."""
     return _named("failover", now)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from agent.cutting.encode.ffmpeg import find_ffmpeg
     from agent.cutting.engine import Engine
     from agent.cutting.formats.media import MediaInfo
-    from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Keep
+    from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Keep, PartSpec, ReelSpec
     from agent.cutting.process.interruption import Interruption, Reason
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "Interruption",
     "Keep",
     "MediaInfo",
+    "PartSpec",
     "Reason",
+    "ReelSpec",
     "find_ffmpeg",
 ]
 
@@ -33,7 +35,9 @@ _MODULES = {
     "Interruption": "process.interruption",
     "Keep": "plan.spec",
     "MediaInfo": "formats.media",
+    "PartSpec": "plan.spec",
     "Reason": "process.interruption",
+    "ReelSpec": "plan.spec",
     "find_ffmpeg": "encode.ffmpeg",
 }
 

@@ -10,6 +10,8 @@ from typing import Literal
 Mode = Literal["copy", "smart", "encode"]
 Priority = Literal["high", "normal", "low"]
 Stage = Literal["waiting", "probing", "cutting", "verifying", "uploading", "retrying"]
+PartStage = Literal["waiting", "probing", "cutting", "verifying", "completed"]
+TransitionType = Literal["cut", "fade", "dissolve"]
 Status = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Aspect = Literal["source", "9:16", "16:9", "1:1", "4:5"]
 Fit = Literal["center_crop", "letterbox", "blur"]

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from clipping.contract.checkpoint import Checkpoint
-from clipping.contract.choices import Mode, Priority, Quality, Stage, Status
+from clipping.contract.choices import Mode, PartStage, Priority, Quality, Stage, Status
 from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.effects_forms import AskedEffects, parse_effects
 from clipping.contract.modes import check_mode, check_size, default_mode
@@ -41,7 +41,7 @@ Lane = Literal["interactive", "batch"]
 TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 
 HAND_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
-REQUEST_ID = r"^clip-\d{8}-[0-9a-hjkmnp-tv-z]{12,32}$"
+REQUEST_ID = r"^(?:clip|reel)-\d{8}-[0-9a-hjkmnp-tv-z]{12,32}$"
 MAX_PATH_BYTES = 4096
 MAX_METADATA_VALUE = 1024
 
@@ -78,7 +78,7 @@ SourcePath = Annotated[str, AfterValidator(_absolute)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 
 
-class _Message(Model):
+class Message(Model):
     """A message or request that is sent by itself."""
 
     def to_json(self) -> bytes:
@@ -94,7 +94,7 @@ class _Message(Model):
             raise first_problem(error) from None
 
 
-class ClipRequest(_Message):
+class ClipRequest(Message):
     """A caller's request. Times are seconds of the recording, as a player shows them."""
 
     model_config = ConfigDict(extra="forbid")
@@ -140,17 +140,17 @@ class ClipRequest(_Message):
     @property
     def in_seconds(self) -> float:
         """The start of the clip: `start_seconds` minus the pre-roll, at least 0."""
-        return max(0.0, _subtract(self.start_seconds, self.pre_roll_seconds))
+        return max(0.0, subtract(self.start_seconds, self.pre_roll_seconds))
 
     @property
     def out_seconds(self) -> float:
         """The end of the clip: `end_seconds` plus the post-roll."""
-        return _subtract(self.end_seconds, -self.post_roll_seconds)
+        return subtract(self.end_seconds, -self.post_roll_seconds)
 
     @property
     def source_seconds(self) -> float:
         """The length of the clip in the recording: before changes of speed."""
-        return _subtract(self.out_seconds, self.in_seconds)
+        return subtract(self.out_seconds, self.in_seconds)
 
     @property
     def length_seconds(self) -> float:
@@ -163,18 +163,14 @@ class ClipRequest(_Message):
         changes: dict[str, Any] = {"effects": effects}
         if asked.trim is not None:
             zero, changes["pre_roll_seconds"], changes["post_roll_seconds"] = self.in_seconds, 0.0, 0.0
-            changes["start_seconds"] = _subtract(zero, -start)
-            changes["end_seconds"] = _subtract(zero, -end)
+            changes["start_seconds"] = subtract(zero, -start)
+            changes["end_seconds"] = subtract(zero, -end)
         return self.model_copy(update=changes)
 
     @property
     def lane(self) -> Lane:
-        """`batch` for encodes and low priority, so that interactive clips never wait behind them."""
-        if self.priority == "high":
-            return "interactive"
-        if self.priority == "low" or self.mode == "encode":
-            return "batch"
-        return "interactive"
+        """See `lane_of`."""
+        return lane_of(self.priority, self.mode)
 
     def spec_hash(self) -> str:
         """SHA-256 (hex) of everything that affects the clip's content: equal hashes mean equal clips."""
@@ -187,7 +183,15 @@ class ClipRequest(_Message):
         return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
 
-def _subtract(a: float, b: float) -> float:
+def lane_of(priority: Priority, mode: Mode) -> Lane:
+    """`batch` for encodes and low priority, so that interactive clips never wait behind them."""
+    if priority == "high":
+        return "interactive"
+    return "batch" if priority == "low" or mode == "encode" else "interactive"
+
+
+def subtract(a: float, b: float) -> float:
+    """The difference of two times, to the nanosecond."""
     # Nanoseconds are far below a frame, and keep 0.3 - 0.1 from becoming 0.19999999999999998.
     return round(a - b, 9)
 
@@ -215,11 +219,13 @@ class RequestMessage(ClipRequest):
         )
 
 
-class ErrorInfo(_Message):
+class ErrorInfo(Message):
     """A stable code and a sentence for the user."""
 
     code: str
     message: str
+    part: int | None = None
+    """Of a reel: the index in `clips` of the part that failed."""
 
 
 class LastError(ErrorInfo):
@@ -229,7 +235,7 @@ class LastError(ErrorInfo):
     """When it happened, by the agent's clock."""
 
 
-class CompletionMessage(_Message):
+class CompletionMessage(Message):
     """On `clipping-complete`, from agents to the API and any other subscriber."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -258,7 +264,16 @@ class CompletionMessage(_Message):
     error_message: str | None = None
 
 
-class ProgressMessage(_Message):
+class PartProgress(Model):
+    """How far one part of a reel is."""
+
+    index: int
+    """In `clips`, from 0."""
+    stage: PartStage
+    progress_percent: float
+
+
+class ProgressMessage(Message):
     """On `clipping-progress`, at most one a second and clip, and one at each change of stage."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -277,6 +292,8 @@ class ProgressMessage(_Message):
     """In every message after the first finished segment of a long encode, and after it was resumed."""
     last_error: LastError | None = None
     """With stage `retrying`: the error."""
+    parts: tuple[PartProgress, ...] | None = Field(default=None, strict=False)
+    """Of a reel: the progress of each part, in their order."""
     next_attempt_at: Moment | None = None
     """With stage `retrying`: when it is tried again. Exact within an attempt; for another attempt an estimate
     from the subscription's retry policy, at the earliest."""

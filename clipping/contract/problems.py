@@ -11,7 +11,7 @@ from clipping.errors import InvalidRequest
 from clipping.text import field_path
 
 
-def first_problem(error: ValidationError, *, within: Sequence[str] = ()) -> InvalidRequest:
+def first_problem(error: ValidationError, *, within: Sequence[str | int] = ()) -> InvalidRequest:
     """The first of pydantic's errors, as a sentence that names the field and states the fix.
 
     `within`: the path of what was validated, where that is a part of a request.
@@ -44,9 +44,9 @@ def _sentence(field: str | None, finding: Any) -> str:
             return f"{name} must be a string"
         case "dict_type" | "model_type" | "model_attributes_type":
             return f"{name} must be an object"
-        case "string_pattern_mismatch" if field == "hand_id":
+        case "string_pattern_mismatch" if field is not None and field.endswith(("hand_id", "reel_id")):
             return (
-                "hand_id must be 1 to 128 characters of A-Z, a-z, 0-9, '.', '_' and '-', "
+                f"{field} must be 1 to 128 characters of A-Z, a-z, 0-9, '.', '_' and '-', "
                 "and start with a letter or a digit"
             )
         case "json_invalid":

@@ -49,6 +49,26 @@ class SourceReport(Model):
     """Whether the file was growing while the clip was cut."""
 
 
+class PartReport(Model):
+    """One part of a reel: where it is in the reel, and what was cut for it."""
+
+    index: int
+    """In `clips`, from 0."""
+    start_seconds: float
+    """Where it begins in the reel; a dissolve belongs to both parts."""
+    end_seconds: float
+    mode: Mode
+    """How its frames were made, apart from those of its transitions."""
+    requested: Range
+    actual: Range
+    """Of the recording."""
+    frames: int
+    reencoded_seconds: float
+    dropped_streams: list[DroppedStream] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    source: SourceReport | None = None
+
+
 class Report(Model):
     """The actual cut, its streams and its cost."""
 
@@ -66,4 +86,6 @@ class Report(Model):
     """The encoder that wrote the re-encoded frames; absent when nothing was re-encoded."""
     warnings: list[str] = Field(default_factory=list)
     source: SourceReport | None = None
-    """Absent in reports of earlier versions."""
+    """Absent in reports of earlier versions, and of a reel, whose parts have their own."""
+    parts: list[PartReport] | None = None
+    """Of a reel, in their order. Its `requested` and `actual` are those of the reel's own time."""

@@ -7,6 +7,8 @@ class ClippingError(Exception):
     """Base class of all errors of the service. `str(e)` is a message for the user that states the fix."""
 
     code: str = "INTERNAL_ERROR"
+    part: int | None = None
+    """Of a reel: the index of the part that failed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -122,3 +122,8 @@ def check_key(key: str) -> str:
 def clip_key(hand_id: str, request_id: str, extension: str) -> str:
     """`clips/{hand_id}/{request_id}.{ext}`: create-only, never overwritten."""
     return check_key(f"clips/{hand_id}/{request_id}.{extension}")
+
+
+def reel_key(reel_id: str, request_id: str, extension: str) -> str:
+    """`reels/{reel_id}/{request_id}.{ext}`: create-only, never overwritten."""
+    return check_key(f"reels/{reel_id}/{request_id}.{extension}")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from agent.cutting.formats.media import Identity
 from agent.cutting.plan.encoders import Choice
-from clipping.contract.choices import Mode, Quality
+from clipping.contract.choices import Mode, Quality, TransitionType
 from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.output import AS_IS, Output
 from clipping.contract.report import Report
@@ -39,8 +39,37 @@ class CutSpec:
 
 
 @dataclass(frozen=True)
+class PartSpec:
+    """One part of a reel."""
+
+    source: Path
+    """Its recording's name."""
+    in_point: Fraction
+    """As those of `CutSpec`."""
+    out_point: Fraction
+    title: str
+    """Of its chapter."""
+    effects: Effects = NO_EFFECTS
+
+
+@dataclass(frozen=True)
+class ReelSpec:
+    """Parts of recordings that are joined into one video."""
+
+    parts: tuple[PartSpec, ...]
+    transition: TransitionType
+    transition_seconds: Fraction
+    mode: Mode
+    quality: Quality
+    output: Output = AS_IS
+    """What it leaves open follows from the first part."""
+    chapters: bool = True
+    """A chapter for each part."""
+
+
+@dataclass(frozen=True)
 class Clip:
-    """A finished, verified clip."""
+    """A finished, verified clip or reel."""
 
     path: Path
     extension: str

@@ -1,0 +1,422 @@
+"""The reel request: parts of one or several recordings, joined into one video, and its message."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from itertools import accumulate, combinations
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from clipping.contract.choices import Mode, Priority, Quality, TransitionType
+from clipping.contract.effect_values import NoBool
+from clipping.contract.effects import NO_EFFECTS, Effects
+from clipping.contract.effects_forms import parse_effects
+from clipping.contract.messages import (
+    HandId,
+    Lane,
+    Message,
+    Metadata,
+    RequestMessage,
+    Seconds,
+    SourcePath,
+    lane_of,
+    subtract,
+)
+from clipping.contract.modes import check_mode, default_mode
+from clipping.contract.output import AS_IS, Output
+from clipping.contract.problems import first_problem
+from clipping.contract.wire import Moment
+from clipping.errors import InvalidRequest
+from clipping.text import is_plain_text
+
+MAX_PARTS = 50
+MAX_TRANSITION_SECONDS = 5.0
+MAX_TAGS = 20
+REEL_ID = r"^reel-\d{8}-[0-9a-hjkmnp-tv-z]{12,32}$"
+"""The form of a reel's request id."""
+
+
+def _line(longest: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if not 1 <= len(text) <= longest or not is_plain_text(text):
+            raise ValueError(f"must have 1 to {longest} characters, without control characters")
+        return text
+
+    return AfterValidator(check)
+
+
+def _duration(seconds: float) -> float:
+    if not 0 < seconds <= MAX_TRANSITION_SECONDS:
+        raise ValueError(f"must be greater than 0 and at most {MAX_TRANSITION_SECONDS:g}")
+    return seconds
+
+
+def _tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    if len(tags) > MAX_TAGS:
+        raise ValueError(f"must have at most {MAX_TAGS} tags")
+    return tags
+
+
+class Transition(BaseModel):
+    """What is between two parts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    type: TransitionType = "cut"
+    """`cut`: nothing. `fade`: through black, within the parts. `dissolve`: the end of a part is mixed with
+    the beginning of the next one, and the reel is shorter by `duration` for each."""
+    duration: Annotated[float, AfterValidator(_duration)] = 0.5
+    """Seconds. A fade takes half of it from each part."""
+
+    @property
+    def overlap(self) -> float:
+        """Seconds that two parts have in common."""
+        return self.duration if self.type == "dissolve" else 0.0
+
+    @property
+    def taken(self) -> float:
+        """Seconds of a part that a transition changes."""
+        return {"cut": 0.0, "fade": self.duration / 2, "dissolve": self.duration}[self.type]
+
+
+CUT = Transition()
+
+
+class ReelPart(BaseModel):
+    """One part of a reel. Times are seconds of its recording, as a player shows them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    nas_video_path: SourcePath
+    start_seconds: Seconds
+    end_seconds: Seconds
+    pre_roll_seconds: Seconds = 0.0
+    post_roll_seconds: Seconds = 0.0
+    effects: Effects = NO_EFFECTS
+    hand_id: HandId | None = None
+    title: Annotated[str, _line(200)] | None = None
+    """Of its chapter and its line of the table, in place of the hand id. It is not drawn: see
+    `effects.title`."""
+    rating: Annotated[Literal[1, 2, 3, 4, 5] | None, NoBool] = None
+    """For the table; that of `effects.title` by default."""
+    tags: Annotated[tuple[Annotated[str, _line(100)], ...], Field(strict=False), AfterValidator(_tags)] = ()
+    """For the table."""
+    notes: Annotated[str, _line(1000)] | None = None
+    """For the table; those of `effects.title` by default."""
+
+    @field_validator("end_seconds")
+    @classmethod
+    def _after_start(cls, end: float, info: ValidationInfo) -> float:
+        if end <= info.data.get("start_seconds", -1.0):
+            raise ValueError("must be greater than start_seconds")
+        return end
+
+    @property
+    def in_seconds(self) -> float:
+        """Where the part begins: `start_seconds` minus the pre-roll, at least 0."""
+        return max(0.0, subtract(self.start_seconds, self.pre_roll_seconds))
+
+    @property
+    def out_seconds(self) -> float:
+        """Where the part ends: `end_seconds` plus the post-roll."""
+        return subtract(self.end_seconds, -self.post_roll_seconds)
+
+    @property
+    def source_seconds(self) -> float:
+        """The length of the part in its recording: before changes of speed."""
+        return subtract(self.out_seconds, self.in_seconds)
+
+    @property
+    def length_seconds(self) -> float:
+        """The length of the part in the reel, its transitions included."""
+        return self.effects.duration(self.source_seconds)
+
+    def name(self, index: int) -> str:
+        """Its title, hand id, burned-in title or number: for chapters and the table."""
+        burned = self.effects.title.name if self.effects.title is not None else None
+        return self.title or self.hand_id or burned or f"Part {index + 1}"
+
+
+class ReelRequest(Message):
+    """A caller's request for a reel."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reel_id: HandId
+    clips: tuple[ReelPart, ...] = Field(strict=False)
+    """The parts, in their order. 1 to 50."""
+    transition: Transition = CUT
+    output_quality: Quality = "high"
+    mode: Mode = None  # type: ignore[assignment]  # filled below: it follows the quality
+    """`smart`, unless the quality is medium, or the output or an effect of a part needs an `encode`."""
+    priority: Priority = "normal"
+    output: Output = AS_IS
+    """Of the reel. What it leaves open follows from the first part."""
+    chapters: bool = True
+    """A chapter for each part."""
+    tsv: bool = False
+    """A table of the parts beside the reel."""
+    allow_overlaps: bool = False
+    """Whether two parts may show the same frames, as a replay does."""
+    metadata: Metadata = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_mode(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "mode" not in data:
+            return {**data, "mode": _default_mode(data)}
+        return data
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if not 1 <= len(self.clips) <= MAX_PARTS:
+            raise InvalidRequest(f"clips must be a list of 1 to {MAX_PARTS} parts", field="clips")
+        if self.output.max_bytes is not None:
+            raise InvalidRequest(
+                "output.max_bytes is not possible for a reel: leave it out", field="output.max_bytes"
+            )
+        for part in self.clips:
+            check_mode(self.mode, self.output, part.effects)
+        if self.mode == "copy" and self.transition.type != "cut":
+            raise InvalidRequest(
+                f"mode must be smart or encode, or left out, with a {self.transition.type}: "
+                "copied frames can't be changed",
+                field="mode",
+            )
+        self._check_lengths()
+        if not self.allow_overlaps:
+            self._check_overlaps()
+        return self
+
+    def _check_lengths(self) -> None:
+        taken = self.transition.taken
+        for index, part in enumerate(self.clips):
+            transitions = (index > 0) + (index < len(self.clips) - 1)
+            needed = subtract(taken * transitions, 0.0)
+            if part.length_seconds < needed:
+                kind, where = self.transition.type, "both ends" if transitions > 1 else "one end"
+                raise InvalidRequest(
+                    f"clips[{index}] is {part.length_seconds:g} s long, and a {kind} of "
+                    f"{self.transition.duration:g} s at {where} needs {needed:g} s: make the part longer, "
+                    "or transition.duration shorter",
+                    field=f"clips[{index}]",
+                )
+
+    def _check_overlaps(self) -> None:
+        for (one, first), (other, second) in combinations(enumerate(self.clips), 2):
+            if first.nas_video_path != second.nas_video_path:
+                continue
+            if max(first.in_seconds, second.in_seconds) < min(first.out_seconds, second.out_seconds):
+                raise InvalidRequest(
+                    f"clips[{other}] overlaps clips[{one}]: change its start_seconds or end_seconds, or set "
+                    "allow_overlaps to true",
+                    field=f"clips[{other}]",
+                )
+
+    @property
+    def quality(self) -> Quality:
+        """The output's, if it names one."""
+        return self.output.quality or self.output_quality
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """Where each part begins in the reel, in seconds, and where the last one ends."""
+        overlap = self.transition.overlap
+        lengths = [part.length_seconds - overlap for part in self.clips[:-1]]
+        lengths.append(self.clips[-1].length_seconds)
+        return tuple(round(at, 9) for at in accumulate(lengths, initial=0.0))
+
+    @property
+    def length_seconds(self) -> float:
+        """The length of the reel."""
+        return self.starts[-1]
+
+    @property
+    def source_seconds(self) -> float:
+        """The length of all parts in their recordings."""
+        return round(sum(part.source_seconds for part in self.clips), 9)
+
+    @property
+    def lane(self) -> Lane:
+        """As a clip's."""
+        return lane_of(self.priority, self.mode)
+
+    def spec_hash(self) -> str:
+        """SHA-256 (hex) of everything that affects the reel's content: equal hashes mean equal reels."""
+        spec = self.model_dump(include={"output_quality", "mode", "chapters", "tsv"})
+        spec["transition"] = self.transition.model_dump()
+        spec["output"] = self.output.asked()
+        spec["clips"] = [_asked(part) for part in self.clips]
+        return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
+def _asked(part: ReelPart) -> dict[str, Any]:
+    spec = part.model_dump(include={"nas_video_path", "hand_id", "title", "rating", "tags", "notes"})
+    spec |= {"in": repr(part.in_seconds), "out": repr(part.out_seconds)}
+    return spec | ({"effects": part.effects.asked()} if part.effects.asked() else {})
+
+
+def _default_mode(body: dict[str, Any]) -> Mode:
+    """The mode of a request (still unchecked) that names none."""
+    parts = body.get("clips")
+    output: dict[str, Any] = {name: body[name] for name in ("output", "output_quality") if name in body}
+    modes = [default_mode(output, "smart")]
+    for part in parts if isinstance(parts, (list, tuple)) else ():
+        effects = part.get("effects") if isinstance(part, dict) else getattr(part, "effects", None)
+        modes.append(default_mode({"effects": effects}, "smart"))
+    return "encode" if "encode" in modes else modes[0]
+
+
+class ReelMessage(ReelRequest):
+    """On `clipping-requests`, from the API to agents: the caller's request, and its owner."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    model_config = ConfigDict(
+        extra="ignore", serialize_by_alias=True, validate_by_name=True, validate_by_alias=True
+    )
+
+    request_id: Annotated[str, StringConstraints(pattern=REEL_ID)]
+    owner: str
+    requested_at: Moment
+
+    @classmethod
+    def of(cls, request: ReelRequest, *, request_id: str, owner: str, requested_at: datetime) -> Self:
+        """The message that carries `request`."""
+        return cls(
+            request_id=request_id,
+            owner=owner,
+            requested_at=requested_at,
+            **request.model_dump(exclude_none=True),
+        )
+
+    @property
+    def hand_id(self) -> str:
+        """The reel's name, where a clip has its hand's."""
+        return self.reel_id
+
+
+WorkMessage = RequestMessage | ReelMessage
+"""A message on `clipping-requests`."""
+
+
+def parse_work(data: bytes) -> WorkMessage:
+    """A message on `clipping-requests`. Raises `InvalidRequest` naming the field."""
+    return ReelMessage.from_json(data) if _is_reel(data) else RequestMessage.from_json(data)
+
+
+def _is_reel(data: bytes) -> bool:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        return False  # the parser says what is wrong
+    return isinstance(body, dict) and "reel_id" in body
+
+
+def parse_reel_request(body: object, *, max_reel_seconds: float, max_clip_seconds: float) -> ReelRequest:
+    """A caller's decoded JSON body as a request. `max_clip_seconds`: of one part.
+
+    Raises `InvalidRequest` naming the first invalid field.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    if isinstance(body.get("clips"), list):
+        body = {**body, "clips": [_part(index, one) for index, one in enumerate(body["clips"])]}
+    try:
+        request = ReelRequest.model_validate(body)
+    except ValidationError as error:
+        raise first_problem(error) from None
+    for index, part in enumerate(request.clips):
+        _check_part(f"clips[{index}]", part, max_clip_seconds)
+    if request.length_seconds > max_reel_seconds:
+        raise InvalidRequest(
+            f"the reel would be {request.length_seconds:g} s long; the longest allowed is "
+            f"{max_reel_seconds:g} s: leave out parts, or make them shorter",
+            field="clips",
+        )
+    return request
+
+
+def _part(index: int, body: Any) -> Any:
+    """A part as its model takes it: its effects are validated here, as they have further forms."""
+    if not isinstance(body, dict):
+        return body
+    path, body = f"clips[{index}]", dict(body)
+    if body.get("metadata") is not None:
+        raise InvalidRequest(
+            f"{path}.metadata is not a known field: the whole reel has metadata", field=f"{path}.metadata"
+        )
+    if "effects" not in body:
+        return body
+    try:
+        asked = parse_effects(body.pop("effects"))
+        part = ReelPart.model_validate(body)
+        effects, start, end = asked.within(part.source_seconds)
+    except ValidationError as error:
+        raise first_problem(error, within=("clips", index)) from None
+    except InvalidRequest as error:
+        raise _within(path, error) from None
+    if asked.trim is None:
+        return part.model_copy(update={"effects": effects})
+    trimmed = {"pre_roll_seconds": 0.0, "post_roll_seconds": 0.0}
+    trimmed["start_seconds"] = subtract(part.in_seconds, -start)
+    trimmed["end_seconds"] = subtract(part.in_seconds, -end)
+    return part.model_copy(update={"effects": effects, **trimmed})
+
+
+def _within(path: str, error: InvalidRequest) -> InvalidRequest:
+    """An error of a part's field, with the path of the part before the field."""
+    if error.field is None:
+        return InvalidRequest(f"{path}: {error.message}", field=path)
+    named = error.message.replace(error.field, f"{path}.{error.field}", 1)
+    if named == error.message:
+        named = f"{path}: {error.message}"
+    return InvalidRequest(named, field=f"{path}.{error.field}")
+
+
+def _check_part(path: str, part: ReelPart, longest: float) -> None:
+    if max(part.source_seconds, part.length_seconds) > longest:
+        raise InvalidRequest(
+            f"{path} would be {max(part.source_seconds, part.length_seconds):g} s long; the longest allowed "
+            f"is {longest:g} s: choose a later start_seconds, an earlier end_seconds or higher speeds",
+            field=f"{path}.end_seconds",
+        )
+
+
+def table_of(request: ReelRequest) -> str:
+    """The parts as tab-separated values, with a heading: `start_time end_time name rating tags notes`.
+
+    Times are those of the recordings, as `M:SS.ss`; a tab or a line break within a text becomes a space.
+    """
+    lines = ["start_time\tend_time\tname\trating\ttags\tnotes"]
+    for index, part in enumerate(request.clips):
+        burned = part.effects.title
+        rating = part.rating or (burned.rating if burned is not None else None)
+        notes = part.notes or (burned.notes if burned is not None else None)
+        cells = [
+            _minutes(part.in_seconds),
+            _minutes(part.out_seconds),
+            part.name(index),
+            "" if rating is None else str(rating),
+            ",".join(part.tags),
+            notes or "",
+        ]
+        lines.append("\t".join(" ".join(cell.split()) for cell in cells))
+    return "\n".join(lines) + "\n"
+
+
+def _minutes(seconds: float) -> str:
+    hundredths = round(seconds * 100)
+    return f"{hundredths // 6000}:{hundredths // 100 % 60:02}.{hundredths % 100:02}"
