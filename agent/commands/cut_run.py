@@ -25,7 +25,7 @@ from agent.cutting.reading.source import SourceFile, open_path
 from clipping.contract.choices import ContainerName, Mode, Stage
 from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.effects_file import read_effects_file
-from clipping.contract.effects_forms import parse_effects
+from clipping.contract.effects_forms import AskedEffects, parse_effects
 from clipping.contract.modes import check_mode, check_size, default_mode
 from clipping.contract.output import Output
 from clipping.contract.problems import first_problem
@@ -48,6 +48,7 @@ _OPTIONS = {
     "max_bytes": "max_bytes",
     "video_codec": "codec",
     "container": "container",
+    "audio": "audio",
 }
 """The command's option for each field of an output."""
 
@@ -69,9 +70,13 @@ def _run(arguments: argparse.Namespace, server: ForkServer) -> int:
     source, output = arguments.source.absolute(), arguments.output.absolute()
     if not output.parent.is_dir():
         raise ValueError(f"the folder {output.parent} does not exist")
-    effects, first, last = _effects(arguments.effects, float(end - start))
+    asked = _effects(arguments.effects)
+    with _naming(arguments.effects):
+        effects, first, last = asked.within(round(float(end - start), 9))
     start, end = start + exact(first), start + exact(last) if last < end - start else end
     mode, wanted = requested(arguments, output, effects)
+    with _naming(arguments.effects):
+        wanted = asked.output(wanted)
     with open_path(source) as file:
         _check_output(output, file, force=arguments.force)
         spec = CutSpec(source, start, end, mode, arguments.quality, wanted, effects)
@@ -133,19 +138,24 @@ def _named_in_utf8(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def _effects(path: Path | None, length: float) -> tuple[Effects, float, float]:
-    """The effects in a file, and the part of a clip of `length` seconds that they narrow it to.
-
-    Raises `ValueError` that names the file and the field.
-    """
-    if path is None:
-        return NO_EFFECTS, 0.0, length
+def _effects(path: Path | None) -> AskedEffects:
+    """The effects in a file. Raises `ValueError` that names the file and the field."""
     try:
-        return parse_effects(read_effects_file(path)).within(round(length, 9))
-    except InvalidRequest as error:
-        raise ValueError(f"--effects {path}: {error.message}") from None
+        given = {} if path is None else read_effects_file(path)
     except ValueError as error:
         raise ValueError(f"--effects {error}") from None
+    with _naming(path):
+        return parse_effects(given)
+
+
+@contextmanager
+def _naming(path: Path | None) -> Iterator[None]:
+    """What is wrong with the effects in a file is a `ValueError` that names it."""
+    try:
+        yield
+    except InvalidRequest as error:
+        message = error.message.replace("output.audio", "--no-audio")
+        raise ValueError(f"--effects {path}: {message}") from None
 
 
 def requested(

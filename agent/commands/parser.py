@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("--codec", choices=get_args(VideoCodec), help="default of an encode: h264")
     cut.add_argument("--container", choices=get_args(ContainerName), help="default: the extension of OUT")
     cut.add_argument(
+        "--no-audio", dest="audio", action="store_false", default=None, help="leave the audio out"
+    )
+    cut.add_argument(
         "--effects",
         type=Path,
         metavar="FILE.json",

@@ -39,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--container", choices=get_args(ContainerName), help="default: as the recording and codecs need"
     )
     look.add_argument(
+        "--no-audio", dest="audio", action="store_false", default=None, help="leave the audio out"
+    )
+    look.add_argument(
         "--effects",
         type=Path,
         metavar="FILE.json",

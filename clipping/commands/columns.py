@@ -9,12 +9,14 @@ TEXT = ("aspect", "fit", "quality", "video_codec", "container")
 """Fields of its `output`."""
 NUMBER = ("width", "height", "max_bytes", "fps")
 """Fields of its `output` that are numbers."""
+SWITCH = ("audio",)
+"""Fields of its `output` that are `true` or `false`."""
 EFFECTS = "effects"
 """A field of a request that is a JSON object."""
 OPTIONAL = (
     *PLAIN,
     "client_item_id",
-    *(f"output.{name}" for name in (*TEXT, *NUMBER)),
+    *(f"output.{name}" for name in (*TEXT, *NUMBER, *SWITCH)),
     EFFECTS,
     "metadata.NAME",
 )

@@ -16,6 +16,7 @@ from clipping.contract.choices import HighlightEffect
 from clipping.contract.effects import Effects
 from clipping.contract.effects_segments import read_segments, read_time, read_trim_range
 from clipping.contract.effects_trim import Trim
+from clipping.contract.output import Output
 from clipping.contract.problems import first_problem
 from clipping.errors import InvalidRequest
 
@@ -29,6 +30,17 @@ class AskedEffects:
     """The part of the clip that they narrow it to."""
     names: Mapping[str, str]
     """The caller's path for each of ours that differs."""
+    audio: tuple[str, bool] | None = None
+    """What they say about the clip's audio: the caller's key, and whether it has any."""
+
+    def output(self, output: Output) -> Output:
+        """The clip's, if the request asks for `output`. Raises `InvalidRequest`."""
+        if self.audio is None:
+            return output
+        key, audio = self.audio
+        if "audio" in output.model_fields_set:
+            raise _wrong(key, "must not be given together with output.audio")
+        return output.model_copy(update={"audio": audio})
 
     def within(self, length: float) -> tuple[Effects, float, float]:
         """For a clip of `length` seconds: the effects, and the start and end of the part that remains.
@@ -51,7 +63,7 @@ def parse_effects(given: object) -> AskedEffects:
     forms = _Forms()
     read = forms.translated(given) if isinstance(given, Mapping) else given
     try:
-        return AskedEffects(Effects.model_validate(read), forms.trim, forms.names)
+        return AskedEffects(Effects.model_validate(read), forms.trim, forms.names, forms.audio)
     except ValidationError as error:
         raise _named(first_problem(error, within=("effects",)), forms.names) from None
     except InvalidRequest as error:
@@ -91,12 +103,17 @@ class _Forms:
     """What applies to several forms: by the first spelling, the key and the value."""
     names: dict[str, str] = field(default_factory=dict)
     """The caller's path for each of ours."""
+    audio: tuple[str, bool] | None = None
+    """As `AskedEffects.audio`."""
 
     def translated(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """As `Effects` reads it. Raises `InvalidRequest`."""
+        audio = _spelt(given, INCLUDE_AUDIO)
+        if audio is not None:
+            self.audio = audio, _included(audio, given[audio])
         found = {form: _spelt(given, form.keys) for form in FORMS}
         options = {keys[0]: _spelt(given, keys) for keys, _ in OPTIONS}
-        used = {name for name in (*found.values(), *options.values()) if name is not None}
+        used = {name for name in (audio, *found.values(), *options.values()) if name is not None}
         self.parts = {
             name: value
             for name, value in given.items()
@@ -170,6 +187,8 @@ REGION = {
     "videoHeight": ("videoHeight", "video_height"),
 }
 EFFECT_TYPE = ("effect_type", "effectType")
+INCLUDE_AUDIO = ("include_audio", "includeAudio")
+"""Stands for `output.audio`."""
 VISIBLE = ("rotation", "shape", "text_layers", "textLayers")
 """Keys of newer editors that would change the frames, and that this service does not draw."""
 
@@ -279,6 +298,12 @@ def _kept(path: str, one: Any, known: Mapping[str, tuple[str, ...]]) -> Any:
     return found
 
 
+def _included(key: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(key, "must be true or false")
+    return value
+
+
 def _wrong(key: str, words: str) -> InvalidRequest:
     return InvalidRequest(f"effects.{key} {words}", field=f"effects.{key}")
 
@@ -301,5 +326,7 @@ OPTIONS = (
 )
 """Further keys of a job, and the part that the form beside them becomes."""
 KEYS = frozenset(
-    key for keys in (*(form.keys for form in FORMS), *(keys for keys, _ in OPTIONS)) for key in keys
+    key
+    for keys in (*(form.keys for form in FORMS), *(keys for keys, _ in OPTIONS), INCLUDE_AUDIO)
+    for key in keys
 )

@@ -160,7 +160,7 @@ class ClipRequest(Message):
     def with_effects(self, asked: AskedEffects) -> ClipRequest:
         """With these effects, of the part of the clip that they leave. Raises `InvalidRequest`."""
         effects, start, end = asked.within(self.source_seconds)
-        changes: dict[str, Any] = {"effects": effects}
+        changes: dict[str, Any] = {"effects": effects, "output": asked.output(self.output)}
         if asked.trim is not None:
             zero, changes["pre_roll_seconds"], changes["post_roll_seconds"] = self.in_seconds, 0.0, 0.0
             changes["start_seconds"] = subtract(zero, -start)

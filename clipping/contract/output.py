@@ -77,6 +77,8 @@ class Output(BaseModel):
     max_bytes: Annotated[int | None, _Given, AfterValidator(_bytes)] = None
     """The maximum size of the clip's file."""
     container: Annotated[ContainerName | None, _Given] = None
+    audio: bool = True
+    """Whether the clip has the recording's audio. Of copied and of encoded clips."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -115,6 +115,8 @@ FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("max_bytes a fraction", {"output": {"max_bytes": 2e6 + 0.5}}, "output.max_bytes"),
     ("container unknown", {"output": {"container": "avi"}}, "output.container"),
     ("container null", {"output": {"container": None}}, "output.container"),
+    ("audio a word", {"output": {"audio": "no"}}, "output.audio"),
+    ("audio null", {"output": {"audio": None}}, "output.audio"),
     ("aspect and copy", {"mode": "copy", "output": {"aspect": "9:16"}}, "mode"),
     ("size and copy", {"mode": "copy", "output": {"width": 640}}, "mode"),
     ("rate and copy", {"mode": "copy", "output": {"fps": 30}}, "mode"),

@@ -105,4 +105,4 @@ def _usual(spec: CutSpec) -> RateCap | None:
         width, height = size
         bits = _PUBLISHED[quality] * max(_PUBLISHED_PIXELS, width * height) // _PUBLISHED_PIXELS
         return RateCap(bits, bits)
-    return _PLAIN_MEDIUM if quality == "medium" and not output.asked() else None
+    return _PLAIN_MEDIUM if quality == "medium" and output.asked().keys() <= {"audio"} else None

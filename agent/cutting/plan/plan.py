@@ -104,7 +104,7 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
     container = _container(info, video, spec, mode)
     tracks: list[Track] = []
     dropped: list[DroppedStream] = []
-    for position, stream in enumerate(info.audio_streams):
+    for position, stream in enumerate(_audio(info, spec)):
         reason = _unusable(stream)
         if reason:
             dropped.append(_dropped(stream, reason))
@@ -152,7 +152,12 @@ def no_video(plan: Plan, end: Fraction) -> RangeBeyondEnd:
 def _container(info: MediaInfo, video: StreamInfo, spec: CutSpec, mode: Mode) -> Container:
     if spec.output.container is not None:
         return NAMED[spec.output.container]
-    return MP4 if mode == "encode" else container_for(video.codec, [s.codec for s in info.audio_streams])
+    return MP4 if mode == "encode" else container_for(video.codec, [s.codec for s in _audio(info, spec)])
+
+
+def _audio(info: MediaInfo, spec: CutSpec) -> tuple[StreamInfo, ...]:
+    """The audio streams that are requested."""
+    return info.audio_streams if spec.output.audio else ()
 
 
 def no_video_yet(plan: Plan, begin: Fraction) -> RangeBeyondEnd:

@@ -33,7 +33,7 @@ class CutSpec:
     mode: Mode
     quality: Quality
     output: Output = AS_IS
-    """The shape of an encoded clip; only the container applies to a copied one."""
+    """The shape of an encoded clip; only the container and `audio` apply to a copied one."""
     effects: Effects = NO_EFFECTS
     """Of an encoded clip."""
 

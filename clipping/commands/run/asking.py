@@ -13,7 +13,7 @@ from clipping.commands.run.watching import follow
 from clipping.contract.effects_file import read_effects_file
 from clipping.exits import EXIT_OK
 
-_OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container")
+_OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container", "audio")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from clipping.client import NewClip
-from clipping.commands.columns import EFFECTS, NUMBER, OPTIONAL, PLAIN, REQUIRED, TEXT
+from clipping.commands.columns import EFFECTS, NUMBER, OPTIONAL, PLAIN, REQUIRED, SWITCH, TEXT
 from clipping.contract.effects_file import effects_of
 
 _ALIASES = {"start_seconds": "start", "end_seconds": "end"}
@@ -85,6 +85,9 @@ def _clip(given: dict[str, str]) -> NewClip:
     for name in (*TEXT, *NUMBER):
         if (text := given.get(f"output.{name}")) is not None:
             output[name] = _number(f"output.{name}", text) if name in NUMBER else text
+    for name in SWITCH:
+        if (text := given.get(f"output.{name}")) is not None:
+            output[name] = _switch(f"output.{name}", text)
     more: dict[str, Any] = {name: given[name] for name in PLAIN if name in given}
     if output:
         more["output"] = output
@@ -101,6 +104,13 @@ def _clip(given: dict[str, str]) -> NewClip:
         client_item_id=given.get("client_item_id"),
         more=more,
     )
+
+
+def _switch(name: str, text: str) -> bool:
+    # Spreadsheets write TRUE and FALSE.
+    if text.lower() not in ("true", "false"):
+        raise ValueError(f"{name} must be true or false, not {text!r}")
+    return text.lower() == "true"
 
 
 def _number(name: str, text: str) -> int | float:

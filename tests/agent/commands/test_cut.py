@@ -215,6 +215,11 @@ WRONG_EFFECTS: list[tuple[str, list[str], str]] = [
         ["--mode", "copy"],
         "--mode must be encode, or left out, with effects.title",
     ),
+    (
+        '{"include_audio": true}',
+        ["--no-audio"],
+        ": effects.include_audio must not be given together with --no-audio",
+    ),
     ('{"title": {"name": "a"}}', ["--codec", "copy"], "--codec must not be copy with effects.title"),
     (json.dumps({"framing": {"keyframes": [CROP]}}), ["--aspect", "1:1"], "--aspect does not give 1080x1920"),
 ]
@@ -243,6 +248,17 @@ def test_effects_need_an_encode_and_narrow_the_clip(tmp_path: Path) -> None:
     assert (report["mode"], report["requested"]) == ("encode", {"start": 1.4, "end": 2.0})
 
 
+@pytest.mark.parametrize("options", [["--no-audio"], ["--effects"]])
+def test_audio_can_be_left_out(options: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "effects.json"
+    file.write_text('{"include_audio": false}')
+    more = [*options, str(file)] if options == ["--effects"] else options
+    done = cut(str(make()), "1", "3", "-o", str(tmp_path / "a.mp4"), "--json", *more)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["mode"], report["audio"], report["dropped_streams"]) == ("copy", [], [])
+
+
 def test_a_negative_time_is_no_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cut", str(make()), "-0:10", "2", "-o", str(tmp_path / "clip.mp4")]) == 2
     assert "START must not be negative" in capsys.readouterr().err
@@ -258,12 +274,13 @@ def test_a_negative_time_is_no_option(tmp_path: Path, capsys: pytest.CaptureFixt
         ({"fps": 25.0, "container": "mov"}, "a.mp4", "encode", "mov"),
         ({"mode": "smart", "container": "mkv"}, "a.mp4", "smart", "mkv"),
         ({"quality": "medium", "codec": "copy"}, "a.mp4", "copy", None),
+        ({"audio": False}, "a.mp4", "copy", None),
     ],
 )
 def test_mode_and_container_follow_from_the_options(
     options: dict[str, Any], target: str, mode: str, container: str | None
 ) -> None:
-    names = ("mode", "aspect", "fit", "width", "height", "fps", "max_bytes", "codec", "container")
+    names = ("mode", "aspect", "fit", "width", "height", "fps", "max_bytes", "codec", "container", "audio")
     arguments = {**dict.fromkeys(names), "quality": "high", **options}
     found, output = requested(argparse.Namespace(**arguments), Path(target))
     assert (found, output.container) == (mode, container)

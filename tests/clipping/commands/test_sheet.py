@@ -93,6 +93,17 @@ def test_an_invalid_line_has_an_error_and_the_next_is_read(line: str, words: str
     assert good.clip is not None
 
 
+def test_audio_is_true_or_false() -> None:
+    lines = "".join(f"h,/a.mp4,1,2,{cell}\n" for cell in ("false", "TRUE", "", "no"))
+    silent, audible, usual, bad = read(f"{HEAD},output.audio\n{lines}")
+    assert [row.clip and row.clip.body().get("output") for row in (silent, audible, usual)] == [
+        {"audio": False},
+        {"audio": True},
+        None,
+    ]
+    assert (bad.clip, bad.problem) == (None, "output.audio must be true or false, not 'no'")
+
+
 @pytest.mark.parametrize("text", ["nan", "inf", "1e999", "fast"])
 def test_a_rate_is_a_number(text: str) -> None:
     (row,) = read(f"{HEAD},output.fps\nh,/a.mp4,1,2,{text}\n")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clipping.contract.effects_forms import FORMS, KEYS, OPTIONS
+from clipping.contract.effects_forms import FORMS, INCLUDE_AUDIO, KEYS, OPTIONS
 from clipping.contract.messages import ClipRequest, parse_clip_request
 from clipping.errors import InvalidRequest
 from tests.docs.tables import DOCS
@@ -267,6 +267,19 @@ def test_errors_have_the_names_of_the_caller(given: dict[str, Any], field: str, 
     assert words in caught.value.message
 
 
+@pytest.mark.parametrize("key", ["include_audio", "includeAudio"])
+def test_whether_the_clip_has_audio_is_a_matter_of_its_output(key: str) -> None:
+    silent = parse({key: False})
+    assert (silent.output.audio, silent.effects.names, silent.mode) == (False, (), "copy")
+    assert silent.spec_hash() == parse({}, output={"audio": False}).spec_hash()
+    for audible in ({key: True}, {key: None}):
+        assert parse(audible).spec_hash() == parse({}).spec_hash()
+    with pytest.raises(InvalidRequest, match=f"^effects.{key} must be true or false$"):
+        parse({key: "no"})
+    with pytest.raises(InvalidRequest, match=f"^effects.{key} must not be given together with output.audio$"):
+        parse({key: True}, output={"audio": False})
+
+
 def test_a_trim_narrows_the_clip() -> None:
     request = parse(
         {"segment_data": {"trim_start": "0:05", "trim_end": 20, "segments": [{"start": 0, "end": 8}]}},
@@ -339,4 +352,6 @@ def test_highlights_look_as_in_the_whole_clip() -> None:
 def test_the_documentation_has_every_form() -> None:
     page = (DOCS / "how-to" / "migrate-the-video-editor.md").read_text(encoding="utf-8")
     assert {key for key in KEYS if f"`{key}`" not in page} == set()
-    assert {key for form in FORMS for key in form.keys} | {key for keys, _ in OPTIONS for key in keys} == KEYS
+    assert {key for form in FORMS for key in form.keys} | {
+        key for keys in (*(keys for keys, _ in OPTIONS), INCLUDE_AUDIO) for key in keys
+    } == KEYS

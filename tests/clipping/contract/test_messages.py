@@ -199,11 +199,11 @@ def test_an_invalid_message_is_refused(data: bytes) -> None:
             kind.from_json(data)
 
 
-def test_the_spec_hash_is_of_the_picture_alone() -> None:
+def test_the_spec_hash_is_of_the_content_alone() -> None:
     one = parse()
     assert parse(hand_id="other", priority="low", metadata={"a": "b"}).spec_hash() == one.spec_hash()
     assert parse(start_seconds=12256, pre_roll_seconds=1).spec_hash() == one.spec_hash()
-    assert parse(output={"aspect": "source"}).spec_hash() == one.spec_hash()
+    assert parse(output={"aspect": "source", "audio": True}).spec_hash() == one.spec_hash()
     changed: list[dict[str, Any]] = [
         {"end_seconds": 12404.9},
         {"mode": "encode"},
@@ -211,8 +211,9 @@ def test_the_spec_hash_is_of_the_picture_alone() -> None:
         {"mode": "encode", "output": {"max_bytes": 10**6}},
         {"mode": "encode", "output": {"quality": "medium"}},
         {"output": {"container": "mkv"}},
+        {"output": {"audio": False}},
     ]
-    assert len({one.spec_hash(), *(parse(**changes).spec_hash() for changes in changed)}) == 7
+    assert len({one.spec_hash(), *(parse(**changes).spec_hash() for changes in changed)}) == 8
 
 
 def test_ids_are_not_counters() -> None:

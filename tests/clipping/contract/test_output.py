@@ -45,6 +45,14 @@ def test_upright_clips_are_shorts_however_they_are_asked_for(asked: dict[str, An
     assert Output(**asked).short is short
 
 
+@pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
+def test_audio_can_be_left_out_in_every_mode(mode: str) -> None:
+    body = {"hand_id": "h", "nas_video_path": "/a.mp4", "start_seconds": 1, "end_seconds": 2}
+    silent = {**body, "output": {"audio": False}}
+    assert parse_clip_request(silent, max_clip_seconds=600).mode == "copy"
+    assert parse_clip_request({**silent, "mode": mode}, max_clip_seconds=600).mode == mode
+
+
 @pytest.mark.parametrize(
     ("fps", "rate"),
     [

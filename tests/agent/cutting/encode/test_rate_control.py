@@ -33,6 +33,7 @@ def spec_of(quality_asked: Quality, /, **output: Any) -> CutSpec:
     [
         ({}, "high", Rates(None, 192_000)),
         ({}, "medium", Rates(RateCap(2_000_000, 4_000_000), 128_000)),
+        ({"audio": False}, "medium", Rates(RateCap(2_000_000, 4_000_000), 128_000)),
         ({"quality": "medium"}, "medium", Rates(None, 128_000)),
         ({"fps": 30}, "medium", Rates(None, 128_000)),
         ({"max_bytes": 10**9}, "high", Rates(RateCap(126_949_183, 126_949_183), 192_000)),

@@ -12,6 +12,8 @@ from agent.cutting.formats.containers import MATROSKA, MOV, MP4, WEBM, Container
 from agent.cutting.formats.media import AudioInfo, Identity, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.plan.plan import plan_cut
 from agent.cutting.plan.spec import CutSpec
+from clipping.contract.choices import Mode
+from clipping.contract.output import Output
 from clipping.errors import RangeBeyondEnd, SourceHasNoVideo
 
 VIDEO = VideoInfo(
@@ -141,6 +143,22 @@ def test_what_is_left_out_is_named_with_a_reason() -> None:
         5: "mp4 does not support this subtitle format",
         6: "a clip has one video stream",
     }
+
+
+@pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
+def test_audio_that_is_not_requested_is_not_reported_as_dropped(mode: Mode) -> None:
+    info = recording(
+        stream(0, "video", "prores"), stream(1, "audio", "pcm_s24le"), stream(2, "audio", "none")
+    )
+    asked = replace(spec("1", "2"), output=Output(audio=False))
+    plan = plan_cut(info, asked, mode)
+    assert (plan.tracks, plan.dropped) == ((), ())
+
+
+def test_audio_that_is_not_requested_does_not_decide_on_the_container() -> None:
+    info = recording(stream(0, "video", "vp8"), stream(1, "audio", "mp3"))
+    assert plan_cut(info, spec("1", "2"), "copy").container is MATROSKA
+    assert plan_cut(info, replace(spec("1", "2"), output=Output(audio=False)), "copy").container is WEBM
 
 
 def test_a_recording_of_unknown_length_is_not_refused_beforehand() -> None:
