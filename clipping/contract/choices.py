@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+Kind = Literal["clip", "reel"]
+"""What is requested: one clip, or parts joined into one video."""
 Mode = Literal["copy", "smart", "encode"]
 Priority = Literal["high", "normal", "low"]
 Stage = Literal["waiting", "probing", "cutting", "verifying", "uploading", "retrying"]

@@ -32,9 +32,16 @@ def _changes_frames(effects: object) -> bool:
     return isinstance(effects, dict) and any(effects.values())
 
 
-def check_mode(mode: Mode, output: Output, effects: Effects = NO_EFFECTS) -> None:
-    """Raises `InvalidRequest` when the mode can't give this output or these effects."""
-    asked = [f"output.{name}" for name in output.encoding] + [f"effects.{name}" for name in effects.names]
+def check_mode(
+    mode: Mode, output: Output, effects: Effects = NO_EFFECTS, *, effects_at: str = "effects"
+) -> None:
+    """Raises `InvalidRequest` when the mode can't give this output or these effects.
+
+    `effects_at`: the path of the effects in the request.
+    """
+    asked = [f"output.{name}" for name in output.encoding] + [
+        f"{effects_at}.{name}" for name in effects.names
+    ]
     if mode != "encode" and asked:
         raise InvalidRequest(
             f"mode must be encode, or left out, with {', '.join(asked)}: copied frames can't be changed",

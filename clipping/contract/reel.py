@@ -6,11 +6,13 @@ import hashlib
 import json
 from datetime import datetime
 from itertools import accumulate, combinations
+from posixpath import normpath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -21,7 +23,7 @@ from pydantic import (
 )
 
 from clipping.contract.choices import Mode, Priority, Quality, TransitionType
-from clipping.contract.effect_values import NoBool
+from clipping.contract.effect_values import NoBool, list_of
 from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.effects_forms import parse_effects
 from clipping.contract.messages import (
@@ -51,8 +53,10 @@ REEL_ID = r"^reel-\d{8}-[0-9a-hjkmnp-tv-z]{12,32}$"
 
 def _line(longest: int) -> AfterValidator:
     def check(text: str) -> str:
-        if not 1 <= len(text) <= longest or not is_plain_text(text):
-            raise ValueError(f"must have 1 to {longest} characters, without control characters")
+        if not text.strip() or len(text) > longest or not is_plain_text(text):
+            raise ValueError(
+                f"must have 1 to {longest} characters, not only spaces and without control characters"
+            )
         return text
 
     return AfterValidator(check)
@@ -64,10 +68,10 @@ def _duration(seconds: float) -> float:
     return seconds
 
 
-def _tags(tags: tuple[str, ...]) -> tuple[str, ...]:
-    if len(tags) > MAX_TAGS:
-        raise ValueError(f"must have at most {MAX_TAGS} tags")
-    return tags
+def _counted(parts: object) -> object:
+    if not isinstance(parts, list | tuple) or not 1 <= len(parts) <= MAX_PARTS:
+        raise ValueError(f"must be a list of 1 to {MAX_PARTS} parts")
+    return parts
 
 
 class Transition(BaseModel):
@@ -112,7 +116,7 @@ class ReelPart(BaseModel):
     `effects.title`."""
     rating: Annotated[Literal[1, 2, 3, 4, 5] | None, NoBool] = None
     """For the table; that of `effects.title` by default."""
-    tags: Annotated[tuple[Annotated[str, _line(100)], ...], Field(strict=False), AfterValidator(_tags)] = ()
+    tags: Annotated[tuple[Annotated[str, _line(100)], ...], *list_of(MAX_TAGS)] = ()
     """For the table."""
     notes: Annotated[str, _line(1000)] | None = None
     """For the table; those of `effects.title` by default."""
@@ -142,7 +146,7 @@ class ReelPart(BaseModel):
     @property
     def length_seconds(self) -> float:
         """The length of the part in the reel, its transitions included."""
-        return self.effects.duration(self.source_seconds)
+        return round(self.effects.duration(self.source_seconds), 9)
 
     def name(self, index: int) -> str:
         """Its title, hand id, burned-in title or number: for chapters and the table."""
@@ -156,7 +160,7 @@ class ReelRequest(Message):
     model_config = ConfigDict(extra="forbid")
 
     reel_id: HandId
-    clips: tuple[ReelPart, ...] = Field(strict=False)
+    clips: Annotated[tuple[ReelPart, ...], Field(strict=False), BeforeValidator(_counted)]
     """The parts, in their order. 1 to 50."""
     transition: Transition = CUT
     output_quality: Quality = "high"
@@ -182,14 +186,12 @@ class ReelRequest(Message):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if not 1 <= len(self.clips) <= MAX_PARTS:
-            raise InvalidRequest(f"clips must be a list of 1 to {MAX_PARTS} parts", field="clips")
         if self.output.max_bytes is not None:
             raise InvalidRequest(
                 "output.max_bytes is not possible for a reel: leave it out", field="output.max_bytes"
             )
-        for part in self.clips:
-            check_mode(self.mode, self.output, part.effects)
+        for index, part in enumerate(self.clips):
+            check_mode(self.mode, self.output, part.effects, effects_at=f"clips[{index}].effects")
         if self.mode == "copy" and self.transition.type != "cut":
             raise InvalidRequest(
                 f"mode must be smart or encode, or left out, with a {self.transition.type}: "
@@ -217,7 +219,7 @@ class ReelRequest(Message):
 
     def _check_overlaps(self) -> None:
         for (one, first), (other, second) in combinations(enumerate(self.clips), 2):
-            if first.nas_video_path != second.nas_video_path:
+            if normpath(first.nas_video_path) != normpath(second.nas_video_path):
                 continue
             if max(first.in_seconds, second.in_seconds) < min(first.out_seconds, second.out_seconds):
                 raise InvalidRequest(
@@ -320,7 +322,7 @@ def parse_work(data: bytes) -> WorkMessage:
 def _is_reel(data: bytes) -> bool:
     try:
         body = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False  # the parser says what is wrong
     return isinstance(body, dict) and "reel_id" in body
 
@@ -332,8 +334,9 @@ def parse_reel_request(body: object, *, max_reel_seconds: float, max_clip_second
     """
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
-    if isinstance(body.get("clips"), list):
-        body = {**body, "clips": [_part(index, one) for index, one in enumerate(body["clips"])]}
+    parts = body.get("clips")
+    if isinstance(parts, list) and len(parts) <= MAX_PARTS:
+        body = {**body, "clips": [_part(index, one) for index, one in enumerate(parts)]}
     try:
         request = ReelRequest.model_validate(body)
     except ValidationError as error:
@@ -368,6 +371,9 @@ def _part(index: int, body: Any) -> Any:
         raise first_problem(error, within=("clips", index)) from None
     except InvalidRequest as error:
         raise _within(path, error) from None
+    if asked.audio is not None and not asked.audio[1]:
+        field = f"{path}.effects.{asked.audio[0]}"
+        raise InvalidRequest(f"{field} must be left out: output.audio is that of the whole reel", field=field)
     if asked.trim is None:
         return part.model_copy(update={"effects": effects})
     trimmed = {"pre_roll_seconds": 0.0, "post_roll_seconds": 0.0}
