@@ -24,8 +24,8 @@ from agent.cutting.process.client import ForkServer
 from agent.cutting.reading.source import SourceFile, open_path
 from clipping.contract.choices import ContainerName, Mode, Stage
 from clipping.contract.effects import NO_EFFECTS, Effects
-from clipping.contract.effects_file import read_effects_file
 from clipping.contract.effects_forms import AskedEffects, parse_effects
+from clipping.contract.json_file import EFFECTS, read_object
 from clipping.contract.modes import check_mode, check_size, default_mode
 from clipping.contract.output import Output
 from clipping.contract.problems import first_problem
@@ -141,7 +141,7 @@ def _named_in_utf8(folder: Path) -> Iterator[Path]:
 def _effects(path: Path | None) -> AskedEffects:
     """The effects in a file. Raises `ValueError` that names the file and the field."""
     try:
-        given = {} if path is None else read_effects_file(path)
+        given = {} if path is None else read_object(path, example=EFFECTS)
     except ValueError as error:
         raise ValueError(f"--effects {error}") from None
     with _naming(path):

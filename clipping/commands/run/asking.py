@@ -10,7 +10,7 @@ from clipping.client import NewClip
 from clipping.commands.run.common import misused, note, say
 from clipping.commands.run.service import connect
 from clipping.commands.run.watching import follow
-from clipping.contract.effects_file import read_effects_file
+from clipping.contract.json_file import EFFECTS, read_object
 from clipping.exits import EXIT_OK
 
 _OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container", "audio")
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _effects(path: Path | None) -> dict[str, Any] | None:
     try:
-        return read_effects_file(path) if path is not None else None
+        return read_object(path, example=EFFECTS) if path is not None else None
     except ValueError as error:
         misused(f"--effects {error}")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from clipping.client import NewClip
 from clipping.commands.columns import EFFECTS, NUMBER, OPTIONAL, PLAIN, REQUIRED, SWITCH, TEXT
-from clipping.contract.effects_file import effects_of
+from clipping.contract import json_file
 
 _ALIASES = {"start_seconds": "start", "end_seconds": "end"}
 
@@ -92,7 +92,7 @@ def _clip(given: dict[str, str]) -> NewClip:
     if output:
         more["output"] = output
     if (text := given.get(EFFECTS)) is not None:
-        more[EFFECTS] = effects_of(text, EFFECTS)
+        more[EFFECTS] = json_file.object_of(text, EFFECTS, example=json_file.EFFECTS)
     pairs = {name.partition(".")[2]: cell for name, cell in given.items() if name.startswith("metadata.")}
     if pairs:
         more["metadata"] = pairs

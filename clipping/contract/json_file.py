@@ -1,4 +1,4 @@
-"""Reads the JSON file of the option `--effects`."""
+"""Reads an object of a JSON file that a user wrote: effects, or the request for a reel."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 10_000_000
+EFFECTS = '{"title": {"name": "Goal"}}'
+"""An example of effects."""
 
 
-def read_effects_file(path: Path) -> dict[str, Any]:
-    """The object in the file, unchecked. Raises `ValueError` whose message begins with the file's name."""
+def read_object(path: Path, *, example: str) -> dict[str, Any]:
+    """The object in the file, unchecked. Raises `ValueError` whose message begins with the file's name.
+
+    `example`: of such an object, for the message that it is none.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -18,10 +23,10 @@ def read_effects_file(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} can't be read: {error.strerror}") from None
     if len(data) > MAX_BYTES:
         raise ValueError(f"{path} must be at most {MAX_BYTES} bytes long")
-    return effects_of(data, str(path))
+    return object_of(data, str(path), example=example)
 
 
-def effects_of(data: bytes | str, name: str) -> dict[str, Any]:
+def object_of(data: bytes | str, name: str, *, example: str) -> dict[str, Any]:
     """The JSON object. Raises `ValueError` with a message that begins with `name`."""
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
@@ -36,7 +41,7 @@ def effects_of(data: bytes | str, name: str) -> dict[str, Any]:
     except ValueError as error:  # a field given twice, or a number of thousands of digits
         raise ValueError(f"{name} is not valid JSON: {error}") from None
     if not isinstance(found, dict):
-        raise ValueError(f'{name} must be a JSON object, such as {{"title": {{"name": "Goal"}}}}')
+        raise ValueError(f"{name} must be a JSON object, such as {example}")
     return found
 
 
