@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, get_args
+
 from flask import Flask
 
 from api.auth import access as auth
@@ -30,6 +32,7 @@ from api.services import Services
 from clipping.bus.publisher import Publisher
 from clipping.clock import SystemClock
 from clipping.config import Config
+from clipping.contract.choices import Kind
 from clipping.store.open import open_coordination_store, open_store
 
 _OWN_THREADS = 6
@@ -53,8 +56,12 @@ def create_app(config: Config) -> Flask:
     audit.install(app)
     cors.install(app, config.api.cors_origins)
     problems.install(app)
-    for routes in (index, accept, clips, events, lists, files, health, metrics, docs, internal, admin):
+    for routes in (index, accept, lists, files, health, metrics, docs, internal, admin):
         app.register_blueprint(routes.blueprint)
+    for kind in get_args(Kind):
+        for own in (clips.blueprint, events.blueprint):
+            at: dict[str, Any] = {"url_prefix": f"/v1/{kind}", "url_defaults": {"kind": kind}}
+            app.register_blueprint(own, name=f"{kind}_{own.name}", **at)
     return app
 
 

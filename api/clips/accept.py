@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from api.auth.callers import Caller
 from api.clips.committer import Committer
@@ -18,9 +19,10 @@ from api.db.outbox import REQUESTS, Entry
 from clipping.clock import Clock
 from clipping.config import Config, NasRoot
 from clipping.contract.messages import ClipRequest, RequestMessage, parse_clip_request
-from clipping.contract.results import Accepted, Batch, BatchItem
+from clipping.contract.reel import ReelMessage, ReelRequest, WorkMessage, parse_reel_request
+from clipping.contract.results import Accepted, Batch, BatchItem, ReelAccepted
 from clipping.errors import InvalidRequest, RequestError
-from clipping.ids import new_batch_id, new_request_id
+from clipping.ids import new_batch_id, new_reel_id, new_request_id
 from clipping.log import get_logger
 
 log = get_logger(__name__)
@@ -57,6 +59,17 @@ class Acceptor:
         check_inside_roots(wanted.nas_video_path, self.config.agent.nas_roots)
         return wanted
 
+    def parse_reel(self, body: object) -> ReelRequest:
+        """As `parse`, for a reel."""
+        limits = self.config.limits
+        wanted = parse_reel_request(
+            body, max_reel_seconds=limits.max_reel_seconds, max_clip_seconds=limits.max_clip_seconds
+        )
+        for index, part in enumerate(wanted.clips):
+            field = f"clips[{index}].nas_video_path"
+            check_inside_roots(part.nas_video_path, self.config.agent.nas_roots, field=field)
+        return wanted
+
     def earlier_answer(self, repeat: Repeat | None) -> Answer | None:
         """The response to an earlier identical call. Checked first, as limits may have changed since."""
         if repeat is None:
@@ -66,7 +79,7 @@ class Acceptor:
         return Answer(found, repeated=True) if found is not None else None
 
     def accept_one(
-        self, wanted: ClipRequest, caller: Caller, *, traceparent: str, repeat: Repeat | None
+        self, wanted: ClipRequest | ReelRequest, caller: Caller, *, traceparent: str, repeat: Repeat | None
     ) -> Answer:
         """Store a request, to be published. Raises `QuotaExceeded`, `IdempotencyConflict`,
         `QueueUnavailable`."""
@@ -120,7 +133,7 @@ class Acceptor:
 
     def _make(
         self,
-        wanted: ClipRequest,
+        wanted: ClipRequest | ReelRequest,
         caller: Caller,
         *,
         traceparent: str,
@@ -129,29 +142,36 @@ class Acceptor:
         now = self.clock.now()
         # Responses have milliseconds; the stored and published times have to be equal.
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        message = RequestMessage.of(
-            wanted, request_id=new_request_id(now), owner=caller.name, requested_at=now
-        )
-        length = message.out_seconds - message.in_seconds
+        message = _message(wanted, caller, now)
         row = clips.row_of(message)
         row["batch_id"], row["client_item_id"] = batch
         row["traceparent"] = traceparent
-        row["estimated_seconds"] = self.estimator.work(message.mode, message.lane, length)
+        row["estimated_seconds"] = self.estimator.work(message.mode, message.lane, message.source_seconds)
         attributes = clips.attributes(message.request_id, message.lane, message.priority, traceparent)
         return Request(row, Entry(REQUESTS, message.request_id, message.to_json(), attributes, now))
 
     def _accepted(self, made: Request) -> Accepted:
         row = made.row
         estimate = self.estimator.estimate(row["lane"], row["estimated_seconds"])
-        return Accepted(
+        place = f"{self.config.api.public_url.rstrip('/')}/v1/{row['kind']}/{row['request_id']}"
+        accepted = Accepted(
             request_id=row["request_id"],
             hand_id=row["hand_id"],
             mode=row["mode"],
             estimated_duration_sec=estimate.ready_seconds,
             queue_position=estimate.ahead + 1,
             created_at=row["created_at"],
-            status_url=f"{self.config.api.public_url.rstrip('/')}/v1/clip/{row['request_id']}/status",
+            status_url=f"{place}/status",
         )
+        if row["kind"] == "clip":
+            return accepted
+        return ReelAccepted(**accepted.model_dump(), reel_id=row["hand_id"])
+
+
+def _message(wanted: ClipRequest | ReelRequest, caller: Caller, now: datetime) -> WorkMessage:
+    if isinstance(wanted, ReelRequest):
+        return ReelMessage.of(wanted, request_id=new_reel_id(now), owner=caller.name, requested_at=now)
+    return RequestMessage.of(wanted, request_id=new_request_id(now), owner=caller.name, requested_at=now)
 
 
 def _batch(
@@ -185,7 +205,7 @@ def none_is_good(refused: Mapping[int, BatchItem]) -> RequestError:
     return InvalidRequest(f"none of the clips can be accepted; the first one: {first.message}", field=field)
 
 
-def check_inside_roots(path: str, roots: Sequence[NasRoot]) -> None:
+def check_inside_roots(path: str, roots: Sequence[NasRoot], *, field: str = "nas_video_path") -> None:
     """A first check of a path's text; the agent checks the file itself. No roots: the agents decide.
 
     Raises `InvalidRequest`.
@@ -194,8 +214,8 @@ def check_inside_roots(path: str, roots: Sequence[NasRoot]) -> None:
     inside = (normal.startswith(root.path.rstrip("/") + "/") for root in roots)
     if roots and not any(inside):
         raise InvalidRequest(
-            "nas_video_path must be a file inside one of the folders that recordings are kept in",
-            field="nas_video_path",
+            f"{field} must be a file inside one of the folders that recordings are kept in",
+            field=field,
         )
 
 

@@ -54,7 +54,7 @@ def cancel(clip: Clip, *, clock: Clock, database: Database, store: Store) -> Cli
 
 def _check_unfinished(clip: Clip) -> None:
     if clip.status in TERMINAL:
-        raise AlreadyFinished(f"nothing to cancel: the clip is {clip.status}")
+        raise AlreadyFinished(f"nothing to cancel: the {clip.kind} is {clip.status}")
 
 
 def _mark(request_id: str, store: Store, now: datetime) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 from api.clips.quotas import ShortsUsedUp
 from api.db import clips
 from api.db.tables import Clip
 from api.db.watching import Version
+from api.domain.request_state import State
 from clipping import __version__
+from clipping.contract.choices import Kind
+from clipping.contract.messages import TERMINAL, PartProgress
 from clipping.contract.results import ClipStatus, Problem
 from clipping.errors import RequestError
 
@@ -45,10 +49,13 @@ def status_of(clip: Clip) -> ClipStatus:
     return ClipStatus(
         **outcome,
         request_id=clip.request_id,
+        kind=cast(Kind, clip.kind),
         hand_id=clip.hand_id,
+        reel_id=clip.hand_id if clip.kind == "reel" else None,
         status=state.status,
         stage=state.stage,
         progress_percent=state.progress_percent or 0.0,
+        parts=_parts(clip, state) if clip.kind == "reel" else None,
         attempt=state.attempt or None,
         last_error=failure.error if failure else None,
         next_attempt_at=state.next_attempt_at,
@@ -69,6 +76,22 @@ def etag_of(clip: Clip | Version) -> str:
     from a backup counts revisions again, and a client that waits must not miss the end.
     """
     return f"{clip.revision}-{clip.status}-{__version__}"
+
+
+def _parts(reel: Clip, state: State) -> list[PartProgress] | None:
+    """The progress of every part, also of those that have not begun."""
+    count = len(reel.spec["clips"])
+    if state.status == "completed":
+        return [
+            PartProgress(index=index, stage="completed", progress_percent=100.0) for index in range(count)
+        ]
+    if state.status in TERMINAL:
+        return None
+    known = {part.index: part for part in state.parts or ()}
+    return [
+        known.get(index, PartProgress(index=index, stage="waiting", progress_percent=0.0))
+        for index in range(count)
+    ]
 
 
 def _started_at(clip: Clip) -> datetime | None:

@@ -15,7 +15,8 @@ from api.db.tables import Clip, table_of
 from api.domain.request_state import Failure, State, visible_change
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage, Status
-from clipping.contract.messages import CompletionMessage, LastError, RequestMessage
+from clipping.contract.messages import CompletionMessage, LastError, PartProgress, RequestMessage, kind_of
+from clipping.contract.reel import ReelMessage, WorkMessage
 
 _ENVELOPE = {"request_id", "owner", "requested_at", "schema_"}
 _PLACE = ("epoch", "attempt", "seq", "agent_id")
@@ -29,18 +30,19 @@ _DEFAULTS: dict[str, Any] = {
 _OPTIONAL = ("batch_id", "client_item_id", "traceparent", "estimated_seconds")
 
 
-def row_of(message: RequestMessage) -> dict[str, Any]:
+def row_of(message: WorkMessage) -> dict[str, Any]:
     """The columns of an accepted request's row."""
     return {
         **_DEFAULTS,
         **dict.fromkeys(_OPTIONAL),
         "request_id": message.request_id,
         "owner": message.owner,
+        "kind": kind_of(message.request_id),
         "hand_id": message.hand_id,
         "mode": message.mode,
         "lane": message.lane,
-        "spec": message.model_dump(mode="json", exclude=_ENVELOPE),
-        "short": message.output.short,
+        "spec": message.model_dump(mode="json", exclude=_ENVELOPE, exclude_none=True),
+        "short": isinstance(message, RequestMessage) and message.output.short,
         "created_at": message.requested_at,
         "last_sign_at": message.requested_at,
     }
@@ -55,10 +57,12 @@ def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     _insert(connection, rows)
 
 
-def message_of(clip: Clip) -> RequestMessage:
+def message_of(clip: Clip) -> WorkMessage:
     """The message that `row_of` was given, to be published again."""
-    return RequestMessage.model_validate(
+    model: type[WorkMessage] = ReelMessage if clip.kind == "reel" else RequestMessage
+    return model.model_validate(
         {
+            # Rows of earlier versions hold what is absent as null.
             **{name: value for name, value in clip.spec.items() if value is not None},
             "output": {name: v for name, v in clip.spec["output"].items() if v is not None},
             "request_id": clip.request_id,
@@ -105,6 +109,7 @@ def state_of(clip: Clip) -> State:
         status=cast(Status, clip.status),
         stage=cast(Stage | None, clip.stage),
         progress_percent=clip.progress_percent,
+        parts=tuple(PartProgress.model_validate(part) for part in clip.parts) if clip.parts else None,
         attempt=clip.attempt,
         epoch=clip.epoch,
         seq=clip.seq,
@@ -132,6 +137,7 @@ def store_state(clip: Clip, before: State, after: State, *, now: datetime) -> No
     ):
         setattr(clip, name, getattr(after, name))
     clip.checkpoint = after.checkpoint.model_dump(mode="json") if after.checkpoint else None
+    clip.parts = [part.model_dump(mode="json") for part in after.parts] if after.parts else None
     clip.last_error = _failure_fields(after.last_failure) if after.last_failure else None
     if visible_change(before, after):
         clip.revision += 1
@@ -156,7 +162,8 @@ def _failure(fields: Mapping[str, Any]) -> Failure:
 def _failure_fields(failure: Failure) -> dict[str, Any]:
     error, place = failure.error, {name: getattr(failure, name) for name in _PLACE}
     # Not rounded: else the same message would appear to be newer than the stored state.
-    return {"code": error.code, "message": error.message, "at": error.at.isoformat(), **place}
+    named = {} if error.part is None else {"part": error.part}
+    return {"code": error.code, "message": error.message, "at": error.at.isoformat(), **named, **place}
 
 
 def _started_at(state: State, now: datetime) -> datetime:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, or_, select, text
 from sqlalchemy.orm import Session
 
 from api.db.tables import Clip
-from clipping.contract.choices import Status
+from clipping.contract.choices import Kind, Status
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Filters:
     """Filters; None: no filter. The times are exclusive."""
 
     owner: str | None = None
+    kind: Kind | None = None
     hand_id: str | None = None
     status: Status | None = None
     created_after: datetime | None = None
@@ -37,6 +38,11 @@ def page(session: Session, filters: Filters, *, behind: Position | None, limit: 
     query = select(Clip)
     if filters.owner is not None:
         query = query.where(Clip.owner == filters.owner)
+    if filters.kind == "reel":
+        # The same expression as in the index, which SQLite compares as text.
+        query = query.where(text("kind = 'reel'"))
+    elif filters.kind is not None:
+        query = query.where(Clip.kind == filters.kind)
     if filters.hand_id is not None:
         query = query.where(Clip.hand_id == filters.hand_id)
     if filters.status is not None:

@@ -70,7 +70,9 @@ class Clip(Base):
     request_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     owner: Mapped[str] = mapped_column(String(256))
     """The name of the key, or the account, that created it."""
+    kind: Mapped[str] = mapped_column(String(16), default="clip")
     hand_id: Mapped[str] = mapped_column(String(128))
+    """Of a reel: its `reel_id`."""
     mode: Mapped[str] = mapped_column(String(16))
     lane: Mapped[str] = mapped_column(String(16))
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -89,6 +91,8 @@ class Clip(Base):
     status: Mapped[str] = mapped_column(String(16), default="queued")
     stage: Mapped[str | None] = mapped_column(String(16), default="waiting")
     progress_percent: Mapped[float | None] = mapped_column(Double, default=0.0)
+    parts: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    """Of a reel: the progress of the parts that have begun."""
     attempt: Mapped[int] = mapped_column(BigInteger, default=0)
     epoch: Mapped[int] = mapped_column(BigInteger, default=0)
     seq: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -124,6 +128,13 @@ class Clip(Base):
         Index("ix_requests_owner_created_at", "owner", "created_at", "request_id"),
         Index("ix_requests_hand_id_created_at", "hand_id", "created_at", "request_id"),
         Index(None, "status", "last_sign_at"),
+        Index(
+            "ix_requests_reels",
+            "created_at",
+            "request_id",
+            sqlite_where=text("kind = 'reel'"),
+            postgresql_where=text("kind = 'reel'"),
+        ),
         Index(
             "ix_requests_shorts",
             "owner",

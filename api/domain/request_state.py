@@ -8,7 +8,8 @@ outbox may publish a request twice. So:
 - Failures, cancellations and progress from an older epoch are ignored: the new leader has the request or will
   receive it. Epoch 0 means no election, and is never older.
 - Progress never changes a request that has ended. The progress message with the highest epoch wins, then the
-  highest attempt, then the highest `seq`; the percentage never decreases within an attempt.
+  highest attempt, then the highest `seq`; the percentage never decreases within an attempt, nor does that of
+  a part of a reel.
 - A checkpoint is kept on disk, and exists regardless of later messages: the furthest one is kept.
 - The newest error of an attempt (by epoch, attempt and `seq`) is kept until the request ends, also during the
 next
@@ -24,13 +25,15 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from clipping.contract.checkpoint import Checkpoint
-from clipping.contract.choices import Stage, Status
+from clipping.contract.choices import PartStage, Stage, Status
 from clipping.contract.messages import (
     TERMINAL,
     CompletionMessage,
     ErrorInfo,
     LastError,
+    PartProgress,
     ProgressMessage,
+    kind_of,
 )
 from clipping.errors import Cancelled, Lost
 
@@ -39,6 +42,7 @@ Verdict = Literal["leave", "cancel", "wait", "publish", "give up"]
 
 _CANCELLED = "the request was cancelled"
 _STAGES: tuple[Stage, ...] = ("waiting", "probing", "cutting", "verifying", "uploading", "retrying")
+_PART_STAGES: tuple[PartStage, ...] = ("waiting", "probing", "cutting", "verifying", "completed")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -62,6 +66,9 @@ class State:
     """None when the request has ended."""
     progress_percent: float | None = 0.0
     """0 to 100; None when the request ended without a clip."""
+    parts: tuple[PartProgress, ...] | None = None
+    """Of a reel: those that have begun in this attempt, by their index; None when there is none, or when the
+    request has ended."""
     attempt: int = 0
     epoch: int = 0
     """The highest epoch seen."""
@@ -161,24 +168,43 @@ def _progressed(state: State, message: ProgressMessage) -> State:
     percent = _clamped(message.progress_percent)
     running = state.status == "processing"
     same_attempt = running and (message.epoch, message.attempt) == (state.epoch, state.attempt)
+    parts = _furthest(state.parts if same_attempt else None, message.parts)
     if same_attempt:
         percent = max(percent, state.progress_percent or 0.0)
     if running and _rank(message) <= _rank(state):
-        if not same_attempt or percent == state.progress_percent:
+        if not same_attempt or (percent, parts) == (state.progress_percent, state.parts):
             return state
-        # A late message of this attempt only contributes the percentage that it had reached.
-        return replace(state, progress_percent=percent)
+        # A late message of this attempt only contributes the percentages that it had reached.
+        return replace(state, progress_percent=percent, parts=parts)
     return replace(
         state,
         status="processing",
         stage=message.stage,
         progress_percent=percent,
+        parts=parts,
         attempt=message.attempt,
         epoch=message.epoch,
         seq=message.seq,
         agent_id=message.agent_id,
         next_attempt_at=_next_attempt_at(message),
     )
+
+
+def _furthest(
+    known: tuple[PartProgress, ...] | None, reported: tuple[PartProgress, ...] | None
+) -> tuple[PartProgress, ...] | None:
+    """How far each part is that has begun, of what is known and what is reported, in any order."""
+    found: dict[int, PartProgress] = {}
+    for each in (*(known or ()), *(reported or ())):
+        part = each.model_copy(update={"progress_percent": _clamped(each.progress_percent)})
+        if part.index not in found or _advance(part) > _advance(found[part.index]):
+            found[part.index] = part
+    begun = [part for part in found.values() if _advance(part) > (0, 0.0)]
+    return tuple(sorted(begun, key=lambda part: part.index)) or None
+
+
+def _advance(part: PartProgress) -> tuple[int, float]:
+    return _PART_STAGES.index(part.stage), part.progress_percent
 
 
 def _rank(of: State | ProgressMessage) -> tuple[int, int, int, str, int, datetime]:
@@ -236,8 +262,8 @@ def given_up(*, request_id: str, hand_id: str, attempts: int, now: datetime) -> 
     """The end of a request that Pub/Sub moved to the dead letters after `attempts` deliveries."""
     times = f"{attempts} attempts" if attempts > 1 else "all attempts"
     message = (
-        f"gave up after {times}: no agent could finish this clip or report why. Request it again; "
-        "if that fails too, an operator should check the agents' logs"
+        f"gave up after {times}: no agent could finish this {kind_of(request_id)} or report why. Request it "
+        "again; if that fails too, an operator should check the agents' logs"
     )
     return _own_end(request_id, hand_id, ErrorInfo(code=Lost.code, message=message), now, attempt=attempts)
 
@@ -247,8 +273,9 @@ def lost(
 ) -> CompletionMessage:
     """The end of a request without a sign of life, although it was published again `tries` times."""
     message = (
-        f"no agent has reported on this clip for {silent_seconds:g} s, although it was published again "
-        f"{tries} times. Request it again; if that fails too, an operator should check the agents"
+        f"no agent has reported on this {kind_of(request_id)} for {silent_seconds:g} s, although it was "
+        f"published again {tries} times. Request it again; if that fails too, an operator should check the "
+        "agents"
     )
     return _own_end(request_id, hand_id, ErrorInfo(code=Lost.code, message=message), now)
 

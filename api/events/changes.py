@@ -21,6 +21,7 @@ class Seen:
     status: str
     stage: str | None
     progress_percent: float | None
+    parts: list[dict[str, Any]] | None
     attempt: int
     last_error: dict[str, Any] | None
     next_attempt_at: datetime | None
@@ -38,6 +39,7 @@ class Seen:
             status=clip.status,
             stage=clip.stage,
             progress_percent=clip.progress_percent,
+            parts=clip.parts,
             attempt=clip.attempt,
             last_error=clip.last_error,
             next_attempt_at=clip.next_attempt_at,
@@ -50,6 +52,11 @@ class Seen:
     @property
     def ended(self) -> bool:
         return self.status in TERMINAL
+
+    @property
+    def progress(self) -> tuple[str | None, float | None, list[dict[str, Any]] | None]:
+        """What a `progress` event reports."""
+        return self.stage, self.progress_percent, self.parts
 
     @property
     def retry(self) -> tuple[dict[str, Any] | None, datetime | None] | None:
@@ -75,10 +82,7 @@ def changes(before: Seen | None, now: Seen) -> list[Name]:
     if now.retry is not None:
         if now.retry != before.retry:
             names.append("retrying")
-    elif (now.stage, now.progress_percent) != (
-        before.stage,
-        before.progress_percent,
-    ) and "status" not in names:
+    elif now.progress != before.progress and "status" not in names:
         names.append("progress")
     return names or ["status"]
 

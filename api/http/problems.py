@@ -12,6 +12,7 @@ from clipping.clock import SystemClock
 from clipping.contract.results import Error, Problem
 from clipping.errors import (
     ClippingError,
+    Expired,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
@@ -26,13 +27,17 @@ from clipping.log import get_logger
 
 RETRY_AFTER_SECONDS = 5
 """The `Retry-After` of a 503."""
-CLIP_DELETED = "the clip was deleted at the end of its retention period: request it again"
 _CODES = {
     error.status: error.code
     for error in (InvalidRequest, NotFound, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType)
 }
 
 log = get_logger(__name__)
+
+
+def deleted(what: str) -> Expired:
+    """The error when the store no longer has what is downloaded."""
+    return Expired(f"the {what} was deleted at the end of its retention period: request it again")
 
 
 def error_response(status: int, code: str, message: str) -> Response:

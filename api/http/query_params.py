@@ -14,7 +14,7 @@ from typing import cast, get_args
 
 from api.db.listing import Filters, Position
 from clipping.clock import parse_rfc3339, rfc3339
-from clipping.contract.choices import Period, Status
+from clipping.contract.choices import DownloadFile, Kind, Period, Status
 from clipping.contract.messages import HAND_ID, REQUEST_ID
 from clipping.errors import InvalidPeriod, InvalidRequest
 
@@ -51,10 +51,11 @@ def single_values(query: Mapping[str, Sequence[str]], known: Sequence[str]) -> d
 
 def parse_list(query: Mapping[str, Sequence[str]], *, owner: str | None) -> ListQuery:
     """`GET /v1/clips`. Raises `InvalidRequest`."""
-    known = ("hand_id", "status", "created_after", "created_before", "limit", "cursor")
+    known = ("kind", "hand_id", "status", "created_after", "created_before", "limit", "cursor")
     given = single_values(query, known)
     filters = Filters(
         owner=owner,
+        kind=_kind(given.get("kind")),
         hand_id=_hand_id(given.get("hand_id")),
         status=_status(given.get("status")),
         created_after=_moment(given, "created_after"),
@@ -62,6 +63,14 @@ def parse_list(query: Mapping[str, Sequence[str]], *, owner: str | None) -> List
     )
     behind = _position(given["cursor"], filters) if "cursor" in given else None
     return ListQuery(filters, behind, _limit(given.get("limit")))
+
+
+def parse_file(query: Mapping[str, Sequence[str]]) -> DownloadFile:
+    """`GET /v1/reel/{id}/download`. Raises `InvalidRequest`."""
+    value = single_values(query, ("file",)).get("file", "video")
+    if value not in get_args(DownloadFile):
+        raise InvalidRequest(f"file must be one of {', '.join(get_args(DownloadFile))}", field="file")
+    return cast(DownloadFile, value)
 
 
 def parse_period(query: Mapping[str, Sequence[str]]) -> Period:
@@ -106,6 +115,12 @@ def _hand_id(value: str | None) -> str | None:
             field="hand_id",
         )
     return value
+
+
+def _kind(value: str | None) -> Kind | None:
+    if value is not None and value not in get_args(Kind):
+        raise InvalidRequest(f"kind must be one of {', '.join(get_args(Kind))}", field="kind")
+    return cast(Kind | None, value)
 
 
 def _status(value: str | None) -> Status | None:

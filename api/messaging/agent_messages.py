@@ -18,9 +18,10 @@ from clipping.contract.messages import (
     REQUEST_ID,
     CompletionMessage,
     LastError,
+    PartProgress,
     ProgressMessage,
-    RequestMessage,
 )
+from clipping.contract.reel import MAX_PARTS, parse_work
 from clipping.errors import InvalidRequest, QueueUnavailable
 from clipping.log import get_logger
 
@@ -174,7 +175,7 @@ class Ingest:
             case "progress":
                 return _bounded(ProgressMessage.from_json(data))
             case "dead-letter":
-                dead = RequestMessage.from_json(data)
+                dead = parse_work(data)
                 count = attributes.get(_ATTEMPTS, "")
                 return rules.given_up(
                     request_id=dead.request_id,
@@ -198,6 +199,7 @@ def _bounded(message: _Message) -> _Message:
         if message.last_error is not None:
             _bound_error(message.last_error)
             moments["last_error.at"] = message.last_error.at
+        _bound_parts(message.parts or ())
     else:
         counts["file_size_bytes"] = message.file_size_bytes
         moments["completed_at"] = message.completed_at
@@ -211,11 +213,18 @@ def _bounded(message: _Message) -> _Message:
     return message
 
 
+def _bound_parts(parts: Sequence[PartProgress]) -> None:
+    if len(parts) > MAX_PARTS or any(not 0 <= part.index < MAX_PARTS for part in parts):
+        raise InvalidRequest(f"parts must have at most {MAX_PARTS} parts, counted from 0", field="parts")
+
+
 def _bound_error(error: LastError) -> None:
     if len(error.code) > _MAX_NAME or "\0" in error.code:
         raise InvalidRequest(
             f"last_error.code must be at most {_MAX_NAME} characters long", field="last_error.code"
         )
+    if error.part is not None and not 0 <= error.part < MAX_PARTS:
+        raise InvalidRequest(f"last_error.part must be below {MAX_PARTS}", field="last_error.part")
     if len(error.message) > _MAX_ERROR_MESSAGE:
         raise InvalidRequest(
             f"last_error.message must be at most {_MAX_ERROR_MESSAGE} characters long",

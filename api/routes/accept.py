@@ -1,7 +1,8 @@
-"""Requests for one clip or for many."""
+"""Requests for one clip, for many, or for a reel."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -13,26 +14,39 @@ from api.clips.idempotency import HEADER, Repeat, repeat_of
 from api.http import audit, headers
 from api.http.body import check_values, read_flawed_json, read_json
 from api.services import services
+from clipping.contract.messages import ClipRequest
+from clipping.contract.reel import ReelRequest
 from clipping.contract.results import Accepted, Batch, BatchItem
 from clipping.errors import InvalidRequest
 from clipping.text import is_plain_text
 
-blueprint = Blueprint("accept", __name__, url_prefix="/v1/clip")
+blueprint = Blueprint("accept", __name__, url_prefix="/v1")
 
 MAX_BATCH = 100
 _LONGEST_ITEM_ID = 128
 
 
-@blueprint.post("/request")
+@blueprint.post("/clip/request")
 @requires("client")
 def request_clip() -> Response:
     """Accept a request: 202 means that it is in the database and will be processed."""
+    return _accept(services().acceptor.parse)
+
+
+@blueprint.post("/reel/request")
+@requires("client")
+def request_reel() -> Response:
+    """As `request_clip`, for a reel."""
+    return _accept(services().acceptor.parse_reel)
+
+
+def _accept(parse: Callable[[object], ClipRequest | ReelRequest]) -> Response:
     parts = services()
     body = read_json(parts.config.api.max_body_bytes)
     repeat = _repeat(body)
     answer = parts.acceptor.earlier_answer(repeat)
     if answer is None:
-        wanted, trace = parts.acceptor.parse(body), headers.traceparent()
+        wanted, trace = parse(body), headers.traceparent()
         answer = parts.acceptor.accept_one(wanted, caller(), traceparent=trace, repeat=repeat)
     accepted = Accepted.model_validate_json(answer.body)
     audit.note(request_id=accepted.request_id)
@@ -41,7 +55,7 @@ def request_clip() -> Response:
     return response
 
 
-@blueprint.post("/batch")
+@blueprint.post("/clip/batch")
 @requires("client")
 def request_batch() -> Response:
     """Accept the valid ones of up to 100 requests, and return the errors of the others."""

@@ -1,4 +1,4 @@
-"""The routes of one clip: status, download and cancellation."""
+"""The routes of one clip or reel: status, download and cancellation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from api.clips.views import etag_of, status_of
 from api.db import clips, watching
 from api.db.tables import Clip
 from api.db.watching import Version
-from api.http.problems import CLIP_DELETED
+from api.http.problems import deleted
+from api.http.query_params import parse_file
 from api.services import Services, services
-from clipping.contract.messages import REQUEST_ID, TERMINAL
+from clipping.contract.choices import DownloadFile, Kind
+from clipping.contract.messages import REQUEST_ID, TERMINAL, kind_of
 from clipping.contract.results import Download, Result
 from clipping.errors import Expired, NotFound, NotReady
-from clipping.store.port import clip_key
+from clipping.store.port import clip_key, reel_key
 
-blueprint = Blueprint("clips", __name__, url_prefix="/v1/clip")
+blueprint = Blueprint("clips", __name__)
+"""Registered for each kind of request."""
 
 _REQUEST_ID = re.compile(REQUEST_ID)
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})\Z", re.ASCII)
@@ -28,30 +31,33 @@ _SECONDS_A_DAY = 86_400
 
 @blueprint.get("/<request_id>/status")
 @requires("client")
-def status(request_id: str) -> Response:
+def status(kind: Kind, request_id: str) -> Response:
     """The status of the request; 304 without a body when the caller has it already."""
     parts, known = services(), request.if_none_match
-    if known and _REQUEST_ID.fullmatch(request_id):
+    if known and _is_id(kind, request_id):
         with parts.database.read() as session:
             version = watching.version(session, request_id)
         if version and caller().may_see(version.owner) and known.contains_weak(etag_of(version)):
             return _versioned(Response(status=304, mimetype="application/json"), version)
-    clip = find_own(request_id, parts)
+    clip = find_own(kind, request_id, parts)
     return _versioned(_json(status_of(clip)), clip)
 
 
 @blueprint.get("/<request_id>/download")
 @requires("client")
-def download(request_id: str) -> Response:
-    """A new link to the clip."""
+def download(kind: Kind, request_id: str) -> Response:
+    """A new link to the clip or reel, or to the table of the reel's parts."""
     parts = services()
-    clip = find_own(request_id, parts)
+    file: DownloadFile = parse_file(request.args.to_dict(flat=False)) if kind == "reel" else "video"
+    clip = find_own(kind, request_id, parts)
     if clip.status != "completed":
-        raise NotReady(f"nothing to download: the clip is {clip.status}")
-    key = _object_key(clip)
+        raise NotReady(f"nothing to download: the {kind} is {clip.status}")
+    if file == "tsv" and not clip.spec["tsv"]:
+        raise NotFound("the reel has no table: request a reel with tsv set to true")
+    key = _object_key(clip, file)
     found = parts.store.stat(key)
     if found is None:
-        raise Expired(CLIP_DELETED)
+        raise deleted(kind)
     filename = f"{clip.hand_id}.{key.rpartition('.')[2]}"
     seconds = parts.config.storage.signed_url_days * _SECONDS_A_DAY
     link = parts.store.sign(key, filename=filename, seconds=seconds)
@@ -68,17 +74,17 @@ def download(request_id: str) -> Response:
 
 @blueprint.post("/<request_id>/cancel")
 @requires("client")
-def cancel_clip(request_id: str) -> Response:
-    """202: a queued clip is cancelled, a running one will be within seconds."""
+def cancel_clip(kind: Kind, request_id: str) -> Response:
+    """202: a queued request is cancelled, a running one will be within seconds."""
     parts = services()
-    clip = find_own(request_id, parts)
+    clip = find_own(kind, request_id, parts)
     clip = cancel(clip, clock=parts.clock, database=parts.database, store=parts.store)
     return _json(status_of(clip), status=202)
 
 
-def find_own(request_id: str, parts: Services) -> Clip:
-    """The request, if the caller may access it. Raises `NotFound`."""
-    if _REQUEST_ID.fullmatch(request_id):
+def find_own(kind: Kind, request_id: str, parts: Services) -> Clip:
+    """The request, if it is of this kind and the caller may access it. Raises `NotFound`."""
+    if _is_id(kind, request_id):
         with parts.database.read() as session:
             clip = clips.find(session, request_id)
         if clip is not None and caller().may_see(clip.owner):
@@ -86,13 +92,20 @@ def find_own(request_id: str, parts: Services) -> Clip:
     raise NotFound("request not found")
 
 
-def _object_key(clip: Clip) -> str:
-    """The clip's key. Only the extension comes from the completion message; the rest is known here."""
+def _is_id(kind: Kind, request_id: str) -> bool:
+    return kind_of(request_id) == kind and _REQUEST_ID.fullmatch(request_id) is not None
+
+
+def _object_key(clip: Clip, file: DownloadFile) -> str:
+    """The file's key. Only the extension comes from the completion message; the rest is known here."""
+    key_of = reel_key if clip.kind == "reel" else clip_key
+    if file == "tsv":
+        return key_of(clip.hand_id, clip.request_id, "tsv")
     where = status_of(clip).output_uri or ""
     extension = _EXTENSION.search(where)
     if extension is None:
-        raise Expired("the clip's location is unknown: request it again")
-    return clip_key(clip.hand_id, clip.request_id, extension.group(1))
+        raise Expired(f"the {clip.kind}'s location is unknown: request it again")
+    return key_of(clip.hand_id, clip.request_id, extension.group(1))
 
 
 def _versioned(response: Response, shown: Clip | Version) -> Response:

@@ -12,17 +12,19 @@ from api.events.changes import last_event_id
 from api.http.connection_handover import ENVIRON_KEY, Handed, Taker
 from api.routes.clips import find_own
 from api.services import services
+from clipping.contract.choices import Kind
 from clipping.contract.messages import TERMINAL
 
-blueprint = Blueprint("events", __name__, url_prefix="/v1/clip")
+blueprint = Blueprint("events", __name__)
+"""Registered for each kind of request."""
 
 
 @blueprint.get("/<request_id>/events")
 @requires("client")
-def events(request_id: str) -> Response:
+def events(kind: Kind, request_id: str) -> Response:
     """A stream that ends with the request. 204 for a client that has received the end: browsers then stop."""
     parts = services()
-    clip = find_own(request_id, parts)
+    clip = find_own(kind, request_id, parts)
     known = last_event_id(request.headers.get("Last-Event-ID"))
     if clip.status in TERMINAL and known == clip.revision:
         return Response(status=204)

@@ -13,9 +13,9 @@ from flask import Blueprint, Response, request
 from werkzeug.http import is_resource_modified
 from werkzeug.wsgi import wrap_file
 
-from api.http.problems import CLIP_DELETED, error_response
+from api.http.problems import deleted, error_response
 from api.services import services
-from clipping.errors import Expired, Forbidden, NotFound, RangeNotSatisfiable
+from clipping.errors import Forbidden, NotFound, RangeNotSatisfiable
 from clipping.store.links import INVALID_LINK
 from clipping.store.local import LocalStore
 from clipping.store.port import ObjectInfo
@@ -41,7 +41,7 @@ def serve(key: str) -> Response:
     store.verify_signature(key, int(expires), filename, signature, parts.clock.now())
     found = store.open_object(key)
     if found is None:
-        raise Expired(CLIP_DELETED)
+        raise deleted("clip")
     path, info = found
     response = _headers(info, filename)
     if not is_resource_modified(request.environ, etag=info.version, last_modified=info.created_at):
@@ -57,7 +57,7 @@ def serve(key: str) -> Response:
         # Unbuffered: the server continues at the descriptor's offset.
         file = path.open("rb", buffering=0)
     except FileNotFoundError:
-        raise Expired(CLIP_DELETED) from None
+        raise deleted("clip") from None
     return _body(response, file, part, info.size)
 
 

@@ -61,8 +61,8 @@ class Storage(Section):
     signed_url_days: Annotated[float, Field(gt=0, le=7)] = 7
     """How long a download link works. Cloud Storage signs for 7 days at most."""
     retention_days: Annotated[int, Field(ge=1)] = 30
-    """How long clips are kept: `clipping-agent provision` sets the bucket's lifecycle rule. The `local`
-    backend deletes nothing."""
+    """How long clips and reels are kept: `clipping-agent provision` sets the bucket's lifecycle rules. The
+    `local` backend deletes nothing."""
     coordination_bucket: str | None = None
     """A bucket for leases and heartbeats, if they should not be in `bucket`."""
 
@@ -159,6 +159,8 @@ class Limits(Section):
     """The longest clip, pre-roll and post-roll included."""
     max_short_seconds: Positive = 180
     """The longest vertical clip (9:16)."""
+    max_reel_seconds: Positive = 1800
+    """The longest reel. Each of its parts may be as long as a clip."""
     shorts_per_day: Annotated[int, Field(ge=0)] = 10
     """Vertical clips that one caller may request in 24 hours, whatever their result. 0: no limit."""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600

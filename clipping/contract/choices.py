@@ -24,3 +24,5 @@ Interpolation = Literal["linear", "spline"]
 HighlightEffect = Literal["original", "brightness_boost", "dark_overlay", "blur", "spotlight"]
 FailoverMode = Literal["graceful", "fast"]
 Period = Literal["24h", "7d", "30d"]
+DownloadFile = Literal["video", "tsv"]
+"""Of a reel: the video, or the table of its parts."""

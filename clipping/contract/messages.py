@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from clipping.contract.checkpoint import Checkpoint
-from clipping.contract.choices import Mode, PartStage, Priority, Quality, Stage, Status
+from clipping.contract.choices import Kind, Mode, PartStage, Priority, Quality, Stage, Status
 from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.effects_forms import AskedEffects, parse_effects
 from clipping.contract.modes import check_mode, check_size, default_mode
@@ -42,6 +42,7 @@ TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 
 HAND_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 REQUEST_ID = r"^(?:clip|reel)-\d{8}-[0-9a-hjkmnp-tv-z]{12,32}$"
+"""Of a clip or a reel: see `kind_of`."""
 MAX_PATH_BYTES = 4096
 MAX_METADATA_VALUE = 1024
 
@@ -188,6 +189,11 @@ def lane_of(priority: Priority, mode: Mode) -> Lane:
     if priority == "high":
         return "interactive"
     return "batch" if priority == "low" or mode == "encode" else "interactive"
+
+
+def kind_of(request_id: str) -> Kind:
+    """What the request with this id asks for."""
+    return "reel" if request_id.startswith("reel-") else "clip"
 
 
 def subtract(a: float, b: float) -> float:

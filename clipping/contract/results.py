@@ -11,9 +11,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clipping.contract.checkpoint import Checkpoint
-from clipping.contract.choices import Mode, Period, Stage, Status
+from clipping.contract.choices import Kind, Mode, Period, Stage, Status
 from clipping.contract.cluster import AgentStatus
-from clipping.contract.messages import TERMINAL, ErrorInfo, LastError
+from clipping.contract.messages import TERMINAL, ErrorInfo, LastError, PartProgress
 from clipping.contract.report import Report
 from clipping.contract.wire import Moment
 
@@ -69,6 +69,12 @@ class Accepted(Result):
     status_url: str
 
 
+class ReelAccepted(Accepted):
+    """A stored request for a reel. Its `hand_id` is the `reel_id`."""
+
+    reel_id: str
+
+
 class BatchItem(Result):
     """One clip of a batch: its request, or why it was refused."""
 
@@ -88,11 +94,16 @@ class ClipStatus(Result):
     """The status of a request."""
 
     request_id: str
+    kind: Kind = "clip"
     hand_id: str
+    """Of a reel: the same as its `reel_id`."""
+    reel_id: str | None = None
     status: Status
     stage: Stage | None = None
     progress_percent: float = 0.0
     """0 to 100; 0 when the request ended without a clip."""
+    parts: list[PartProgress] | None = None
+    """Of a reel: the progress of each part, in their order; absent when it ended without a video."""
     attempt: int | None = None
     last_error: LastError | None = None
     """The newest error that an attempt met, until the request ends."""

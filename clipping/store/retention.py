@@ -6,6 +6,7 @@ from clipping.config import Config
 from clipping.contract.checkpoint import PREFIX as CHECKPOINTS
 
 CLIPS = "clips/"
+REELS = "reels/"
 CANCELS = "cancels/"
 CANCEL_DAYS = 8
 """One day longer than Pub/Sub keeps a message, so that a request that arrives late is still cancelled."""
@@ -14,10 +15,10 @@ CHECKPOINT_DAYS = 7
 
 
 def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
-    """Set how long the bucket keeps clips (`storage.retention_days`), cancellations, and checkpoints if
-    they go there. Returns a sentence for each change, none when everything is set already.
+    """Set how long the bucket keeps clips and reels (`storage.retention_days`), cancellations, and
+    checkpoints if they go there. Returns a sentence for each change, none when everything is set already.
 
-    A local store has no such rules: its owner deletes old clips. Raises `StoreUnavailable`.
+    A local store has no such rules: its owner deletes old clips and reels. Raises `StoreUnavailable`.
     """
     storage = config.storage
     if storage.backend != "gcs":
@@ -26,7 +27,7 @@ def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
 
     assert storage.bucket is not None, "checked by the configuration"
     store = GcsStore(storage.bucket, prefix=storage.prefix)
-    rules = {CLIPS: storage.retention_days, CANCELS: CANCEL_DAYS}
+    rules = {CLIPS: storage.retention_days, REELS: storage.retention_days, CANCELS: CANCEL_DAYS}
     if config.checkpoints.remote:
         rules[CHECKPOINTS] = CHECKPOINT_DAYS
     try:

@@ -27,7 +27,7 @@ from clipping.bus.provision import provision
 from clipping.bus.publisher import Publisher
 from clipping.bus.topology import topology
 from clipping.config import Config, overlay, validate
-from clipping.contract.messages import CompletionMessage, ProgressMessage
+from clipping.contract.messages import CompletionMessage, ProgressMessage, kind_of
 from tests.support.waiting import eventually
 
 START_SECONDS = 60.0
@@ -181,8 +181,22 @@ class ApiProcess:
         }
         return self.post("/v1/clip/request", json={name: v for name, v in body.items() if v is not None})
 
+    def part(self, start: float = 0, end: float = 10, **more: Any) -> dict[str, Any]:
+        """A good part of a reel."""
+        return {
+            "nas_video_path": f"{self.root}/table.mp4",
+            "start_seconds": start,
+            "end_seconds": end,
+            **more,
+        }
+
+    def request_reel(self, **over: Any) -> requests.Response:
+        """As `request`, for a reel of two parts."""
+        body = {"reel_id": "reel-1", "clips": [self.part(), self.part(20, 30)], **over}
+        return self.post("/v1/reel/request", json={name: v for name, v in body.items() if v is not None})
+
     def status(self, request_id: str) -> dict[str, Any]:
-        answer = self.get(f"/v1/clip/{request_id}/status")
+        answer = self.get(f"/v1/{kind_of(request_id)}/{request_id}/status")
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found

@@ -14,6 +14,7 @@ from tests.api.api_process import ApiProcess
 from tests.api.clips.test_batch import BAD_BATCHES
 from tests.api.test_bad_requests import BODIES, FIELDS
 from tests.api.test_lists import BAD_QUERIES
+from tests.api.test_reels import WRONG, body_of
 from tests.support.broker import BrokerProcess
 
 SHOWN = 70
@@ -64,6 +65,8 @@ def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:
             f"request, Idempotency-Key {_short(key)}",
             api.post("/v1/clip/request", data="{}", headers=headers),
         )
+    for name, over, _, _ in WRONG:
+        yield f"reel, {name}", api.request_reel(**body_of(api, over))
     for batch, _ in BAD_BATCHES:
         yield f"batch, `{_short(batch)}`", api.post("/v1/clip/batch", json=batch)
     for query, _ in BAD_QUERIES:
@@ -73,6 +76,9 @@ def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:
     for path in ("status", "download", "events"):
         for request_id in ("1", "clip-20261120-000000000000", "..%2f..%2fetc", "%00"):
             yield f"{path} of `{request_id}`", api.get(f"/v1/clip/{request_id}/{path}")
+    reel = "reel-20261120-000000000000"
+    yield "status of a reel as that of a clip", api.get(f"/v1/clip/{reel}/status")
+    yield "download of `?file=srt`", api.get(f"/v1/reel/{reel}/download?file=srt")
     yield "cancel of an unknown clip", api.post("/v1/clip/clip-20261120-000000000000/cancel")
     for method, path in (("GET", "/v1/clip/request"), ("PUT", "/v1/clips"), ("DELETE", "/v1/clip/x/status")):
         yield f"{method} `{path}`", api.session.request(method, api.url + path, timeout=30)

@@ -9,6 +9,7 @@ from clipping.contract.messages import CompletionMessage, ProgressMessage
 
 NOW = datetime(2026, 11, 20, 8, 15, 30, tzinfo=UTC)
 REQUEST_ID = "clip-20261120-8t3vq0z6m4k1h9pn"
+REEL_ID = "reel-20261120-2c9w7n4x0d6s5hqm"
 
 
 def progress(**over: Any) -> ProgressMessage:

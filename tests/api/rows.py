@@ -15,6 +15,7 @@ from api.db.tables import Clip, OutboxMessage
 from api.messaging.agent_messages import Ingest
 from clipping.clock import ManualClock
 from clipping.contract.messages import ClipRequest, CompletionMessage, ProgressMessage, RequestMessage
+from clipping.contract.reel import ReelMessage, ReelRequest, WorkMessage
 from tests.api.messages import NOW
 
 _NUMBERS = count()
@@ -40,6 +41,25 @@ def put(database: Database, *, at: datetime = NOW, owner: str = "web", **over: A
         owner=owner,
         requested_at=at,
     )
+    return _put(database, message, columns)
+
+
+def put_reel(database: Database, *, count: int = 2, at: datetime = NOW, **columns: Any) -> str:
+    """As `put`, for a reel of `count` parts."""
+    parts = [
+        {"nas_video_path": "/nas/a.mp4", "start_seconds": 20 * n, "end_seconds": 20 * n + 10}
+        for n in range(count)
+    ]
+    message = ReelMessage.of(
+        ReelRequest(reel_id="reel-1", clips=parts),
+        request_id=f"reel-20261120-{next(_NUMBERS):012d}",
+        owner=columns.pop("owner", "web"),
+        requested_at=at,
+    )
+    return _put(database, message, columns)
+
+
+def _put(database: Database, message: WorkMessage, columns: dict[str, Any]) -> str:
     with database.write() as session:
         clips.add(session.connection(), [clips.row_of(message)])
         row = clips.find(session, message.request_id)

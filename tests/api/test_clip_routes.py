@@ -68,6 +68,7 @@ def test_an_accepted_request_is_described(api: ApiProcess) -> None:
     assert (body["hand_id"], body["status"], body["mode"]) == ("hand-1", "queued", "copy")
     assert api.status(body["request_id"]) == {
         "request_id": body["request_id"],
+        "kind": "clip",
         "hand_id": "hand-1",
         "status": "queued",
         "stage": "waiting",

@@ -21,7 +21,17 @@ from api.routes import admin
 from clipping import __version__, text
 from clipping.client import NewClip
 from clipping.config import validate
-from clipping.contract import choices, effect_values, effects, messages, output, report, results
+from clipping.contract import (
+    choices,
+    effect_values,
+    effects,
+    messages,
+    output,
+    reel,
+    reel_parts,
+    report,
+    results,
+)
 from clipping.contract.choices import FailoverMode
 from clipping.contract.cluster import AgentStatus
 from clipping.contract.effects_forms import KEYS
@@ -34,6 +44,9 @@ SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 
 INPUT: dict[str, type[BaseModel]] = {
     "ClipRequest": messages.ClipRequest,
+    "ReelRequest": reel.ReelRequest,
+    "ReelPart": reel_parts.ReelPart,
+    "Transition": reel_parts.Transition,
     "Output": output.Output,
     "Effects": effects.Effects,
     "Framing": effects.Framing,
@@ -52,6 +65,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "Error": results.Error,
     "ErrorDetail": results.Problem,
     "ClipAccepted": results.Accepted,
+    "ReelAccepted": results.ReelAccepted,
     "BatchAccepted": results.Batch,
     "BatchItem": results.BatchItem,
     "ClipStatus": results.ClipStatus,
@@ -71,7 +85,9 @@ RESULTS: dict[str, type[BaseModel]] = {
 FROM_AGENTS: dict[str, type[BaseModel]] = {
     "ErrorInfo": messages.ErrorInfo,
     "LastError": messages.LastError,
+    "PartProgress": messages.PartProgress,
     "Report": report.Report,
+    "PartReport": report.PartReport,
     "Range": report.Range,
     "VideoReport": report.VideoReport,
     "AudioReport": report.AudioReport,
@@ -155,6 +171,10 @@ def test_the_client_asks_for_all_that_is_written() -> None:
     ("written", "meant"),
     [
         (SCHEMAS["Mode"]["enum"], choices.Mode),
+        (SCHEMAS["Kind"]["enum"], choices.Kind),
+        (SCHEMAS["DownloadFile"]["enum"], choices.DownloadFile),
+        (SCHEMAS["Transition"]["properties"]["type"]["enum"], choices.TransitionType),
+        (SCHEMAS["PartProgress"]["properties"]["stage"]["enum"], choices.PartStage),
         (SCHEMAS["Quality"]["enum"], choices.Quality),
         (SCHEMAS["Priority"]["enum"], choices.Priority),
         (SCHEMAS["Output"]["properties"]["aspect"]["enum"], choices.Aspect),
@@ -189,10 +209,20 @@ def test_patterns_and_defaults_are_the_same() -> None:
     assert SCHEMAS["RequestId"]["pattern"] == messages.REQUEST_ID
     assert SCHEMAS["HandId"]["pattern"] == messages.HAND_ID
     assert SCHEMAS["Reason"]["pattern"] == text.PLAIN_TEXT
-    for name, field in messages.ClipRequest.model_fields.items():
-        written = SCHEMAS["ClipRequest"]["properties"][name]
-        if "default" in written:
-            assert written["default"] == field.default
+    assert CONTRACT["components"]["parameters"]["ReelRequestId"]["schema"]["pattern"] == reel.REEL_ID
+    for schema in ("ClipRequest", "ReelRequest", "ReelPart", "Transition"):
+        for name, field in INPUT[schema].model_fields.items():
+            written = SCHEMAS[schema]["properties"][name]
+            if "default" in written:
+                assert written["default"] == field.default
+
+
+def test_the_limits_of_a_reel_are_the_same() -> None:
+    part, request = SCHEMAS["ReelPart"]["properties"], SCHEMAS["ReelRequest"]["properties"]
+    assert (request["clips"]["minItems"], request["clips"]["maxItems"]) == (1, reel.MAX_PARTS)
+    assert part["tags"]["maxItems"] == reel_parts.MAX_TAGS
+    assert SCHEMAS["Transition"]["properties"]["duration"]["maximum"] == reel_parts.MAX_TRANSITION_SECONDS
+    assert part["hand_id"]["pattern"] == messages.HAND_ID
 
 
 def test_the_limits_of_an_output_are_the_same() -> None:
@@ -227,6 +257,9 @@ def test_every_example_of_a_request_is_accepted() -> None:
     content = CONTRACT["paths"]["/v1/clip/request"]["post"]["requestBody"]["content"]["application/json"]
     for example in content["examples"].values():
         messages.parse_clip_request(example["value"], max_clip_seconds=600)
+    content = CONTRACT["paths"]["/v1/reel/request"]["post"]["requestBody"]["content"]["application/json"]
+    for example in content["examples"].values():
+        reel.parse_reel_request(example["value"], max_reel_seconds=1800, max_clip_seconds=600)
 
 
 def _examples(node: Any) -> list[tuple[Any, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,11 @@ CLIENT_ROUTES = {
     "GET /v1/clip/{id}/events": 200,
     "GET /v1/clip/{id}/download": 409,
     "POST /v1/clip/{id}/cancel": 202,
+    "POST /v1/reel/request": 415,
+    "GET /v1/reel/{reel}/status": 200,
+    "GET /v1/reel/{reel}/events": 200,
+    "GET /v1/reel/{reel}/download": 409,
+    "POST /v1/reel/{reel}/cancel": 202,
     "GET /v1/clips": 200,
     "GET /v1/stats": 200,
 }
@@ -82,13 +88,16 @@ class Doors:
             "push token": signer.token(aud=PUSH_AUDIENCE, email=PUSHER),
             "none": None,
         }
-        self.clip = api.request().json()["request_id"]
+        self.ids = {
+            "id": api.request().json()["request_id"],
+            "reel": api.request_reel().json()["request_id"],
+        }
 
     def knock(self, route: str, who: str) -> requests.Response:
         method, path = route.split(" ")
         credential = self.credentials[who]
         headers = {"Authorization": f"Bearer {credential}"} if credential is not None else {}
-        url = self.api.url + path.format(id=self.clip)
+        url = self.api.url + path.format(**self.ids)
         with requests.request(method, url, headers=headers, timeout=30, stream=True) as answer:
             if not answer.headers["Content-Type"].startswith("text/event-stream"):
                 assert answer.content is not None
@@ -157,8 +166,8 @@ def expected(route: str, who: str) -> int:
     if who in KNOWN_TO_GOOGLE:
         return 403
     if route in CLIENT_ROUTES:
-        if who == "client account" and "{id}" in route:
-            return 404  # it is the key's clip
+        if who == "client account" and "{" in route:
+            return 404  # they are the key's
         return CLIENT_ROUTES[route]
     return ADMIN_ROUTES[route] if TRUSTED[who] == "admin" else 403
 
@@ -216,6 +225,7 @@ def test_the_table_has_every_route(doors: Doors) -> None:
     app.extensions["clipping"].database.close()
     names = {
         "{id}": "<request_id>",
+        "{reel}": "<request_id>",
         "agents/nas-1": "agents/<agent_id>",
         "failovers/none": "failovers/<operation_id>",
         "files/clips/h/c.mp4": "files/<path:key>",
@@ -230,13 +240,13 @@ def test_the_table_has_every_route(doors: Doors) -> None:
 
 
 def test_a_strangers_clip_is_not_there(doors: Doors) -> None:
-    for route in (route for route in CLIENT_ROUTES if "{id}" in route):
+    for route in (route for route in CLIENT_ROUTES if "{" in route):
         method, path = route.split(" ")
-        url = doors.api.url + path.format(id=doors.clip)
+        url = doors.api.url + path.format(**doors.ids)
         stranger = requests.request(method, url, headers={"Authorization": f"Bearer {STRANGER}"}, timeout=30)
         nobodys = requests.request(
             method,
-            url.replace(doors.clip, "clip-20261120-000000000000"),
+            re.sub(r"(clip|reel)-\d{8}-\w+", r"\1-20261120-000000000000", url),
             headers={"Authorization": f"Bearer {STRANGER}"},
             timeout=30,
         )

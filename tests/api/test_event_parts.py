@@ -18,6 +18,7 @@ QUEUED = Seen(
     status="queued",
     stage="waiting",
     progress_percent=0.0,
+    parts=None,
     attempt=0,
     last_error=None,
     next_attempt_at=None,

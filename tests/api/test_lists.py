@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from api.db import listing, schema, stats
 from api.db.engine import Database
@@ -17,7 +19,7 @@ from api.http.query_params import cursor_behind, parse_list, parse_period
 from clipping.errors import InvalidPeriod, InvalidRequest
 from tests.api.api_process import ADMIN, STRANGER, ApiProcess
 from tests.api.messages import NOW, completed, failed
-from tests.api.rows import put, report
+from tests.api.rows import put, put_reel, report
 
 MINUTE = timedelta(minutes=1)
 
@@ -73,6 +75,28 @@ def test_each_filter_filters(database: Database) -> None:
     assert page(database, created_before=NOW) == [old]
     assert page(database, created_after=NOW - MINUTE, created_before=NOW + MINUTE) == [middle]
     assert page(database, hand_id="a", status="completed", owner="web") == [old]
+
+
+def test_reels_are_listed_beside_clips_or_alone(database: Database) -> None:
+    clip = put(database, at=NOW)
+    reel = put_reel(database, at=NOW + MINUTE)
+    others = put_reel(database, at=NOW + 2 * MINUTE, owner="other")
+    assert page(database) == [others, reel, clip]
+    assert page(database, kind="reel") == [others, reel]
+    assert page(database, kind="reel", owner="web", hand_id="reel-1", status="queued") == [reel]
+    assert page(database, kind="clip") == [clip]
+
+
+def test_reels_are_found_by_an_index(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/x.db", connections=1)
+    schema.migrate(database)
+    statements: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    page(database, kind="reel")
+    with database.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statements[-1]}", (10, 0)).all()
+    database.close()
+    assert "ix_requests_reels" in str(plan)
 
 
 def test_a_list_over_http(either_api: ApiProcess) -> None:
@@ -158,6 +182,8 @@ BAD_QUERIES = [
     ("limit=", "limit"),
     ("limit=%D9%A1", "limit"),
     ("limit=5&limit=6", "limit"),
+    ("kind=batch", "kind"),
+    ("kind=", "kind"),
     ("status=done", "status"),
     ("status=QUEUED", "status"),
     ("status=", "status"),

@@ -14,21 +14,22 @@ from api.db.transition import transition
 from api.domain.request_state import published_again
 from clipping.contract.messages import (
     TERMINAL,
-    ClipRequest,
     CompletionMessage,
     ProgressMessage,
-    RequestMessage,
 )
+from clipping.contract.reel import ReelMessage, ReelRequest
 from tests.api.domain.test_request_state import failures, progresses
-from tests.api.messages import NOW, REQUEST_ID, completed
+from tests.api.messages import NOW, REEL_ID, completed
 
 AGAIN = "published again"
 events = st.lists(progresses | failures | st.just(completed()) | st.just(AGAIN), max_size=8)
 
 
 def accepted() -> Clip:
-    request = ClipRequest(hand_id="hand-1", nas_video_path="/nas/a.mp4", start_seconds=1, end_seconds=31)
-    message = RequestMessage.of(request, request_id=REQUEST_ID, owner="web", requested_at=NOW)
+    """A reel, whose status has everything that one of a clip has."""
+    parts = [{"nas_video_path": "/nas/a.mp4", "start_seconds": n, "end_seconds": n + 1} for n in range(3)]
+    request = ReelRequest(reel_id="reel-1", clips=parts)
+    message = ReelMessage.of(request, request_id=REEL_ID, owner="web", requested_at=NOW)
     return Clip(**clips.row_of(message))
 
 

@@ -21,8 +21,9 @@ from api.db import clips, outbox, schema, upgrade
 from api.db.engine import Database
 from api.db.tables import Base
 from clipping.contract.messages import ClipRequest, RequestMessage
+from clipping.contract.reel import ReelMessage, ReelRequest
 from clipping.errors import ConfigurationError, QueueUnavailable
-from tests.api.messages import NOW, REQUEST_ID, completed
+from tests.api.messages import NOW, REEL_ID, REQUEST_ID, completed
 from tests.support.imports import libraries_after
 from tests.support.postgres import PostgresServer
 
@@ -327,6 +328,37 @@ def test_requests_in_an_old_outbox_are_carried_over_and_back(database_url: str) 
     assert [dict(row) | {"created_at": None, "next_attempt_at": None} for row in rows] == [
         entry | {"created_at": None, "next_attempt_at": None} for entry in entries
     ]
+    database.close()
+
+
+def test_reels_come_beside_the_clips_that_there_are(database_url: str) -> None:
+    database = Database(database_url, connections=2)
+    config = upgrade.alembic_config()
+    with database.exclusive() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        columns = clip_columns(REQUEST_ID)
+        connection.execute(insert(table_of("requests", columns)).values(columns))
+    schema.migrate(database)
+    parts = [{"nas_video_path": "/nas/a.mp4", "start_seconds": 0, "end_seconds": 1}]
+    reel = ReelMessage.of(
+        ReelRequest(reel_id="r", clips=parts), request_id=REEL_ID, owner="web", requested_at=NOW
+    )
+    with database.write() as session:
+        clips.add(session.connection(), [clips.row_of(reel)])
+        outbox.add(session.connection(), [outbox.Entry(outbox.REQUESTS, REEL_ID, b"x", {}, NOW)], due=NOW)
+    with database.read() as session:
+        kinds = {row.request_id: row.kind for row in clips.find_all(session, [REQUEST_ID, REEL_ID]).values()}
+        found = clips.find(session, REEL_ID)
+        assert found is not None
+        assert clips.message_of(found) == reel
+    assert kinds == {REQUEST_ID: "clip", REEL_ID: "reel"}
+
+    with database.exclusive() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0004")
+        assert connection.execute(text("SELECT request_id FROM requests")).scalars().all() == [REQUEST_ID]
+        assert connection.execute(text("SELECT key FROM outbox")).scalars().all() == []
     database.close()
 
 

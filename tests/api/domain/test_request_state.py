@@ -23,8 +23,8 @@ from api.domain.request_state import (
     visible_change,
 )
 from clipping.contract.checkpoint import Checkpoint
-from clipping.contract.choices import Stage
-from clipping.contract.messages import CompletionMessage, LastError, ProgressMessage
+from clipping.contract.choices import PartStage, Stage
+from clipping.contract.messages import CompletionMessage, LastError, PartProgress, ProgressMessage
 from tests.api.messages import NOW, completed, failed, progress, retrying
 
 Message = CompletionMessage | ProgressMessage
@@ -49,8 +49,18 @@ errors = st.builds(
     st.sampled_from(["STORE_UNAVAILABLE", "NO_SPACE"]),
     moments,
 )
+parts = st.none() | st.lists(
+    st.builds(
+        PartProgress,
+        index=st.integers(0, 2),
+        stage=st.sampled_from(get_args(PartStage)),
+        progress_percent=st.floats(-10, 110),
+    ),
+    max_size=3,
+).map(tuple)
 progresses = st.builds(
-    lambda error, retry_at, checkpoint, stage, percent, agent, epoch, attempt, seq: progress(
+    lambda reported, error, retry_at, checkpoint, stage, percent, agent, epoch, attempt, seq: progress(
+        parts=reported,
         last_error=error,
         next_attempt_at=retry_at,
         stage=stage,
@@ -61,6 +71,7 @@ progresses = st.builds(
         seq=seq,
         checkpoint=checkpoint,
     ),
+    parts,
     st.none() | errors,
     st.none() | moments,
     checkpoints,
@@ -97,6 +108,29 @@ def shuffled_twice(draw: st.DrawFn, messages: st.SearchStrategy[list[Message]]) 
 @given(shuffled_twice(st.lists(progresses, max_size=8)))
 def test_progress_in_any_order_and_any_number_gives_the_same_state(orders: tuple[list[Message], ...]) -> None:
     assert after(*orders[0]) == after(*orders[1])
+
+
+def at(index: int, stage: PartStage, percent: float) -> PartProgress:
+    return PartProgress(index=index, stage=stage, progress_percent=percent)
+
+
+def test_the_parts_of_a_reel_only_advance_within_an_attempt() -> None:
+    state = after(progress(seq=2, parts=[at(1, "cutting", 30), at(0, "completed", 100)]))
+    assert state.parts == (at(0, "completed", 100), at(1, "cutting", 30))
+    late = merge(
+        state, progress(seq=1, parts=[at(0, "cutting", 90), at(1, "cutting", 40), at(2, "probing", 0)])
+    )
+    assert late.parts == (at(0, "completed", 100), at(1, "cutting", 40), at(2, "probing", 0))
+    assert visible_change(state, late)
+    assert merge(late, progress(seq=3, stage="verifying")).parts == late.parts
+    assert merge(late, progress(attempt=2, parts=[at(0, "probing", 0)])).parts == (at(0, "probing", 0),)
+    assert merge(late, progress(attempt=2)).parts is None
+    assert merge(late, completed()).parts is None
+
+
+def test_a_part_has_0_to_100_percent() -> None:
+    state = after(progress(parts=[at(0, "cutting", 130), at(1, "cutting", -3)]))
+    assert state.parts == (at(0, "cutting", 100), at(1, "cutting", 0))
 
 
 def resumed(messages: list[Message]) -> int:

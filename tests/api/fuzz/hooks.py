@@ -15,6 +15,7 @@ import yaml
 from openapi_schema_validator import OAS31Validator
 
 from clipping.contract.messages import parse_clip_request
+from clipping.contract.reel import parse_reel_request
 from clipping.errors import InvalidRequest
 from clipping.timecode import parse_seconds
 
@@ -30,7 +31,14 @@ def _validator(name: str) -> OAS31Validator:
 
 _GOOD = {
     name: _validator(name)
-    for name in ("ClipRequest", "BatchRequest", "BatchClip", "FailoverRequest", "PauseRequest")
+    for name in (
+        "ClipRequest",
+        "ReelRequest",
+        "BatchRequest",
+        "BatchClip",
+        "FailoverRequest",
+        "PauseRequest",
+    )
 }
 
 
@@ -40,6 +48,8 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     match case.operation.definition.raw.get("operationId"):
         case "requestClip" if _GOOD["ClipRequest"].is_valid(case.body):
             case.body = _possible(case.body)
+        case "requestReel" if _GOOD["ReelRequest"].is_valid(case.body):
+            case.body = _possible_reel(case.body)
         case "requestBatch" if _GOOD["BatchRequest"].is_valid(case.body):
             case.body = {"clips": [_possible(clip) for clip in case.body["clips"]]}
         case "requestBatch":
@@ -80,6 +90,24 @@ def _possible(body: dict[str, Any]) -> dict[str, Any]:
         except InvalidRequest:
             mended.pop(left_out, None)
     return mended if item_id is None else {**mended, "client_item_id": item_id}
+
+
+def _possible_reel(body: dict[str, Any]) -> dict[str, Any]:
+    """With parts of ten seconds one after the other, and effects, an output and a mode that go together."""
+    mended = {**body, "transition": {**body.get("transition", {}), "duration": 0.5}}
+    mended["clips"] = [
+        {**part, **dict.fromkeys(_TIMES[2:], 0), "start_seconds": 20 * n, "end_seconds": 20 * n + 10}
+        for n, part in enumerate(body["clips"])
+    ]
+    for left_out in ("effects", "mode", "output"):
+        try:
+            parse_reel_request(mended, max_reel_seconds=_LONGEST, max_clip_seconds=_LONGEST)
+        except InvalidRequest:
+            mended.pop(left_out, None)
+            mended["clips"] = [
+                {name: value for name, value in part.items() if name != left_out} for part in mended["clips"]
+            ]
+    return mended
 
 
 def _seconds(value: float | str) -> float:

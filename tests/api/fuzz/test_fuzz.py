@@ -36,7 +36,7 @@ def api(broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iter
     [
         ("examples,coverage", "^/", 1, 600),
         ("fuzzing", "^/", 15, 200),
-        ("stateful", "^/v1/clip", 20, 50),
+        ("stateful", "^/v1/(clip|reel)", 20, 50),
         ("stateful", "^/v1/(admin|stats)", 6, 15),
     ],
 )

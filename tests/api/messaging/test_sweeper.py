@@ -21,13 +21,15 @@ from clipping.clock import ManualClock
 from clipping.config import validate
 from clipping.contract.cluster import cancel_key
 from clipping.contract.messages import RequestMessage
+from clipping.contract.reel import ReelMessage
 from clipping.errors import QueueUnavailable
 from clipping.store.memory import MemoryStore
 from tests.api.api_process import ApiProcess
 from tests.api.cluster.documents import CLUSTER, Agents
 from tests.api.conftest import MakeApi
+from tests.api.domain.test_request_state import at
 from tests.api.messages import NOW, completed, failed, progress
-from tests.api.rows import get, put, report, unsent
+from tests.api.rows import get, put, put_reel, report, unsent
 from tests.api.workers import Workers
 from tests.support.waiting import eventually
 
@@ -107,7 +109,7 @@ def test_a_silent_request_is_published_again_and_at_last_lost(desk: Desk) -> Non
         assert (sent.topic, sent.key) == (outbox.REQUESTS, request_id)
         message = RequestMessage.from_json(sent.payload)
         assert (message.request_id, message.owner, message.requested_at) == (request_id, "web", NOW)
-        assert message.model_dump(mode="json", include=set(first.spec)) == first.spec
+        assert message.model_dump(mode="json", include=set(first.spec), exclude_none=True) == first.spec
         assert sent.attributes == {
             "request_id": request_id,
             "lane": "batch",
@@ -121,6 +123,18 @@ def test_a_silent_request_is_published_again_and_at_last_lost(desk: Desk) -> Non
     assert '"LOST"' in row.completion
     assert unsent(desk.database) == []
     assert desk.pass_silence() == 0
+
+
+def test_a_silent_reel_is_published_again_as_it_was(desk: Desk) -> None:
+    request_id = put_reel(desk.database)
+    report(desk.database, progress(request_id=request_id, parts=[at(0, "cutting", 50)]))
+    assert desk.pass_silence() == 1
+    (sent,) = desk.take_messages()
+    message = ReelMessage.from_json(sent.payload)
+    row = get(desk.database, request_id)
+    assert (message.request_id, message.reel_id, len(message.clips)) == (request_id, "reel-1", 2)
+    assert message.model_dump(mode="json", include=set(row.spec), exclude_none=True) == row.spec
+    assert (row.status, row.parts) == ("queued", None)
 
 
 def test_while_no_agent_can_work_a_request_waits_and_is_not_lost(desk: Desk) -> None:

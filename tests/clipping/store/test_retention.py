@@ -13,7 +13,7 @@ def test_a_local_store_has_no_rule() -> None:
     assert keep_clips(validate({"storage": {"path": "/x"}}), dry_run=False) == []
 
 
-@pytest.mark.parametrize(("remote", "prefixes"), [(False, 2), (True, 3)])
+@pytest.mark.parametrize(("remote", "prefixes"), [(False, 3), (True, 4)])
 def test_a_bucket_gets_a_rule_for_each_prefix(
     monkeypatch: pytest.MonkeyPatch, remote: bool, prefixes: int
 ) -> None:
@@ -27,4 +27,5 @@ def test_a_bucket_gets_a_rule_for_each_prefix(
     config = validate({"storage": {"backend": "gcs", "bucket": "clips"}, "checkpoints": {"remote": remote}})
     sentences = keep_clips(config, dry_run=True)
     assert len(sentences) == len(rules) == prefixes
+    assert rules["clips/"] == rules["reels/"] == 30
     assert rules.get("checkpoints/", 7) == 7
