@@ -4,51 +4,33 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
+import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from agent.cutting.encode.encoder_probe import Encoders
 from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.formats.media import MediaInfo
-from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Keep, Order
-from agent.cutting.process.budget import Budget
-from agent.cutting.process.child import JobCrashed
-from agent.cutting.process.client import JOBS, ForkServer, Job, engine_server
-from agent.cutting.process.interruption import Interruption, Reason
-from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Kept, Progress
-from agent.cutting.process.stall import StallWatch, usage
+from agent.cutting.plan.encoders import CPU, Choice
+from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Extent, Keep, Order, ReelSpec
+from agent.cutting.process.client import JOBS, ForkServer, engine_server
+from agent.cutting.process.interruption import Interruption
 from agent.cutting.reading.source import SourceFile, open_path
+from agent.cutting.reel.kept_parts import KeptParts
+from agent.cutting.reel.make import ReelJob
+from agent.cutting.reel.parts import Progress
+from agent.cutting.reel.progress import ReelProgress
+from agent.cutting.supervised import Supervised, reads
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
-from clipping.errors import (
-    ClippingError,
-    EncoderFailed,
-    EngineUnavailable,
-    ProcessDied,
-    SourceUnavailable,
-    TimeLimit,
-)
-from clipping.log import get_logger
+from clipping.contract.messages import PartProgress
+from clipping.errors import ClippingError, EngineUnavailable
 
-log = get_logger(__name__)
-
-_LOOK_SECONDS = 0.1
-"""Between two checks for an interruption."""
-_INTERRUPT_SECONDS = 1.0
-"""How long an interrupted job has to stop by itself before it is killed."""
-_REPORT_SECONDS = 0.5
-"""Progress is reported at least this often."""
-_TERM_SECONDS = 3
-"""From SIGTERM to SIGKILL for a stalled job."""
-_KILL_SECONDS = 5
-"""How long to wait for a killed process: one that hangs in the kernel is left behind."""
-_ANSWER_SECONDS = 5
-"""A NAS that does not return a few bytes in this time is treated as unavailable."""
+_REEL_JOBS = "agent.cutting.reel"
 _PROBE_SECONDS = 120
 
 
@@ -109,18 +91,19 @@ class Engine:
         except OSError as error:
             raise EngineUnavailable(f"{path} can't be opened: {error.strerror}") from error
         try:
-            return _reads(self._server, program, timeout)
+            return reads(self._server, program, timeout)
         finally:
             os.close(program)
 
     def probe(self, source: Path) -> MediaInfo:
         """What a recording holds. Raises as `agent.cutting.reading.probe.probe`, and `TimeLimit`."""
-        limit = min(_PROBE_SECONDS, self._settings.time_limit_seconds)
         with open_path(source) as file:
-            run = _Supervised(self._server, self._settings, file, lambda *_: None, Interruption())
-            return cast(
-                MediaInfo, run.result(limit, f"{JOBS}:run_probe", file.name, file.identity, self._cache)
-            )
+            return self._probe(file, Interruption())
+
+    def _probe(self, file: SourceFile, interruption: Interruption) -> MediaInfo:
+        limit = min(_PROBE_SECONDS, self._settings.time_limit_seconds)
+        run = Supervised(self._server, self._settings, file, lambda *_: None, interruption)
+        return cast(MediaInfo, run.result(limit, f"{JOBS}:run_probe", file.name, file.identity, self._cache))
 
     def cut(
         self,
@@ -148,216 +131,141 @@ class Engine:
         `RangeBeyondEnd`, `UnsupportedCodec`, `CutVerificationFailed`, `TimeLimit`, `Cancelled`,
         `GivenBack`, `SourceUnavailable`, `SourceChanged`, `NoSpace`, `EncoderFailed`, `OutputTooLarge`.
         """
+        return self._cut(
+            spec,
+            folder,
+            progress,
+            interruption or Interruption(),
+            source=source,
+            keep=keep,
+            checkpoint=checkpoint,
+        )
+
+    def reel(
+        self,
+        spec: ReelSpec,
+        folder: Path,
+        *,
+        open_part: Callable[[int], SourceFile],
+        progress: Callable[[Stage, float, tuple[PartProgress, ...]], None],
+        interruption: Interruption | None = None,
+        keep: Keep | None = None,
+        checkpoint: Callable[[Checkpoint], None] = lambda _: None,
+    ) -> Clip:
+        """Cut the parts of a reel, join, verify and describe it; its file is in `folder`.
+
+        `open_part` opens the recording of a part; it is closed here. `progress` gets the progress of each
+        part, too. `keep`: where finished parts are kept, also when this raises; the same reel, made again,
+        resumes there. The rest as `cut`. Raises as `cut`; an error of one part has its index in `part`.
+        """
+        stem = f"reel-{secrets.token_hex(6)}"
+        stop = interruption or Interruption()
+        own = folder / f"{stem}.parts"
+        try:
+            return ReelJob(
+                tools=_Tools(self, find_ffmpeg(self._settings.ffmpeg), stop),
+                spec=spec,
+                folder=folder,
+                stem=stem,
+                open_part=open_part,
+                progress=ReelProgress([part.out_point - part.in_point for part in spec.parts], progress),
+                interruption=stop,
+                kept=KeptParts(keep.folder if keep is not None else own),
+                checkpoint=checkpoint,
+            ).run()
+        except BaseException:
+            for leftover in folder.glob(f"{stem}.*"):
+                leftover.unlink(missing_ok=True) if leftover.is_file() else None
+            raise
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
+
+    def _cut(
+        self,
+        spec: CutSpec,
+        folder: Path,
+        progress: Callable[[Stage, float], None],
+        interruption: Interruption,
+        *,
+        source: SourceFile | None = None,
+        keep: Keep | None = None,
+        checkpoint: Callable[[Checkpoint], None] = lambda _: None,
+        choice: Choice | None = None,
+    ) -> Clip:
+        """As `cut`; `choice`: the encoder, where it is not free."""
         stem = f"clip-{secrets.token_hex(6)}"
-        program = find_ffmpeg(self._settings.ffmpeg)
         try:
             with (
                 open_path(spec.source) if source is None else nullcontext(source) as file,
-                self._encoders.chosen(spec) as choice,
+                self._encoders.chosen(spec) if choice is None else nullcontext(choice) as chosen,
             ):
-                order = Order(
-                    spec,
-                    file.identity,
-                    folder,
-                    stem,
-                    program,
-                    choice,
-                    self._cache,
-                    self._settings.verify,
-                    self._settings.max_pixels,
-                    self._settings.on_damage,
-                    keep,
+                order = self._order(spec, file, folder, stem, chosen, keep)
+                return cast(
+                    Clip, self._run(f"{JOBS}:run_cut", file, progress, interruption, order, checkpoint)
                 )
-                stop = interruption or Interruption()
-                run = _Supervised(self._server, self._settings, file, progress, stop, checkpoint)
-                clip = cast(Clip, run.result(self._settings.time_limit_seconds, f"{JOBS}:run_cut", order))
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
                 leftover.unlink(missing_ok=True)
             raise
-        return clip
 
-
-class _Supervised:
-    """One job, watched until it ends or has to be ended."""
-
-    def __init__(
+    def _order(
         self,
-        server: ForkServer,
-        settings: EngineSettings,
+        spec: CutSpec,
+        source: SourceFile,
+        folder: Path,
+        stem: str,
+        choice: Choice,
+        keep: Keep | None = None,
+    ) -> Order:
+        return Order(
+            spec,
+            source.identity,
+            folder,
+            stem,
+            find_ffmpeg(self._settings.ffmpeg),
+            choice,
+            self._cache,
+            self._settings.verify,
+            self._settings.max_pixels,
+            self._settings.on_damage,
+            keep,
+        )
+
+    def _run(
+        self,
+        function: str,
         source: SourceFile,
         progress: Callable[[Stage, float], None],
         interruption: Interruption,
+        order: object,
         checkpoint: Callable[[Checkpoint], None] = lambda _: None,
-    ) -> None:
-        self._server = server
-        self._settings = settings
-        self._source = source
-        self._progress = progress
-        self._interruption = interruption
-        self._checkpoint = checkpoint
-        self._watch = StallWatch()
-        self._budget = Budget()
-        self._reported: Progress | None = None
-        self._reported_at = 0.0
-        self._helper: int | None = None
-        self._answer: Done | Failed | None = None
-        self._exit_code: int | None = None
-        self._begun_again = False
-        self._winding_down: float | None = None
-
-    def result(self, limit_seconds: float, function: str, *arguments: object) -> object:
-        """Run the job; its value. Raises what it raised, or why it was ended."""
-        self._job = self._start(function, *arguments)
-        deadline = time.monotonic() + limit_seconds
-        try:
-            while True:
-                if self._listen(_LOOK_SECONDS):
-                    if not self._has_begun() and not self._begun_again:
-                        self._job.close()
-                        self._job, self._begun_again = self._start(function, *arguments), True
-                        self._winding_down = None
-                        continue
-                    return self._conclude()
-                self._report_again()
-                if (until := self._interruption.until) != self._winding_down:
-                    self._winding_down = until
-                    self._job.wind_down(until)
-                if (reason := self._interruption.reason) is not None:
-                    self._interrupt(reason)
-                    raise reason.error()
-                if time.monotonic() > deadline:
-                    self._end(grace=0)
-                    raise TimeLimit(f"timed out: the cut took longer than {limit_seconds:g} s")
-                self._check_spent()
-        finally:
-            self._job.close()
-
-    def _start(self, function: str, *arguments: object) -> Job:
-        return self._server.run(function, *arguments, descriptors=(self._source.descriptor,))
-
-    def _has_begun(self) -> bool:
-        return not (self._job.pid is None and self._answer is None and self._exit_code is None)
-
-    def _listen(self, timeout: float) -> bool:
-        """Process the job's messages; True when it has ended."""
-        for message in self._job.messages(timeout):
-            self._watch.moved()
-            match message:
-                case Progress():
-                    self._report(message)
-                case Helper(pid):
-                    self._helper = pid
-                case Kept(checkpoint):
-                    self._checkpoint(checkpoint)
-                case Done() | Failed():
-                    self._answer = message
-                    return True
-                case Exited(code):
-                    self._exit_code = code
-                    return True
-                case None:
-                    return True
-        return False
-
-    def _report(self, news: Progress) -> None:
-        self._budget.progressed(news.stage)
-        self._reported, self._reported_at = news, time.monotonic()
-        self._progress(news.stage, news.percent)
-
-    def _report_again(self) -> None:
-        if self._reported is not None and time.monotonic() - self._reported_at >= _REPORT_SECONDS:
-            self._reported_at = time.monotonic()
-            self._progress(self._reported.stage, self._reported.percent)
-
-    def _conclude(self) -> object:
-        match self._answer:
-            case Done(value):
-                return value
-            case Failed(JobCrashed() as crash):
-                log.error("cutting.job_crashed", traceback=str(crash))
-                raise EncoderFailed("the cut failed because of a bug: see the agent's log")
-            case Failed(error):
-                for note in getattr(error, "__notes__", ()):
-                    log.warning("ffmpeg.failed", source=str(self._source.name), stderr=note)
-                raise error
-        code = self._exit_code
-        how = (
-            "without a result"
-            if code is None
-            else f"by signal {-code}"
-            if code < 0
-            else f"with status {code}"
-        )
-        log.error("cutting.process_died", code=code)
-        hint = " (perhaps out of memory)" if code == -signal.SIGKILL else ""
-        raise ProcessDied(f"the cutting process ended {how}{hint}")
-
-    def _check_spent(self) -> None:
-        """Raise if the job is stalled, or has used too much without progress."""
-        helper = self._helper
-        pid = self._job.pid if helper is None else helper
-        used = None if pid is None else usage(pid)
-        # While ffmpeg works, the job only reads its output, which moves bytes too.
-        work = used and (used.job_work if helper is None else used.helper_work)
-        if self._watch.still_for(work) > self._settings.stall_seconds:
-            raise self._stalled()
-        overrun = None if helper is not None else self._budget.overrun(used)
-        if overrun is not None:
-            self._end(grace=0)
-            log.warning("cutting.overrun", source=str(self._source.name), error=overrun.message)
-            raise overrun
-
-    def _stalled(self) -> Exception:
-        helper = self._helper
-        readable = self._source_answers()
-        self._end(grace=_TERM_SECONDS)
-        seconds = self._settings.stall_seconds
-        log.error(
-            "cutting.stalled", pid=self._job.pid, helper=helper, seconds=seconds, source_readable=readable
-        )
-        if readable:
-            who = "the cutting process" if helper is None else "ffmpeg"
-            return EncoderFailed(f"{who} made no progress for {seconds:g} s and was ended")
-        return SourceUnavailable(f"the recording could not be read for {seconds:g} s: is the NAS mounted?")
-
-    def _source_answers(self) -> bool:
-        """Whether the recording can be read now, tried in another process as this may hang too."""
-        return _reads(self._server, self._source.descriptor, _ANSWER_SECONDS)
-
-    def _interrupt(self, reason: Reason) -> None:
-        """Let the job stop by itself; one that does not is killed."""
-        self._job.interrupt(reason)
-        if not self._gone(_INTERRUPT_SECONDS):
-            self._end(grace=0)
-
-    def _end(self, *, grace: float) -> None:
-        """Stop the whole process group, and wait a limited time for its exit."""
-        if grace:
-            self._job.signal(signal.SIGTERM)
-            if self._gone(grace):
-                return
-        self._job.signal(signal.SIGKILL)
-        if not self._gone(_KILL_SECONDS):
-            log.error("cutting.process_unkillable", pid=self._job.pid)
-
-    def _gone(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            for message in self._job.messages(left):
-                if message is None or isinstance(message, Exited):
-                    return True
-        return False
+    ) -> object:
+        run = Supervised(self._server, self._settings, source, progress, interruption, checkpoint)
+        return run.result(self._settings.time_limit_seconds, function, order)
 
 
-def _reads(server: ForkServer, descriptor: int, timeout: float) -> bool:
-    """Whether a separate process reads a little of a file in time."""
-    job = server.run(f"{JOBS}:run_look", descriptors=(descriptor,))
-    deadline = time.monotonic() + timeout
-    try:
-        while (left := deadline - time.monotonic()) > 0:
-            for message in job.messages(left):
-                return isinstance(message, Done)
-        return False
-    finally:
-        job.close()
+@dataclass(frozen=True)
+class _Tools:
+    """What a reel needs of the engine."""
+
+    engine: Engine
+    program: Path
+    interruption: Interruption
+
+    @property
+    def verify(self) -> Extent:
+        return self.engine._settings.verify
+
+    def probe_source(self, source: SourceFile) -> MediaInfo:
+        return self.engine._probe(source, self.interruption)
+
+    def cut_part(
+        self, spec: CutSpec, folder: Path, source: SourceFile, progress: Progress, choice: Choice | None
+    ) -> Clip:
+        return self.engine._cut(spec, folder, progress, self.interruption, source=source, choice=choice)
+
+    def order(self, spec: CutSpec, source: SourceFile, folder: Path, stem: str) -> Order:
+        return self.engine._order(spec, source, folder, stem, Choice(CPU["h264"]))
+
+    def job(self, function: str, source: SourceFile, progress: Progress, order: object) -> object:
+        return self.engine._run(f"{_REEL_JOBS}.{function}", source, progress, self.interruption, order)

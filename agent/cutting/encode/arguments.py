@@ -23,6 +23,7 @@ from agent.cutting.encode.section_arguments import (
     compiled,
     encoded,
     input_options,
+    tagged,
     title_input,
 )
 from agent.cutting.encode.sidecars import Beside
@@ -91,9 +92,10 @@ def encode_arguments(
         )
         if title is not None:
             video = titled(video, title_input(title), title.at)
+        video = tagged(video)
     else:
-        video = ffmpeg.input(url(joined), **_JOINED)["v:0"]
-    audio = [_audio(source[f"a:{t.position}"], t.source, frames, clip.speed) for t in plan.tracks]
+        video = joined_video(joined)
+    audio = [audio_filters(source[f"a:{t.position}"], t.source, frames, clip.speed) for t in plan.tracks]
     texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
     drawn = int(joined is None and title is not None)
     inputs = len(texts) + int(joined is None or bool(audio)) + int(joined is not None) + drawn
@@ -108,7 +110,7 @@ def encode_arguments(
         "f": plan.container.muxer,
     }
     if joined is not None:
-        options["bsf:v"] = _lengths(_last(frames, clip), shown="(PTS-STARTPTS)", times=_FROM_ZERO)
+        options["bsf:v"] = joined_lengths(_last(frames, clip))
     elif clip.rate is None and (frames.held or frames.longest > LONGEST_USUAL):
         options["bsf:v"] = _lengths(_last(frames, clip))
     if plan.container.boxed:
@@ -123,14 +125,17 @@ def encode_arguments(
         options |= {"c:a": "aac", "b:a": rates.audio}
     options |= {f"c:s:{n}": _subtitles(s) for n, s in enumerate(plan.subtitles)}
     options |= _dispositions(plan)
-    command = compiled(means, ffmpeg.output(video, *audio, *texts, url(target), **options))
+    command = compiled(means.program, ffmpeg.output(video, *audio, *texts, url(target), **options))
     # The binding passes no option twice, and only inputs of which a stream is used.
     at = command.index(url(target))
     command[at:at] = _descriptions(plan, tags)
-    if beside.chapters is not None:
-        behind = len(command) - command[::-1].index("-i") + 1
-        command[behind:behind] = ["-f", "ffmetadata", "-i", url(beside.chapters)]
-    return command
+    return command if beside.chapters is None else with_chapters(command, beside.chapters)
+
+
+def with_chapters(command: list[str], chapters: Path) -> list[str]:
+    """The command with a file of chapters as its last input."""
+    behind = len(command) - command[::-1].index("-i") + 1
+    return [*command[:behind], "-f", "ffmetadata", "-i", url(chapters), *command[behind:]]
 
 
 def _subtitles(subtitle: Subtitle) -> str:
@@ -138,7 +143,7 @@ def _subtitles(subtitle: Subtitle) -> str:
 
 
 @dataclass(frozen=True)
-class _Last:
+class Last:
     """The end of a clip, in its own time, in seconds."""
 
     at: Fraction
@@ -151,15 +156,26 @@ class _Last:
     frames: int
 
 
-def _last(frames: Frames, clip: ClipFrames) -> _Last:
+def _last(frames: Frames, clip: ClipFrames) -> Last:
     rate, count = clip.rate, clip.count
     if rate is not None:
-        return _Last((count - 1) / rate, 1 / rate, 1 / rate, 1 / rate, count)
+        return Last((count - 1) / rate, 1 / rate, 1 / rate, 1 / rate, count)
     at, shown = frames.last - frames.start, frames.end - frames.last
-    return _Last(at, shown, frames.usual, frames.shortest, count)
+    return Last(at, shown, frames.usual, frames.shortest, count)
 
 
-def _lengths(last: _Last, *, shown: str = "PTS", times: str = "pts=PTS:dts=DTS") -> str:
+def joined_video(path: Path) -> FilterStream:
+    """The video that `joining.join` has written, to be copied."""
+    video: FilterStream = ffmpeg.input(url(path), **_JOINED)["v:0"]
+    return video
+
+
+def joined_lengths(last: Last) -> str:
+    """As `_lengths`, for such a video; it then begins at 0."""
+    return _lengths(last, shown="(PTS-STARTPTS)", times=_FROM_ZERO)
+
+
+def _lengths(last: Last, *, shown: str = "PTS", times: str = "pts=PTS:dts=DTS") -> str:
     """The filter that says how long frames are shown. Where they stand for long, a decoder gives the length
     of one to another when frames are reordered.
 
@@ -170,7 +186,10 @@ def _lengths(last: _Last, *, shown: str = "PTS", times: str = "pts=PTS:dts=DTS")
     return f"setts={times}:duration='if({ends},{seconds(last.shown)},{seconds(last.usual)})/TB'"
 
 
-def _audio(stream: FilterStream, source: StreamInfo, frames: Frames, speed: Speed | None) -> FilterStream:
+def audio_filters(
+    stream: FilterStream, source: StreamInfo, frames: Frames, speed: Speed | None
+) -> FilterStream:
+    """The audio of a range, beginning with its first frame; `speed`: where it changes."""
     start, end = seconds(frames.start), seconds(frames.end)
     stream = stream.filter("atrim", start=start, end=end).filter("asetpts", f"round(PTS-{start}/TB)")
     options = {"async": 1, "first_pts": 0, "min_hard_comp": MOST_AUDIO_OFF}

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import av.container
@@ -17,6 +19,8 @@ from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.formats.streams import tick_of
 from agent.cutting.reading.source import FULL, OPENING, out_of_space
 from clipping.errors import EncoderFailed, NoSpace
+
+T = TypeVar("T")
 
 # A segment's edit list says that its first frame is shown at 0, and when it ends in milliseconds, which may
 # cut off a frame. So it is ignored, and times are counted from the first frame.
@@ -29,12 +33,16 @@ class Mismatched(Exception):
 
 @dataclass(frozen=True)
 class Piece:
-    """A segment to join."""
+    """A segment to join, or a part of one between keyframes."""
 
     path: Path
     begin: int
     """When its first frame is shown in the clip, in ticks."""
     frames: int
+    skip: int = 0
+    """How many frames of the file come before it."""
+    rest: int = 0
+    """How many come after it."""
 
 
 def frames_of(path: Path) -> int:
@@ -45,18 +53,22 @@ def frames_of(path: Path) -> int:
 
 def alike(one: Path, other: Path) -> bool:
     """Whether two segments can be joined: their encoders' parameters agree. Raises `Mismatched`."""
-    return _parameters(one) == _parameters(other)
+    return parameters(one) == parameters(other)
 
 
-def _parameters(path: Path) -> bytes | None:
+def parameters(path: Path) -> bytes | None:
+    """The encoder's parameters in a segment's header. Raises `Mismatched`."""
     with _opened(path) as (_, video):
         return video.codec_context.extradata
 
 
-def join(pieces: Sequence[Piece], target: Path, tick: Fraction, usual: int) -> None:
+def join(
+    pieces: Sequence[Piece], target: Path, tick: Fraction, usual: int, *, extradata: bytes | None = None
+) -> None:
     """Write the video of all pieces as MP4. `tick`: seconds; `usual`: the usual distance of frames, in ticks.
 
-    Raises `Mismatched`, `NoSpace`, and `EncoderFailed` when it can't be written.
+    `extradata`: the parameters of all of them; None: each has the same ones. Raises `Mismatched`, `NoSpace`,
+    and `EncoderFailed` when it can't be written.
     """
     shown = [at for piece in pieces for at in _shown(piece, tick)]
     if len(set(shown)) != len(shown):
@@ -67,13 +79,15 @@ def join(pieces: Sequence[Piece], target: Path, tick: Fraction, usual: int) -> N
             stream: VideoStream | None = None
             for piece in pieces:
                 with _opened(piece.path) as (container, video):
-                    extradata = video.codec_context.extradata
+                    own = extradata or video.codec_context.extradata
                     if stream is None:
-                        stream, common = file.add_stream_from_template(video, opaque=True), extradata
+                        stream, common = file.add_stream_from_template(video, opaque=True), own
                         stream.time_base = tick
-                    if extradata != common:
+                        if extradata is not None:
+                            stream.codec_context.extradata = extradata
+                    if own != common:
                         raise Mismatched("their encoders' parameters differ")
-                    for packet in _packets(container, video):
+                    for packet in _packets_of(piece, container, video):
                         pts, dts = next(times)
                         packet.pts, packet.dts, packet.duration = pts, dts, usual
                         packet.time_base, packet.stream = tick, stream
@@ -98,13 +112,32 @@ def _failed(error: av.error.FFmpegError) -> NoSpace | EncoderFailed:
 def _shown(piece: Piece, tick: Fraction) -> list[int]:
     """When the frames of a piece are shown in the clip, in ticks and in decoding order."""
     with _opened(piece.path) as (container, video):
-        found = [pts_of(packet) * tick_of(video) / tick for packet in _packets(container, video)]
-    if len(found) != piece.frames:
-        raise Mismatched(f"a segment has {len(found)} frames and should have {piece.frames}")
+        every = [pts_of(packet) * tick_of(video) / tick for packet in _packets(container, video)]
+    planned = piece.skip + piece.frames + piece.rest
+    if len(every) != planned:
+        raise Mismatched(f"a segment has {len(every)} frames and should have {planned}")
+    before, found, after = split(every, piece.skip, piece.frames)
+    if max(before, default=min(found) - 1) >= min(found) or min(after, default=max(found) + 1) <= max(found):
+        raise Mismatched("its frames can't be separated there")
     first = min(found)
     if any(at.denominator != 1 for at in found):
         raise Mismatched("its frames are shown between ticks")
     return [piece.begin + int(at - first) for at in found]
+
+
+def split(items: Sequence[T], skip: int, count: int) -> tuple[Sequence[T], Sequence[T], Sequence[T]]:
+    """The items before, of, and after a piece."""
+    return items[:skip], items[skip : skip + count], items[skip + count :]
+
+
+def _packets_of(
+    piece: Piece, container: av.container.InputContainer, video: VideoStream
+) -> Iterator[AnyPacket]:
+    chosen = islice(_packets(container, video), piece.skip, piece.skip + piece.frames)
+    for number, packet in enumerate(chosen):
+        if number == 0 and piece.skip and not packet.is_keyframe:
+            raise Mismatched("there is no keyframe where it should begin")
+        yield packet
 
 
 def _packets(container: av.container.InputContainer, video: VideoStream) -> Iterator[AnyPacket]:

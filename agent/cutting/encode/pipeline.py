@@ -11,7 +11,7 @@ import fcntl
 import os
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
@@ -85,6 +85,51 @@ def run_with_effects(
         started(None)
     progress(1.0)
     return reported
+
+
+def run_fed(
+    command: Sequence[str],
+    data: Iterable[bytes],
+    *,
+    seconds: float,
+    limits: Limits,
+    progress: Callable[[float], None],
+    started: Callable[[int | None], None],
+) -> bool:
+    """Run an ffmpeg that reads `data` from its standard input; the rest as `ffmpeg.run`.
+
+    `data` is computed on another thread; what that raises is raised here.
+    """
+    try:
+        with (
+            Running(command, source=None, limits=limits, stdin=subprocess.PIPE) as running,
+            ThreadPoolExecutor(1, thread_name_prefix="ffmpeg-feed") as thread,
+        ):
+            started(running.pid)
+            _widen(running.stdin)
+            fed = thread.submit(_feed, running.stdin, data)
+            try:
+                running.follow(seconds, progress)
+                if running.hopeless:
+                    running.result()
+                fed.result()
+                reported = running.result()
+            except BaseException:
+                running.kill()
+                raise
+    finally:
+        started(None)
+    progress(1.0)
+    return reported
+
+
+def _feed(pipe: IO[bytes], data: Iterable[bytes]) -> None:
+    try:
+        with pipe:
+            for chunk in data:
+                pipe.write(chunk)
+    except BrokenPipeError:
+        pass  # it has ended: its result says why
 
 
 class _Pump:

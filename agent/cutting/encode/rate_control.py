@@ -42,7 +42,7 @@ class Rates:
 
 def refined(spec: CutSpec) -> bool:
     """Whether the clip is reshaped: it will be published, and is worth a slower encode."""
-    return spec.output.aspect != "source" or spec.effects.framing is not None
+    return spec.refined or spec.output.aspect != "source" or spec.effects.framing is not None
 
 
 def rates(

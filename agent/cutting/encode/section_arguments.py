@@ -96,10 +96,10 @@ def section_commands(
             "enc_time_base:v": time_base_option(tick if clip.speed is not None else clip_tick(plan, clip)),
             "f": "nut",
         }
-        decode = compiled(means, ffmpeg.output(stream, "pipe:1", **options), progress=False)
+        decode = compiled(means.program, ffmpeg.output(stream, "pipe:1", **options), progress=False)
         read_again = {"f": "nut", "protocol_whitelist": "pipe", "copyts": None, **decoder_options()}
         # Raw video does not say which colours it has, and ffmpeg 7 converts what it takes for others.
-        stream = ffmpeg.input("pipe:0", **read_again)["v:0"].filter("setparams", **_BT709)
+        stream = tagged(ffmpeg.input("pipe:0", **read_again)["v:0"])
         if spec.effects.framing is None and spec.output.resized:
             stream = shaped(stream, spec.output, {})
     else:
@@ -108,13 +108,20 @@ def section_commands(
         stream = titled(stream, title_input(title), title.at)
     if clip.speed is not None and clip.rate is not None:
         stream = retimed(stream, clip.speed, clip.rate, clip.count)
+    stream = tagged(stream)
     options = {
-        **encoded(means, plan, spec, rates, clip),
+        **encoded(means, plan, spec, rates, clip, begin=section.part.start - frames.start),
         "map_metadata": -1,
         "map_chapters": -1,
         "f": "mp4",
     }
-    return Commands(compiled(means, ffmpeg.output(stream, url(target), **options)), decode)
+    return Commands(compiled(means.program, ffmpeg.output(stream, url(target), **options)), decode)
+
+
+def tagged(stream: FilterStream) -> FilterStream:
+    """The stream with the tags of the colours that it has: those of its frames count for ffmpeg 9, not the
+    options of the output, and recordings without tags have none."""
+    return stream.filter("setparams", **_BT709)
 
 
 def title_input(title: TitleImage) -> FilterStream:
@@ -128,17 +135,41 @@ def clip_tick(plan: Plan, clip: ClipFrames) -> Fraction:
     return plan.video_stream.time_base if clip.rate is None else 1 / clip.rate
 
 
-def encoded(means: Means, plan: Plan, spec: CutSpec, rates: Rates, clip: ClipFrames) -> Options:
-    """The output's options for encoded video."""
+def encoded(
+    means: Means,
+    plan: Plan,
+    spec: CutSpec,
+    rates: Rates,
+    clip: ClipFrames,
+    *,
+    begin: Fraction = Fraction(0),
+) -> Options:
+    """The output's options for encoded video; `begin`: when it begins, in seconds of the clip."""
+    return {
+        **encoder_options(means, spec, rates),
+        **_keyframes([at - begin for at in spec.keyframes if at > begin], clip_tick(plan, clip)),
+        "enc_time_base:v": time_base_option(clip_tick(plan, clip)),
+    }
+
+
+def encoder_options(means: Means, spec: CutSpec, rates: Rates) -> Options:
+    """Those that do not depend on the frames' times."""
     return {
         **video_arguments(means.encoder, spec.quality, refined=refined(spec), cap=rates.cap),
         "fps_mode": "passthrough",
-        "enc_time_base:v": time_base_option(clip_tick(plan, clip)),
         "color_primaries": "bt709",
         "color_trc": "bt709",
         "colorspace": "bt709",
         "color_range": "tv",
     }
+
+
+def _keyframes(times: list[Fraction], tick: Fraction) -> Options:
+    if not times:
+        return {}
+    # A quarter of a tick before them: a frame at or after each becomes a keyframe.
+    early = [seconds(max(Fraction(0), at - tick / 4)) for at in times]
+    return {"force_key_frames": ",".join(early), "forced-idr": 1}
 
 
 def time_base_option(tick: Fraction) -> str:
@@ -149,11 +180,11 @@ def time_base_option(tick: Fraction) -> str:
     return f"{tick.numerator}:{tick.denominator}"
 
 
-def compiled(means: Means, output: Any, *, progress: bool = True) -> list[str]:
+def compiled(program: Path, output: Any, *, progress: bool = True) -> list[str]:
     """The command line of an output; `progress`: that it prints how far it is."""
     reports = ("-progress", "pipe:1", "-stats_period", "0.5") if progress else ()
     output = output.global_args("-nostdin", "-v", "error", *reports)
-    command: list[str] = ffmpeg.compile(output, cmd=str(means.program), overwrite_output=True)
+    command: list[str] = ffmpeg.compile(output, cmd=str(program), overwrite_output=True)
     return command
 
 

@@ -56,7 +56,7 @@ def files_beside(
         if subtitles is not None:
             _write_subtitles(container, plan, cues, subtitles)
         if chapters is not None:
-            _write_chapters(header, chapters)
+            write_chapters(header, chapters)
         yield Beside(subtitles, chapters)
     finally:
         for file in filter(None, (subtitles, chapters)):
@@ -71,7 +71,7 @@ def _write_subtitles(
         add_subtitles(container, sink, replace(plan, subtitles=tuple(kept)), cues)
 
 
-def _write_chapters(header: Header, target: Path) -> None:
+def write_chapters(header: Header, target: Path) -> None:
     """A file of nothing but chapters, in ffmpeg's own notation. Raises `EncoderFailed`."""
     try:
         with av.open(f"file:{target}", "w", format="ffmetadata") as file:

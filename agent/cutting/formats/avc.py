@@ -36,6 +36,15 @@ def free_id(sets: list[bytes]) -> int:
     raise Malformed("all ids are used")
 
 
+def contradict(sets: list[bytes]) -> bool:
+    """Whether two different sets of a kind have one id, so that a decoder could not know which is meant.
+
+    Raises `Malformed`.
+    """
+    distinct = set(sets)
+    return len({(unit[0] & 0x1F, _id(unit)) for unit in distinct}) < len(distinct)
+
+
 def with_sets(extradata: bytes, more: list[bytes]) -> bytes:
     """The extradata with further parameter sets, in its own format. Raises `Malformed`."""
     if not extradata or extradata[0] != 1:

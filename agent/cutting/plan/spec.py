@@ -36,6 +36,10 @@ class CutSpec:
     """The shape of an encoded clip; only the container and `audio` apply to a copied one."""
     effects: Effects = NO_EFFECTS
     """Of an encoded clip."""
+    keyframes: tuple[Fraction, ...] = ()
+    """When an encoded clip has keyframes in any case, in seconds of the clip."""
+    refined: bool = False
+    """Encode slowly whatever the shape."""
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from contextlib import closing
 import pytest
 
 from agent.cutting import EngineSettings, Interruption, Reason
-from agent.cutting.engine import _Supervised
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.context import Context
 from agent.cutting.process.progress import ProgressSender
 from agent.cutting.process.protocol import Failed, Progress
 from agent.cutting.reading.source import open_path
+from agent.cutting.supervised import Supervised
 from clipping.contract.checkpoint import Checkpoint
 from clipping.errors import Cancelled, GivenBack
 from tests.support.media import make
@@ -95,7 +95,7 @@ def test_the_engine_ends_a_job_whether_it_obeys_or_not(
 ) -> None:
     interruption = Interruption()
     with open_path(make()) as source:
-        job = _Supervised(server, EngineSettings(), source, lambda *_: interruption.set(reason), interruption)
+        job = Supervised(server, EngineSettings(), source, lambda *_: interruption.set(reason), interruption)
         with pytest.raises(ERRORS[reason]):
             job.result(60, f"{__name__}:{function.__name__}")
         assert job._job.pid is not None
@@ -115,7 +115,7 @@ def test_a_job_that_is_going_to_be_given_back_ends_once_it_can_finish_no_more(
             interruption.wind_down(time.monotonic() + seconds)
 
     with open_path(make()) as source:
-        job = _Supervised(server, EngineSettings(), source, lambda *_: None, interruption, checkpoint)
+        job = Supervised(server, EngineSettings(), source, lambda *_: None, interruption, checkpoint)
         with pytest.raises(GivenBack):
             job.result(60, f"{__name__}:encoding")
     assert 2 <= len(kept) <= 6  # one more, and what is finished until it is announced
@@ -132,7 +132,7 @@ def test_a_job_that_can_be_finished_before_it_is_given_back_goes_on(server: Fork
             interruption.set(Reason.CANCELLED)
 
     with open_path(make()) as source:
-        job = _Supervised(server, EngineSettings(), source, lambda *_: None, interruption, checkpoint)
+        job = Supervised(server, EngineSettings(), source, lambda *_: None, interruption, checkpoint)
         with pytest.raises(Cancelled):
             job.result(60, f"{__name__}:encoding")
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from agent.cutting import CutSpec, Engine, EngineSettings, Interruption, Reason
-from agent.cutting.engine import _Supervised
 from agent.cutting.process.client import ForkServer
 from agent.cutting.process.context import Context
 from agent.cutting.process.protocol import Done, Failed
 from agent.cutting.reading.source import open_path
+from agent.cutting.supervised import Supervised
 from clipping.contract.choices import Mode, Stage
 from clipping.errors import Cancelled, EncoderFailed, SourceUnavailable, TimeLimit
 from tests.agent.cutting.process.cuts import (
@@ -238,7 +238,7 @@ def test_a_computing_job_is_not_stalled() -> None:
         with open_path(make()) as source:
             for function, seconds in ((computing, 5), (sleeping, 50)):
                 name = f"{__name__}:{function.__name__}"
-                job = _Supervised(server, settings, source, lambda *_: None, Interruption())
+                job = Supervised(server, settings, source, lambda *_: None, Interruption())
                 if function is computing:
                     assert job.result(PATIENCE, name, seconds) == "computed"
                 else:

@@ -1,0 +1,1 @@
+"""Reels: parts of recordings, joined into one video with transitions, chapters and one audio track."""

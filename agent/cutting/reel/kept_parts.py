@@ -1,0 +1,123 @@
+"""The finished parts of a reel on disk: what a later attempt at the same reel resumes from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from agent.cutting.reel.prepare import Prepared
+from clipping.contract.report import Report
+from clipping.errors import NoSpace
+
+T = TypeVar("T")
+
+FILES = ("mp4", "pcm", "tail", "join")
+"""What a part may have, by their extensions."""
+
+
+@dataclass(frozen=True)
+class KeptPart:
+    """One finished part."""
+
+    recipe: str
+    """What it was made of, and how."""
+    prepared: Prepared
+    report: Report | None
+    """Of its cut; None where all of its frames belong to transitions."""
+    sizes: tuple[tuple[str, int], ...]
+    """Of its files, in bytes, by their extensions."""
+
+
+class _Resumed(BaseModel):
+    count: int
+
+
+_PART = TypeAdapter(KeptPart)
+
+
+class KeptParts:
+    """A folder of parts. A part counts once its `.json` is there, which is written behind its files.
+
+    Raises `NoSpace` when the folder can't be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        _used(lambda: folder.mkdir(mode=0o700, parents=True, exist_ok=True), folder)
+
+    def path(self, index: int, kind: str) -> Path:
+        """The file of a part."""
+        return self.folder / f"{stem(index)}.{kind}"
+
+    def find(self, index: int, recipe: str) -> KeptPart | None:
+        """The finished part of this recipe."""
+        try:
+            kept = _PART.validate_json(self.path(index, "json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+        complete = all(_size(self.path(index, kind)) == size for kind, size in kept.sizes)
+        return kept if kept.recipe == recipe and complete else None
+
+    def clear(self, index: int) -> None:
+        """Remove what is there of a part."""
+        for kind in ("json", *FILES):
+            self.path(index, kind).unlink(missing_ok=True)
+
+    def add(self, index: int, recipe: str, prepared: Prepared, report: Report | None) -> KeptPart:
+        """The part's files are complete."""
+
+        def write() -> KeptPart:
+            found = [kind for kind in FILES if self.path(index, kind).exists()]
+            for kind in found:
+                _flush(self.path(index, kind))
+            sizes = tuple((kind, self.path(index, kind).stat().st_size) for kind in found)
+            kept = KeptPart(recipe, prepared, report, sizes)
+            self._write(self.path(index, "json"), _PART.dump_json(kept))
+            return kept
+
+        return _used(write, self.folder)
+
+    def resumed(self) -> int:
+        """How often the reel was resumed; this is another time."""
+        file = self.folder / "resumed.json"
+        try:
+            count = _Resumed.model_validate_json(file.read_bytes()).count
+        except (OSError, ValidationError):
+            count = 0
+        _used(lambda: self._write(file, _Resumed(count=count + 1).model_dump_json().encode()), self.folder)
+        return count + 1
+
+    def _write(self, file: Path, data: bytes) -> None:
+        part = file.with_suffix(".writing")
+        part.write_bytes(data)
+        _flush(part)
+        os.replace(part, file)
+
+
+def stem(index: int) -> str:
+    """The name of a part's files, without extension."""
+    return f"part-{index:03}"
+
+
+def _used(use: Callable[[], T], folder: Path) -> T:
+    try:
+        return use()
+    except OSError as error:
+        raise NoSpace(f"nothing can be kept in {folder.parent}: {error.strerror}") from error
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
