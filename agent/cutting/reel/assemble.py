@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,59 +24,20 @@ from agent.cutting.formats import avc
 from agent.cutting.formats.bits import Malformed
 from agent.cutting.formats.nal import length_size
 from agent.cutting.formats.streams import tick_of
-from agent.cutting.plan.encoders import CARD, Choice
+from agent.cutting.plan.encoders import CARD
 from agent.cutting.plan.outcome import Unsuited
-from agent.cutting.plan.spec import CutSpec
 from agent.cutting.process.context import Context
 from agent.cutting.process.limits import own_memory_limit
 from agent.cutting.process.progress import ProgressSender
 from agent.cutting.reading.source import OPENING, url
 from agent.cutting.reel.blend import Pixels, transition
-from agent.cutting.reel.layout import Edges, Span
-from agent.cutting.reel.mux import Assembled, Reel, finish
+from agent.cutting.reel.mux import finish
+from agent.cutting.reel.orders import Assembled, AssembleOrder
 from agent.cutting.verify.decodes import Rejected
-from clipping.contract.choices import TransitionType
 
 _JOIN_BYTES = 1 << 30
 _TRANSITIONS, _JOINED = 0.3, 0.5
 """The share of the progress at the end of the steps."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """One part, cut."""
-
-    video: Path | None
-    """MP4. Of an encoded reel the whole part, of a copied one its body, None where that is empty."""
-    frames: int
-    """Of the whole part."""
-    edges: Edges
-    """How many of them belong to transitions."""
-    join: Path | None
-    """The transition from the part before it, where it was made with the part."""
-    audio: Path | None
-    """Raw samples."""
-    span: Span
-    body: Fraction
-    """When its body begins in the reel, in seconds."""
-    joined_at: Fraction
-    """When the transition before it begins."""
-
-
-@dataclass(frozen=True)
-class AssembleOrder:
-    """The job's input."""
-
-    reel: Reel
-    parts: tuple[Made, ...]
-    kind: TransitionType
-    ramp: Fraction
-    """Seconds in which a transition changes the volume of each part."""
-    cut: CutSpec
-    """How parts are encoded."""
-    choice: Choice
-    rate: Fraction | None
-    """Frames a second of an encoded reel; None: frames are copied."""
 
 
 def assemble(context: Context, descriptor: int, order: AssembleOrder) -> Assembled | str:

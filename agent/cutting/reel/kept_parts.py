@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from agent.cutting.reel.prepare import Prepared
+from agent.cutting.reel.orders import Prepared
 from clipping.contract.report import Report
 from clipping.errors import NoSpace
 

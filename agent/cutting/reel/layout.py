@@ -16,7 +16,7 @@ from clipping.errors import RangeBeyondEnd
 _FASTEST, _SLOWEST, _USUAL = 120.0, 1.0, 25.0
 """Frames a second."""
 _JOINABLE = frozenset({"h264"})
-"""Codecs whose streams are joined without encoding: their decoders are told of all parameter sets at once."""
+"""Codecs whose streams can be joined without encoding: one header holds the parameter sets of all parts."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from agent.cutting.plan.encoders import CANDIDATES, CODECS, CPU, Choice, Encoder
 from agent.cutting.plan.spec import Clip, Extent, ReelSpec
 from agent.cutting.process.interruption import Interruption
 from agent.cutting.reading.source import SourceFile, open_path
-from agent.cutting.reel.assemble import AssembleOrder, Made
 from agent.cutting.reel.kept_parts import KeptPart, KeptParts
 from agent.cutting.reel.layout import (
     Span,
@@ -32,7 +31,7 @@ from agent.cutting.reel.layout import (
     video_of,
     why_not_copied,
 )
-from agent.cutting.reel.mux import Assembled, Reel
+from agent.cutting.reel.orders import Assembled, AssembleOrder, Made, Reel
 from agent.cutting.reel.parts import NotCopied, PartMaker, Tools, Way
 from agent.cutting.reel.progress import ReelProgress
 from agent.cutting.reel.report import ReportedPart, reel_report

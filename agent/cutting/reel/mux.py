@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,65 +15,22 @@ from agent.cutting.encode.pipeline import run_fed
 from agent.cutting.encode.rate_control import AUDIO_BITS
 from agent.cutting.encode.section_arguments import compiled
 from agent.cutting.encode.sidecars import write_chapters
-from agent.cutting.formats.containers import Container
 from agent.cutting.formats.header import Header, chapters_within
-from agent.cutting.formats.media import Chapter, StreamInfo
+from agent.cutting.formats.media import Chapter
 from agent.cutting.plan.outcome import AudioTrack, Outcome
 from agent.cutting.plan.plan import Plan
-from agent.cutting.plan.spec import Extent
 from agent.cutting.process.limits import own_memory_limit
 from agent.cutting.process.progress import ProgressSender
 from agent.cutting.reading.source import url
 from agent.cutting.reel.audio import CHANNELS, RATE, mixed, placed
 from agent.cutting.reel.layout import Span
+from agent.cutting.reel.orders import Assembled, Reel
 from agent.cutting.verify.verify_and_hash import check
-from clipping.contract.choices import Mode, Quality
 
 _MUXED = 85.0
 """Percent of the progress at which the file is complete."""
 _AUDIO_BYTES_A_SECOND = 1 << 16
 _LEAST_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Reel:
-    """What a reel is to be."""
-
-    folder: Path
-    stem: str
-    ffmpeg: Path
-    container: Container
-    mode: Mode
-    quality: Quality
-    video: StreamInfo
-    """As that of the reel: its codec and the ticks of its frames."""
-    encoder: str | None
-    """What made the encoded frames."""
-    size: tuple[int, int]
-    tick: Fraction
-    """Seconds that frames are timed in, where they are copied."""
-    usual: Fraction
-    """The usual duration of a frame, in seconds."""
-    length: Fraction
-    """Seconds."""
-    chapters: tuple[Chapter, ...]
-    reencoded: Fraction
-    """Seconds of video that were encoded."""
-    verify: Extent
-
-
-@dataclass(frozen=True)
-class Assembled:
-    """A finished, verified reel."""
-
-    path: Path
-    sha256: str
-    duration: Fraction
-    width: int
-    height: int
-    frames: int
-    fps: float
-    audio: bool
 
 
 def finish(
@@ -91,7 +47,7 @@ def finish(
     """Write and verify the file. `joined`: its video; `joints`: where its pieces meet, in seconds; `audio`:
     of each part; `begun`: the progress so far, in percent. Raises `Rejected`, and as `run_fed`."""
     target = reel.folder / f"{reel.stem}.part"
-    heard = any(path is not None for path, _ in audio)
+    audible = any(path is not None for path, _ in audio)
     chapters = chapters_within(reel.chapters, Fraction(0), reel.length)
     listed = joined.with_name("chapters")
     if chapters:
@@ -99,14 +55,14 @@ def finish(
     tracks = placed([path for path, _ in audio], [span for _, span in audio], ramp)
     size = joined.stat().st_size + int(reel.length + 1) * _AUDIO_BYTES_A_SECOND + _LEAST_BYTES
     run_fed(
-        _command(reel, joined, frames, target, listed if chapters else None, audio=heard),
-        mixed(tracks) if heard else (),
+        _command(reel, joined, frames, target, listed if chapters else None, audio=audible),
+        mixed(tracks) if audible else (),
         seconds=float(reel.length),
         limits=ffmpeg.Limits(2 * size, own_memory_limit()),
         progress=lambda share: notify("cutting", begun + share * (_MUXED - begun)),
         started=notify.helper,
     )
-    outcome = _outcome(reel, target, frames, joints, chapters, audio=heard)
+    outcome = _outcome(reel, target, frames, joints, chapters, audio=audible)
     notify("verifying", _MUXED)
     facts, digest = check(
         outcome,
@@ -118,7 +74,7 @@ def finish(
     path = reel.folder / f"{reel.stem}.{reel.container.extension}"
     target.rename(path)
     return Assembled(
-        path, digest, facts.duration, facts.width, facts.height, facts.frames, facts.fps, audio=heard
+        path, digest, facts.duration, facts.width, facts.height, facts.frames, facts.fps, audio=audible
     )
 
 

@@ -16,7 +16,7 @@ from agent.cutting.plan.spec import Clip, CutSpec, Order, ReelSpec
 from agent.cutting.reading.source import SourceFile
 from agent.cutting.reel.kept_parts import KeptPart, KeptParts, stem
 from agent.cutting.reel.layout import Edges, Shape, edges_of, keyframes_of, part_cut
-from agent.cutting.reel.prepare import PartOrder, Prepared
+from agent.cutting.reel.orders import PartOrder, Prepared
 from clipping.contract.choices import Mode, Stage
 
 _PREPARED = 10.0
@@ -143,9 +143,9 @@ class PartMaker:
     ) -> Prepared:
         """What the part needs beside its cut. Of copied frames, transitions are made here."""
         copied = self._way.shape is None
-        heard = replace(cut, output=cut.output.model_copy(update={"audio": self._spec.output.audio}))
+        with_audio = replace(cut, output=cut.output.model_copy(update={"audio": self._spec.output.audio}))
         order = PartOrder(
-            self._tools.order(heard, source, self._kept.folder, stem(index)),
+            self._tools.order(with_audio, source, self._kept.folder, stem(index)),
             self.edges(index) if copied else Edges(0, 0),
             self._spec.transition,
             before.prepared.tail if before is not None and copied else None,

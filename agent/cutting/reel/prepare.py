@@ -6,7 +6,7 @@ Runs in a process of its own, with the part's recording.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from agent.cutting.indexed import cut as direct
 from agent.cutting.plan.bounds import refuse_large
 from agent.cutting.plan.outcome import Unsuited
 from agent.cutting.plan.plan import Plan, plan_cut, without_silent
-from agent.cutting.plan.spec import Order
 from agent.cutting.process.context import Context
 from agent.cutting.process.limits import own_memory_limit
 from agent.cutting.process.progress import ProgressSender
@@ -39,57 +38,17 @@ from agent.cutting.reading.source import SourceFile, limit_pixels, url
 from agent.cutting.recording import Opened
 from agent.cutting.reel.audio import RATE, samples_at
 from agent.cutting.reel.blend import Pixels, transition
-from agent.cutting.reel.layout import Edges, check_long_enough
-from agent.cutting.reel.tail import Tail, write_tail
+from agent.cutting.reel.layout import check_long_enough
+from agent.cutting.reel.orders import PartOrder, Prepared, Tail
+from agent.cutting.reel.tail import frames_of_tail, write_tail
 from agent.cutting.smart.matching_encoder import Matching, matching
 from agent.cutting.writing.muxer import Sink, index_space
 from agent.cutting.writing.video_writer import VideoWriter
-from clipping.contract.choices import TransitionType
 
 _AUDIO_BYTES_A_SECOND = 4 * RATE
 _MOST_AUDIO_BYTES_AT_LEAST = 64 << 20
 _MOST_APART = Fraction(2, 1000)
 """Seconds by which the lengths of the frames that are mixed may differ, as ticks are rounded."""
-
-
-@dataclass(frozen=True)
-class PartOrder:
-    """The job's input."""
-
-    cut: Order
-    """Of the whole part."""
-    edges: Edges
-    """What of it is to be mixed here, because the rest is copied."""
-    transition: TransitionType
-    before: Tail | None
-    """Of the part before it."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The job's result. Its files are `stem.pcm`, `stem.tail` and `stem.join`."""
-
-    start: Fraction
-    """Where the part begins, in seconds as a player of the recording shows them."""
-    end: Fraction
-    length: Fraction
-    """Seconds of the reel that it takes."""
-    frames: int
-    tick: Fraction
-    """Seconds that the recording's frames are timed in."""
-    usual: Fraction
-    """The usual duration of a frame, in seconds."""
-    audio: bool
-    """Whether there is any."""
-    body: tuple[Fraction, Fraction]
-    """From where to where its frames belong to no transition, as `start`."""
-    head_length: Fraction
-    """Seconds of its first frames, which do."""
-    tail: Tail | None
-    join: int
-    """How many frames `stem.join` has, which come before the body."""
-    encoder: str | None
-    """What made those."""
 
 
 def prepare_part(context: Context, descriptor: int, order: PartOrder) -> Prepared | str:
@@ -231,9 +190,12 @@ class _Preparing:
         assert video.video is not None
         encoder = self._matching(self._plan)
         edge = encoder.open()
-        full = video.video.full_range
         frames = transition(
-            self._order.transition, before.frames(), self._decoded(head), count=len(head), full_range=full
+            self._order.transition,
+            frames_of_tail(before),
+            self._decoded(head),
+            count=len(head),
+            full_range=video.video.full_range,
         )
         space = index_space(self._plan, length * self._tick)
         with Sink(self._path("join"), MP4, space, Header()) as sink:

@@ -8,8 +8,7 @@ from fractions import Fraction
 
 from agent.cutting.plan.spec import PartSpec
 from agent.cutting.reel.layout import Span
-from agent.cutting.reel.mux import Assembled
-from agent.cutting.reel.prepare import Prepared
+from agent.cutting.reel.orders import Assembled, Prepared
 from clipping.contract.choices import Mode
 from clipping.contract.report import AudioReport, PartReport, Range, Report, VideoReport
 

@@ -1,34 +1,20 @@
-"""The last frames of a part, decoded and kept as raw video until the transition to the next part is made."""
+"""Writes and reads the frames that a transition needs of the part before it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.cutting.reel.blend import Pixels
+from agent.cutting.reel.orders import Tail
 from clipping.errors import NoSpace
 
 
-@dataclass(frozen=True)
-class Tail:
-    """Of one part."""
-
-    path: Path
-    format: str
-    """Of the pixels."""
-    width: int
-    height: int
-    shown: tuple[int, ...]
-    """When each frame is shown, in ticks from the first of them."""
-    length: int
-    """Until the last one ends, in ticks."""
-
-    def frames(self) -> Iterator[Pixels]:
-        """One after the other."""
-        with self.path.open("rb") as file:
-            for _ in self.shown:
-                yield Pixels.read(file, self.format, self.width, self.height)
+def frames_of_tail(tail: Tail) -> Iterator[Pixels]:
+    """One after the other."""
+    with tail.path.open("rb") as file:
+        for _ in tail.shown:
+            yield Pixels.read(file, tail.format, tail.width, tail.height)
 
 
 def write_tail(frames: Iterable[Pixels], shown: tuple[int, ...], length: int, path: Path) -> Tail:
