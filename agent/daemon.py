@@ -35,6 +35,7 @@ from agent.work.inflight import InFlight
 from agent.work.intake import Intake
 from agent.work.job_runner import JobRunner
 from agent.work.lanes import ACKNOWLEDGE_SECONDS, Lanes
+from agent.work.maker import Maker
 from agent.work.progress import ProgressReporter
 from clipping import __version__
 from clipping.bus.publisher import Publisher
@@ -133,17 +134,20 @@ class _Agent:
         runner = JobRunner(
             settings=self._settings,
             clock=clock,
-            engine=self._engine,
-            spool=self._spool,
-            checkpoints=EncodeCheckpoints(
+            maker=Maker(
                 self._settings,
-                Checkpoints(Path(config.agent.state_dir), most_bytes=config.checkpoints.max_bytes),
-                guard or NoLease(),
-                clock,
-                self._uploads,
+                self._engine,
+                EncodeCheckpoints(
+                    self._settings,
+                    Checkpoints(Path(config.agent.state_dir), most_bytes=config.checkpoints.max_bytes),
+                    guard or NoLease(),
+                    clock,
+                    self._uploads,
+                ),
+                mounts,
             ),
+            spool=self._spool,
             failures=Failures(Path(config.agent.state_dir)),
-            mounts=mounts,
             courier=courier,
             cancels=self._cancels,
             publisher=self._publisher,

@@ -71,7 +71,7 @@ class Checkpoints:
     def _kept(self) -> Iterator[_Kept]:
         for folder in self._root.iterdir() if self._root.is_dir() else ():
             try:
-                found = [file.stat() for file in folder.iterdir()]
+                found = [path.stat() for path in folder.rglob("*") if not path.is_dir()]
                 newest = max((one.st_mtime for one in found), default=folder.stat().st_mtime)
             except OSError:  # its clip has just ended
                 continue

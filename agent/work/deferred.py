@@ -44,11 +44,15 @@ LOOK_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 
 
-def cause(error: TransientError, path: str, roots: Sequence[NasRoot]) -> tuple[str, ...]:
-    """The checks whose passing ends the outage that `error` is of; none when it is no outage. Pure."""
+def cause(error: TransientError, paths: Sequence[str], roots: Sequence[NasRoot]) -> tuple[str, ...]:
+    """The checks whose passing ends the outage that `error` is of; none when it is no outage. Pure.
+
+    `paths`: the recordings that the error may be about.
+    """
     match error:
         case SourceUnavailable():
-            return tuple(NAS + root.path for root in roots if Path(path).is_relative_to(root.path))[:1]
+            names = (_root_of(path, roots) for path in paths)
+            return tuple(dict.fromkeys(NAS + name for name in names if name is not None))
         case NoSpace():
             return (SPOOL,)
         case StoreUnavailable():
@@ -58,6 +62,10 @@ def cause(error: TransientError, path: str, roots: Sequence[NasRoot]) -> tuple[s
         case EngineUnavailable():
             return FFMPEG, ENGINE
     return ()
+
+
+def _root_of(path: str, roots: Sequence[NasRoot]) -> str | None:
+    return next((root.path for root in roots if Path(path).is_relative_to(root.path)), None)
 
 
 def is_over(names: Sequence[str], checks: Mapping[str, Check], since: float) -> bool:

@@ -1,49 +1,67 @@
-"""Uploads a finished clip: create-only upload, adoption, signed link.
+"""Uploads a finished clip or reel: create-only upload, adoption, the table of a reel, signed link.
 
 An object's metadata has what a completion needs (checksum, duration, report), so that an agent which finds
-it after a crash can publish the same completion without cutting again.
+it after a crash can publish a completion without cutting again. A long report is shortened there: see
+`Facts.within`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from agent.cutting import Clip
-from clipping.contract.messages import RequestMessage
-from clipping.contract.report import Report
+from agent.work.kinds import TABLE_EXTENSION, object_key
+from clipping.contract.reel import WorkMessage
+from clipping.contract.report import PartReport, Report
 from clipping.errors import ObjectExists, SigningUnavailable, StoreUnavailable
 from clipping.log import get_logger
-from clipping.store.port import ObjectInfo, Store, clip_key
+from clipping.store.port import ObjectInfo, Store
 
 log = get_logger(__name__)
 
 MAX_FACTS = 6_000
 """Bytes. GCS allows 8 KiB of metadata an object; our other fields stay well below 2 KiB."""
+MAX_REPORTED = 500_000
+"""Bytes of the facts in a completion; Pub/Sub allows several MB."""
+PARTS_LOST = "the report of the parts is incomplete: the agent was interrupted before it could publish it"
 _SHORT = 500
 """Characters of a single warning that are kept in any case."""
+_TABLE_TYPE = "text/tab-separated-values; charset=utf-8"
 
 
 class Facts(BaseModel):
-    """The facts about a clip in its object's metadata."""
+    """The facts about a clip or reel."""
 
     sha256: str
     duration: float
     report: Report
 
     def to_metadata(self) -> str:
-        """JSON of at most `MAX_FACTS` bytes: the longest lists are shortened until it fits."""
+        """JSON of at most `MAX_FACTS` bytes, for the object's metadata."""
+        return self.within(MAX_FACTS).model_dump_json(exclude_none=True)
+
+    def within(self, most: int) -> Facts:
+        """These facts with a report that is shortened until its JSON has at most so many bytes.
+
+        What is left out, in this order: the parts' warnings, dropped streams and sources; the parts; halves
+        of the longest list (warnings, dropped streams, audio). When parts are affected, a warning says so.
+        """
         facts = self
-        while len(text := facts.model_dump_json(exclude_none=True).encode()) > MAX_FACTS:
+        while len(facts.model_dump_json(exclude_none=True).encode()) > most:
             facts = facts.model_copy(update={"report": _shortened(facts.report)})
-        return text.decode()
+        return facts
 
 
 def _shortened(report: Report) -> Report:
-    """The report with half of its longest list; once all are empty, without its longest text."""
+    """The report with less of its parts; then with half of its longest list; once all are empty, without
+    its longest text."""
+    if report.parts is not None:
+        return _with_less_of_parts(report, report.parts)
     lists = {name: getattr(report, name) for name in ("warnings", "dropped_streams", "audio")}
     name, longest = max(lists.items(), key=lambda pair: len(repr(pair[1])))
     if not longest:
@@ -53,9 +71,27 @@ def _shortened(report: Report) -> Report:
     return report.model_copy(update={name: longest[: len(longest) // 2]})
 
 
+def _with_less_of_parts(report: Report, parts: list[PartReport]) -> Report:
+    nothing: dict[str, object] = {"warnings": [], "dropped_streams": [], "source": None}
+    bare = [part.model_copy(update=nothing) for part in parts]
+    others = [warning for warning in report.warnings if warning != PARTS_LOST]
+    return report.model_copy(
+        update={"parts": bare if bare != parts else None, "warnings": [PARTS_LOST, *others]}
+    )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A clip or reel in the store."""
+
+    info: ObjectInfo
+    facts: Facts
+    """In full if this attempt made it, else what its metadata have of them."""
+
+
 @dataclass(frozen=True)
 class Delivered:
-    """A clip in the store, with a link to it."""
+    """A clip or reel in the store, with a link to it."""
 
     path_name: str
     uri: str
@@ -66,7 +102,7 @@ class Delivered:
 
 
 class Courier:
-    """Uploads clips to the store. `epoch` and `agent_id` go into the object's metadata.
+    """Uploads clips and reels to the store. `epoch` and `agent_id` go into the object's metadata.
 
     `unsigned` is called whenever a link could not be signed. It must not block.
     """
@@ -84,53 +120,76 @@ class Courier:
         self._seconds = signed_url_seconds
         self._unsigned = unsigned
 
-    def find(self, message: RequestMessage) -> ObjectInfo | None:
-        """The clip of this request if an earlier attempt uploaded it. Raises `StoreUnavailable`."""
-        page = self._store.list(clip_key(message.hand_id, message.request_id, ""), limit=10)
-        for info in page.objects:
-            if self._is_of(info, message):
-                return info
+    def uri(self, stored: Stored) -> str:
+        """Where it is."""
+        return self._store.uri(stored.info.key)
+
+    def find(self, message: WorkMessage) -> Stored | None:
+        """The clip or reel of this request if an earlier attempt uploaded it. Raises `StoreUnavailable`."""
+        table = object_key(message, TABLE_EXTENSION)
+        for info in self._store.list(object_key(message, ""), limit=10).objects:
+            if info.key != table and _is_of(info, message):
+                return self._stored(info)
         return None
 
-    def upload(self, clip: Clip, message: RequestMessage, *, epoch: int) -> ObjectInfo:
-        """Upload atomically; adopt the clip if an earlier attempt has uploaded it meanwhile.
+    def upload(self, clip: Clip, message: WorkMessage, *, epoch: int) -> Stored:
+        """Upload atomically; adopt what an earlier attempt has uploaded meanwhile.
 
         Raises `StoreUnavailable`.
         """
-        key = clip_key(message.hand_id, message.request_id, clip.extension)
         facts = Facts(sha256=clip.sha256, duration=clip.duration, report=clip.report)
-        metadata = {
+        key = object_key(message, clip.extension)
+        metadata = {**self._origin(message, epoch), "clip": facts.to_metadata()}
+        info, created = self._created(key, clip.path, clip.content_type, metadata, message)
+        if created:
+            return Stored(info, facts.within(MAX_REPORTED))
+        log.info("clip.adopted", request_id=message.request_id, uri=self._store.uri(key), after="upload")
+        return self._stored(info)
+
+    def add_table(self, text: str, message: WorkMessage, folder: Path, *, epoch: int) -> None:
+        """Put the table beside the reel; nothing, if an earlier attempt has done so. `folder`: for its file.
+
+        Raises `StoreUnavailable`.
+        """
+        file, key = folder / "table", object_key(message, TABLE_EXTENSION)
+        file.write_text(text, encoding="utf-8")
+        self._created(key, file, _TABLE_TYPE, self._origin(message, epoch), message)
+
+    def _origin(self, message: WorkMessage, epoch: int) -> dict[str, str]:
+        return {
             "request_id": message.request_id,
             "spec_hash": message.spec_hash(),
             "agent_id": self._agent_id,
             "epoch": str(epoch),
-            "clip": facts.to_metadata(),
         }
+
+    def _created(
+        self, key: str, file: Path, content_type: str, metadata: Mapping[str, str], message: WorkMessage
+    ) -> tuple[ObjectInfo, bool]:
+        """The object, and whether this call created it."""
         try:
-            return self._store.create(key, clip.path, content_type=clip.content_type, metadata=metadata)
+            return self._store.create(key, file, content_type=content_type, metadata=metadata), True
         except ObjectExists:
             # Also the answer to a retried upload whose first answer was lost.
             existing = self._store.stat(key)
-            if existing is None or not self._is_of(existing, message):
+            if existing is None or not _is_of(existing, message):
                 raise StoreUnavailable(
                     f"{self._store.uri(key)} exists and belongs to another clip: remove it, or request again"
                 ) from None
-            log.info("clip.adopted", request_id=message.request_id, uri=self._store.uri(key), after="upload")
-            return existing
+            return existing, False
 
-    def _is_of(self, info: ObjectInfo, message: RequestMessage) -> bool:
-        mine = (message.request_id, message.spec_hash())
-        return (info.metadata.get("request_id"), info.metadata.get("spec_hash")) == mine
-
-    def link(self, info: ObjectInfo, message: RequestMessage) -> Delivered:
-        """The object with a signed link. Separate from `upload`: a failed signature repeats no upload.
-
-        Raises `SigningUnavailable`, and `StoreUnavailable` when the object's metadata is lost.
-        """
+    def _stored(self, info: ObjectInfo) -> Stored:
         try:
-            facts = Facts.model_validate_json(info.metadata.get("clip", ""))
+            return Stored(info, Facts.model_validate_json(info.metadata.get("clip", "")))
         except ValidationError:
             raise StoreUnavailable(f"{self._store.uri(info.key)} has lost its metadata") from None
+
+    def link(self, stored: Stored, message: WorkMessage) -> Delivered:
+        """The object with a signed link. Separate from `upload`: a failed signature repeats no upload.
+
+        Raises `SigningUnavailable`, `StoreUnavailable`.
+        """
+        info = stored.info
         extension = info.key.rpartition(".")[2]
         filename = f"{message.hand_id}.{extension}"
         try:
@@ -142,7 +201,12 @@ class Courier:
             path_name=self._store.path_name(info.key),
             uri=self._store.uri(info.key),
             size=info.size,
-            facts=facts,
+            facts=stored.facts,
             download_url=link.url,
             expires_at=link.expires_at,
         )
+
+
+def _is_of(info: ObjectInfo, message: WorkMessage) -> bool:
+    mine = (message.request_id, message.spec_hash())
+    return (info.metadata.get("request_id"), info.metadata.get("spec_hash")) == mine

@@ -34,6 +34,7 @@ from agent.work.reporting import AttemptReporter
 from clipping.clock import Clock
 from clipping.contract.checkpoint import Checkpoint, CheckpointFile, StoredCheckpoint
 from clipping.contract.messages import RequestMessage
+from clipping.contract.reel import ReelMessage, WorkMessage
 from clipping.errors import ClippingError, PermanentError, StoreUnavailable
 from clipping.log import get_logger
 from clipping.store.port import Store
@@ -75,16 +76,8 @@ class EncodeCheckpoints:
         report: AttemptReporter,
     ) -> Iterator[Attempt]:
         """Keep what an attempt finishes. `scratch`: the attempt's folder in the spool."""
-        config = self.settings.current
         with self.local.of(message.request_id) as folder:
-            keep = Keep(
-                folder,
-                request_id=message.request_id,
-                spec_hash=message.spec_hash(),
-                agent_id=config.agent.id,
-                min_seconds=config.checkpoints.min_seconds,
-                segment_seconds=config.checkpoints.segment_seconds,
-            )
+            keep = self._keep(message, folder)
             uploads = self.uploads
             if uploads is None or not self._is_long(message):
                 yield Attempt(keep, _reporting(job, report, lambda: None, "disk"))
@@ -114,10 +107,27 @@ class EncodeCheckpoints:
             with _flushed(uploads, mirror):
                 yield Attempt(keep, _reporting(job, report, lambda: uploads.changed(mirror), origin))
 
-    def drop(self, message: RequestMessage) -> None:
-        """The clip has ended: nothing will be resumed."""
+    @contextmanager
+    def of_reel(self, message: ReelMessage, job: Job, report: AttemptReporter) -> Iterator[Attempt]:
+        """Keep the parts that an attempt at a reel finishes: on this agent's disk only."""
+        with self.local.of(message.request_id) as folder:
+            yield Attempt(self._keep(message, folder), _reporting(job, report, lambda: None, "disk"))
+
+    def _keep(self, message: WorkMessage, folder: Path) -> Keep:
+        config = self.settings.current
+        return Keep(
+            folder,
+            request_id=message.request_id,
+            spec_hash=message.spec_hash(),
+            agent_id=config.agent.id,
+            min_seconds=config.checkpoints.min_seconds,
+            segment_seconds=config.checkpoints.segment_seconds,
+        )
+
+    def drop(self, message: WorkMessage) -> None:
+        """The clip or reel has ended: nothing will be resumed."""
         self.local.drop(message.request_id)
-        if self.uploads is not None and self._is_long(message):
+        if self.uploads is not None and isinstance(message, RequestMessage) and self._is_long(message):
             self.uploads.delete(message.request_id)
 
     def _is_long(self, message: RequestMessage) -> bool:

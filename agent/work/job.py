@@ -8,6 +8,7 @@ from agent.cutting import Interruption, Reason
 from agent.work.job_state import Event, State, after
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
+from clipping.contract.messages import PartProgress
 
 _REASONS = {State.CANCELLED: Reason.CANCELLED, State.GIVEN_BACK: Reason.GIVEN_BACK}
 
@@ -23,6 +24,8 @@ class Job:
         self.progress_percent = 0.0
         self.checkpoint: Checkpoint | None = None
         """What of a long encode is finished and kept."""
+        self.parts: tuple[PartProgress, ...] = ()
+        """Of a reel: how far each part is."""
         self.seq = 0
         """The number of reports of this attempt."""
         self.interruption = Interruption()

@@ -1,8 +1,9 @@
-"""Runs one clip, step by step. The order of the steps makes a crash at any point harmless.
+"""Runs one request, for a clip or a reel, step by step. A crash at any point is harmless: the order of the
+steps makes it so.
 
 lease still ours? → already delivered? adopt it → cancelled? → open the source → probe, plan, cut, verify
-(the engine) → lease still ours? → upload, create-only → sign → lease still ours? → publish the completion,
-confirmed → remove the segments kept of a long encode → acknowledge.
+(the engine) → lease still ours? → upload, create-only → a reel's table → sign → lease still ours? → publish
+the completion, confirmed → remove what was kept for another attempt → acknowledge.
 
 Nothing is acknowledged before its completion is published. An agent that has lost its lease publishes and
 uploads nothing: the message goes back, and the agent that has the lease now does the clip.
@@ -13,26 +14,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Literal, TypeVar
 
-from agent.cutting import Clip, CutSpec, Engine
-from agent.resources.mounts import MountMemory
-from agent.resources.sources import open_below
+from agent.cutting import Clip
 from agent.resources.spool import Spool
 from agent.settings import Settings
 from agent.work.cancels import Cancels
-from agent.work.delivery import Courier, Delivered
-from agent.work.encode_checkpoints import EncodeCheckpoints
+from agent.work.delivery import Courier, Delivered, Stored
 from agent.work.failures import Failures
 from agent.work.job import Job
 from agent.work.job_state import INTERRUPTED, State
+from agent.work.kinds import table
+from agent.work.maker import Maker
 from agent.work.progress import ProgressReporter
 from agent.work.reporting import AttemptReporter, Identity
 from clipping.bus.backoff import redelivery_seconds
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
-from clipping.contract.messages import CompletionMessage, ErrorInfo, RequestMessage
+from clipping.contract.messages import CompletionMessage, ErrorInfo
+from clipping.contract.reel import WorkMessage
 from clipping.errors import (
     BusUnavailable,
     Cancelled,
@@ -44,8 +44,6 @@ from clipping.errors import (
     TransientError,
 )
 from clipping.log import get_logger
-from clipping.store.port import ObjectInfo
-from clipping.timecode import exact
 from health.lease.guard import Permit
 
 log = get_logger(__name__)
@@ -63,11 +61,9 @@ class JobRunner:
 
     settings: Settings
     clock: Clock
-    engine: Engine
+    maker: Maker
     spool: Spool
-    checkpoints: EncodeCheckpoints
     failures: Failures
-    mounts: MountMemory
     courier: Courier
     cancels: Cancels
     publisher: Publisher
@@ -79,11 +75,11 @@ class JobRunner:
         """This agent and its current epoch."""
         return Identity(self.settings.current.agent.id, self.guard.epoch)
 
-    def reporter(self, message: RequestMessage, job: Job, attempt: int) -> AttemptReporter:
+    def reporter(self, message: WorkMessage, job: Job, attempt: int) -> AttemptReporter:
         """The reporter of this attempt."""
         return AttemptReporter(self.progress, self.clock, lambda: self.identity, message, job, attempt)
 
-    def run(self, message: RequestMessage, job: Job, *, attempt: int) -> CompletionMessage:
+    def run(self, message: WorkMessage, job: Job, *, attempt: int) -> CompletionMessage:
         """Do all steps up to the published completion.
 
         Raises `TransientError` when a later attempt may do better (`LeaseLost`: another agent's), and
@@ -107,7 +103,7 @@ class JobRunner:
             raise
 
     def _run(
-        self, message: RequestMessage, job: Job, attempt: int, report: AttemptReporter
+        self, message: WorkMessage, job: Job, attempt: int, report: AttemptReporter
     ) -> CompletionMessage:
         started, begun = self.clock.now(), self.clock.monotonic()
         try:
@@ -130,7 +126,7 @@ class JobRunner:
             completion = self._success(message, attempt, delivered, self.clock.monotonic() - begun)
         self._publish(completion, job, report)
         self.failures.forget(message.request_id)
-        self.checkpoints.drop(message)
+        self.maker.forget(message)
         log.info(
             "clip." + completion.status,
             request_id=message.request_id,
@@ -144,55 +140,45 @@ class JobRunner:
         )
         return completion
 
-    def _is_final(self, error: TransientError, message: RequestMessage, attempt: int) -> bool:
+    def _is_final(self, error: TransientError, message: WorkMessage, attempt: int) -> bool:
         exhausted = self.failures.exhausted(message.request_id, error)
         # The next delivery would go to the dead-letter topic, where the reason is unknown.
         return exhausted or attempt >= self.settings.current.pubsub.max_delivery_attempts
 
-    def _deliver(self, message: RequestMessage, job: Job, attempt: int, report: AttemptReporter) -> Delivered:
+    def _deliver(self, message: WorkMessage, job: Job, attempt: int, report: AttemptReporter) -> Delivered:
         self.guard.check()
         found = self._retried(lambda: self.courier.find(message), job, report)
         if found is not None:
-            delivered = self._linked(found, message, job, report)
-            log.info("clip.adopted", request_id=message.request_id, uri=delivered.uri)
-            return delivered
-        if self._retried(lambda: self.cancels.asked(message.request_id), job, report):
+            log.info("clip.adopted", request_id=message.request_id, uri=self.courier.uri(found))
+        elif self._retried(lambda: self.cancels.asked(message.request_id), job, report):
             job.cancel()
             raise Cancelled("the clip was cancelled before it was cut")
+        stored = found or self._made(message, job, attempt, report)
+        if (text := table(message)) is not None:
+            self._add_table(text, message, job, report)
+        return self._retried(lambda: self.courier.link(stored, message), job, report, until=INTERRUPTED)
+
+    def _made(self, message: WorkMessage, job: Job, attempt: int, report: AttemptReporter) -> Stored:
         report.stage("probing", 0.0)
         with self.spool.folder(message.request_id) as folder:
-            clip = self._cut(message, job, attempt, folder, report)
+            clip = self.maker.make(message, job, attempt, folder, report)
             report.stage("uploading", 100.0)
-            info = self._retried(lambda: self._upload(clip, message, job), job, report, until=INTERRUPTED)
-        return self._linked(info, message, job, report)
+            return self._retried(lambda: self._upload(clip, message, job), job, report, until=INTERRUPTED)
 
-    def _cut(
-        self, message: RequestMessage, job: Job, attempt: int, folder: Path, report: AttemptReporter
-    ) -> Clip:
-        config = self.settings.current
-        with (
-            open_below(message.nas_video_path, config.agent.nas_roots, mounts=self.mounts) as source,
-            self.checkpoints.of(message, job, attempt, source, folder, report) as kept,
-        ):
-            return self.engine.cut(
-                cut_spec(message),
-                folder,
-                progress=report.stage,
-                interruption=job.interruption,
-                source=source,
-                keep=kept.keep,
-                checkpoint=kept.checkpoint,
-            )
-
-    def _linked(
-        self, info: ObjectInfo, message: RequestMessage, job: Job, report: AttemptReporter
-    ) -> Delivered:
-        return self._retried(lambda: self.courier.link(info, message), job, report, until=INTERRUPTED)
-
-    def _upload(self, clip: Clip, message: RequestMessage, job: Job) -> ObjectInfo:
+    def _upload(self, clip: Clip, message: WorkMessage, job: Job) -> Stored:
         job.interruption.raise_if_set()
         self.guard.check()
         return self.courier.upload(clip, message, epoch=self.guard.epoch)
+
+    def _add_table(self, text: str, message: WorkMessage, job: Job, report: AttemptReporter) -> None:
+        """After the reel, so that one that fails leaves no table; before its completion."""
+
+        def upload() -> None:
+            self.guard.check()
+            with self.spool.folder(message.request_id) as folder:
+                self.courier.add_table(text, message, folder, epoch=self.guard.epoch)
+
+        self._retried(upload, job, report, until=INTERRUPTED)
 
     def _publish(self, completion: CompletionMessage, job: Job, report: AttemptReporter) -> None:
         # A late "cutting 80 %" behind the completion would be ignored, but it need not be sent at all.
@@ -227,7 +213,7 @@ class JobRunner:
         return call()
 
     def _success(
-        self, message: RequestMessage, attempt: int, delivered: Delivered, seconds: float
+        self, message: WorkMessage, attempt: int, delivered: Delivered, seconds: float
     ) -> CompletionMessage:
         identity = self.identity
         return CompletionMessage(
@@ -250,14 +236,14 @@ class JobRunner:
         )
 
     def _failure(
-        self, message: RequestMessage, attempt: int, error: PermanentError | TransientError
+        self, message: WorkMessage, attempt: int, error: PermanentError | TransientError
     ) -> CompletionMessage:
-        why = ErrorInfo(code=error.code, message=error.message)
+        why = ErrorInfo(code=error.code, message=error.message, part=error.part)
         return unfinished(message, self.identity, attempt, self.clock.now(), "failed", why)
 
 
 def unfinished(
-    message: RequestMessage,
+    message: WorkMessage,
     identity: Identity,
     attempt: int,
     now: datetime,
@@ -275,17 +261,4 @@ def unfinished(
         completed_at=now,
         error=why,
         error_message=why.message if why is not None else None,
-    )
-
-
-def cut_spec(message: RequestMessage) -> CutSpec:
-    """The engine's input for this request."""
-    return CutSpec(
-        source=Path(message.nas_video_path),
-        in_point=exact(message.in_seconds),
-        out_point=exact(message.out_seconds),
-        mode=message.mode,
-        quality=message.quality,
-        output=message.output,
-        effects=message.effects,
     )

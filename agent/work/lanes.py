@@ -17,10 +17,12 @@ from agent.work.inflight import InFlight
 from agent.work.job import Job
 from agent.work.job_runner import JobRunner
 from agent.work.job_state import ENDED, State
+from agent.work.kinds import recordings
 from clipping.bus.publisher import Publisher
 from clipping.bus.subscriber import Delivery, StreamState, Subscription
 from clipping.config import Config
-from clipping.contract.messages import CompletionMessage, RequestMessage
+from clipping.contract.messages import CompletionMessage
+from clipping.contract.reel import WorkMessage, parse_work
 from clipping.errors import BusUnavailable, GivenBack, InvalidRequest, TransientError
 from clipping.log import get_logger
 
@@ -116,7 +118,7 @@ class Lanes:
 
     def _handle(self, delivery: Delivery) -> None:
         try:
-            message = RequestMessage.from_json(delivery.data)
+            message = parse_work(delivery.data)
         except InvalidRequest as error:
             self._refuse(delivery, error)
             return
@@ -139,7 +141,7 @@ class Lanes:
             # Redelivered, it is adopted and completed a second time, which is harmless.
             log.warning("clip.not_acknowledged", request_id=message.request_id, error=error.message)
 
-    def _work(self, delivery: Delivery, message: RequestMessage, job: Job) -> bool:
+    def _work(self, delivery: Delivery, message: WorkMessage, job: Job) -> bool:
         """Run a job until it has ended; whether its delivery is kept for later."""
         try:
             completion = self._run(delivery, message, job)
@@ -165,15 +167,16 @@ class Lanes:
                 job.release()
         return False
 
-    def _run(self, delivery: Delivery, message: RequestMessage, job: Job) -> CompletionMessage:
+    def _run(self, delivery: Delivery, message: WorkMessage, job: Job) -> CompletionMessage:
         try:
             return self._runner.run(message, job, attempt=delivery.attempt)
         finally:
             self._in_flight.leave(job)
 
-    def _kept(self, delivery: Delivery, message: RequestMessage, job: Job, error: TransientError) -> bool:
+    def _kept(self, delivery: Delivery, message: WorkMessage, job: Job, error: TransientError) -> bool:
         """Whether the message is kept until the outage that `error` comes from is over."""
-        names = cause(error, message.nas_video_path, self._runner.settings.current.agent.nas_roots)
+        roots = self._runner.settings.current.agent.nas_roots
+        names = cause(error, recordings(message, error), roots)
         report = self._runner.reporter(message, job, delivery.attempt)
         return self._deferred.keep(delivery, job, error, report, names)
 

@@ -13,7 +13,8 @@ from agent.work.progress import ProgressReporter
 from clipping.clock import Clock
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
-from clipping.contract.messages import LastError, ProgressMessage, RequestMessage
+from clipping.contract.messages import LastError, PartProgress, ProgressMessage
+from clipping.contract.reel import WorkMessage
 from clipping.errors import TransientError
 from clipping.log import get_logger
 
@@ -41,7 +42,7 @@ class AttemptReporter:
         progress: ProgressReporter,
         clock: Clock,
         identity: Callable[[], Identity],
-        message: RequestMessage,
+        message: WorkMessage,
         job: Job,
         attempt: int,
     ) -> None:
@@ -49,8 +50,10 @@ class AttemptReporter:
         self._request_id, self._attempt = message.request_id, attempt
         self._job = job
 
-    def stage(self, stage: Stage, percent: float) -> None:
-        """The attempt has reached this stage and percentage."""
+    def stage(self, stage: Stage, percent: float, parts: tuple[PartProgress, ...] = ()) -> None:
+        """The attempt has reached this stage and percentage; of a reel, also its parts."""
+        if parts:
+            self._job.parts = parts
         self._report(stage, percent)
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -95,7 +98,7 @@ class AttemptReporter:
 
     def _retrying(self, error: TransientError, seconds: float | None) -> None:
         now = self._clock.now()
-        last = LastError(code=error.code, message=error.message[:MAX_MESSAGE], at=now)
+        last = LastError(code=error.code, message=error.message[:MAX_MESSAGE], part=error.part, at=now)
         next_at = None if seconds is None else now + timedelta(seconds=seconds)
         self._report("retrying", self._job.progress_percent, last, next_at)
 
@@ -119,6 +122,7 @@ class AttemptReporter:
                 attempt=self._attempt,
                 seq=job.seq,
                 checkpoint=job.checkpoint,
+                parts=job.parts or None,
                 last_error=last_error,
                 next_attempt_at=next_attempt_at,
             )

@@ -23,8 +23,14 @@ from clipping.bus.provision import provision
 from clipping.bus.topology import topology
 from clipping.config import validate
 from clipping.contract.cluster import AgentRecord, agent_key, cancel_key
-from clipping.contract.messages import CompletionMessage, RequestMessage, parse_clip_request
-from clipping.ids import new_request_id
+from clipping.contract.messages import (
+    CompletionMessage,
+    ProgressMessage,
+    RequestMessage,
+    parse_clip_request,
+)
+from clipping.contract.reel import ReelMessage, WorkMessage, parse_reel_request
+from clipping.ids import new_reel_id, new_request_id
 from clipping.store.local import LocalStore
 from clipping.store.retention import keep_clips
 from tests.support.broker import BrokerProcess
@@ -48,6 +54,7 @@ class AgentProcess:
         tree = self._tree() | over
         self.config.write_text(yaml.safe_dump(tree))
         self.completions: list[CompletionMessage] = []
+        self._progress: list[ProgressMessage] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._publisher = pubsub_v1.PublisherClient()
         self._subscriber = subscriber_client()
@@ -57,6 +64,7 @@ class AgentProcess:
             keep_clips(config, dry_run=False)
             self._watch("complete", "clipping-complete")
             self._watch("dead", "clipping-dead-letter")
+            self._watch("progress", "clipping-progress")
             self.start()
         except BaseException:
             self.close()
@@ -129,7 +137,7 @@ class AgentProcess:
             assert process.stdout is not None
             process.stdout.close()
 
-    def hold_cut(self, message: RequestMessage) -> HeldCut:
+    def hold_cut(self, message: WorkMessage) -> HeldCut:
         """Wait until the agent writes this clip, and stop (SIGSTOP) its cut there."""
         return hold_cut(self.pid, self.folder / "state" / "spool" / message.request_id, logs=self.log)
 
@@ -178,6 +186,25 @@ class AgentProcess:
             requested_at=now,
         )
 
+    def send_reel(self, *parts: dict[str, Any], **fields: Any) -> ReelMessage:
+        """Publish a request for a reel of parts of NAS files (`name`, default: night.mp4)."""
+        clips = [
+            {"nas_video_path": str(self.nas / part.get("name", "night.mp4"))}
+            | {key: value for key, value in part.items() if key != "name"}
+            for part in parts
+        ]
+        now = datetime.now(UTC)
+        message = ReelMessage.of(
+            parse_reel_request(
+                {"reel_id": "best", "clips": clips, **fields}, max_reel_seconds=1800, max_clip_seconds=600
+            ),
+            request_id=new_reel_id(now),
+            owner="test",
+            requested_at=now,
+        )
+        self.publish(message)
+        return message
+
     def cancel(self, request_id: str) -> None:
         """As the API does it."""
         store = LocalStore(self.folder / "store", public_url="http://127.0.0.1")
@@ -191,7 +218,7 @@ class AgentProcess:
         assert found is not None
         return AgentRecord.from_json(found[0])
 
-    def publish(self, message: RequestMessage | bytes) -> None:
+    def publish(self, message: WorkMessage | bytes) -> None:
         data = message if isinstance(message, bytes) else message.to_json()
         topic = f"projects/{PROJECT}/topics/clipping-requests"
         self._publisher.publish(topic, data, lane="interactive").result(10)
@@ -215,6 +242,12 @@ class AgentProcess:
         while time.monotonic() < until:
             self.completions += [CompletionMessage.from_json(data) for data in self._pull("complete")]
         return [one for one in self.completions if one.request_id == request_id]
+
+    def progressed(self, request_id: str) -> list[ProgressMessage]:
+        """The progress messages of a request so far."""
+        while pulled := self._pull("progress"):
+            self._progress += [ProgressMessage.from_json(data) for data in pulled]
+        return [one for one in self._progress if one.request_id == request_id]
 
     def dead_letters(self) -> list[bytes]:
         found: list[bytes] = eventually(lambda: self._pull("dead"), "a dead letter", logs=self.log)

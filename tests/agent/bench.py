@@ -26,6 +26,7 @@ from agent.work.failures import Failures
 from agent.work.inflight import InFlight
 from agent.work.job import Job
 from agent.work.job_runner import JobRunner
+from agent.work.maker import Maker
 from agent.work.progress import ProgressReporter
 from clipping.bus.connection import subscriber_client
 from clipping.bus.provision import provision
@@ -34,8 +35,9 @@ from clipping.bus.topology import topology
 from clipping.clock import Clock, ManualClock, SystemClock
 from clipping.config import validate
 from clipping.contract.messages import CompletionMessage, ProgressMessage, RequestMessage, parse_clip_request
+from clipping.contract.reel import ReelMessage, WorkMessage, parse_reel_request
 from clipping.errors import GivenBack
-from clipping.ids import new_request_id
+from clipping.ids import new_reel_id, new_request_id
 from clipping.store.local import LocalStore
 from health.lease.guard import Guard
 from tests.support.media import Recording, make
@@ -103,16 +105,19 @@ class Bench:
         self.runner = JobRunner(
             settings=Settings(config, lambda: config),
             clock=SystemClock(),
-            engine=engine,
-            spool=self._spool,
-            checkpoints=EncodeCheckpoints(
+            maker=Maker(
                 Settings(config, lambda: config),
-                Checkpoints(folder / "state", most_bytes=config.checkpoints.max_bytes),
-                self.guard,
-                SystemClock(),
+                engine,
+                EncodeCheckpoints(
+                    Settings(config, lambda: config),
+                    Checkpoints(folder / "state", most_bytes=config.checkpoints.max_bytes),
+                    self.guard,
+                    SystemClock(),
+                ),
+                MountMemory(),
             ),
+            spool=self._spool,
             failures=Failures(folder / "state"),
-            mounts=MountMemory(),
             courier=Courier(self.store, agent_id="nas-1", signed_url_seconds=60),
             cancels=Cancels(self.store, InFlight()),
             publisher=self._publisher,
@@ -124,10 +129,10 @@ class Bench:
         """Another reporter, not started."""
         return ProgressReporter(self._publisher, self._progress_topic, clock)
 
-    def spool_of(self, message: RequestMessage) -> Path:
+    def spool_of(self, message: WorkMessage) -> Path:
         return self._folder / "state" / "spool" / message.request_id
 
-    def checkpoints_of(self, message: RequestMessage) -> Path:
+    def checkpoints_of(self, message: WorkMessage) -> Path:
         return self._folder / "state" / "checkpoints" / message.request_id
 
     def message(self, **fields: object) -> RequestMessage:
@@ -135,6 +140,14 @@ class Bench:
         body = {"hand_id": "h", "nas_video_path": str(self.recording), "start_seconds": 1, "end_seconds": 3}
         request = parse_clip_request({**body, **fields}, max_clip_seconds=600)
         return RequestMessage.of(request, request_id=new_request_id(now), owner="t", requested_at=now)
+
+    def reel(self, *parts: dict[str, object], **fields: object) -> ReelMessage:
+        """Parts of `night.mp4`, unless they name another recording."""
+        now = datetime.now(UTC)
+        clips = [{"nas_video_path": str(self.recording), **part} for part in parts]
+        body = {"reel_id": "best", "clips": clips, **fields}
+        request = parse_reel_request(body, max_reel_seconds=1800, max_clip_seconds=600)
+        return ReelMessage.of(request, request_id=new_reel_id(now), owner="t", requested_at=now)
 
     def published(self) -> list[CompletionMessage]:
         return [CompletionMessage.from_json(data) for data in self._pull("complete")]
@@ -162,6 +175,9 @@ class Bench:
     def clips(self) -> list[str]:
         return [info.key for info in self.store.list("clips/").objects]
 
+    def reels(self) -> list[str]:
+        return [info.key for info in self.store.list("reels/").objects]
+
     def break_signing(self) -> None:
         """The store takes clips, and no link can be signed."""
         (self._folder / "store" / "signing.key").write_text("damaged")
@@ -174,7 +190,7 @@ class Bench:
         """Call `act` once a clip is in the store."""
 
         def wait() -> None:
-            eventually(self.clips, "the upload")
+            eventually(lambda: self.clips() or self.reels(), "the upload")
             act()
 
         thread = threading.Thread(target=wait)
@@ -183,7 +199,7 @@ class Bench:
         thread.join(90)
 
     def attempt(
-        self, message: RequestMessage, job: Job, meanwhile: Callable[[], None]
+        self, message: WorkMessage, job: Job, meanwhile: Callable[[], None]
     ) -> CompletionMessage | BaseException:
         """The completion or the error of an attempt, during which `meanwhile` is called."""
         ends: list[CompletionMessage | BaseException] = []
@@ -200,7 +216,7 @@ class Bench:
         thread.join(90)
         return ends[0]
 
-    def run_until_uploaded(self, message: RequestMessage, job: Job) -> CompletionMessage:
+    def run_until_uploaded(self, message: WorkMessage, job: Job) -> CompletionMessage:
         """Run, and ask for the clip back once it is in the store."""
         with self.when_uploaded(job.give_back):
             return self.runner.run(message, job, attempt=1)

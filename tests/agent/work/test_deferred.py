@@ -46,7 +46,7 @@ ROOTS = [NasRoot(path="/a"), NasRoot(path="/b")]
     ids=lambda value: type(value).__name__ if isinstance(value, TransientError) else None,
 )
 def test_what_an_error_waits_for(error: TransientError, names: tuple[str, ...]) -> None:
-    assert cause(error, "/b/night.mp4", ROOTS) == names
+    assert cause(error, ["/b/night.mp4"], ROOTS) == names
 
 
 def test_an_outage_is_over_when_its_checks_passed_after_it() -> None:

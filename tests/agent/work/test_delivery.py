@@ -1,12 +1,19 @@
-"""The facts about a clip always fit into the metadata of its object."""
+"""The facts about a clip or reel always fit into the metadata of its object."""
 
 from __future__ import annotations
 
 import pytest
 
-from agent.work.delivery import MAX_FACTS, Facts
-from clipping.contract.messages import Report
-from clipping.contract.report import AudioReport, DroppedStream, Range, VideoReport
+from agent.work.delivery import MAX_FACTS, MAX_REPORTED, PARTS_LOST, Facts
+from clipping.contract.report import (
+    AudioReport,
+    DroppedStream,
+    PartReport,
+    Range,
+    Report,
+    SourceReport,
+    VideoReport,
+)
 
 
 def facts(*, dropped: int = 0, warnings: int = 0, length: int = 20, tracks: int = 1) -> Facts:
@@ -49,3 +56,57 @@ def test_facts_are_never_larger_than_metadata_may_be(
 def test_facts_of_an_ordinary_clip_are_complete() -> None:
     whole = facts(dropped=16, warnings=8, length=60)
     assert Facts.model_validate_json(whole.to_metadata()) == whole
+
+
+def of_reel(parts: int, *, warnings: int = 0) -> Facts:
+    whole = facts()
+    reported = [
+        PartReport(
+            index=index,
+            start_seconds=index * 12.345678,
+            end_seconds=(index + 1) * 12.345678,
+            mode="smart",
+            requested=Range(start=1234.567, end=1246.912),
+            actual=Range(start=1234.567, end=1246.912),
+            frames=370,
+            reencoded_seconds=1.966667,
+            dropped_streams=[DroppedStream(index=2, codec="bin_data", reason="not supported in mp4")],
+            warnings=["ü" * 60] * warnings,
+            source=SourceReport(size=12_345_678_901, modified=1_700_000_000.123, growing=False),
+        )
+        for index in range(parts)
+    ]
+    report = whole.report.model_copy(update={"parts": reported, "warnings": ["of the reel"]})
+    return whole.model_copy(update={"report": report})
+
+
+def test_a_small_reel_keeps_its_parts() -> None:
+    whole = of_reel(5, warnings=1)
+    assert Facts.model_validate_json(whole.to_metadata()) == whole
+
+
+def test_the_details_of_parts_are_left_out_first() -> None:
+    whole = of_reel(15, warnings=10)
+    kept = Facts.model_validate_json(whole.to_metadata()).report
+    assert kept.parts is not None
+    assert [part.end_seconds for part in kept.parts] == [
+        part.end_seconds for part in whole.report.parts or []
+    ]
+    assert {(len(part.warnings), len(part.dropped_streams), part.source) for part in kept.parts} == {
+        (0, 0, None)
+    }
+    assert kept.warnings == [PARTS_LOST, "of the reel"]
+
+
+def test_the_parts_are_left_out_when_there_are_many() -> None:
+    whole = of_reel(50, warnings=10)
+    text = whole.to_metadata()
+    assert len(text.encode()) <= MAX_FACTS
+    kept = Facts.model_validate_json(text).report
+    assert (kept.parts, kept.warnings) == (None, [PARTS_LOST, "of the reel"])
+    assert kept.video == whole.report.video
+
+
+def test_a_completion_has_all_that_a_reel_of_many_parts_reports() -> None:
+    whole = of_reel(50, warnings=20)
+    assert whole.within(MAX_REPORTED) == whole

@@ -1,0 +1,34 @@
+"""What differs between the kinds of requests, a clip or a reel, apart from how they are made. Pure."""
+
+from __future__ import annotations
+
+from clipping.contract.messages import RequestMessage
+from clipping.contract.reel import ReelMessage, WorkMessage, table_of
+from clipping.errors import ClippingError
+from clipping.store.port import clip_key, reel_key
+
+TABLE_EXTENSION = "tsv"
+
+
+def object_key(message: WorkMessage, extension: str) -> str:
+    """The key of the request's object with this extension."""
+    match message:
+        case RequestMessage():
+            return clip_key(message.hand_id, message.request_id, extension)
+        case ReelMessage():
+            return reel_key(message.reel_id, message.request_id, extension)
+
+
+def table(message: WorkMessage) -> str | None:
+    """The table that goes beside the object; None if none was requested."""
+    return table_of(message) if isinstance(message, ReelMessage) and message.tsv else None
+
+
+def recordings(message: WorkMessage, error: ClippingError) -> tuple[str, ...]:
+    """The recordings that an error of the request may be about: that of the part which it names."""
+    match message:
+        case RequestMessage():
+            return (message.nas_video_path,)
+        case ReelMessage():
+            parts = message.clips if error.part is None else (message.clips[error.part],)
+            return tuple(dict.fromkeys(part.nas_video_path for part in parts))
