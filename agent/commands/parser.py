@@ -82,12 +82,27 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE.json",
         help="framing, segments, overlay and title, as in a request to the service",
     )
-    cut.add_argument("--encoder", choices=["auto", "nvenc", "cpu"], default="auto", help="default: auto")
-    cut.add_argument(
+    _configure_engine(cut)
+    reel = command("reel", "join parts of recordings on this machine, without the service", configured=False)
+    reel.add_argument(
+        "request",
+        type=Path,
+        metavar="FILE.json",
+        help="the request, as to the service; - is stdin. Its paths may be relative to its folder",
+    )
+    reel.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the reel")
+    reel.add_argument("--tsv", type=Path, metavar="OUT.tsv", help="a table of the parts")
+    reel.add_argument("--force", action="store_true", help="replace OUT and OUT.tsv if they exist")
+    _configure_engine(reel)
+    return parser
+
+
+def _configure_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--encoder", choices=["auto", "nvenc", "cpu"], default="auto", help="default: auto")
+    parser.add_argument(
         "--ffmpeg", type=Path, metavar="FILE", help="default: the one on PATH, else the bundled one"
     )
-    cut.add_argument("--json", action="store_true", help="print the report as JSON")
-    return parser
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def _configure_ctl(parser: argparse.ArgumentParser) -> None:

@@ -21,13 +21,13 @@ def read_object(path: Path, *, example: str) -> dict[str, Any]:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ValueError(f"{path} can't be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"{path} must be at most {MAX_BYTES} bytes long")
     return object_of(data, str(path), example=example)
 
 
 def object_of(data: bytes | str, name: str, *, example: str) -> dict[str, Any]:
     """The JSON object. Raises `ValueError` with a message that begins with `name`."""
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{name} must be at most {MAX_BYTES} bytes long")
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
         found = json.loads(text, object_pairs_hook=_object)
