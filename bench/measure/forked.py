@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.procs import descendants_of
+
 _LOOK_SECONDS = 0.2
 
 
@@ -48,7 +50,7 @@ def used_by(run: Callable[[], None]) -> Used:
             ended, status, usage = os.wait4(child, os.WNOHANG)
             if ended:
                 break
-            memory = max(memory, _memory(child))
+            memory = max(memory, memory_of(child))
             time.sleep(_LOOK_SECONDS)
     except BaseException:
         os.killpg(child, signal.SIGKILL)
@@ -58,16 +60,13 @@ def used_by(run: Callable[[], None]) -> Used:
     return Used(usage.ru_utime + usage.ru_stime, time.monotonic() - began, memory)
 
 
-def _memory(group: int) -> int:
-    """Of the processes of a group."""
+def memory_of(pid: int) -> int:
+    """PSS of a process and of all that it has started, in bytes."""
     found = 0
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
+    for each in (pid, *descendants_of(pid)):
         try:
-            if os.getpgid(int(entry.name)) == group:
-                rollup = (entry / "smaps_rollup").read_text()
-                found += next(int(row.split()[1]) << 10 for row in rollup.splitlines() if row[:4] == "Pss:")
+            rollup = Path(f"/proc/{each}/smaps_rollup").read_text()
+            found += next(int(row.split()[1]) << 10 for row in rollup.splitlines() if row[:4] == "Pss:")
         except (OSError, StopIteration):
             continue  # it has ended
     return found
