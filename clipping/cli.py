@@ -16,6 +16,22 @@ from clipping.exits import EXIT_USAGE, exit_code
 from clipping.signals import quiet_interrupts
 
 GROUP = "clipping.commands"
+_OWN = {
+    "request": "asking:COMMAND",
+    "reel": "reels:REEL",
+    "annotate": "reels:ANNOTATE",
+    "status": "looking:STATUS",
+    "watch": "watching:COMMAND",
+    "list": "looking:LIST",
+    "batch": "batch:COMMAND",
+    "cancel": "looking:CANCEL",
+    "download": "saving:COMMAND",
+    "stats": "stats:COMMAND",
+    "completion": "completing:COMMAND",
+    "agents": "leading:AGENTS",
+    "failover": "leading:FAILOVER",
+}
+"""The commands of this package: known without what is installed."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,9 @@ def _run(words: list[str]) -> int:
 
 def all_commands() -> list[EntryPoint]:
     """The commands of all packages, by name."""
-    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+    own = [EntryPoint(name, f"clipping.commands.{where}", GROUP) for name, where in _OWN.items()]
+    others = [entry for entry in entry_points(group=GROUP) if entry.name not in _OWN]
+    return sorted([*own, *others], key=lambda entry: entry.name)
 
 
 def parser_of(entries: Sequence[EntryPoint]) -> Parser:

@@ -23,9 +23,11 @@ from clipping.client.failures import (
     WaitedTooLong,
 )
 from clipping.client.new_clip import NewClip
+from clipping.client.new_reel import NewReel
 from clipping.client.saving import Saved
 from clipping.client.transport import Retries
 from clipping.client.watching import Event
+from clipping.contract.annotate import Annotations, annotate
 from clipping.contract.results import (
     Accepted,
     Agent,
@@ -38,12 +40,14 @@ from clipping.contract.results import (
     Failover,
     Health,
     PauseState,
+    ReelAccepted,
     Stats,
 )
 
 __all__ = [
     "Accepted",
     "Agent",
+    "Annotations",
     "ApiError",
     "Batch",
     "BatchItem",
@@ -58,15 +62,18 @@ __all__ = [
     "Gone",
     "Health",
     "NewClip",
+    "NewReel",
     "NoAnswer",
     "NotAllowed",
     "NotFound",
     "NotSaved",
     "PauseState",
+    "ReelAccepted",
     "Refused",
     "Retries",
     "Saved",
     "Stats",
     "Unavailable",
     "WaitedTooLong",
+    "annotate",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +16,15 @@ from pydantic import BaseModel, ValidationError
 
 from clipping.client.failures import ApiError, NoAnswer, Refused, Unavailable, WaitedTooLong
 from clipping.client.new_clip import NewClip
+from clipping.client.new_reel import NewReel
 from clipping.client.saving import Saved, save
 from clipping.client.transport import IF_NONE_MATCH, Retries, Transport
 from clipping.client.watching import Event, watch
 from clipping.clock import rfc3339
 from clipping.contract import results
-from clipping.contract.choices import FailoverMode, Period, Status
+from clipping.contract.annotate import Annotations
+from clipping.contract.choices import DownloadFile, FailoverMode, Kind, Period, Status
+from clipping.contract.messages import kind_of
 from clipping.text import field_path
 
 MAX_BATCH = 100
@@ -75,11 +78,42 @@ class Client:
         body = {"clips": [clip.body() for clip in clips]}
         return self._ask("/v1/clip/batch", body, idempotency_key, results.Batch)
 
+    def request_reel(
+        self, reel: NewReel | Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> results.ReelAccepted:
+        """Request a reel: typed, or as the service's JSON. `idempotency_key`: as of `request`."""
+        body = reel.body() if isinstance(reel, NewReel) else dict(reel)
+        return self._ask("/v1/reel/request", body, idempotency_key, results.ReelAccepted)
+
+    def request_annotations(
+        self,
+        annotations: Annotations,
+        *,
+        review: bool = True,
+        clips: bool = True,
+        idempotency_key: str | None = None,
+    ) -> tuple[results.ReelAccepted | None, list[results.BatchItem]]:
+        """Request the review reel and the clips that annotations become: see `annotate`.
+
+        With an `idempotency_key`, repeated calls create them once. Each clip that is refused has its error;
+        raises `Refused` when the reel is, or when all clips are.
+        """
+        accepted = None
+        if review:
+            key = f"{idempotency_key}-review" if idempotency_key else None
+            accepted = self.request_reel(annotations.review, idempotency_key=key)
+        items: list[results.BatchItem] = []
+        for start in range(0, len(annotations.clips) if clips else 0, MAX_BATCH):
+            body = {"clips": annotations.clips[start : start + MAX_BATCH]}
+            key = f"{idempotency_key}-{start}" if idempotency_key else None
+            items += self._ask("/v1/clip/batch", body, key, results.Batch).items
+        return accepted, items
+
     def status(self, request_id: str) -> results.ClipStatus:
         """The status of a request. While it has not ended, later calls only transfer changes."""
         known = self._known.pop(request_id, None)
         headers = {IF_NONE_MATCH: known.etag} if known else {}
-        answer = self._transport.call("GET", f"{_clip(request_id)}/status", headers=headers, repeatable=True)
+        answer = self._transport.call("GET", f"{_path(request_id)}/status", headers=headers, repeatable=True)
         body = known.body if known and answer.body is None else answer.body
         status = _parsed(results.ClipStatus, body)
         if body and answer.etag and not status.finished:
@@ -88,13 +122,14 @@ class Client:
                 del self._known[next(iter(self._known))]
         return status
 
-    def download(self, request_id: str) -> results.Download:
-        """A new link to a completed clip."""
-        return self._get(f"{_clip(request_id)}/download", results.Download)
+    def download(self, request_id: str, file: DownloadFile = "video") -> results.Download:
+        """A new link to a completed clip or reel. `tsv`: to the table of a reel's parts."""
+        query = {"file": file} if file != "video" else None
+        return self._get(f"{_path(request_id)}/download", results.Download, query)
 
     def cancel(self, request_id: str) -> results.ClipStatus:
         """Cancel a request. Raises `Conflict` when it has ended."""
-        return self._post(f"{_clip(request_id)}/cancel", results.ClipStatus)
+        return self._post(f"{_path(request_id)}/cancel", results.ClipStatus)
 
     def events(
         self,
@@ -109,23 +144,25 @@ class Client:
         `on_failure` is called with each error before the next attempt. Raises `WaitedTooLong` after `timeout`
         seconds (None: never).
         """
-        return watch(self._transport, f"{_clip(request_id)}/events", last_event_id, timeout, on_failure)
+        return watch(self._transport, f"{_path(request_id)}/events", last_event_id, timeout, on_failure)
 
     def save(
         self,
         request_id: str,
         to: Path | None = None,
         *,
+        file: DownloadFile = "video",
         replace: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> Saved:
-        """Download a completed clip into a file or folder (default: the working directory), and verify it.
+        """Download a completed clip or reel into a file or folder (default: the working directory), and
+        verify it. `tsv`: the table of a reel's parts.
 
         An interrupted download is resumed. `progress` is called with the downloaded and the total bytes.
         Raises `NotSaved` when the file exists (unless `replace`) or the download is corrupt.
         """
-        clip, link = self.status(request_id), self.download(request_id)
-        return save(self._transport, clip, link, to, replace=replace, progress=progress)
+        clip, link = self.status(request_id), self.download(request_id, file)
+        return save(self._transport, clip, link, to, file=file, replace=replace, progress=progress)
 
     def wait(self, request_id: str, *, timeout: float | None = None) -> results.ClipStatus:
         """Wait for the end of the request, and return its status. Raises `WaitedTooLong`."""
@@ -140,6 +177,7 @@ class Client:
     def page(
         self,
         *,
+        kind: Kind | None = None,
         hand_id: str | None = None,
         status: Status | None = None,
         created_after: datetime | None = None,
@@ -149,6 +187,7 @@ class Client:
     ) -> results.ClipPage:
         """Requests, newest first, up to 200 at a time."""
         query = {
+            "kind": kind,
             "hand_id": hand_id,
             "status": status,
             "created_after": rfc3339(created_after) if created_after else None,
@@ -161,15 +200,17 @@ class Client:
     def clips(
         self,
         *,
+        kind: Kind | None = None,
         hand_id: str | None = None,
         status: Status | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
     ) -> Iterator[results.ClipStatus]:
-        """All requests, newest first, fetched as they are needed."""
+        """All requests, for clips and for reels, newest first, fetched as they are needed."""
         cursor: str | None = None
         while True:
             page = self.page(
+                kind=kind,
                 hand_id=hand_id,
                 status=status,
                 created_after=created_after,
@@ -273,8 +314,8 @@ class Client:
         return _parsed(kind, answer.body)
 
 
-def _clip(request_id: str) -> str:
-    return f"/v1/clip/{quote(request_id, safe='')}"
+def _path(request_id: str) -> str:
+    return f"/v1/{kind_of(request_id)}/{quote(request_id, safe='')}"
 
 
 def _parsed(kind: type[Result], body: bytes | None) -> Result:

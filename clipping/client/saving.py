@@ -1,4 +1,5 @@
-"""Downloads a clip into a file: resumes interrupted downloads, and verifies the file before renaming it."""
+"""Downloads a clip, or the table of a reel, into a file: resumes interrupted downloads, and verifies the file
+before renaming it."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ import requests
 
 from clipping.client.failures import ApiError, NoAnswer, NotSaved, Unavailable
 from clipping.client.transport import Retries, Transport
+from clipping.contract.choices import DownloadFile
 from clipping.contract.results import ClipStatus, Download
 
 Progress = Callable[[int, int], None]
@@ -46,28 +48,33 @@ def save(
     link: Download,
     to: Path | None,
     *,
+    file: DownloadFile = "video",
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Saved:
-    """Download the clip to `to`. Incomplete data is in `to` with `.part` added. Raises `NotSaved`."""
-    target = _target(clip, to)
+    """Download the clip, or the table of a reel, to `to`. Incomplete data is in `to` with `.part` added.
+
+    Raises `NotSaved`.
+    """
+    target = _target(clip, to, file)
+    sha256 = clip.sha256 if file == "video" else None
     if target.exists() and not replace:
         raise NotSaved(f"{target} exists: name another file, or replace it with --force")
     part = target.with_name(f"{target.name}.part")
     try:
-        with part.open("ab+") as file:
-            _lock(file)
-            digest = _complete(transport, link, file, clip.sha256, progress)
-            os.fsync(file.fileno())
+        with part.open("ab+") as written:
+            _lock(written)
+            digest = _complete(transport, link, written, sha256, progress)
+            os.fsync(written.fileno())
             _name(part, target, replace=replace)
     except OSError as error:
         raise NotSaved(f"{error.filename or part} can't be written: {error.strerror}") from None
     return Saved(target, link.file_size_bytes, digest)
 
 
-def _target(clip: ClipStatus, to: Path | None) -> Path:
+def _target(clip: ClipStatus, to: Path | None, file: DownloadFile) -> Path:
     extension = _EXTENSION.search(clip.output_uri or "")
-    name = clip.hand_id + (extension.group() if extension else ".mp4")
+    name = clip.hand_id + (".tsv" if file == "tsv" else extension.group() if extension else ".mp4")
     if to is None:
         return Path(name)
     return to / name if to.is_dir() else to

@@ -7,7 +7,7 @@ from typing import get_args
 
 from clipping.cli import Command
 from clipping.commands.common import a_time, add_connection
-from clipping.contract.choices import Status
+from clipping.contract.choices import Kind, Status
 
 
 def _ids(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,8 @@ def _ids(parser: argparse.ArgumentParser) -> None:
 
 def configure_list(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping list`."""
-    parser.add_argument("--hand-id", help="only clips of this hand")
+    parser.add_argument("--kind", choices=get_args(Kind), help="only clips, or only reels")
+    parser.add_argument("--hand-id", help="only clips of this hand, or reels of this reel_id")
     parser.add_argument("--status", choices=get_args(Status), help="only requests with this status")
     parser.add_argument(
         "--after",

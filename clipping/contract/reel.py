@@ -33,6 +33,7 @@ from clipping.contract.modes import check_mode, default_mode
 from clipping.contract.output import AS_IS, Output
 from clipping.contract.problems import first_problem
 from clipping.contract.reel_parts import CUT, ReelPart, Transition
+from clipping.contract.table import Row, table
 from clipping.contract.wire import Moment
 from clipping.errors import InvalidRequest
 
@@ -295,27 +296,17 @@ def _check_part(path: str, part: ReelPart, longest: float) -> None:
 
 
 def table_of(request: ReelRequest) -> str:
-    """The parts as tab-separated values, with a heading: `start_time end_time name rating tags notes`.
-
-    Times are those of the recordings, as `M:SS.ss`; a tab or a line break within a text becomes a space.
-    """
-    lines = ["start_time\tend_time\tname\trating\ttags\tnotes"]
-    for index, part in enumerate(request.clips):
-        burned = part.effects.title
-        rating = part.rating or (burned.rating if burned is not None else None)
-        notes = part.notes or (burned.notes if burned is not None else None)
-        cells = [
-            _minutes(part.in_seconds),
-            _minutes(part.out_seconds),
-            part.name(index),
-            "" if rating is None else str(rating),
-            ",".join(part.tags),
-            notes or "",
-        ]
-        lines.append("\t".join(" ".join(cell.split()) for cell in cells))
-    return "\n".join(lines) + "\n"
+    """The parts as tab-separated values: see `clipping.contract.table`."""
+    return table(_row(part, index) for index, part in enumerate(request.clips))
 
 
-def _minutes(seconds: float) -> str:
-    hundredths = round(seconds * 100)
-    return f"{hundredths // 6000}:{hundredths // 100 % 60:02}.{hundredths % 100:02}"
+def _row(part: ReelPart, index: int) -> Row:
+    burned = part.effects.title
+    return Row(
+        start=part.in_seconds,
+        end=part.out_seconds,
+        name=part.name(index),
+        rating=part.rating or (burned.rating if burned is not None else None),
+        tags=part.tags,
+        notes=part.notes or (burned.notes if burned is not None else None),
+    )

@@ -19,7 +19,7 @@ from api.app import create_app
 from api.events import changes
 from api.routes import admin
 from clipping import __version__, text
-from clipping.client import NewClip
+from clipping.client import NewClip, NewReel
 from clipping.config import validate
 from clipping.contract import (
     choices,
@@ -165,6 +165,8 @@ def test_every_result_is_written() -> None:
 def test_the_client_asks_for_all_that_is_written() -> None:
     fields = {field.name for field in dataclasses.fields(NewClip)} - {"more"}
     assert fields == set(SCHEMAS["BatchClip"]["properties"]) - set(messages.TO_METADATA)
+    fields = {field.name for field in dataclasses.fields(NewReel)} - {"more"}
+    assert fields == set(SCHEMAS["ReelRequest"]["properties"])
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def list_clips(arguments: argparse.Namespace) -> int:
     """Requests, newest first."""
     with connect(arguments) as client:
         found = client.clips(
+            kind=arguments.kind,
             hand_id=arguments.hand_id,
             status=arguments.status,
             created_after=arguments.after,
@@ -68,7 +69,14 @@ def _text(clip: ClipStatus) -> str:
     if clip.last_error:
         error = clip.last_error
         lines.append(f"  last error, {ago(error.at)} ago: {error.code}: {error.message}")
-    if clip.report:
+    if clip.parts and not clip.finished:
+        lines += [f"  clips[{part.index}]: {part.stage} {part.progress_percent:.0f} %" for part in clip.parts]
+    if clip.report and clip.report.parts:
+        for part in clip.report.parts:
+            of = f"{part.actual.start:.3f} to {part.actual.end:.3f} s of its recording"
+            lines.append(f"  clips[{part.index}], at {part.start_seconds:.3f} s: {part.mode}, {of}")
+            lines += [f"  note: clips[{part.index}]: {warning}" for warning in part.warnings]
+    elif clip.report:
         actual = clip.report.actual
         lines.append(f"  {clip.report.mode}, {actual.start:.3f} to {actual.end:.3f} s of the recording")
         lines += [f"  note: {warning}" for warning in clip.report.warnings]

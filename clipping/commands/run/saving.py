@@ -20,7 +20,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Download the clip, and print its path."""
     with connect(arguments) as client, _bar() as progress:
         saved = client.save(
-            arguments.request_id, arguments.output, replace=arguments.force, progress=progress
+            arguments.request_id,
+            arguments.output,
+            file="tsv" if arguments.tsv else "video",
+            replace=arguments.force,
+            progress=progress,
         )
     if arguments.json:
         say_json(

@@ -99,6 +99,15 @@ def waiting(event: Event) -> ClipStatus | None:
         return None
 
 
+def parts_words(event: Event) -> str:
+    """How many parts of a reel are completed; empty for a clip, and before the first."""
+    parts = event.data.get("parts")
+    if not isinstance(parts, list) or event.data.get("status") != "processing":
+        return ""
+    done = sum(isinstance(part, dict) and part.get("stage") == "completed" for part in parts)
+    return f", {done} of {len(parts)} parts"
+
+
 class _Show(Protocol):
     def event(self, event: Event) -> None:
         """Show an event."""
@@ -131,6 +140,7 @@ class _Lines:
                 self._shown, self._last = noted, ""
             return
         words = f"{event.data.get('status') or event.kind} {event.data.get('stage') or ''}".strip()
+        words += parts_words(event)
         if words != self._last:
             note(f"{self._request_id}: {words}")
             self._last = words
@@ -143,6 +153,7 @@ class _Bar:
 
     def event(self, event: Event) -> None:
         stage = str(event.data.get("stage") or event.data.get("status") or event.kind)
+        stage += parts_words(event)
         clip = waiting(event)
         if clip is not None:
             stage = retry_words(clip, datetime.now(UTC))

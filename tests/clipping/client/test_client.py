@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +14,16 @@ from clipping.client import (
     Client,
     Conflict,
     NewClip,
+    NewReel,
     NotAllowed,
     NotFound,
     Refused,
     Retries,
     WaitedTooLong,
+    annotate,
 )
+from clipping.store.local import LocalStore
+from clipping.store.port import reel_key
 from tests.api.api_process import ADMIN, CLIENT, STRANGER, ApiProcess
 from tests.api.cluster.documents import Agents
 from tests.api.cluster.test_admin_routes import agents_of, obeying
@@ -67,6 +73,58 @@ def test_the_same_key_is_the_same_clip(api: ApiProcess, client: Client) -> None:
     with pytest.raises(Conflict) as caught:
         client.request(wanted(api, "hand-2"), idempotency_key="once")
     assert caught.value.code == "IDEMPOTENCY_CONFLICT"
+
+
+def test_a_reel_from_the_request_to_the_table(api: ApiProcess, client: Client, tmp_path: Path) -> None:
+    parts = [api.part(), api.part(20, 30)]
+    reel = NewReel("reel-1", parts, transition={"type": "fade"}, tsv=True, metadata={"a": "b"})
+    accepted = client.request_reel(reel, idempotency_key="reel")
+    assert (accepted.reel_id, accepted.mode) == ("reel-1", "smart")
+    assert client.request_reel(reel.body(), idempotency_key="reel") == accepted
+    waiting = client.status(accepted.request_id)
+    assert (waiting.kind, waiting.reel_id, len(waiting.parts or ())) == ("reel", "reel-1", 2)
+    assert client.page(kind="reel", hand_id="reel-1").clips == [waiting]
+    assert list(client.clips(kind="clip", hand_id="reel-1")) == []
+
+    store = LocalStore(Path(str(api.config.storage.path)), public_url=api.url)
+    for extension in ("mp4", "tsv"):
+        (tmp_path / extension).write_bytes(extension.encode())
+        key = reel_key("reel-1", accepted.request_id, extension)
+        store.create(key, tmp_path / extension, content_type="video/mp4", metadata={})
+    uri = store.uri(reel_key("reel-1", accepted.request_id, "mp4"))
+    sha256 = hashlib.sha256(b"mp4").hexdigest()
+    api.send(completed(request_id=accepted.request_id, output_uri=uri, sha256=sha256))
+    kinds = [event.kind for event in client.events(accepted.request_id, timeout=60)]
+    assert (kinds[0], kinds[-1]) == ("status", "completed")
+    assert client.save(accepted.request_id, tmp_path).path == tmp_path / "reel-1.mp4"
+    table = client.save(accepted.request_id, tmp_path, file="tsv")
+    assert (table.path, table.path.read_bytes()) == (tmp_path / "reel-1.tsv", b"tsv")
+    with pytest.raises(Conflict):
+        client.cancel(accepted.request_id)
+
+
+def test_a_wrong_reel_is_refused(api: ApiProcess, client: Client) -> None:
+    with pytest.raises(Refused) as caught:
+        client.request_reel(NewReel("reel-1", [api.part(), api.part(5, 15)]))
+    assert caught.value.field == "clips[1]"
+
+
+def test_annotations_become_a_reel_and_clips(api: ApiProcess, client: Client) -> None:
+    clips = [{"start_time": n, "end_time": n + 5, "rating": 1 + n % 5, "tags": ["Goal"]} for n in range(10)]
+    found = annotate({"clips": clips}, recording=f"{api.root}/a.mp4", name="game-7")
+    accepted, items = client.request_annotations(found, idempotency_key="annotated")
+    assert accepted is not None
+    assert len(client.status(accepted.request_id).parts or ()) == 10
+    statuses = [client.status(item.request_id or "") for item in items]
+    assert [status.hand_id for status in statuses] == [
+        "game-7-04-Good-Goal",
+        "game-7-05-Brilliant-Goal",
+        "game-7-09-Good-Goal",
+        "game-7-10-Brilliant-Goal",
+    ]
+    assert statuses[0].metadata["title"] == "Good Goal"
+    assert client.request_annotations(found, idempotency_key="annotated") == (accepted, items)
+    assert client.request_annotations(found, review=False, clips=False) == (None, [])
 
 
 def test_a_batch_accepts_valid_clips_and_reports_invalid_ones(api: ApiProcess, client: Client) -> None:

@@ -59,6 +59,12 @@ def lines(done: Done) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def asked_reel(api: ApiProcess, **over: Any) -> str:
+    answer = api.request_reel(**over)
+    assert answer.status_code == 202
+    return str(answer.json()["request_id"])
+
+
 def asked(api: ApiProcess, **over: Any) -> str:
     answer = api.request(**over)
     assert answer.status_code == 202

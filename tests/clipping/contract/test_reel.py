@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipping.contract.messages import ClipRequest, RequestMessage
@@ -96,6 +96,7 @@ def test_only_a_dissolve_makes_a_reel_shorter(transition: Any, starts: tuple[flo
     assert parse(parts(3), transition=transition).starts == starts
 
 
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(11_000, 60_000), min_size=1, max_size=MAX_PARTS),
     kind=st.sampled_from(["cut", "fade", "dissolve"]),
@@ -356,9 +357,10 @@ def test_the_table() -> None:
 NOT_CONTROLS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
 
 
+@settings(deadline=None)
 @given(
     names=st.lists(st.text(NOT_CONTROLS, min_size=1, max_size=20).filter(str.strip), min_size=1, max_size=5),
-    notes=st.text(NOT_CONTROLS, min_size=1, max_size=20),
+    notes=st.text(NOT_CONTROLS, min_size=1, max_size=20).filter(str.strip),
 )
 def test_the_table_has_a_line_of_six_cells_for_each_part(names: list[str], notes: str) -> None:
     request = parse([part(20 * n, 20 * n + 5, title=name, notes=notes) for n, name in enumerate(names)])
