@@ -38,6 +38,7 @@ from clipping.errors import (
     Cancelled,
     GivenBack,
     LeaseLost,
+    NoSpace,
     PermanentError,
     SigningUnavailable,
     StoreUnavailable,
@@ -160,10 +161,16 @@ class JobRunner:
 
     def _made(self, message: WorkMessage, job: Job, attempt: int, report: AttemptReporter) -> Stored:
         report.stage("probing", 0.0)
-        with self.spool.folder(message.request_id) as folder:
-            clip = self.maker.make(message, job, attempt, folder, report)
-            report.stage("uploading", 100.0)
-            return self._retried(lambda: self._upload(clip, message, job), job, report, until=INTERRUPTED)
+        try:
+            with self.spool.folder(message.request_id) as folder:
+                clip = self.maker.make(message, job, attempt, folder, report)
+                report.stage("uploading", 100.0)
+                return self._retried(lambda: self._upload(clip, message, job), job, report, until=INTERRUPTED)
+        except NoSpace:
+            if self.spool.free_bytes() < self.spool.min_free_bytes:
+                # What is kept of it may be what fills the disk, and no work is taken until there is room.
+                self.maker.make_room(message)
+            raise
 
     def _upload(self, clip: Clip, message: WorkMessage, job: Job) -> Stored:
         job.interruption.raise_if_set()

@@ -37,6 +37,10 @@ class Maker:
             case ReelMessage():
                 return self._reel(message, job, folder, report)
 
+    def make_room(self, message: WorkMessage) -> None:
+        """The disk is full: remove what was kept on it for another attempt."""
+        self.checkpoints.local.drop(message.request_id)
+
     def forget(self, message: WorkMessage) -> None:
         """The request has ended: remove what was kept for another attempt."""
         self.checkpoints.drop(message)

@@ -8,7 +8,11 @@ from pathlib import Path
 def children_of(parent: int) -> list[int]:
     """The child processes of any thread of `parent`."""
     children: list[int] = []
-    for file in Path(f"/proc/{parent}/task").glob("*/children"):
+    try:
+        files = list(Path(f"/proc/{parent}/task").glob("*/children"))
+    except OSError:  # it has exited
+        return []
+    for file in files:
         try:
             children += [int(pid) for pid in file.read_text().split()]
         except OSError:

@@ -118,9 +118,23 @@ class RunningStack:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["request_id"])
 
+    def ask_reel(self, *parts: dict[str, Any], **fields: Any) -> str:
+        """Post a request for a reel of files in the NAS root (`name`); its id."""
+        clips = []
+        for part in parts:
+            rest = {key: value for key, value in part.items() if key != "name"}
+            clips.append({"nas_video_path": str(self.nas_root / part["name"]), **rest})
+        url, body = f"{self.where['api_url']}/v1/reel/request", {"reel_id": "best", "clips": clips, **fields}
+        answer = self.session.post(url, json=body, timeout=HTTP_SECONDS)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["request_id"])
+
+    def url_of(self, request_id: str) -> str:
+        """The route of a clip or reel."""
+        return f"{self.where['api_url']}/v1/{request_id.partition('-')[0]}/{request_id}"
+
     def status(self, request_id: str) -> dict[str, Any]:
-        url = f"{self.where['api_url']}/v1/clip/{request_id}/status"
-        answer = self.session.get(url, timeout=HTTP_SECONDS)
+        answer = self.session.get(f"{self.url_of(request_id)}/status", timeout=HTTP_SECONDS)
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
         return body

@@ -12,7 +12,7 @@ import pytest
 from agent.work.job import Job
 from clipping.contract.messages import CompletionMessage, ProgressMessage
 from clipping.contract.reel import ReelMessage, table_of
-from clipping.errors import GivenBack, SourceUnavailable
+from clipping.errors import GivenBack, NoSpace, SourceUnavailable
 from tests.agent.bench import Bench
 from tests.support.held import hold_cut
 from tests.support.media import Recording, make, numbers
@@ -204,3 +204,14 @@ def test_progress_names_the_stage_of_each_part(bench: Bench) -> None:
     assert {one[1] for one in found} >= {"waiting", "cutting"}
     percents = [one.progress_percent for one in reported]
     assert percents == sorted(percents)
+
+
+def test_what_is_kept_does_not_fill_a_disk_that_is_full(bench: Bench) -> None:
+    message = three(bench)
+    bench.checkpoints_of(message).mkdir(parents=True)
+    bench.runner.spool.min_free_bytes = 1 << 60
+    with pytest.raises(NoSpace):
+        run(bench, message)
+    assert not bench.checkpoints_of(message).exists(), "nothing else would make room: no work is taken now"
+    bench.runner.spool.min_free_bytes = 0
+    assert run(bench, message, attempt=2).status == "completed"
