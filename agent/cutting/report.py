@@ -9,7 +9,8 @@ from agent.cutting.formats.media import Identity, MediaInfo
 from agent.cutting.plan.outcome import Outcome
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.verify.verify import Facts
-from clipping.contract.report import AudioReport, Range, Report, SourceReport, VideoReport
+from clipping.contract.effects import Framing
+from clipping.contract.report import AudioReport, FramingReport, Range, Report, SourceReport, VideoReport
 from clipping.timecode import format_seconds
 
 MOST_DROPPED = 100
@@ -61,7 +62,12 @@ def report(
             *outcome.warnings,
         ],
         source=_source(info.identity, growing),
+        framing=None if outcome.framing is None else _framing(outcome.framing),
     )
+
+
+def _framing(framing: Framing) -> FramingReport:
+    return FramingReport.model_validate(framing.model_dump(mode="json"))
 
 
 def _source(identity: Identity, growing: bool) -> SourceReport:

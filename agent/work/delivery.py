@@ -29,6 +29,9 @@ MAX_FACTS = 6_000
 MAX_REPORTED = 500_000
 """Bytes of the facts in a completion; Pub/Sub allows several MB."""
 PARTS_LOST = "the report of the parts is incomplete: the agent was interrupted before it could publish it"
+FRAMING_LOST = (
+    "the smart crop's keyframes are missing: the agent was interrupted before it could publish them"
+)
 _SHORT = 500
 """Characters of a single warning that are kept in any case."""
 _TABLE_TYPE = "text/tab-separated-values; charset=utf-8"
@@ -48,8 +51,9 @@ class Facts(BaseModel):
     def within(self, most: int) -> Facts:
         """These facts with a report that is shortened until its JSON has at most so many bytes.
 
-        What is left out, in this order: the parts' warnings, dropped streams and sources; the parts; halves
-        of the longest list (warnings, dropped streams, audio). When parts are affected, a warning says so.
+        What is left out, in this order: the parts' warnings, dropped streams, sources and framings; the
+        parts; the framing, or halves of the longest list (warnings, dropped streams, audio), whichever is
+        longest. When parts or the framing are affected, a warning says so.
         """
         facts = self
         while len(facts.model_dump_json(exclude_none=True).encode()) > most:
@@ -58,12 +62,14 @@ class Facts(BaseModel):
 
 
 def _shortened(report: Report) -> Report:
-    """The report with less of its parts; then with half of its longest list; once all are empty, without
-    its longest text."""
+    """The report with less of its parts; then without its framing or with half of its longest list; once all
+    are empty, without its longest text."""
     if report.parts is not None:
         return _with_less_of_parts(report, report.parts)
     lists = {name: getattr(report, name) for name in ("warnings", "dropped_streams", "audio")}
     name, longest = max(lists.items(), key=lambda pair: len(repr(pair[1])))
+    if report.framing is not None and len(repr(report.framing)) > len(repr(longest)):
+        return report.model_copy(update={"framing": None, "warnings": [FRAMING_LOST, *report.warnings]})
     if not longest:
         raise ValueError("a report without lists is larger than an object's metadata may be")
     if len(longest) == 1 and name == "warnings" and len(longest[0]) > _SHORT:
@@ -72,7 +78,7 @@ def _shortened(report: Report) -> Report:
 
 
 def _with_less_of_parts(report: Report, parts: list[PartReport]) -> Report:
-    nothing: dict[str, object] = {"warnings": [], "dropped_streams": [], "source": None}
+    nothing: dict[str, object] = {"warnings": [], "dropped_streams": [], "source": None, "framing": None}
     bare = [part.model_copy(update=nothing) for part in parts]
     others = [warning for warning in report.warnings if warning != PARTS_LOST]
     return report.model_copy(

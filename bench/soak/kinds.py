@@ -96,7 +96,7 @@ def _shaped(rng: Rng, roots: Roots) -> Request:
     start = rng.uniform(0.0, 40.0)
     output: Mapping[str, Any] = {
         "aspect": rng.choice(["9:16", "1:1", "4:5"]),
-        "fit": rng.choice(["center_crop", "letterbox", "blur"]),
+        "fit": rng.choice(["center_crop", "smart_crop", "letterbox", "blur"]),
         "height": 320,
     }
     return _request(_good(rng, roots), start, start + 2.0, output=output)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from clipping.contract.effects import Framing
 from clipping.contract.wire import Model, Moment
 
 FILE = "checkpoint.json"
@@ -53,6 +54,8 @@ class CheckpointFile(Checkpoint):
     """Whether ffmpeg reported errors while it made them."""
     outgrown: int | None = None
     """The size at which an earlier try came out larger than requested; None: there was none."""
+    framing: Framing | None = None
+    """What `smart_crop` found before the first segment; None with any other shape."""
 
     @property
     def is_consistent(self) -> bool:

@@ -28,14 +28,8 @@ def default_mode(request: Mapping[str, Any], high: Mode = "copy") -> Mode:
 
 def _changes_frames(effects: object) -> bool:
     if isinstance(effects, Effects):
-        return bool(effects.encoding)
-    return isinstance(effects, dict) and any(
-        value for name, value in effects.items() if name != "captions" or not _is_track(value)
-    )
-
-
-def _is_track(captions: object) -> bool:
-    return isinstance(captions, dict) and captions.get("mode") == "track"
+        return bool(effects.names)
+    return isinstance(effects, dict) and any(effects.values())
 
 
 def check_mode(
@@ -46,24 +40,34 @@ def check_mode(
     `effects_at`: the path of the effects in the request.
     """
     asked = [f"output.{name}" for name in output.encoding] + [
-        f"{effects_at}.{name}" for name in effects.encoding
+        f"{effects_at}.{name}" for name in effects.names
     ]
     if mode != "encode" and asked:
-        other = f"; {effects_at}.captions may have mode track" if effects.burned is not None else ""
         raise InvalidRequest(
-            f"mode must be encode, or left out, with {', '.join(asked)}: copied frames can't be changed"
-            f"{other}",
+            f"mode must be encode, or left out, with {', '.join(asked)}: copied frames can't be changed",
             field="mode",
         )
-    if output.video_codec == "copy" and (effects.encoding or mode == "encode"):
+    if output.video_codec == "copy" and (effects.names or mode == "encode"):
         why = f"with {', '.join(asked)}" if asked else "when mode is encode"
         raise InvalidRequest(f"output.video_codec must not be copy {why}", field="output.video_codec")
 
 
 def check_size(output: Output, effects: Effects) -> None:
-    """Raises `InvalidRequest` when the output has another size than its framing gives."""
+    """Raises `InvalidRequest` when the output has another size than its framing gives, or another framing."""
     if effects.framing is None:
+        if effects.overlay is not None and effects.overlay.space == "framed" and output.fit != "smart_crop":
+            raise InvalidRequest(
+                "effects.overlay.space must not be framed without effects.framing, unless output.fit is "
+                "smart_crop",
+                field="effects.overlay.space",
+            )
         return
+    if output.fit == "smart_crop":
+        raise InvalidRequest(
+            "output.fit must not be smart_crop with effects.framing, which says where the window is: leave "
+            "one of them out",
+            field="output.fit",
+        )
     width, height = effects.framing.target
     whole = output.size or (output.width or width, output.height or height)
     if whole != (width, height):

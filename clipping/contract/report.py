@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clipping.contract.choices import Mode
+from clipping.contract.choices import Interpolation, Mode
 from clipping.contract.wire import Model, Moment
 
 
@@ -49,6 +49,26 @@ class SourceReport(Model):
     """Whether the file was growing while the clip was cut."""
 
 
+class WindowReport(Model):
+    """Where the crop window is at one time."""
+
+    time: float
+    """Seconds of the clip, before any change of speed."""
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class FramingReport(Model):
+    """How `smart_crop` framed the clip, in the form of `effects.framing`: it can be sent back, corrected."""
+
+    keyframes: list[WindowReport]
+    interpolation: Interpolation
+    target_width: int
+    target_height: int
+
+
 class PartReport(Model):
     """One part of a reel: where it is in the reel, and what was cut for it."""
 
@@ -67,6 +87,8 @@ class PartReport(Model):
     dropped_streams: list[DroppedStream] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     source: SourceReport | None = None
+    framing: FramingReport | None = None
+    """As that of a clip; its times are those of the part."""
 
 
 class Report(Model):
@@ -89,3 +111,5 @@ class Report(Model):
     """Absent in reports of earlier versions, and of a reel, whose parts have their own."""
     parts: list[PartReport] | None = None
     """Of a reel, in their order. Its `requested` and `actual` are those of the reel's own time."""
+    framing: FramingReport | None = None
+    """Where the window of a `smart_crop` is; absent with every other `fit`."""

@@ -22,7 +22,6 @@ from clipping import __version__, text
 from clipping.client import NewClip, NewReel
 from clipping.config import validate
 from clipping.contract import (
-    caption_file,
     choices,
     effect_values,
     effects,
@@ -57,7 +56,6 @@ INPUT: dict[str, type[BaseModel]] = {
     "Region": effects.Region,
     "HighlightKeyframe": effects.HighlightKeyframe,
     "Title": effects.Title,
-    "Captions": effects.Captions,
     "FailoverRequest": admin.FailoverRequest,
     "PauseRequest": admin.PauseRequest,
     "ResumeRequest": admin.ResumeRequest,
@@ -95,6 +93,8 @@ FROM_AGENTS: dict[str, type[BaseModel]] = {
     "AudioReport": report.AudioReport,
     "DroppedStream": report.DroppedStream,
     "SourceReport": report.SourceReport,
+    "FramingReport": report.FramingReport,
+    "WindowReport": report.WindowReport,
 }
 """Parts of results that come from agents, which may be newer."""
 MODELS = INPUT | RESULTS | FROM_AGENTS
@@ -195,8 +195,6 @@ def test_the_client_asks_for_all_that_is_written() -> None:
         (SCHEMAS["ClipStatus"]["properties"]["stage"]["enum"], choices.Stage),
         (SCHEMAS["Interpolation"]["enum"], choices.Interpolation),
         (SCHEMAS["HighlightEffect"]["enum"], choices.HighlightEffect),
-        (SCHEMAS["CaptionFormat"]["enum"], choices.CaptionFormat),
-        (SCHEMAS["CaptionsMode"]["enum"], choices.CaptionsMode),
     ],
 )
 def test_the_words_are_the_same(written: list[str], meant: Any) -> None:
@@ -257,7 +255,6 @@ def test_the_limits_of_effects_are_the_same() -> None:
     assert (speed["minimum"], speed["maximum"]) == (effect_values.MIN_SPEED, effect_values.MAX_SPEED)
     assert title["name"]["maxLength"] == effect_values.MAX_NAME
     assert title["notes"]["maxLength"] == effect_values.MAX_NOTES
-    assert SCHEMAS["Captions"]["properties"]["text"]["maxLength"] == caption_file.MAX_BYTES
 
 
 def test_every_example_of_a_request_is_accepted() -> None:

@@ -22,24 +22,21 @@ class ClipFrames:
     count: int
     seconds: Fraction
     """The clip's length."""
-    requested: Fraction
-    """The same, without what frames are shown for after the out-point."""
     speed: Speed | None
 
     @classmethod
     def of(cls, plan: Plan, frames: Frames, spec: CutSpec) -> ClipFrames:
         """Those of a clip of `frames`."""
         length, rate = frames.end - frames.start, spec.output.rate
-        requested = min(length, plan.stop - frames.start)
-        # Slow motion would multiply what the last frame is shown for after the out-point.
-        speed = speed_of(spec.effects.segments, requested)
+        speed = speed_of(spec.effects.segments, length)
         if speed is not None:
-            length = requested = speed.length
             rate = rate or _own_rate(plan, frames)
+            count = frames_of_rate(speed.length, rate)
+            return cls(rate, count, count / rate, speed)
         if rate is None:
-            return cls(None, frames.count, length, requested, None)
+            return cls(None, frames.count, length, None)
         count = frames_of_rate(length, rate)
-        return cls(rate, count, count / rate, min(count / rate, requested), speed)
+        return cls(rate, count, count / rate, None)
 
 
 def frames_of_rate(length: Fraction, rate: Fraction) -> int:

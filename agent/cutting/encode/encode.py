@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,26 +14,25 @@ from agent.cutting.effects.frame_effects import per_frame
 from agent.cutting.encode import ffmpeg
 from agent.cutting.encode.arguments import encode_arguments
 from agent.cutting.encode.clip_frames import ClipFrames
-from agent.cutting.encode.drawings import Drawings, drawings
 from agent.cutting.encode.joining import Mismatched
 from agent.cutting.encode.kept import KeptSegments
 from agent.cutting.encode.pipeline import run_with_effects
 from agent.cutting.encode.rate_control import FIRST_SHARE, Rates, rates, second_share
-from agent.cutting.encode.section_arguments import NOTHING_DRAWN, Commands, clip_tick
+from agent.cutting.encode.run_limits import run_limits
+from agent.cutting.encode.section_arguments import Commands, TitleImage
 from agent.cutting.encode.segmented import SegmentedVideo, Segments, segments_of
 from agent.cutting.encode.sidecars import Beside, files_beside
+from agent.cutting.encode.smart_framing import SmartFraming, is_smart
+from agent.cutting.encode.title_file import title_file
 from agent.cutting.encode.unkept import UnkeptSegments
 from agent.cutting.encode.video_filters import Means
 from agent.cutting.formats.media import MediaInfo, StreamInfo
-from agent.cutting.plan.captions import captions_at
 from agent.cutting.plan.encoders import CARD, CODECS, CPU, refusal
 from agent.cutting.plan.outcome import AudioTrack, Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, without_silent
 from agent.cutting.plan.segments import Segment
 from agent.cutting.plan.shape import named_size
 from agent.cutting.plan.spec import Order
-from agent.cutting.process.budget import MOST_BYTES
-from agent.cutting.process.limits import own_memory_limit
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.frames import Frames, frames_in
 from agent.cutting.reading.locate import locate
@@ -49,11 +47,6 @@ _FIRST_TRY = 0.6
 """The share of the progress that the first of two possible tries gets."""
 _VIDEO = 0.95
 """The share of a try's progress that the video's segments get."""
-_MOST_BYTES_A_SECOND = 64 << 20
-_FROM_START_BYTES = 64 << 30
-"""What may be read before the first frame of a clip that is decoded from the recording's start."""
-_MOST_BYTES_AT_LEAST = 1 << 30
-"""No clip is larger: ffmpeg is ended before it fills the disk."""
 
 
 def encode(
@@ -89,14 +82,18 @@ def encode(
     # The frames that a damaged recording lacks may be the first of a segment.
     lacking = order.on_damage == "reencode" and bool(damage.found)
     clip = ClipFrames.of(plan, frames, order.spec)
-    captions = captions_at(plan.captions, clip.requested, speed=clip.speed)
-    plan = plan if captions else replace(plan, captions=())
     keep = None if from_start or lacking or clip.speed is not None else order.keep
     video = plan.video_stream.video
     assert video is not None
+    segments = segments_of(plan, frames, keep)
+    store = None if keep is None or len(segments) < 2 else KeptSegments(keep, source.identity, kept)
+    if is_smart(order) and order.spec.effects.framing is None:
+        look = SmartFraming(order, source, recording, info, plan, frames, from_start=from_start)
+        limits = run_limits(float(clip.seconds), from_start=from_start)
+        order, progress = look.order(store, limits, progress, started)
     with (
-        files_beside(container, plan, frames.start, cues, target, clip.speed, captions) as beside,
-        drawings(order.spec, video, clip, target) as drawn,
+        files_beside(container, plan, frames.start, cues, target, clip.speed) as beside,
+        title_file(order.spec, video, target) as title,
     ):
         work = _Encode(
             source,
@@ -107,15 +104,14 @@ def encode(
             clip,
             target,
             beside,
-            drawn,
+            title,
             order,
             from_start,
             progress,
             started,
         )
-        segments = segments_of(plan, frames, keep)
-        if keep is not None and len(segments) > 1:
-            work.in_segments(segments, KeptSegments(keep, source.identity, kept))
+        if store is not None:
+            work.in_segments(segments, store)
         elif work.only_separately:
             work.in_one_piece()
         work.write()
@@ -138,7 +134,7 @@ class _Encode:
         clip: ClipFrames,
         target: Path,
         beside: Beside,
-        drawn: Drawings,
+        title: TitleImage | None,
         order: Order,
         from_start: bool,
         progress: Callable[[float], None],
@@ -152,7 +148,7 @@ class _Encode:
         self._clip = clip
         self._target = target
         self._beside = beside
-        self._drawings = drawn
+        self._title = title
         self._order = order
         self._from_start = from_start
         self._progress = progress
@@ -199,7 +195,7 @@ class _Encode:
             self._clip,
             kept,
             self.run,
-            self._drawings,
+            self._title,
             from_start=self._from_start,
             gaps=gaps,
         )
@@ -287,31 +283,28 @@ class _Encode:
 
     def _finish(self, rates: Rates, joined: Path | None, begun: float, upto: float) -> None:
         """Write the clip, with the video that was `joined`, or encoding it."""
-        tick, path = clip_tick(self._plan, self._clip), self._target.with_suffix(".burned")
-        drawn_here = self._drawings.part(path, Fraction(0), self._clip.seconds, tick)
-        with drawn_here if joined is None else nullcontext(NOTHING_DRAWN) as drawn:
-            command = encode_arguments(
-                self._means(),
-                self._recording,
-                self._info,
-                self._plan,
-                self._frames,
-                self._target,
-                self._beside,
-                self._order.spec,
-                rates,
-                from_start=self._from_start,
-                gaps=self._may_lack,
-                joined=joined,
-                drawn=drawn,
-            )
-            if self.run(
-                Commands(command, None),
-                begin=Fraction(0),
-                seconds=float(self._clip.seconds),
-                progress=self._between(begun, upto),
-            ):
-                self.reported_errors = True
+        command = encode_arguments(
+            self._means(),
+            self._recording,
+            self._info,
+            self._plan,
+            self._frames,
+            self._target,
+            self._beside,
+            self._order.spec,
+            rates,
+            from_start=self._from_start,
+            gaps=self._may_lack,
+            joined=joined,
+            title=self._title,
+        )
+        if self.run(
+            Commands(command, None),
+            begin=Fraction(0),
+            seconds=float(self._clip.seconds),
+            progress=self._between(begun, upto),
+        ):
+            self.reported_errors = True
 
     def _between(self, begun: float, upto: float) -> Callable[[float], None]:
         def climbed(share: float) -> None:
@@ -327,11 +320,7 @@ class _Encode:
 
         `begin`: when the first frame is shown, in seconds of the clip.
         """
-        decoding = ffmpeg.Limits(
-            file_bytes=max(_MOST_BYTES_AT_LEAST, int(_MOST_BYTES_A_SECOND * seconds)),
-            memory_bytes=own_memory_limit(),
-            idle_bytes=_FROM_START_BYTES if self._from_start else MOST_BYTES,
-        )
+        decoding = run_limits(seconds, from_start=self._from_start)
         # A card's driver maps far more than it ever uses.
         limits = replace(decoding, memory_bytes=None) if self._encoder in CARD.values() else decoding
         if commands.decode is None:
@@ -386,7 +375,8 @@ class _Encode:
             encoder=self._encoder,
             size=named_size(self._order.spec.output, self._order.spec.effects),
             speed=clip.speed,
-            warnings=(*self._warnings, *self._drawings.warnings),
+            framing=self._order.spec.effects.framing if is_smart(self._order) else None,
+            warnings=tuple(self._warnings),
         )
 
 

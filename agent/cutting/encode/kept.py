@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from agent.cutting.formats.media import Identity
 from agent.cutting.plan.spec import Keep
 from clipping.contract.checkpoint import FILE, Checkpoint, CheckpointFile, segment_name
+from clipping.contract.effects import Framing
 from clipping.errors import NoSpace
 
 
@@ -28,11 +29,15 @@ class KeptSegments:
         self._keep = keep
         self._identity = identity
         self._notify = notify
+        self.framing: Framing | None = None
+        """What `smart_crop` found, for later attempts: they must have the same."""
         with _using(keep.folder):
             keep.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = self._read()
             if self._file is None:
                 self._clear()
+            else:
+                self.framing = self._file.framing
 
     @property
     def outgrown(self) -> int | None:
@@ -83,6 +88,7 @@ class KeptSegments:
             sizes=(),
             frames=(),
             outgrown=outgrown,
+            framing=self.framing,
         )
         if outgrown is not None:
             self._write(self._file, notify=False)

@@ -171,7 +171,7 @@ class _Pump:
                 self.refused = True
 
     def _move(self) -> None:
-        with av.open(f"pipe:{self._in.fileno()}", format="nut", options=_ONLY_PIPES) as frames:
+        with av.open(f"pipe:{self._in.fileno()}", format="nut", options=ONLY_PIPES) as frames:
             video = frames.streams.video[0]
             width, height, tick = video.codec_context.width, video.codec_context.height, tick_of(video)
             effects = FrameEffects(self._effects, self._rate, (width, height))
@@ -229,4 +229,4 @@ def _widen(pipe: IO[bytes]) -> None:
         pass  # the user's limit of memory in pipes: it works with less
 
 
-_ONLY_PIPES = {"protocol_whitelist": "pipe", "format_whitelist": "nut"}
+ONLY_PIPES = {"protocol_whitelist": "pipe", "format_whitelist": "nut"}

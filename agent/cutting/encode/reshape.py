@@ -29,7 +29,7 @@ def shaped(video: FilterStream, output: Output, colours: Options) -> FilterStrea
         return _finished(video.filter("scale", **_free(output), flags=_SCALER, **colours))
     width, height = output.size
     match output.fit or "center_crop":
-        case "center_crop":
+        case "center_crop" | "smart_crop":  # the window of a smart crop is the framing's
             window = video.filter("crop", **_window(width, height))
             return _finished(window.filter("scale", width, height, flags=_SCALER, **colours))
         case "letterbox":

@@ -93,7 +93,7 @@ def video_filters(
 
     `gaps`: even the first of them may be missing.
     """
-    stream = _selected(stream, video, time_base, frames, spec, gaps=gaps, section=section)
+    stream = selected(stream, video, time_base, frames, spec, gaps=gaps, section=section)
     stream, colours = _toned(stream, video, means)
     window = whole_window(spec.effects, video)
     if window is not None and spec.effects.framing is not None:
@@ -113,12 +113,12 @@ def decoded_filters(
     section: Section,
 ) -> FilterStream:
     """The frames that effects are applied to: as `video_filters`, in the recording's own shape."""
-    stream = _selected(stream, video, time_base, frames, spec, gaps=gaps, section=section)
+    stream = selected(stream, video, time_base, frames, spec, gaps=gaps, section=section)
     stream, colours = _toned(stream, video, means)
     return shaped(stream, AS_IS, colours)
 
 
-def _selected(
+def selected(
     stream: FilterStream,
     video: VideoInfo,
     time_base: Fraction,
@@ -159,14 +159,13 @@ def _toned(stream: FilterStream, video: VideoInfo, means: Means) -> tuple[Filter
     return stream, {}
 
 
-def drawn_over(
-    stream: FilterStream, image: FilterStream, at: tuple[int, int], **options: object
-) -> FilterStream:
-    """The video with PNG images drawn over it. `at`: their top left corner; `options`: of `overlay`."""
+def titled(stream: FilterStream, image: FilterStream, at: tuple[int, int]) -> FilterStream:
+    """The video with an image drawn over it. `at`: where its top left corner is."""
     # Without this, ffmpeg 5.1 converts the colours of PNG by another matrix.
     image = image.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuva420p")
-    drawn = stream.overlay(image, x=at[0], y=at[1], format="yuv420", **options)
-    return drawn.filter("format", "yuv420p")
+    return stream.overlay(image, x=at[0], y=at[1], format="yuv420", eof_action="repeat").filter(
+        "format", "yuv420p"
+    )
 
 
 def retimed(stream: FilterStream, speed: Speed, rate: Fraction, count: int) -> FilterStream:

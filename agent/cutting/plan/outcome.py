@@ -10,6 +10,7 @@ from typing import Protocol
 from agent.cutting.plan.encoders import CODECS
 from agent.cutting.plan.plan import Plan
 from agent.cutting.plan.speed import Speed
+from clipping.contract.effects import Framing
 
 
 class Writing(Protocol):
@@ -64,6 +65,8 @@ class Outcome:
     """Where the clip's speed differs from the recording's."""
     encoder: str | None = None
     """That of the re-encoded frames; None when there are none."""
+    framing: Framing | None = None
+    """What `smart_crop` found; None with any other shape."""
     warnings: tuple[str, ...] = field(default=())
     writing: Writing | None = None
     """The write in progress, which returns the hash; None when the file is complete."""

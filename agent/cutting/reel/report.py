@@ -77,6 +77,7 @@ def _part(index: int, part: ReportedPart, mode: Mode) -> PartReport:
         dropped_streams=list(cut.dropped_streams) if cut is not None else [],
         warnings=warnings,
         source=cut.source if cut is not None else None,
+        framing=cut.framing if cut is not None else None,
     )
 
 

@@ -18,6 +18,7 @@ import pytest
 from agent.cli import main
 from agent.commands.cut_run import requested
 from agent.cutting import find_ffmpeg
+from tests.agent.cutting.effects.moving import Scene, video
 from tests.support.held import hold_cut
 from tests.support.media import make, numbers
 from tests.support.waiting import eventually
@@ -246,6 +247,30 @@ def test_effects_need_an_encode_and_narrow_the_clip(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["mode"], report["requested"]) == ("encode", {"start": 1.4, "end": 2.0})
+
+
+def test_the_keyframes_of_a_smart_crop_can_be_sent_back(tmp_path: Path) -> None:
+    recording, file, frames = tmp_path / "run.mp4", tmp_path / "effects.json", []
+    runner = Scene(lambda time: 0.2 + 0.2 * time, width=0.1, height=0.4)
+    video([(runner, 3)], (320, 180), 25, recording)
+    smart = ["--aspect", "9:16", "--fit", "smart_crop", "--width", "90"]
+    for name, options in (("a", smart), ("b", ["--effects", str(file)])):
+        done = cut(str(recording), "0", "2.5", "-o", str(tmp_path / f"{name}.mp4"), *options, "--json")
+        assert done.returncode == 0, done.stderr
+        file.write_text(json.dumps({"framing": json.loads(done.stdout).get("framing")}))
+        with av.open(str(tmp_path / f"{name}.mp4")) as clip:
+            frames.append([frame.to_ndarray().tobytes() for frame in clip.decode(video=0)])
+    assert frames[0] == frames[1]
+
+
+def test_a_smart_crop_and_a_framing_are_a_matter_of_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "effects.json"
+    file.write_text('{"framing": {"keyframes": [{"time": 0, "x": 0, "y": 0, "width": 90, "height": 160}]}}')
+    options = ["--aspect", "9:16", "--fit", "smart_crop", "--effects", str(file)]
+    assert main(["cut", str(make()), "1", "2", "-o", str(tmp_path / "clip.mp4"), *options]) == 2
+    assert "--fit must not be smart_crop with effects.framing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [["--no-audio"], ["--effects"]])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from agent.work.delivery import MAX_FACTS, MAX_REPORTED, PARTS_LOST, Facts
+from agent.work.delivery import FRAMING_LOST, MAX_FACTS, MAX_REPORTED, PARTS_LOST, Facts
 from clipping.contract.report import (
     AudioReport,
     DroppedStream,
+    FramingReport,
     PartReport,
     Range,
     Report,
     SourceReport,
     VideoReport,
+    WindowReport,
 )
 
 
@@ -51,6 +53,30 @@ def test_facts_are_never_larger_than_metadata_may_be(
     assert len(text.encode()) <= MAX_FACTS
     kept = Facts.model_validate_json(text)
     assert (kept.sha256, kept.duration, kept.report.frames) == (whole.sha256, 1.0, 25)
+
+
+def framed(keyframes: int, **rest: int) -> Facts:
+    windows = [
+        WindowReport(time=n / 2, x=n * 1.25, y=0.0, width=607.5, height=1080.0) for n in range(keyframes)
+    ]
+    framing = FramingReport(keyframes=windows, interpolation="spline", target_width=1080, target_height=1920)
+    whole = facts(**rest)
+    return whole.model_copy(update={"report": whole.report.model_copy(update={"framing": framing})})
+
+
+def test_a_short_framing_is_in_the_metadata() -> None:
+    whole = framed(40)
+    assert Facts.model_validate_json(whole.to_metadata()) == whole
+
+
+def test_a_long_framing_is_in_the_completion_only() -> None:
+    whole = framed(500, warnings=3)
+    text = whole.to_metadata()
+    assert len(text.encode()) <= MAX_FACTS
+    kept = Facts.model_validate_json(text).report
+    assert kept.framing is None
+    assert kept.warnings == [FRAMING_LOST, *whole.report.warnings]
+    assert whole.within(MAX_REPORTED) == whole
 
 
 def test_facts_of_an_ordinary_clip_are_complete() -> None:

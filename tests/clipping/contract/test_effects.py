@@ -196,7 +196,6 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"overlay": {}}, "effects.overlay.regions", "is required"),
     ({"overlay": {"regions": [REGION] * 1001}}, "effects.overlay.regions", "at most 1000 items"),
     ({"overlay": {"regions": [], "effect_type": "glow"}}, "effects.overlay.effect_type", "'spotlight'"),
-    ({"overlay": {"regions": [], "space": "framed"}}, "effects.overlay.space", "without effects.framing"),
     (region(keyframes=[]), "effects.overlay.regions[0].keyframes", "at least one"),
     (region(end_time=-1), "effects.overlay.regions[0].end_time", "must not be negative"),
     (region(start_time=3), "effects.overlay.regions[0].end_time", "must be at least start_time"),
@@ -288,6 +287,29 @@ def test_framing_sets_the_size(output: dict[str, Any], field: str | None) -> Non
     error = refused(effects, output=output)
     assert error.field == field
     assert "1080x1920, which effects.framing.target_width and target_height set" in error.message
+
+
+def test_a_smart_crop_finds_its_framing_itself() -> None:
+    request = parse({}, output={"aspect": "9:16", "fit": "smart_crop"})
+    assert (request.mode, request.output.size) == ("encode", (1080, 1920))
+    error = refused({"framing": {"keyframes": [CROP]}}, output={"aspect": "9:16", "fit": "smart_crop"})
+    assert error.field == "output.fit"
+    assert "must not be smart_crop with effects.framing" in error.message
+    error = refused({}, output={"fit": "smart_crop"})
+    assert error.message == "output.fit needs an aspect, or both width and height"
+
+
+@pytest.mark.parametrize("space", ["source", "framed"])
+def test_only_framed_video_has_framed_coordinates(space: str) -> None:
+    effects = {"overlay": {"regions": [], "space": space}}
+    assert parse(effects, output={"aspect": "9:16", "fit": "smart_crop"})
+    assert parse({**effects, "framing": {"keyframes": [CROP]}})
+    if space == "source":
+        assert parse(effects)
+        return
+    error = refused(effects)
+    assert error.field == "effects.overlay.space"
+    assert "without effects.framing" in error.message
 
 
 def _trees() -> st.SearchStrategy[Any]:
