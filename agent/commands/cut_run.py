@@ -19,7 +19,7 @@ from agent.cutting.reading.source import open_path
 from clipping.contract.choices import ContainerName, Mode
 from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.effects_forms import AskedEffects, parse_effects
-from clipping.contract.json_file import EFFECTS, read_object
+from clipping.contract.effects_options import read_effects
 from clipping.contract.modes import check_mode, check_size, default_mode
 from clipping.contract.output import Output
 from clipping.contract.problems import first_problem
@@ -52,12 +52,12 @@ def _run(arguments: argparse.Namespace, server: ForkServer) -> int:
         raise ValueError("END must be greater than START")
     # The engine's processes have a working directory of their own.
     source, output = arguments.source.absolute(), arguments.output.absolute()
-    asked = _effects(arguments.effects)
-    with _naming(arguments.effects):
+    asked = _effects(arguments)
+    with _naming(arguments):
         effects, first, last = asked.within(round(float(end - start), 9))
     start, end = start + exact(first), start + exact(last) if last < end - start else end
     mode, wanted = requested(arguments, output, effects)
-    with _naming(arguments.effects):
+    with _naming(arguments):
         wanted = asked.output(wanted)
     with open_path(source) as file:
         check_output("-o", output, [file.path], force=arguments.force)
@@ -71,24 +71,23 @@ def _run(arguments: argparse.Namespace, server: ForkServer) -> int:
     return EXIT_OK
 
 
-def _effects(path: Path | None) -> AskedEffects:
-    """The effects in a file. Raises `ValueError` that names the file and the field."""
-    try:
-        given = {} if path is None else read_object(path, example=EFFECTS)
-    except ValueError as error:
-        raise ValueError(f"--effects {error}") from None
-    with _naming(path):
+def _effects(arguments: argparse.Namespace) -> AskedEffects:
+    """The effects in files. Raises `ValueError` that names the file and the field."""
+    given = read_effects(arguments.effects, arguments.captions, arguments.captions_mode)
+    with _naming(arguments):
         return parse_effects(given)
 
 
 @contextmanager
-def _naming(path: Path | None) -> Iterator[None]:
+def _naming(arguments: argparse.Namespace) -> Iterator[None]:
     """What is wrong with the effects in a file is a `ValueError` that names it."""
     try:
         yield
     except InvalidRequest as error:
         message = error.message.replace("output.audio", "--no-audio")
-        raise ValueError(f"--effects {path}: {message}") from None
+        if arguments.captions is not None and error.field == "effects.captions.text":
+            raise ValueError(f"--captions {arguments.captions}{message.removeprefix(error.field)}") from None
+        raise ValueError(f"--effects {arguments.effects}: {message}") from None
 
 
 def requested(

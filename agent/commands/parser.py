@@ -9,7 +9,7 @@ from typing import get_args
 
 from clipping import __version__
 from clipping.arguments import Parser, load
-from clipping.contract.choices import Aspect, ContainerName, Fit, Mode, Quality, VideoCodec
+from clipping.contract.choices import Aspect, CaptionsMode, ContainerName, Fit, Mode, Quality, VideoCodec
 
 DEFAULT_CONFIG = Path("/etc/clipping-agent/config.yaml")
 CTL = {
@@ -80,7 +80,18 @@ def _parser() -> argparse.ArgumentParser:
         "--effects",
         type=Path,
         metavar="FILE.json",
-        help="framing, segments, overlay and title, as in a request to the service",
+        help="framing, segments, overlay, title and captions, as in a request to the service",
+    )
+    cut.add_argument(
+        "--captions",
+        type=Path,
+        metavar="FILE",
+        help="SubRip (.srt) or WebVTT (.vtt) in UTF-8, with times from the start of the clip",
+    )
+    cut.add_argument(
+        "--captions-mode",
+        choices=get_args(CaptionsMode),
+        help="burn (the default) draws them into the frames, track makes a text track",
     )
     _configure_engine(cut)
     reel = command("reel", "join parts of recordings on this machine, without the service", configured=False)

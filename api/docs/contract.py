@@ -34,9 +34,12 @@ def shown(contract: Json, recording: str | None) -> Json:
         parameter.pop("example", None)
     if recording is not None:
         for body in _bodies(copy):
-            for clip in body.get("clips", [body]):
+            for index, clip in enumerate(body.get("clips", [body])):
                 if "nas_video_path" in clip:
-                    clip |= {"nas_video_path": recording, "start_seconds": _START, "end_seconds": _END}
+                    # The parts of a reel must not overlap.
+                    start = _START + (_END * index if "reel_id" in body else 0)
+                    times = {"start_seconds": start, "end_seconds": start + _END}
+                    clip |= {"nas_video_path": recording, **times}
     return copy
 
 

@@ -9,7 +9,16 @@ from typing import get_args
 from clipping.arguments import a_moment
 from clipping.cli import Command
 from clipping.commands.common import a_number, add_connection
-from clipping.contract.choices import Aspect, ContainerName, Fit, Mode, Priority, Quality, VideoCodec
+from clipping.contract.choices import (
+    Aspect,
+    CaptionsMode,
+    ContainerName,
+    Fit,
+    Mode,
+    Priority,
+    Quality,
+    VideoCodec,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +54,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--effects",
         type=Path,
         metavar="FILE.json",
-        help="framing, segments, overlay and title: the field effects of a request",
+        help="framing, segments, overlay, title and captions: the field effects of a request",
+    )
+    look.add_argument(
+        "--captions",
+        type=Path,
+        metavar="FILE",
+        help="SubRip (.srt) or WebVTT (.vtt) in UTF-8, with times from the start of the clip",
+    )
+    look.add_argument(
+        "--captions-mode",
+        choices=get_args(CaptionsMode),
+        help="burn (the default) draws them into the frames, track makes a text track",
     )
     parser.add_argument(
         "--metadata",

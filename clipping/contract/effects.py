@@ -1,4 +1,4 @@
-"""The `effects` of a clip request: framing, speed segments, overlay and title.
+"""The `effects` of a clip request: framing, speed segments, overlay, title and captions.
 
 Coordinates are pixels of the recording as displayed, with a top-left origin. Times are seconds from the start
 of the clip, pre-roll included and before any change of speed. Other forms of the same, see `effects_forms`.
@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from clipping.contract.choices import HighlightEffect, Interpolation
+from clipping.contract.caption_file import CaptionFile, read_captions
+from clipping.contract.choices import CaptionFormat, CaptionsMode, HighlightEffect, Interpolation
 from clipping.contract.effect_values import (
     MAX_KEYFRAMES,
     MAX_REGIONS,
@@ -177,6 +178,27 @@ class Title(Part):
     rating: Annotated[Literal[1, 2, 3, 4, 5], NoBool] = 3
 
 
+class Captions(Part):
+    """The captions of a clip."""
+
+    format: CaptionFormat
+    text: str
+    """A caption file. Times count from the start of the clip, before any change of speed."""
+    mode: CaptionsMode = "burn"
+    """`burn`: drawn into the frames; `track`: a text track, which players can switch off."""
+
+    @field_validator("text")
+    @classmethod
+    def _valid(cls, text: str, info: ValidationInfo) -> str:
+        if "format" in info.data:
+            read_captions(info.data["format"], text)
+        return text
+
+    def read(self) -> CaptionFile:
+        """The captions that the text holds."""
+        return read_captions(self.format, self.text)
+
+
 class Effects(Part):
     """What is changed in the frames of a clip, apart from its shape."""
 
@@ -185,6 +207,7 @@ class Effects(Part):
     """In order, without overlaps."""
     overlay: Overlay | None = None
     title: Title | None = None
+    captions: Captions | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -201,6 +224,21 @@ class Effects(Part):
     def names(self) -> tuple[str, ...]:
         """Of the effects that are requested."""
         return tuple(name for name in type(self).model_fields if getattr(self, name))
+
+    @property
+    def encoding(self) -> tuple[str, ...]:
+        """Of those that only a full encode can give: all but a text track."""
+        return tuple(name for name in self.names if name != "captions" or not self.text_track)
+
+    @property
+    def text_track(self) -> Captions | None:
+        """Captions that become a text track."""
+        return self.captions if self.captions is not None and self.captions.mode == "track" else None
+
+    @property
+    def burned(self) -> Captions | None:
+        """Captions that are drawn into the frames."""
+        return self.captions if self.captions is not None and self.captions.mode == "burn" else None
 
     def duration(self, length: float) -> float:
         """How long a clip of `length` seconds is with its changes of speed."""

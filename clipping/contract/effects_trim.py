@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from clipping.contract.caption_file import trimmed_captions
 from clipping.contract.effects import (
     SLACK,
+    Captions,
     CropKeyframe,
     Effects,
     Framing,
@@ -57,6 +59,7 @@ class Trim:
             segments=tuple(_segments(effects.segments, start, end)),
             overlay=overlay,
             title=effects.title,
+            captions=_captions(effects.captions, start, end),
         )
 
     def _framing(self, framing: Framing | None, start: float) -> Framing | None:
@@ -96,6 +99,14 @@ def _regions(regions: Sequence[Region], start: float) -> Iterator[Region]:
                     "keyframes": _from(each.keyframes, start, _highlight_between),
                 }
             )
+
+
+def _captions(captions: Captions | None, start: float, end: float) -> Captions | None:
+    if captions is None:
+        return None
+    begin, stop = (round(at * 1000) for at in (start, end))
+    text = trimmed_captions(captions.format, captions.text, begin, stop)
+    return captions.model_copy(update={"text": text}) if text is not None else None
 
 
 def _from(

@@ -28,8 +28,14 @@ def default_mode(request: Mapping[str, Any], high: Mode = "copy") -> Mode:
 
 def _changes_frames(effects: object) -> bool:
     if isinstance(effects, Effects):
-        return bool(effects.names)
-    return isinstance(effects, dict) and any(effects.values())
+        return bool(effects.encoding)
+    return isinstance(effects, dict) and any(
+        value for name, value in effects.items() if name != "captions" or not _is_track(value)
+    )
+
+
+def _is_track(captions: object) -> bool:
+    return isinstance(captions, dict) and captions.get("mode") == "track"
 
 
 def check_mode(
@@ -40,14 +46,16 @@ def check_mode(
     `effects_at`: the path of the effects in the request.
     """
     asked = [f"output.{name}" for name in output.encoding] + [
-        f"{effects_at}.{name}" for name in effects.names
+        f"{effects_at}.{name}" for name in effects.encoding
     ]
     if mode != "encode" and asked:
+        other = f"; {effects_at}.captions may have mode track" if effects.burned is not None else ""
         raise InvalidRequest(
-            f"mode must be encode, or left out, with {', '.join(asked)}: copied frames can't be changed",
+            f"mode must be encode, or left out, with {', '.join(asked)}: copied frames can't be changed"
+            f"{other}",
             field="mode",
         )
-    if output.video_codec == "copy" and (effects.names or mode == "encode"):
+    if output.video_codec == "copy" and (effects.encoding or mode == "encode"):
         why = f"with {', '.join(asked)}" if asked else "when mode is encode"
         raise InvalidRequest(f"output.video_codec must not be copy {why}", field="output.video_codec")
 

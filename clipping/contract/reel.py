@@ -268,6 +268,9 @@ def _part(index: int, body: Any) -> Any:
     if asked.audio is not None and not asked.audio[1]:
         field = f"{path}.effects.{asked.audio[0]}"
         raise InvalidRequest(f"{field} must be left out: output.audio is that of the whole reel", field=field)
+    if effects.text_track is not None:
+        field = f"{path}.effects.captions.mode"
+        raise InvalidRequest(f"{field} must be burn in a reel, which has no text tracks", field=field)
     if asked.trim is None:
         return part.model_copy(update={"effects": effects})
     trimmed = {"pre_roll_seconds": 0.0, "post_roll_seconds": 0.0}

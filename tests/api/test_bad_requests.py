@@ -129,6 +129,30 @@ FIELDS: list[tuple[str, dict[str, Any], str]] = [
         {"output": {"video_codec": "copy"}, "effects": {"title": {"name": "Goal"}}},
         "output.video_codec",
     ),
+    (
+        "captions of a wrong line",
+        {"effects": {"captions": {"format": "srt", "text": "1\n00:00:01 --> 00:00:02\nHi"}}},
+        "effects.captions.text",
+    ),
+    (
+        "captions of another format",
+        {"effects": {"captions": {"format": "vtt", "text": "1\n00:00:01,000 --> 00:00:02,000\nHi"}}},
+        "effects.captions.text",
+    ),
+    (
+        "captions without text",
+        {"effects": {"captions": {"format": "srt", "text": ""}}},
+        "effects.captions.text",
+    ),
+    ("captions without a format", {"effects": {"captions": {"text": "Hi"}}}, "effects.captions.format"),
+    (
+        "captions to burn and copy",
+        {
+            "mode": "copy",
+            "effects": {"captions": {"format": "srt", "text": "1\n00:00:01,000 --> 00:00:02,000\nHi"}},
+        },
+        "mode",
+    ),
     ("framing without keyframes", {"effects": {"framing": {"keyframes": []}}}, "effects.framing.keyframes"),
     (
         "keyframe without width",

@@ -22,6 +22,7 @@ from clipping import __version__, text
 from clipping.client import NewClip, NewReel
 from clipping.config import validate
 from clipping.contract import (
+    caption_file,
     choices,
     effect_values,
     effects,
@@ -56,6 +57,7 @@ INPUT: dict[str, type[BaseModel]] = {
     "Region": effects.Region,
     "HighlightKeyframe": effects.HighlightKeyframe,
     "Title": effects.Title,
+    "Captions": effects.Captions,
     "FailoverRequest": admin.FailoverRequest,
     "PauseRequest": admin.PauseRequest,
     "ResumeRequest": admin.ResumeRequest,
@@ -195,6 +197,8 @@ def test_the_client_asks_for_all_that_is_written() -> None:
         (SCHEMAS["ClipStatus"]["properties"]["stage"]["enum"], choices.Stage),
         (SCHEMAS["Interpolation"]["enum"], choices.Interpolation),
         (SCHEMAS["HighlightEffect"]["enum"], choices.HighlightEffect),
+        (SCHEMAS["CaptionFormat"]["enum"], choices.CaptionFormat),
+        (SCHEMAS["CaptionsMode"]["enum"], choices.CaptionsMode),
     ],
 )
 def test_the_words_are_the_same(written: list[str], meant: Any) -> None:
@@ -255,6 +259,7 @@ def test_the_limits_of_effects_are_the_same() -> None:
     assert (speed["minimum"], speed["maximum"]) == (effect_values.MIN_SPEED, effect_values.MAX_SPEED)
     assert title["name"]["maxLength"] == effect_values.MAX_NAME
     assert title["notes"]["maxLength"] == effect_values.MAX_NOTES
+    assert SCHEMAS["Captions"]["properties"]["text"]["maxLength"] == caption_file.MAX_BYTES
 
 
 def test_every_example_of_a_request_is_accepted() -> None:

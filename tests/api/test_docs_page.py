@@ -14,6 +14,7 @@ import yaml
 
 from api.docs.contract import shown
 from api.docs.recordings import Recordings
+from clipping.contract.reel import parse_reel_request
 from tests.api.api_process import CLIENT, ApiProcess
 from tests.api.conftest import MakeApi
 from tests.support import browser as browsers
@@ -83,6 +84,13 @@ def test_the_first_examples_are_accepted(api: ApiProcess) -> None:
     assert batch.status_code == 202
     assert all("request_id" in item for item in batch.json()["items"])
     assert first_body(page, "/v1/admin/agents/{agent_id}/failover") == {}
+
+
+def test_the_parts_of_the_first_reel_do_not_overlap() -> None:
+    body = shown(CONTRACT, "/nas/a.mp4")["paths"]["/v1/reel/request"]["post"]["requestBody"]
+    for example in body["content"]["application/json"]["examples"].values():
+        reel = {**example["value"], "allow_overlaps": False}
+        parse_reel_request(reel, max_reel_seconds=60, max_clip_seconds=60)
 
 
 def test_names_of_recordings_are_not_for_everyone(make_api: MakeApi) -> None:

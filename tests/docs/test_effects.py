@@ -26,7 +26,7 @@ def test_an_example_is_accepted(text: str) -> None:
 
 def test_every_effect_has_an_example() -> None:
     shown = {name for text in FILES for name in json.loads(text)}
-    assert shown == {"framing", "segments", "overlay", "title"}
+    assert shown == {"framing", "segments", "overlay", "title", "captions"}
     assert len(BLOCKS) == 3
 
 

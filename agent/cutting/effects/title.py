@@ -5,12 +5,9 @@ Pillow draws the text: ffmpeg's drawtext would expand `%` and lacks a fallback f
 
 from __future__ import annotations
 
-import unicodedata
-from importlib.resources import files
-from io import BytesIO
-
 from PIL import Image, ImageDraw, ImageFont
 
+from agent.cutting.effects.lettering import SMALLEST, even, font_of, literal
 from clipping.contract.effects import Title
 
 RATINGS = {
@@ -32,9 +29,6 @@ NOTES_LENGTH = 100
 PADDING = 10
 OPACITY = 0.95
 NAME_COLOR, NOTES_COLOR = "#000000", "#333333"
-SMALLEST = 0.5
-"""In frames of fewer than 540 rows titles keep the size of those of 540, or no letter could be read."""
-_FONT = files(__package__) / "fonts" / "wqy-microhei.ttc"
 
 
 def title_image(title: Title, size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:
@@ -45,38 +39,23 @@ def title_image(title: Title, size: tuple[int, int]) -> tuple[Image.Image, tuple
     """
     scale = max(size[1] / 1080, SMALLEST)
     notation, color = RATINGS[title.rating]
-    notes = _literal(title.notes or "")
-    width = _even(size[0] * WIDTH)
-    box = width, _even((HEIGHT_WITH_NOTES if notes else HEIGHT) * scale)
-    border = _even(BORDER * scale)
+    notes = literal(title.notes or "")
+    width = even(size[0] * WIDTH)
+    box = width, even((HEIGHT_WITH_NOTES if notes else HEIGHT) * scale)
+    border = even(BORDER * scale)
     image = Image.new("RGBA", box, color)
     inner = (border, border, box[0] - border, box[1] - border)
     image.paste((255, 255, 255, round(255 * OPACITY)), inner)
 
-    font_file = _FONT.read_bytes()
     room = width - 2 * (border + round(PADDING * scale))
-    lines = [(f"{notation}  {_literal(title.name)}".rstrip(), NAME_SIZE, NAME_CENTRE, NAME_COLOR)]
+    lines = [(f"{notation}  {literal(title.name)}".rstrip(), NAME_SIZE, NAME_CENTRE, NAME_COLOR)]
     if notes:
         lines.append((_shortened(notes, NOTES_LENGTH), NOTES_SIZE, NOTES_CENTRE, NOTES_COLOR))
     draw = ImageDraw.Draw(image)
     for text, points, centre, fill in lines:
-        # A font of its own, from memory: FreeType's faces are not for several threads.
-        font = ImageFont.truetype(BytesIO(font_file), max(round(points * scale), 1), index=0)
+        font = font_of(points * scale)
         draw.text((width / 2, centre * scale), _fitting(text, font, room), fill=fill, font=font, anchor="mm")
-    return image, ((size[0] - width) // 4 * 2, _even(TOP * scale))
-
-
-def _even(pixels: float) -> int:
-    return max(2 * round(pixels / 2), 2)
-
-
-def _literal(text: str) -> str:
-    """As one line: no control characters, and composed letters, which the font has."""
-    clean = "".join(
-        " " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
-        for letter in text.encode("utf-8", "replace").decode()
-    )
-    return unicodedata.normalize("NFC", clean).strip()
+    return image, ((size[0] - width) // 4 * 2, even(TOP * scale))
 
 
 def _shortened(text: str, length: int) -> str:

@@ -19,15 +19,15 @@ from agent.cutting.encode.clip_frames import ClipFrames
 from agent.cutting.encode.filters import FilterStream, Options
 from agent.cutting.encode.rate_control import Rates
 from agent.cutting.encode.section_arguments import (
-    TitleImage,
+    NOTHING_DRAWN,
+    Drawn,
     compiled,
     encoded,
     input_options,
     tagged,
-    title_input,
 )
 from agent.cutting.encode.sidecars import Beside
-from agent.cutting.encode.video_filters import Means, seconds, titled, video_filters
+from agent.cutting.encode.video_filters import Means, seconds, video_filters
 from agent.cutting.formats.containers import MATROSKA, language_for, subtitles_as
 from agent.cutting.formats.media import AudioInfo, MediaInfo, StreamInfo
 from agent.cutting.plan.extent import LONGEST_USUAL, MOST_AUDIO_OFF
@@ -36,6 +36,7 @@ from agent.cutting.plan.spec import CutSpec
 from agent.cutting.plan.speed import Speed
 from agent.cutting.reading.frames import Frames
 from agent.cutting.reading.source import url
+from agent.cutting.writing.text_track import TRACK
 
 _AUDIO_RATES = frozenset({44_100, 48_000})
 _AUDIO_RATE = 48_000
@@ -68,14 +69,14 @@ def encode_arguments(
     from_start: bool,
     gaps: bool = False,
     joined: Path | None = None,
-    title: TitleImage | None = None,
+    drawn: Drawn = NOTHING_DRAWN,
 ) -> list[str]:
     """The command line that makes a clip.
 
     `recording`: what ffmpeg reads, see `source.url_of`. `gaps`: even the first frame may be missing.
     `from_start`: decode it from its beginning, for streams that can't be entered in their middle.
     `joined`: the clip's video, which `joining.join` has written; it is copied. Else it is encoded, with
-    `title` drawn over it; effects that are computed for each frame, and changes of speed, need it `joined`.
+    `drawn` over it; effects that are computed for each frame, and changes of speed, need it `joined`.
     """
     assert plan.video_stream.video is not None
     clip = ClipFrames.of(plan, frames, spec)
@@ -90,15 +91,13 @@ def encode_arguments(
             means,
             gaps=gaps,
         )
-        if title is not None:
-            video = titled(video, title_input(title), title.at)
-        video = tagged(video)
+        video = tagged(drawn.on(video))
     else:
         video = joined_video(joined)
     audio = [audio_filters(source[f"a:{t.position}"], t.source, frames, clip.speed) for t in plan.tracks]
-    texts = [] if beside.subtitles is None else [ffmpeg.input(url(beside.subtitles), f="matroska")["s"]]
-    drawn = int(joined is None and title is not None)
-    inputs = len(texts) + int(joined is None or bool(audio)) + int(joined is not None) + drawn
+    files = [(beside.subtitles, "matroska"), (beside.captions, "mov" if plan.container.boxed else "matroska")]
+    texts = [ffmpeg.input(url(path), f=kind)["s"] for path, kind in files if path is not None]
+    inputs = len(texts) + int(joined is None or bool(audio)) + (drawn.inputs if joined is None else 1)
     tags = plan.header(frames.start).tags
     options: Options = {
         **({"c:v": "copy"} if joined is not None else encoded(means, plan, spec, rates, clip)),
@@ -124,6 +123,8 @@ def encode_arguments(
     if audio:
         options |= {"c:a": "aac", "b:a": rates.audio}
     options |= {f"c:s:{n}": _subtitles(s) for n, s in enumerate(plan.subtitles)}
+    if beside.captions is not None:
+        options[f"c:s:{len(plan.subtitles)}"] = "copy"
     options |= _dispositions(plan)
     command = compiled(means.program, ffmpeg.output(video, *audio, *texts, url(target), **options))
     # The binding passes no option twice, and only inputs of which a stream is used.
@@ -232,10 +233,11 @@ def tempos(speed: Fraction) -> list[Fraction]:
 
 def _streams(plan: Plan) -> dict[str, StreamInfo]:
     """By the names that ffmpeg has for them in the clip."""
+    texts = [subtitle.source for subtitle in plan.subtitles] + [TRACK] * bool(plan.captions)
     return {
         "v:0": plan.video_stream,
         **{f"a:{n}": track.source for n, track in enumerate(plan.tracks)},
-        **{f"s:{n}": subtitle.source for n, subtitle in enumerate(plan.subtitles)},
+        **{f"s:{n}": stream for n, stream in enumerate(texts)},
     }
 
 

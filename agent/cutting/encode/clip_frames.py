@@ -22,21 +22,24 @@ class ClipFrames:
     count: int
     seconds: Fraction
     """The clip's length."""
+    requested: Fraction
+    """The same, without what frames are shown for after the out-point."""
     speed: Speed | None
 
     @classmethod
     def of(cls, plan: Plan, frames: Frames, spec: CutSpec) -> ClipFrames:
         """Those of a clip of `frames`."""
         length, rate = frames.end - frames.start, spec.output.rate
-        speed = speed_of(spec.effects.segments, length)
+        requested = min(length, plan.stop - frames.start)
+        # Slow motion would multiply what the last frame is shown for after the out-point.
+        speed = speed_of(spec.effects.segments, requested)
         if speed is not None:
+            length = requested = speed.length
             rate = rate or _own_rate(plan, frames)
-            count = frames_of_rate(speed.length, rate)
-            return cls(rate, count, count / rate, speed)
         if rate is None:
-            return cls(None, frames.count, length, None)
+            return cls(None, frames.count, length, requested, None)
         count = frames_of_rate(length, rate)
-        return cls(rate, count, count / rate, None)
+        return cls(rate, count, count / rate, min(count / rate, requested), speed)
 
 
 def frames_of_rate(length: Fraction, rate: Fraction) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,19 +15,20 @@ from agent.cutting.effects.frame_effects import per_frame
 from agent.cutting.encode import ffmpeg
 from agent.cutting.encode.arguments import encode_arguments
 from agent.cutting.encode.clip_frames import ClipFrames
+from agent.cutting.encode.drawings import Drawings, drawings
 from agent.cutting.encode.joining import Mismatched
 from agent.cutting.encode.kept import KeptSegments
 from agent.cutting.encode.pipeline import run_with_effects
 from agent.cutting.encode.rate_control import FIRST_SHARE, Rates, rates, second_share
 from agent.cutting.encode.run_limits import run_limits
-from agent.cutting.encode.section_arguments import Commands, TitleImage
+from agent.cutting.encode.section_arguments import NOTHING_DRAWN, Commands, clip_tick
 from agent.cutting.encode.segmented import SegmentedVideo, Segments, segments_of
 from agent.cutting.encode.sidecars import Beside, files_beside
 from agent.cutting.encode.smart_framing import SmartFraming, is_smart
-from agent.cutting.encode.title_file import title_file
 from agent.cutting.encode.unkept import UnkeptSegments
 from agent.cutting.encode.video_filters import Means
 from agent.cutting.formats.media import MediaInfo, StreamInfo
+from agent.cutting.plan.captions import captions_at
 from agent.cutting.plan.encoders import CARD, CODECS, CPU, refusal
 from agent.cutting.plan.outcome import AudioTrack, Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, without_silent
@@ -82,6 +84,8 @@ def encode(
     # The frames that a damaged recording lacks may be the first of a segment.
     lacking = order.on_damage == "reencode" and bool(damage.found)
     clip = ClipFrames.of(plan, frames, order.spec)
+    captions = captions_at(plan.captions, clip.requested, speed=clip.speed)
+    plan = plan if captions else replace(plan, captions=())
     keep = None if from_start or lacking or clip.speed is not None else order.keep
     video = plan.video_stream.video
     assert video is not None
@@ -92,8 +96,8 @@ def encode(
         limits = run_limits(float(clip.seconds), from_start=from_start)
         order, progress = look.order(store, limits, progress, started)
     with (
-        files_beside(container, plan, frames.start, cues, target, clip.speed) as beside,
-        title_file(order.spec, video, target) as title,
+        files_beside(container, plan, frames.start, cues, target, clip.speed, captions) as beside,
+        drawings(order.spec, video, clip, target) as drawn,
     ):
         work = _Encode(
             source,
@@ -104,7 +108,7 @@ def encode(
             clip,
             target,
             beside,
-            title,
+            drawn,
             order,
             from_start,
             progress,
@@ -134,7 +138,7 @@ class _Encode:
         clip: ClipFrames,
         target: Path,
         beside: Beside,
-        title: TitleImage | None,
+        drawn: Drawings,
         order: Order,
         from_start: bool,
         progress: Callable[[float], None],
@@ -148,7 +152,7 @@ class _Encode:
         self._clip = clip
         self._target = target
         self._beside = beside
-        self._title = title
+        self._drawings = drawn
         self._order = order
         self._from_start = from_start
         self._progress = progress
@@ -195,7 +199,7 @@ class _Encode:
             self._clip,
             kept,
             self.run,
-            self._title,
+            self._drawings,
             from_start=self._from_start,
             gaps=gaps,
         )
@@ -283,28 +287,31 @@ class _Encode:
 
     def _finish(self, rates: Rates, joined: Path | None, begun: float, upto: float) -> None:
         """Write the clip, with the video that was `joined`, or encoding it."""
-        command = encode_arguments(
-            self._means(),
-            self._recording,
-            self._info,
-            self._plan,
-            self._frames,
-            self._target,
-            self._beside,
-            self._order.spec,
-            rates,
-            from_start=self._from_start,
-            gaps=self._may_lack,
-            joined=joined,
-            title=self._title,
-        )
-        if self.run(
-            Commands(command, None),
-            begin=Fraction(0),
-            seconds=float(self._clip.seconds),
-            progress=self._between(begun, upto),
-        ):
-            self.reported_errors = True
+        tick, path = clip_tick(self._plan, self._clip), self._target.with_suffix(".burned")
+        drawn_here = self._drawings.part(path, Fraction(0), self._clip.seconds, tick)
+        with drawn_here if joined is None else nullcontext(NOTHING_DRAWN) as drawn:
+            command = encode_arguments(
+                self._means(),
+                self._recording,
+                self._info,
+                self._plan,
+                self._frames,
+                self._target,
+                self._beside,
+                self._order.spec,
+                rates,
+                from_start=self._from_start,
+                gaps=self._may_lack,
+                joined=joined,
+                drawn=drawn,
+            )
+            if self.run(
+                Commands(command, None),
+                begin=Fraction(0),
+                seconds=float(self._clip.seconds),
+                progress=self._between(begun, upto),
+            ):
+                self.reported_errors = True
 
     def _between(self, begun: float, upto: float) -> Callable[[float], None]:
         def climbed(share: float) -> None:
@@ -376,7 +383,7 @@ class _Encode:
             size=named_size(self._order.spec.output, self._order.spec.effects),
             speed=clip.speed,
             framing=self._order.spec.effects.framing if is_smart(self._order) else None,
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self._drawings.warnings),
         )
 
 

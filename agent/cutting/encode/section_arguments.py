@@ -19,9 +19,9 @@ from agent.cutting.encode.video_filters import (
     Means,
     Section,
     decoded_filters,
+    drawn_over,
     retimed,
     seconds,
-    titled,
     video_filters,
 )
 from agent.cutting.formats.media import MediaInfo
@@ -50,6 +50,56 @@ class TitleImage:
 
 
 @dataclass(frozen=True)
+class CaptionVideo:
+    """Captions as a video of images, NUT with PNG."""
+
+    path: Path
+    at: tuple[int, int]
+    """Where its top left corner is, in pixels."""
+    tick: Fraction
+    """Seconds: what its images are timed in."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn over the frames of a clip or a part of it."""
+
+    title: TitleImage | None = None
+    captions: CaptionVideo | None = None
+
+    @property
+    def inputs(self) -> int:
+        """How many there are."""
+        return (self.title is not None) + (self.captions is not None)
+
+    def on(self, video: FilterStream) -> FilterStream:
+        """The video with all of it."""
+        return self.captions_on(self.title_on(video))
+
+    def title_on(self, video: FilterStream) -> FilterStream:
+        """The video with the title."""
+        if self.title is None:
+            return video
+        image = ffmpeg.input(url(self.title.path), f="png_pipe", protocol_whitelist="file")["v:0"]
+        return drawn_over(video, image, self.title.at, eof_action="repeat")
+
+    def captions_on(self, video: FilterStream) -> FilterStream:
+        """The video with the captions: its frames have the times of the clip, or of the part."""
+        if self.captions is None:
+            return video
+        options = {"f": "nut", "protocol_whitelist": "file", "threads": 1}
+        images = ffmpeg.input(url(self.captions.path), **options)["v:0"]
+        tick = self.captions.tick
+        # With the times of the frames, no time is rounded.
+        images = images.filter("settb", f"{tick.numerator}/{tick.denominator}")
+        return drawn_over(video, images, self.captions.at, shortest=1)
+
+
+NOTHING_DRAWN = Drawn()
+"""Over no frame."""
+
+
+@dataclass(frozen=True)
 class Commands:
     """The command lines that make a video: one, or two with the effects between them."""
 
@@ -70,7 +120,7 @@ def section_commands(
     spec: CutSpec,
     rates: Rates,
     *,
-    title: TitleImage | None,
+    drawn: Drawn,
     from_start: bool,
     gaps: bool,
 ) -> Commands:
@@ -104,11 +154,10 @@ def section_commands(
             stream = shaped(stream, spec.output, {})
     else:
         stream = video_filters(source, video, tick, read, spec, means, gaps=gaps, section=section)
-    if title is not None:
-        stream = titled(stream, title_input(title), title.at)
+    stream = drawn.title_on(stream)
     if clip.speed is not None and clip.rate is not None:
         stream = retimed(stream, clip.speed, clip.rate, clip.count)
-    stream = tagged(stream)
+    stream = tagged(drawn.captions_on(stream))
     options = {
         **encoded(means, plan, spec, rates, clip, begin=section.part.start - frames.start),
         "map_metadata": -1,
@@ -122,12 +171,6 @@ def tagged(stream: FilterStream) -> FilterStream:
     """The stream with the tags of the colours that it has: those of its frames count for ffmpeg 9, not the
     options of the output, and recordings without tags have none."""
     return stream.filter("setparams", **_BT709)
-
-
-def title_input(title: TitleImage) -> FilterStream:
-    """The image as a stream."""
-    stream: FilterStream = ffmpeg.input(url(title.path), f="png_pipe", protocol_whitelist="file")["v:0"]
-    return stream
 
 
 def clip_tick(plan: Plan, clip: ClipFrames) -> Fraction:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from agent.cutting.encode.clip_frames import ClipFrames
+from agent.cutting.encode.drawings import Drawings
 from agent.cutting.encode.joining import Mismatched, Piece, alike, frames_of, join
 from agent.cutting.encode.kept import KeptSegments
 from agent.cutting.encode.rate_control import Rates
-from agent.cutting.encode.section_arguments import Commands, TitleImage, clip_tick, section_commands
+from agent.cutting.encode.section_arguments import Commands, Drawn, clip_tick, section_commands
 from agent.cutting.encode.unkept import UnkeptSegments
 from agent.cutting.encode.video_filters import Means, Section
 from agent.cutting.formats.media import MediaInfo
@@ -61,7 +63,7 @@ class SegmentedVideo:
     clip: ClipFrames
     kept: Segments
     run: Run
-    title: TitleImage | None = None
+    drawings: Drawings
     from_start: bool = False
     gaps: bool = False
     """Even the first frame may be missing, and others: not only whole segments are used."""
@@ -104,12 +106,13 @@ class SegmentedVideo:
         for number, (segment, section) in list(enumerate(zip(self.segments, sections, strict=True)))[done:]:
             piece = pieces[number]
             begun, part = frame / total * _ENCODED, piece.frames / total * _ENCODED
-            reported = self.run(
-                self._commands(means, rates, segment, scratch),
-                begin=section.part.start - self.frames.start,
-                seconds=float(self._length(section)),
-                progress=partial(_climbed, progress, begun, part),
-            )
+            with self._drawn(section, target) as drawn:
+                reported = self.run(
+                    self._commands(means, rates, segment, scratch, drawn),
+                    begin=section.part.start - self.frames.start,
+                    seconds=float(self._length(section)),
+                    progress=partial(_climbed, progress, begun, part),
+                )
             if (found := frames_of(scratch)) != piece.frames:
                 if not self.gaps or not found:
                     raise Mismatched(f"a segment has {found} frames and should have {piece.frames}")
@@ -139,7 +142,16 @@ class SegmentedVideo:
         begin = section.part.start - self.frames.start
         return Piece(path, int(begin / self.plan.video_stream.time_base), section.count(None))
 
-    def _commands(self, means: Means, rates: Rates, segment: Segment, target: Path) -> Commands:
+    def _drawn(self, section: Section, target: Path) -> AbstractContextManager[Drawn]:
+        rate = self.clip.rate
+        begin = section.part.start - self.frames.start
+        if rate is not None:
+            begin = section.before(rate) / rate
+        # To the end of the part's last frame, whatever its rate is rounded to.
+        length, tick = self._length(section), clip_tick(self.plan, self.clip)
+        return self.drawings.part(target.with_suffix(".burned"), begin, length + tick, tick)
+
+    def _commands(self, means: Means, rates: Rates, segment: Segment, target: Path, drawn: Drawn) -> Commands:
         return section_commands(
             means,
             self.recording,
@@ -150,23 +162,24 @@ class SegmentedVideo:
             target,
             self.order.spec,
             rates,
-            title=self.title,
+            drawn=drawn,
             from_start=self.from_start,
             gaps=self.gaps,
         )
 
     def _recipe(self, means: Means, rates: Rates) -> str:
         """How the segments are made, whatever this machine's paths are."""
-        title = self.title and replace(self.title, path=Path("title"))
-        anywhere = replace(self, recording="recording", title=title)
+        anywhere = replace(self, recording="recording")
+        drawn = self.drawings.anywhere(clip_tick(self.plan, self.clip))
         commands = anywhere._commands(
-            replace(means, program=Path("ffmpeg")), rates, self.segments[0], Path("segment")
+            replace(means, program=Path("ffmpeg")), rates, self.segments[0], Path("segment"), drawn
         )
         effects = self.order.spec.effects.asked()
         recipe = [
             commands.encode,
             *([commands.decode, effects] if commands.decode is not None else []),
-            *([effects.get("title")] if title is not None else []),
+            *([effects.get("title")] if drawn.title is not None else []),
+            *([effects.get("captions")] if drawn.captions is not None else []),
             [(segment.first, segment.stop) for segment in self.segments],
         ]
         return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,10 +13,12 @@ import av.container
 
 from agent.cutting.formats.containers import MATROSKA, subtitles_as
 from agent.cutting.formats.header import Header
+from agent.cutting.plan.captions import Caption
 from agent.cutting.plan.plan import Plan, Subtitle
 from agent.cutting.plan.speed import Speed
 from agent.cutting.writing.muxer import Sink, set_chapters
 from agent.cutting.writing.subtitles import Cue, add_subtitles
+from agent.cutting.writing.text_track import write_captions
 from clipping.errors import EncoderFailed
 
 
@@ -28,6 +30,8 @@ class Beside:
     """Matroska; its streams are the plan's."""
     chapters: Path | None
     """As ffmpeg keeps metadata in files."""
+    captions: Path | None = None
+    """MOV or Matroska, with the one stream that the clip gets."""
 
 
 @contextmanager
@@ -38,10 +42,12 @@ def files_beside(
     cues: list[Cue],
     target: Path,
     speed: Speed | None,
+    captions: Sequence[Caption] = (),
 ) -> Iterator[Beside]:
     """The subtitles and chapters of a clip that begins at `start`, as files for as long as this holds.
 
-    `speed`: where the clip's differs from the recording's. Raises as `Sink`.
+    `speed`: where the clip's differs from the recording's; `captions`: of the requested text track. Raises as
+    `Sink`.
     """
     header = plan.header(start)
     if speed is not None:
@@ -52,14 +58,17 @@ def files_beside(
         header = replace(header, chapters=chapters_then)
     subtitles = target.with_suffix(".subtitles") if plan.subtitles else None
     chapters = target.with_suffix(".chapters") if header.chapters else None
+    track = target.with_suffix(".captions") if captions else None
     try:
         if subtitles is not None:
             _write_subtitles(container, plan, cues, subtitles)
         if chapters is not None:
             write_chapters(header, chapters)
-        yield Beside(subtitles, chapters)
+        if track is not None:
+            write_captions(track, plan.container, captions)
+        yield Beside(subtitles, chapters, track)
     finally:
-        for file in filter(None, (subtitles, chapters)):
+        for file in filter(None, (subtitles, chapters, track)):
             file.unlink(missing_ok=True)
 
 

@@ -159,13 +159,14 @@ def _toned(stream: FilterStream, video: VideoInfo, means: Means) -> tuple[Filter
     return stream, {}
 
 
-def titled(stream: FilterStream, image: FilterStream, at: tuple[int, int]) -> FilterStream:
-    """The video with an image drawn over it. `at`: where its top left corner is."""
+def drawn_over(
+    stream: FilterStream, image: FilterStream, at: tuple[int, int], **options: object
+) -> FilterStream:
+    """The video with PNG images drawn over it. `at`: their top left corner; `options`: of `overlay`."""
     # Without this, ffmpeg 5.1 converts the colours of PNG by another matrix.
     image = image.filter("scale", out_color_matrix="bt709", out_range="tv").filter("format", "yuva420p")
-    return stream.overlay(image, x=at[0], y=at[1], format="yuv420", eof_action="repeat").filter(
-        "format", "yuv420p"
-    )
+    drawn = stream.overlay(image, x=at[0], y=at[1], format="yuv420", **options)
+    return drawn.filter("format", "yuv420p")
 
 
 def retimed(stream: FilterStream, speed: Speed, rate: Fraction, count: int) -> FilterStream:

@@ -107,3 +107,14 @@ def subtitles_as(container: Container, codec: str) -> str | None:
             return "subrip"
         case _:
             return codec if codec in _TEXTS | _BITMAP_TEXTS else None
+
+
+def captions_as(container: Container) -> str:
+    """The codec of a text track that is made for the container."""
+    match container.muxer:
+        case "mp4" | "mov":
+            return "mov_text"
+        case "webm":
+            return "webvtt"
+        case _:
+            return "subrip"

@@ -29,7 +29,7 @@ def suits(recording: Recording, plan: Plan) -> bool:
     """Whether this plan can be carried out here."""
     return (
         plan.container.boxed
-        and not (plan.subtitles or plan.chapters or plan.timecode)
+        and not (plan.subtitles or plan.captions or plan.chapters or plan.timecode)
         and all(t.action == "copy" and t.codec in ("aac", "mp3") for t in plan.tracks)
         and plan.video_stream.codec == recording.codec
         and (plan.mode == "copy" or recording.codec == "h264")

@@ -14,7 +14,9 @@ from agent.cutting.formats.header import Header, chapters_within
 from agent.cutting.formats.media import Chapter, MediaInfo, StreamInfo
 from agent.cutting.formats.smpte import advanced
 from agent.cutting.plan.bounds import MOST_TRACKS, chapter_warnings, track_warnings
+from agent.cutting.plan.captions import caption_warnings
 from agent.cutting.plan.spec import CutSpec
+from clipping.contract.caption_file import Cue
 from clipping.contract.choices import Mode
 from clipping.contract.report import DroppedStream
 from clipping.errors import RangeBeyondEnd, SourceHasNoVideo, UnsupportedCodec
@@ -62,6 +64,8 @@ class Plan:
     zero_recorded: datetime | None = None
     """When time 0 of that time line was recorded, if the file states it."""
     subtitles: tuple[Subtitle, ...] = ()
+    captions: tuple[Cue, ...] = ()
+    """Of the request, for a text track. They count from `start`."""
     chapters: tuple[Chapter, ...] = ()
     """The recording's."""
     timecode: str | None = None
@@ -121,7 +125,8 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
         elif stream is not video and stream.kind != "audio":
             reason = _why_dropped(stream, container, timecode)
             dropped += [_dropped(stream, reason)] if reason else []
-    kept = MOST_TRACKS - 1
+    captions = _captions(spec)
+    kept = MOST_TRACKS - 1 - bool(captions)
     excess = [t.source for t in tracks[kept:]] + [s.source for s in subtitles[max(0, kept - len(tracks)) :]]
     dropped += [_dropped(stream, f"a clip has at most {MOST_TRACKS} tracks") for stream in excess]
     return Plan(
@@ -134,10 +139,15 @@ def plan_cut(info: MediaInfo, spec: CutSpec, mode: Mode) -> Plan:
         dropped=_in_order(dropped),
         zero_recorded=info.recorded and info.recorded - timedelta(seconds=float(info.zero)),
         subtitles=tuple(subtitles[: max(0, kept - len(tracks))]),
+        captions=captions,
         chapters=info.chapters,
         timecode=timecode,
         zero=info.zero,
-        warnings=(*chapter_warnings(info), *track_warnings(len(excess))),
+        warnings=(
+            *chapter_warnings(info),
+            *track_warnings(len(excess)),
+            *caption_warnings(spec.effects, spec.out_point - spec.in_point),
+        ),
     )
 
 
@@ -182,6 +192,14 @@ def _range(info: MediaInfo, spec: CutSpec) -> tuple[Fraction, Fraction]:
                 f"only {length} long: choose an earlier end"
             )
     return info.zero + spec.in_point, info.zero + spec.out_point
+
+
+def _captions(spec: CutSpec) -> tuple[Cue, ...]:
+    """Those that begin within the clip."""
+    if spec.effects.text_track is None:
+        return ()
+    length = 1000 * (spec.out_point - spec.in_point)
+    return tuple(cue for cue in spec.effects.text_track.read().cues if cue.start < length)
 
 
 def without_silent(plan: Plan, silent: Set[int]) -> Plan:

@@ -26,6 +26,7 @@ from agent.cutting.writing.audio_tracks import AudioTracks
 from agent.cutting.writing.muxer import Sink, index_space
 from agent.cutting.writing.packet_cut import PacketCut, copy_packets, unsuited
 from agent.cutting.writing.subtitles import Cue, add_subtitles, cues_within, read_cues
+from agent.cutting.writing.text_track import add_captions, captions_within
 from agent.cutting.writing.video_writer import VideoWriter
 
 _HEAD, _TAIL = (0.0, 0.2), (0.9, 1.0)
@@ -61,6 +62,7 @@ class _SmartCut:
         """Write the clip, with the `cues` that belong to it. Raises as `smart`."""
         cut, ahead, start = self._cut, self._ahead, self._zero * self._tick
         plan, cues = cues_within(cut.plan, cues, start)
+        plan, captions = captions_within(plan, start)
         assert plan.video_stream.video is not None
         with Sink(
             cut.target, plan.container, index_space(plan, plan.stop - start), plan.header(start)
@@ -69,6 +71,7 @@ class _SmartCut:
             writer = VideoWriter(sink, self._stream(sink), self._tick, plan.video_stream.video, order)
             audio = AudioTracks(cut.container, sink, plan, start, cut.bit_rate, cut.damage)
             add_subtitles(cut.container, sink, plan, cues)
+            add_captions(sink, plan.container, captions)
             self._encode(writer, ahead.head.edge, self._edge_packets(), _HEAD)
             span = CopiedSpan(writer, ahead, self._matching)
             packets = chain(ahead.packets, ahead.following)

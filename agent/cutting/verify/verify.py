@@ -15,6 +15,7 @@ import av
 import av.container
 from av.stream import Stream
 
+from agent.cutting.formats.containers import captions_as
 from agent.cutting.formats.streams import context_of
 from agent.cutting.plan.extent import LATE
 from agent.cutting.plan.outcome import Outcome
@@ -84,7 +85,8 @@ def _verify_structure(outcome: Outcome, *, gaps: bool) -> Facts:
         _check_length(timings[0], outcome)
         subtitles = 1 + len(outcome.audio)
         _check_audio(timings[1:subtitles], outcome)
-        _check_subtitles(timings[subtitles : subtitles + len(outcome.plan.subtitles)], outcome)
+        texts = len(outcome.plan.subtitles) + bool(outcome.plan.captions)
+        _check_subtitles(timings[subtitles : subtitles + texts], outcome)
     except Malformed as error:
         raise Rejected(str(error)) from error
     except av.error.FFmpegError as error:
@@ -101,6 +103,7 @@ def _check_streams(clip: av.container.InputContainer, outcome: Outcome) -> None:
         ("video", outcome.video_codec),
         *(("audio", s.codec) for s in outcome.audio),
         *(("subtitle", s.codec) for s in outcome.plan.subtitles),
+        *[("subtitle", captions_as(outcome.plan.container))] * bool(outcome.plan.captions),
         *[("data", "none")] * sum(beside),
     ]
     if found != planned:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -67,7 +68,9 @@ class Sink:
             )
         except av.error.FFmpegError as error:
             raise EncoderFailed(f"no clip can be written in {target.parent}: {error.strerror}") from error
-        self._waiting: deque[AnyPacket] = deque()
+        self._waiting: list[tuple[Fraction, int, AnyPacket]] = []
+        """A heap, by time."""
+        self._order = count()
         self._say(header)
 
     def _say(self, header: Header) -> None:
@@ -126,9 +129,9 @@ class Sink:
         return stream
 
     def later(self, packet: AnyPacket, stream: Stream) -> None:
-        """Append a packet when others have come as far; in the order of their times."""
+        """Append a packet when others have come as far."""
         packet.stream = stream
-        self._waiting.append(packet)
+        heappush(self._waiting, (dts_of(packet) * packet.time_base, next(self._order), packet))
 
     def write(self, packet: AnyPacket, stream: Stream) -> None:
         """Append a packet; its times are in its own timebase."""
@@ -138,10 +141,8 @@ class Sink:
         self._mux(packet)
 
     def _put_waiting(self, upto: Fraction | None = None) -> None:
-        while self._waiting and (
-            upto is None or dts_of(self._waiting[0]) * self._waiting[0].time_base <= upto
-        ):
-            self._mux(self._waiting.popleft())
+        while self._waiting and (upto is None or self._waiting[0][0] <= upto):
+            self._mux(heappop(self._waiting)[2])
 
     def _mux(self, packet: AnyPacket) -> None:
         try:

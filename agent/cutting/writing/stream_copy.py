@@ -18,6 +18,7 @@ from agent.cutting.writing.audio_tracks import AudioTracks
 from agent.cutting.writing.muxer import Sink, index_space
 from agent.cutting.writing.packet_cut import PacketCut, copy_packets, unsuited
 from agent.cutting.writing.subtitles import Cue, add_subtitles, cues_within, read_cues
+from agent.cutting.writing.text_track import add_captions, captions_within
 from agent.cutting.writing.video_writer import VideoWriter
 
 
@@ -39,12 +40,14 @@ def _write(cut: PacketCut, entry: Entry, cues: list[Cue]) -> Outcome:
     tick = tick_of(cut.video)
     key = entry.key_pts * tick
     plan, cues = cues_within(cut.plan, cues, key)
+    plan, captions = captions_within(plan, key)
     with Sink(cut.target, plan.container, index_space(plan, plan.stop - key), plan.header(key)) as sink:
         assert plan.video_stream.video is not None
         writer = VideoWriter(sink, sink.copied(cut.video, plan.video_stream), tick, plan.video_stream.video)
         video = _CopiedVideo(writer, entry.key_pts, cut)
         audio = AudioTracks(cut.container, sink, plan, key, cut.bit_rate, cut.damage)
         add_subtitles(cut.container, sink, plan, cues)
+        add_captions(sink, plan.container, captions)
         stands = copy_packets(cut, entry.packets, key, video, audio, cut.progress)
         over = video.end(stands=stands or cut.ends_early)
         writer.finish(over)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from clipping.client import NewClip
 from clipping.commands.run.common import misused, note, say
 from clipping.commands.run.service import connect
 from clipping.commands.run.watching import follow
-from clipping.contract.json_file import EFFECTS, read_object
+from clipping.contract.effects_options import read_effects
 from clipping.exits import EXIT_OK
 
 _OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container", "audio")
@@ -28,11 +27,12 @@ def run(arguments: argparse.Namespace) -> int:
         return follow(client, accepted.request_id, as_json=arguments.json, only_end=arguments.json)
 
 
-def _effects(path: Path | None) -> dict[str, Any] | None:
+def _effects(arguments: argparse.Namespace) -> dict[str, Any] | None:
     try:
-        return read_object(path, example=EFFECTS) if path is not None else None
+        found = read_effects(arguments.effects, arguments.captions, arguments.captions_mode)
     except ValueError as error:
-        misused(f"--effects {error}")
+        misused(str(error))
+    return found if arguments.effects is not None or found else None
 
 
 def _wanted(arguments: argparse.Namespace) -> NewClip:
@@ -49,6 +49,6 @@ def _wanted(arguments: argparse.Namespace) -> NewClip:
         pre_roll_seconds=arguments.pre_roll,
         post_roll_seconds=arguments.post_roll,
         output=output or None,
-        effects=_effects(arguments.effects),
+        effects=_effects(arguments),
         metadata=dict(arguments.metadata) or None,
     )

@@ -34,7 +34,8 @@ def api(broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.mark.parametrize(
     ("phases", "paths", "examples", "cases"),
     [
-        ("examples,coverage", "^/", 1, 600),
+        ("examples,coverage", "^/(?!v1/reel/)", 1, 600),
+        ("examples,coverage", "^/v1/reel/", 1, 600),
         ("fuzzing", "^/", 15, 200),
         ("stateful", "^/v1/(clip|reel)", 20, 50),
         ("stateful", "^/v1/(admin|stats)", 6, 15),

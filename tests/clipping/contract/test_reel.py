@@ -181,6 +181,8 @@ def test_two_parts_must_not_show_the_same_frames(clips: list[dict[str, Any]], at
     assert len(parse(clips, allow_overlaps=at is not None).clips) == len(clips)
 
 
+CAPTION = "00:00:01,000 --> 00:00:02,000\nHi"
+
 BAD: list[tuple[str, Any, dict[str, Any], str]] = [
     ("no parts", [], {}, "clips"),
     ("51 parts", parts(51, 1), {}, "clips"),
@@ -235,6 +237,12 @@ BAD: list[tuple[str, Any, dict[str, Any], str]] = [
         [part(effects={"include_audio": False})],
         {},
         "clips[0].effects.include_audio",
+    ),
+    (
+        "a part with a text track",
+        [part(effects={"captions": {"format": "srt", "text": CAPTION, "mode": "track"}})],
+        {},
+        "clips[0].effects.captions.mode",
     ),
 ]
 

@@ -262,6 +262,15 @@ def test_speed_changes_the_times_of_frames_and_audio(made: Make) -> None:
         assert min(abs(tick - expected) for tick in ticks) < 0.1
 
 
+@pytest.mark.parametrize("fps", [None, 60.0])
+def test_slow_motion_ends_with_the_request(made: Make, fps: float | None) -> None:
+    """Between two frames: the last one is not slowed down beyond it."""
+    slow = {"segments": [{"start": 2.0, "end": 3.2, "speed": 0.25}]}
+    clip = made(make(Recording()), "1.3", "4.5", slow, **({} if fps is None else {"fps": fps}))
+    # From the first frame, at 1.32 s, to 3.3 s, and 1.18 s in 4.72 s.
+    assert clip.duration == pytest.approx(2 + 4.72, abs=0.02)
+
+
 def test_the_most_and_shortest_segments_can_be_made(made: Make) -> None:
     segments = [
         {"start": n / 50, "end": (n + 1) / 50, "speed": 0.5 if n % 2 else 2} for n in range(MAX_SEGMENTS)
