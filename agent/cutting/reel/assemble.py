@@ -149,6 +149,8 @@ class _Assembling:
             "enc_time_base:v": time_base_option(1 / rate),
             "f": "mp4",
         }
+        if self._means.encoder == "libx265":
+            options["tag:v"] = "hvc1"  # as in the parts: it is in the header's bits too
         return compiled(order.reel.ffmpeg, ffmpeg_python.output(stream, url(target), **options))
 
     def _parameters(self, pieces: list[Piece]) -> bytes | None:

@@ -198,6 +198,7 @@ class ReelJob:
         if isinstance(found, str):
             raise NotCopied(found)
         assert isinstance(found, Assembled)
+        self.progress.joining("verifying", 100.0)
         return self._clip(way, parts, spans, order, found, failures)
 
     def _order(
