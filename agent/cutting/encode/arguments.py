@@ -113,7 +113,7 @@ def encode_arguments(
     elif clip.rate is None and (frames.held or frames.longest > LONGEST_USUAL):
         options["bsf:v"] = _lengths(_last(frames, clip))
     if plan.container.boxed:
-        options["movflags"] = "+faststart"
+        options |= boxed_options(chapters=beside.chapters is not None)
         options["write_tmcd"] = int("timecode" in tags)
         if means.encoder == "libx265":
             options["tag:v"] = "hvc1"  # the name that Apple's players want
@@ -131,6 +131,13 @@ def encode_arguments(
     at = command.index(url(target))
     command[at:at] = _descriptions(plan, tags)
     return command if beside.chapters is None else with_chapters(command, beside.chapters)
+
+
+def boxed_options(*, chapters: bool) -> Options:
+    """The options of an MP4 or MOV."""
+    # ffmpeg 9 would count in the least common multiple of all tracks' ticks, which may be too large for the
+    # track of the chapters: that is then missing.
+    return {"movflags": "+faststart", **({"movie_timescale": _AUDIO_RATE} if chapters else {})}
 
 
 def with_chapters(command: list[str], chapters: Path) -> list[str]:
@@ -169,6 +176,11 @@ def joined_video(path: Path) -> FilterStream:
     """The video that `joining.join` has written, to be copied."""
     video: FilterStream = ffmpeg.input(url(path), **_JOINED)["v:0"]
     return video
+
+
+def joined_from_zero() -> str:
+    """The filter that has such a video begin at 0."""
+    return f"setts={_FROM_ZERO}"
 
 
 def joined_lengths(last: Last) -> str:

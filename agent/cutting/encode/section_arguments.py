@@ -200,6 +200,7 @@ def encoder_options(means: Means, spec: CutSpec, rates: Rates) -> Options:
     return {
         **video_arguments(means.encoder, spec.quality, refined=refined(spec), cap=rates.cap),
         "fps_mode": "passthrough",
+        "chroma_sample_location": "left",
         "color_primaries": "bt709",
         "color_trc": "bt709",
         "colorspace": "bt709",

@@ -15,6 +15,9 @@ from clipping.errors import RangeBeyondEnd
 
 _FASTEST, _SLOWEST, _USUAL = 120.0, 1.0, 25.0
 """Frames a second."""
+_STANDARD = (23.976, 24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 119.88, 120.0)
+_NEAR = 0.005
+"""A measured rate that differs by less than this share from a standard one is meant to be that."""
 _JOINABLE = frozenset({"h264"})
 """Codecs whose streams can be joined without encoding: one header holds the parameter sets of all parts."""
 
@@ -43,8 +46,13 @@ def shape_of(spec: ReelSpec, first: MediaInfo) -> Shape:
     rate = spec.output.fps
     if rate is None:
         own = float(video.rate) if video.rate else _USUAL
-        rate = round(min(_FASTEST, max(_SLOWEST, own)), 3)
+        rate = _tidy(min(_FASTEST, max(_SLOWEST, own)))
     return Shape(width, height, rate)
+
+
+def _tidy(rate: float) -> float:
+    near = min(_STANDARD, key=lambda standard: abs(standard - rate))
+    return near if abs(near / rate - 1) < _NEAR else round(rate, 3)
 
 
 def transition_frames(spec: ReelSpec, rate: Fraction) -> int:

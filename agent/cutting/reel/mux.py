@@ -10,7 +10,14 @@ from typing import Any
 import ffmpeg as ffmpeg_python
 
 from agent.cutting.encode import ffmpeg
-from agent.cutting.encode.arguments import Last, joined_lengths, joined_video, with_chapters
+from agent.cutting.encode.arguments import (
+    Last,
+    boxed_options,
+    joined_from_zero,
+    joined_lengths,
+    joined_video,
+    with_chapters,
+)
 from agent.cutting.encode.pipeline import run_fed
 from agent.cutting.encode.rate_control import AUDIO_BITS
 from agent.cutting.encode.section_arguments import compiled
@@ -85,7 +92,6 @@ def _command(
     last = reel.length - reel.usual
     options: dict[str, Any] = {
         "c:v": "copy",
-        "bsf:v": joined_lengths(Last(last, reel.usual, reel.usual, reel.usual, frames)),
         "map_metadata:g": -1,
         "map_metadata:s": -1,
         "map_chapters": -1 if chapters is None else 1 + int(audio),
@@ -96,11 +102,14 @@ def _command(
         streams.append(ffmpeg_python.input("pipe:0", **raw)["a:0"])
         options |= {"c:a": "aac", "b:a": AUDIO_BITS[reel.quality]}
     if reel.container.boxed:
-        options["movflags"] = "+faststart"
+        options |= boxed_options(chapters=chapters is not None)
+        options["bsf:v"] = joined_lengths(Last(last, reel.usual, reel.usual, reel.usual, frames))
         if reel.video.codec == "hevc":
             options["tag:v"] = "hvc1"  # the name that Apple's players want
     else:
         options["avoid_negative_ts"] = "disabled"  # see `encode.arguments`
+        # ffmpeg 5.1 takes lengths that a filter sets for milliseconds here. Those of the joined video count.
+        options["bsf:v"] = joined_from_zero()
     command = compiled(reel.ffmpeg, ffmpeg_python.output(*streams, url(target), **options))
     return command if chapters is None else with_chapters(command, chapters)
 

@@ -21,6 +21,8 @@ from clipping.contract.choices import Mode, Stage
 
 _PREPARED = 10.0
 """Percent of a part at which its audio is made."""
+_NOT_CUT = "not cut as requested: "
+"""What warnings begin with that say why a clip was made in another way."""
 _ROUNDED = Fraction(2, 1_000_000)
 """Seconds by which times in a report may be off."""
 
@@ -129,8 +131,9 @@ class PartMaker:
         clip = self._tools.cut_part(cut, self._folder, source, later, self._way.choice)
         if clip.report.mode != self._way.mode:
             clip.path.unlink()
-            why = next((text for text in clip.report.warnings if text.startswith("not cut as")), "it is not")
-            raise NotCopied(f"clips[{index}] is {why}")
+            given = f"{_NOT_CUT}{self._way.mode}: "
+            reasons = [text.removeprefix(given) for text in clip.report.warnings if text.startswith(given)]
+            raise NotCopied(f"clips[{index}]: {reasons[0] if reasons else 'its frames must be encoded'}")
         return clip
 
     def _prepared(

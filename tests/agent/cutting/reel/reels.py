@@ -121,7 +121,9 @@ def check(clip: Clip, spec: ReelSpec, pieces: Sequence[Piece], rate: Fraction = 
             assert frame.pts is not None
             assert frame.time_base is not None
             shown.append((frame.pts * frame.time_base, number_of(frame)))
-        chapters = [(one["metadata"]["title"], one["start"] * one["time_base"]) for one in container.chapters()]
+        chapters = [
+            (one["metadata"]["title"], one["start"] * one["time_base"]) for one in container.chapters()
+        ]
         length = container.duration / av.time_base
     assert len(shown) == total * rate == clip.report.frames
     assert abs(clip.duration - float(total)) < 0.001
@@ -136,7 +138,9 @@ def check(clip: Clip, spec: ReelSpec, pieces: Sequence[Piece], rate: Fraction = 
                 assert abs(number - float(exact)) <= slack + 0.01, (index, place)
     if spec.chapters:
         assert [title for title, _ in chapters] == [part.title for part in spec.parts]
-        assert all(abs(float(at - place.start)) < 0.002 for (_, at), place in zip(chapters, places, strict=True))
+        assert all(
+            abs(float(at - place.start)) < 0.002 for (_, at), place in zip(chapters, places, strict=True)
+        )
 
 
 def check_sync(clip: Clip, places: Sequence[Placed], silent: frozenset[int] = frozenset()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -85,5 +86,5 @@ def test_ntsc_frames_never_drift(counts: list[int], rate: int) -> None:
     ends = np.cumsum(counts)
     spans = [Span(int(e - c) * frame, int(e) * frame) for c, e in zip(counts, ends, strict=True)]
     parts = placed([None] * len(spans), spans, Fraction(0))
-    assert all(a.end == b.begin for a, b in zip(parts, parts[1:], strict=False))
+    assert all(a.end == b.begin for a, b in itertools.pairwise(parts))
     assert abs(parts[-1].end - float(spans[-1].end) * RATE) <= 1

@@ -34,7 +34,7 @@ def test_frames_survive_every_way(format_: str) -> None:
     for other in (again, read):
         assert other.format == format_
         assert all(np.array_equal(a, b) for a, b in zip(pixels.planes, other.planes, strict=True))
-    assert [plane.shape for plane in pixels.planes][0] == (22, 38)
+    assert next(plane.shape for plane in pixels.planes) == (22, 38)
 
 
 @pytest.mark.parametrize("format_", FORMATS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -78,6 +79,8 @@ def info(**video: Any) -> MediaInfo:
         ({}, {"width": 720, "height": 576, "sample_aspect": Fraction(64, 45)}, (1024, 576, 29.97)),
         ({}, {"rate": None}, (1920, 1080, 25.0)),
         ({}, {"rate": Fraction(240)}, (1920, 1080, 120.0)),
+        ({}, {"rate": Fraction(359, 12)}, (1920, 1080, 29.97)),
+        ({}, {"rate": Fraction(15)}, (1920, 1080, 15.0)),
         ({"aspect": "9:16"}, {}, (1080, 1920, 29.97)),
         ({"width": 640}, {}, (640, 360, 29.97)),
         ({"fps": 50.0}, {}, (1920, 1080, 50.0)),
@@ -189,7 +192,7 @@ def test_spans_follow_each_other_with_their_overlaps(found: list[Fraction], over
     spans = spans_of(found, [overlap] * (len(found) - 1))
     assert spans[0].start == 0
     assert [span.end - span.start for span in spans] == found
-    assert all(a.end - b.start == overlap for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end - b.start == overlap for a, b in itertools.pairwise(spans))
     assert spans[-1].end == sum(found) - overlap * (len(found) - 1)
 
 
@@ -199,7 +202,7 @@ def test_chapters_have_no_gaps(found: list[Fraction]) -> None:
     chapters = chapters_of([PART] * len(found), spans)
     assert chapters[0].start == 0
     assert chapters[-1].end == spans[-1].end
-    assert all(a.end == b.start for a, b in zip(chapters, chapters[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(chapters))
 
 
 def test_a_chapter_ends_where_the_next_part_begins() -> None:
