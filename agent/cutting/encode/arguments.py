@@ -137,7 +137,7 @@ def boxed_options(*, chapters: bool) -> Options:
     """The options of an MP4 or MOV."""
     # ffmpeg 9 would count in the least common multiple of all tracks' ticks, which may be too large for the
     # track of the chapters: that is then missing.
-    return {"movflags": "+faststart", **({"file_timescale": _AUDIO_RATE} if chapters else {})}
+    return {"movflags": "+faststart", **({"movie_timescale": _AUDIO_RATE} if chapters else {})}
 
 
 def with_chapters(command: list[str], chapters: Path) -> list[str]:
