@@ -148,8 +148,9 @@ def section_commands(
         }
         decode = compiled(means.program, ffmpeg.output(stream, "pipe:1", **options), progress=False)
         read_again = {"f": "nut", "protocol_whitelist": "pipe", "copyts": None, **decoder_options()}
-        # Raw video does not say which colours it has, and ffmpeg 7 converts what it takes for others.
-        stream = tagged(ffmpeg.input("pipe:0", **read_again)["v:0"])
+        # Raw video does not say which colours it has, and ffmpeg 7 converts what it takes for others. It does
+        # not say either that its pixels are square, which encoders write into their parameters.
+        stream = tagged(ffmpeg.input("pipe:0", **read_again)["v:0"].filter("setsar", 1))
         if spec.effects.framing is None and spec.output.resized:
             stream = shaped(stream, spec.output, {})
     else:
