@@ -185,6 +185,9 @@ def joined_from_zero() -> str:
 
 def joined_lengths(last: Last) -> str:
     """As `_lengths`, for such a video; it then begins at 0."""
+    if last.at == (last.frames - 1) * last.usual and last.shown == last.usual == last.shortest:
+        # It has these lengths. In Matroska, ffmpeg 5.1 takes seconds/TB for milliseconds.
+        return joined_from_zero()
     return _lengths(last, shown="(PTS-STARTPTS)", times=_FROM_ZERO)
 
 
