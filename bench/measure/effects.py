@@ -42,6 +42,8 @@ class Case:
     """Whether a window moves; that of plain ffmpeg moves by whole pixels."""
     effect: str | None = None
     """Of a highlight that moves."""
+    captions: bool = False
+    """Whether captions are burned in, one after the other, 2.5 seconds each."""
     shape: bool = False
     """Whether it is a 9:16 short without keyframes, by the same filters in both."""
     seconds: int | None = None
@@ -54,6 +56,8 @@ CASES = (
     Case("original", "veryfast", effect="original"),
     Case("spotlight", "veryfast", effect="spotlight"),
     Case("blur", "veryfast", effect="blur"),
+    Case("captions", "veryfast", captions=True),
+    Case("short with captions", "slow", shape=True, captions=True),
     Case("short, high", "slow", shape=True, seconds=60),
     Case("short, medium", "fast", quality="medium", shape=True, seconds=60),
 )
@@ -65,7 +69,7 @@ def methods(source: Path, case: Case, seconds: int, folder: Path) -> Mapping[str
         "plain": lambda: _plain(source, case, seconds, folder / "plain.mp4"),
         "ours": lambda: _ours(source, case, seconds, folder),
     }
-    if not case.shape and importlib.util.find_spec("cv2") is not None:
+    if not (case.shape or case.captions) and importlib.util.find_spec("cv2") is not None:
         found["loop"] = lambda: _loop(source, case, seconds, folder / "loop.mp4")
     return found
 
@@ -82,7 +86,21 @@ def effects_of(case: Case, seconds: int) -> Effects:
         ends = [{"time": 0.0, "x": 400.0, **ellipse}, {"time": float(seconds), "x": 1600.0, **ellipse}]
         region = {"start_time": 0.0, "end_time": float(seconds), "keyframes": ends}
         tree["overlay"] = {"effect_type": case.effect, "regions": [region]}
+    if case.captions:
+        tree["captions"] = {"format": "vtt", "text": _captions(seconds), "mode": "burn"}
     return Effects.model_validate(tree)
+
+
+def _captions(seconds: int) -> str:
+    def clock(at: float) -> str:
+        return f"{int(at) // 60:02}:{at % 60:06.3f}"
+
+    starts = [2.5 * number for number in range(int(seconds / 2.5))]
+    cues = [
+        f"{clock(at)} --> {clock(at + 2.5)}\nAll in on the river, {number}\nwith 축구 and two more lines"
+        for number, at in enumerate(starts)
+    ]
+    return "\n\n".join(["WEBVTT", *cues])
 
 
 def _ours(source: Path, case: Case, seconds: int, folder: Path) -> None:

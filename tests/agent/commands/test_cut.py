@@ -273,6 +273,69 @@ def test_a_smart_crop_and_a_framing_are_a_matter_of_usage(
     assert "--fit must not be smart_crop with effects.framing" in capsys.readouterr().err
 
 
+SRT = "1\n00:00:00,200 --> 00:00:00,800\nHi\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "mode", "tracks"),
+    [
+        ([], "encode", 0),
+        (["--captions-mode", "burn"], "encode", 0),
+        (["--captions-mode", "track"], "copy", 1),
+    ],
+)
+def test_captions_are_read_from_a_file(options: list[str], mode: str, tracks: int, tmp_path: Path) -> None:
+    file, clip = tmp_path / "captions.srt", tmp_path / "a.mp4"
+    file.write_bytes(b"\xef\xbb\xbf" + SRT.replace("\n", "\r\n").encode())
+    done = cut(str(make()), "1", "3", "-o", str(clip), "--json", "--captions", str(file), *options)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["mode"] == mode
+    with av.open(str(clip)) as container:
+        assert len(container.streams.subtitles) == tracks
+
+
+WRONG_CAPTIONS: list[tuple[str, bytes | None, list[str], str]] = [
+    ("a.srt", None, [], "--captions {} can't be read: No such file or directory"),
+    ("a.txt", SRT.encode(), [], "--captions {} must be a file that is called .srt or .vtt"),
+    ("a.srt", SRT.encode() + b"\xff", [], "--captions {} is not UTF-8 at byte 35: convert it"),
+    ("a.srt", b"x" * 256_001, [], "--captions {} must be at most 256000 bytes long"),
+    ("a.srt", b"1\n0:01 --> 0:02\nHi", [], "--captions {} line 2: must be the times of a caption, such as"),
+    ("a.vtt", SRT.encode(), [], "--captions {} line 1: must be WEBVTT"),
+    ("a.srt", SRT.encode(), ["--mode", "copy"], "--mode must be encode, or left out, with effects.captions"),
+    (
+        "a.srt",
+        SRT.encode(),
+        ["--effects", "effects.json"],
+        "--captions must not be given with --effects that have captions",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "options", "words"), WRONG_CAPTIONS)
+def test_wrong_captions_are_a_matter_of_usage(
+    name: str,
+    data: bytes | None,
+    options: list[str],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file, effects = tmp_path / name, tmp_path / "effects.json"
+    effects.write_text(json.dumps({"captions": {"format": "srt", "text": SRT}}))
+    if data is not None:
+        file.write_bytes(data)
+    options = [str(effects) if option == "effects.json" else option for option in options]
+    target = ["-o", str(tmp_path / "clip.mp4")]
+    assert main(["cut", str(make()), "1", "2", *target, "--captions", str(file), *options]) == 2
+    assert capsys.readouterr().err.startswith(f"usage: {words.format(file)}")
+
+
+def test_a_mode_of_captions_needs_captions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = str(tmp_path / "clip.mp4")
+    assert main(["cut", str(make()), "1", "2", "-o", target, "--captions-mode", "track"]) == 2
+    assert capsys.readouterr().err == "usage: --captions-mode must be given with --captions\n"
+
+
 @pytest.mark.parametrize("options", [["--no-audio"], ["--effects"]])
 def test_audio_can_be_left_out(options: list[str], tmp_path: Path) -> None:
     file = tmp_path / "effects.json"

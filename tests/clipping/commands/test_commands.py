@@ -111,6 +111,18 @@ def test_effects_are_read_from_a_file(api: ApiProcess, tmp_path: Path) -> None:
     assert "effects.title.rating must be 1, 2, 3, 4 or 5" in done.stderr
 
 
+def test_captions_are_read_from_a_file(api: ApiProcess, tmp_path: Path) -> None:
+    file = tmp_path / "captions.vtt"
+    request = ["request", f"{api.root}/a.mp4", "1", "2", "--hand-id", "h", "--captions", str(file), "--json"]
+    file.write_text("WEBVTT\n\n00:00.100 --> 00:00.900\n축구\n")
+    assert lines(clipping(api, *request))[0]["mode"] == "encode"
+    assert lines(clipping(api, *request, "--captions-mode", "track", "--no-audio"))[0]["mode"] == "copy"
+    file.write_text("WEBVTT\n\n00:00.100 --> 00:00.1000\n축구\n")
+    done = clipping(api, *request)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "effects.captions.text line 3: must be the times of a caption" in done.stderr
+
+
 def test_waiting_ends_with_the_clip(api: ApiProcess) -> None:
     source = f"{api.root}/a.mp4"
     agent = in_the_end(api, lambda request_id: api.send(completed(request_id=request_id)), hand_id="good")
@@ -390,6 +402,7 @@ def test_a_failover_says_from_or_to_and_can_be_repeated(make_api: MakeApi) -> No
         (["request", "/a", "1", "2", "--hand-id", "h", "--speed", "2"], 2, "unrecognized arguments: --sp"),
         (["request", "/a", "1", "2", "--hand-id", "h", "--effects", "/nowhere.json"], 2, "No such file"),
         (["request", "/a", "1", "2", "--hand-id", "h", "--effects", "/dev/null"], 2, "is not valid JSON"),
+        (["request", "/a", "1", "2", "--hand-id", "h", "--captions", "/a.ass"], 2, "called .srt or .vtt"),
         (["request", "/a", "1", "2", "--hand-id", "h", "--fps", "nan"], 2, "not a number"),
         (["watch", "clip-20261120-000000000000", "--timeout", "inf"], 2, "not a number"),
         (["request", "/a", "1", "2", "--hand-id", "h", "--idempotency-key", "🎬"], 1, "visible ASCII"),

@@ -102,6 +102,48 @@ def test_any_effect_needs_an_encode(name: str) -> None:
     assert (error.field, f"with effects.{name}" in error.message) == ("output.video_codec", True)
 
 
+CAPTIONS = {"format": "srt", "text": "00:00:01,000 --> 00:00:02,000\nHi <b>there</b>", "mode": "track"}
+
+
+def test_captions_need_an_encode_only_where_they_are_drawn() -> None:
+    for mode in ("copy", "smart", "encode"):
+        assert parse({"captions": CAPTIONS}, mode=mode).mode == mode
+    track = parse({"captions": CAPTIONS})
+    assert (track.mode, track.lane, track.effects.names) == ("copy", "interactive", ("captions",))
+    assert parse({"captions": CAPTIONS}, output={"video_codec": "copy"}).mode == "copy"
+    assert parse({"captions": CAPTIONS, "title": {"name": "Goal"}}).mode == "encode"
+    burned = {**CAPTIONS, "mode": "burn"}
+    assert parse({"captions": burned}).mode == "encode"
+    default = {name: value for name, value in CAPTIONS.items() if name != "mode"}
+    assert parse({"captions": default}).spec_hash() == parse({"captions": burned}).spec_hash()
+    error = refused({"captions": burned}, mode="smart")
+    assert error.message.endswith("copied frames can't be changed; effects.captions may have mode track")
+    hashes = {
+        parse({"captions": {**CAPTIONS, **more}}, mode="encode").spec_hash()
+        for more in ({}, {"mode": "burn"})
+    }
+    assert len({*hashes, parse({}, mode="encode").spec_hash()}) == 3
+
+
+def test_captions_travel_unchanged() -> None:
+    request = parse({"captions": CAPTIONS})
+    sent = RequestMessage.of(request, request_id=new_request_id(NOW), owner="web", requested_at=NOW)
+    assert RequestMessage.from_json(sent.to_json()).effects == request.effects
+
+
+def test_captions_keep_their_place_when_the_clip_is_trimmed() -> None:
+    text = "\n\n".join(f"00:00:{n:02},000 --> 00:00:{n + 1:02},500\n{n}" for n in (1, 4, 8))
+    for mode in ("burn", "track"):
+        captions = {"format": "srt", "text": text, "mode": mode}
+        trimmed = parse({"captions": captions, "trimRange": {"start": 2, "end": 8}}).effects.captions
+        assert trimmed is not None
+        assert trimmed.mode == mode
+        shown = [(cue.start, cue.end, cue.text) for cue in trimmed.read().cues]
+        assert shown == [(0, 500, "1"), (2000, 3500, "4")]
+    late = parse({"captions": captions, "trimRange": {"start": 20, "end": 22}})
+    assert late.effects.captions is None
+
+
 @pytest.mark.parametrize("effects", [{}, {"framing": None}, {"segments": []}, {"crop_keyframes": None}])
 def test_no_effect_changes_nothing(effects: Any) -> None:
     request = parse(effects)
