@@ -32,7 +32,7 @@ from clipping.contract.messages import (
 from clipping.contract.modes import check_mode, default_mode
 from clipping.contract.output import AS_IS, Output
 from clipping.contract.problems import first_problem
-from clipping.contract.reel_parts import CUT, ReelPart, Transition
+from clipping.contract.reel_parts import CUT, ReelPart, Transition, check_framings
 from clipping.contract.table import Row, table
 from clipping.contract.wire import Moment
 from clipping.errors import InvalidRequest
@@ -86,6 +86,7 @@ class ReelRequest(Message):
             )
         for index, part in enumerate(self.clips):
             check_mode(self.mode, self.output, part.effects, effects_at=f"clips[{index}].effects")
+        check_framings(self.output, [part.effects for part in self.clips])
         if self.mode == "copy" and self.transition.type != "cut":
             raise InvalidRequest(
                 f"mode must be smart or encode, or left out, with a {self.transition.type}: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
@@ -10,6 +11,8 @@ from clipping.contract.choices import TransitionType
 from clipping.contract.effect_values import NoBool, list_of
 from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.messages import HandId, Seconds, SourcePath, subtract
+from clipping.contract.output import Output
+from clipping.errors import InvalidRequest
 from clipping.text import is_plain_text
 
 MAX_TRANSITION_SECONDS = 5.0
@@ -111,3 +114,33 @@ class ReelPart(BaseModel):
         """Its title, hand id, burned-in title or number: for chapters and the table."""
         burned = self.effects.title.name if self.effects.title is not None else None
         return self.title or self.hand_id or burned or f"Part {index + 1}"
+
+
+def check_framings(output: Output, effects: Sequence[Effects]) -> None:
+    """Raises `InvalidRequest` unless the framings of all parts give the size of the reel: that of the output,
+    or of the first part's framing. `effects`: of each part."""
+    first = effects[0].framing
+    size = output.size or (first.target if first is not None else None)
+    for index, each in enumerate(effects):
+        path = f"clips[{index}].effects"
+        if each.framing is None:
+            if each.overlay is not None and each.overlay.space == "framed" and output.fit != "smart_crop":
+                raise InvalidRequest(
+                    f"{path}.overlay.space must not be framed without {path}.framing, unless output.fit is "
+                    "smart_crop",
+                    field=f"{path}.overlay.space",
+                )
+            continue
+        width, height = each.framing.target
+        if size is None or (output.size is None and output.resized):
+            raise InvalidRequest(
+                f"{path}.framing needs output.width and output.height, as the size of a reel is that of its "
+                f"first part: set them to {width} and {height}, its target_width and target_height",
+                field=f"{path}.framing",
+            )
+        if (width, height) != size:
+            raise InvalidRequest(
+                f"{path}.framing gives {width}x{height}, and the reel is {size[0]}x{size[1]}: set its "
+                "target_width and target_height to that",
+                field=f"{path}.framing",
+            )

@@ -9,7 +9,7 @@ from fractions import Fraction
 from agent.cutting.formats.media import Chapter, MediaInfo, StreamInfo, VideoInfo
 from agent.cutting.plan.shape import named_size, shown_size
 from agent.cutting.plan.spec import CutSpec, PartSpec, ReelSpec
-from clipping.contract.choices import Mode
+from clipping.contract.choices import Fit, Mode
 from clipping.contract.output import Output
 from clipping.errors import RangeBeyondEnd
 
@@ -98,7 +98,9 @@ def part_cut(
     refined = False
     if shape is not None:
         own = spec.output
-        fit = own.fit or ("center_crop" if own.size is not None else "letterbox")
+        usual: Fit = "center_crop" if own.size is not None else "letterbox"
+        # A framing says where the window of its part is.
+        fit = None if part.effects.framing is not None else own.fit or usual
         given = {"width": shape.width, "height": shape.height, "fps": shape.rate, "fit": fit}
         output = output.model_copy(update={**given, "video_codec": own.video_codec})
         refined = own.aspect != "source" or any(one.effects.framing for one in spec.parts)

@@ -217,3 +217,17 @@ def test_progress_names_the_parts(engine: Engine, tmp_path: Path) -> None:
     assert {part.stage for part in log.progress[-1][2]} == {"completed"}
     seen = {part.stage for _, _, parts in log.progress for part in parts}
     assert {"waiting", "cutting", "completed"} <= seen
+
+
+def test_a_part_with_its_own_framing_beside_smart_crops(engine: Engine, tmp_path: Path) -> None:
+    keyframes = [{"time": 0, "x": 10, "y": 20, "width": 90, "height": 160}]
+    framed = Effects.model_validate(
+        {"framing": {"keyframes": keyframes, "target_width": 90, "target_height": 160}}
+    )
+    source = make(PLAIN)
+    pieces = [Piece(source, "1", "3"), Piece(source, "4", "6", effects=framed)]
+    output = Output(width=90, height=160, fit="smart_crop")
+    clip = make_reel(engine, spec_of(pieces, "encode", "fade", output=output), tmp_path)
+    assert (clip.report.video.width, clip.report.video.height, clip.report.frames) == (90, 160, 100)
+    assert clip.report.parts is not None
+    assert [part.framing is not None for part in clip.report.parts] == [True, False]
