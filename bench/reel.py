@@ -1,11 +1,11 @@
 """`python -m bench.reel`: what reels cost, beside one ffmpeg that encodes the same reel with filters.
 
-Parts of a few seconds from two recordings of 1080p30 at 8 Mbit/s. Each method has its own process, and they
-alternate: `smart` and `encode` are `clipping-agent reel`, with its start, verification and SHA-256; `ffmpeg`
-has an input for each part, and xfade and acrossfade, or concat, with the encoder's settings that the engine
-uses.
-CPU time is that of the method and all its processes, memory the largest sum of their pages (PSS). Disk: the
-most that was in the reel's folder at once. The recordings are in the page cache after the first run."""
+Parts of a few seconds from recordings of 1080p30 at 8 Mbit/s, in turn (`smart` encodes all where they are
+of different kinds). Each method has its own process, and they alternate: `smart` and `encode` are
+`clipping-agent reel`, with its start, verification and SHA-256; `ffmpeg` has an input for each part, and
+xfade and acrossfade, or concat, with the encoder's settings that the engine uses. CPU time is that of the
+method and all its processes, memory the largest sum of their pages (PSS). Disk: the most that was in the
+reel's folder at once. The recordings are in the page cache after the first run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ import av
 
 from agent.cutting import find_ffmpeg
 from bench.measure.forked import Used, used_by
-from bench.recording import long_recording
+from bench.recording import KINDS, long_recording
 from clipping.contract.choices import TransitionType
 
 _MINUTES = 10
@@ -76,10 +76,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4, help="the length of a part")
     parser.add_argument("--transition", choices=get_args(TransitionType), default="dissolve")
     parser.add_argument("--duration", type=float, default=0.5, help="of a transition, in seconds")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["mp4"], help="of the recordings")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--methods", nargs="+", choices=["smart", "encode", "ffmpeg"])
     arguments = parser.parse_args()
-    sources = [long_recording("mp4", _MINUTES), long_recording("mkv", _MINUTES)]
+    sources = [long_recording(kind, _MINUTES) for kind in arguments.kinds]
     print("| parts | method | seconds of video | wall s | CPU s | of ffmpeg | PSS MB | disk MB | reel MB |")
     print("|--:|---|--:|--:|--:|--:|--:|--:|--:|")
     for count in arguments.parts:

@@ -1,4 +1,5 @@
-"""The finished segments of long encodes: a folder for each clip, on a local disk, until the clip ends."""
+"""Finished segments of long encodes, and parts of reels: a folder for each request, on a local disk, until it
+ends."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ class Checkpoints:
     def _kept(self) -> Iterator[_Kept]:
         for folder in self._root.iterdir() if self._root.is_dir() else ():
             try:
-                found = [path.stat() for path in folder.rglob("*") if not path.is_dir()]
+                found = [file.stat() for file in folder.iterdir()]
                 newest = max((one.st_mtime for one in found), default=folder.stat().st_mtime)
             except OSError:  # its clip has just ended
                 continue

@@ -12,8 +12,8 @@ from agent.work.kinds import object_key, recordings, table
 from agent.work.specs import reel_spec
 from clipping.config import NasRoot
 from clipping.contract.messages import RequestMessage, parse_clip_request
-from clipping.contract.reel import ReelMessage, parse_reel_request
-from clipping.errors import SourceUnavailable
+from clipping.contract.reel import ReelMessage, parse_reel_request, parse_work
+from clipping.errors import InvalidRequest, SourceUnavailable
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -47,6 +47,16 @@ def failed(index: int | None) -> SourceUnavailable:
 def test_each_kind_has_keys_of_its_own() -> None:
     assert object_key(CLIP, "mp4") == "clips/hand-1/clip-20261120-8t3vq0z6m4k1h9pn.mp4"
     assert object_key(REEL, "tsv") == "reels/best-of/reel-20261120-8t3vq0z6m4k1h9pn.tsv"
+
+
+def test_each_kind_is_parsed_as_what_it_is() -> None:
+    assert parse_work(CLIP.to_json()) == CLIP
+    assert parse_work(REEL.to_json()) == REEL
+
+
+def test_an_agent_without_reels_refuses_one() -> None:
+    with pytest.raises(InvalidRequest):  # it goes to the dead-letter topic at once: see the upgrade page
+        RequestMessage.from_json(REEL.to_json())
 
 
 def test_only_a_reel_that_asks_for_it_has_a_table() -> None:

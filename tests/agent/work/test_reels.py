@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,8 +13,8 @@ import pytest
 from agent.work.job import Job
 from clipping.contract.messages import CompletionMessage, ProgressMessage
 from clipping.contract.reel import ReelMessage, table_of
-from clipping.errors import GivenBack, NoSpace, SourceUnavailable
-from tests.agent.bench import Bench
+from clipping.errors import GivenBack, LeaseLost, NoSpace, SourceUnavailable
+from tests.agent.bench import EPOCH, Bench
 from tests.support.held import hold_cut
 from tests.support.media import Recording, make, numbers
 from tests.support.waiting import eventually
@@ -169,6 +170,28 @@ def test_a_reel_that_is_cancelled_leaves_nothing(bench: Bench) -> None:
     assert isinstance(end, CompletionMessage)
     assert (end.status, end.error) == ("cancelled", None)
     check_nothing_left(bench, message)
+
+
+@pytest.mark.parametrize(
+    ("looks", "objects"),
+    [
+        pytest.param(1, 0, id="before the upload"),
+        pytest.param(2, 1, id="before the table"),
+        pytest.param(3, 2, id="before the completion"),
+    ],
+)
+def test_a_reel_whose_lease_runs_out_is_finished_by_the_next_attempt(
+    bench: Bench, looks: int, objects: int
+) -> None:
+    message = bench.reel({"start_seconds": 1, "end_seconds": 2}, tsv=True)
+    bench.clock.looks = looks
+    with pytest.raises(LeaseLost):
+        run(bench, message)
+    assert (len(bench.reels()), bench.published()) == (objects, [])
+    bench.clock.looks = math.inf
+    bench.guard.renewed(EPOCH + 1, bench.clock.monotonic())
+    assert run(bench, message, attempt=2).status == "completed"
+    assert len(bench.reels()) == 2
 
 
 def stages(messages: Sequence[ProgressMessage]) -> list[dict[int, str]]:
