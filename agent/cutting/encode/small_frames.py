@@ -118,6 +118,7 @@ class _Reader:
         self._decoder, self._add, self._seconds = decoder, add, seconds
         self.share = 0.0
         """0 to 1: how much is read."""
+        self._begun = False
         self._seen: object = None
         self._found, self._read = -1.0, 0
 
@@ -130,12 +131,15 @@ class _Reader:
                 for packet in frames.demux([video]):
                     if packet.size != size[0] * size[1] or packet.pts is None:
                         continue  # the end
+                    self._begun = True
                     time = float(packet.pts * tick)
                     grey = np.frombuffer(memoryview(packet), np.uint8).reshape(size)
                     self._add(time, grey.astype(np.float32))
                     self.share = min(1.0, max(self.share, time / self._seconds))
-        except (av.error.FFmpegError, IndexError) as error:
-            raise EncoderFailed(f"the small frames can't be read: {error}") from error
+        except av.error.FFmpegError as error:
+            if self._begun:
+                raise EncoderFailed(f"the small frames can't be read: {error.strerror}") from error
+            # It has found no frame, as the encode is going to notice, or has failed, which its end says.
 
     def moved(self, idle_bytes: int) -> bool:
         """Whether the decoder does anything. Raises `SourceCorrupt` when it finds nothing in `idle_bytes`."""

@@ -15,6 +15,9 @@ import numpy.typing as npt
 import pytest
 
 from agent.cutting import Clip, CutSpec, Engine, Interruption, Keep, Reason, find_ffmpeg
+from agent.cutting.encode.run_limits import run_limits
+from agent.cutting.encode.small_frames import read_small_frames
+from agent.cutting.reading.source import open_path
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.effects import Effects
 from clipping.contract.output import Output
@@ -235,6 +238,33 @@ def test_an_analysis_ends_at_once_when_the_clip_is_cancelled(made: Make, tmp_pat
         made(source, end="59", options={"progress": progress, "interruption": stop}, **SMART)
     assert max(reached) < 10
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_analysis_that_finds_no_frame_leaves_the_clip_to_the_encode(match: Path, tmp_path: Path) -> None:
+    found: list[float] = []
+    command = [
+        str(find_ffmpeg(None)),
+        "-v",
+        "error",
+        "-i",
+        str(match),
+        "-vf",
+        "trim=start=99",
+        "-f",
+        "nut",
+        "-",
+    ]
+    with open_path(match) as source:
+        read_small_frames(
+            command,
+            lambda time, grey: found.append(time),
+            source=source,
+            seconds=Fraction(6),
+            limits=run_limits(6.0, from_start=False),
+            progress=lambda _: None,
+            started=lambda _: None,
+        )
+    assert found == []
 
 
 def test_a_range_with_damaged_data_can_be_followed(made: Make, tmp_path: Path) -> None:
