@@ -27,6 +27,7 @@ MATCH, OTHER = "/nas/match.mp4", "/nas/other.mp4"
 NOW = datetime(2026, 11, 20, 8, 15, 30, tzinfo=UTC)
 REEL_ID = "reel-20261120-8t3vq0z6m4k1h9pn"
 TITLE = {"title": {"name": "Goal"}}
+CAPTIONS = {"format": "srt", "text": "1\n00:00:01,000 --> 00:00:02,000\nHi"}
 
 
 def part(start: float = 0, end: float = 10, **more: Any) -> dict[str, Any]:
@@ -73,6 +74,8 @@ def test_the_smallest_request() -> None:
         ({"output": {"video_codec": "copy"}}, "smart"),
         ({"clips": [part(), part(20, 30, effects=TITLE)]}, "encode"),
         ({"clips": [part(), part(20, 30, effects={})]}, "smart"),
+        ({"clips": [part(effects={"captions": CAPTIONS})]}, "encode"),
+        ({"output": {"aspect": "9:16", "fit": "smart_crop"}}, "encode"),
         ({"mode": "copy"}, "copy"),
     ],
 )
@@ -225,6 +228,12 @@ BAD: list[tuple[str, Any, dict[str, Any], str]] = [
         [*parts(3), part(900, 910, effects={"segments": [{"start": 5, "end": 11}]})],
         {},
         "clips[3].effects.segments[0].end",
+    ),
+    (
+        "captions as a text track",
+        [part(), part(20, 30, effects={"captions": {**CAPTIONS, "mode": "track"}})],
+        {},
+        "clips[1].effects.captions.mode",
     ),
     (
         "an editor's form without keyframes",
