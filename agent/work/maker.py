@@ -63,11 +63,16 @@ class Maker:
             )
 
     def _reel(self, message: ReelMessage, job: Job, folder: Path, report: AttemptReporter) -> Clip:
+        def open_part(index: int) -> SourceFile:
+            # A reel is probed part by part before it is cut; the API takes a silent attempt for lost.
+            report.stage(job.stage, job.progress_percent)
+            return self._open(message.clips[index].nas_video_path)
+
         with self.checkpoints.of_reel(message, job, report) as kept:
             return self.engine.reel(
                 reel_spec(message),
                 folder,
-                open_part=lambda index: self._open(message.clips[index].nas_video_path),
+                open_part=open_part,
                 progress=report.stage,
                 interruption=job.interruption,
                 keep=kept.keep,
