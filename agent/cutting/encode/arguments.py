@@ -109,7 +109,7 @@ def encode_arguments(
         "f": plan.container.muxer,
     }
     if joined is not None:
-        options["bsf:v"] = joined_lengths(_last(frames, clip))
+        options["bsf:v"] = _joined_lengths(_last(frames, clip))
     elif clip.rate is None and (frames.held or frames.longest > LONGEST_USUAL):
         options["bsf:v"] = _lengths(_last(frames, clip))
     if plan.container.boxed:
@@ -151,7 +151,7 @@ def _subtitles(subtitle: Subtitle) -> str:
 
 
 @dataclass(frozen=True)
-class Last:
+class _Last:
     """The end of a clip, in its own time, in seconds."""
 
     at: Fraction
@@ -164,12 +164,12 @@ class Last:
     frames: int
 
 
-def _last(frames: Frames, clip: ClipFrames) -> Last:
+def _last(frames: Frames, clip: ClipFrames) -> _Last:
     rate, count = clip.rate, clip.count
     if rate is not None:
-        return Last((count - 1) / rate, 1 / rate, 1 / rate, 1 / rate, count)
+        return _Last((count - 1) / rate, 1 / rate, 1 / rate, 1 / rate, count)
     at, shown = frames.last - frames.start, frames.end - frames.last
-    return Last(at, shown, frames.usual, frames.shortest, count)
+    return _Last(at, shown, frames.usual, frames.shortest, count)
 
 
 def joined_video(path: Path) -> FilterStream:
@@ -183,7 +183,7 @@ def joined_from_zero() -> str:
     return f"setts={_FROM_ZERO}"
 
 
-def joined_lengths(last: Last) -> str:
+def _joined_lengths(last: _Last) -> str:
     """As `_lengths`, for such a video; it then begins at 0."""
     if last.at == (last.frames - 1) * last.usual and last.shown == last.usual == last.shortest:
         # It has these lengths. In Matroska, ffmpeg 5.1 takes seconds/TB for milliseconds.
@@ -191,7 +191,7 @@ def joined_lengths(last: Last) -> str:
     return _lengths(last, shown="(PTS-STARTPTS)", times=_FROM_ZERO)
 
 
-def _lengths(last: Last, *, shown: str = "PTS", times: str = "pts=PTS:dts=DTS") -> str:
+def _lengths(last: _Last, *, shown: str = "PTS", times: str = "pts=PTS:dts=DTS") -> str:
     """The filter that says how long frames are shown. Where they stand for long, a decoder gives the length
     of one to another when frames are reordered.
 

@@ -11,10 +11,8 @@ import ffmpeg as ffmpeg_python
 
 from agent.cutting.encode import ffmpeg
 from agent.cutting.encode.arguments import (
-    Last,
     boxed_options,
     joined_from_zero,
-    joined_lengths,
     joined_video,
     with_chapters,
 )
@@ -62,7 +60,7 @@ def finish(
     tracks = placed([path for path, _ in audio], [span for _, span in audio], ramp)
     size = joined.stat().st_size + int(reel.length + 1) * _AUDIO_BYTES_A_SECOND + _LEAST_BYTES
     run_fed(
-        _command(reel, joined, frames, target, listed if chapters else None, audio=audible),
+        _command(reel, joined, target, listed if chapters else None, audio=audible),
         mixed(tracks) if audible else (),
         seconds=float(reel.length),
         limits=ffmpeg.Limits(2 * size, own_memory_limit()),
@@ -85,13 +83,11 @@ def finish(
     )
 
 
-def _command(
-    reel: Reel, joined: Path, frames: int, target: Path, chapters: Path | None, *, audio: bool
-) -> list[str]:
+def _command(reel: Reel, joined: Path, target: Path, chapters: Path | None, *, audio: bool) -> list[str]:
     streams = [joined_video(joined)]
-    last = reel.length - reel.usual
     options: dict[str, Any] = {
         "c:v": "copy",
+        "bsf:v": joined_from_zero(),
         "map_metadata:g": -1,
         "map_metadata:s": -1,
         "map_chapters": -1 if chapters is None else 1 + int(audio),
@@ -103,13 +99,10 @@ def _command(
         options |= {"c:a": "aac", "b:a": AUDIO_BITS[reel.quality]}
     if reel.container.boxed:
         options |= boxed_options(chapters=chapters is not None)
-        options["bsf:v"] = joined_lengths(Last(last, reel.usual, reel.usual, reel.usual, frames))
         if reel.video.codec == "hevc":
             options["tag:v"] = "hvc1"  # the name that Apple's players want
     else:
         options["avoid_negative_ts"] = "disabled"  # see `encode.arguments`
-        # ffmpeg 5.1 takes lengths that a filter sets for milliseconds here. Those of the joined video count.
-        options["bsf:v"] = joined_from_zero()
     command = compiled(reel.ffmpeg, ffmpeg_python.output(*streams, url(target), **options))
     return command if chapters is None else with_chapters(command, chapters)
 

@@ -15,7 +15,7 @@ from agent.cutting.plan.encoders import Choice
 from agent.cutting.plan.spec import Clip, CutSpec, Order, ReelSpec
 from agent.cutting.reading.source import SourceFile
 from agent.cutting.reel.kept_parts import KeptPart, KeptParts, stem
-from agent.cutting.reel.layout import Edges, Shape, edges_of, keyframes_of, part_cut
+from agent.cutting.reel.layout import Edges, Shape, check_long_enough, edges_of, keyframes_of, part_cut
 from agent.cutting.reel.orders import PartOrder, Prepared
 from clipping.contract.choices import Mode, Stage
 
@@ -121,7 +121,9 @@ class PartMaker:
         part = self._spec.parts[index]
         cut = part_cut(part, "encode", self._spec, shape)
         prepared = self._prepared(cut, index, source, before, progress)
-        keyframes = keyframes_of(prepared.frames, self.edges(index), shape.exact_rate)
+        edges = self.edges(index)
+        check_long_enough(prepared.frames, edges)
+        keyframes = keyframes_of(prepared.frames, edges, shape.exact_rate)
         return prepared, self._cut(replace(cut, keyframes=keyframes), index, source, progress)
 
     def _cut(self, cut: CutSpec, index: int, source: SourceFile, progress: Progress) -> Clip:

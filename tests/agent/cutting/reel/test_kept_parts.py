@@ -125,11 +125,14 @@ def test_a_part_that_fails_is_named_and_nothing_is_left(
         assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_a_recording_that_ends_within_a_transition_is_named(engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["smart", "encode"])
+def test_a_recording_that_ends_within_a_transition_is_named(
+    engine: Engine, tmp_path: Path, mode: Mode
+) -> None:
     source = make(PLAIN)
     pieces = [Piece(source, "1", "3"), Piece(source, "11.8", "13")]
     with pytest.raises(RangeBeyondEnd, match=r"^clips\[1\]: ") as caught:
-        make_reel(engine, spec_of(pieces, "smart", "dissolve", "1"), tmp_path / "spool")
+        make_reel(engine, spec_of(pieces, mode, "dissolve", "1"), tmp_path / "spool")
     assert caught.value.part == 1
 
 
