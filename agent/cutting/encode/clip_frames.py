@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import floor
 
 from agent.cutting.plan.plan import Plan
 from agent.cutting.plan.spec import CutSpec
@@ -29,6 +30,7 @@ class ClipFrames:
     @classmethod
     def of(cls, plan: Plan, frames: Frames, spec: CutSpec) -> ClipFrames:
         """Those of a clip of `frames`."""
+        frames = ending_in_time(plan, frames, spec)
         length, rate = frames.end - frames.start, spec.output.rate
         requested = min(length, plan.stop - frames.start)
         # Slow motion would multiply what the last frame is shown for after the out-point.
@@ -40,6 +42,16 @@ class ClipFrames:
             return cls(None, frames.count, length, requested, None)
         count = frames_of_rate(length, rate)
         return cls(rate, count, count / rate, min(count / rate, requested), speed)
+
+
+def ending_in_time(plan: Plan, frames: Frames, spec: CutSpec) -> Frames:
+    """The frames, of which the last is shown less long where the clip would, at another rate, be longer than
+    requested by more than one of its own frames."""
+    rate = spec.output.rate
+    if rate is None or spec.effects.segments:
+        return frames
+    most = floor((plan.stop - frames.start) * rate) + 1
+    return replace(frames, end=min(frames.end, frames.start + most / rate))
 
 
 def frames_of_rate(length: Fraction, rate: Fraction) -> int:

@@ -14,7 +14,7 @@ import av.container
 from agent.cutting.effects.frame_effects import per_frame
 from agent.cutting.encode import ffmpeg
 from agent.cutting.encode.arguments import encode_arguments
-from agent.cutting.encode.clip_frames import ClipFrames
+from agent.cutting.encode.clip_frames import ClipFrames, ending_in_time
 from agent.cutting.encode.drawings import Drawings, drawings
 from agent.cutting.encode.joining import Mismatched
 from agent.cutting.encode.kept import KeptSegments
@@ -76,6 +76,7 @@ def encode(
     """
     cues = read_cues(container, plan)
     frames = frames_in(container, plan, damage, begins_late=begins_late, ends_early=ends_early)
+    frames = ending_in_time(plan, frames, order.spec)
     plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.audio_ends))
     plan, cues = cues_within(plan, cues, frames.start)
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))

@@ -267,6 +267,17 @@ def test_another_rate_keeps_length_and_audio(either: Engine, tmp_path: Path, fps
         assert abs((number - 58) / 25 - n / rate) <= 1 / rate / 2 + Fraction(1, 25)
 
 
+@pytest.mark.parametrize("fps", [60.0, 50.0, 30.0, 24.0, 20.0, 10.0])
+@pytest.mark.parametrize("end", ["1.241", "2.159"])
+def test_another_rate_ends_within_a_frame_of_the_out_point(
+    engine: Engine, tmp_path: Path, fps: float, end: str
+) -> None:
+    clip = clip_of(engine, tmp_path, make(), "1", end, fps=fps)
+    length = float(end) - 1
+    assert length - 0.5 / fps - 0.001 <= clip.report.frames / fps <= length + 1 / fps
+    assert clip.report.warnings == []
+
+
 @in_turn(
     ("mp4", "h264"),
     ("mp4", "hevc"),
