@@ -189,8 +189,8 @@ class ReelJob:
         spans = self._spans(way, parts)
         order = self._order(way, parts, spans, infos)
         self.interruption.raise_if_set()
-        clue = next(part.video for part in order.parts if part.video is not None)
-        source = open_path(clue)
+        files = [path for part in order.parts for path in (part.video, part.join) if path is not None]
+        source = open_path(files[0])
         try:
             found = self.tools.job("assemble:assemble", source, self.progress.joining, order)
         finally:

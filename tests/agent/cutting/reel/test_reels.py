@@ -192,6 +192,25 @@ def test_a_part_may_be_all_transition(engine: Engine, tmp_path: Path) -> None:
         check(clip, spec, pieces)
 
 
+def test_all_of_a_reel_may_be_a_transition(engine: Engine, tmp_path: Path) -> None:
+    source = make(PLAIN)
+    pieces = [Piece(source, "1.2", "1.6"), Piece(source, "4.2", "4.6")]
+    for mode in ("smart", "encode"):
+        spec = spec_of(pieces, mode, "dissolve")  # type: ignore[arg-type]
+        clip = make_reel(engine, spec, tmp_path / mode)
+        assert (clip.report.mode, clip.report.frames) == (mode, 10)
+
+
+def test_copied_frames_keep_their_aspect(engine: Engine, tmp_path: Path) -> None:
+    source = make(DIFFERENT["sample aspect"])
+    pieces = [Piece(source, "1.2", "3.2"), Piece(source, "4.2", "6")]
+    spec = spec_of(pieces, "smart", "dissolve")
+    clip = make_reel(engine, spec, tmp_path)
+    check(clip, spec, pieces)
+    with av.open(str(clip.path)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == 2
+
+
 def test_one_part_is_a_reel(engine: Engine, tmp_path: Path) -> None:
     pieces = pieces_of_one()[:1]
     spec = spec_of(pieces, "smart", "dissolve")
