@@ -169,6 +169,13 @@ def spans_of(lengths: Sequence[Fraction], overlaps: Sequence[Fraction]) -> list[
     return spans
 
 
+def requested_length(spec: ReelSpec) -> float:
+    """How long the reel would be if its parts and transitions did not end between two frames, in seconds."""
+    lengths = [part.effects.duration(float(part.out_point - part.in_point)) for part in spec.parts]
+    overlap = float(spec.transition_seconds) if spec.transition == "dissolve" else 0.0
+    return sum(lengths) - overlap * (len(lengths) - 1)
+
+
 def chapters_of(parts: Sequence[PartSpec], spans: Sequence[Span]) -> tuple[Chapter, ...]:
     """A chapter for each part, until the next one begins."""
     ends = [span.start for span in spans[1:]] + [spans[-1].end]

@@ -25,6 +25,7 @@ from agent.cutting.reel.layout import (
     Span,
     chapters_of,
     part_cut,
+    requested_length,
     shape_of,
     spans_of,
     transition_frames,
@@ -303,7 +304,7 @@ class ReelJob:
             mode=way.mode,
             codec=reel.video.codec,
             encoder=reel.encoder,
-            requested=reel.length,
+            requested=requested_length(self.spec),
             reencoded=reel.reencoded,
             warnings=failures,
         )

@@ -36,14 +36,14 @@ def reel_report(
     mode: Mode,
     codec: str,
     encoder: str | None,
-    requested: Fraction,
+    requested: float,
     reencoded: Fraction,
     warnings: Sequence[str],
 ) -> Report:
     """The report. `requested`, `reencoded`: seconds of the reel."""
     return Report(
         mode=mode,
-        requested=Range(start=0.0, end=_rounded(requested)),
+        requested=Range(start=0.0, end=round(requested, 6)),
         actual=Range(start=0.0, end=_rounded(made.duration)),
         keyframe_lead_seconds=0.0,
         frames=made.frames,

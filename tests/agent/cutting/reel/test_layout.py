@@ -22,6 +22,7 @@ from agent.cutting.reel.layout import (
     edges_of,
     keyframes_of,
     part_cut,
+    requested_length,
     shape_of,
     spans_of,
     transition_frames,
@@ -182,6 +183,13 @@ def test_other_codecs_are_encoded() -> None:
 def test_interlaced_frames_are_not_mixed() -> None:
     assert why_not_copied(spec(), [info(interlaced=True)]) is not None
     assert why_not_copied(spec(transition="cut"), [info(interlaced=True)]) is None
+
+
+def test_the_requested_length_is_that_of_the_request() -> None:
+    slow = Effects.model_validate({"segments": [{"start": 0, "end": 1, "speed": 0.5}]})
+    parts = (PART, replace(PART, effects=slow))
+    assert requested_length(spec(parts=parts)) == 3 + 4 - 0.5
+    assert requested_length(spec(parts=parts, transition="fade")) == 3 + 4
 
 
 lengths = st.lists(st.fractions(Fraction(1), Fraction(10), max_denominator=1000), min_size=1, max_size=50)
