@@ -30,10 +30,14 @@ def agent(tmp_path: Path) -> Iterator[AgentProcess]:
         yield agent
 
 
+def folder_of(agent: AgentProcess, message: ReelMessage) -> Path:
+    """What is kept of it, until after its completion."""
+    return agent.folder / "state" / "checkpoints" / message.request_id
+
+
 def kept(agent: AgentProcess, message: ReelMessage) -> int:
     """How many parts are finished."""
-    folder = agent.folder / "state" / "checkpoints" / message.request_id
-    return len(list(folder.glob("part-*.json")))
+    return len(list(folder_of(agent, message).glob("part-*.json")))
 
 
 def requested(agent: AgentProcess, *, parts: int) -> ReelMessage:
@@ -66,7 +70,7 @@ def test_a_reel_is_resumed_at_the_unfinished_part(
     done = [[part.index for part in one.parts if part.stage == "completed"] for one in second if one.parts]
     assert done
     assert all(set(range(finished)) <= set(one) for one in done)
-    assert not (agent.folder / "state" / "checkpoints" / message.request_id).exists()
+    eventually(lambda: not folder_of(agent, message).exists(), "what was kept to be removed")
     assert list((agent.folder / "state" / "spool").iterdir()) == []
     assert reel.with_suffix(".tsv").exists()
 
@@ -77,5 +81,5 @@ def test_a_reel_that_is_cancelled_in_its_middle_leaves_nothing(agent: AgentProce
     [completion] = agent.completed(message.request_id)
     assert completion.status == "cancelled"
     assert agent.objects(message.request_id) == []
-    assert not (agent.folder / "state" / "checkpoints" / message.request_id).exists()
+    eventually(lambda: not folder_of(agent, message).exists(), "what was kept to be removed")
     assert list((agent.folder / "state" / "spool").iterdir()) == []
