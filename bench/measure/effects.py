@@ -56,6 +56,7 @@ CASES = (
     Case("original", "veryfast", effect="original"),
     Case("spotlight", "veryfast", effect="spotlight"),
     Case("blur", "veryfast", effect="blur"),
+    Case("no effects", "veryfast"),
     Case("captions", "veryfast", captions=True),
     Case("short with captions", "slow", shape=True, captions=True),
     Case("short, high", "slow", shape=True, seconds=60),

@@ -155,5 +155,6 @@ def _effects(size: tuple[int, int], seconds: float) -> Mapping[str, Effects]:
         },
         "title": {"title": {"name": "Ein Titel, 100 %", "rating": 4}},
         "speed": {"segments": speeds},
+        "captions": {"captions": {"format": "srt", "text": "00:00:00,500 --> 00:00:02,000\n100 % 축구"}},
     }
     return {name: Effects.model_validate(tree) for name, tree in trees.items()}

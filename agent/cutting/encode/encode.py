@@ -40,6 +40,7 @@ from agent.cutting.reading.frames import Frames, frames_in
 from agent.cutting.reading.locate import locate
 from agent.cutting.reading.source import SourceFile, stored_url
 from agent.cutting.writing.subtitles import cues_within, read_cues
+from agent.cutting.writing.text_track import in_track
 from clipping.contract.checkpoint import Checkpoint
 from clipping.errors import EncoderFailed, OutputTooLarge
 
@@ -85,8 +86,7 @@ def encode(
     # The frames that a damaged recording lacks may be the first of a segment.
     lacking = order.on_damage == "reencode" and bool(damage.found)
     clip = ClipFrames.of(plan, frames, order.spec)
-    captions = captions_at(plan.captions, clip.requested, speed=clip.speed)
-    plan = plan if captions else replace(plan, captions=())
+    plan, captions = in_track(plan, captions_at(plan.captions, clip.requested, speed=clip.speed))
     keep = None if from_start or lacking or clip.speed is not None else order.keep
     video = plan.video_stream.video
     assert video is not None

@@ -92,7 +92,9 @@ class Drawn:
         tick = self.captions.tick
         # With the times of the frames, no time is rounded.
         images = images.filter("settb", f"{tick.numerator}/{tick.denominator}")
-        return drawn_over(video, images, self.captions.at, shortest=1)
+        # Not "repeat", with which ffmpeg 9 fails where it finds no frame: this way of making the clip is then
+        # given up for a safer one.
+        return drawn_over(video, images, self.captions.at, eof_action="pass", shortest=1)
 
 
 NOTHING_DRAWN = Drawn()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -54,22 +54,31 @@ def captions_within(plan: Plan, start: Fraction) -> tuple[Plan, list[Caption]]:
     They count from the in-point. A copy begins before it, and a smart cut with the first frame after it.
     """
     lead = max(Fraction(0), plan.start - start)
-    found = captions_at(plan.captions, plan.stop - start, lead=lead)
+    return in_track(plan, captions_at(plan.captions, plan.stop - start, lead=lead))
+
+
+def in_track(plan: Plan, captions: Iterable[Caption]) -> tuple[Plan, list[Caption]]:
+    """The captions with the times of a track, but for those that are too short for it; and the plan: without
+    captions if none is left."""
+    found = []
+    for caption in captions:
+        start, end = (round(at / TRACK.time_base) * TRACK.time_base for at in (caption.start, caption.end))
+        if start < end:
+            found.append(replace(caption, start=start, end=end))
     return (plan if found else replace(plan, captions=())), found
 
 
 def add_captions(sink: Sink, container: Container, captions: Sequence[Caption]) -> None:
-    """Give the clip a text track, with packets that are written when their time has come."""
+    """Give the clip a text track of what `in_track` returned: packets that are written when it is time."""
     if not captions:
         return
     stream = sink.converted(captions_as(container), TRACK, _STYLES)
     for caption, payload in _payloads(container, captions):
         packet = packet_of(payload)
         packet.time_base = TRACK.time_base
-        packet.pts = packet.dts = round(caption.start / TRACK.time_base)
-        packet.duration = round(caption.end / TRACK.time_base) - packet.pts
-        if packet.duration > 0:
-            sink.later(packet, stream)
+        packet.pts = packet.dts = int(caption.start / TRACK.time_base)
+        packet.duration = int(caption.end / TRACK.time_base) - packet.pts
+        sink.later(packet, stream)
 
 
 def write_captions(target: Path, container: Container, captions: Sequence[Caption]) -> None:

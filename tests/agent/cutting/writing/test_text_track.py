@@ -182,6 +182,16 @@ def test_captions_behind_the_end_make_no_track(either: Engine, tmp_path: Path) -
         assert clip.report.warnings == ["1 of 1 captions begin after the end of the clip and are left out"]
 
 
+def test_a_caption_that_is_too_short_for_a_track_makes_none(either: Engine, tmp_path: Path) -> None:
+    """What is left of it at the end of the clip is less than half a millisecond."""
+    late = "00:00:00,700 --> 00:00:02,000\nlate"
+    modes: tuple[Mode, ...] = ("copy", "smart", "encode")
+    for mode in modes:
+        clip = clip_of(either, tmp_path, make(MP4), mode, file=late, end="2.0003")
+        with av.open(str(clip.path)) as container:
+            assert not container.streams.subtitles
+
+
 def test_a_copy_of_vp9_gets_webvtt(either: Engine, tmp_path: Path) -> None:
     vp9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25", "-b:v", "200k")
     source = make(Recording("webm", seconds=4, video=vp9, audio=("libopus",)))
