@@ -174,6 +174,18 @@ def test_each_part_has_its_own_effects(engine: Engine, tmp_path: Path) -> None:
     assert [part.end_seconds for part in clip.report.parts] == [2.0, 5.6]
 
 
+def test_captions_are_burned_into_their_part(engine: Engine, tmp_path: Path) -> None:
+    grey = make(Recording(gop=25, filters="drawbox=color=gray:t=fill,format=yuv420p"))
+    text = "00:00:00,600 --> 00:00:01,000\nHIII"
+    captioned = Effects.model_validate({"captions": {"format": "srt", "text": text}})
+    pieces = [Piece(grey, "1", "3"), Piece(grey, "4", "6", effects=captioned)]
+    clip = make_reel(engine, spec_of(pieces, "encode", "dissolve"), tmp_path)
+    with av.open(str(clip.path)) as container:
+        lumas = [frame.to_ndarray()[: frame.height] for frame in container.decode(video=0)]
+    # The second part begins with the transition, at 1.6 s.
+    assert [n for n, luma in enumerate(lumas) if (luma > 200).any()] == list(range(55, 65))
+
+
 def test_the_rate_and_the_size_of_the_output_count(engine: Engine, tmp_path: Path) -> None:
     pieces = pieces_of_one()
     spec = spec_of(pieces, "encode", "dissolve", output=Output(width=640, height=400, fps=50))
