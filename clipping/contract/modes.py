@@ -49,7 +49,9 @@ def check_mode(
         f"{effects_at}.{name}" for name in effects.encoding
     ]
     if mode != "encode" and asked:
-        other = f"; {effects_at}.captions may have mode track" if effects.burned is not None else ""
+        # A reel has no text tracks.
+        has_track = effects.burned is not None and effects_at == "effects"
+        other = "; effects.captions may have mode track" if has_track else ""
         raise InvalidRequest(
             f"mode must be encode, or left out, with {', '.join(asked)}: copied frames can't be changed"
             f"{other}",
