@@ -16,7 +16,8 @@ from clipping.errors import NoSpace
 
 T = TypeVar("T")
 
-FILES = ("mp4", "pcm", "tail", "join")
+_TAIL = "tail"
+FILES = ("mp4", "pcm", _TAIL, "join")
 """What a part may have, by their extensions."""
 
 
@@ -60,8 +61,19 @@ class KeptParts:
             kept = _PART.validate_json(self.path(index, "json").read_bytes())
         except (OSError, ValidationError):
             return None
-        complete = all(_size(self.path(index, kind)) == size for kind, size in kept.sizes)
+        complete = all(self._is_whole(index, kept, kind) for kind, _ in kept.sizes if kind != _TAIL)
         return kept if kept.recipe == recipe and complete else None
+
+    def has_tail(self, index: int, kept: KeptPart) -> bool:
+        """Whether the transition after a part can be made: the part needs no frames for it, or has them."""
+        return kept.prepared.tail is None or self._is_whole(index, kept, _TAIL)
+
+    def drop_tail(self, index: int) -> None:
+        """The transition after a part is made: its raw frames would fill the disk."""
+        self.path(index, _TAIL).unlink(missing_ok=True)
+
+    def _is_whole(self, index: int, kept: KeptPart, kind: str) -> bool:
+        return _size(self.path(index, kind)) == dict(kept.sizes).get(kind)
 
     def clear(self, index: int) -> None:
         """Remove what is there of a part."""

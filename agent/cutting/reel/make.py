@@ -148,12 +148,22 @@ class ReelJob:
                 if part is not None and resumed is None:
                     resumed = self.kept.resumed()
                 if part is None:
-                    report = self._reporter(index)
-                    part = maker.make(index, source, before, report)
+                    if before is not None and not self.kept.has_tail(index - 1, before):
+                        return self._again(way)
+                    part = maker.make(index, source, before, self._reporter(index))
+            if index:
+                self.kept.drop_tail(index - 1)
             parts.append(part)
             self.progress.completed(index)
             self.checkpoint(self._checkpoint(parts, way, resumed or 0))
         return parts
+
+    def _again(self, way: Way) -> list[KeptPart]:
+        """All parts from the first one on: one has changed, and the frames that its transition needs of the
+        part before it are removed already."""
+        for index in range(len(self.spec.parts)):
+            self.kept.clear(index)
+        return self._parts(way)
 
     def _reporter(self, index: int) -> Callable[..., None]:
         return lambda stage, percent: self.progress.part(index, stage, percent)

@@ -61,12 +61,12 @@ def test_a_reel_resumes_at_the_unfinished_part(engine: Engine, tmp_path: Path, m
         make_reel(engine, spec, tmp_path / "spool", keep=keep, opened=Outage(spec, 2))
     assert caught.value.part == 2
     assert list((tmp_path / "spool").iterdir()) == []
-    before = {path.name: path.stat().st_mtime_ns for path in keep.glob("part-00[01].*")}
+    before = {path.name: path.stat().st_mtime_ns for path in keep.glob("part-00[01].[!t]*")}
     assert "part-001.json" in before
     log = Reported()
     clip = make_reel(engine, spec, tmp_path / "spool", keep=keep, log=log)
     check(clip, spec, pieces)
-    assert {path.name: path.stat().st_mtime_ns for path in keep.glob("part-00[01].*")} == before
+    assert {path.name: path.stat().st_mtime_ns for path in keep.glob("part-00[01].[!t]*")} == before
     assert [(c.segment, c.segments, c.resumed_count) for c in log.checkpoints] == [
         (1, 3, 1),
         (2, 3, 1),
@@ -92,6 +92,25 @@ def test_parts_that_do_not_fit_any_more_are_made_again(engine: Engine, tmp_path:
         pieces[0] = Piece(source, "1.4", "3")
     first = (keep / "part-000.json").stat().st_mtime_ns
     spec = spec_of(pieces)
+    check(make_reel(engine, spec, tmp_path / "spool", keep=keep), spec, pieces)
+    assert (keep / "part-000.json").stat().st_mtime_ns > first
+
+
+def test_the_frames_of_a_transition_are_kept_until_it_is_made(engine: Engine, tmp_path: Path) -> None:
+    spec, keep = spec_of(three(), "smart", "dissolve"), tmp_path / "keep"
+    with pytest.raises(SourceUnavailable):
+        make_reel(engine, spec, tmp_path / "spool", keep=keep, opened=Outage(spec, 2))
+    assert [path.name for path in keep.glob("*.tail")] == ["part-001.tail"]
+    make_reel(engine, spec, tmp_path / "spool", keep=keep)
+    assert list(keep.glob("*.tail")) == []
+
+
+def test_all_is_made_again_where_the_frames_of_a_transition_are_gone(engine: Engine, tmp_path: Path) -> None:
+    pieces, keep = three(), tmp_path / "keep"
+    spec = spec_of(pieces, "smart", "dissolve")
+    make_reel(engine, spec, tmp_path / "spool", keep=keep)
+    first = (keep / "part-000.json").stat().st_mtime_ns
+    (keep / "part-002.mp4").unlink()
     check(make_reel(engine, spec, tmp_path / "spool", keep=keep), spec, pieces)
     assert (keep / "part-000.json").stat().st_mtime_ns > first
 
