@@ -20,7 +20,6 @@ from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Extent, Keep,
 from agent.cutting.process.client import JOBS, ForkServer, engine_server
 from agent.cutting.process.interruption import Interruption
 from agent.cutting.reading.source import SourceFile, open_path
-from agent.cutting.reel.kept_parts import KeptParts
 from agent.cutting.reel.make import ReelJob
 from agent.cutting.reel.parts import Progress
 from agent.cutting.reel.progress import ReelProgress
@@ -170,7 +169,7 @@ class Engine:
                 open_part=open_part,
                 progress=ReelProgress([part.out_point - part.in_point for part in spec.parts], progress),
                 interruption=stop,
-                kept=KeptParts(keep.folder if keep is not None else own),
+                kept=keep.folder if keep is not None else own,
                 checkpoint=checkpoint,
             ).run()
         except BaseException:

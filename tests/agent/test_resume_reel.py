@@ -37,7 +37,7 @@ def folder_of(agent: AgentProcess, message: ReelMessage) -> Path:
 
 def kept(agent: AgentProcess, message: ReelMessage) -> int:
     """How many parts are finished."""
-    return len(list(folder_of(agent, message).glob("part-*.json")))
+    return len(list(folder_of(agent, message).glob("*-[0-9]*.json")))
 
 
 def requested(agent: AgentProcess, *, parts: int) -> ReelMessage:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from agent.cutting.reel.orders import Prepared
+from clipping.contract.choices import Mode
 from clipping.contract.report import Report
 from clipping.errors import NoSpace
 
@@ -47,13 +48,37 @@ class KeptParts:
     Raises `NoSpace` when the folder can't be used.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, mode: Mode) -> None:
+        """`mode`: how the parts are made. Those of each are kept by themselves: what was encoded because it
+        could not be copied is still there when the next attempt finds out the same."""
+        self.folder, self._mode = folder, mode
         _used(lambda: folder.mkdir(mode=0o700, parents=True, exist_ok=True), folder)
+
+    def stem(self, index: int) -> str:
+        """The name of a part's files, without extension."""
+        return f"{self._mode}-{index:03}"
 
     def path(self, index: int, kind: str) -> Path:
         """The file of a part."""
-        return self.folder / f"{stem(index)}.{kind}"
+        return self.folder / f"{self.stem(index)}.{kind}"
+
+    def refuse(self, reason: str) -> None:
+        """The reel can't be made in this mode: remove its parts, and say so to later attempts."""
+        for file in self.folder.glob(f"{self._mode}-*"):
+            file.unlink()
+        _used(lambda: self._write(self._refused, reason.encode()), self.folder)
+
+    @property
+    def refused(self) -> str | None:
+        """Why an earlier attempt could not make the reel in this mode."""
+        try:
+            return self._refused.read_text()
+        except FileNotFoundError:
+            return None
+
+    @property
+    def _refused(self) -> Path:
+        return self.folder / f"{self._mode}.refused"
 
     def find(self, index: int, recipe: str) -> KeptPart | None:
         """The finished part of this recipe."""
@@ -109,11 +134,6 @@ class KeptParts:
         part.write_bytes(data)
         _flush(part)
         os.replace(part, file)
-
-
-def stem(index: int) -> str:
-    """The name of a part's files, without extension."""
-    return f"part-{index:03}"
 
 
 def _used(use: Callable[[], T], folder: Path) -> T:

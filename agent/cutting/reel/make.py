@@ -76,7 +76,8 @@ class ReelJob:
     open_part: OpenPart
     progress: ReelProgress
     interruption: Interruption
-    kept: KeptParts
+    kept: Path
+    """The folder of finished parts."""
     checkpoint: Callable[[Checkpoint], None]
 
     def run(self) -> Clip:
@@ -86,13 +87,15 @@ class ReelJob:
         failures: list[str] = []
         if self.spec.mode != "encode":
             rate = first.rate or Fraction(25)
-            reason = why_not_copied(self.spec, infos)
+            way = Way(self.spec.mode, transition_frames(self.spec, rate), None)
+            kept = self._kept(way)
+            reason = why_not_copied(self.spec, infos) or kept.refused
             try:
                 if reason is None:
-                    way = Way(self.spec.mode, transition_frames(self.spec, rate), None)
                     return self._made(way, infos, failures)
             except NotCopied as why:
                 reason = str(why)
+                kept.refuse(reason)
             failures.append(f"not cut as requested: {self.spec.mode}: {reason}")
         shape = shape_of(self.spec, infos[0])
         way = Way("encode", transition_frames(self.spec, shape.exact_rate), shape)
@@ -136,8 +139,12 @@ class ReelJob:
             parts = self._parts(way)
         return self._joined(way, parts, infos, failures)
 
+    def _kept(self, way: Way) -> KeptParts:
+        return KeptParts(self.kept, way.mode)
+
     def _parts(self, way: Way) -> list[KeptPart]:
-        maker = PartMaker(self.tools, self.spec, self.kept, way, self.folder)
+        kept = self._kept(way)
+        maker = PartMaker(self.tools, self.spec, kept, way, self.folder)
         self.progress.begin(way.mode)
         parts: list[KeptPart] = []
         resumed: int | None = None
@@ -146,13 +153,13 @@ class ReelJob:
             with of_part(index), self._opened(index) as source:
                 part = maker.find(index, source, before)
                 if part is not None and resumed is None:
-                    resumed = self.kept.resumed()
+                    resumed = kept.resumed()
                 if part is None:
-                    if before is not None and not self.kept.has_tail(index - 1, before):
+                    if before is not None and not kept.has_tail(index - 1, before):
                         return self._again(way)
                     part = maker.make(index, source, before, self._reporter(index))
             if index:
-                self.kept.drop_tail(index - 1)
+                kept.drop_tail(index - 1)
             parts.append(part)
             self.progress.completed(index)
             self.checkpoint(self._checkpoint(parts, way, resumed or 0))
@@ -161,8 +168,9 @@ class ReelJob:
     def _again(self, way: Way) -> list[KeptPart]:
         """All parts from the first one on: one has changed, and the frames that its transition needs of the
         part before it are removed already."""
+        kept = self._kept(way)
         for index in range(len(self.spec.parts)):
-            self.kept.clear(index)
+            kept.clear(index)
         return self._parts(way)
 
     def _reporter(self, index: int) -> Callable[..., None]:
@@ -252,7 +260,8 @@ class ReelJob:
         )
 
     def _placed(self, way: Way, parts: Sequence[KeptPart], spans: Sequence[Span]) -> Iterator[Made]:
-        maker = PartMaker(self.tools, self.spec, self.kept, way, self.folder)
+        kept = self._kept(way)
+        maker = PartMaker(self.tools, self.spec, kept, way, self.folder)
         for index, (part, span) in enumerate(zip(parts, spans, strict=True)):
             edges, prepared = maker.edges(index), part.prepared
             rate = way.shape.exact_rate if way.shape is not None else None
@@ -266,11 +275,11 @@ class ReelJob:
                 before = self._tail(parts[index - 1]) if index and not dissolved else Fraction(0)
             joined_at = span.start - before
             yield Made(
-                video=self.kept.path(index, "mp4") if part.report is not None else None,
+                video=kept.path(index, "mp4") if part.report is not None else None,
                 frames=prepared.frames,
                 edges=edges,
-                join=self.kept.path(index, "join") if prepared.join else None,
-                audio=self.kept.path(index, "pcm") if prepared.audio else None,
+                join=kept.path(index, "join") if prepared.join else None,
+                audio=kept.path(index, "pcm") if prepared.audio else None,
                 span=span,
                 body=span.start + head,
                 joined_at=joined_at,

@@ -14,7 +14,7 @@ from typing import Protocol
 from agent.cutting.plan.encoders import Choice
 from agent.cutting.plan.spec import Clip, CutSpec, Order, ReelSpec
 from agent.cutting.reading.source import SourceFile
-from agent.cutting.reel.kept_parts import KeptPart, KeptParts, stem
+from agent.cutting.reel.kept_parts import KeptPart, KeptParts
 from agent.cutting.reel.layout import Edges, Shape, check_long_enough, edges_of, keyframes_of, part_cut
 from agent.cutting.reel.orders import PartOrder, Prepared
 from clipping.contract.choices import Mode, Stage
@@ -150,7 +150,7 @@ class PartMaker:
         copied = self._way.shape is None
         with_audio = replace(cut, output=cut.output.model_copy(update={"audio": self._spec.output.audio}))
         order = PartOrder(
-            self._tools.order(with_audio, source, self._kept.folder, stem(index)),
+            self._tools.order(with_audio, source, self._kept.folder, self._kept.stem(index)),
             self.edges(index) if copied else Edges(0, 0),
             self._spec.transition,
             before.prepared.tail if before is not None and copied else None,

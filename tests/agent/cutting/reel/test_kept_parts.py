@@ -36,20 +36,17 @@ def three() -> list[Piece]:
 
 
 class Outage:
-    """Opens recordings, but not that of one part."""
+    """Opens recordings; for one part, the NAS is gone at one of the times."""
 
-    def __init__(self, spec: ReelSpec, index: int) -> None:
-        self._spec, self._index = spec, index
-        self._probed = False
-        self.opened: list[int] = []
+    def __init__(self, spec: ReelSpec, index: int, opening: int = 2) -> None:
+        """`opening`: 1 to be probed, 2 to be made, 3 to be made in another way."""
+        self._spec, self._index, self._opening = spec, index, opening
+        self._opened = 0
 
     def __call__(self, index: int) -> SourceFile:
-        if index == len(self._spec.parts) - 1 and not self._probed:
-            self._probed = True  # every part is opened once to be probed
-        elif self._probed:
-            self.opened.append(index)
-            if index == self._index:
-                raise SourceUnavailable("the NAS is gone")
+        self._opened += index == self._index
+        if index == self._index and self._opened == self._opening:
+            raise SourceUnavailable("the NAS is gone")
         return open_path(self._spec.parts[index].source)
 
 
@@ -61,12 +58,12 @@ def test_a_reel_resumes_at_the_unfinished_part(engine: Engine, tmp_path: Path, m
         make_reel(engine, spec, tmp_path / "spool", keep=keep, opened=Outage(spec, 2))
     assert caught.value.part == 2
     assert list((tmp_path / "spool").iterdir()) == []
-    before = {path.name: path.stat().st_mtime_ns for path in keep.glob("part-00[01].[!t]*")}
-    assert "part-001.json" in before
+    before = {path.name: path.stat().st_mtime_ns for path in keep.glob(f"{mode}-00[01].[!t]*")}
+    assert f"{mode}-001.json" in before
     log = Reported()
     clip = make_reel(engine, spec, tmp_path / "spool", keep=keep, log=log)
     check(clip, spec, pieces)
-    assert {path.name: path.stat().st_mtime_ns for path in keep.glob("part-00[01].[!t]*")} == before
+    assert {path.name: path.stat().st_mtime_ns for path in keep.glob(f"{mode}-00[01].[!t]*")} == before
     assert [(c.segment, c.segments, c.resumed_count) for c in log.checkpoints] == [
         (1, 3, 1),
         (2, 3, 1),
@@ -83,36 +80,53 @@ def test_parts_that_do_not_fit_any_more_are_made_again(engine: Engine, tmp_path:
     keep = tmp_path / "keep"
     make_reel(engine, spec_of(pieces), tmp_path / "spool", keep=keep)
     if damage == "truncated":
-        os.truncate(keep / "part-000.mp4", 1000)
+        os.truncate(keep / "smart-000.mp4", 1000)
     elif damage == "missing":
-        (keep / "part-000.pcm").unlink()
+        (keep / "smart-000.pcm").unlink()
     elif damage == "other recording":
         os.utime(source)
     else:
         pieces[0] = Piece(source, "1.4", "3")
-    first = (keep / "part-000.json").stat().st_mtime_ns
+    first = (keep / "smart-000.json").stat().st_mtime_ns
     spec = spec_of(pieces)
     check(make_reel(engine, spec, tmp_path / "spool", keep=keep), spec, pieces)
-    assert (keep / "part-000.json").stat().st_mtime_ns > first
+    assert (keep / "smart-000.json").stat().st_mtime_ns > first
 
 
 def test_the_frames_of_a_transition_are_kept_until_it_is_made(engine: Engine, tmp_path: Path) -> None:
     spec, keep = spec_of(three(), "smart", "dissolve"), tmp_path / "keep"
     with pytest.raises(SourceUnavailable):
         make_reel(engine, spec, tmp_path / "spool", keep=keep, opened=Outage(spec, 2))
-    assert [path.name for path in keep.glob("*.tail")] == ["part-001.tail"]
+    assert [path.name for path in keep.glob("*.tail")] == ["smart-001.tail"]
     make_reel(engine, spec, tmp_path / "spool", keep=keep)
     assert list(keep.glob("*.tail")) == []
+
+
+def test_parts_that_were_encoded_after_all_are_kept_too(engine: Engine, tmp_path: Path) -> None:
+    other = make(Recording(seconds=12, gop=25, reordered=0))
+    pieces = [Piece(make(PLAIN), "1.2", "3"), Piece(other, "4.2", "6"), Piece(make(PLAIN), "7.2", "9")]
+    spec, keep = spec_of(pieces, "smart", "dissolve"), tmp_path / "keep"
+    with pytest.raises(SourceUnavailable):
+        # Copied parts fit together one by one: that they contradict each other is found when they are joined.
+        make_reel(engine, spec, tmp_path / "spool", keep=keep, opened=Outage(spec, 2, 3))
+    assert sorted(path.name for path in keep.glob("*-*.json")) == ["encode-000.json", "encode-001.json"]
+    kept = (keep / "encode-001.json").stat().st_mtime_ns
+    log = Reported()
+    clip = make_reel(engine, spec, tmp_path / "spool", keep=keep, log=log)
+    check(clip, spec, pieces)
+    assert (keep / "encode-001.json").stat().st_mtime_ns == kept
+    assert log.checkpoints[-1].resumed_count == 1
+    assert "smart: their headers contradict each other" in clip.report.warnings[0]
 
 
 def test_all_is_made_again_where_the_frames_of_a_transition_are_gone(engine: Engine, tmp_path: Path) -> None:
     pieces, keep = three(), tmp_path / "keep"
     spec = spec_of(pieces, "smart", "dissolve")
     make_reel(engine, spec, tmp_path / "spool", keep=keep)
-    first = (keep / "part-000.json").stat().st_mtime_ns
-    (keep / "part-002.mp4").unlink()
+    first = (keep / "smart-000.json").stat().st_mtime_ns
+    (keep / "smart-002.mp4").unlink()
     check(make_reel(engine, spec, tmp_path / "spool", keep=keep), spec, pieces)
-    assert (keep / "part-000.json").stat().st_mtime_ns > first
+    assert (keep / "smart-000.json").stat().st_mtime_ns > first
 
 
 @pytest.mark.parametrize(
