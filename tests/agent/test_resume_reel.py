@@ -50,8 +50,7 @@ def requested(agent: AgentProcess, *, parts: int) -> ReelMessage:
     return message
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize(("number", "parts"), [(signal.SIGKILL, 3), (signal.SIGTERM, 1)])
 def test_a_reel_is_resumed_at_the_unfinished_part(
     agent: AgentProcess, number: signal.Signals, parts: int
 ) -> None:
