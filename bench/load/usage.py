@@ -61,8 +61,15 @@ def megabytes_by_process(pids: Mapping[str, int]) -> dict[str, float]:
     memory = {name: proportional_megabytes(pid) for name, pid in pids.items()}
     for name, pid in pids.items():
         if name.startswith("agent"):
-            memory[f"{name}'s children"] = sum(map(proportional_megabytes, descendants_of(pid)))
+            memory[f"{name}'s children"] = sum(map(_present_megabytes, descendants_of(pid)))
     return memory
+
+
+def _present_megabytes(pid: int) -> float:
+    """PSS of a process, or nothing if it exited meanwhile."""
+    with suppress(*_GONE):
+        return proportional_megabytes(pid)
+    return 0.0
 
 
 def since(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:

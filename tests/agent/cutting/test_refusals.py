@@ -13,7 +13,7 @@ import av
 import pytest
 
 from agent.cutting import CutSpec, Engine, find_ffmpeg
-from agent.cutting.reading.source import translated
+from agent.cutting.reading.source import open_path, translated
 from clipping.contract.choices import Mode, Stage
 from clipping.errors import (
     ClippingError,
@@ -191,7 +191,9 @@ def test_a_file_that_still_grows_is_cut_where_it_is_there(engine: Engine, tmp_pa
             file.write(whole[source.stat().st_size :][:50_000])
 
     spec = CutSpec(source, Fraction(2), Fraction(5), mode, "high")
-    clip = engine.cut(spec, tmp_path, progress=grow)
+    with open_path(source) as file:
+        grow("probing", 0)  # in any case, even if the cut is over before its progress arrives
+        clip = engine.cut(spec, tmp_path, progress=grow, source=file)
     assert clip.report.source is not None
     assert clip.report.source.growing
     assert clip.report.frames >= 75

@@ -116,6 +116,7 @@ def check(clip: Clip, times: Sequence[tuple[float, float]] = TIMES) -> list[tupl
     return found
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("extension", "output"),
     [
