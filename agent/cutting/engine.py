@@ -174,7 +174,10 @@ class Engine:
             ).run()
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
-                leftover.unlink(missing_ok=True) if leftover.is_file() else None
+                if leftover.is_dir():
+                    shutil.rmtree(leftover, ignore_errors=True)
+                else:
+                    leftover.unlink(missing_ok=True)
             raise
         finally:
             shutil.rmtree(own, ignore_errors=True)

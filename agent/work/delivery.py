@@ -49,7 +49,7 @@ class Facts(BaseModel):
         return self.within(MAX_FACTS).model_dump_json(exclude_none=True)
 
     def within(self, most: int) -> Facts:
-        """These facts with a report that is shortened until its JSON has at most so many bytes.
+        """These facts with a report that is shortened until its JSON has at most `most` bytes.
 
         What is left out, in this order: the parts' warnings, dropped streams, sources and framings; the
         parts; the framing, or halves of the longest list (warnings, dropped streams, audio), whichever is

@@ -41,7 +41,7 @@ def kept(agent: AgentProcess, message: ReelMessage) -> int:
 
 
 def requested(agent: AgentProcess, *, parts: int) -> ReelMessage:
-    """A reel of which so many parts are finished."""
+    """A reel of which `parts` parts are finished."""
     clips = [{"start_seconds": start, "end_seconds": end} for start, end in PARTS]
     message = agent.send_reel(*clips, mode="encode", tsv=True)
     eventually(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from pydantic import ValidationError
 
 from agent.cutting.formats.media import Identity
 from agent.cutting.plan.spec import Keep
+from agent.cutting.writing.disk import flush, keeping_in, size_of
 from clipping.contract.checkpoint import FILE, Checkpoint, CheckpointFile, segment_name
 from clipping.contract.effects import Framing
-from clipping.errors import NoSpace
 
 
 class KeptSegments:
@@ -31,7 +30,7 @@ class KeptSegments:
         self._notify = notify
         self.framing: Framing | None = None
         """What `smart_crop` found, for later attempts: they must have the same."""
-        with _using(keep.folder):
+        with keeping_in(keep.folder):
             keep.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = self._read()
             if self._file is None:
@@ -59,7 +58,7 @@ class KeptSegments:
 
         `total`, `segments`: of the whole clip, in frames and in segments.
         """
-        with _using(self._keep.folder):
+        with keeping_in(self._keep.folder):
             return self._begin(recipe, encoder, total, segments, outgrown)
 
     def _begin(self, recipe: str, encoder: str, total: int, segments: int, outgrown: int | None) -> int:
@@ -98,7 +97,7 @@ class KeptSegments:
         """Keep the next segment, which is moved here; `frame`: how many frames are finished with it."""
         assert self._file is not None, "begin was called"
         number = self._file.segment
-        with _using(self._keep.folder):
+        with keeping_in(self._keep.folder):
             now_finished = {
                 "frame": frame,
                 "segment": number + 1,
@@ -108,7 +107,7 @@ class KeptSegments:
                 "frames": (*self._file.frames, frame - self._file.frame),
                 "reported_errors": self._file.reported_errors or reported_errors,
             }
-            _flush(made)
+            flush(made)
             os.replace(made, self.path(number))
             self._write(self._file.model_copy(update=now_finished))
 
@@ -118,12 +117,12 @@ class KeptSegments:
 
     def discard(self) -> None:
         """Remove everything: nothing can be made of it."""
-        with _using(self._keep.folder):
+        with keeping_in(self._keep.folder):
             self._clear()
         self._file = None
 
     def _complete(self, file: CheckpointFile) -> bool:
-        return all(_size(self.path(number)) == size for number, size in enumerate(file.sizes))
+        return all(size_of(self.path(number)) == size for number, size in enumerate(file.sizes))
 
     def _read(self) -> CheckpointFile | None:
         try:
@@ -138,7 +137,7 @@ class KeptSegments:
     def _write(self, file: CheckpointFile, *, notify: bool = True) -> None:
         part = self._keep.folder / f"{FILE}.part"
         part.write_bytes(file.model_dump_json(exclude_none=True).encode())
-        _flush(part)
+        flush(part)
         os.replace(part, self._keep.folder / FILE)
         self._file = file
         if notify:
@@ -147,23 +146,3 @@ class KeptSegments:
     def _clear(self) -> None:
         for file in self._keep.folder.iterdir():
             file.unlink()
-
-
-@contextmanager
-def _using(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise NoSpace(f"nothing can be kept in {folder.parent}: {error.strerror}") from error
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from agent.cutting.reel.orders import Prepared
+from agent.cutting.writing.disk import flush, keeping_in, size_of
 from clipping.contract.choices import Mode
 from clipping.contract.report import Report
-from clipping.errors import NoSpace
-
-T = TypeVar("T")
 
 _TAIL = "tail"
 FILES = ("mp4", "pcm", _TAIL, "join")
@@ -52,7 +48,8 @@ class KeptParts:
         """`mode`: how the parts are made. Those of each are kept by themselves: what was encoded because it
         could not be copied is still there when the next attempt finds out the same."""
         self.folder, self._mode = folder, mode
-        _used(lambda: folder.mkdir(mode=0o700, parents=True, exist_ok=True), folder)
+        with keeping_in(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def stem(self, index: int) -> str:
         """The name of a part's files, without extension."""
@@ -64,9 +61,10 @@ class KeptParts:
 
     def refuse(self, reason: str) -> None:
         """The reel can't be made in this mode: remove its parts, and say so to later attempts."""
-        for file in self.folder.glob(f"{self._mode}-*"):
-            file.unlink()
-        _used(lambda: self._write(self._refused, reason.encode()), self.folder)
+        with keeping_in(self.folder):
+            for file in self.folder.glob(f"{self._mode}-*"):
+                file.unlink()
+            self._write(self._refused, reason.encode())
 
     @property
     def refused(self) -> str | None:
@@ -98,7 +96,7 @@ class KeptParts:
         self.path(index, _TAIL).unlink(missing_ok=True)
 
     def _is_whole(self, index: int, kept: KeptPart, kind: str) -> bool:
-        return _size(self.path(index, kind)) == dict(kept.sizes).get(kind)
+        return size_of(self.path(index, kind)) == dict(kept.sizes).get(kind)
 
     def clear(self, index: int) -> None:
         """Remove what is there of a part."""
@@ -107,17 +105,14 @@ class KeptParts:
 
     def add(self, index: int, recipe: str, prepared: Prepared, report: Report | None) -> KeptPart:
         """The part's files are complete."""
-
-        def write() -> KeptPart:
+        with keeping_in(self.folder):
             found = [kind for kind in FILES if self.path(index, kind).exists()]
             for kind in found:
-                _flush(self.path(index, kind))
+                flush(self.path(index, kind))
             sizes = tuple((kind, self.path(index, kind).stat().st_size) for kind in found)
             kept = KeptPart(recipe, prepared, report, sizes)
             self._write(self.path(index, "json"), _PART.dump_json(kept))
-            return kept
-
-        return _used(write, self.folder)
+        return kept
 
     def resumed(self) -> int:
         """How often the reel was resumed; this is another time."""
@@ -126,30 +121,12 @@ class KeptParts:
             count = _Resumed.model_validate_json(file.read_bytes()).count
         except (OSError, ValidationError):
             count = 0
-        _used(lambda: self._write(file, _Resumed(count=count + 1).model_dump_json().encode()), self.folder)
+        with keeping_in(self.folder):
+            self._write(file, _Resumed(count=count + 1).model_dump_json().encode())
         return count + 1
 
     def _write(self, file: Path, data: bytes) -> None:
         part = file.with_suffix(".writing")
         part.write_bytes(data)
-        _flush(part)
+        flush(part)
         os.replace(part, file)
-
-
-def _used(use: Callable[[], T], folder: Path) -> T:
-    try:
-        return use()
-    except OSError as error:
-        raise NoSpace(f"nothing can be kept in {folder.parent}: {error.strerror}") from error
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None

@@ -77,7 +77,7 @@ def edges_of(index: int, count: int, frames: int) -> Edges:
 
 
 def check_long_enough(frames: int, edges: Edges) -> None:
-    """Raises `RangeBeyondEnd` when a part of so many `frames` is shorter than its transitions, as a recording
+    """Raises `RangeBeyondEnd` when a part of `frames` frames is shorter than its transitions, as a recording
     may end early."""
     if frames < edges.head + edges.tail:
         raise RangeBeyondEnd(

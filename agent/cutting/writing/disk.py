@@ -1,11 +1,18 @@
-"""Room on the disk for a clip's file, and its early way there. Python has no wrappers for these calls."""
+"""Files on the disk: room for a clip's, their way there, and folders in which something is kept.
+
+Python has no wrappers for the first calls.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from agent.cutting.reading.source import out_of_space
+from clipping.errors import NoSpace
 
 _SYNC_FILE_RANGE_WRITE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -32,3 +39,26 @@ def start_write_back(descriptor: int, at: int, size: int) -> None:
     Does nothing where the file system can't.
     """
     _libc.sync_file_range(descriptor, ctypes.c_int64(at), ctypes.c_int64(size), _SYNC_FILE_RANGE_WRITE)
+
+
+@contextmanager
+def keeping_in(folder: Path) -> Iterator[None]:
+    """Raise `NoSpace` where a folder, in which something is kept for a later attempt, can't be used."""
+    try:
+        yield
+    except OSError as error:
+        raise NoSpace(f"nothing can be kept in {folder.parent}: {error.strerror}") from error
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's data is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def size_of(path: Path) -> int | None:
+    """Bytes of a file; None when there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

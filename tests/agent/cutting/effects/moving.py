@@ -72,7 +72,7 @@ def _shifted(behind: npt.NDArray[np.float64], at: float, width: int) -> npt.NDAr
 
 
 def video(scenes: list[tuple[Scene, float]], size: tuple[int, int], rate: int, path: Path) -> None:
-    """The scenes, each for so many seconds, as H.264. Subjects are red, and all else is grey."""
+    """The scenes, each for its number of seconds, as H.264. Subjects are red, and all else is grey."""
     width, height = size
     with av.open(str(path), "w") as file:
         stream = file.add_stream(
