@@ -1,0 +1,1 @@
+"""The container images, without and with a Docker Engine."""
