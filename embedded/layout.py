@@ -29,7 +29,7 @@ from typing import Any
 
 import yaml
 
-from clipping.config import overlay, validate
+from clipping.config import overlay, overridden, validate
 from clipping.errors import ConfigurationError
 from clipping.processes import with_open_file
 from clipping.release import IMPATIENT, Patience, StillInUse, lock_file
@@ -132,7 +132,8 @@ class Layout:
             },
             "log": {"format": "json"},
         }
-        tree = overlay(base, over)
+        # The processes apply the environment too; their parent has to know the same addresses.
+        tree = overridden(overlay(base, over))
         validate(tree)
         return tree
 
@@ -177,11 +178,18 @@ def _unusable(data: Path, error: OSError) -> str:
     place = error.filename or str(data)
     if error.errno == errno.ENOSPC:
         return f"--data: the disk of {data} is full: free some space, or use another --data"
-    user = pwd.getpwuid(os.geteuid()).pw_name
     return (
-        f"--data: {place} can't be written ({error.strerror}): make it writable for user {user}, "
+        f"--data: {place} can't be written ({error.strerror}): make it writable for user {_user()}, "
         "or use another --data"
     )
+
+
+def _user() -> str:
+    """The name of this process's user; its number where it has none, as in most containers."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _root(path: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ its path. Secrets are never here in the clear: keys are hashes, credentials are 
 
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health, NasRoot, Slots
 from clipping.config.fields import Name, Role
-from clipping.config.loading import Config, load, overlay, validate
+from clipping.config.loading import Config, load, overlay, overridden, validate
 from clipping.config.service import Api, ApiKey, Limits, Log, Oidc, PubSub, Push, Storage
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "Storage",
     "load",
     "overlay",
+    "overridden",
     "validate",
 ]

@@ -50,7 +50,7 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -
         if loaded is not None and not isinstance(loaded, dict):
             raise ConfigurationError([f"{path}: must be a mapping of sections"])
         tree = loaded or {}
-    return validate(_overridden(tree, environ))
+    return validate(overridden(tree, environ))
 
 
 def validate(tree: Mapping[str, Any]) -> Config:
@@ -77,7 +77,8 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _overridden(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def overridden(tree: dict[str, Any], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """`tree` with the keys that variables such as `CLIPPING_API__PORT` name. Raises `ConfigurationError`."""
     problems: list[str] = []
     over: dict[str, Any] = {}
     for name in sorted(environ):

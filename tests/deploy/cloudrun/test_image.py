@@ -1,16 +1,15 @@
-"""The image's contents and command, and that they are sufficient to serve."""
+"""What the API's image runs with on Cloud Run, and that its contents are sufficient to serve."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import re
-import shlex
 import shutil
 import socket
 import subprocess
 import sys
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +19,12 @@ import yaml
 from packaging.requirements import Requirement
 
 from clipping.config import Config, validate
+from tests.deploy.container.dockerfile import copied, environment, instructions
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "cloudrun"
-DOCKERFILE = (FOLDER / "Dockerfile").read_text().replace("\\\n", " ")
 EXTRAS = ("api", "postgres")
-
-
-def instructions(name: str) -> list[list[str]]:
-    lines = re.findall(rf"^{name} (.+)$", DOCKERFILE, re.MULTILINE)
-    return [shlex.split(line) for line in lines if not line.startswith("--from")]
-
-
-def copied() -> list[str]:
-    """The paths of the COPY lines, relative to the repository's root."""
-    return [source.rstrip("/") for *sources, _ in instructions("COPY") for source in sources]
-
-
-def ignored(path: str) -> bool:
-    """Whether the build context excludes the path: the last matching line decides."""
-    verdict = False
-    for line in (FOLDER / "Dockerfile.dockerignore").read_text().splitlines():
-        pattern = line.removeprefix("!")
-        if line and not line.startswith("#") and (fnmatch(path, pattern) or path.startswith(pattern + "/")):
-            verdict = not line.startswith("!")
-    return verdict
 
 
 def filled_in(name: str) -> dict[str, Any]:
@@ -67,24 +46,7 @@ def configuration() -> Config:
 
 
 def workers() -> int:
-    (found,) = re.findall(r"\bWEB_CONCURRENCY=(\d+)", DOCKERFILE)
-    return int(found)
-
-
-def test_the_build_context_is_what_the_dockerfile_copies() -> None:
-    for source in copied():
-        assert (ROOT / source).exists()
-        assert not ignored(source)
-    assert set(copied()) >= {"api", "clipping"}
-    for other in ("agent", "health", "embedded", "tests", "bench", ".git", "config.yaml", "shared"):
-        assert ignored(other)
-        assert other not in copied()
-    assert ignored("api/__pycache__/app.cpython-312.pyc")
-
-
-def test_the_user_is_not_root() -> None:
-    ((user,),) = instructions("USER")
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
+    return int(environment("api")["WEB_CONCURRENCY"])
 
 
 def test_the_configuration_is_valid() -> None:
@@ -106,7 +68,7 @@ def test_the_numbers_are_consistent() -> None:
 
 
 def test_the_environment_variables_are_configuration_keys() -> None:
-    written = dict(re.findall(r"\b(CLIPPING_\w+__\w+)=(\S+)", DOCKERFILE))
+    written = {name: value for name, value in environment("api").items() if re.match(r"CLIPPING_\w+__", name)}
     for name, value in [*written.items(), ("CLIPPING_API__DATABASE_URL", "sqlite:///x.db")]:
         section, _, key = name.removeprefix("CLIPPING_").lower().partition("__")
         tree = filled_in("config.yaml")
@@ -148,7 +110,7 @@ def image(tmp_path: Path) -> Path:
     """
     folder = tmp_path / "image"
     folder.mkdir()
-    for source in copied():
+    for source in copied("api"):
         if (ROOT / source).is_dir():
             shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -173,8 +135,8 @@ def image(tmp_path: Path) -> Path:
 
 
 def command() -> list[str]:
-    (words,) = re.findall(r'^CMD \["gunicorn", (.+)\]$', DOCKERFILE, re.MULTILINE)
-    return [sys.executable, "-m", "gunicorn", *(yaml.safe_load(word) for word in words.split(", "))]
+    (line,) = instructions("api", "CMD")
+    return [sys.executable, "-m", *json.loads(line)]
 
 
 @pytest.mark.slow
