@@ -25,6 +25,8 @@ CLIENT_SECONDS = 5.0
 """How long a client may take to send its line."""
 ACCEPT_SECONDS = 0.5
 BACKLOG = 8
+READS = ("status", "health")
+"""Commands that change nothing, and are not logged."""
 
 Command = Callable[[], Mapping[str, Any]]
 
@@ -88,7 +90,7 @@ class Control:
         except Exception:  # the thread must survive: a bug in one command must not disable the others
             log.exception("control.failed", command=name)
             return {"ok": False, "code": "INTERNAL_ERROR", "message": "see the agent's log"}
-        if name != "status":
+        if name not in READS:
             log.info("control.done", command=name)
         return {"ok": True, **answer}
 

@@ -205,6 +205,7 @@ class _Agent:
             Path(config.agent.state_dir),
             {
                 "status": self._status,
+                "health": lambda: {"message": self._watch.health()},
                 "reload": self._reload,
                 "drain": lambda: {"message": self.coordinator.drain()},
                 "pause": self._pause,

@@ -16,6 +16,7 @@ from agent.work.lanes import Lanes
 from clipping import __version__
 from clipping.clock import Clock
 from clipping.config import Agent
+from clipping.errors import ClippingError
 from clipping.log import get_logger
 from health.election.roles import RoleView, SelfCheck
 from health.page.metrics import show
@@ -38,6 +39,12 @@ STREAM_SECONDS = 10.0
 LOOP_SECONDS = 20.0
 LANE_SECONDS = 60.0
 """The lanes' threads pause for up to 36 s between two attempts during an outage."""
+
+
+class Stuck(ClippingError):
+    """A loop of the agent makes no progress: only a restart helps."""
+
+    code = "STUCK"
 
 
 class Watch:
@@ -96,6 +103,17 @@ class Watch:
         # A leader may keep the lead during the grace, but the reasons are shown at once.
         reasons = unfit(failed, self._failing, newest.at, leads=False)
         return SelfCheck(fit, reasons, alive=not self._wedged)
+
+    def health(self) -> str:
+        """One line. Raises `Stuck` where `/health/live` would fail, or the watchdog would not be notified.
+
+        Never blocks.
+        """
+        newest = self.snapshot()
+        age = self._clock.monotonic() - newest.at
+        if self._wedged or not newest.fresh(newest.at + age):
+            raise Stuck("; ".join(self._wedged) or f"the agent has not checked itself for {age:.0f} s")
+        return f"{newest.agent_id}: {newest.role}, every loop makes progress"
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):

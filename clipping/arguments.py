@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import gc
 import re
+import sys
 from collections.abc import Iterable
 from pkgutil import resolve_name
 from typing import Any
-
-from clipping.timecode import parse_seconds
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,8 +22,27 @@ class Parser(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-\.?\d")
 
 
+class _Version(argparse.Action):
+    """Prints the version, which is not read for any other command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from clipping import __version__
+
+        sys.stdout.write(__version__ + "\n")
+        parser.exit()
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """`--version`."""
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show the version and exit"
+    )
+
+
 def a_moment(text: str) -> str:
     """Check an argument such as 255.5 or 3:24:15.5, and return it unchanged."""
+    from clipping.timecode import parse_seconds
+
     try:
         parse_seconds(text)
     except ValueError as error:
@@ -35,6 +52,8 @@ def a_moment(text: str) -> str:
 
 def unknown_command(name: str, known: Iterable[str]) -> str:
     """The error message for an unknown command, with the closest known one."""
+    import difflib
+
     meant = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"unknown command {name!r}" + (f": did you mean {meant[0]!r}?" if meant else "")
 

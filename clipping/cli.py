@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
-from clipping import __version__
-from clipping.arguments import Parser, load, unknown_command
+from clipping.arguments import Parser, add_version, load, unknown_command
 from clipping.exits import EXIT_USAGE, exit_code
 from clipping.signals import quiet_interrupts
 
@@ -79,7 +78,7 @@ def all_commands() -> list[EntryPoint]:
 def parser_of(entries: Sequence[EntryPoint]) -> Parser:
     """The command line with these commands."""
     parser = Parser(prog="clipping", description="Cut clips from long recordings.")
-    parser.add_argument("--version", action="version", version=__version__)
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for entry in entries:
         command: Command = entry.load()

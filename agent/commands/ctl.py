@@ -8,18 +8,21 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from agent.commands.configuration import load
+from agent.commands.parser import config_path
 from agent.control import SOCKET_NAME, reachable, read_line
+from clipping import config_file
 from clipping.clock import SystemClock
-from clipping.config import Config, validate
 from clipping.errors import ClippingError, ConfigurationError
 from clipping.exits import EXIT_CONFIGURATION, EXIT_FAILED, EXIT_OK
 
+if TYPE_CHECKING:
+    from clipping.config import Config
+
 ANSWER_SECONDS = 10.0
+HEALTH_SECONDS = 5.0
+"""The agent answers at once, unless it is frozen."""
 LOOK_SECONDS = 0.5
 DRAIN_EXTRA_SECONDS = 30.0
 
@@ -32,11 +35,7 @@ class NotRunning(ClippingError):
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit codes: 0 done, 1 refused or no agent answers, 78 a broken configuration."""
-    config = _configuration(arguments)
-    state_dir = Path(config.agent.state_dir)
-    answer = ask(state_dir, arguments.command)
-    if answer["ok"] and arguments.command == "drain" and not arguments.no_wait:
-        answer = _drained(state_dir, config.ha.drain_seconds + DRAIN_EXTRA_SECONDS)
+    answer = _answer(arguments)
     if arguments.json:
         print(json.dumps(answer))
     elif answer["ok"]:
@@ -48,19 +47,35 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_CONFIGURATION if answer.get("code") == "CONFIGURATION" else EXIT_FAILED
 
 
+def _answer(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.command == "health":
+        # Run every few seconds, so it loads and validates nothing that it does not need.
+        found = config_file.value("agent.state_dir", config_path(arguments))
+        state_dir = Path(found if isinstance(found, str) else config_file.STATE_DIR)
+        return ask(state_dir, "health", timeout=HEALTH_SECONDS)
+    config = _configuration(arguments)
+    state_dir = Path(config.agent.state_dir)
+    answer = ask(state_dir, arguments.command)
+    if answer["ok"] and arguments.command == "drain" and not arguments.no_wait:
+        answer = _drained(state_dir, config.ha.drain_seconds + DRAIN_EXTRA_SECONDS)
+    return answer
+
+
 def _configuration(arguments: argparse.Namespace) -> Config:
     """For `agent.state_dir`. With an invalid file that names it all commands but `reload` still work."""
+    from clipping.config import load, validate
+
+    path = config_path(arguments)
     try:
-        return load(arguments)
-    except ConfigurationError:
-        if arguments.command == "reload" or arguments.config is None:
+        return load(path)
+    except ConfigurationError as error:
+        if arguments.command == "reload" or path is None:
             raise
-        try:
-            agent = yaml.safe_load(arguments.config.read_text())["agent"]
-            return validate({"agent": {"state_dir": agent["state_dir"]}})
-        except (OSError, yaml.YAMLError, LookupError, TypeError):
-            pass
-        raise
+        problems = error
+    try:
+        return validate({"agent": {"state_dir": config_file.value("agent.state_dir", path)}})
+    except ConfigurationError:
+        raise problems from None
 
 
 def ask(state_dir: Path, command: str, *, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
@@ -104,7 +119,7 @@ def _text(command: str, answer: dict[str, Any]) -> str:
             [f"applied: {', '.join(applied)}"] if applied else ["no change that applies without a restart"]
         )
         return "\n".join(lines + ([f"needs a restart: {', '.join(waiting)}"] if waiting else []))
-    if command in ("pause", "resume"):
+    if command in ("health", "pause", "resume"):
         return str(answer["message"])
     lease = answer["lease"]
     lines = [

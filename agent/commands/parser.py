@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from clipping import __version__
-from clipping.arguments import Parser, load
+from clipping.arguments import Parser, add_version, load
 from clipping.contract.choices import Aspect, CaptionsMode, ContainerName, Fit, Mode, Quality, VideoCodec
 
 DEFAULT_CONFIG = Path("/etc/clipping-agent/config.yaml")
 CTL = {
     "status": "role, epoch, lease, clips in flight and checks",
+    "health": "whether every loop makes progress, in one line, for the health check of a container; exits "
+    "with 1 if one does not, or no agent answers",
     "reload": "read the configuration again; a broken one changes nothing, and exits with 78",
     "drain": "finish the clips in flight, hand over, and stay a standby for a while (without an "
     "election: take no new clips until `resume`); waits until that is done",
@@ -30,9 +31,15 @@ def run(argv: Sequence[str] | None) -> int:
     return int(load(arguments.run)(arguments))
 
 
+def config_path(arguments: argparse.Namespace) -> Path | None:
+    """The file that `--config` names, or the default one if it exists."""
+    named: Path | None = arguments.config
+    return named or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="clipping-agent", description="Cuts clips on the NAS.")
-    parser.add_argument("--version", action="version", version=__version__)
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, help: str, *, configured: bool = True) -> argparse.ArgumentParser:

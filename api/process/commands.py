@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipping import __version__
-from clipping.arguments import load
+from clipping.arguments import add_version, load
 
 
 def run(argv: Sequence[str] | None) -> int:
@@ -19,13 +18,24 @@ def run(argv: Sequence[str] | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="clipping-api", description="The clipping service's HTTP API.")
-    parser.add_argument("--version", action="version", version=__version__)
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve until SIGTERM")
     serve.add_argument("--json", action="store_true", help="when listening, print one line: url and pid")
     serve.set_defaults(run="api.process.serve:run")
     migrate = commands.add_parser("migrate", help="bring the database's schema up to date")
     migrate.set_defaults(run="api.process.migrate:run")
+    health = commands.add_parser(
+        "health",
+        help="whether the API on this machine accepts requests, in one line, for a container's health check",
+    )
+    health.set_defaults(run="api.process.health:run")
+    health.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="default: the one that CLIPPING_CONFIG names, if it is set",
+    )
     for command in (serve, migrate):
         command.add_argument("--config", type=Path, metavar="FILE", help="default: built-in values")
     return parser

@@ -6,8 +6,9 @@ its path. Secrets are never here in the clear: keys are hashes, credentials are 
 
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health, NasRoot, Slots
 from clipping.config.fields import Name, Role
-from clipping.config.loading import Config, load, overlay, overridden, validate
+from clipping.config.loading import Config, load, validate
 from clipping.config.service import Api, ApiKey, Limits, Log, Oidc, PubSub, Push, Storage
+from clipping.config_file import overlay, overridden
 
 __all__ = [
     "PRESETS",

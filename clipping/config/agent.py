@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from clipping.config.fields import AbsolutePath, Name, Port, Positive, Section
+from clipping.config_file import STATE_DIR
 
 
 class NasRoot(Section):
@@ -40,7 +41,7 @@ class Agent(Section):
     """The agent's name, unique in the cluster. Default: the host's name."""
     cluster: Name = "default"
     """The name of the cluster. Agents of one cluster serve the same requests and elect one leader."""
-    state_dir: AbsolutePath = "/var/lib/clipping-agent"
+    state_dir: AbsolutePath = STATE_DIR
     """The folder for unfinished clips and cached indexes of recordings. Must be a local disk, not the NAS."""
     nas_roots: list[NasRoot] = Field(default_factory=list)
     """The folders that clips may be cut from. Recordings elsewhere are refused, whatever a path or a link

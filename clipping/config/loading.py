@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health
 from clipping.config.fields import Section
 from clipping.config.service import Api, Limits, Log, PubSub, Storage
+from clipping.config_file import overlay, tree
 from clipping.errors import ConfigurationError
 
 
@@ -31,71 +31,27 @@ class Config(Section):
     log: Log = Log()
 
 
-ENV_PREFIX = "CLIPPING_"
-
-
 def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Config:
     """The configuration of `path` (none: the defaults), overridden by `environ`.
 
     Raises `ConfigurationError` with all problems.
     """
-    tree: dict[str, Any] = {}
-    if path is not None:
-        try:
-            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigurationError([f"{path}: {error.strerror}"]) from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigurationError([f"{path}: not valid YAML: {_one_line(error)}"]) from None
-        if loaded is not None and not isinstance(loaded, dict):
-            raise ConfigurationError([f"{path}: must be a mapping of sections"])
-        tree = loaded or {}
-    return validate(overridden(tree, environ))
+    return validate(tree(path, environ))
 
 
-def validate(tree: Mapping[str, Any]) -> Config:
+def validate(values: Mapping[str, Any]) -> Config:
     """Validate a mapping as a `Config`. Raises `ConfigurationError` with all problems."""
     try:
-        return Config.model_validate(_preset(tree))
+        return Config.model_validate(_preset(values))
     except ValidationError as error:
         raise ConfigurationError([_problem(finding) for finding in error.errors(include_url=False)]) from None
 
 
-def _preset(tree: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`tree` over the timings that its `ha.preset` names; a wrong name is left for the validation to find."""
-    ha = tree.get("ha")
+def _preset(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`values` over the timings that `ha.preset` names; a wrong name is left for the validation to find."""
+    ha = values.get("ha")
     name = ha.get("preset") if isinstance(ha, dict) else None
-    return overlay(PRESETS[name], tree) if isinstance(name, str) and name in PRESETS else tree
-
-
-def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` overridden by the keys of `over`, recursively; lists are replaced as a whole."""
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def overridden(tree: dict[str, Any], environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """`tree` with the keys that variables such as `CLIPPING_API__PORT` name. Raises `ConfigurationError`."""
-    problems: list[str] = []
-    over: dict[str, Any] = {}
-    for name in sorted(environ):
-        if not name.startswith(ENV_PREFIX) or "__" not in name:
-            continue
-        parts = name.removeprefix(ENV_PREFIX).lower().split("__")
-        try:
-            value: Any = yaml.safe_load(environ[name])
-        except yaml.YAMLError as error:
-            problems.append(f"{name}: not valid YAML: {_one_line(error)}")
-            continue
-        for part in reversed(parts):
-            value = {part: value}
-        over = overlay(over, value)
-    if problems:
-        raise ConfigurationError(problems)
-    return overlay(tree, over)
+    return overlay(PRESETS[name], values) if isinstance(name, str) and name in PRESETS else values
 
 
 def _problem(finding: Any) -> str:
@@ -110,7 +66,3 @@ def _problem(finding: Any) -> str:
         case _:
             # pydantic's sentence never repeats the value, so a secret put in the wrong place stays unseen.
             return f"{path}: {finding['msg']}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

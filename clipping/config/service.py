@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from clipping.config.fields import AbsolutePath, Name, Origin, Port, Positive, Role, Section, TopicName
+from clipping.config_file import API_HOST, API_PORT
 
 
 class PubSub(Section):
@@ -112,9 +113,9 @@ class Push(Section):
 class Api(Section):
     """The HTTP API."""
 
-    host: str = "127.0.0.1"
+    host: str = API_HOST
     """The address that the API listens on. Without keys and `oidc`, only loopback addresses are allowed."""
-    port: Port = 8000
+    port: Port = API_PORT
     """The port that the API listens on. 0 picks a free one."""
     public_url: str = "http://127.0.0.1:8000"
     """How callers reach the API: used in `status_url`, and in links to clips in a local store."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import agent.commands.ctl
+import agent.watch
 import api.server.serving
 import clipping.client
 import clipping.release
@@ -15,6 +16,7 @@ from tests.docs.tables import DOCS, code, kept, table
 
 MODULES = (
     agent.commands.ctl,
+    agent.watch,
     api.server.serving,
     clipping.client,
     clipping.release,
