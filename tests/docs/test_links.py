@@ -10,7 +10,7 @@ from tests.docs.pages import anchors, links, pages
 from tests.docs.tables import DOCS, ROOT
 
 INDEX = DOCS / "README.md"
-KINDS = ("tutorials", "how-to", "reference", "explanation")
+KINDS = ("tutorials", "how-to", "nas", "reference", "explanation")
 PAGES = pages()
 
 

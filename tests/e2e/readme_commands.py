@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("tutorials", "how-to", "reference", "explanation", "decisions")
+KINDS = ("tutorials", "how-to", "nas", "reference", "explanation", "decisions")
 """The folders of docs/, in reading order."""
 UP_PAGE = "docs/tutorials/service-on-a-laptop.md"
 """The page with the output of `clipping up`."""
@@ -44,6 +44,7 @@ NOT_RUN = {
     r"^\./scripts/(install|demo)\b": INSTALLS,
     r"^python3 -m venv |/pip install ": INSTALLS,
     r"^scripts/wheels ": "downloads packages for another machine",
+    r"^(CLIPPING_REGISTRY=\S+ )?scripts/image ": "builds container images; tests/deploy/container does that",
     r"^api-venv/bin/clipping-api ": "needs a separate installation and a configuration",
     r"^\./scripts/test\b": "runs the tests, this one among them",
     r"^python -m bench\.": "takes minutes",
@@ -51,7 +52,8 @@ NOT_RUN = {
     r"^(systemctl|journalctl) ": "needs the installed service; tests/deploy runs these",
     r"^(openapi-python-client|npx) ": "needs a client generator; tests/api/clients runs both",
     r"http://nas-1\.lan": "needs another machine",
-    r"^gcloud |^docker |^PROJECT=|EXAMPLE\.COM": "needs a project in Google Cloud",
+    r"^docker ": "needs a Docker Engine; tests/deploy/container runs the images",
+    r"^gcloud |^PROJECT=|EXAMPLE\.COM": "needs a project in Google Cloud",
     r"/backup/|^pg_dump ": "backs up another folder or machine",
 }
 """Patterns of skipped commands, with the reason. Only their syntax and options are verified."""

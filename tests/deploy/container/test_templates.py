@@ -108,7 +108,7 @@ def test_an_unraid_template_has_the_same_restrictions(name: str, compose: str) -
 
 
 @pytest.mark.parametrize("name", UNRAID)
-def test_an_unraid_template_runs_as_nobody_and_names_the_port_of_its_page(name: str) -> None:
+def test_an_unraid_template_runs_as_the_usual_user_and_names_the_port_of_its_page(name: str) -> None:
     variables = configs(name, "Variable")
     assert (variables["PUID"].text, variables["PGID"].text) == ("99", "100")
     (port,) = re.findall(r"\[PORT:(\d+)\]", text(template(name), "WebUI"))
