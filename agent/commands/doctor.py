@@ -12,18 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from agent.checks.root_access import check_root
 from agent.commands.configuration import load
 from agent.cutting import find_ffmpeg
 from agent.cutting.encode.encoder_probe import TRIAL_FRAMES, try_encoder
 from agent.cutting.encode.ffmpeg import ask
 from agent.cutting.plan.encoders import CANDIDATES, CARD, CODECS, EncoderName, Refused
 from agent.resources.signing import try_once
-from agent.resources.sources import look_at_root
 from agent.resources.spool import Spool, StateDirInUse
 from clipping.bus.provision import provision
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
-from clipping.config import Config, NasRoot
+from clipping.config import Config
 from clipping.contract.cluster import doctor_key
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
 from clipping.exits import EXIT_FAILED, EXIT_OK
@@ -67,7 +67,7 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
         ("signing", lambda: _signing(config)),
         ("clock", lambda: _clock(config)),
     ]
-    roots = [(f"nas {root.path}", partial(_root, root)) for root in config.agent.nas_roots]
+    roots = [(f"nas {root.path}", partial(check_root, root)) for root in config.agent.nas_roots]
     findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
     findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
     findings += encoder_findings(config.cutting.encoder, _tried(ffmpeg, config.cutting.encoder, stop))
@@ -98,11 +98,6 @@ def _state_dir(config: Config) -> str:
             return f"{path}, {spool.free_bytes() // 1_000_000} MB free"
     finally:
         spool.close()
-
-
-def _root(root: NasRoot) -> str:
-    look_at_root(root)
-    return "mounted"
 
 
 def _version(ffmpeg: Path) -> str:

@@ -62,11 +62,6 @@ def open_below(
     )
 
 
-def look_at_root(root: NasRoot, *, timeout: float = LOOK_SECONDS) -> None:
-    """Raises `SourceUnavailable` when the root is missing, not mounted or hangs."""
-    answer_within(lambda: check_mounted(root), timeout, f"{root.path} did not answer within {timeout:g} s")
-
-
 def _open(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> SourceFile:
     reason = ""
     for _ in range(_TRIES):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.cutting.reading.source import SourceFile, open_path
-from agent.resources.sources import MOST_LOOKS, answer_within, look_at_root, open_below
+from agent.resources.sources import MOST_LOOKS, answer_within, check_mounted, open_below
 from bench.confinement import Swap
 from clipping.config import NasRoot
 from clipping.errors import SourceNotAllowed, SourceNotFound, SourceUnavailable
@@ -158,9 +158,9 @@ def test_a_root_without_its_marker_is_unavailable(nas: Path) -> None:
     with pytest.raises(SourceUnavailable, match=r"\.mounted"):
         open_below(str(nas / "none.mp4"), marked)
     with pytest.raises(SourceUnavailable):
-        look_at_root(marked[0])
+        check_mounted(marked[0])
     (nas / ".mounted").touch()
-    look_at_root(marked[0])
+    check_mounted(marked[0])
     with pytest.raises(SourceNotFound):
         open_below(str(nas / "none.mp4"), marked)
 
@@ -184,7 +184,7 @@ def test_a_root_that_may_hang_is_not_looked_at_for_a_file_of_another(
 
 def test_a_missing_root_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable):
-        look_at_root(roots(tmp_path / "gone")[0])
+        check_mounted(roots(tmp_path / "gone")[0])
 
 
 def test_a_nas_that_does_not_answer_is_unavailable() -> None:
