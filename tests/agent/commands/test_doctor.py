@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
-from agent.commands.doctor import Wanted, encoder_findings
+from agent.commands.doctor import Finding, Wanted, _finding, _state_dir, _store, encoder_findings
 from agent.cutting.plan.encoders import EncoderName, Refused
 from agent.resources.signing import try_once
 from api.app import create_app
@@ -16,6 +17,7 @@ from clipping.config import Config, validate
 from clipping.errors import SigningUnavailable, StoreUnavailable
 from clipping.store.local import LocalStore
 from tests.support.served import served
+from tests.support.users import as_user, give
 
 OLD = Refused("driver too old", "the NVIDIA driver is too old")
 GONE = Refused("absent", "this ffmpeg was built without it")
@@ -61,6 +63,31 @@ def test_a_card_that_is_not_wanted_is_not_tried() -> None:
         True,
         "not used, because this ffmpeg was built without it; clips in HEVC are refused",
     )
+
+
+def test_folders_of_another_user_are_explained() -> None:
+    with tempfile.TemporaryDirectory(prefix="clipping-shared-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "theirs").mkdir()
+        give(folder / "theirs", 1026, 100, 0o750)
+        tree = {"agent": {"state_dir": f"{name}/theirs"}, "storage": {"path": f"{name}/theirs"}}
+        config = validate(tree)
+
+        def findings() -> list[Finding]:
+            stop = threading.Event()
+            return [
+                _finding("state_dir", lambda: _state_dir(config), stop),
+                _finding("store", lambda: _store(config), stop),
+            ]
+
+        keys = ("agent.state_dir", "storage.path")
+        for finding, key in zip(as_user(1000, [1000], findings), keys, strict=True):
+            assert not finding.ok
+            assert finding.detail.startswith(
+                f"{key}: {name}/theirs can't be written to: it belongs to 1026:100 with mode 0750, "
+                "and this is uid 1000, gid 1000, groups 1000; "
+            )
 
 
 def configuration(folder: Path) -> Config:
