@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
-from agent.checks.gpu_access import on_render_node, render_nodes
-from agent.checks.own_files import check_folder, check_key_file
+from agent.checks.encoders import encoder_findings, tried
+from agent.checks.findings import Finding
 from agent.checks.root_access import check_root
 from agent.commands.configuration import load
 from agent.cutting import find_ffmpeg
-from agent.cutting.encode.encoder_probe import TRIAL_FRAMES, try_encoder
 from agent.cutting.encode.ffmpeg import ask
-from agent.cutting.plan.encoders import CANDIDATES, CARD, CODECS, EncoderName, Refused
 from agent.resources.signing import try_once
 from agent.resources.spool import Spool, StateDirInUse
 from clipping.bus.provision import provision
@@ -37,15 +33,6 @@ STOP_SECONDS = 2.0
 """How long a check that can't be interrupted, such as a store call, may take after a signal."""
 MAX_CLOCK_ERROR_SECONDS = 60.0
 """Signed links and tokens carry times; Google refuses them when they are minutes off."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check."""
-
-    name: str
-    ok: bool
-    detail: str
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,16 +58,9 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
         ("clock", lambda: _clock(config)),
     ]
     roots = [(f"nas {root.path}", partial(check_root, root)) for root in config.agent.nas_roots]
-    key_file = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    if key_file:
-        checks.insert(0, ("credentials", partial(check_key_file, key_file)))
     findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
     findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
-    findings += encoder_findings(config.cutting.encoder, _tried(ffmpeg, config.cutting.encoder, stop))
-    needed = on_render_node(config.cutting.encoder)
-    findings += [
-        Finding(f"render node {node.path}", node.usable or not needed, node.detail) for node in render_nodes()
-    ]
+    findings += encoder_findings(config.cutting.encoder, tried(ffmpeg, config.cutting, stop))
     if not roots:
         findings.append(
             Finding("nas_roots", False, "agent.nas_roots is empty: list the folders of the recordings")
@@ -99,7 +79,6 @@ def _finding(name: str, look: Callable[[], str], stop: threading.Event) -> Findi
 
 def _state_dir(config: Config) -> str:
     path = Path(config.agent.state_dir)
-    check_folder("agent.state_dir", path)
     try:
         spool = Spool(path, min_free_bytes=config.agent.min_free_bytes)
     except StateDirInUse:
@@ -119,46 +98,6 @@ def _version(ffmpeg: Path) -> str:
     return f"{ffmpeg}: {first}"
 
 
-Wanted = Literal["auto", "nvenc", "cpu"]
-
-
-def _tried(
-    ffmpeg: Path | None, wanted: Wanted, stop: threading.Event
-) -> Mapping[EncoderName, Refused | None]:
-    try:
-        program = find_ffmpeg(ffmpeg)
-    except EncoderFailed:
-        none = Refused("absent", "ffmpeg is missing")
-        return dict.fromkeys(CANDIDATES, none)
-    names = [name for name in CANDIDATES if wanted != "cpu" or name not in CARD.values()]
-    return {name: try_encoder(program, name, stop) for name in names}
-
-
-def encoder_findings(wanted: Wanted, tried: Mapping[EncoderName, Refused | None]) -> list[Finding]:
-    """Evaluates the trials of the encoders: why one is not used, and what is used instead. Pure."""
-    return [_encoder_finding(name, wanted, tried) for name in CANDIDATES]
-
-
-def _encoder_finding(
-    name: EncoderName, wanted: Wanted, tried: Mapping[EncoderName, Refused | None]
-) -> Finding:
-    label, card = f"encoder {name}", name in CARD.values()
-    if name not in tried:
-        return Finding(label, True, "not tried: cutting.encoder is cpu")
-    refused = tried[name]
-    if refused is None:
-        return Finding(label, True, f"encoded {TRIAL_FRAMES} frames")
-    codec = CODECS[name]
-    others = [n for n in CANDIDATES if n != name and CODECS[n] == codec and n in tried and tried[n] is None]
-    if others:
-        instead, ok = f"{others[0]} is used instead", not (card and wanted == "nvenc")
-    elif codec == "hevc":
-        instead, ok = "clips in HEVC are refused", True
-    else:
-        instead, ok = "nothing can be encoded", False
-    return Finding(label, ok, f"not used, because {refused.reason}; {instead}")
-
-
 def _pubsub(config: Config) -> str:
     missing = provision(config.pubsub.project, topology(config), dry_run=True)
     if missing:
@@ -170,8 +109,6 @@ def _pubsub(config: Config) -> str:
 
 def _store(config: Config) -> str:
     check_file_system(config)
-    if config.storage.backend == "local" and config.storage.path is not None:
-        check_folder("storage.path", Path(config.storage.path))
     store = open_coordination_store(config)
     key = doctor_key(config.agent.cluster, f"{config.agent.id}-{secrets.token_hex(4)}")
     info = store.replace(key, b"{}", expected=None)

@@ -116,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _configure_engine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--encoder", choices=["auto", "nvenc", "cpu"], default="auto", help="default: auto")
+    parser.add_argument(
+        "--encoder", choices=["auto", "nvenc", "qsv", "vaapi", "cpu"], default="auto", help="default: auto"
+    )
     parser.add_argument(
         "--ffmpeg", type=Path, metavar="FILE", help="default: the one on PATH, else the bundled one"
     )

@@ -15,7 +15,7 @@ from typing import cast
 from agent.cutting.encode.encoder_probe import Encoders
 from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.formats.media import MediaInfo
-from agent.cutting.plan.encoders import CPU, Choice
+from agent.cutting.plan.encoders import CPU, Choice, EncoderName
 from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Extent, Keep, Order, ReelSpec
 from agent.cutting.process.client import JOBS, ForkServer, engine_server
 from agent.cutting.process.interruption import Interruption
@@ -268,6 +268,9 @@ class _Tools:
 
     def order(self, spec: CutSpec, source: SourceFile, folder: Path, stem: str) -> Order:
         return self.engine._order(spec, source, folder, stem, Choice(CPU["h264"]))
+
+    def encoder_again(self, encoder: EncoderName, gpu: int | None, spec: CutSpec) -> Choice:
+        return self.engine._encoders.again(encoder, gpu, spec)
 
     def job(self, function: str, source: SourceFile, progress: Progress, order: object) -> object:
         return self.engine._run(f"{_REEL_JOBS}.{function}", source, progress, self.interruption, order)

@@ -53,6 +53,7 @@ def report(
         audio=[AudioReport(codec=s.codec, language=s.language) for s in outcome.audio],
         dropped_streams=list(plan.dropped[:MOST_DROPPED]),
         encoder=outcome.encoder,
+        gpu=outcome.gpu,
         warnings=[
             *warnings,
             *plan.warnings,

@@ -12,6 +12,9 @@ from pydantic import Field, StringConstraints, model_validator
 from clipping.config.fields import AbsolutePath, Name, Port, Positive, Section
 from clipping.config_file import STATE_DIR
 
+_LAST_GPU = 63
+"""The kernel's last render node is renderD191."""
+
 
 class NasRoot(Section):
     """A folder that clips may be cut from."""
@@ -161,11 +164,16 @@ class Checkpoints(Section):
 class Cutting(Section):
     """The cutting engine."""
 
-    encoder: Literal["auto", "nvenc", "cpu"] = "auto"
-    """`auto`: an NVIDIA card where a test encode succeeds, otherwise the CPU. `nvenc`: the same, and `doctor`
-    fails when no card works. `cpu`: never a card."""
-    nvenc_sessions: Annotated[int, Field(ge=1, le=64)] = 3
-    """Encodes on the card at the same time, as consumer cards limit them. Further ones run on the CPU."""
+    encoder: Literal["auto", "nvenc", "qsv", "vaapi", "cpu"] = "auto"
+    """`auto`: the first of `nvenc` (NVIDIA), `qsv` (Intel) and `vaapi` (Intel, AMD) whose test encode
+    succeeds, otherwise the CPU. One of these: that one; where it does not work the CPU, with a warning in the
+    clip's report, and `doctor` fails. `cpu`: never a GPU."""
+    gpus: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
+    """The GPUs to encode on, such as `[0, 1]`: NVIDIA's own numbers, and N of `/dev/dri/renderD(128+N)` for
+    Intel's and AMD's. Unset: NVIDIA's card 0, and the first other GPU whose test encode succeeds."""
+    sessions_per_gpu: Annotated[int, Field(ge=1, le=64)] = 3
+    """Encodes on one GPU at the same time, as consumer cards limit them. Further ones run on another of
+    `gpus`, with the next kind of encoder, or on the CPU."""
     stall_seconds: Positive = 30
     """A cut that reads, writes and computes nothing for this long is ended and tried again."""
     time_limit_seconds: Positive = 7200
@@ -182,3 +190,12 @@ class Cutting(Section):
     default_mode: Literal["copy", "smart", "encode"] | None = None
     """The mode of requests with high quality that name no mode and no other output. Unset: `copy`. Medium
     quality is always `encode`. The API decides, when it accepts a request."""
+
+    @model_validator(mode="after")
+    def _each_gpu_once(self) -> Self:
+        numbers = self.gpus or ()
+        if len(set(numbers)) != len(numbers):
+            raise ValueError("gpus: name each GPU once")
+        if not all(0 <= number <= _LAST_GPU for number in numbers):
+            raise ValueError(f"gpus: use numbers from 0 to {_LAST_GPU}")
+        return self

@@ -106,6 +106,8 @@ class Report(Model):
     dropped_streams: list[DroppedStream]
     encoder: str | None = None
     """The encoder that wrote the re-encoded frames; absent when nothing was re-encoded."""
+    gpu: int | None = None
+    """The number of the GPU that the encoder ran on, as in `cutting.gpus`; absent when it was the CPU."""
     warnings: list[str] = Field(default_factory=list)
     source: SourceReport | None = None
     """Absent in reports of earlier versions, and of a reel, whose parts have their own."""

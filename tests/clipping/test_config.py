@@ -83,6 +83,10 @@ def test_all_problems_are_reported_together_with_their_paths() -> None:
         ({"ha": {"deadline_seconds": 11}}, "ha: ttl_seconds > deadline_seconds"),
         ({"ha": {"store_timeout_seconds": 10}}, "ha: renew_seconds + store_timeout_seconds"),
         ({"health": {"retry_seconds": 31}}, "health: retry_seconds"),
+        ({"cutting": {"gpus": [0, 0]}}, "cutting: gpus: name each GPU once"),
+        ({"cutting": {"gpus": [64]}}, "cutting: gpus: use numbers from 0 to 63"),
+        ({"cutting": {"gpus": []}}, "cutting.gpus"),
+        ({"cutting": {"nvenc_sessions": 2}}, "cutting.nvenc_sessions: unknown key"),
     ],
 )
 def test_impossible_values_are_refused(tree: dict[str, Any], expected: str) -> None:
@@ -96,12 +100,14 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         "CLIPPING_AGENT__SLOTS__BATCH": "3",
         "CLIPPING_STORAGE__BACKEND": "gcs",
         "CLIPPING_STORAGE__BUCKET": "clips",
+        "CLIPPING_CUTTING__GPUS": "[1, 0]",
         "CLIPPING_URL": "http://not-ours",
         "PATH": "/bin",
     }
     loaded = load(file, environ=environ)
     assert (loaded.agent.slots.interactive, loaded.agent.slots.batch) == (2, 3)
     assert loaded.storage.bucket == "clips"
+    assert loaded.cutting.gpus == (1, 0)
 
 
 def test_a_misspelt_variable_is_refused() -> None:

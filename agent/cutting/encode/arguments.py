@@ -23,8 +23,10 @@ from agent.cutting.encode.section_arguments import (
     Drawn,
     compiled,
     encoded,
+    encoding,
+    finished,
     input_options,
-    tagged,
+    name_option,
 )
 from agent.cutting.encode.sidecars import Beside
 from agent.cutting.encode.video_filters import Means, seconds, video_filters
@@ -91,7 +93,7 @@ def encode_arguments(
             means,
             gaps=gaps,
         )
-        video = tagged(drawn.on(video))
+        video = finished(drawn.on(video), means.encoder)
     else:
         video = joined_video(joined)
     audio = [audio_filters(source[f"a:{t.position}"], t.source, frames, clip.speed) for t in plan.tracks]
@@ -115,8 +117,7 @@ def encode_arguments(
     if plan.container.boxed:
         options |= boxed_options(chapters=beside.chapters is not None)
         options["write_tmcd"] = int("timecode" in tags)
-        if means.encoder == "libx265":
-            options["tag:v"] = "hvc1"  # the name that Apple's players want
+        options |= name_option(means.encoder)
     else:
         # ffmpeg 5.1 would show the first frame later, by the 21 ms that AAC begins before 0.
         options["avoid_negative_ts"] = "disabled"
@@ -126,7 +127,8 @@ def encode_arguments(
     if beside.captions is not None:
         options[f"c:s:{len(plan.subtitles)}"] = "copy"
     options |= _dispositions(plan)
-    command = compiled(means.program, ffmpeg.output(video, *audio, *texts, url(target), **options))
+    output = ffmpeg.output(video, *audio, *texts, url(target), **options)
+    command = encoding(means, output) if joined is None else compiled(means.program, output)
     # The binding passes no option twice, and only inputs of which a stream is used.
     at = command.index(url(target))
     command[at:at] = _descriptions(plan, tags)

@@ -29,7 +29,8 @@ from agent.cutting.encode.unkept import UnkeptSegments
 from agent.cutting.encode.video_filters import Means
 from agent.cutting.formats.media import MediaInfo, StreamInfo
 from agent.cutting.plan.captions import captions_at
-from agent.cutting.plan.encoders import CARD, CODECS, CPU, refusal
+from agent.cutting.plan.encoder_refusals import refusal
+from agent.cutting.plan.encoders import CODECS, CPU, on_gpu
 from agent.cutting.plan.outcome import AudioTrack, Outcome, Unsuited
 from agent.cutting.plan.plan import Plan, without_silent
 from agent.cutting.plan.segments import Segment
@@ -158,9 +159,9 @@ class _Encode:
         self._from_start = from_start
         self._progress = progress
         self._started = started
-        self._encoder = order.choice.encoder
-        self._warnings = list(order.choice.warnings)
-        self._filters = ffmpeg.filters(order.ffmpeg)
+        choice, filters = order.choice, ffmpeg.filters(order.ffmpeg)
+        self._means = Means(order.ffmpeg, choice.encoder, filters, choice.mode, choice.gpu)
+        self._warnings = list(choice.warnings)
         self._reached = 0.0
         self._segmented: SegmentedVideo | None = None
         self._outgrown: int | None = None
@@ -179,8 +180,10 @@ class _Encode:
         self._segmented = self._separate(segments, kept)
         self._outgrown = kept.outgrown
         made_with = next((name for name in CPU.values() if name == kept.encoder), None)
-        if made_with is not None and CODECS[made_with] == CODECS[self._encoder]:
-            self._encoder = made_with  # whatever is free now: other segments can't be joined with those
+        if made_with is not None and CODECS[made_with] == CODECS[self._means.encoder]:
+            self._means = self._means.with_cpu(
+                made_with
+            )  # whatever is free now: others can't be joined with those
 
     def in_one_piece(self) -> None:
         """Encode the video by itself, without keeping any of it: as some effects need it."""
@@ -248,12 +251,14 @@ class _Encode:
         try:
             self._make(rates, upto)
         except EncoderFailed as error:
-            if self._encoder not in CARD.values():
+            failed = self._means.encoder
+            if not on_gpu(failed):
                 raise
-            lines = [line for note in getattr(error, "__notes__", ()) for line in note.splitlines()]
+            lines = "\n".join(getattr(error, "__notes__", (error.message,))).splitlines()
             reason = refusal(lines).reason
-            self._encoder, failed = CPU[CODECS[self._encoder]], self._encoder
-            self._warnings.append(f"{failed} failed, because {reason}: the clip was made by {self._encoder}")
+            instead = CPU[CODECS[failed]]
+            self._means = self._means.with_cpu(instead)
+            self._warnings.append(f"{failed} failed, because {reason}: the clip was made by {instead}")
             self._make(rates, upto)
 
     def _make(self, rates: Rates, upto: float) -> None:
@@ -265,7 +270,7 @@ class _Encode:
         joined = self._target.with_suffix(".joined")
         try:
             self.reported_errors = self._segmented.write(
-                self._means(),
+                self._means,
                 rates,
                 joined,
                 outgrown=self._outgrown,
@@ -292,7 +297,7 @@ class _Encode:
         drawn_here = self._drawings.part(path, Fraction(0), self._clip.seconds, tick)
         with drawn_here if joined is None else nullcontext(NOTHING_DRAWN) as drawn:
             command = encode_arguments(
-                self._means(),
+                self._means,
                 self._recording,
                 self._info,
                 self._plan,
@@ -330,7 +335,7 @@ class _Encode:
         """
         decoding = run_limits(seconds, from_start=self._from_start)
         # A card's driver maps far more than it ever uses.
-        limits = replace(decoding, memory_bytes=None) if self._encoder in CARD.values() else decoding
+        limits = replace(decoding, memory_bytes=None) if on_gpu(self._means.encoder) else decoding
         if commands.decode is None:
             return ffmpeg.run(
                 commands.encode,
@@ -355,14 +360,11 @@ class _Encode:
             started=self._started,
         )
 
-    def _means(self) -> Means:
-        return Means(self._order.ffmpeg, self._encoder, self._filters)
-
     def outcome(self) -> Outcome:
         """What was made."""
         frames, clip = self._frames, self._clip
         video = self._plan.video_stream.video
-        if video is not None and video.hdr and not self._means().tone_maps(video):
+        if video is not None and video.hdr and not self._means.tone_maps(video):
             self._warnings.append(
                 "this ffmpeg has no zscale filter: HDR colours were not tone mapped, and look pale"
             )
@@ -380,7 +382,8 @@ class _Encode:
             reencoded=frames.end - frames.start,
             audio=tuple(_audio(track.source, frames, clip) for track in self._plan.tracks),
             joints=self.joints,
-            encoder=self._encoder,
+            encoder=self._means.encoder,
+            gpu=self._means.gpu,
             size=named_size(self._order.spec.output, self._order.spec.effects),
             speed=clip.speed,
             framing=self._order.spec.effects.framing if is_smart(self._order) else None,

@@ -4,57 +4,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import ffmpeg
-
-from agent.cutting.encode.ffmpeg import ask, find_ffmpeg
-from agent.cutting.plan.encoders import (
-    CANDIDATES,
-    CARD,
-    CPU,
-    Choice,
-    EncoderName,
-    Refused,
-    refusal,
-    video_arguments,
-)
+from agent.cutting.encode.encoder_trial import try_all
+from agent.cutting.encode.ffmpeg import find_ffmpeg
+from agent.cutting.encode.rate_control import is_capped
+from agent.cutting.plan.encoder_choice import Trial, Unusable, choose, same
+from agent.cutting.plan.encoder_refusals import Refused
+from agent.cutting.plan.encoders import CANDIDATES, CPU, Card, Choice, EncoderName, card
 from agent.cutting.plan.spec import CutSpec, EngineSettings
 from clipping.errors import EncoderFailed, UnsupportedCodec
 from clipping.log import get_logger
 
 log = get_logger(__name__)
 
-TRIAL_SECONDS = 20.0
-TRIAL_FRAMES = 10
 _WAIT_SECONDS = 60.0
 """How long an encode waits for the trials; they take less than a second each."""
 _CLOSE_SECONDS = 2.0
 _AGAIN_SECONDS = 600.0
-"""A card that was busy, or failed for a reason that may pass, is tried again after this."""
+"""A GPU that was busy, or failed for a reason that may pass, is tried again after this."""
 _PASSING = frozenset({"busy", "failed"})
-
-
-def try_encoder(
-    program: Path, encoder: EncoderName, cancelled: threading.Event | None = None
-) -> Refused | None:
-    """Encode a few frames as a clip would; why that does not work, None when it does."""
-    source = ffmpeg.input("testsrc2=size=640x360:rate=25", f="lavfi")
-    output = ffmpeg.output(
-        source["v"].filter("format", "yuv420p"),
-        "-",
-        f="null",
-        **{"frames:v": TRIAL_FRAMES},
-        **video_arguments(encoder, "high"),
-    ).global_args("-nostdin", "-v", "error", "-progress", "pipe:1")
-    try:
-        answer = ask(ffmpeg.compile(output, cmd=str(program)), TRIAL_SECONDS, cancelled)
-    except EncoderFailed as error:
-        return Refused("failed", error.message)
-    encoded = f"frame={TRIAL_FRAMES}" in answer.stdout.splitlines()
-    return None if answer.code == 0 and encoded else refusal(answer.stderr.splitlines())
 
 
 class Encoders:
@@ -68,9 +40,9 @@ class Encoders:
         self._closed = threading.Event()
         self._trial: threading.Thread | None = None
         self._under_way = False
-        self._refused: dict[EncoderName, Refused | None] = {}
+        self._trials: Sequence[Trial] = ()
         self._tried_at = 0.0
-        self._sessions = 0
+        self._encodes: Counter[Card] = Counter()
 
     def start(self) -> None:
         """Try the encoders, in the background."""
@@ -92,11 +64,12 @@ class Encoders:
     def working(self) -> list[str]:
         """Those that passed; none before the trials are over."""
         with self._lock:
-            return [name for name, refused in self._refused.items() if refused is None]
+            working = {trial.encoder for trial in self._trials if trial.works}
+        return [name for name in CANDIDATES if name in working]
 
     @contextmanager
     def chosen(self, spec: CutSpec) -> Iterator[Choice]:
-        """The encoder for a clip; its session on the card is taken until the end of the block.
+        """The encoder for a clip; its session on the GPU is taken until the end of the block.
 
         Raises `UnsupportedCodec` when none here writes the codec, and `EncoderFailed` when none works at all.
         """
@@ -109,59 +82,69 @@ class Encoders:
             yield Choice(CPU[codec], ("the encoder trial has not finished: the clip was made on the CPU",))
             return
         self._try_again()
-        card, reason = self._take_session(codec)
-        if card is None:
-            yield self._on_cpu(codec, reason)
+        choice = self._take(codec, capped=is_capped(spec))
+        if choice.gpu is None:
+            yield choice
             return
         try:
-            yield Choice(card)
+            yield choice
         finally:
             with self._lock:
-                self._sessions -= 1
+                self._encodes[card(choice.encoder, choice.gpu)] -= 1
 
-    def _take_session(self, codec: str) -> tuple[EncoderName | None, str | None]:
-        """A card's encoder, with a session taken on it; or why there is none."""
-        card = CARD.get(codec)
-        if card is None:
-            return None, None
+    def again(self, encoder: EncoderName, gpu: int | None, spec: CutSpec) -> Choice:
+        """The encoder that has made other frames of a clip, for frames that must fit them."""
         with self._lock:
-            refused = self._refused.get(card, Refused("absent", "cutting.encoder is cpu"))
-            if refused is not None:
-                return None, f"{card} is not used, because {refused.reason}"
-            if self._sessions >= self._settings.nvenc_sessions:
-                return None, f"{card} is not used, because all its sessions are taken"
-            self._sessions += 1
-            return card, None
+            return same(self._trials, encoder, gpu, capped=is_capped(spec))
 
-    def _on_cpu(self, codec: str, reason: str | None) -> Choice:
-        encoder = CPU[codec]
+    def _take(self, codec: str, *, capped: bool) -> Choice:
+        """An encoder, with a session taken if it runs on a GPU."""
+        settings = self._settings
         with self._lock:
-            refused = self._refused.get(encoder)
-        if refused is not None:
-            text = f"{encoder} can't be used, because {refused.reason}"
-            raise UnsupportedCodec(text) if codec == "hevc" else EncoderFailed(text)
-        demanded = self._settings.encoder == "nvenc" and reason is not None
-        return Choice(encoder, (f"{reason}: the clip was made by {encoder}",) if demanded else ())
+            choice = choose(
+                self._trials,
+                settings.encoder,
+                codec,
+                capped=capped,
+                busy=self._encodes,
+                sessions=settings.sessions_per_gpu,
+            )
+            if isinstance(choice, Choice) and choice.gpu is not None:
+                self._encodes[card(choice.encoder, choice.gpu)] += 1
+        if isinstance(choice, Unusable):
+            raise UnsupportedCodec(choice.reason) if codec == "hevc" else EncoderFailed(choice.reason)
+        return choice
 
     def _try_again(self) -> None:
         with self._lock:
-            passing = any(refused and refused.kind in _PASSING for refused in self._refused.values())
+            passing = any(trial.refused and trial.refused.kind in _PASSING for trial in self._trials)
             due = self._clock() - self._tried_at > _AGAIN_SECONDS
         if passing and due:
             self.start()
 
     def _try_all(self) -> None:
+        settings = self._settings
+        with self._lock:
+            before = self._trials
+        # A GPU that works may refuse while it works on other clips.
+        known = [trial for trial in before if trial.works]
         try:
-            program = find_ffmpeg(self._settings.ffmpeg)
-            names = [n for n in CANDIDATES if self._settings.encoder != "cpu" or n not in CARD.values()]
-            found = {name: try_encoder(program, name, self._closed) for name in names}
+            program: Path = find_ffmpeg(settings.ffmpeg)
+            found = try_all(program, settings.encoder, settings.gpus, self._closed, known=known)
         except EncoderFailed as error:
-            found = {name: Refused("failed", error.message) for name in CPU.values()}
+            found = [Trial(name, refused=Refused("failed", error.message)) for name in CPU.values()]
         if self._closed.is_set():
             return
         with self._lock:
-            changed = found != self._refused
-            self._refused, self._tried_at, self._under_way = found, self._clock(), False
+            self._trials, self._tried_at, self._under_way = found, self._clock(), False
         self._tried.set()
-        for name, refused in found.items() if changed else ():
-            log.info("encoder.tried", encoder=name, works=refused is None, reason=refused and refused.reason)
+        for trial in found:
+            if trial not in before:
+                log.info(
+                    "encoder.tried",
+                    encoder=trial.encoder,
+                    gpu=trial.gpu,
+                    modes=",".join(trial.modes) or None,
+                    works=trial.works,
+                    reason=trial.refused and trial.refused.reason,
+                )

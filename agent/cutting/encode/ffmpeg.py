@@ -38,6 +38,8 @@ _KEPT_LINES = 20
 _QUERY_SECONDS = 30
 _CANCEL_SECONDS = 0.1
 """Between two checks whether a short run is to be ended."""
+_ENVIRONMENT = {"LIBVA_MESSAGING_LEVEL": "1"}
+"""Only errors: libva prints where it looks for drivers, which would count as errors of the run."""
 _LOOK_SECONDS = 0.5
 """Between two checks of a run that prints nothing."""
 
@@ -123,6 +125,7 @@ def ask(
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
+            env={**os.environ, **_ENVIRONMENT},
         )
     except OSError as error:
         raise _not_started(command, error) from error
@@ -206,6 +209,7 @@ class Running:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=() if source is None else (source.descriptor,),
+                env={**os.environ, **_ENVIRONMENT},
             )
         except OSError as error:
             raise _not_started(command, error) from error

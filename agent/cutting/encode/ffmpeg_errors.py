@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from agent.cutting.plan.encoders import CANDIDATES, on_gpu
 from agent.cutting.process.limits import out_of_memory
 from clipping.errors import EncoderFailed, NoSpace, ProcessDied, SourceCorrupt, SourceUnavailable, TooLarge
 
@@ -25,6 +26,16 @@ _ENCODER = (
     "Error submitting video frame to the encoder",
     "Unknown encoder",
 )
+_GPU = (
+    *(f"[{name} @" for name in CANDIDATES if on_gpu(name)),
+    "[VAAPI @",
+    "[QSV @",
+    "[AVHWDeviceContext @",
+    "[AVHWFramesContext @",
+    "_hwupload_",
+    "Device creation failed",
+)
+"""Whatever a GPU's driver says, such as "Input/output error", is not said of the recording."""
 _DECODER = ("Decode error rate", "Error opening input")
 """Whatever else fails, fails because of these."""
 _DAMAGE = (
@@ -52,13 +63,13 @@ def failure(code: int, output: Sequence[str], memory: int | None = None) -> Exce
         return TooLarge("the recording has larger frames than cutting.max_pixels allows")
     if _names(output, _FULL) or code == -signal.SIGXFSZ:
         return NoSpace("the spool's disk is full: free some space")
-    if _names(output, _AWAY):
+    if _names(output, _AWAY) and not _names(output, _GPU):
         return SourceUnavailable(f"the recording can't be read now: {last}")
     if any(fatal(line) == "memory" for line in output) and memory is not None:
         return EncoderFailed(out_of_memory("ffmpeg", memory))
     if code < 0:
         return ProcessDied(f"ffmpeg was ended by signal {-code}")
-    if _names(output, _DECODER) or (_names(output, _DAMAGE) and not _names(output, _ENCODER)):
+    if _names(output, _DECODER) or (_names(output, _DAMAGE) and not _names(output, (*_ENCODER, *_GPU))):
         return SourceCorrupt(f"the recording can't be decoded there: {last}")
     return EncoderFailed(f"ffmpeg failed: {last}")
 

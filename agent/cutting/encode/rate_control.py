@@ -45,6 +45,11 @@ def refined(spec: CutSpec) -> bool:
     return spec.refined or spec.output.aspect != "source" or spec.effects.framing is not None
 
 
+def is_capped(spec: CutSpec) -> bool:
+    """Whether the clip's bit rate has a limit, however long it is."""
+    return spec.output.max_bytes is not None or _usual(spec) is not None
+
+
 def rates(
     spec: CutSpec,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -25,7 +26,14 @@ from agent.cutting.encode.video_filters import (
     video_filters,
 )
 from agent.cutting.formats.media import MediaInfo
-from agent.cutting.plan.encoders import video_arguments
+from agent.cutting.plan.encoders import (
+    CODECS,
+    EncoderName,
+    device_options,
+    family,
+    on_gpu,
+    video_arguments,
+)
 from agent.cutting.plan.plan import Plan
 from agent.cutting.plan.segments import Segment
 from agent.cutting.plan.spec import CutSpec
@@ -35,6 +43,15 @@ from agent.cutting.reading.source import DEMUXERS, PROTOCOLS, decoder_options, u
 _MARGIN = Fraction(15)
 """Seconds before the range to read from where no keyframe is known."""
 _BT709: Options = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "range": "tv"}
+TAGS: Options = {
+    "fps_mode": "passthrough",
+    "chroma_sample_location": "left",
+    "color_primaries": "bt709",
+    "color_trc": "bt709",
+    "colorspace": "bt709",
+    "color_range": "tv",
+}
+"""Options of the output that say what its frames are."""
 _IMPRECISE = frozenset({"mpegts", "mpeg"})
 _IMPRECISE_SECONDS = Fraction(2)
 """Seeking in these lands after the requested keyframe."""
@@ -160,14 +177,25 @@ def section_commands(
     stream = drawn.title_on(stream)
     if clip.speed is not None and clip.rate is not None:
         stream = retimed(stream, clip.speed, clip.rate, clip.count)
-    stream = tagged(drawn.captions_on(stream))
+    stream = finished(drawn.captions_on(stream), means.encoder)
     options = {
         **encoded(means, plan, spec, rates, clip, begin=section.part.start - frames.start),
         "map_metadata": -1,
         "map_chapters": -1,
         "f": "mp4",
     }
-    return Commands(compiled(means.program, ffmpeg.output(stream, url(target), **options)), decode)
+    return Commands(encoding(means, ffmpeg.output(stream, url(target), **options)), decode)
+
+
+def finished(stream: FilterStream, encoder: EncoderName) -> FilterStream:
+    """Frames of yuv420p as the encoder takes them."""
+    match family(encoder):
+        case "qsv":
+            return tagged(stream.filter("format", "nv12"))
+        case "vaapi":
+            return tagged(stream.filter("format", "nv12")).filter("hwupload")
+        case _:
+            return tagged(stream)
 
 
 def tagged(stream: FilterStream) -> FilterStream:
@@ -193,7 +221,9 @@ def encoded(
     """The output's options for encoded video; `begin`: when it begins, in seconds of the clip."""
     return {
         **encoder_options(means, spec, rates),
-        **_keyframes([at - begin for at in spec.keyframes if at > begin], clip_tick(plan, clip)),
+        **keyframe_options(
+            means.encoder, [at - begin for at in spec.keyframes if at > begin], clip_tick(plan, clip)
+        ),
         "enc_time_base:v": time_base_option(clip_tick(plan, clip)),
     }
 
@@ -201,22 +231,31 @@ def encoded(
 def encoder_options(means: Means, spec: CutSpec, rates: Rates) -> Options:
     """Those that do not depend on the frames' times."""
     return {
-        **video_arguments(means.encoder, spec.quality, refined=refined(spec), cap=rates.cap),
-        "fps_mode": "passthrough",
-        "chroma_sample_location": "left",
-        "color_primaries": "bt709",
-        "color_trc": "bt709",
-        "colorspace": "bt709",
-        "color_range": "tv",
+        **video_arguments(
+            means.encoder,
+            spec.quality,
+            refined=refined(spec),
+            cap=rates.cap,
+            mode=means.mode,
+            gpu=means.gpu,
+        ),
+        **TAGS,
     }
 
 
-def _keyframes(times: list[Fraction], tick: Fraction) -> Options:
+def keyframe_options(encoder: EncoderName, times: Sequence[Fraction], tick: Fraction) -> Options:
+    """Those that make frames at these times keyframes, in seconds; `tick`: what frames are timed in."""
     if not times:
         return {}
     # A quarter of a tick before them: a frame at or after each becomes a keyframe.
     early = [seconds(max(Fraction(0), at - tick / 4)) for at in times]
-    return {"force_key_frames": ",".join(early), "forced-idr": 1}
+    # A GPU's encoder has its own option for it, among its others.
+    return {"force_key_frames": ",".join(early), **({} if on_gpu(encoder) else {"forced-idr": 1})}
+
+
+def name_option(encoder: EncoderName) -> Options:
+    """The name of HEVC in MP4 and MOV: the one that Apple's players want."""
+    return {"tag:v": "hvc1"} if CODECS[encoder] == "hevc" else {}
 
 
 def time_base_option(tick: Fraction) -> str:
@@ -225,6 +264,11 @@ def time_base_option(tick: Fraction) -> str:
     The recording's own is named too: "-1" meant it until ffmpeg 6 and is an error in 9. Audio keeps samples.
     """
     return f"{tick.numerator}:{tick.denominator}"
+
+
+def encoding(means: Means, output: Any) -> list[str]:
+    """The command line of an output whose video is encoded."""
+    return compiled(means.program, output.global_args(*device_options(means.encoder, means.gpu)))
 
 
 def compiled(program: Path, output: Any, *, progress: bool = True) -> list[str]:

@@ -172,7 +172,7 @@ class SegmentedVideo:
         anywhere = replace(self, recording="recording")
         drawn = self.drawings.anywhere(clip_tick(self.plan, self.clip))
         commands = anywhere._commands(
-            replace(means, program=Path("ffmpeg")), rates, self.segments[0], Path("segment"), drawn
+            replace(means, program=Path("ffmpeg"), gpu=None), rates, self.segments[0], Path("segment"), drawn
         )
         effects = self.order.spec.effects.asked()
         recipe = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor
 from pathlib import Path
@@ -13,7 +13,7 @@ from agent.cutting.encode.clip_frames import frames_of_rate
 from agent.cutting.encode.filters import FilterStream, Options
 from agent.cutting.encode.reshape import cropped, shaped
 from agent.cutting.formats.media import VideoInfo
-from agent.cutting.plan.encoders import EncoderName
+from agent.cutting.plan.encoders import EncoderName, RateMode
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.plan.speed import Speed
 from agent.cutting.reading.frames import Frames
@@ -31,6 +31,14 @@ class Means:
     encoder: EncoderName
     filters: frozenset[str]
     """Those that this ffmpeg has."""
+    mode: RateMode | None = None
+    """As `Choice.mode`."""
+    gpu: int | None = None
+    """As `Choice.gpu`."""
+
+    def with_cpu(self, encoder: EncoderName) -> Means:
+        """The same with an encoder of the CPU."""
+        return replace(self, encoder=encoder, mode=None, gpu=None)
 
     def tone_maps(self, video: VideoInfo) -> bool:
         """Whether HDR colours become ordinary ones, not just pale."""

@@ -65,6 +65,8 @@ class Outcome:
     """Where the clip's speed differs from the recording's."""
     encoder: str | None = None
     """That of the re-encoded frames; None when there are none."""
+    gpu: int | None = None
+    """The number of the GPU that it ran on; None: on the CPU."""
     framing: Framing | None = None
     """What `smart_crop` found; None with any other shape."""
     warnings: tuple[str, ...] = field(default=())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from agent.cutting.formats.media import Identity
-from agent.cutting.plan.encoders import Choice
+from agent.cutting.plan.encoders import Choice, Wanted
 from clipping.contract.choices import Mode, Quality, TransitionType
 from clipping.contract.effects import NO_EFFECTS, Effects
 from clipping.contract.output import AS_IS, Output
@@ -98,15 +98,18 @@ class EngineSettings:
     """A cut without progress, input and output for this long is ended. Seconds."""
     time_limit_seconds: float = 7200
     """The maximum duration of a cut. Seconds."""
-    encoder: Literal["auto", "nvenc", "cpu"] = "auto"
-    """`cpu`: never use the graphics card, even if it works."""
+    encoder: Wanted = "auto"
+    """`cpu`: never use a GPU, even if it works; a kind of encoder: that one or the CPU."""
+    gpus: tuple[int, ...] | None = None
+    """The numbers of the GPUs to use: NVIDIA's own, and N of /dev/dri/renderD(128+N) for others. None: the
+    first NVIDIA card, and the first other GPU whose encoder works."""
     verify: Extent = "ends"
     """`full`: every frame of a finished clip is decoded, not only both ends and the splice points."""
     on_damage: OnDamage = "warn"
     """When the recording is damaged within the clip: `warn` in the report, `fail`, or `reencode` the clip, so
     that players don't meet the damage; frames that can't be decoded are then missing."""
-    nvenc_sessions: int = 3
-    """Encodes at once on the graphics card; further ones go to the CPU."""
+    sessions_per_gpu: int = 3
+    """Encodes at once on one GPU; further ones go to the next GPU or kind of encoder, then to the CPU."""
     max_pixels: int = 8192 * 8192
     """The largest frame that is cut, as width times height."""
     slots: int = 1

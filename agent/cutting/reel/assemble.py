@@ -18,13 +18,19 @@ from agent.cutting.encode import ffmpeg
 from agent.cutting.encode.joining import Mismatched, Piece, alike, frames_of, join, parameters
 from agent.cutting.encode.pipeline import run_fed
 from agent.cutting.encode.rate_control import rates
-from agent.cutting.encode.section_arguments import compiled, encoder_options, tagged, time_base_option
+from agent.cutting.encode.section_arguments import (
+    encoder_options,
+    encoding,
+    finished,
+    name_option,
+    time_base_option,
+)
 from agent.cutting.encode.video_filters import Means
 from agent.cutting.formats import avc
 from agent.cutting.formats.bits import Malformed
 from agent.cutting.formats.nal import length_size
 from agent.cutting.formats.streams import tick_of
-from agent.cutting.plan.encoders import CARD
+from agent.cutting.plan.encoders import on_gpu
 from agent.cutting.plan.outcome import Unsuited
 from agent.cutting.process.context import Context
 from agent.cutting.process.limits import own_memory_limit
@@ -67,7 +73,8 @@ def _scratch(folder: Path) -> Iterator[Path]:
 class _Assembling:
     def __init__(self, order: AssembleOrder, notify: ProgressSender) -> None:
         self._order, self._notify = order, notify
-        self._means = Means(order.reel.ffmpeg, order.choice.encoder, frozenset())
+        choice = order.choice
+        self._means = Means(order.reel.ffmpeg, choice.encoder, frozenset(), choice.mode, choice.gpu)
 
     def run(self, folder: Path) -> Assembled:
         order = self._order
@@ -116,7 +123,7 @@ class _Assembling:
             self._command(target, length),
             (frame.to_bytes() for frame in frames),
             seconds=float(length / order.rate),
-            limits=ffmpeg.Limits(_JOIN_BYTES, None if self._on_card else own_memory_limit()),
+            limits=ffmpeg.Limits(_JOIN_BYTES, None if on_gpu(self._means.encoder) else own_memory_limit()),
             progress=lambda share: self._report(number - 1 + share),
             started=self._notify.helper,
         )
@@ -125,10 +132,6 @@ class _Assembling:
         if not alike(one.video, target):
             raise Mismatched("the encoder's parameters differ between a part and its transition")
         return target
-
-    @property
-    def _on_card(self) -> bool:
-        return self._means.encoder in CARD.values()
 
     def _report(self, transitions: float) -> None:
         self._notify("cutting", 100 * _TRANSITIONS * transitions / max(1, len(self._order.parts) - 1))
@@ -139,7 +142,7 @@ class _Assembling:
         assert rate is not None
         raw = {"f": "rawvideo", "pixel_format": "yuv420p", "s": f"{width}x{height}"}
         given = ffmpeg_python.input("pipe:0", framerate=f"{rate.numerator}/{rate.denominator}", **raw)
-        stream = tagged(given["v:0"].filter("setsar", 1))
+        stream = finished(given["v:0"].filter("setsar", 1), self._means.encoder)
         options = {
             **encoder_options(
                 self._means,
@@ -148,10 +151,9 @@ class _Assembling:
             ),
             "enc_time_base:v": time_base_option(1 / rate),
             "f": "mp4",
+            **name_option(self._means.encoder),  # as in the parts: it is in the header's bits too
         }
-        if self._means.encoder == "libx265":
-            options["tag:v"] = "hvc1"  # as in the parts: it is in the header's bits too
-        return compiled(order.reel.ffmpeg, ffmpeg_python.output(stream, url(target), **options))
+        return encoding(self._means, ffmpeg_python.output(stream, url(target), **options))
 
     def _parameters(self, pieces: list[Piece]) -> bytes | None:
         """The header of a copied reel: the parameter sets of all pieces. Raises `Mismatched`."""

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from agent.cutting.formats.containers import MP4, NAMED
 from agent.cutting.formats.media import MediaInfo
-from agent.cutting.plan.encoders import CANDIDATES, CODECS, CPU, Choice, EncoderName
+from agent.cutting.plan.encoders import CANDIDATES, CODECS, CPU, Choice, EncoderName, on_gpu
 from agent.cutting.plan.spec import Clip, Extent, ReelSpec
 from agent.cutting.process.interruption import Interruption
 from agent.cutting.reading.source import SourceFile, open_path
@@ -41,6 +41,7 @@ from clipping.errors import (
     Cancelled,
     ClippingError,
     CutVerificationFailed,
+    EncoderFailed,
     GivenBack,
     SourceHasNoVideo,
 )
@@ -100,9 +101,27 @@ class ReelJob:
         shape = shape_of(self.spec, infos[0])
         way = Way("encode", transition_frames(self.spec, shape.exact_rate), shape)
         try:
-            return self._made(way, infos, failures)
+            return self._encoded(way, infos, failures)
         except NotCopied as why:
             raise CutVerificationFailed(f"the reel can't be joined: {why}") from why
+
+    def _encoded(self, way: Way, infos: Sequence[MediaInfo], failures: list[str]) -> Clip:
+        """The reel, made of encoded parts. Raises as `_made`."""
+        parts = self._parts(way)
+        encoders = {_encoder(part.report.encoder) for part in parts if part.report is not None}
+        if len(encoders) < 2:
+            try:
+                return self._joined(way, parts, infos, failures)
+            except (NotCopied, EncoderFailed) as error:
+                if not any(map(on_gpu, encoders)):
+                    raise
+                reason = str(error)
+            failures.append(
+                f"the parts made on a GPU could not be joined ({reason}): the CPU made them again"
+            )
+        # The GPU gave up, or was taken: frames of two encoders can't be joined.
+        codec = "hevc" if self.spec.output.video_codec == "hevc" else "h264"
+        return self._made(replace(way, choice=Choice(CPU[codec])), infos, failures)
 
     def _probed(self) -> list[MediaInfo]:
         """Of each part. A recording of several is probed once."""
@@ -130,14 +149,7 @@ class ReelJob:
 
     def _made(self, way: Way, infos: Sequence[MediaInfo], failures: list[str]) -> Clip:
         """The reel, made this way. Raises `NotCopied`."""
-        parts = self._parts(way)
-        encoders = {part.report.encoder for part in parts if part.report is not None}
-        if way.shape is not None and len(encoders) > 1:
-            # The card gave up, or was taken: frames of two encoders can't be joined.
-            codec = "hevc" if self.spec.output.video_codec == "hevc" else "h264"
-            way = replace(way, choice=Choice(CPU[codec]))
-            parts = self._parts(way)
-        return self._joined(way, parts, infos, failures)
+        return self._joined(way, self._parts(way), infos, failures)
 
     def _kept(self, way: Way) -> KeptParts:
         return KeptParts(self.kept, way.mode)
@@ -227,6 +239,7 @@ class ReelJob:
         reports = [part.report for part in parts if part.report is not None]
         encoder = next((report.encoder for report in reports if report.encoder is not None), None)
         encoder = encoder or next((part.prepared.encoder for part in parts if part.prepared.encoder), None)
+        gpu = next((report.gpu for report in reports if report.encoder == encoder), None)
         rate = way.shape.exact_rate if way.shape is not None else None
         size = (way.shape.width, way.shape.height) if way.shape else (video.width, video.height)
         cut = part_cut(spec.parts[0], way.mode, spec, way.shape)
@@ -241,6 +254,7 @@ class ReelJob:
             quality=spec.quality,
             video=replace(first, codec=CODECS[_encoder(encoder)]) if rate is not None else first,
             encoder=encoder,
+            gpu=gpu,
             size=size,
             tick=first.time_base,
             usual=1 / rate if rate is not None else parts[-1].prepared.usual,
@@ -255,7 +269,7 @@ class ReelJob:
             kind=spec.transition,
             ramp=self._ramp(way, parts),
             cut=cut,
-            choice=Choice(_encoder(encoder)),
+            choice=self.tools.encoder_again(_encoder(encoder), gpu, cut),
             rate=rate,
         )
 
@@ -323,6 +337,7 @@ class ReelJob:
             mode=way.mode,
             codec=reel.video.codec,
             encoder=reel.encoder,
+            gpu=reel.gpu,
             requested=requested_length(self.spec),
             reencoded=reel.reencoded,
             warnings=failures,

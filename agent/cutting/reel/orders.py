@@ -84,6 +84,8 @@ class Reel:
     """As that of the reel: its codec and the ticks of its frames."""
     encoder: str | None
     """What made the encoded frames."""
+    gpu: int | None
+    """The number of the GPU that it ran on."""
     size: tuple[int, int]
     tick: Fraction
     """Seconds that frames are timed in, where they are copied."""

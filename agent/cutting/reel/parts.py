@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-from agent.cutting.plan.encoders import Choice
+from agent.cutting.plan.encoders import Choice, EncoderName
 from agent.cutting.plan.spec import Clip, CutSpec, Order, ReelSpec
 from agent.cutting.reading.source import SourceFile
 from agent.cutting.reel.kept_parts import KeptPart, KeptParts
@@ -43,6 +43,9 @@ class Tools(Protocol):
 
     def order(self, spec: CutSpec, source: SourceFile, folder: Path, stem: str) -> Order:
         """The input of a job that writes files of this name."""
+
+    def encoder_again(self, encoder: EncoderName, gpu: int | None, spec: CutSpec) -> Choice:
+        """The encoder that has made parts, for the frames between them."""
 
     def job(self, function: str, source: SourceFile, progress: Progress, order: object) -> object:
         """What a function of `agent.cutting.reel` returns for `order`, in a process of its own."""

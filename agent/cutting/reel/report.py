@@ -36,6 +36,7 @@ def reel_report(
     mode: Mode,
     codec: str,
     encoder: str | None,
+    gpu: int | None,
     requested: float,
     reencoded: Fraction,
     warnings: Sequence[str],
@@ -52,6 +53,7 @@ def reel_report(
         audio=[AudioReport(codec="aac")] if made.audio else [],
         dropped_streams=[],
         encoder=encoder,
+        gpu=gpu,
         warnings=list(warnings),
         parts=[_part(index, part, mode) for index, part in enumerate(parts)],
     )

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="drop_ins",
         action="append",
         default=[],
-        choices=["nas", "gpu", "limits"],
+        choices=["nas", "gpu", "igpu", "limits"],
         help="add a drop-in to the unit (repeatable)",
     )
     parser.add_argument(

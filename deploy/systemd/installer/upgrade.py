@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer import service, versions
+from installer import groups, service, versions
 from installer.console import InstallError, indented, must, report
 from installer.files import Changes
 from installer.layout import CONFIG, CREDENTIALS, DROP_INS, FILES, HERE, USER, drop_in
@@ -102,7 +102,7 @@ def _place(changes: Changes, options: Options) -> None:
         if target.exists():
             report(f"keeping {target}")
         else:
-            changes.place(target, drop_in(name).read_bytes())
+            changes.place(target, groups.existing_only(drop_in(name).read_text()).encode())
     if options.credentials is not None:
         changes.place(CREDENTIALS, options.credentials, 0o600)
         changes.place(DROP_INS / "credentials.conf", drop_in("credentials").read_bytes())

@@ -1,15 +1,12 @@
-"""The doctor's findings about encoders and download links."""
+"""The doctor's findings about download links."""
 
 from __future__ import annotations
 
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
 
-from agent.commands.doctor import Finding, Wanted, _finding, _state_dir, _store, encoder_findings
-from agent.cutting.plan.encoders import EncoderName, Refused
 from agent.resources.signing import try_once
 from api.app import create_app
 from clipping.clock import SystemClock
@@ -17,77 +14,6 @@ from clipping.config import Config, validate
 from clipping.errors import SigningUnavailable, StoreUnavailable
 from clipping.store.local import LocalStore
 from tests.support.served import served
-from tests.support.users import as_user, give
-
-OLD = Refused("driver too old", "the NVIDIA driver is too old")
-GONE = Refused("absent", "this ffmpeg was built without it")
-Tried = dict[EncoderName, Refused | None]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "card", "cpu", "good", "words"),
-    [
-        ("auto", None, None, (True, True), ("encoded 10 frames", "encoded 10 frames")),
-        ("auto", OLD, None, (True, True), ("driver is too old; libx264 is used instead", "encoded")),
-        ("nvenc", None, None, (True, True), ("encoded", "encoded")),
-        ("nvenc", OLD, None, (False, True), ("driver is too old; libx264 is used instead", "encoded")),
-        ("auto", None, GONE, (True, True), ("encoded", "built without it; h264_nvenc is used instead")),
-        ("auto", OLD, GONE, (False, False), ("nothing can be encoded", "nothing can be encoded")),
-        ("nvenc", OLD, GONE, (False, False), ("nothing can be encoded", "nothing can be encoded")),
-    ],
-)
-def test_one_line_for_each_encoder(
-    wanted: Wanted,
-    card: Refused | None,
-    cpu: Refused | None,
-    good: tuple[bool, bool],
-    words: tuple[str, str],
-) -> None:
-    tried: Tried = {"h264_nvenc": card, "libx264": cpu, "libx265": None}
-    findings = encoder_findings(wanted, tried)
-    assert [finding.name for finding in findings] == [
-        "encoder h264_nvenc",
-        "encoder libx264",
-        "encoder libx265",
-    ]
-    assert tuple(finding.ok for finding in findings[:2]) == good
-    for finding, expected in zip(findings, words, strict=False):
-        assert expected in finding.detail
-
-
-def test_a_card_that_is_not_wanted_is_not_tried() -> None:
-    card, cpu, hevc = encoder_findings("cpu", {"libx264": None, "libx265": GONE})
-    assert (card.ok, card.detail) == (True, "not tried: cutting.encoder is cpu")
-    assert cpu.ok
-    assert (hevc.ok, hevc.detail) == (
-        True,
-        "not used, because this ffmpeg was built without it; clips in HEVC are refused",
-    )
-
-
-def test_folders_of_another_user_are_explained() -> None:
-    with tempfile.TemporaryDirectory(prefix="clipping-shared-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        (folder / "theirs").mkdir()
-        give(folder / "theirs", 1026, 100, 0o750)
-        tree = {"agent": {"state_dir": f"{name}/theirs"}, "storage": {"path": f"{name}/theirs"}}
-        config = validate(tree)
-
-        def findings() -> list[Finding]:
-            stop = threading.Event()
-            return [
-                _finding("state_dir", lambda: _state_dir(config), stop),
-                _finding("store", lambda: _store(config), stop),
-            ]
-
-        keys = ("agent.state_dir", "storage.path")
-        for finding, key in zip(as_user(1000, [1000], findings), keys, strict=True):
-            assert not finding.ok
-            assert finding.detail.startswith(
-                f"{key}: {name}/theirs can't be written to: it belongs to 1026:100 with mode 0750, "
-                "and this is uid 1000, gid 1000, groups 1000; "
-            )
 
 
 def configuration(folder: Path) -> Config:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import av
-import imageio_ffmpeg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +23,7 @@ from agent.cutting.encode.rate_control import Rates
 from agent.cutting.encode.sidecars import Beside
 from agent.cutting.encode.video_filters import Means
 from agent.cutting.formats.media import AudioInfo, MediaInfo
-from agent.cutting.plan.encoders import EncoderName, RateCap, video_arguments
+from agent.cutting.plan.encoders import EncoderName, RateCap
 from agent.cutting.plan.plan import plan_cut
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.reading.frames import Frames
@@ -71,12 +70,22 @@ def command_of(
     cap: RateCap | None = None,
     from_start: bool = False,
     gaps: bool = False,
+    gpu: int | None = None,
+    keyframes: tuple[Fraction, ...] = (),
     **output: Any,
 ) -> list[str]:
     info = info or recording()
-    spec = CutSpec(Path("/nas/game.ts"), Fraction(1), Fraction(2), "encode", "high", Output(**output))
+    spec = CutSpec(
+        Path("/nas/game.ts"),
+        Fraction(1),
+        Fraction(2),
+        "encode",
+        "high",
+        Output(**output),
+        keyframes=keyframes,
+    )
     return encode_arguments(
-        Means(find_ffmpeg(None), encoder, filters),
+        Means(find_ffmpeg(None), encoder, filters, gpu=gpu),
         source,
         info,
         plan_cut(info, spec, "encode"),
@@ -335,22 +344,30 @@ def test_options_of_boxes_are_for_boxes(container: str, boxed: bool) -> None:
     assert "-tag:v" not in output_of(command_of(container=container))
 
 
-@pytest.mark.parametrize("program", [find_ffmpeg(None), Path(imageio_ffmpeg.get_ffmpeg_exe())])
-def test_encoders_have_the_options_that_they_are_given(program: Path) -> None:
-    for encoder in get_args(EncoderName):
-        shown = subprocess.run(
-            [program, "-hide_banner", "-h", f"encoder={encoder}"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-        ).stdout
-        if f"Encoder {encoder} " not in shown:
-            continue  # this ffmpeg was built without it
-        known = set(re.findall(r"^  -([\w-]+)", shown, re.MULTILINE))
-        general = {"c:v", "b:v", "maxrate", "bufsize", "profile:v"}
-        assert set(video_arguments(encoder, "high", cap=RateCap(1, 2))) - general <= known
+@pytest.mark.parametrize(
+    ("encoder", "options", "last"),
+    [
+        ("h264_vaapi", ["-vaapi_device", "/dev/dri/renderD129"], "format=nv12,setparams,hwupload"),
+        (
+            "hevc_qsv",
+            ["-init_hw_device", "qsv=gpu:hw,child_device=/dev/dri/renderD129"],
+            "format=nv12,setparams",
+        ),
+        ("h264_nvenc", ["-gpu", "1"], "setsar=1,setparams"),
+    ],
+)
+def test_a_gpu_gets_frames_in_its_own_format(encoder: EncoderName, options: list[str], last: str) -> None:
+    command = command_of(info=streams(), encoder=encoder, gpu=1, keyframes=(Fraction(1, 2),))
+    at = command.index(options[0])
+    assert command[at : at + 2] == options
+    chain = [part.strip(";") for part in re.split(r"\[[^]]*\]", filters_of(command))]
+    names = [part.partition("=color_primaries")[0] for part in chain if part]
+    assert ",".join(names).endswith(last)
+    output = output_of(command)
+    assert output.get("-tag:v") == ("hvc1" if encoder == "hevc_qsv" else None)
+    assert "-force_key_frames" in output
+    assert ("-forced-idr" in output) == (encoder == "h264_nvenc")  # which has its own, too
+    assert (output["-colorspace"], output["-color_range"]) == ("bt709", "tv")
 
 
 def test_ffmpeg_accepts_the_whole_command_and_text_is_unchanged(tmp_path: Path) -> None:
