@@ -22,7 +22,8 @@ def docker(*arguments: str, text: str | None = None, check: bool = True) -> subp
     """Run `docker` with these arguments, and this on its standard input."""
     return subprocess.run(
         ["docker", *arguments],
-        env={**os.environ, "DOCKER_CLI_EXPERIMENTAL": "enabled"},
+        # `docker manifest` combines images, not indexes, which is what those with attestations are.
+        env={**os.environ, "DOCKER_CLI_EXPERIMENTAL": "enabled", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
         input=text,
         capture_output=True,
         text=True,
