@@ -24,6 +24,7 @@ OTHER_ACLS = {
     "system.nfs4_acl_xdr": ("an NFSv4 ACL", "nfs4xdr_getfacl"),
 }
 """Extended attributes of ACLs that decide instead of the mode: what they are, and what shows them."""
+ALLOW = "allow it in the share's settings on the NAS"
 PROTECTED = ("/home", "/root", "/run/user")
 """Without any mode where systemd's ProtectHome= hides them."""
 OVERFLOW_ID = 65534
@@ -120,13 +121,17 @@ def refusing(path: str, wanted: int) -> tuple[Entry, int]:
     return entry_of(path), wanted
 
 
-def explain(entry: Entry, wanted: int, who: Runner) -> str:
-    """Completes "X can't be read: …": the owner, the mode and the ACL, who runs, and the fix. Pure."""
+def explain(entry: Entry, wanted: int, who: Runner, *, also: str = "") -> str:
+    """Completes "X can't be read: …": the owner, the mode and the ACL, who runs, and the fix. Pure.
+
+    `also` is a fix of the caller's own, which is better than changing the ACL.
+    """
     owner = f"it belongs to {entry.uid}:{entry.gid}"
     if not who.all_ids and OVERFLOW_ID in (entry.uid, entry.gid):
         owner += f" ({OVERFLOW_ID} hides the real one: `ls -ldn {entry.path}` outside shows it)"
     facts = f"{owner} with mode {stat.S_IMODE(entry.mode):04o}{_acl(entry, wanted, who)}"
-    return f"{facts}, and this is {who}; {' or '.join(fixes(entry, wanted, who))}"
+    found = [fix for fix in fixes(entry, wanted, who) if not also or not fix.startswith(ALLOW)]
+    return f"{facts}, and this is {who}; {' or '.join(found + [also] * bool(also))}"
 
 
 def _acl(entry: Entry, wanted: int, who: Runner) -> str:
@@ -150,7 +155,7 @@ def fixes(entry: Entry, wanted: int, who: Runner) -> list[str]:
         return ["set `ProtectHome=read-only` in the unit's nas.conf (`install --with nas`)"]
     if entry.other_acl is not None:
         found = [_become(entry.uid, entry.gid, who)]
-        found.append(f"give uid {who.uid} the permission in the share's settings on the NAS")
+        found.append(f"{ALLOW}, for uid {who.uid}")
         return [fix for fix in found if fix]
     rules = entry.acl or posix_acl.of_mode(entry.mode)
     decision = posix_acl.decide(rules, (entry.uid, entry.gid), who.uid, who.every_group, wanted)
@@ -165,8 +170,8 @@ def fixes(entry: Entry, wanted: int, who: Runner) -> list[str]:
     if decision.masked and decision.rule.bits & wanted == wanted:
         found.insert(0, f"widen the mask on the NAS: `setfacl -m m::{bits} {entry.path}`")
     if not found and who.uid == entry.uid:
-        return [f"allow it on the NAS: `chmod u+{bits} {entry.path}`"]
-    return found[:2] or [f"allow it on the NAS: `setfacl -m u:{who.uid}:{bits} {entry.path}`"]
+        return [ALLOW]
+    return found[:2] or [f"{ALLOW}, or with `setfacl -m u:{who.uid}:{bits} {entry.path}`"]
 
 
 def _user_fix(rule: Rule, entry: Entry, who: Runner) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from agent.checks.encoders import encoder_findings, tried
 from agent.checks.findings import Finding
+from agent.checks.gpu_access import on_render_node, render_nodes
+from agent.checks.own_files import check_folder, check_key_file
 from agent.checks.root_access import check_root
 from agent.commands.configuration import load
 from agent.cutting import find_ffmpeg
@@ -58,9 +61,16 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
         ("clock", lambda: _clock(config)),
     ]
     roots = [(f"nas {root.path}", partial(check_root, root)) for root in config.agent.nas_roots]
+    key_file = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    if key_file:
+        checks.insert(0, ("credentials", partial(check_key_file, key_file)))
     findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
     findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
     findings += encoder_findings(config.cutting.encoder, tried(ffmpeg, config.cutting, stop))
+    needed = on_render_node(config.cutting.encoder)
+    findings += [
+        Finding(f"render node {node.path}", node.usable or not needed, node.detail) for node in render_nodes()
+    ]
     if not roots:
         findings.append(
             Finding("nas_roots", False, "agent.nas_roots is empty: list the folders of the recordings")
@@ -79,6 +89,7 @@ def _finding(name: str, look: Callable[[], str], stop: threading.Event) -> Findi
 
 def _state_dir(config: Config) -> str:
     path = Path(config.agent.state_dir)
+    check_folder("agent.state_dir", path)
     try:
         spool = Spool(path, min_free_bytes=config.agent.min_free_bytes)
     except StateDirInUse:
@@ -109,6 +120,8 @@ def _pubsub(config: Config) -> str:
 
 def _store(config: Config) -> str:
     check_file_system(config)
+    if config.storage.backend == "local" and config.storage.path is not None:
+        check_folder("storage.path", Path(config.storage.path))
     store = open_coordination_store(config)
     key = doctor_key(config.agent.cluster, f"{config.agent.id}-{secrets.token_hex(4)}")
     info = store.replace(key, b"{}", expected=None)

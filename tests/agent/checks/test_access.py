@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.checks.access import (
+    ALLOW,
     CHANGE,
     ENTER,
     LIST,
@@ -54,14 +55,22 @@ def folder(uid: int, gid: int, mode: int, **acl: object) -> Entry:
             DOCKER,
             ["set PUID=1026 in the container's environment"],
         ),
-        (folder(0, 0, 0o700), DOCKER, ["allow it on the NAS: `setfacl -m u:1000:rx /recordings`"]),
-        (folder(1000, 1000, 0o070), DOCKER, ["allow it on the NAS: `chmod u+rx /recordings`"]),
+        (
+            folder(0, 0, 0o700),
+            DOCKER,
+            [f"{ALLOW}, or with `setfacl -m u:1000:rx /recordings`"],
+        ),
+        (folder(1000, 1000, 0o070), DOCKER, [ALLOW]),
         (
             folder(1026, 100, 0o750),
             SYSTEMD,
             ["join its group with `SupplementaryGroups=100` in the unit's nas.conf (`install --with nas`)"],
         ),
-        (folder(1026, 100, 0o700), SYSTEMD, ["allow it on the NAS: `setfacl -m u:998:rx /recordings`"]),
+        (
+            folder(1026, 100, 0o700),
+            SYSTEMD,
+            [f"{ALLOW}, or with `setfacl -m u:998:rx /recordings`"],
+        ),
         (
             folder(1026, 100, 0o750),
             Runner(0, 0, (), container=True),
@@ -83,14 +92,14 @@ def folder(uid: int, gid: int, mode: int, **acl: object) -> Entry:
         (
             folder(0, 0, 0o000, other_acl="system.syno_acl_self"),
             DOCKER,
-            ["give uid 1000 the permission in the share's settings on the NAS"],
+            [f"{ALLOW}, for uid 1000"],
         ),
         (
             folder(1026, 100, 0o000, other_acl="system.nfs4_acl_xdr"),
             DOCKER,
             [
                 'set PUID=1026 and PGID=100 in the container\'s environment (or `user: "1026:100"`)',
-                "give uid 1000 the permission in the share's settings on the NAS",
+                f"{ALLOW}, for uid 1000",
             ],
         ),
     ],
@@ -122,7 +131,7 @@ def test_the_mask_of_an_acl_is_widened() -> None:
 def test_a_rule_that_names_the_user_goes_before_its_groups() -> None:
     entry = folder(0, 0, 0o770, acl=acl(0, 5, 5))
     assert "where user:1000:--- decides" in explain(entry, LIST, DOCKER)
-    assert fixes(entry, LIST, DOCKER) == ["allow it on the NAS: `setfacl -m u:1000:rx /recordings`"]
+    assert fixes(entry, LIST, DOCKER) == [f"{ALLOW}, or with `setfacl -m u:1000:rx /recordings`"]
     another = Runner(1001, 1001, (), container=True)
     assert fixes(entry, LIST, another) == ['join its group with `group_add: ["100"]`']
 
@@ -130,7 +139,7 @@ def test_a_rule_that_names_the_user_goes_before_its_groups() -> None:
 def test_ids_that_a_user_namespace_hides_are_not_proposed() -> None:
     hidden = Runner(1000, 1000, (), container=True, all_ids=False)
     entry = folder(65534, 65534, 0o750)
-    assert fixes(entry, LIST, hidden) == ["allow it on the NAS: `setfacl -m u:1000:rx /recordings`"]
+    assert fixes(entry, LIST, hidden) == [f"{ALLOW}, or with `setfacl -m u:1000:rx /recordings`"]
     assert "65534 hides the real one: `ls -ldn /recordings` outside shows it" in explain(entry, LIST, hidden)
 
 
@@ -138,7 +147,9 @@ def test_nothing_proposes_to_change_an_owner() -> None:
     for uid in (0, 1000, 1026):
         for mode in range(0o1000):
             for who in (DOCKER, SYSTEMD):
-                assert "chown" not in explain(folder(uid, 100, mode), LIST, who)
+                fix = explain(folder(uid, 100, mode), LIST, who)
+                assert "chown" not in fix
+                assert "chmod" not in fix
 
 
 def test_what_is_refused() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
+from agent.checks.findings import Finding
+from agent.commands.doctor import _finding, _state_dir, _store
 from agent.resources.signing import try_once
 from api.app import create_app
 from clipping.clock import SystemClock
@@ -14,6 +17,32 @@ from clipping.config import Config, validate
 from clipping.errors import SigningUnavailable, StoreUnavailable
 from clipping.store.local import LocalStore
 from tests.support.served import served
+from tests.support.users import as_user, give
+
+
+def test_folders_of_another_user_are_explained() -> None:
+    with tempfile.TemporaryDirectory(prefix="clipping-shared-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "theirs").mkdir()
+        give(folder / "theirs", 1026, 100, 0o750)
+        tree = {"agent": {"state_dir": f"{name}/theirs"}, "storage": {"path": f"{name}/theirs"}}
+        config = validate(tree)
+
+        def findings() -> list[Finding]:
+            stop = threading.Event()
+            return [
+                _finding("state_dir", lambda: _state_dir(config), stop),
+                _finding("store", lambda: _store(config), stop),
+            ]
+
+        keys = ("agent.state_dir", "storage.path")
+        for finding, key in zip(as_user(1000, [1000], findings), keys, strict=True):
+            assert not finding.ok
+            assert finding.detail.startswith(
+                f"{key}: {name}/theirs can't be written to: it belongs to 1026:100 with mode 0750, "
+                "and this is uid 1000, gid 1000, groups 1000; "
+            )
 
 
 def configuration(folder: Path) -> Config:
