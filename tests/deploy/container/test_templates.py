@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.deploy.container.dockerfile import instructions
+
 FOLDER = Path(__file__).parents[3] / "deploy" / "container"
 UNRAID = {"clipping-all.xml": "compose.yaml", "clipping-agent.xml": "compose.agent.yaml"}
 """Each template, and the compose file with the same container."""
@@ -113,6 +115,15 @@ def test_an_unraid_template_runs_as_the_usual_user_and_names_the_port_of_its_pag
     assert (variables["PUID"].text, variables["PGID"].text) == ("99", "100")
     (port,) = re.findall(r"\[PORT:(\d+)\]", text(template(name), "WebUI"))
     assert port in configs(name, "Port")
+
+
+@pytest.mark.parametrize("name", UNRAID)
+def test_an_unraid_template_has_the_port_and_the_volume_of_its_image(name: str) -> None:
+    target = text(template(name), "Repository").partition(":")[0].removeprefix("clipping-")
+    assert list(configs(name, "Port")) == instructions(target, "EXPOSE")
+    (volume,) = instructions(target, "VOLUME")
+    assert configs(name, "Path")[volume].attrib["Mode"] == "rw"
+    assert [path for path, each in configs(name, "Path").items() if each.attrib["Mode"] == "rw"] == [volume]
 
 
 def test_the_truenas_file_differs_from_the_compose_file_in_the_user_alone() -> None:
