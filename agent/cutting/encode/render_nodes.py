@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import grp
+import errno
 import os
 from pathlib import Path
 
@@ -11,9 +11,6 @@ from agent.cutting.plan.encoders import DRI, FIRST_NODE, Family, render_node
 
 _SYSTEM = Path("/sys/class/drm")
 _AMD, _NVIDIA = "0x1002", "0x10de"
-_BY_GROUP = 0o060
-_UNMAPPED = 65_534
-"""What a service with PrivateUsers= sees of other groups."""
 _PREFIX = "renderD"
 NO_FOLDER = Refused(
     "no device",
@@ -51,30 +48,14 @@ def unusable(gpu: int, kind: Family) -> Refused | None:
 
 
 def _forbidden(node: Path, error: PermissionError) -> str:
-    """Whom to let open it: a file's permissions are refused in another way than by a sandbox."""
-    try:
-        found = node.stat()
-    except OSError:
-        return f"{node} can't be reached: {error.strerror}"
-    if os.access(node, os.R_OK | os.W_OK):
+    """A sandbox refuses in another way than a file's mode, which doctor's line on the node explains."""
+    if error.errno == errno.EPERM:
         return (
             f"the service or the container may not use {node}: as a service, install with `--with igpu`; in "
             f"a container, add `--device {DRI}`"
         )
-    if found.st_mode & _BY_GROUP != _BY_GROUP:
-        return (
-            f"its owner alone may open {node}: allow its group, too (`chmod g+rw`), and join that; in a "
-            "container, set PUID instead of another user"
-        )
-    if found.st_gid == _UNMAPPED:
-        return f"this user may not open {node}: add it to that file's group, by default render"
-    try:
-        name = grp.getgrgid(found.st_gid).gr_name
-    except KeyError:
-        name = str(found.st_gid)
     return (
-        f"this user may not open {node}: add it to the group {name} (in a container: `--group-add "
-        f"{found.st_gid}`)"
+        f"this user may not open {node}: let it join the file's group, as `clipping-agent doctor` describes"
     )
 
 
