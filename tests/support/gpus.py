@@ -1,6 +1,6 @@
 """Stands for GPUs of Intel or AMD on machines without: a program in front of the real ffmpeg.
 
-It looks at the options as a driver would, refuses what its GPUs do not support in ffmpeg's words, and
+It reads the options as a driver would, refuses what its GPUs do not support in ffmpeg's words, and
 otherwise has the CPU encode. So it shows what the engine does with such encoders, not what the encoders do.
 """
 
