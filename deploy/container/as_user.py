@@ -177,14 +177,16 @@ def opened(node: Node, user: User) -> Node:
 
 
 def prepare(volume: Path, user: User) -> None:
-    """Make the volume the user's: an empty one, or one that was prepared before. Others are left alone."""
+    """Make the volume the user's: a new one, or one that was prepared before. Others are left alone."""
     try:
         owner = volume.stat()
-        if (owner.st_uid, owner.st_gid) == (user.uid, user.gid):
+        if (owner.st_uid, owner.st_gid) == (user.uid, user.gid) or not _is_ours(volume):
+            return
+        if owner.st_uid == 0:
+            # Readable for root too, which has no privileges over the files of others here.
+            os.chmod(volume, 0o755)
             (volume / MARKER).touch()
-        elif not any(volume.iterdir()) or (volume / MARKER).exists():
-            (volume / MARKER).touch()
-            _give(volume, user)
+        _give(volume, user, owner.st_dev)
     except FileNotFoundError:
         raise Refused(f"{volume} does not exist: mount a volume there") from None
     except OSError as error:
@@ -194,15 +196,22 @@ def prepare(volume: Path, user: User) -> None:
         ) from None
 
 
-def _give(volume: Path, user: User) -> None:
-    device = volume.stat().st_dev
-    for folder, folders, files in os.walk(volume):
-        # A share that is mounted below is none of ours.
-        folders[:] = [name for name in folders if os.lstat(os.path.join(folder, name)).st_dev == device]
-        for name in [*folders, *files]:
-            os.chown(os.path.join(folder, name), user.uid, user.gid, follow_symlinks=False)
-    os.chown(volume, user.uid, user.gid)
-    os.chmod(volume, 0o750)
+def _is_ours(volume: Path) -> bool:
+    try:
+        return (volume / MARKER).exists() or not any(volume.iterdir())
+    except PermissionError:
+        return False
+
+
+def _give(folder: Path, user: User, device: int) -> None:
+    # Its own, as long as it is read: reading the folders of others would take another capability.
+    os.chown(folder, 0, 0)
+    for entry in os.scandir(folder):
+        if not entry.is_dir(follow_symlinks=False):
+            os.chown(entry, user.uid, user.gid, follow_symlinks=False)
+        elif entry.stat(follow_symlinks=False).st_dev == device:  # else a share that is mounted below
+            _give(Path(entry), user, device)
+    os.chown(folder, user.uid, user.gid)
 
 
 def check_volume(volume: Path) -> None:

@@ -30,6 +30,21 @@ def configuration(name: str, address: str, bucket: str, **over: Any) -> dict[str
     return overlay(tree, over)
 
 
+def health_at(url: str) -> dict[str, Any]:
+    """The health of the agent at this address; empty while it does not respond."""
+    give_up = time.monotonic() + HEALTH_SECONDS
+    while time.monotonic() < give_up:
+        try:
+            answer = requests.get(f"{url}/health", timeout=HEALTH_SECONDS)
+        except (requests.ConnectionError, requests.Timeout):
+            break
+        if answer.status_code != requests.codes.too_many_requests:
+            body: dict[str, Any] = answer.json()
+            return body
+        time.sleep(0.1)  # limits the load from tests that poll
+    return {}
+
+
 class Nas:
     """The service on a host, with an administrator's operations."""
 
@@ -87,17 +102,7 @@ class Nas:
 
     def health(self) -> dict[str, Any]:
         """The agent's health; empty while it does not respond."""
-        give_up = time.monotonic() + HEALTH_SECONDS
-        while time.monotonic() < give_up:
-            try:
-                answer = requests.get(f"http://{self.host.address}:8005/health", timeout=HEALTH_SECONDS)
-            except (requests.ConnectionError, requests.Timeout):
-                break
-            if answer.status_code != requests.codes.too_many_requests:
-                body: dict[str, Any] = answer.json()
-                return body
-            time.sleep(0.1)  # limits the load from tests that poll
-        return {}
+        return health_at(f"http://{self.host.address}:8005")
 
     def role(self) -> str | None:
         return self.health().get("role")

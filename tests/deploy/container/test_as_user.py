@@ -20,6 +20,10 @@ SCRIPT = ROOT / "deploy" / "container" / "as_user.py"
 SHOW = ("sh", "-c", "id -u; id -g; id -G; umask; echo $HOME")
 """No Python: another user may not be able to read this one."""
 
+_KEPT = "-all,+setuid,+setgid,+chown"
+ONLY_WHAT_COMPOSE_ADDS = ("setpriv", "--bounding-set", _KEPT, "--inh-caps", "-all")
+"""The capabilities of the compose files."""
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
@@ -79,7 +83,7 @@ def ids(path: Path) -> tuple[int, int, int]:
 def test_root_becomes_the_user_of_puid_and_pgid(volume: Path, uid: int, gid: int) -> None:
     done = started(PUID=str(uid), PGID=str(gid), UMASK="027", CLIPPING_VOLUME=str(volume))
     assert shown(done) == (uid, gid, {gid}, 0o027, "/tmp")
-    assert ids(volume) == (uid, gid, 0o750)
+    assert ids(volume) == (uid, gid, 0o755)
 
 
 @needs_root
@@ -128,21 +132,17 @@ def test_root_without_capabilities_names_what_it_needs(volume: Path) -> None:
 
 
 @needs_root
-def test_another_puid_takes_over_a_prepared_volume(volume: Path) -> None:
-    (volume / "outside").symlink_to("/etc/hostname")
-    started(PUID="1026", PGID="100", CLIPPING_VOLUME=str(volume))
-    assert ids(volume)[:2] == (0, 0)  # it was not empty, and nothing of ours: left alone
-    (volume / "outside").unlink()
-    made = (
-        "sh",
-        "-c",
-        f"mkdir {volume}/spool && touch {volume}/spool/clip && ln -s /etc/hostname {volume}/link",
-    )
-    assert started(*made, PUID="1026", PGID="100", CLIPPING_VOLUME=str(volume)).returncode == 0
+@pytest.mark.parametrize("before", [(), ONLY_WHAT_COMPOSE_ADDS])
+def test_another_puid_takes_over_a_prepared_volume(volume: Path, before: tuple[str, ...]) -> None:
+    made = f"umask 077; cd {volume}; mkdir spool && touch spool/clip && ln -s /etc/hostname link"
+    first = started("sh", "-c", made, PUID="1026", PGID="100", CLIPPING_VOLUME=str(volume), before=before)
+    assert first.returncode == 0, first.stderr
     outside = ids(Path("/etc/hostname"))
-    assert started("true", PUID="568", PGID="568", CLIPPING_VOLUME=str(volume)).returncode == 0
+    done = started("true", PUID="568", PGID="568", CLIPPING_VOLUME=str(volume), before=before)
+    assert done.returncode == 0, done.stderr
     for path in (volume, volume / "spool", volume / "spool" / "clip", volume / "link"):
         assert ids(path)[:2] == (568, 568)
+    assert ids(volume / "spool")[2] == 0o700
     assert ids(Path("/etc/hostname")) == outside
 
 
