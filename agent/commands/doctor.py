@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.checks.encoders import encoder_findings, tried
 from agent.checks.findings import Finding
-from agent.checks.gpu_access import on_render_node, render_nodes
+from agent.checks.gpu_access import render_node_findings
 from agent.checks.own_files import check_folder, check_key_file
 from agent.checks.root_access import check_root
 from agent.commands.configuration import load
@@ -67,10 +67,7 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
     findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
     findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
     findings += encoder_findings(config.cutting.encoder, tried(ffmpeg, config.cutting, stop))
-    needed = on_render_node(config.cutting.encoder)
-    findings += [
-        Finding(f"render node {node.path}", node.usable or not needed, node.detail) for node in render_nodes()
-    ]
+    findings += render_node_findings(config.cutting.encoder)
     if not roots:
         findings.append(
             Finding("nas_roots", False, "agent.nas_roots is empty: list the folders of the recordings")

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from agent.checks.access import Entry, Runner
-from agent.checks.gpu_access import RenderNode, fix_of, render_nodes
+from agent.checks.findings import Finding
+from agent.checks.gpu_access import fix_of, render_node_findings
+from agent.cutting.plan.encoders import Wanted
 from tests.support.users import as_user, give, need_root
 
 DOCKER = Runner(1000, 1000, (), container=True)
@@ -32,27 +34,31 @@ def devices(shared: Path) -> Path:
     return shared
 
 
-def as_1000(devices: Path, who: Runner, *groups: int) -> RenderNode:
-    (node,) = as_user(1000, [1000, *groups], lambda: render_nodes(devices, who=who))
+def as_1000(devices: Path, who: Runner, *groups: int) -> Finding:
+    (node,) = as_user(1000, [1000, *groups], lambda: render_node_findings("qsv", devices, who=who))
     return node
 
 
 def test_no_gpu_is_no_finding(tmp_path: Path) -> None:
-    assert render_nodes(tmp_path / "dri") == []
-    assert render_nodes(tmp_path) == []
+    assert render_node_findings("qsv", tmp_path / "dri") == []
+    assert render_node_findings("qsv", tmp_path) == []
 
 
 def test_a_node_of_a_group_needs_that_group(devices: Path) -> None:
     give(devices / "renderD128", 0, 105, 0o660)
     path = f"{devices}/renderD128"
     node = as_1000(devices, DOCKER)
-    assert (node.path, node.usable) == (path, False)
+    assert (node.name, node.ok) == (f"render node {path}", False)
     assert node.detail == (
         "not usable (Permission denied): belongs to 0:105 with mode 0660, "
         'and this is uid 1000, gid 1000, groups 1000; join its group with `group_add: ["105"]`'
     )
-    assert as_1000(devices, HOST).detail.endswith("join its group with `SupplementaryGroups=105` in the unit")
-    assert as_1000(devices, DOCKER, 105) == RenderNode(path, True, "usable: belongs to 0:105 with mode 0660")
+    assert as_1000(devices, HOST).detail.endswith(
+        "join its group with `SupplementaryGroups=105` in the unit's igpu.conf (`install --with igpu`)"
+    )
+    assert as_1000(devices, DOCKER, 105) == Finding(
+        f"render node {path}", True, "usable: belongs to 0:105 with mode 0660"
+    )
 
 
 def test_a_node_of_root_alone_is_opened_by_the_entrypoint(devices: Path) -> None:
@@ -69,3 +75,17 @@ def test_a_device_that_the_container_was_not_given_is_passed() -> None:
     assert fix_of(node, errno.EPERM, DOCKER) == "pass it with `devices: [/dev/dri]`, not as a volume"
     assert "DeviceAllow=char-drm rw" in fix_of(node, errno.EPERM, HOST)
     assert fix_of(node, errno.ENXIO, DOCKER) == "load its driver on the host"
+
+
+def test_a_node_is_missed_only_where_a_gpu_is_demanded_and_none_is_usable(devices: Path) -> None:
+    give(devices / "renderD128", 0, 0, 0o600)
+
+    def good(wanted: Wanted) -> list[bool]:
+        return as_user(
+            1000, [1000], lambda: [found.ok for found in render_node_findings(wanted, devices, who=DOCKER)]
+        )
+
+    assert [good("auto"), good("nvenc"), good("vaapi")] == [[True], [True], [False]]
+    os.mknod(devices / "renderD129", stat.S_IFCHR | 0o666, NULL)
+    (devices / "renderD129").chmod(0o666)
+    assert good("vaapi") == [True, True]
