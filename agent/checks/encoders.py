@@ -47,13 +47,21 @@ def _finding(name: EncoderName, wanted: Wanted, trials: Sequence[Trial]) -> Find
     own = [trial for trial in trials if trial.encoder == name]
     working = [trial for trial in own if trial.works]
     left_out = [f"{_gpu(t)} is left out, because {t.refused.reason}" for t in own if t.refused]
-    demanded = on_gpu(name) and wanted != "auto"
+    demanded = on_gpu(name) and wanted != "auto" and not _beyond_the_chip(name, trials)
     if working:
         how = [_how(trial) for trial in working]
         return Finding(label, not (demanded and left_out), "; ".join(how + left_out))
     instead, ok = _instead(name, trials)
     reasons = "; ".join(dict.fromkeys(_reason(trial, len(own)) for trial in own if trial.refused))
     return Finding(label, ok and not demanded, f"not used, because {reasons}; {instead}")
+
+
+def _beyond_the_chip(name: EncoderName, trials: Sequence[Trial]) -> bool:
+    """Whether it writes HEVC, and the GPU has an encoder, but none for that: nothing can be done about it."""
+    own = [trial for trial in trials if trial.encoder == name]
+    others = [trial for trial in trials if family(trial.encoder) == family(name) and trial.works]
+    incapable = all(trial.refused is not None and trial.refused.kind == "no encoder" for trial in own)
+    return CODECS[name] == "hevc" and bool(others) and incapable
 
 
 def _instead(name: EncoderName, trials: Sequence[Trial]) -> tuple[str, bool]:

@@ -183,6 +183,7 @@ def print_report(clip: Clip, arguments: argparse.Namespace) -> None:
 
 def _summary(clip: Clip, output: Path) -> str:
     report = clip.report
+    on_gpu = "" if report.gpu is None else f" on GPU {report.gpu}"
     lines = [
         f"{output}: {clip.duration:.3f} s, {clip.size / 1e6:.1f} MB, {report.frames} frames, {report.mode}",
         *(
@@ -196,7 +197,7 @@ def _summary(clip: Clip, output: Path) -> str:
         f"video {report.video.codec} {report.video.width}x{report.video.height} {report.video.fps:.3f} fps",
         *(f"audio {track.codec} {track.language or ''}".rstrip() for track in report.audio),
         *(f"dropped: stream {s.index} ({s.codec}): {s.reason}" for s in report.dropped_streams),
-        *([f"encoder {report.encoder}"] if report.encoder else []),
+        *([f"encoder {report.encoder}{on_gpu}"] if report.encoder else []),
         *(f"note: {warning}" for warning in report.warnings),
     ]
     if output.suffix != f".{clip.extension}":

@@ -93,10 +93,19 @@ def try_encoder(
 ) -> Trial:
     """Encode a few frames as a clip would be, in each rate mode that may be needed."""
     kind = family(encoder)
-    if kind in ("cpu", "nvenc"):
-        return Trial(encoder, gpu, (), _refused(program, encoder, gpu, None, cancelled))
-    if gpu is not None and (why := unusable(gpu, kind)) is not None:
+    if kind in ("qsv", "vaapi") and gpu is not None and (why := unusable(gpu, kind)) is not None:
         return Trial(encoder, gpu, (), why)
+    try:
+        if kind in ("cpu", "nvenc"):
+            return Trial(encoder, gpu, (), _refused(program, encoder, gpu, None, cancelled))
+        return _in_modes(program, encoder, gpu, cancelled)
+    except EncoderFailed as error:  # it did not end, or ffmpeg can't be run: so it would be in any mode
+        return Trial(encoder, gpu, (), Refused("failed", error.message))
+
+
+def _in_modes(
+    program: Path, encoder: EncoderName, gpu: int | None, cancelled: threading.Event | None
+) -> Trial:
     modes: list[RateMode] = []
     first: Refused | None = None
     for mode in MODES:
@@ -119,10 +128,8 @@ def _refused(
     mode: RateMode | None,
     cancelled: threading.Event | None,
 ) -> Refused | None:
-    try:
-        answer = ask(trial_command(program, encoder, gpu, mode), TRIAL_SECONDS, cancelled)
-    except EncoderFailed as error:
-        return Refused("failed", error.message)
+    """Why a test encode fails. Raises `EncoderFailed` when ffmpeg can't be run, or does not end."""
+    answer = ask(trial_command(program, encoder, gpu, mode), TRIAL_SECONDS, cancelled)
     encoded = f"frame={TRIAL_FRAMES}" in answer.stdout.splitlines()
     return None if answer.code == 0 and encoded else refusal(answer.stderr.splitlines())
 

@@ -28,6 +28,8 @@ _NO_RATE_MODE = (
     "(kernel option i915.enable_guc=2)"
 )
 
+_NOT_OPENED = "the GPU's device file can't be opened: check that it exists and that this user may write to it"
+
 _REFUSALS: tuple[tuple[str, Refusal, str], ...] = (
     ("Unknown encoder", "absent", "this ffmpeg was built without it"),
     ("Unrecognized option 'vaapi_device'", "absent", "this ffmpeg was built without VA-API"),
@@ -63,11 +65,7 @@ _REFUSALS: tuple[tuple[str, Refusal, str], ...] = (
     # The static ffmpeg loads these when it needs them, and aborts without them.
     ("failed to load library 'libva", "no driver", "libva is missing: install libva2 and libva-drm2"),
     ("failed to load library 'libdrm", "no driver", "libdrm is missing: install libdrm2"),
-    (
-        "No VA display found for device",
-        "no device",
-        "the GPU's device file can't be opened: check that it exists and that this user may write to it",
-    ),
+    ("No VA display found for device", "no device", _NOT_OPENED),
     ("Failed to initialise VAAPI connection", "no driver", _NO_VA_DRIVER),
     ("Failed to create a VAAPI device", "no driver", _NO_VA_DRIVER),
     (

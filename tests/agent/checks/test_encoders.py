@@ -94,6 +94,13 @@ def test_a_gpu_that_fails_is_named_beside_those_that_work(wanted: Wanted, ok: bo
     )
 
 
+@pytest.mark.parametrize(("h264", "ok"), [(None, True), (GONE, False)])
+def test_a_chip_without_hevc_is_no_fault(h264: Refused | None, ok: bool) -> None:
+    no_hevc = Trial("hevc_vaapi", 0, (), Refused("no encoder", "the GPU can't"))
+    found = finding("hevc_vaapi", "vaapi", Trial("h264_vaapi", 0, MODES, h264), no_hevc, Trial("libx265"))
+    assert (found.ok, found.detail) == (ok, "not used, because the GPU can't; libx265 is used instead")
+
+
 def test_each_gpu_that_fails_has_its_reason() -> None:
     found = finding(
         "h264_nvenc",
