@@ -14,8 +14,8 @@ _AMD, _NVIDIA = "0x1002", "0x10de"
 _PREFIX = "renderD"
 NO_FOLDER = Refused(
     "no device",
-    f"there is no {DRI} here: load the GPU's kernel driver; in a container, add `--device {DRI}`; as a "
-    "service, install with `--with igpu`",
+    f"there is no {DRI} here: if the machine has such a GPU, install with `--with igpu`, or pass it to the "
+    "container",
 )
 
 
@@ -51,8 +51,8 @@ def _forbidden(node: Path, error: PermissionError) -> str:
     """A sandbox refuses in another way than a file's mode, which doctor's line on the node explains."""
     if error.errno == errno.EPERM:
         return (
-            f"the service or the container may not use {node}: as a service, install with `--with igpu`; in "
-            f"a container, add `--device {DRI}`"
+            f"the service or the container may not use {node}: install with `--with igpu`, or pass it to the "
+            "container as a device"
         )
     return (
         f"this user may not open {node}: let it join the file's group, as `clipping-agent doctor` describes"

@@ -74,7 +74,7 @@ def test_an_ffmpeg_without_encoders_is_reported() -> None:
         Choice("h264_nvenc", gpu=0),
         pytest.param(Choice("h264_qsv", (), "icq", 0), marks=pytest.mark.slow),
         pytest.param(Choice("h264_vaapi", (), "cqp", 0), marks=pytest.mark.slow),
-        Choice("hevc_vaapi", (), "icq", 0),
+        pytest.param(Choice("hevc_vaapi", (), "icq", 0), marks=pytest.mark.slow),
     ],
     ids=lambda choice: choice.encoder,
 )
