@@ -58,6 +58,10 @@ class Gpus:
         """From now on encodes fail whose target's path has `what` in it."""
         (self.folder / "failing").write_text(what)
 
+    def write_nonsense(self) -> None:
+        """From now on what trials write can't be decoded."""
+        (self.folder / "unreadable").touch()
+
 
 def make_gpus(folder: Path, ffmpeg: Path, modes: Mapping[int, Sequence[str]]) -> Gpus:
     """`modes`: the rate modes of each GPU, by its number."""
@@ -110,10 +114,19 @@ def _encode(
             if kind == "vaapi"
             else f"[{codec}_{kind} @ 0x5] Selected ratecontrol mode is unsupported"
         )
-    target = [word for word in arguments if word.startswith("file:") or word == "/dev/null"][-1]
-    said = {"encoder": f"{codec}_{kind}", "gpu": int(gpu), "mode": mode, "trial": target == "/dev/null"}
+    target = [word for word in arguments if word.startswith("file:")][-1]
+    said = {
+        "encoder": f"{codec}_{kind}",
+        "gpu": int(gpu),
+        "mode": mode,
+        "trial": target.endswith("/trial.mp4"),
+    }
     with (folder / "log").open("a") as log:
         log.write(json.dumps(said) + "\n")
+    if said["trial"] and (folder / "unreadable").exists():
+        Path(target.removeprefix("file:")).write_bytes(b"no MP4")
+        print(f"frame={_value(arguments, '-frames:v')}")
+        sys.exit(0)
     failing = folder / "failing"
     if failing.exists() and failing.read_text() in target:
         _fail(f"[{codec}_{kind} @ 0x5] Encode failed: -5.", "Conversion failed: Input/output error")

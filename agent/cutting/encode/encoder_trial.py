@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import ffmpeg
 
-from agent.cutting.encode.ffmpeg import ask
+from agent.cutting.encode.ffmpeg import Answer, ask
 from agent.cutting.encode.render_nodes import NO_FOLDER, gpus_here, unusable
 from agent.cutting.encode.section_arguments import (
     TAGS,
+    compiled,
     encoding,
     finished,
     keyframe_options,
@@ -32,6 +34,7 @@ from agent.cutting.plan.encoders import (
     family,
     video_arguments,
 )
+from agent.cutting.reading.source import decoder_options, url
 from clipping.errors import EncoderFailed
 
 TRIAL_SECONDS = 20.0
@@ -101,13 +104,16 @@ def try_encoder(
         return _in_modes(program, encoder, gpu, cancelled)
     except EncoderFailed as error:  # it did not end, or ffmpeg can't be run: so it would be in any mode
         return Trial(encoder, gpu, (), Refused("failed", error.message))
+    except OSError as error:
+        text = f"no temporary file can be written ({error.strerror}): make room for some"
+        return Trial(encoder, gpu, (), Refused("failed", text))
 
 
 def _in_modes(
     program: Path, encoder: EncoderName, gpu: int | None, cancelled: threading.Event | None
 ) -> Trial:
     modes: list[RateMode] = []
-    first: Refused | None = None
+    why: Refused | None = None
     for mode in MODES:
         if mode == "cqp" and "icq" in modes:
             continue  # it would not be used
@@ -115,10 +121,11 @@ def _in_modes(
         if refused is None:
             modes.append(mode)
             continue
-        first = first or refused
+        if why is None or why.kind == "rate mode":  # anything else says more
+            why = refused
         if refused.kind in _ANY_MODE:
             break
-    return Trial(encoder, gpu, tuple(modes), None if modes else first)
+    return Trial(encoder, gpu, tuple(modes), None if modes else why)
 
 
 def _refused(
@@ -129,13 +136,35 @@ def _refused(
     cancelled: threading.Event | None,
 ) -> Refused | None:
     """Why a test encode fails. Raises `EncoderFailed` when ffmpeg can't be run, or does not end."""
-    answer = ask(trial_command(program, encoder, gpu, mode), TRIAL_SECONDS, cancelled)
-    encoded = f"frame={TRIAL_FRAMES}" in answer.stdout.splitlines()
-    return None if answer.code == 0 and encoded else refusal(answer.stderr.splitlines())
+    with tempfile.TemporaryDirectory(prefix="clipping-trial-") as folder:
+        target = Path(folder) / "trial.mp4"
+        answer = ask(trial_command(program, encoder, gpu, mode, target), TRIAL_SECONDS, cancelled)
+        if not _has_all_frames(answer):
+            return refusal(answer.stderr.splitlines())
+        if mode is None:
+            return None
+        # Some drivers write streams without parameters, which no player opens.
+        decoded = ask(_decode_command(program, target), TRIAL_SECONDS, cancelled)
+        if _has_all_frames(decoded) and not decoded.stderr:
+            return None
+        return Refused("failed", "what the GPU's driver writes can't be decoded: update the driver")
+
+
+def _has_all_frames(answer: Answer) -> bool:
+    return answer.code == 0 and f"frame={TRIAL_FRAMES}" in answer.stdout.splitlines()
+
+
+def _decode_command(program: Path, encoded: Path) -> list[str]:
+    video = ffmpeg.input(url(encoded), f="mov", **decoder_options())["v:0"]
+    return compiled(program, ffmpeg.output(video, "-", f="null"))
 
 
 def trial_command(
-    program: Path, encoder: EncoderName, gpu: int | None = None, mode: RateMode | None = None
+    program: Path,
+    encoder: EncoderName,
+    gpu: int | None = None,
+    mode: RateMode | None = None,
+    target: Path = Path("/dev/null"),
 ) -> list[str]:
     """The command line of a test encode: with the options of a clip."""
     means = Means(program, encoder, frozenset(), mode, gpu)
@@ -150,4 +179,4 @@ def trial_command(
         "enc_time_base:v": time_base_option(_FRAME),
         "f": "mp4",
     }
-    return encoding(means, ffmpeg.output(finished(stream, encoder), "/dev/null", **options))
+    return encoding(means, ffmpeg.output(finished(stream, encoder), url(target), **options))

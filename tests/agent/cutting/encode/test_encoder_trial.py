@@ -15,6 +15,7 @@ from agent.cutting.encode.encoder_trial import try_all, try_encoder
 from agent.cutting.plan import encoders
 from agent.cutting.plan.encoder_choice import Trial
 from agent.cutting.plan.encoders import CANDIDATES, EncoderName, families, family
+from tests.support.gpus import make_gpus
 from tests.support.users import as_user
 
 PROGRAMS = sorted({find_ffmpeg(None), Path(imageio_ffmpeg.get_ffmpeg_exe())})
@@ -66,6 +67,17 @@ def test_a_device_that_is_no_gpu_is_refused_with_its_reason(
     assert (trial.works, trial.modes) == (False, ())
     assert trial.refused is not None
     assert trial.refused.kind in ("no device", "absent"), trial.refused.reason
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_what_a_gpu_writes_must_be_playable(dri: Path, readable: bool) -> None:
+    gpus = make_gpus(dri, PROGRAMS[0], {0: ("VBR", "CQP")})
+    if not readable:
+        gpus.write_nonsense()
+    trial = try_encoder(gpus.program, "h264_vaapi", 0)
+    assert trial.works is readable
+    assert trial.modes == (("vbr", "cqp") if readable else ())
+    assert readable or (trial.refused is not None and "can't be decoded" in trial.refused.reason)
 
 
 def test_each_encoder_is_tried_on_each_device_until_one_works(dri: Path) -> None:
