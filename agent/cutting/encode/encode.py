@@ -257,8 +257,9 @@ class _Encode:
             lines = "\n".join(getattr(error, "__notes__", (error.message,))).splitlines()
             reason = refusal(lines).reason
             instead = CPU[CODECS[failed]]
+            where = f"{failed} on GPU {self._means.gpu}"
+            self._warnings.append(f"{where} failed, because {reason}: the clip was made by {instead}")
             self._means = self._means.with_cpu(instead)
-            self._warnings.append(f"{failed} failed, because {reason}: the clip was made by {instead}")
             self._make(rates, upto)
 
     def _make(self, rates: Rates, upto: float) -> None:

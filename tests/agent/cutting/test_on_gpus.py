@@ -111,7 +111,7 @@ def test_a_gpu_that_fails_is_replaced_by_the_cpu(start: Start, tmp_path: Path) -
     clip = cut(engine, tmp_path)
     assert (clip.report.encoder, clip.report.gpu) == ("libx264", None)
     (warning,) = clip.report.warnings
-    assert warning.startswith("h264_vaapi failed, because")
+    assert warning.startswith("h264_vaapi on GPU 0 failed, because")
     assert numbers(clip.path) == list(range(25, 50))
 
 

@@ -97,7 +97,7 @@ def test_an_encoder_that_gives_up_is_replaced_once_and_named(tmp_path: Path, cho
     assert clip.report.encoder == {"h264": "libx264", "hevc": "libx265"}[codec]
     assert clip.report.gpu is None
     (warning,) = clip.report.warnings
-    assert warning.startswith(f"{choice.encoder} failed, because")
+    assert warning.startswith(f"{choice.encoder} on GPU 0 failed, because")
     assert warning.endswith(f"the clip was made by {clip.report.encoder}")
 
 
