@@ -11,10 +11,17 @@ Depends only on Python's standard library.
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if __name__ == "__main__":
+    # The kernel discards signals that the first process of a container does not handle: a stop in this moment
+    # would wait for the whole grace period. Before the other imports, which take most of the time.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +37,7 @@ MARKER = ".clipping-volume"
 CAPABILITIES = {"SETUID": 7, "SETGID": 6, "CHOWN": 0}
 """What becoming another user needs, each with its bit in the kernel's sets."""
 DEVICES = Path("/dev")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PROGRAMS = "/app/bin"
 INIT = ("tini", "--")
 
@@ -180,13 +188,15 @@ def prepare(volume: Path, user: User) -> None:
     """Make the volume the user's: a new one, or one that was prepared before. Others are left alone."""
     try:
         owner = volume.stat()
-        if (owner.st_uid, owner.st_gid) == (user.uid, user.gid) or not _is_ours(volume):
+        given = (owner.st_uid, owner.st_gid) == (user.uid, user.gid)
+        if (given and user.uid != 0) or not _is_ours(volume):
             return
-        if owner.st_uid == 0:
+        if owner.st_uid == 0 and not (volume / MARKER).exists():
             # Readable for root too, which has no privileges over the files of others here.
             os.chmod(volume, 0o755)
             (volume / MARKER).touch()
-        _give(volume, user, owner.st_dev)
+        if not given:
+            _give(volume, user)
     except FileNotFoundError:
         raise Refused(f"{volume} does not exist: mount a volume there") from None
     except OSError as error:
@@ -203,15 +213,32 @@ def _is_ours(volume: Path) -> bool:
         return False
 
 
-def _give(folder: Path, user: User, device: int) -> None:
+def _give(volume: Path, user: User) -> None:
     # Its own, as long as it is read: reading the folders of others would take another capability.
-    os.chown(folder, 0, 0)
-    for entry in os.scandir(folder):
-        if not entry.is_dir(follow_symlinks=False):
-            os.chown(entry, user.uid, user.gid, follow_symlinks=False)
-        elif entry.stat(follow_symlinks=False).st_dev == device:  # else a share that is mounted below
-            _give(Path(entry), user, device)
-    os.chown(folder, user.uid, user.gid)
+    os.chown(volume, 0, 0)
+    folder = os.open(volume, _FOLDER)
+    try:
+        _give_opened(folder, user, os.fstat(folder).st_dev)
+    finally:
+        os.close(folder)
+
+
+def _give_opened(folder: int, user: User, device: int) -> None:
+    # Never by path: the volume's former user may replace a folder by a link meanwhile.
+    for name in os.listdir(folder):
+        facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if facts.st_dev != device:  # a share that is mounted below
+            continue
+        if not stat.S_ISDIR(facts.st_mode):
+            os.chown(name, user.uid, user.gid, dir_fd=folder, follow_symlinks=False)
+            continue
+        os.chown(name, 0, 0, dir_fd=folder, follow_symlinks=False)
+        below = os.open(name, _FOLDER, dir_fd=folder)
+        try:
+            _give_opened(below, user, device)
+        finally:
+            os.close(below)
+    os.fchown(folder, user.uid, user.gid)
 
 
 def check_volume(volume: Path) -> None:

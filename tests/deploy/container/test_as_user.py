@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,10 @@ SCRIPT = ROOT / "deploy" / "container" / "as_user.py"
 SHOW = ("sh", "-c", "id -u; id -g; id -G; umask; echo $HOME")
 """No Python: another user may not be able to read this one."""
 
+SLOW = """\
+    print(Path("/proc/self").readlink(), flush=True)
+    __import__("time").sleep(30)
+"""
 _KEPT = "-all,+setuid,+setgid,+chown"
 ONLY_WHAT_COMPOSE_ADDS = ("setpriv", "--bounding-set", _KEPT, "--inh-caps", "-all")
 """The capabilities of the compose files."""
@@ -144,6 +150,61 @@ def test_another_puid_takes_over_a_prepared_volume(volume: Path, before: tuple[s
         assert ids(path)[:2] == (568, 568)
     assert ids(volume / "spool")[2] == 0o700
     assert ids(Path("/etc/hostname")) == outside
+
+
+@needs_root
+@pytest.mark.parametrize("before", [(), ONLY_WHAT_COMPOSE_ADDS])
+def test_another_puid_takes_over_the_volume_of_root(volume: Path, before: tuple[str, ...]) -> None:
+    made = f"umask 077; cd {volume}; mkdir spool && touch spool/clip"
+    first = started("sh", "-c", made, PUID="0", PGID="0", CLIPPING_VOLUME=str(volume), before=before)
+    assert first.returncode == 0, first.stderr
+    done = started("true", PUID="568", PGID="568", CLIPPING_VOLUME=str(volume), before=before)
+    assert done.returncode == 0, done.stderr
+    for path in (volume, volume / "spool", volume / "spool" / "clip"):
+        assert ids(path)[:2] == (568, 568)
+
+
+@needs_root
+def test_a_folder_that_becomes_a_link_meanwhile_leads_nowhere(
+    volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    spool = volume / "spool"
+    spool.mkdir()
+    stat = os.stat
+
+    def stat_and_replace(*arguments: Any, **options: Any) -> os.stat_result:
+        facts = stat(*arguments, **options)
+        if arguments[0] == spool.name and not spool.is_symlink():
+            spool.rmdir()
+            spool.symlink_to(outside)
+        return facts
+
+    with monkeypatch.context() as patched:
+        patched.setattr(as_user.os, "stat", stat_and_replace)
+        patched.setattr(as_user, "_is_ours", lambda _: True)
+        with pytest.raises(as_user.Refused, match="can't be prepared"):
+            as_user.prepare(volume, as_user.User(1026, 100, True))
+    assert ids(outside)[:2] == (0, 0)
+
+
+@needs_root
+def test_a_stop_during_the_preparation_ends_it(tmp_path: Path) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare to make it the first process")
+    script = tmp_path / "as_user.py"
+    # As slow as a weak NAS: the signal comes before the command does.
+    text = SCRIPT.read_text().replace(
+        "    try:\n        if not argv:", SLOW + "    try:\n        if not argv:"
+    )
+    script.write_text(text)
+    words = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-IS", str(script), "sleep", "60"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        inside = int(process.stdout.readline())
+        os.kill(inside, signal.SIGTERM)
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
 
 
 @needs_root
