@@ -31,7 +31,7 @@ RUN /app/bin/pip install --no-cache-dir --require-hashes --no-build-isolation \
 COPY health/ health/
 COPY agent/ agent/
 RUN /app/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && rm /app/bin/clipping-api \
+    && rm /app/bin/clipping /app/bin/clipping-api \
     && /app/bin/pip uninstall --yes setuptools pip
 
 FROM build AS build-all
@@ -48,7 +48,7 @@ FROM build AS build-api
 RUN /app/bin/pip install --no-cache-dir --require-hashes --no-build-isolation --requirement requirements/api.txt
 COPY api/ api/
 RUN /app/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && rm /app/bin/clipping-agent \
+    && rm /app/bin/clipping /app/bin/clipping-agent \
     && /app/bin/pip uninstall --yes setuptools pip
 
 # What the agent's images share: the entrypoint, and the commands that go through it, also with `docker exec`.

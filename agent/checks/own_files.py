@@ -13,6 +13,8 @@ from clipping.errors import ConfigurationError
 MOST_ENTRIES = 200
 """Entries of a folder that are checked, too: those of the service are few."""
 SKIPPED = (".", "lost+found")
+KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
+"""The variable that names the key of a Google service account."""
 
 
 def check_folder(key: str, folder: Path, *, who: Runner | None = None) -> None:
@@ -106,7 +108,7 @@ def check_key_file(path: str, *, who: Runner | None = None) -> str:
         problem = f"{path} can't be read: {error.strerror}"
     else:
         return f"{path} can be read"
-    raise ConfigurationError([f"GOOGLE_APPLICATION_CREDENTIALS: {problem}"])
+    raise ConfigurationError([f"{KEY_FILE}: {problem}"])
 
 
 def _unreadable_key(path: str, who: Runner) -> str:

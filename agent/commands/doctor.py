@@ -15,7 +15,7 @@ from pathlib import Path
 from agent.checks.encoders import encoder_findings, tried
 from agent.checks.findings import Finding
 from agent.checks.gpu_access import render_node_findings
-from agent.checks.own_files import check_folder, check_key_file
+from agent.checks.own_files import KEY_FILE, check_folder, check_key_file
 from agent.checks.root_access import check_root
 from agent.commands.configuration import load
 from agent.cutting import find_ffmpeg
@@ -61,7 +61,7 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
         ("clock", lambda: _clock(config)),
     ]
     roots = [(f"nas {root.path}", partial(check_root, root)) for root in config.agent.nas_roots]
-    key_file = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    key_file = os.environ.get(KEY_FILE)
     if key_file:
         checks.insert(0, ("credentials", partial(check_key_file, key_file)))
     findings = [_finding("state_dir", lambda: _state_dir(config), stop)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import NoReturn
 
 from agent import daemon
+from agent.checks.own_files import KEY_FILE, check_key_file
 from agent.commands.configuration import load
 from agent.settings import Settings
 from clipping import log
@@ -17,6 +19,10 @@ def run(arguments: argparse.Namespace) -> NoReturn:
     settings = Settings(load(arguments), lambda: load(arguments))
     settings.follow(_set_up_log)
     _set_up_log(settings.current)
+    key_file = os.environ.get(KEY_FILE)
+    # A missing one is checked again and again. Google's libraries crash on one that is there but unreadable.
+    if key_file and os.path.exists(key_file):
+        check_key_file(key_file)
     daemon.run(settings, announce=_print_line if arguments.json else lambda line: None)
 
 

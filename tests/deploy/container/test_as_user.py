@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,14 +64,15 @@ def started(
 
 
 @pytest.fixture
-def volume(tmp_path: Path) -> Path:
+def volume() -> Iterator[Path]:
     """A new volume, as Docker makes it of the image's folder: root's, and any user may write to it."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    path = tmp_path / "volume"
-    path.mkdir()
-    path.chmod(0o1777)
-    return path
+    # Not in pytest's folder, which only its own user may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "volume"
+        path.mkdir()
+        path.chmod(0o1777)
+        yield path
 
 
 def shown(done: subprocess.CompletedProcess[str]) -> tuple[int, int, set[int], int, str]:

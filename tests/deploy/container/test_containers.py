@@ -115,3 +115,9 @@ def test_a_state_folder_that_the_user_can_not_write_is_named(share: Path, tmp_pa
     done = agent(str(tmp_path), share, "--user", "1026:100", command=CUT)
     assert done.returncode == 78
     assert f"{STATE} can't be written by user 1026:100" in done.stderr
+
+
+def test_a_command_that_an_image_lacks_is_named(volume: str, share: Path) -> None:
+    done = agent(volume, share, command=("clipping", "up"))
+    assert done.returncode == 127
+    assert done.stderr.splitlines()[-1] == "as-user: clipping: No such file or directory"
