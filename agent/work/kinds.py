@@ -5,18 +5,15 @@ from __future__ import annotations
 from clipping.contract.messages import RequestMessage
 from clipping.contract.reel import ReelMessage, WorkMessage, table_of
 from clipping.errors import ClippingError
-from clipping.store.port import clip_key, reel_key
+from clipping.store.layout import output_key
 
 TABLE_EXTENSION = "tsv"
 
 
 def object_key(message: WorkMessage, extension: str) -> str:
     """The key of the request's object with this extension."""
-    match message:
-        case RequestMessage():
-            return clip_key(message.hand_id, message.request_id, extension)
-        case ReelMessage():
-            return reel_key(message.reel_id, message.request_id, extension)
+    short = isinstance(message, RequestMessage) and message.output.short
+    return output_key(message.request_id, message.hand_id, extension, short=short)
 
 
 def table(message: WorkMessage) -> str | None:

@@ -19,7 +19,7 @@ from clipping.contract.choices import DownloadFile, Kind
 from clipping.contract.messages import REQUEST_ID, TERMINAL, kind_of
 from clipping.contract.results import Download, Result
 from clipping.errors import Expired, NotFound, NotReady
-from clipping.store.port import clip_key, reel_key
+from clipping.store.layout import key_in, stored_folder
 
 blueprint = Blueprint("clips", __name__)
 """Registered for each kind of request."""
@@ -98,14 +98,14 @@ def _is_id(kind: Kind, request_id: str) -> bool:
 
 def _object_key(clip: Clip, file: DownloadFile) -> str:
     """The file's key. Only the extension comes from the completion message; the rest is known here."""
-    key_of = reel_key if clip.kind == "reel" else clip_key
-    if file == "tsv":
-        return key_of(clip.hand_id, clip.request_id, "tsv")
     where = status_of(clip).output_uri or ""
+    folder = stored_folder(where, clip.request_id, clip.hand_id, short=clip.short)
     extension = _EXTENSION.search(where)
+    if file == "tsv":
+        return key_in(folder, clip.request_id, clip.hand_id, "tsv")
     if extension is None:
         raise Expired(f"the {clip.kind}'s location is unknown: request it again")
-    return key_of(clip.hand_id, clip.request_id, extension.group(1))
+    return key_in(folder, clip.request_id, clip.hand_id, extension.group(1))
 
 
 def _versioned(response: Response, shown: Clip | Version) -> Response:

@@ -12,6 +12,7 @@ import requests
 from bench.soak.judge import Leading
 from clipping.contract.cluster import BrokenDocument, Lease, lease_key
 from clipping.errors import StoreUnavailable
+from clipping.store.layout import FOLDERS
 from clipping.store.port import Store
 from tests.support.agent_node import AgentNode
 from tests.support.cluster import CLUSTER
@@ -45,9 +46,13 @@ class Watch:
 
     def list_clips(self) -> None:
         """Record the version of every clip in the store. Raises `StoreUnavailable`."""
+        for folder in FOLDERS:
+            self._list(f"{folder}/")
+
+    def _list(self, prefix: str) -> None:
         cursor = None
         while True:
-            page = self._store.list("clips/", cursor=cursor)
+            page = self._store.list(prefix, cursor=cursor)
             for info in page.objects:
                 self.versions.setdefault(info.key, set()).add(info.version)
             cursor = page.next_cursor

@@ -62,8 +62,8 @@ class Storage(Section):
     signed_url_days: Annotated[float, Field(gt=0, le=7)] = 7
     """How long a download link works. Cloud Storage signs for 7 days at most."""
     retention_days: Annotated[int, Field(ge=1)] = 30
-    """How long clips and reels are kept: `clipping-agent provision` sets the bucket's lifecycle rules. The
-    `local` backend deletes nothing."""
+    """How long clips and reels are kept. The lifecycle rules that `clipping-agent provision` sets delete them
+    from a bucket, the API from a folder."""
     coordination_bucket: str | None = None
     """A bucket for leases and heartbeats, if they should not be in `bucket`."""
 
@@ -164,6 +164,8 @@ class Limits(Section):
     """The longest reel. Each of its parts may be as long as a clip."""
     shorts_per_day: Annotated[int, Field(ge=0)] = 10
     """Vertical clips that one caller may request in 24 hours, whatever their result. 0: no limit."""
+    short_retention_hours: Annotated[float, Field(gt=0, le=8760)] = 24
+    """How long vertical clips are kept. The API deletes them from every store."""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600
     """Calls of one caller per minute, counted by each process. 0: no limit."""
     lost_after_seconds: Positive = 900

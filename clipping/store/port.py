@@ -117,13 +117,3 @@ def check_key(key: str) -> str:
     if not KEY.fullmatch(key):
         raise ValueError(f"not an object key: {key!r}")
     return key
-
-
-def clip_key(hand_id: str, request_id: str, extension: str) -> str:
-    """`clips/{hand_id}/{request_id}.{ext}`: create-only, never overwritten."""
-    return check_key(f"clips/{hand_id}/{request_id}.{extension}")
-
-
-def reel_key(reel_id: str, request_id: str, extension: str) -> str:
-    """`reels/{reel_id}/{request_id}.{ext}`: create-only, never overwritten."""
-    return check_key(f"reels/{reel_id}/{request_id}.{extension}")

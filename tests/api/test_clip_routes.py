@@ -14,7 +14,7 @@ from clipping.bus.subscriber import Delivery, Subscription
 from clipping.clock import rfc3339
 from clipping.contract.messages import RequestMessage
 from clipping.store.local import LocalStore
-from clipping.store.port import clip_key
+from clipping.store.layout import output_key
 from tests.api.api_process import ADMIN, STRANGER, ApiProcess, emulator_host
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress
@@ -201,7 +201,7 @@ def test_a_download_is_signed_afresh_and_expires_in_days(api: ApiProcess, tmp_pa
     assert code(api.get(f"/v1/clip/{request_id}/download")) == (409, "NOT_READY")
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"c" * 5000)
-    key = clip_key("hand-1", request_id, "mp4")
+    key = output_key(request_id, "hand-1", "mp4", short=False)
     store = store_of(api)
     store.create(key, clip, content_type="video/mp4", metadata={})
     api.send(completed(request_id=request_id, output_uri=store.uri(key)))

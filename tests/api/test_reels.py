@@ -15,7 +15,7 @@ from clipping.bus.subscriber import Delivery, Subscription
 from clipping.contract.messages import PartProgress
 from clipping.contract.reel import ReelMessage, table_of
 from clipping.store.local import LocalStore
-from clipping.store.port import reel_key
+from clipping.store.layout import output_key
 from tests.api.api_process import ADMIN, CLIENT, STRANGER, ApiProcess, emulator_host
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress
@@ -193,8 +193,8 @@ def test_a_reel_and_its_table_are_downloaded(api: ApiProcess, tmp_path: Path) ->
     for name, content in (("mp4", b"r" * 5000), ("tsv", b"start_time\n")):
         (tmp_path / name).write_bytes(content)
         kind = "video/mp4" if name == "mp4" else "text/tab-separated-values"
-        store.create(reel_key("reel-1", request_id, name), tmp_path / name, content_type=kind, metadata={})
-    uri = store.uri(reel_key("reel-1", request_id, "mp4"))
+        store.create(output_key(request_id, "reel-1", name, short=False), tmp_path / name, content_type=kind, metadata={})
+    uri = store.uri(output_key(request_id, "reel-1", "mp4", short=False))
     for each in (plain, request_id):
         api.send(completed(request_id=each, hand_id="reel-1", output_uri=uri.replace(request_id, each)))
         api.wait_for_status(each, "completed")

@@ -18,6 +18,7 @@ from google.pubsub_v1.types import PubsubMessage
 from clipping.contract.cluster import BrokenDocument, Lease, lease_key
 from clipping.contract.messages import CompletionMessage
 from clipping.errors import StoreUnavailable
+from clipping.store.layout import FOLDERS
 from clipping.store.port import Store
 from tests.support.waiting import eventually
 
@@ -78,8 +79,9 @@ class StoreObserver:
                 continue
 
     def _poll(self) -> None:
-        for info in self._store.list("clips/").objects:
-            self.versions.setdefault(info.key, set()).add(info.version)
+        for folder in FOLDERS:
+            for info in self._store.list(f"{folder}/").objects:
+                self.versions.setdefault(info.key, set()).add(info.version)
         found = self._store.get(self._key)
         if found is not None:
             lease = Lease.from_json(found[0])

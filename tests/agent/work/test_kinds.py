@@ -35,6 +35,7 @@ CLIP = RequestMessage.of(
     owner="web",
     requested_at=NOW,
 )
+SHORT = CLIP.model_copy(update={"output": CLIP.output.model_copy(update={"aspect": "9:16"})})
 REEL = reel(part("/a/x.mp4"), part("/b/x.mp4"), part("/a/x.mp4", 9))
 
 
@@ -46,6 +47,7 @@ def failed(index: int | None) -> SourceUnavailable:
 
 def test_each_kind_has_keys_of_its_own() -> None:
     assert object_key(CLIP, "mp4") == "clips/hand-1/clip-20261120-8t3vq0z6m4k1h9pn.mp4"
+    assert object_key(SHORT, "mp4") == "shorts/hand-1/clip-20261120-8t3vq0z6m4k1h9pn.mp4"
     assert object_key(REEL, "tsv") == "reels/best-of/reel-20261120-8t3vq0z6m4k1h9pn.tsv"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from clipping.errors import ObjectExists
-from clipping.store.port import clip_key, reel_key
+from clipping.store.layout import output_key
 from tests.api.api_process import ADMIN, ApiProcess
 from tests.api.cluster.documents import Agents
 from tests.api.cluster.test_admin_routes import agents_of
@@ -52,8 +52,8 @@ def _cut(api: ApiProcess, over: threading.Event) -> None:
             for clip in answer.json()["clips"]:
                 file = Path(folder) / clip["request_id"]
                 file.write_bytes(b"a clip")
-                key_of = reel_key if clip["kind"] == "reel" else clip_key
-                key = key_of(clip["hand_id"], clip["request_id"], "mp4")
+                # Also where earlier versions put vertical clips.
+                key = output_key(clip["request_id"], clip["hand_id"], "mp4", short=False)
                 with suppress(ObjectExists):  # it was published already, and not received yet
                     store.create(key, file, content_type="video/mp4", metadata={})
                 ids = {"request_id": clip["request_id"], "hand_id": clip["hand_id"]}

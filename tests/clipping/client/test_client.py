@@ -23,7 +23,7 @@ from clipping.client import (
     annotate,
 )
 from clipping.store.local import LocalStore
-from clipping.store.port import reel_key
+from clipping.store.layout import output_key
 from tests.api.api_process import ADMIN, CLIENT, STRANGER, ApiProcess
 from tests.api.cluster.documents import Agents
 from tests.api.cluster.test_admin_routes import agents_of, obeying
@@ -89,9 +89,9 @@ def test_a_reel_from_the_request_to_the_table(api: ApiProcess, client: Client, t
     store = LocalStore(Path(str(api.config.storage.path)), public_url=api.url)
     for extension in ("mp4", "tsv"):
         (tmp_path / extension).write_bytes(extension.encode())
-        key = reel_key("reel-1", accepted.request_id, extension)
+        key = output_key(accepted.request_id, "reel-1", extension, short=False)
         store.create(key, tmp_path / extension, content_type="video/mp4", metadata={})
-    uri = store.uri(reel_key("reel-1", accepted.request_id, "mp4"))
+    uri = store.uri(output_key(accepted.request_id, "reel-1", "mp4", short=False))
     sha256 = hashlib.sha256(b"mp4").hexdigest()
     api.send(completed(request_id=accepted.request_id, output_uri=uri, sha256=sha256))
     kinds = [event.kind for event in client.events(accepted.request_id, timeout=60)]

@@ -14,7 +14,7 @@ import pytest
 
 from clipping.cli import main
 from clipping.store.local import LocalStore
-from clipping.store.port import clip_key
+from clipping.store.layout import output_key
 from tests.api.api_process import CLIENT, ApiProcess
 from tests.api.messages import completed
 from tests.clipping.commands.test_commands import asked, clipping, environment, lines
@@ -28,7 +28,7 @@ def completed_clip(api: ApiProcess) -> str:
     store = LocalStore(Path(str(api.config.storage.path)), public_url=api.url)
     source = api.folder / "clip.mp4"
     source.write_bytes(CLIP)
-    key = clip_key("hand-1", request_id, "mp4")
+    key = output_key(request_id, "hand-1", "mp4", short=False)
     store.create(key, source, content_type="video/mp4", metadata={})
     sha256 = hashlib.sha256(CLIP).hexdigest()
     api.send(completed(request_id=request_id, output_uri=store.uri(key), sha256=sha256))

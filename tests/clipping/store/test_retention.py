@@ -6,14 +6,14 @@ import pytest
 
 from clipping.config import validate
 from clipping.store.gcs import GcsStore
-from clipping.store.retention import keep_clips
+from clipping.store.retention import keep_clips, lifetimes
 
 
 def test_a_local_store_has_no_rule() -> None:
     assert keep_clips(validate({"storage": {"path": "/x"}}), dry_run=False) == []
 
 
-@pytest.mark.parametrize(("remote", "prefixes"), [(False, 3), (True, 4)])
+@pytest.mark.parametrize(("remote", "prefixes"), [(False, 4), (True, 5)])
 def test_a_bucket_gets_a_rule_for_each_prefix(
     monkeypatch: pytest.MonkeyPatch, remote: bool, prefixes: int
 ) -> None:
@@ -28,4 +28,10 @@ def test_a_bucket_gets_a_rule_for_each_prefix(
     sentences = keep_clips(config, dry_run=True)
     assert len(sentences) == len(rules) == prefixes
     assert rules["clips/"] == rules["reels/"] == 30
+    assert rules["shorts/"] == 1
     assert rules.get("checkpoints/", 7) == 7
+
+
+@pytest.mark.parametrize(("hours", "days"), [(0.5, 1), (24, 1), (25, 2), (72, 3)])
+def test_a_rule_never_deletes_a_vertical_clip_before_its_time(hours: float, days: int) -> None:
+    assert lifetimes(validate({"limits": {"short_retention_hours": hours}}))["shorts/"] == days

@@ -1,0 +1,46 @@
+"""Where the objects of requests are: one folder for each life span, by the kind of the request. Pure.
+
+    clips/{hand_id}/{request_id}.{ext}     kept for `storage.retention_days`
+    shorts/{hand_id}/{request_id}.{ext}    vertical clips: kept for `limits.short_retention_hours`
+    reels/{reel_id}/{request_id}.{ext}     as clips; a `.tsv` beside it has the table of its parts
+
+All are created once and never overwritten. Other objects of a request begin with the same name.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from clipping.contract.messages import kind_of
+from clipping.store.port import check_key
+
+Folder = Literal["clips", "shorts", "reels"]
+FOLDERS: tuple[Folder, ...] = get_args(Folder)
+
+
+def folder_of(request_id: str, *, short: bool) -> Folder:
+    """The folder of a request's objects. `short`: whether it is a vertical clip, as the quota counts them."""
+    if kind_of(request_id) == "reel":
+        return "reels"
+    return "shorts" if short else "clips"
+
+
+def output_key(request_id: str, hand_id: str, extension: str, *, short: bool) -> str:
+    """The key of a request's object with this extension. `hand_id`: of a reel, its `reel_id`."""
+    return key_in(folder_of(request_id, short=short), request_id, hand_id, extension)
+
+
+def key_in(folder: Folder, request_id: str, hand_id: str, extension: str) -> str:
+    """The key of a request's object in a folder that is known already."""
+    return check_key(f"{folder}/{hand_id}/{request_id}.{extension}")
+
+
+def stored_folder(uri: str, request_id: str, hand_id: str, *, short: bool) -> Folder:
+    """The folder that an object was stored in, by its URI: earlier versions put vertical clips below clips/.
+
+    Only these folders are possible, whatever the URI is.
+    """
+    own = folder_of(request_id, short=short)
+    if own == "shorts" and f"/clips/{hand_id}/{request_id}." in uri:
+        return "clips"
+    return own
