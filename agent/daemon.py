@@ -124,6 +124,7 @@ class _Agent:
             store,
             agent_id=self.id,
             signed_url_seconds=config.storage.signed_url_days * 86400,
+            short_seconds=config.limits.short_retention_hours * 3600,
             unsigned=lambda: self._checks.signing_failed(),
         )
         self._uploads = (

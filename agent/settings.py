@@ -18,7 +18,8 @@ log = get_logger(__name__)
 
 LIVE = frozenset({"agent.nas_roots", "agent.min_free_bytes", "log.format", "log.level"})
 OTHERS = ("api.", "limits.", "storage.retention_days")
-"""Keys that only the API and `provision` read: the agent ignores their changes."""
+"""Keys that only the API and `provision` read, except `SHARED`: the agent ignores their changes."""
+SHARED = frozenset({"limits.short_retention_hours"})
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Settings:
         with self._lock:
             changes = differences(self.current, self._load())
             live = {path: value for path, value in changes.items() if path in LIVE}
-            waiting = tuple(p for p in changes if p not in LIVE and not p.startswith(OTHERS))
+            waiting = tuple(p for p in changes if p not in LIVE and (p in SHARED or not p.startswith(OTHERS)))
             if live:
                 self.current = validate(overlay(self.current.model_dump(), _tree(live)))
                 for changed in self._followers:

@@ -13,16 +13,19 @@ from api.auth.oidc import PushVerifier
 from api.clips.accept import Acceptor
 from api.clips.committer import Committer
 from api.clips.estimates import Estimator
+from api.clips.links import Links
 from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
 from api.db.engine import Database
 from api.db.outbox import REQUESTS
 from api.docs.recordings import recordings_of
+from api.domain.retention import Retention
 from api.events.hub import Hub
 from api.http import audit, cors, headers, problems
 from api.http.metrics import Metrics
 from api.messaging.agent_messages import KINDS, Ingest
+from api.messaging.janitor import Janitor
 from api.messaging.outbox_publisher import OutboxPublisher, to_pubsub
 from api.messaging.periodic import Chore, Chores
 from api.messaging.subscriptions import Consumers
@@ -75,8 +78,13 @@ def build_services(config: Config) -> Services:
     ingest = Ingest(database, clock, on_retry=measures.retried)
     senders = {REQUESTS: to_pubsub(publisher, config.pubsub.requests_topic)}
     outbox = OutboxPublisher(database, senders, clock)
-    committer = Committer(database, outbox, clock, shorts_per_day=config.limits.shorts_per_day)
+    retention = Retention.of(config)
+    committer = Committer(
+        database, outbox, clock, shorts_per_day=config.limits.shorts_per_day, retention=retention
+    )
     store = open_store(config)
+    links = Links(retention, database=database, store=store, clock=clock)
+    janitor = Janitor(retention, database=database, store=store, clock=clock, count=measures.swept)
     push = config.api.push
     coordination = Coordination(
         open_coordination_store(config),
@@ -99,27 +107,29 @@ def build_services(config: Config) -> Services:
         clock=clock,
         database=database,
         store=store,
+        links=links,
         coordination=coordination,
         failovers=failovers,
         publisher=publisher,
         outbox=outbox,
         committer=committer,
-        chores=Chores(_chores(config, sweeper, failovers), clock),
+        chores=Chores(_chores(config, sweeper, failovers, janitor), clock),
         ingest=ingest,
         acceptor=Acceptor(config, clock, database, committer, Estimator(database, clock)),
         authenticator=Authenticator(config.api, clock),
         agents=agents,
-        events=Hub(database, clock, limit=streams, on_count=measures.streams.set),
+        events=Hub(database, clock, status=links.status, limit=streams, on_count=measures.streams.set),
         metrics=measures,
         consumers=None if push else Consumers(config.pubsub, ingest),
         push_verifier=PushVerifier(push, clock) if push else None,
     )
 
 
-def _chores(config: Config, sweeper: Sweeper, failovers: Failovers) -> list[Chore]:
+def _chores(config: Config, sweeper: Sweeper, failovers: Failovers, janitor: Janitor) -> list[Chore]:
     often = min(15.0, config.limits.lost_after_seconds / 4)
     return [
         Chore("silent requests", often, sweeper.sweep),
         Chore("failovers", 10.0, failovers.tidy),
+        Chore("expired objects", 60.0, janitor.sweep),
         Chore("old rows", 600.0, sweeper.clean),
     ]

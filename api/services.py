@@ -11,6 +11,7 @@ from api.auth.callers import Authenticator
 from api.auth.oidc import PushVerifier
 from api.clips.accept import Acceptor
 from api.clips.committer import Committer
+from api.clips.links import Links
 from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
@@ -37,6 +38,7 @@ class Services:
     clock: Clock
     database: Database
     store: Store
+    links: Links
     coordination: Coordination
     """The agents' documents in the store."""
     failovers: Failovers

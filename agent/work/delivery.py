@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from agent.cutting import Clip
-from agent.work.kinds import TABLE_EXTENSION, object_key
+from agent.work.kinds import TABLE_EXTENSION, is_short, object_key
 from clipping.contract.reel import WorkMessage
 from clipping.contract.report import PartReport, Report
 from clipping.errors import ObjectExists, SigningUnavailable, StoreUnavailable
@@ -110,6 +110,7 @@ class Delivered:
 class Courier:
     """Uploads clips and reels to the store. `epoch` and `agent_id` go into the object's metadata.
 
+    `short_seconds` is how long vertical clips are kept: their links do not outlive them.
     `unsigned` is called whenever a link could not be signed. It must not block.
     """
 
@@ -119,11 +120,13 @@ class Courier:
         *,
         agent_id: str,
         signed_url_seconds: float,
+        short_seconds: float,
         unsigned: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._agent_id = agent_id
         self._seconds = signed_url_seconds
+        self._short_seconds = min(signed_url_seconds, short_seconds)
         self._unsigned = unsigned
 
     def uri(self, stored: Stored) -> str:
@@ -198,8 +201,9 @@ class Courier:
         info = stored.info
         extension = info.key.rpartition(".")[2]
         filename = f"{message.hand_id}.{extension}"
+        seconds = self._short_seconds if is_short(message) else self._seconds
         try:
-            link = self._store.sign(info.key, filename=filename, seconds=self._seconds)
+            link = self._store.sign(info.key, filename=filename, seconds=seconds)
         except SigningUnavailable:
             self._unsigned()
             raise

@@ -12,8 +12,12 @@ TABLE_EXTENSION = "tsv"
 
 def object_key(message: WorkMessage, extension: str) -> str:
     """The key of the request's object with this extension."""
-    short = isinstance(message, RequestMessage) and message.output.short
-    return output_key(message.request_id, message.hand_id, extension, short=short)
+    return output_key(message.request_id, message.hand_id, extension, short=is_short(message))
+
+
+def is_short(message: WorkMessage) -> bool:
+    """Whether it is a vertical clip, which is kept for a shorter time."""
+    return isinstance(message, RequestMessage) and message.output.short
 
 
 def table(message: WorkMessage) -> str | None:

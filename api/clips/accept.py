@@ -11,11 +11,12 @@ from api.auth.callers import Caller
 from api.clips.committer import Committer
 from api.clips.estimates import Estimator
 from api.clips.group import Answer, Call, Refusals, Request
-from api.clips.idempotency import Repeat, first_answer
+from api.clips.idempotency import Repeat, first_answer, is_over
 from api.clips.views import problem_of
 from api.db import clips
 from api.db.engine import Database
 from api.db.outbox import REQUESTS, Entry
+from api.domain.retention import Retention
 from clipping.clock import Clock
 from clipping.config import Config, NasRoot
 from clipping.contract.messages import ClipRequest, RequestMessage, parse_clip_request
@@ -75,7 +76,10 @@ class Acceptor:
         if repeat is None:
             return None
         with self.database.read() as session:
-            found = first_answer(session, repeat, now=self.clock.now())
+            now = self.clock.now()
+            found = first_answer(session, repeat, now=now)
+            if found is not None and is_over(session, found, Retention.of(self.config), now=now):
+                return None
         return Answer(found, repeated=True) if found is not None else None
 
     def accept_one(

@@ -19,6 +19,7 @@ from api.clips.group import Answer, Call
 from api.clips.transaction import write_group
 from api.db.engine import WAIT_SECONDS, Database
 from api.db.outbox import REQUESTS
+from api.domain.retention import Retention
 from api.messaging.outbox_publisher import OutboxPublisher
 from clipping.clock import Clock
 from clipping.errors import QueueUnavailable
@@ -64,12 +65,14 @@ class Committer:
         clock: Clock,
         *,
         shorts_per_day: int,
+        retention: Retention,
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._clock = clock
         self._shorts_per_day = shorts_per_day
+        self._retention = retention
         self._most_waiting = most_waiting
         self._changed = threading.Condition()
         self._queue: deque[_Waiting] = deque()
@@ -184,7 +187,12 @@ class Committer:
         with self._database.transaction() as connection:
             try:
                 decision, messages = write_group(
-                    connection, calls, shorts_per_day=self._shorts_per_day, now=now, due=lease.due
+                    connection,
+                    calls,
+                    shorts_per_day=self._shorts_per_day,
+                    retention=self._retention,
+                    now=now,
+                    due=lease.due,
                 )
             except Exception as error:
                 gone = isinstance(error, DBAPIError) and error.connection_invalidated

@@ -10,8 +10,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from api.db import idempotency
+from api.db import expiry, idempotency
 from api.db.idempotency import Kept
+from api.domain.retention import Retention
 from clipping.errors import IdempotencyConflict, InvalidRequest
 
 HEADER = "Idempotency-Key"
@@ -72,6 +73,15 @@ def claim_or_find(session: Session, repeat: Repeat, answer: bytes, *, now: datet
         if found is not None:  # else it was released meanwhile
             return found
     return None
+
+
+def is_over(session: Session, answer: bytes, retention: Retention, *, now: datetime) -> bool:
+    """Whether everything that the stored response names was made and has expired: the same call may then be
+    made again."""
+    body = json.loads(answer)
+    items = body.get("items", [body])
+    ids = [item["request_id"] for item in items if "request_id" in item]
+    return expiry.are_all_expired(session, ids, retention.cutoffs(now))
 
 
 def forget_answer(session: Session, repeat: Repeat) -> None:

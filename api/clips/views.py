@@ -7,20 +7,20 @@ from typing import cast
 
 from api.clips.quotas import ShortsUsedUp
 from api.db import clips
+from api.db.expiry import folder
 from api.db.tables import Clip
 from api.db.watching import Version
 from api.domain.request_state import State
+from api.domain.retention import Retention
 from clipping import __version__
 from clipping.contract.choices import Kind
-from clipping.contract.messages import TERMINAL, PartProgress
+from clipping.contract.messages import TERMINAL, CompletionMessage, PartProgress
 from clipping.contract.results import ClipStatus, Problem
 from clipping.errors import RequestError
 
 _OUTCOME = (
     "output_gcs_path",
     "output_uri",
-    "download_url",
-    "download_url_expires_at",
     "file_size_bytes",
     "sha256",
     "duration_seconds",
@@ -41,13 +41,29 @@ def problem_of(error: RequestError) -> Problem:
     return problem.model_copy(update=numbers)
 
 
-def status_of(clip: Clip) -> ClipStatus:
-    """The status of a stored request."""
+def expires_at_of(row: Clip | Version, retention: Retention) -> datetime | None:
+    """When the request's object expires; None if there is none.
+
+    One that a process of an earlier version recorded during an upgrade has no end.
+    """
+    where = folder(row)
+    if where is None or row.stored_at is None or row.status != "completed":
+        return None
+    return retention.expires_at(where, row.stored_at)
+
+
+def status_of(clip: Clip, retention: Retention, now: datetime) -> ClipStatus:
+    """The status of a stored request. A link that no longer works is left out."""
     state = clips.state_of(clip)
     end, failure = state.completion, state.last_failure
+    expires_at = expires_at_of(clip, retention)
+    url, until = _link(clip, end, expires_at, now)
     outcome = {name: getattr(end, name) for name in _OUTCOME} if end else {}
     return ClipStatus(
         **outcome,
+        download_url=url,
+        download_url_expires_at=until,
+        expires_at=expires_at,
         request_id=clip.request_id,
         kind=cast(Kind, clip.kind),
         hand_id=clip.hand_id,
@@ -67,6 +83,20 @@ def status_of(clip: Clip) -> ClipStatus:
         started_at=_started_at(clip),
         completed_at=clip.completed_at,
     )
+
+
+def _link(
+    clip: Clip, end: CompletionMessage | None, expires_at: datetime | None, now: datetime
+) -> tuple[str | None, datetime | None]:
+    """The newest link, and until when it works: not longer than its object is kept."""
+    url, until = clip.link_url, clip.link_expires_at
+    if url is None and end is not None:
+        url, until = end.download_url, end.download_url_expires_at
+    if until is not None and expires_at is not None:
+        until = min(until, expires_at)
+    if until is not None and until <= now:
+        return None, None
+    return url, until
 
 
 def etag_of(clip: Clip | Version) -> str:

@@ -17,6 +17,7 @@ from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage, Status
 from clipping.contract.messages import CompletionMessage, LastError, PartProgress, RequestMessage, kind_of
 from clipping.contract.reel import ReelMessage, WorkMessage
+from clipping.store.layout import stored_folder
 
 _ENVELOPE = {"request_id", "owner", "requested_at", "schema_"}
 _PLACE = ("epoch", "attempt", "seq", "agent_id")
@@ -152,6 +153,16 @@ def store_state(clip: Clip, before: State, after: State, *, now: datetime) -> No
         clip.duration_seconds = end.duration_seconds
         clip.processing_time_seconds = end.processing_time_seconds
         clip.file_size_bytes = end.file_size_bytes
+        if end.status == "completed":
+            _store_object(clip, end, now)
+
+
+def _store_object(clip: Clip, end: CompletionMessage, now: datetime) -> None:
+    where = end.output_uri or ""
+    clip.folder = stored_folder(where, clip.request_id, clip.hand_id, short=clip.short)
+    clip.stored_at = now
+    if end.download_url is not None:
+        clip.link_signed_at, clip.link_expires_at = now, end.download_url_expires_at
 
 
 def _failure(fields: Mapping[str, Any]) -> Failure:

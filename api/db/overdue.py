@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
@@ -10,9 +10,10 @@ from typing import get_args
 from sqlalchemy import ColumnElement, and_, delete, exists, not_, select
 from sqlalchemy.orm import Session
 
-from api.db import outbox
+from api.db import expiry, outbox
 from api.db.tables import Clip, Failover
 from clipping.contract.messages import TERMINAL, Lane
+from clipping.store.layout import Folder
 
 
 def any_silent(session: Session, *, before: datetime) -> bool:
@@ -44,9 +45,17 @@ class Forgotten:
     """The removed requests that have a cancellation mark in the store."""
 
 
-def forget_finished(session: Session, *, before: datetime, marked_before: datetime, limit: int) -> Forgotten:
-    """Remove requests that ended long ago; those with a cancellation mark only before `marked_before`."""
-    old = and_(Clip.status.in_(TERMINAL), Clip.last_sign_at < before)
+def forget_finished(
+    session: Session,
+    *,
+    before: datetime,
+    marked_before: datetime,
+    folders: Collection[Folder],
+    limit: int,
+) -> Forgotten:
+    """Remove requests that ended long ago; those with a cancellation mark only before `marked_before`, and
+    those whose object the janitor, which looks after `folders`, has still to delete only afterwards."""
+    old = and_(Clip.status.in_(TERMINAL), Clip.last_sign_at < before, not_(expiry.is_left(folders)))
     unmarked = Clip.cancel_requested_at.is_(None) | (Clip.last_sign_at < marked_before)
     query = select(Clip.request_id, Clip.cancel_requested_at).where(old, unmarked)
     rows = session.execute(query.limit(limit).with_for_update(skip_locked=True)).all()

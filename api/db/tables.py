@@ -122,6 +122,19 @@ class Clip(Base):
     processing_time_seconds: Mapped[float | None] = mapped_column(Double, default=None)
     file_size_bytes: Mapped[int | None] = mapped_column(BigInteger, default=None)
 
+    folder: Mapped[str | None] = mapped_column(String(16), default=None)
+    """Where its object is; set when it is completed."""
+    stored_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    """When the completion was recorded: its object's life is counted from then."""
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    """When the janitor found its object deleted, or deleted it."""
+    delete_due_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    """The janitor leaves it alone until then: another process deletes it, or it could not be deleted."""
+    link_url: Mapped[str | None] = mapped_column(Text, default=None)
+    """The newest link to its object, signed by the API; unset: the one in the completion."""
+    link_signed_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+    link_expires_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
+
     __table_args__ = (
         Index(None, "lane", "status"),
         Index("ix_requests_created_at", "created_at", "request_id"),
@@ -141,6 +154,13 @@ class Clip(Base):
             "created_at",
             sqlite_where=text("short"),
             postgresql_where=text("short"),
+        ),
+        Index(
+            "ix_requests_stored",
+            "folder",
+            "stored_at",
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
         ),
     )
 

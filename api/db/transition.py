@@ -39,6 +39,9 @@ def transition(clip: Clip, message: rules.AgentMessage, *, now: datetime) -> Tra
     """Apply a message to a locked row, in the caller's transaction."""
     before = clips.state_of(clip)
     after = rules.merge(before, message)
+    if clip.deleted_at is not None and getattr(message, "status", None) == "completed":
+        # An agent that received the request very late has stored its object again.
+        clip.deleted_at = None
     if after is not before:
         clips.store_state(clip, before, after, now=now)
     return Transition(clip.request_id, before, after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -17,12 +18,16 @@ class Version(NamedTuple):
     owner: str
     revision: int
     status: str
+    folder: str | None
+    stored_at: datetime | None
+    link_signed_at: datetime | None
+    link_expires_at: datetime | None
 
 
 def version(session: Session, request_id: str) -> Version | None:
     """The request's, without reading the rest of its row. None when there is no such request."""
-    query = select(Clip.owner, Clip.revision, Clip.status).where(Clip.request_id == request_id)
-    found = session.execute(query).one_or_none()
+    query = select(*(getattr(Clip, name) for name in Version._fields))
+    found = session.execute(query.where(Clip.request_id == request_id)).one_or_none()
     return Version(*found) if found else None
 
 

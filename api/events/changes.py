@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from api.clips.views import status_of
 from api.db.tables import Clip
 from clipping.contract.messages import TERMINAL
+from clipping.contract.results import ClipStatus
 
 Name = Literal["status", "progress", "checkpoint", "resumed", "retrying", "completed", "failed", "cancelled"]
 
@@ -32,8 +32,8 @@ class Seen:
     """Its ClipStatus, JSON on one line."""
 
     @classmethod
-    def of(cls, clip: Clip) -> Self:
-        """The request from its row."""
+    def of(cls, clip: Clip, status: ClipStatus) -> Self:
+        """The request from its row, which has this status."""
         return cls(
             revision=clip.revision,
             status=clip.status,
@@ -46,7 +46,7 @@ class Seen:
             agent_id=clip.agent_id,
             checkpoint=clip.checkpoint,
             resumed_count=clip.resumed_count,
-            body=status_of(clip).to_json().encode(),
+            body=status.to_json().encode(),
         )
 
     @property

@@ -13,10 +13,12 @@ from pydantic import ValidationError
 
 from api.db import watching
 from api.db.engine import Database
+from api.db.tables import Clip
 from api.events.changes import Seen, changes, frames
 from api.events.stream import Stream
 from api.http.connection_handover import Handed
 from clipping.clock import Clock
+from clipping.contract.results import ClipStatus
 from clipping.errors import QueueUnavailable, TooManyStreams
 from clipping.log import get_logger
 
@@ -47,12 +49,20 @@ class Hub:
     thread."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, limit: int, on_count: Callable[[int], None]
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        status: Callable[[Clip], ClipStatus],
+        limit: int,
+        on_count: Callable[[int], None],
     ) -> None:
-        """`limit` is how many streams may be open, give or take one for each thread that takes requests;
+        """`status` describes a row, without I/O. `limit` is how many streams may be open, give or take one
+        for each thread that takes requests;
         `on_count` gets the number of open ones now and then."""
         self._database = database
         self._clock = clock
+        self._status = status
         self._limit = limit
         self._on_count = on_count
         self._handed: deque[tuple[str, int | None, Handed]] = deque()
@@ -170,7 +180,7 @@ class Hub:
             self._end(request_id, now)  # its row has expired
         for row in rows:
             try:
-                seen = Seen.of(row)
+                seen = Seen.of(row, self._status(row))
             except (ValidationError, LookupError, TypeError, ValueError):
                 log.exception("events.unreadable", request_id=row.request_id)
                 self._end(row.request_id, now)

@@ -52,6 +52,12 @@ class Metrics:
         self._retries = Counter(
             "clipping_api_retries", "Errors after which agents try clips again.", ["code"], registry=own
         )
+        self._expired = Counter(
+            "clipping_api_expired_objects",
+            "Requests whose expired objects were deleted, or could not be deleted.",
+            ["result"],
+            registry=own,
+        )
         self._closed = Counter(
             "clipping_api_connections_closed",
             "Connections that the server closed, by reason.",
@@ -72,6 +78,11 @@ class Metrics:
         """Count a retry that an agent reported for this error."""
         # Unknown codes share one label: arbitrary codes must not fill the memory.
         self._retries.labels(code if code in _CODES else "other").inc()
+
+    def swept(self, deleted: int, failed: int) -> None:
+        """Count the requests whose objects the janitor deleted, or could not delete."""
+        self._expired.labels("deleted").inc(deleted)
+        self._expired.labels("failed").inc(failed)
 
     def connections_closed(self, reasons: Mapping[str, int]) -> None:
         """Count connections that the server closed."""

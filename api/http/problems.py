@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -35,9 +37,10 @@ _CODES = {
 log = get_logger(__name__)
 
 
-def deleted(what: str) -> Expired:
-    """The error when the store no longer has what is downloaded."""
-    return Expired(f"the {what} was deleted at the end of its retention period: request it again")
+def deleted(what: str, at: datetime | None = None) -> Expired:
+    """The error when the store no longer has what is asked for. `at`: when it expired, if that is known."""
+    when = f", on {at:%Y-%m-%d %H:%M} UTC" if at is not None else ""
+    return Expired(f"the {what} was deleted at the end of its retention period{when}: request it again")
 
 
 def error_response(status: int, code: str, message: str) -> Response:

@@ -13,6 +13,7 @@ from api.db.outbox import REQUESTS, Entry
 from api.db.tables import Clip
 from api.db.transition import Transition, transition
 from api.domain import request_state as rules
+from api.messaging.janitor import folders_of
 from api.messaging.outbox_publisher import OutboxPublisher
 from clipping.clock import Clock
 from clipping.config import Config
@@ -51,6 +52,7 @@ class Sweeper:
         self._database = database
         self._outbox = outbox
         self._store = store
+        self._folders = folders_of(store)
         self._clock = clock
         self._held_up = held_up
 
@@ -87,7 +89,11 @@ class Sweeper:
         with self._database.write() as session:
             keys = idempotency.forget(session, before=now - idempotency.KEPT, limit=CLEAN_BATCH)
             gone = overdue.forget_finished(
-                session, before=before, marked_before=min(before, now - MARKS_KEPT), limit=CLEAN_BATCH
+                session,
+                before=before,
+                marked_before=min(before, now - MARKS_KEPT),
+                folders=self._folders,
+                limit=CLEAN_BATCH,
             )
         self._unmark(gone.marked)
         if keys or gone.count:

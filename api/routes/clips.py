@@ -8,7 +8,8 @@ from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
 from api.clips.cancel import cancel
-from api.clips.views import etag_of, status_of
+from api.clips.links import key_of
+from api.clips.views import etag_of
 from api.db import clips, watching
 from api.db.tables import Clip
 from api.db.watching import Version
@@ -18,15 +19,12 @@ from api.services import Services, services
 from clipping.contract.choices import DownloadFile, Kind
 from clipping.contract.messages import REQUEST_ID, TERMINAL, kind_of
 from clipping.contract.results import Download, Result
-from clipping.errors import Expired, NotFound, NotReady
-from clipping.store.layout import key_in, stored_folder
+from clipping.errors import NotFound, NotReady
 
 blueprint = Blueprint("clips", __name__)
 """Registered for each kind of request."""
 
 _REQUEST_ID = re.compile(REQUEST_ID)
-_EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})\Z", re.ASCII)
-_SECONDS_A_DAY = 86_400
 
 
 @blueprint.get("/<request_id>/status")
@@ -38,9 +36,11 @@ def status(kind: Kind, request_id: str) -> Response:
         with parts.database.read() as session:
             version = watching.version(session, request_id)
         if version and caller().may_see(version.owner) and known.contains_weak(etag_of(version)):
-            return _versioned(Response(status=304, mimetype="application/json"), version)
-    clip = find_own(kind, request_id, parts)
-    return _versioned(_json(status_of(clip)), clip)
+            unchanged = not parts.links.is_due(version) and parts.links.expired_at(version) is None
+            if unchanged:
+                return _versioned(Response(status=304, mimetype="application/json"), version)
+    clip = parts.links.renew(find_kept(kind, request_id, parts))
+    return _versioned(_json(parts.links.status(clip)), clip)
 
 
 @blueprint.get("/<request_id>/download")
@@ -49,18 +49,15 @@ def download(kind: Kind, request_id: str) -> Response:
     """A new link to the clip or reel, or to the table of the reel's parts."""
     parts = services()
     file: DownloadFile = parse_file(request.args.to_dict(flat=False)) if kind == "reel" else "video"
-    clip = find_own(kind, request_id, parts)
+    clip = find_kept(kind, request_id, parts)
     if clip.status != "completed":
         raise NotReady(f"nothing to download: the {kind} is {clip.status}")
     if file == "tsv" and not clip.spec["tsv"]:
         raise NotFound("the reel has no table: request a reel with tsv set to true")
-    key = _object_key(clip, file)
-    found = parts.store.stat(key)
+    found = parts.store.stat(key_of(clip, file))
     if found is None:
         raise deleted(kind)
-    filename = f"{clip.hand_id}.{key.rpartition('.')[2]}"
-    seconds = parts.config.storage.signed_url_days * _SECONDS_A_DAY
-    link = parts.store.sign(key, filename=filename, seconds=seconds)
+    link = parts.links.sign(clip, file)
     return _json(
         Download(
             request_id=clip.request_id,
@@ -79,7 +76,7 @@ def cancel_clip(kind: Kind, request_id: str) -> Response:
     parts = services()
     clip = find_own(kind, request_id, parts)
     clip = cancel(clip, clock=parts.clock, database=parts.database, store=parts.store)
-    return _json(status_of(clip), status=202)
+    return _json(parts.links.status(clip), status=202)
 
 
 def find_own(kind: Kind, request_id: str, parts: Services) -> Clip:
@@ -92,20 +89,17 @@ def find_own(kind: Kind, request_id: str, parts: Services) -> Clip:
     raise NotFound("request not found")
 
 
+def find_kept(kind: Kind, request_id: str, parts: Services) -> Clip:
+    """As `find_own`, if what was made for it has not expired. Raises `NotFound`, `Expired`."""
+    clip = find_own(kind, request_id, parts)
+    expired_at = parts.links.expired_at(clip)
+    if expired_at is not None:
+        raise deleted(kind, expired_at)
+    return clip
+
+
 def _is_id(kind: Kind, request_id: str) -> bool:
     return kind_of(request_id) == kind and _REQUEST_ID.fullmatch(request_id) is not None
-
-
-def _object_key(clip: Clip, file: DownloadFile) -> str:
-    """The file's key. Only the extension comes from the completion message; the rest is known here."""
-    where = status_of(clip).output_uri or ""
-    folder = stored_folder(where, clip.request_id, clip.hand_id, short=clip.short)
-    extension = _EXTENSION.search(where)
-    if file == "tsv":
-        return key_in(folder, clip.request_id, clip.hand_id, "tsv")
-    if extension is None:
-        raise Expired(f"the {clip.kind}'s location is unknown: request it again")
-    return key_in(folder, clip.request_id, clip.hand_id, extension.group(1))
 
 
 def _versioned(response: Response, shown: Clip | Version) -> Response:

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from api.auth.access import requires
 from api.events.changes import last_event_id
 from api.http.connection_handover import ENVIRON_KEY, Handed, Taker
-from api.routes.clips import find_own
+from api.routes.clips import find_kept
 from api.services import services
 from clipping.contract.choices import Kind
 from clipping.contract.messages import TERMINAL
@@ -24,7 +24,7 @@ blueprint = Blueprint("events", __name__)
 def events(kind: Kind, request_id: str) -> Response:
     """A stream that ends with the request. 204 for a client that has received the end: browsers then stop."""
     parts = services()
-    clip = find_own(kind, request_id, parts)
+    clip = parts.links.renew(find_kept(kind, request_id, parts))
     known = last_event_id(request.headers.get("Last-Event-ID"))
     if clip.status in TERMINAL and known == clip.revision:
         return Response(status=204)

@@ -6,7 +6,6 @@ from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
 from api.auth.callers import Caller
-from api.clips.views import status_of
 from api.db import listing, stats
 from api.db.listing import Position
 from api.http.query_params import PERIODS, cursor_behind, parse_list, parse_period
@@ -22,14 +21,16 @@ blueprint = Blueprint("lists", __name__, url_prefix="/v1")
 def list_clips() -> Response:
     """The caller's requests (an admin's: all), newest first."""
     query = parse_list(request.args.to_dict(flat=False), owner=_owner(caller()))
-    with services().database.read() as session:
+    parts = services()
+    with parts.database.read() as session:
         # One more than requested, to find out whether there is another page.
         found = listing.page(session, query.filters, behind=query.behind, limit=query.limit + 1)
     shown = found[: query.limit]
     cursor = None
     if len(found) > query.limit:
         cursor = cursor_behind(Position(shown[-1].created_at, shown[-1].request_id), query.filters)
-    page = ClipPage(clips=[status_of(clip) for clip in shown], next_cursor=cursor)
+    statuses = [parts.links.status(clip) for clip in parts.links.renew_all(shown)]
+    page = ClipPage(clips=statuses, next_cursor=cursor)
     return Response(page.to_json(), mimetype="application/json")
 
 

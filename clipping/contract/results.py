@@ -117,6 +117,8 @@ class ClipStatus(Result):
     output_uri: str | None = None
     download_url: str | None = None
     download_url_expires_at: Moment | None = None
+    expires_at: Moment | None = None
+    """When the clip is deleted, and with it the link."""
     file_size_bytes: int | None = None
     sha256: str | None = None
     duration_seconds: float | None = None

@@ -118,7 +118,7 @@ class Bench:
             ),
             spool=self._spool,
             failures=Failures(folder / "state"),
-            courier=Courier(self.store, agent_id="nas-1", signed_url_seconds=60),
+            courier=Courier(self.store, agent_id="nas-1", signed_url_seconds=60, short_seconds=30),
             cancels=Cancels(self.store, InFlight()),
             publisher=self._publisher,
             progress=self.progress,

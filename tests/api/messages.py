@@ -44,7 +44,7 @@ def completed(**over: Any) -> CompletionMessage:
         "output_gcs_path": f"clips/hand-1/{REQUEST_ID}.mp4",
         "output_uri": f"file:///store/clips/hand-1/{REQUEST_ID}.mp4",
         "download_url": "http://127.0.0.1:8000/v1/files/x",
-        "download_url_expires_at": NOW,
+        "download_url_expires_at": datetime(2100, 1, 1, tzinfo=UTC),  # tests run at any time
         "file_size_bytes": 1000,
         "sha256": "0" * 64,
         "duration_seconds": 30.0,

@@ -13,8 +13,8 @@ import requests
 from clipping.bus.subscriber import Delivery, Subscription
 from clipping.clock import rfc3339
 from clipping.contract.messages import RequestMessage
-from clipping.store.local import LocalStore
 from clipping.store.layout import output_key
+from clipping.store.local import LocalStore
 from tests.api.api_process import ADMIN, STRANGER, ApiProcess, emulator_host
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress

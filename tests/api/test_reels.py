@@ -14,8 +14,8 @@ import requests
 from clipping.bus.subscriber import Delivery, Subscription
 from clipping.contract.messages import PartProgress
 from clipping.contract.reel import ReelMessage, table_of
-from clipping.store.local import LocalStore
 from clipping.store.layout import output_key
+from clipping.store.local import LocalStore
 from tests.api.api_process import ADMIN, CLIENT, STRANGER, ApiProcess, emulator_host
 from tests.api.conftest import MakeApi
 from tests.api.messages import completed, failed, progress
@@ -193,7 +193,12 @@ def test_a_reel_and_its_table_are_downloaded(api: ApiProcess, tmp_path: Path) ->
     for name, content in (("mp4", b"r" * 5000), ("tsv", b"start_time\n")):
         (tmp_path / name).write_bytes(content)
         kind = "video/mp4" if name == "mp4" else "text/tab-separated-values"
-        store.create(output_key(request_id, "reel-1", name, short=False), tmp_path / name, content_type=kind, metadata={})
+        store.create(
+            output_key(request_id, "reel-1", name, short=False),
+            tmp_path / name,
+            content_type=kind,
+            metadata={},
+        )
     uri = store.uri(output_key(request_id, "reel-1", "mp4", short=False))
     for each in (plain, request_id):
         api.send(completed(request_id=each, hand_id="reel-1", output_uri=uri.replace(request_id, each)))

@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from api.app import create_app
 from api.db import schema
+from api.db.watching import Version
 from api.services import Services
 from clipping import __version__
 from clipping.config import validate
@@ -142,5 +143,5 @@ def test_an_unchanged_status_costs_one_narrow_query(in_process: tuple[FlaskClien
     again = client.get(path_of(request_id), headers={**headers, "If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     selects = [each for each in ran if each.startswith("SELECT")]
-    columns = "requests.owner, requests.revision, requests.status"
+    columns = ", ".join(f"requests.{name}" for name in Version._fields)
     assert selects == [f"SELECT {columns} FROM requests WHERE requests.request_id = ?"]

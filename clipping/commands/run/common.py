@@ -45,7 +45,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def ago(moment: datetime) -> str:
     """The approximate time since then."""
-    seconds = max(0.0, (datetime.now(UTC) - moment).total_seconds())
+    return _rough((datetime.now(UTC) - moment).total_seconds())
+
+
+def kept(until: datetime) -> str:
+    """How much longer a clip is kept that is deleted at this time."""
+    left = (until - datetime.now(UTC)).total_seconds()
+    return f"deleted {_rough(-left)} ago" if left <= 0 else f"kept for {_rough(left)}"
+
+
+def _rough(seconds: float) -> str:
+    seconds = max(0.0, seconds)
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

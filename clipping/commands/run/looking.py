@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from clipping.client import ApiError, ClipStatus
-from clipping.commands.run.common import ago, note, say, table
+from clipping.commands.run.common import ago, kept, note, say, table
 from clipping.commands.run.service import connect, outcome
 from clipping.exits import EXIT_FAILED, EXIT_OK
 
@@ -59,9 +59,13 @@ def list_clips(arguments: argparse.Namespace) -> int:
             for clip in shown:
                 say(clip.to_json())
             return EXIT_OK
-        rows = [(clip.request_id, clip.hand_id, ago(clip.created_at), outcome(clip)) for clip in shown]
+        rows = [(clip.request_id, clip.hand_id, ago(clip.created_at), _line(clip)) for clip in shown]
     say(table(("request", "hand", "age", "status"), rows))
     return EXIT_OK
+
+
+def _line(clip: ClipStatus) -> str:
+    return f"{outcome(clip)}, {kept(clip.expires_at)}" if clip.expires_at else outcome(clip)
 
 
 def _text(clip: ClipStatus) -> str:
@@ -82,4 +86,6 @@ def _text(clip: ClipStatus) -> str:
         lines += [f"  note: {warning}" for warning in clip.report.warnings]
     if clip.download_url:
         lines.append(f"  {clip.download_url}")
+    if clip.expires_at:
+        lines.append(f"  {kept(clip.expires_at)}")
     return "\n".join(lines)

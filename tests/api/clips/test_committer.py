@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,8 +18,10 @@ from api.clips.quotas import ShortsUsedUp
 from api.db import clips, schema
 from api.db.engine import Database
 from api.db.outbox import REQUESTS, Entry, Message
+from api.domain.retention import Retention
 from api.messaging.outbox_publisher import OutboxPublisher
 from clipping.clock import SystemClock
+from clipping.config import validate
 from clipping.contract.messages import ClipRequest, RequestMessage
 from clipping.contract.output import Output
 from clipping.errors import IdempotencyConflict, QueueUnavailable
@@ -87,7 +90,12 @@ def make_desk(database: Database) -> Iterator[MakeDesk]:
 
         outbox = OutboxPublisher(database, {REQUESTS: send}, SystemClock())
         committer = Committer(
-            database, outbox, SystemClock(), shorts_per_day=shorts_per_day, most_waiting=most_waiting
+            database,
+            outbox,
+            SystemClock(),
+            shorts_per_day=shorts_per_day,
+            retention=Retention.of(validate({})),
+            most_waiting=most_waiting,
         )
         made.append(Desk(database, published, outbox, committer, ThreadPoolExecutor(24)))
         return made[-1]
@@ -116,11 +124,15 @@ def call(
     def answer(refusals: Refusals) -> bytes:
         if refusals[0] is not None:
             raise refusals[0]
-        return message.request_id.encode()
+        return body(message.request_id)
 
     entry = Entry(REQUESTS, message.request_id, message.to_json(), {}, NOW)
     repeat = Repeat(owner, key, content) if key else None
     return Call(owner, [Request(clips.row_of(message), entry)], answer, repeat)
+
+
+def body(request_id: str) -> bytes:
+    return json.dumps({"request_id": request_id}).encode()
 
 
 def results(futures: Sequence[Future[Answer]]) -> list[Answer | type[BaseException]]:
@@ -131,7 +143,7 @@ def results(futures: Sequence[Future[Answer]]) -> list[Answer | type[BaseExcepti
 
 def test_calls_that_wait_are_committed_and_published_together(desk: Desk) -> None:
     futures = desk.together(*(call(number) for number in range(20)))
-    assert results(futures) == [Answer(each.encode()) for each in IDS[:20]]
+    assert results(futures) == [Answer(body(each)) for each in IDS[:20]]
     assert desk.stored() == {*IDS[:20]}
     if desk.database.log is not None:
         assert desk.database.log.flushes == 1
@@ -142,23 +154,23 @@ def test_calls_that_wait_are_committed_and_published_together(desk: Desk) -> Non
 def test_a_bad_row_does_not_fail_its_group(desk: Desk) -> None:
     futures = desk.together(call(1), call(2), call(2), call(3))
     assert results(futures) == [
-        Answer(IDS[1].encode()),
-        Answer(IDS[2].encode()),
+        Answer(body(IDS[1])),
+        Answer(body(IDS[2])),
         IntegrityError,
-        Answer(IDS[3].encode()),
+        Answer(body(IDS[3])),
     ]
     assert desk.stored() == {*IDS[1:4]}
-    assert results([desk.commit(call(4))]) == [Answer(IDS[4].encode())]
+    assert results([desk.commit(call(4))]) == [Answer(body(IDS[4]))]
 
 
 def test_one_key_in_a_group_is_stored_once(desk: Desk) -> None:
     calls = [call(0, key="k"), call(1, key="k"), call(2, key="k", content="b"), call(3, owner="x", key="k")]
-    first = Answer(IDS[0].encode())
+    first = Answer(body(IDS[0]))
     assert results(desk.together(*calls)) == [
         first,
         Answer(first.body, repeated=True),
         IdempotencyConflict,
-        Answer(IDS[3].encode()),
+        Answer(body(IDS[3])),
     ]
     assert results([desk.commit(call(5, key="k"))]) == [Answer(first.body, repeated=True)]
     assert desk.stored() == {IDS[0], IDS[3]}
@@ -176,12 +188,12 @@ def test_quotas_are_exact_within_a_group(make_desk: MakeDesk) -> None:
         call(6, short=True, key="free"),
     ]
     assert results(desk.together(*calls)) == [
-        *[Answer(IDS[number].encode()) for number in range(4)],
+        *[Answer(body(IDS[number])) for number in range(4)],
         ShortsUsedUp,
-        Answer(IDS[3].encode(), repeated=True),
+        Answer(body(IDS[3]), repeated=True),
         ShortsUsedUp,
     ]
-    assert results([desk.commit(call(7, key="free"))]) == [Answer(IDS[7].encode())], "a refused call frees it"
+    assert results([desk.commit(call(7, key="free"))]) == [Answer(body(IDS[7]))], "a refused call frees it"
     assert results([desk.commit(call(8, short=True))]) == [ShortsUsedUp]
     assert desk.stored() == {IDS[number] for number in (0, 1, 2, 3, 7)}
 
@@ -195,7 +207,7 @@ def test_a_full_queue_refuses_further_calls(make_desk: MakeDesk) -> None:
     assert results(waiting) == [QueueUnavailable, QueueUnavailable]
     assert desk.committer.waiting == 0
     desk.committer.start()
-    assert results([desk.commit(call(3))]) == [Answer(IDS[3].encode())]
+    assert results([desk.commit(call(3))]) == [Answer(body(IDS[3]))]
     assert desk.stored() == {IDS[3]}
 
 
@@ -211,7 +223,7 @@ def test_a_stop_completes_the_calls_that_wait(desk: Desk) -> None:
         eventually(lambda: desk.committer.stopping)
         with pytest.raises(QueueUnavailable, match=STOPPING):
             desk.committer.commit(call(3))
-    assert results([*first, *more]) == [Answer(IDS[number].encode()) for number in range(3)]
+    assert results([*first, *more]) == [Answer(body(IDS[number])) for number in range(3)]
     stopping.join(30)
     assert not stopping.is_alive()
     assert desk.stored() == {*IDS[:3]}
@@ -226,7 +238,7 @@ def test_a_busy_database_is_reported_to_each_call(desk: Desk, database_url: str)
         errors = [future.exception(60) for future in futures]
     assert [type(each) for each in errors] == [QueueUnavailable] * 2
     assert errors[0] is not errors[1]
-    assert results([desk.commit(call(2))]) == [Answer(IDS[2].encode())]
+    assert results([desk.commit(call(2))]) == [Answer(body(IDS[2]))]
     assert desk.stored() == {IDS[2]}
     other.close()
 
@@ -236,9 +248,9 @@ def test_a_key_that_another_process_holds_delays_only_its_call(desk: Desk, datab
         pytest.skip("SQLite has one writer at a time")
     other = Database(database_url, connections=1)
     with other.write() as session:
-        assert keep_answer(session, Repeat("web", "k", "a"), b"other", now=SystemClock().now()) is None
+        assert keep_answer(session, Repeat("web", "k", "a"), body("other"), now=SystemClock().now()) is None
         futures = desk.together(call(0), call(1, key="k"), call(2, key="l"))
-        assert results(futures[:1]) == [Answer(IDS[0].encode())]
-        assert results(futures[1:]) == [QueueUnavailable, Answer(IDS[2].encode())]
-    assert results([desk.commit(call(3, key="k"))]) == [Answer(b"other", repeated=True)]
+        assert results(futures[:1]) == [Answer(body(IDS[0]))]
+        assert results(futures[1:]) == [QueueUnavailable, Answer(body(IDS[2]))]
+    assert results([desk.commit(call(3, key="k"))]) == [Answer(body("other"), repeated=True)]
     other.close()

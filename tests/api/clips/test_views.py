@@ -12,6 +12,8 @@ from api.db import clips
 from api.db.tables import Clip
 from api.db.transition import transition
 from api.domain.request_state import published_again
+from api.domain.retention import Retention
+from clipping.config import validate
 from clipping.contract.messages import (
     TERMINAL,
     CompletionMessage,
@@ -22,6 +24,7 @@ from tests.api.domain.test_request_state import failures, progresses
 from tests.api.messages import NOW, REEL_ID, completed
 
 AGAIN = "published again"
+KEPT = Retention.of(validate({}))
 events = st.lists(progresses | failures | st.just(completed()) | st.just(AGAIN), max_size=8)
 
 
@@ -38,9 +41,9 @@ def test_the_version_changes_exactly_when_the_status_does(
     story: list[ProgressMessage | CompletionMessage | str],
 ) -> None:
     row, now = accepted(), NOW
-    shown = {etag_of(row): status_of(row).to_json()}
+    shown = {etag_of(row): status_of(row, KEPT, now).to_json()}
     for event in story:
-        before, now = status_of(row).to_json(), now + timedelta(seconds=1)
+        before, now = status_of(row, KEPT, now).to_json(), now + timedelta(seconds=1)
         version = etag_of(row)
         if isinstance(event, str):
             if row.status in TERMINAL:
@@ -49,6 +52,6 @@ def test_the_version_changes_exactly_when_the_status_does(
             clips.store_state(row, state, published_again(state), now=now)
         else:
             transition(row, event, now=now)
-        status = status_of(row).to_json()
+        status = status_of(row, KEPT, now).to_json()
         assert (etag_of(row) != version) == (status != before), event
         assert shown.setdefault(etag_of(row), status) == status

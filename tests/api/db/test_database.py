@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy import JSON, DateTime, TableClause, column, insert, inspect, sel
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.types import TypeEngine
 
-from api.db import clips, outbox, schema, upgrade
+from api.db import clips, expiry, outbox, schema, upgrade
 from api.db.engine import Database
 from api.db.tables import Base
 from clipping.contract.messages import ClipRequest, RequestMessage
@@ -278,6 +278,14 @@ def test_migrating_an_old_database_keeps_its_rows(database_url: str) -> None:
         assert found is not None
         assert (found.revision, found.resumed_count, found.lost_count, found.short) == (1, 0, 0, False)
         assert (found.last_sign_at, found.file_size_bytes) == (NOW, 1000)
+        # Its object is older than anything that is kept, and is left for a week nevertheless.
+        assert (found.folder, found.stored_at, found.deleted_at, found.link_url) == ("clips", NOW, None, None)
+        assert found.delete_due_at is not None
+        week = timedelta(days=7)
+        assert abs(found.delete_due_at - datetime.now(UTC) - week) < timedelta(minutes=5)
+        for after, claimed in ((week - timedelta(hours=1), 0), (week + timedelta(hours=1), 1)):
+            at = datetime.now(UTC) + after
+            assert expiry.is_any(session, {"clips": at}, now=at) == claimed
         assert outbox.backlog(session, outbox.REQUESTS) == outbox.Backlog(1, NOW)
     database.close()
 

@@ -22,8 +22,8 @@ from clipping.client import (
     WaitedTooLong,
     annotate,
 )
-from clipping.store.local import LocalStore
 from clipping.store.layout import output_key
+from clipping.store.local import LocalStore
 from tests.api.api_process import ADMIN, CLIENT, STRANGER, ApiProcess
 from tests.api.cluster.documents import Agents
 from tests.api.cluster.test_admin_routes import agents_of, obeying

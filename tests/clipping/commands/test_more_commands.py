@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from clipping.cli import main
-from clipping.store.local import LocalStore
 from clipping.store.layout import output_key
+from clipping.store.local import LocalStore
 from tests.api.api_process import CLIENT, ApiProcess
 from tests.api.messages import completed
 from tests.clipping.commands.test_commands import asked, clipping, environment, lines

@@ -1,0 +1,123 @@
+"""Download links in statuses: signed again before they end, and kept in the row for all processes.
+
+A signature may be a network call with a quota, so a link is signed again only when it has less than half of
+its life left. The row's revision, and so the status's ETag, then changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from api.clips.views import expires_at_of, status_of
+from api.db import clips
+from api.db.engine import Database
+from api.db.expiry import folder
+from api.db.tables import Clip
+from api.db.watching import Version
+from api.domain.retention import Retention, Signed, is_due
+from clipping.clock import Clock
+from clipping.contract.choices import DownloadFile
+from clipping.contract.messages import CompletionMessage
+from clipping.contract.results import ClipStatus
+from clipping.errors import Expired, QueueUnavailable, SigningUnavailable, StoreUnavailable
+from clipping.log import get_logger
+from clipping.store.layout import key_in, stored_folder
+from clipping.store.port import SignedUrl, Store
+
+LIST_SECONDS = 2.0
+"""How long a list may sign links. A link that is left still works or is left out."""
+PAUSE_SECONDS = 30.0
+"""After a signature failed, statuses are sent without new links for this long."""
+_EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})\Z", re.ASCII)
+
+log = get_logger(__name__)
+
+
+class Links:
+    """Signs links. Thread-safe."""
+
+    def __init__(self, retention: Retention, *, database: Database, store: Store, clock: Clock) -> None:
+        self._retention = retention
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._paused_until = float("-inf")
+        """Monotonic seconds."""
+
+    def expired_at(self, row: Clip | Version) -> datetime | None:
+        """When the request's object expired; None if it has not, or if there is none."""
+        expires_at = expires_at_of(row, self._retention)
+        return expires_at if expires_at is not None and expires_at <= self._clock.now() else None
+
+    def status(self, clip: Clip) -> ClipStatus:
+        """The status of the request as it is now."""
+        return status_of(clip, self._retention, self._clock.now())
+
+    def is_due(self, row: Clip | Version) -> bool:
+        """Whether the status needs a new link."""
+        expires_at = expires_at_of(row, self._retention)
+        if expires_at is None:
+            return False
+        return is_due(_signed(row), life=self._retention.link, expires_at=expires_at, now=self._clock.now())
+
+    def sign(self, clip: Clip, file: DownloadFile = "video") -> SignedUrl:
+        """A new link to a file of the request, for as long as it is kept at most.
+
+        Raises `Expired` when it is unknown where the file is, `SigningUnavailable`, `StoreUnavailable`.
+        """
+        key, life = key_of(clip, file), self._retention.link
+        expires_at = expires_at_of(clip, self._retention)
+        if expires_at is not None:
+            life = max(min(life, expires_at - self._clock.now()), timedelta(seconds=1))
+        filename = f"{clip.hand_id}.{key.rpartition('.')[2]}"
+        return self._store.sign(key, filename=filename, seconds=life.total_seconds())
+
+    def renew(self, clip: Clip) -> Clip:
+        """The request with a link that works, signed again if needed. If that fails, as it is."""
+        if self._clock.monotonic() < self._paused_until or not self.is_due(clip):
+            return clip
+        signed_at = self._clock.now()
+        try:
+            link = self.sign(clip)
+            with self._database.write() as session:
+                found = clips.find(session, clip.request_id, for_update=True)
+                if found is None or not self.is_due(found):  # another process was faster
+                    return found or clip
+                found.link_url, found.link_expires_at = link.url, link.expires_at
+                found.link_signed_at = signed_at
+                found.revision += 1
+            return found
+        except Expired:
+            return clip
+        except (SigningUnavailable, StoreUnavailable, QueueUnavailable) as error:
+            self._paused_until = self._clock.monotonic() + PAUSE_SECONDS
+            log.warning("links.not_signed", request_id=clip.request_id, reason=error.message)
+            return clip
+
+    def renew_all(self, rows: Sequence[Clip]) -> list[Clip]:
+        """As `renew`, for as many as the time of a list allows."""
+        deadline = self._clock.monotonic() + LIST_SECONDS
+        return [self.renew(row) if self._clock.monotonic() < deadline else row for row in rows]
+
+
+def key_of(clip: Clip, file: DownloadFile = "video") -> str:
+    """The file's key. Only the extension comes from the completion message; the rest is known here.
+
+    Raises `Expired`.
+    """
+    uri = CompletionMessage.model_validate_json(clip.completion).output_uri if clip.completion else None
+    where = folder(clip) or stored_folder(uri or "", clip.request_id, clip.hand_id, short=clip.short)
+    extension = _EXTENSION.search(uri or "")
+    if file == "tsv":
+        return key_in(where, clip.request_id, clip.hand_id, "tsv")
+    if extension is None:
+        raise Expired(f"the {clip.kind}'s location is unknown: request it again")
+    return key_in(where, clip.request_id, clip.hand_id, extension.group(1))
+
+
+def _signed(row: Clip | Version) -> Signed | None:
+    if row.link_signed_at is None or row.link_expires_at is None:
+        return None
+    return Signed(row.link_signed_at, row.link_expires_at)
