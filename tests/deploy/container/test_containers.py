@@ -120,4 +120,4 @@ def test_a_state_folder_that_the_user_can_not_write_is_named(share: Path, tmp_pa
 def test_a_command_that_an_image_lacks_is_named(volume: str, share: Path) -> None:
     done = agent(volume, share, command=("clipping", "up"))
     assert done.returncode == 127
-    assert done.stderr.splitlines()[-1] == "as-user: clipping: No such file or directory"
+    assert "exec clipping failed: No such file or directory" in done.stderr
