@@ -82,6 +82,8 @@ def _finding(name: str, look: Callable[[], str], stop: threading.Event) -> Findi
         return Finding(name, True, look())
     except ClippingError as error:
         return Finding(name, False, error.message)
+    except OSError as error:  # of Google's libraries, such as for a key that can't be read
+        return Finding(name, False, f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 def _state_dir(config: Config) -> str:

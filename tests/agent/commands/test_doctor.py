@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from agent.checks.findings import Finding
-from agent.commands.doctor import _finding, _state_dir, _store
+from agent.commands.doctor import _clock, _finding, _pubsub, _signing, _state_dir, _store
 from agent.resources.signing import try_once
 from api.app import create_app
 from clipping.clock import SystemClock
@@ -43,6 +44,24 @@ def test_folders_of_another_user_are_explained() -> None:
                 f"{key}: {name}/theirs can't be written to: it belongs to 1026:100 with mode 0750, "
                 "and this is uid 1000, gid 1000, groups 1000; "
             )
+
+
+def test_a_google_key_that_can_not_be_read_ends_no_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("PUBSUB_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))  # a folder: root reads any file
+    tree = {
+        "agent": {"state_dir": str(tmp_path)},
+        "pubsub": {"project": "my-project"},
+        "storage": {"backend": "gcs", "bucket": "my-clips"},
+    }
+    config = validate(tree)
+    for name, look in (("pubsub", _pubsub), ("store", _store), ("signing", _signing), ("clock", _clock)):
+        finding = _finding(name, partial(look, config), threading.Event())
+        assert not finding.ok
+        assert str(tmp_path) in finding.detail
 
 
 def configuration(folder: Path) -> Config:
