@@ -1,4 +1,4 @@
-"""Selects the fast cases of large test matrices, and shares generated recordings between processes."""
+"""Selects the fast cases of large test matrices, and shares recordings and a store between tests."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from tests.support.generated import SHARED_FOLDER
+from tests.support.seaweed import Seaweed
 
 _OWN_FOLDER = pytest.StashKey[str]()
 
@@ -44,3 +46,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if seen[name] % marker.args[0]:
             item.add_marker(pytest.mark.slow)
         seen[name] += 1
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """SeaweedFS, for all tests of a process: it starts in seconds."""
+    with Seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_bucket(seaweed: Seaweed) -> str:
+    """A bucket for tests that empty it when they are done: a new one takes a while at its first write."""
+    return seaweed.bucket()

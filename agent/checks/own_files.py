@@ -92,8 +92,9 @@ def _also(key: str, who: Runner) -> str:
     return "run this with `sudo`, which makes it run as the service's user"
 
 
-def check_key_file(path: str, *, who: Runner | None = None) -> str:
-    """Raises `ConfigurationError` with the cause and the fix where the file can't be read."""
+def check_key_file(key: str, path: str, *, who: Runner | None = None) -> str:
+    """Raises `ConfigurationError` with the cause and the fix where the file, which the variable or key of the
+    configuration `key` names, can't be read."""
     known = who or runner()
     try:
         with open(path, "rb") as file:
@@ -103,12 +104,12 @@ def check_key_file(path: str, *, who: Runner | None = None) -> str:
     except IsADirectoryError:
         problem = f"{path} is a folder, which Docker creates where the host's file of a volume is missing"
     except FileNotFoundError:
-        problem = f"{path} does not exist: mount the key there, or correct the variable"
+        problem = f"{path} does not exist: mount the key there, or correct {key}"
     except OSError as error:
         problem = f"{path} can't be read: {error.strerror}"
     else:
         return f"{path} can be read"
-    raise ConfigurationError([f"{KEY_FILE}: {problem}"])
+    raise ConfigurationError([f"{key}: {problem}"])
 
 
 def _unreadable_key(path: str, who: Runner) -> str:

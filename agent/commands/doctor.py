@@ -30,6 +30,7 @@ from clipping.contract.cluster import doctor_key
 from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
 from clipping.exits import EXIT_FAILED, EXIT_OK
 from clipping.signals import Stopped, until_stopped
+from clipping.store.conditions import check_conditions
 from clipping.store.open import check_file_system, open_coordination_store, open_store
 
 STOP_SECONDS = 2.0
@@ -63,7 +64,10 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
     roots = [(f"nas {root.path}", partial(check_root, root)) for root in config.agent.nas_roots]
     key_file = os.environ.get(KEY_FILE)
     if key_file:
-        checks.insert(0, ("credentials", partial(check_key_file, key_file)))
+        checks.insert(0, ("credentials", partial(check_key_file, KEY_FILE, key_file)))
+    if config.storage.credentials:
+        own = partial(check_key_file, "storage.credentials", config.storage.credentials)
+        checks.insert(0, ("store credentials", own))
     findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
     findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
     findings += encoder_findings(config.cutting.encoder, tried(ffmpeg, config.cutting, stop))
@@ -123,12 +127,8 @@ def _store(config: Config) -> str:
         check_folder("storage.path", Path(config.storage.path))
     store = open_coordination_store(config)
     key = doctor_key(config.agent.cluster, f"{config.agent.id}-{secrets.token_hex(4)}")
-    info = store.replace(key, b"{}", expected=None)
-    read = store.get(key)
-    store.delete(key, expected=info.version)
-    if read is None or read[0] != b"{}":
-        raise StoreUnavailable("an object could not be read right after it was written")
-    return f"{config.storage.backend}: wrote, read and removed an object"
+    check_conditions(store, key)
+    return f"{config.storage.backend}: wrote, read and removed an object; stale writes are refused"
 
 
 def _signing(config: Config) -> str:

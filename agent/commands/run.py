@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> NoReturn:
     key_file = os.environ.get(KEY_FILE)
     # A missing one is checked again and again. Google's libraries crash on one that is there but unreadable.
     if key_file and os.path.exists(key_file):
-        check_key_file(key_file)
+        check_key_file(KEY_FILE, key_file)
     daemon.run(settings, announce=_print_line if arguments.json else lambda line: None)
 
 

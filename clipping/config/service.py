@@ -51,16 +51,29 @@ class PubSub(Section):
 class Storage(Section):
     """Where clips are stored."""
 
-    backend: Literal["gcs", "local"] = "local"
-    """`gcs`: Google Cloud Storage. `local`: a folder; the API serves the links."""
-    bucket: str | None = None
-    """The bucket. Required by `gcs`."""
+    backend: Literal["gcs", "s3", "local"] = "local"
+    """`gcs`: Google Cloud Storage. `s3`: AWS, Cloudflare R2, MinIO, SeaweedFS, or another store with the S3
+    interface and conditional writes. `local`: a folder; the API serves the links."""
+    bucket: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """The bucket. Required by `gcs` and `s3`."""
+    endpoint: Origin | None = None
+    """With `s3`: where the store is, such as `https://minio.example.com:9000`. Unset: AWS."""
+    public_endpoint: Origin | None = None
+    """With `s3`: the address in links, where those who download clips reach the store by another one."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
+    """With `s3`: the bucket's region; `auto` for R2. Default: `AWS_REGION`, else `us-east-1`, which most
+    stores other than AWS expect."""
+    credentials: AbsolutePath | None = None
+    """With `s3`: a file with the access key, in the AWS format: a section `[default]` with
+    `aws_access_key_id` and `aws_secret_access_key`. Unset: the variables of the same names in
+    capitals, the AWS files of the user, or the role of the instance."""
     prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9._-]+/)*$")] = ""
     """Put in front of every object's name. Ends with a slash."""
     path: AbsolutePath | None = None
     """The folder of the `local` backend, on a file system with hard links. Required by it."""
     signed_url_days: Annotated[float, Field(gt=0, le=7)] = 7
-    """How long a download link works. Cloud Storage signs for 7 days at most."""
+    """How long a download link works: 7 days at most, and with temporary credentials of an S3 store no longer
+    than those."""
     retention_days: Annotated[int, Field(ge=1)] = 30
     """How long clips and reels are kept. The lifecycle rules that `clipping-agent provision` sets delete them
     from a bucket, the API from a folder."""
@@ -70,9 +83,15 @@ class Storage(Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.backend == "local" and self.bucket is not None:
-            raise ValueError("bucket is for the gcs backend; the local one has a path")
+            raise ValueError("bucket is for the gcs and s3 backends; the local one has a path")
         if self.backend != "local" and self.bucket is None:
             raise ValueError(f"bucket is required by the {self.backend} backend")
+        if self.backend != "s3":
+            for name in ("endpoint", "public_endpoint", "region", "credentials"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} is for the s3 backend: remove it, or set backend to s3")
+        if self.public_endpoint is not None and self.endpoint is None:
+            raise ValueError("public_endpoint needs endpoint: AWS has one address for all")
         return self
 
 

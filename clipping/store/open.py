@@ -65,12 +65,18 @@ def _open(
     storage = config.storage
     if not KEY.fullmatch(storage.prefix + "x"):
         raise ConfigurationError([f"storage.prefix: no name in {storage.prefix!r} may start with a dot"])
+    # The libraries of the clouds are imported lazily: only one of them is needed, if any.
     if storage.backend == "gcs":
-        # Imported lazily: without a bucket there is no need to load Google's libraries.
         from clipping.store.gcs import GcsStore
 
         assert bucket is not None, "checked by the configuration"
         return GcsStore(bucket, prefix=storage.prefix, call_seconds=call_seconds)
+    if storage.backend == "s3":
+        from clipping.store.s3 import S3Store
+        from clipping.store.s3_client import endpoint_of
+
+        assert bucket is not None, "checked by the configuration"
+        return S3Store(bucket, endpoint_of(storage), prefix=storage.prefix, call_seconds=call_seconds)
     if storage.path is None:
         raise ConfigurationError(["storage.path: is required by the local backend"])
     return LocalStore(

@@ -1,10 +1,10 @@
-"""The interface of an object store. Adapters: `local`, `memory`, `gcs`. One contract test suite covers them
-all.
+"""The interface of an object store. Adapters: `local`, `memory`, `gcs`, `s3`. One contract test suite covers
+them all.
 
 A key is a relative path of `A-Za-z0-9._-` segments. A version is an opaque string that changes with every
-write of the object (a generation in GCS). Every call has a timeout and raises `StoreUnavailable` when the
-store can't be reached, denies access or does not respond in time. A write may then have happened or not: read
-back.
+write of the object (a generation in GCS, in S3 an ETag). Every call has a timeout and raises
+`StoreUnavailable` when the store can't be reached, denies access or does not respond in time. A write may
+then have happened or not: read back.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ class ObjectInfo:
     size: int
     version: str
     content_type: str
-    created_at: datetime
+    created_at: datetime = field(compare=False)
+    """When this version was written, by the store's clock. A store may round it to a second, and
+    differently in the response to the write."""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Page:
-    """Objects in the order of their keys, and the cursor of the next page, if any."""
+    """Objects in the order of their keys, and the cursor of the next page, if any: that one may be empty."""
 
     objects: tuple[ObjectInfo, ...]
     next_cursor: str | None

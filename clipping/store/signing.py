@@ -75,7 +75,7 @@ def judge(status: int, body: bytes, expected: bytes) -> Fetched:
     """The result for a response to a signed link. Pure."""
     said = " ".join(body[:_PIECE].decode("utf-8", "replace").split())[:_QUOTED]
     if status == 200:
-        if body == expected:
+        if body.rstrip() == expected.rstrip():  # S3 stores keep documents with white space after them
             return Fetched("good", "fetched")
         return Fetched("refused", f"the link returned other content than the object's: {said!r}")
     if status >= 500 or status in (408, 429):

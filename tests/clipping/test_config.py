@@ -64,6 +64,10 @@ def test_all_problems_are_reported_together_with_their_paths() -> None:
         assert path in text
 
 
+def _s3(**keys: str) -> dict[str, Any]:
+    return {"storage": {"backend": "s3", "bucket": "clips", **keys}}
+
+
 @pytest.mark.parametrize(
     ("tree", "expected"),
     [
@@ -83,6 +87,14 @@ def test_all_problems_are_reported_together_with_their_paths() -> None:
         ({"ha": {"deadline_seconds": 11}}, "ha: ttl_seconds > deadline_seconds"),
         ({"ha": {"store_timeout_seconds": 10}}, "ha: renew_seconds + store_timeout_seconds"),
         ({"health": {"retry_seconds": 31}}, "health: retry_seconds"),
+        ({"storage": {"backend": "s3"}}, "storage: bucket is required by the s3 backend"),
+        (_s3(endpoint="minio.lan:9000"), "storage.endpoint"),
+        (_s3(endpoint="https://minio.lan:9000/clips"), "storage.endpoint"),
+        (_s3(public_endpoint="https://clips.example.com"), "storage: public_endpoint needs endpoint"),
+        (_s3(region="EU West"), "storage.region"),
+        (_s3(credentials="keys"), "storage.credentials: must be an absolute path"),
+        ({"storage": {"backend": "gcs", "bucket": "b", "region": "auto"}}, "storage: region is for the s3"),
+        ({"storage": {"path": "/x", "credentials": "/x"}}, "storage: credentials is for the s3"),
         ({"cutting": {"gpus": [0, 0]}}, "cutting: gpus: name each GPU once"),
         ({"cutting": {"gpus": [64]}}, "cutting: gpus: use numbers from 0 to 63"),
         ({"cutting": {"gpus": []}}, "cutting.gpus"),

@@ -20,7 +20,7 @@ HISTORY = {ROOT / "CHANGELOG.md", DOCS / "how-to" / "migrate-web-ui-and-dashboar
 PAGES = [page for page in pages() if page not in HISTORY and "decisions" not in page.parts]
 SECTIONS = "agent|pubsub|storage|health|ha|cutting|api|limits|log"
 NOT_CODES = re.compile(
-    r"(CLIPPING|GOOGLE|PUBSUB|PROMETHEUS|CLOCK)_\w+|WEB_CONCURRENCY|ADMIN_KEY|PROJECT_NUMBER"
+    r"(AWS|CLIPPING|GOOGLE|PUBSUB|PROMETHEUS|CLOCK)_\w+|WEB_CONCURRENCY|ADMIN_KEY|PROJECT_NUMBER"
 )
 METRIC_PARTS = ("_bucket", "_sum", "_count")
 FOLDERS = "scripts|deploy|tests|bench|clipping|agent|api|health|embedded|requirements"

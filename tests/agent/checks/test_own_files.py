@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.checks.access import Runner
-from agent.checks.own_files import check_folder, check_key_file
+from agent.checks.own_files import KEY_FILE, check_folder, check_key_file
 from clipping.errors import ConfigurationError
 from tests.support.users import as_user, give, need_root
 
@@ -103,10 +103,10 @@ def test_a_key_file(shared: Path) -> None:
     key = shared / "google.json"
     key.write_text("{}")
     give(key, 0, 0, 0o600)
-    assert check_key_file(str(key)) == f"{key} can be read"
+    assert check_key_file(KEY_FILE, str(key)) == f"{key} can be read"
 
     def problem(path: Path, who: Runner = DOCKER) -> str:
-        return problem_of(lambda: check_key_file(str(path), who=who))
+        return problem_of(lambda: check_key_file(KEY_FILE, str(path), who=who))
 
     assert problem(key) == (
         f"GOOGLE_APPLICATION_CREDENTIALS: {key} can't be read: it belongs to 0:0 with mode 0600, "

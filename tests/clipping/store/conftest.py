@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from clipping.store.gcs import GcsStore
+from clipping.store.s3 import S3Store
+from clipping.store.s3_client import Endpoint
 from tests.support.gcs import FakeGcs, ServiceAccount
+from tests.support.seaweed import Seaweed
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +32,25 @@ def gcs(gcs_server: FakeGcs) -> Iterator[GcsStore]:
     store = GcsStore(gcs_server.bucket())
     yield store
     store.close()
+
+
+@pytest.fixture
+def s3(seaweed: Seaweed, s3_bucket: str) -> Iterator[S3Store]:
+    store = S3Store(s3_bucket, Endpoint(seaweed.url, credentials=seaweed.credentials))
+    yield store
+    store.close()
+    seaweed.empty(s3_bucket)
+
+
+@pytest.fixture
+def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """No credentials but those that a test sets: not in the environment, nor the user's files, nor an
+    instance's."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return monkeypatch
 
 
 @pytest.fixture

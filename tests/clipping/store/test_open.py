@@ -10,6 +10,7 @@ from clipping.errors import ConfigurationError
 from clipping.store.gcs import GcsStore
 from clipping.store.local import MOUNTS, LocalStore
 from clipping.store.open import check_file_system, open_coordination_store, open_store
+from clipping.store.s3 import S3Store
 
 
 def _config(**storage: Any) -> Config:
@@ -29,6 +30,13 @@ def test_a_bucket_is_opened_without_asking_it(tmp_path: Path) -> None:
     store = open_store(_config(backend="gcs", bucket="clips", prefix="team/"))
     assert isinstance(store, GcsStore)
     assert store.uri("a.mp4") == "gs://clips/team/a.mp4"
+
+
+def test_an_s3_bucket_is_opened_without_asking_it() -> None:
+    store = open_store(_config(backend="s3", bucket="clips", endpoint="http://nas.lan:8333", prefix="team/"))
+    assert isinstance(store, S3Store)
+    assert store.uri("a.mp4") == "s3://clips/team/a.mp4"
+    assert store.path_name("a.mp4") == "team/a.mp4"
 
 
 def test_coordination_may_have_its_own_bucket() -> None:
@@ -114,4 +122,4 @@ def test_a_prefix_can_not_lead_out_of_the_store(tmp_path: Path, prefix: str) -> 
 
 def test_an_unknown_backend_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"storage\.backend"):
-        _config(backend="s3", bucket="clips")
+        _config(backend="azure", bucket="clips")

@@ -11,9 +11,23 @@ from clipping.store.gcs import GcsStore
 from clipping.store.local import LocalStore
 from clipping.store.memory import MemoryStore
 from clipping.store.port import ObjectInfo, Store
+from clipping.store.s3 import S3Store
+from clipping.store.s3_client import Endpoint
 from tests.support.gcs import FakeGcs, ServiceAccount
+from tests.support.seaweed import Seaweed
 
 Create = Callable[..., ObjectInfo]
+FAST_RACE = "test_one_of_twenty_concurrent_creates_succeeds"
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects slow tests
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the races on SeaweedFS, all but one are slow."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.name == "test_concurrency.py":
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            if parameters.get("store") == "s3" and item.originalname != FAST_RACE:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -27,14 +41,33 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> ServiceAccount:
     return ServiceAccount(tmp_path_factory.mktemp("account"))
 
 
-@pytest.fixture(params=["local", "memory", "gcs", "local-prefix", "gcs-prefix"])
+@pytest.fixture(
+    params=[
+        "local",
+        "memory",
+        "gcs",
+        "s3",
+        "local-prefix",
+        "gcs-prefix",
+        pytest.param("s3-prefix", marks=pytest.mark.slow),
+    ]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    backend, _, prefix = request.param.partition("-")
+    backend, _, prefix = str(request.param).partition("-")
     prefix = "team/clips-" if prefix else ""
     if backend == "local":
         yield LocalStore(tmp_path / "store", public_url="http://127.0.0.1:8000", prefix=prefix)
     elif backend == "memory":
         yield MemoryStore()
+    elif backend == "s3":
+        weed: Seaweed = request.getfixturevalue("seaweed")
+        bucket: str = request.getfixturevalue("s3_bucket")
+        endpoint = Endpoint(weed.url, credentials=weed.credentials)
+        # SeaweedFS lets conditional writes of one object wait for each other.
+        s3 = S3Store(bucket, endpoint, prefix=prefix, call_seconds=30)
+        yield s3
+        s3.close()
+        weed.empty(bucket)
     else:
         server: FakeGcs = request.getfixturevalue("gcs_server")
         account: ServiceAccount = request.getfixturevalue("account")

@@ -168,6 +168,6 @@ def test_the_stores_clock_is_right(store: Store) -> None:
 
 def test_an_object_has_a_uri(store: Store) -> None:
     scheme, _, rest = store.uri(KEY).partition("://")
-    assert scheme in {"gs", "file", "memory"}
+    assert scheme in {"gs", "s3", "file", "memory"}
     assert rest.endswith(KEY)
     assert store.path_name(KEY).endswith(KEY)

@@ -1,0 +1,89 @@
+"""What `clipping-agent provision` sets up: the bucket, and how long it keeps objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from clipping.errors import StoreUnavailable
+from clipping.log import get_logger
+from clipping.store.s3_client import DEFAULT_REGION, Connections
+from clipping.store.s3_failures import S3_ERRORS, code_of, is_missing, is_unsupported, unavailable
+from clipping.store.s3_lifecycle import Rule, aborting, expiring, with_rule
+
+log = get_logger(__name__)
+
+UNFINISHED_DAYS = 1
+"""How long the parts of an upload that was broken off are kept."""
+
+
+class S3Bucket:
+    """A bucket. Calls raise `StoreUnavailable`."""
+
+    def __init__(self, name: str, prefix: str, connections: Connections) -> None:
+        self._name, self._prefix, self._connections = name, prefix, connections
+
+    def exists(self) -> bool:
+        """Whether there is one, as far as these credentials may know."""
+        try:
+            self._connections.call().head_bucket(Bucket=self._name)
+        except ClientError as error:
+            if is_missing(error):
+                return False
+            raise unavailable(f"look up the bucket {self._name}", self._name, error) from error
+        except S3_ERRORS as error:
+            raise unavailable(f"look up the bucket {self._name}", self._name, error) from error
+        return True
+
+    def create(self) -> None:
+        """Create it, in the store's region, with its default of no public access."""
+        request: dict[str, Any] = {"Bucket": self._name}
+        if self._connections.is_aws and self._connections.region != DEFAULT_REGION:
+            request["CreateBucketConfiguration"] = {"LocationConstraint": self._connections.region}
+        try:
+            self._connections.patient().create_bucket(**request)
+        except S3_ERRORS as error:
+            if code_of(error) == "BucketAlreadyOwnedByYou":
+                return
+            raise unavailable(f"create the bucket {self._name}", self._name, error) from error
+
+    def keep_for(self, prefix: str, days: int, *, dry_run: bool) -> bool:
+        """Set it to delete objects under `prefix` after `days`. False when it is set already."""
+        try:
+            return self._set(expiring(self._prefix + prefix, days), dry_run=dry_run)
+        except S3_ERRORS as error:
+            raise unavailable("set how long clips are kept", self._name, error) from error
+
+    def drop_unfinished(self, *, dry_run: bool) -> bool:
+        """Set it to delete the parts of unfinished uploads after a day. False when it is set already, or when
+        the store has no such rule: most of those clean up by themselves."""
+        try:
+            return self._set(aborting(self._prefix, UNFINISHED_DAYS), dry_run=dry_run)
+        except S3_ERRORS as error:
+            if is_unsupported(error):
+                log.warning("store.rule_unsupported", rule="AbortIncompleteMultipartUpload")
+                return False
+            raise unavailable("set how long unfinished uploads are kept", self._name, error) from error
+
+    def _set(self, rule: Rule, *, dry_run: bool) -> bool:
+        rules = with_rule(self._rules(dry_run=dry_run), rule)
+        if rules is not None and not dry_run:
+            self._connections.patient().put_bucket_lifecycle_configuration(
+                Bucket=self._name, LifecycleConfiguration={"Rules": rules}
+            )
+        return rules is not None
+
+    def _rules(self, *, dry_run: bool) -> Sequence[Rule]:
+        try:
+            answer = self._connections.patient().get_bucket_lifecycle_configuration(Bucket=self._name)
+        except ClientError as error:
+            code = code_of(error)
+            if code == "NoSuchLifecycleConfiguration" or (dry_run and code == "NoSuchBucket"):
+                return []
+            raise
+        rules = answer.get("Rules", [])
+        if not isinstance(rules, list):
+            raise StoreUnavailable("The store's response has no valid lifecycle rules.")
+        return rules

@@ -1,0 +1,61 @@
+"""The lifecycle rules of a bucket, in the form of the S3 interface. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Rule = Mapping[str, Any]
+
+
+def expiring(prefix: str, days: int) -> Rule:
+    """A rule that deletes objects under `prefix` after `days`."""
+    return _rule("keep", prefix, {"Expiration": {"Days": days}})
+
+
+def aborting(prefix: str, days: int) -> Rule:
+    """A rule that deletes the parts of uploads that were not completed within `days`."""
+    return _rule("unfinished", prefix, {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days}})
+
+
+def with_rule(rules: Sequence[Rule], ours: Rule) -> list[Rule] | None:
+    """The lifecycle rules including ours; None when ours is set already.
+
+    A rule with our ID is replaced, as is one that does the same for our prefix with another number of days;
+    all other rules are unchanged.
+    """
+    if any(_meaning(rule) == _meaning(ours) for rule in rules):
+        return None
+    return [rule for rule in rules if not _is_former(rule, ours)] + [ours]
+
+
+def _rule(kind: str, prefix: str, action: Rule) -> Rule:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", prefix).strip("-") or "all"
+    return {"ID": f"clipping-{kind}-{name}", "Status": "Enabled", "Filter": {"Prefix": prefix}, **action}
+
+
+def _meaning(rule: Rule) -> tuple[object, ...]:
+    """What a store may not change when it gives a rule back."""
+    return _place(rule), rule.get("Status"), _action(rule)
+
+
+def _is_former(rule: Rule, ours: Rule) -> bool:
+    if rule.get("ID") == ours["ID"]:
+        return True
+    return _place(rule) == _place(ours) and [kind for kind, _ in _action(rule)] == [
+        kind for kind, _ in _action(ours)
+    ]
+
+
+def _place(rule: Rule) -> str | None:
+    """The prefix of a rule without further conditions; None for any other rule."""
+    condition = rule.get("Filter", {})
+    if set(condition) <= {"Prefix"}:
+        return str(condition.get("Prefix", rule.get("Prefix", "")))
+    return None
+
+
+def _action(rule: Rule) -> list[tuple[str, object]]:
+    others = {"ID", "Status", "Filter", "Prefix"}
+    return sorted((name, value) for name, value in rule.items() if name not in others)

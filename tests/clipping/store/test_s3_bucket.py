@@ -1,0 +1,80 @@
+"""Buckets and lifecycle rules, on SeaweedFS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clipping.store.s3 import S3Store
+from clipping.store.s3_client import Endpoint
+from clipping.store.s3_lifecycle import aborting, expiring, with_rule
+from tests.support.http_proxy import HttpProxy, s3_error
+from tests.support.seaweed import Seaweed
+
+THEIRS: dict[str, Any] = {
+    "ID": "archive",
+    "Status": "Enabled",
+    "Filter": {"Prefix": "clips/"},
+    "Transitions": [{"Days": 7, "StorageClass": "GLACIER"}],
+}
+
+
+def test_a_bucket_without_rules_gets_ours() -> None:
+    (rule,) = with_rule([], expiring("team/clips/", 30)) or []
+    assert rule == {
+        "ID": "clipping-keep-team-clips",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "team/clips/"},
+        "Expiration": {"Days": 30},
+    }
+
+
+def test_an_existing_rule_is_not_changed() -> None:
+    ours = {**expiring("clips/", 30), "ID": "of-another-name"}
+    assert with_rule([THEIRS, ours], expiring("clips/", 30)) is None
+
+
+def test_other_days_are_replaced_and_other_rules_stay() -> None:
+    tagged = {**expiring("clips/", 3), "ID": "x", "Filter": {"Tag": {"Key": "a", "Value": "b"}}}
+    others = [THEIRS, tagged, {**expiring("tmp/", 3), "ID": "tmp"}, aborting("clips/", 1)]
+    former = {**expiring("clips/", 10), "ID": "by-hand"}
+    assert with_rule([former, *others], expiring("clips/", 30)) == [*others, expiring("clips/", 30)]
+
+
+def test_a_bucket_is_created_once_and_keeps_the_rules_of_others(seaweed: Seaweed) -> None:
+    store = S3Store("fresh-bucket", Endpoint(seaweed.url, credentials=seaweed.credentials), prefix="team/")
+    bucket = store.bucket
+    assert not bucket.exists()
+    assert bucket.keep_for("clips/", 30, dry_run=True), "the bucket may be missing in a dry run"
+    bucket.create()
+    bucket.create()
+    assert bucket.exists()
+    theirs = {**expiring("other/", 5), "ID": "theirs"}
+    seaweed.admin.put_bucket_lifecycle_configuration(
+        Bucket="fresh-bucket", LifecycleConfiguration={"Rules": [theirs]}
+    )
+    assert bucket.keep_for("clips/", 30, dry_run=True)
+    assert bucket.keep_for("clips/", 30, dry_run=False)
+    assert bucket.drop_unfinished(dry_run=False)
+    assert bucket.keep_for("reels/", 30, dry_run=False)
+    assert not bucket.keep_for("clips/", 30, dry_run=False)
+    assert not bucket.drop_unfinished(dry_run=False)
+    assert bucket.keep_for("clips/", 60, dry_run=False)
+    rules = seaweed.admin.get_bucket_lifecycle_configuration(Bucket="fresh-bucket")["Rules"]
+    assert {rule["ID"]: rule["Filter"]["Prefix"] for rule in rules} == {
+        "theirs": "other/",
+        "clipping-keep-team-clips": "team/clips/",
+        "clipping-keep-team-reels": "team/reels/",
+        "clipping-unfinished-team": "team/",
+    }
+    assert [rule["Expiration"]["Days"] for rule in rules if rule["ID"].endswith("-clips")] == [60]
+    store.close()
+
+
+def test_a_store_without_rules_for_parts_gets_the_others(seaweed: Seaweed, s3_bucket: str) -> None:
+    with HttpProxy(seaweed.host_port) as proxy:
+        proxy.before = lambda asked: (
+            s3_error(501, "NotImplemented") if asked.method == "PUT" and "lifecycle" in asked.path else None
+        )
+        store = S3Store(s3_bucket, Endpoint(proxy.url, credentials=seaweed.credentials))
+        assert not store.bucket.drop_unfinished(dry_run=False)
+        store.close()
