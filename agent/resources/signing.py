@@ -112,7 +112,9 @@ def try_once(store: Store, cluster: str, agent_id: str, clock: Clock, *, scratch
             source.write_bytes(content)
             store.create(key, source, content_type="application/octet-stream", metadata={})
     except OSError as error:
-        raise StoreUnavailable(f"no object was written: {scratch} can't be used: {error.strerror}") from None
+        # Of the folder, or of a file that the store needs, such as a key.
+        place = error.filename or scratch
+        raise StoreUnavailable(f"no object was written: {place} can't be used: {error.strerror}") from None
     try:
         url = sign_and_verify(store, key, clock)
         verdict = local_verdict if isinstance(store, LocalStore) else remote_verdict

@@ -16,20 +16,12 @@ from pathlib import Path
 import ffmpeg
 
 from agent.cutting.encode.clip_frames import ClipFrames
-from agent.cutting.encode.filters import FilterStream, Options
+from agent.cutting.encode.encoder_options import Means, compiled, encoding, finished, name_option
+from agent.cutting.encode.filters import FilterStream, Options, seconds
 from agent.cutting.encode.rate_control import Rates
-from agent.cutting.encode.section_arguments import (
-    NOTHING_DRAWN,
-    Drawn,
-    compiled,
-    encoded,
-    encoding,
-    finished,
-    input_options,
-    name_option,
-)
+from agent.cutting.encode.section_arguments import NOTHING_DRAWN, Drawn, encoded, input_options
 from agent.cutting.encode.sidecars import Beside
-from agent.cutting.encode.video_filters import Means, seconds, video_filters
+from agent.cutting.encode.video_filters import video_filters
 from agent.cutting.formats.containers import MATROSKA, language_for, subtitles_as
 from agent.cutting.formats.media import AudioInfo, MediaInfo, StreamInfo
 from agent.cutting.plan.extent import LONGEST_USUAL, MOST_AUDIO_OFF

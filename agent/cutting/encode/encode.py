@@ -16,6 +16,7 @@ from agent.cutting.encode import ffmpeg
 from agent.cutting.encode.arguments import encode_arguments
 from agent.cutting.encode.clip_frames import ClipFrames, ending_in_time
 from agent.cutting.encode.drawings import Drawings, drawings
+from agent.cutting.encode.encoder_options import Means
 from agent.cutting.encode.joining import Mismatched
 from agent.cutting.encode.kept import KeptSegments
 from agent.cutting.encode.pipeline import run_with_effects
@@ -26,7 +27,6 @@ from agent.cutting.encode.segmented import SegmentedVideo, Segments, segments_of
 from agent.cutting.encode.sidecars import Beside, files_beside
 from agent.cutting.encode.smart_framing import SmartFraming, is_smart
 from agent.cutting.encode.unkept import UnkeptSegments
-from agent.cutting.encode.video_filters import Means
 from agent.cutting.formats.media import MediaInfo, StreamInfo
 from agent.cutting.plan.captions import captions_at
 from agent.cutting.plan.encoder_refusals import refusal

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import ffmpeg
 
-from agent.cutting.encode.ffmpeg import Answer, ask
-from agent.cutting.encode.render_nodes import NO_FOLDER, gpus_here, unusable
-from agent.cutting.encode.section_arguments import (
+from agent.cutting.encode.encoder_options import (
     TAGS,
+    Means,
     compiled,
     encoding,
     finished,
@@ -21,7 +20,8 @@ from agent.cutting.encode.section_arguments import (
     name_option,
     time_base_option,
 )
-from agent.cutting.encode.video_filters import Means
+from agent.cutting.encode.ffmpeg import Answer, ask
+from agent.cutting.encode.render_nodes import NO_FOLDER, gpus_here, unusable
 from agent.cutting.plan.encoder_choice import MODES, Trial
 from agent.cutting.plan.encoder_refusals import Refused, refusal
 from agent.cutting.plan.encoders import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Protocol, TypeAlias
 
 Options: TypeAlias = dict[str, str | int | None]
@@ -28,3 +29,10 @@ class Copies(Protocol):
     """The results of `FilterStream.split`."""
 
     def __getitem__(self, number: int) -> FilterStream: ...
+
+
+def seconds(value: Fraction) -> str:
+    """A decimal number with nanoseconds; ffmpeg reads no fractions."""
+    nanoseconds = round(value * 1_000_000_000)
+    sign, whole = ("-" if nanoseconds < 0 else ""), abs(nanoseconds)
+    return f"{sign}{whole // 1_000_000_000}.{whole % 1_000_000_000:09d}"

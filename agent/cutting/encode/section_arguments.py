@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 from pathlib import Path
-from typing import Any
 
 import ffmpeg
 
 from agent.cutting.effects.frame_effects import per_frame
 from agent.cutting.encode.clip_frames import ClipFrames
-from agent.cutting.encode.filters import FilterStream, Options
-from agent.cutting.encode.rate_control import Rates, refined
-from agent.cutting.encode.reshape import shaped
-from agent.cutting.encode.video_filters import (
+from agent.cutting.encode.encoder_options import (
     Means,
-    Section,
-    decoded_filters,
-    drawn_over,
-    retimed,
-    seconds,
-    video_filters,
+    compiled,
+    encoder_options,
+    encoding,
+    finished,
+    keyframe_options,
+    tagged,
+    time_base_option,
 )
+from agent.cutting.encode.filters import FilterStream, Options, seconds
+from agent.cutting.encode.rate_control import Rates
+from agent.cutting.encode.reshape import shaped
+from agent.cutting.encode.video_filters import Section, decoded_filters, drawn_over, retimed, video_filters
 from agent.cutting.formats.media import MediaInfo
-from agent.cutting.plan.encoders import (
-    CODECS,
-    EncoderName,
-    device_options,
-    family,
-    on_gpu,
-    video_arguments,
-)
 from agent.cutting.plan.plan import Plan
 from agent.cutting.plan.segments import Segment
 from agent.cutting.plan.spec import CutSpec
@@ -42,16 +34,6 @@ from agent.cutting.reading.source import DEMUXERS, PROTOCOLS, decoder_options, u
 
 _MARGIN = Fraction(15)
 """Seconds before the range to read from where no keyframe is known."""
-_BT709: Options = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "range": "tv"}
-TAGS: Options = {
-    "fps_mode": "passthrough",
-    "chroma_sample_location": "left",
-    "color_primaries": "bt709",
-    "color_trc": "bt709",
-    "colorspace": "bt709",
-    "color_range": "tv",
-}
-"""Options of the output that say what its frames are."""
 _IMPRECISE = frozenset({"mpegts", "mpeg"})
 _IMPRECISE_SECONDS = Fraction(2)
 """Seeking in these lands after the requested keyframe."""
@@ -187,23 +169,6 @@ def section_commands(
     return Commands(encoding(means, ffmpeg.output(stream, url(target), **options)), decode)
 
 
-def finished(stream: FilterStream, encoder: EncoderName) -> FilterStream:
-    """Frames of yuv420p as the encoder takes them."""
-    match family(encoder):
-        case "qsv":
-            return tagged(stream.filter("format", "nv12"))
-        case "vaapi":
-            return tagged(stream.filter("format", "nv12")).filter("hwupload")
-        case _:
-            return tagged(stream)
-
-
-def tagged(stream: FilterStream) -> FilterStream:
-    """The stream with the tags of the colours that it has: those of its frames count for ffmpeg 9, not the
-    options of the output, and recordings without tags have none."""
-    return stream.filter("setparams", **_BT709)
-
-
 def clip_tick(plan: Plan, clip: ClipFrames) -> Fraction:
     """Seconds: what the frames of a clip are timed in."""
     return plan.video_stream.time_base if clip.rate is None else 1 / clip.rate
@@ -226,57 +191,6 @@ def encoded(
         ),
         "enc_time_base:v": time_base_option(clip_tick(plan, clip)),
     }
-
-
-def encoder_options(means: Means, spec: CutSpec, rates: Rates) -> Options:
-    """Those that do not depend on the frames' times."""
-    return {
-        **video_arguments(
-            means.encoder,
-            spec.quality,
-            refined=refined(spec),
-            cap=rates.cap,
-            mode=means.mode,
-            gpu=means.gpu,
-        ),
-        **TAGS,
-    }
-
-
-def keyframe_options(encoder: EncoderName, times: Sequence[Fraction], tick: Fraction) -> Options:
-    """Those that make frames at these times keyframes, in seconds; `tick`: what frames are timed in."""
-    if not times:
-        return {}
-    # A quarter of a tick before them: a frame at or after each becomes a keyframe.
-    early = [seconds(max(Fraction(0), at - tick / 4)) for at in times]
-    # A GPU's encoder has its own option for it, among its others.
-    return {"force_key_frames": ",".join(early), **({} if on_gpu(encoder) else {"forced-idr": 1})}
-
-
-def name_option(encoder: EncoderName) -> Options:
-    """The name of HEVC in MP4 and MOV: the one that Apple's players want."""
-    return {"tag:v": "hvc1"} if CODECS[encoder] == "hevc" else {}
-
-
-def time_base_option(tick: Fraction) -> str:
-    """The value of `enc_time_base`.
-
-    The recording's own is named too: "-1" meant it until ffmpeg 6 and is an error in 9. Audio keeps samples.
-    """
-    return f"{tick.numerator}:{tick.denominator}"
-
-
-def encoding(means: Means, output: Any) -> list[str]:
-    """The command line of an output whose video is encoded."""
-    return compiled(means.program, output.global_args(*device_options(means.encoder, means.gpu)))
-
-
-def compiled(program: Path, output: Any, *, progress: bool = True) -> list[str]:
-    """The command line of an output; `progress`: that it prints how far it is."""
-    reports = ("-progress", "pipe:1", "-stats_period", "0.5") if progress else ()
-    output = output.global_args("-nostdin", "-v", "error", *reports)
-    command: list[str] = ffmpeg.compile(output, cmd=str(program), overwrite_output=True)
-    return command
 
 
 def input_options(info: MediaInfo, frames: Frames, *, from_start: bool) -> Options:

@@ -14,12 +14,13 @@ from typing import Protocol, TypeAlias
 
 from agent.cutting.encode.clip_frames import ClipFrames
 from agent.cutting.encode.drawings import Drawings
+from agent.cutting.encode.encoder_options import Means
 from agent.cutting.encode.joining import Mismatched, Piece, alike, frames_of, join
 from agent.cutting.encode.kept import KeptSegments
 from agent.cutting.encode.rate_control import Rates
 from agent.cutting.encode.section_arguments import Commands, Drawn, clip_tick, section_commands
 from agent.cutting.encode.unkept import UnkeptSegments
-from agent.cutting.encode.video_filters import Means, Section
+from agent.cutting.encode.video_filters import Section
 from agent.cutting.formats.media import MediaInfo
 from agent.cutting.plan.plan import Plan
 from agent.cutting.plan.segments import Segment, plan_segments

@@ -13,9 +13,10 @@ import ffmpeg
 import numpy as np
 import numpy.typing as npt
 
+from agent.cutting.encode.encoder_options import time_base_option
 from agent.cutting.encode.ffmpeg import Limits, Running
 from agent.cutting.encode.pipeline import ONLY_PIPES
-from agent.cutting.encode.section_arguments import input_options, time_base_option
+from agent.cutting.encode.section_arguments import input_options
 from agent.cutting.encode.video_filters import selected
 from agent.cutting.formats.media import MediaInfo
 from agent.cutting.formats.streams import tick_of

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
-from pathlib import Path
 
 from agent.cutting.effects.frame_effects import whole_window
 from agent.cutting.encode.clip_frames import frames_of_rate
-from agent.cutting.encode.filters import FilterStream, Options
+from agent.cutting.encode.encoder_options import Means
+from agent.cutting.encode.filters import FilterStream, Options, seconds
 from agent.cutting.encode.reshape import cropped, shaped
 from agent.cutting.formats.media import VideoInfo
-from agent.cutting.plan.encoders import EncoderName, RateMode
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.plan.speed import Speed
 from agent.cutting.reading.frames import Frames
@@ -21,28 +20,6 @@ from clipping.contract.output import AS_IS
 
 _BT709, _UNSPECIFIED = 1, 2
 _HD_LINES = 720
-
-
-@dataclass(frozen=True)
-class Means:
-    """What an encode is made with."""
-
-    program: Path
-    encoder: EncoderName
-    filters: frozenset[str]
-    """Those that this ffmpeg has."""
-    mode: RateMode | None = None
-    """As `Choice.mode`."""
-    gpu: int | None = None
-    """As `Choice.gpu`."""
-
-    def with_cpu(self, encoder: EncoderName) -> Means:
-        """The same with an encoder of the CPU."""
-        return replace(self, encoder=encoder, mode=None, gpu=None)
-
-    def tone_maps(self, video: VideoInfo) -> bool:
-        """Whether HDR colours become ordinary ones, not just pale."""
-        return video.hdr and {"zscale", "tonemap"} <= self.filters
 
 
 @dataclass(frozen=True)
@@ -239,10 +216,3 @@ def _is_bt709(video: VideoInfo) -> bool:
     if video.color_space == _UNSPECIFIED:
         return video.height >= _HD_LINES
     return video.color_space == _BT709
-
-
-def seconds(value: Fraction) -> str:
-    """A decimal number with nanoseconds; ffmpeg reads no fractions."""
-    nanoseconds = round(value * 1_000_000_000)
-    sign, whole = ("-" if nanoseconds < 0 else ""), abs(nanoseconds)
-    return f"{sign}{whole // 1_000_000_000}.{whole % 1_000_000_000:09d}"

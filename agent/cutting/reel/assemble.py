@@ -15,17 +15,17 @@ import av
 import ffmpeg as ffmpeg_python
 
 from agent.cutting.encode import ffmpeg
-from agent.cutting.encode.joining import Mismatched, Piece, alike, frames_of, join, parameters
-from agent.cutting.encode.pipeline import run_fed
-from agent.cutting.encode.rate_control import rates
-from agent.cutting.encode.section_arguments import (
+from agent.cutting.encode.encoder_options import (
+    Means,
     encoder_options,
     encoding,
     finished,
     name_option,
     time_base_option,
 )
-from agent.cutting.encode.video_filters import Means
+from agent.cutting.encode.joining import Mismatched, Piece, alike, frames_of, join, parameters
+from agent.cutting.encode.pipeline import run_fed
+from agent.cutting.encode.rate_control import rates
 from agent.cutting.formats import avc
 from agent.cutting.formats.bits import Malformed
 from agent.cutting.formats.nal import length_size

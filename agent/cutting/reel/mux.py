@@ -16,9 +16,9 @@ from agent.cutting.encode.arguments import (
     joined_video,
     with_chapters,
 )
+from agent.cutting.encode.encoder_options import compiled
 from agent.cutting.encode.pipeline import run_fed
 from agent.cutting.encode.rate_control import AUDIO_BITS
-from agent.cutting.encode.section_arguments import compiled
 from agent.cutting.encode.sidecars import write_chapters
 from agent.cutting.formats.header import Header, chapters_within
 from agent.cutting.formats.media import Chapter

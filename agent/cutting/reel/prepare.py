@@ -17,7 +17,8 @@ from agent.cutting.cache import Cache
 from agent.cutting.encode import ffmpeg
 from agent.cutting.encode.arguments import audio_filters
 from agent.cutting.encode.clip_frames import ClipFrames
-from agent.cutting.encode.section_arguments import compiled, input_options
+from agent.cutting.encode.encoder_options import compiled
+from agent.cutting.encode.section_arguments import input_options
 from agent.cutting.formats.containers import MP4
 from agent.cutting.formats.header import Header
 from agent.cutting.formats.packets import AnyPacket, pts_of

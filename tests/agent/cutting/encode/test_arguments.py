@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from agent.cutting import find_ffmpeg
 from agent.cutting.encode.arguments import encode_arguments
 from agent.cutting.encode.clip_frames import frames_of_rate
+from agent.cutting.encode.encoder_options import Means
 from agent.cutting.encode.rate_control import Rates
 from agent.cutting.encode.sidecars import Beside
-from agent.cutting.encode.video_filters import Means
 from agent.cutting.formats.media import AudioInfo, MediaInfo
 from agent.cutting.plan.encoders import EncoderName, RateCap
 from agent.cutting.plan.plan import plan_cut
