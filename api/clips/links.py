@@ -81,19 +81,22 @@ class Links:
         signed_at = self._clock.now()
         try:
             link = self.sign(clip)
+        except Expired:
+            return clip
+        except (SigningUnavailable, StoreUnavailable) as error:
+            self._paused_until = self._clock.monotonic() + PAUSE_SECONDS
+            log.warning("links.not_signed", request_id=clip.request_id, reason=error.message)
+            return clip
+        try:
             with self._database.write() as session:
                 found = clips.find(session, clip.request_id, for_update=True)
                 if found is None or not self.is_due(found):  # another process was faster
                     return found or clip
-                found.link_url, found.link_expires_at = link.url, link.expires_at
-                found.link_signed_at = signed_at
+                _set_link(found, link, signed_at)
                 found.revision += 1
             return found
-        except Expired:
-            return clip
-        except (SigningUnavailable, StoreUnavailable, QueueUnavailable) as error:
-            self._paused_until = self._clock.monotonic() + PAUSE_SECONDS
-            log.warning("links.not_signed", request_id=clip.request_id, reason=error.message)
+        except QueueUnavailable:
+            _set_link(clip, link, signed_at)  # for this status only
             return clip
 
     def renew_all(self, rows: Sequence[Clip]) -> list[Clip]:
@@ -115,6 +118,10 @@ def key_of(clip: Clip, file: DownloadFile = "video") -> str:
     if extension is None:
         raise Expired(f"the {clip.kind}'s location is unknown: request it again")
     return key_in(where, clip.request_id, clip.hand_id, extension.group(1))
+
+
+def _set_link(clip: Clip, link: SignedUrl, signed_at: datetime) -> None:
+    clip.link_url, clip.link_signed_at, clip.link_expires_at = link.url, signed_at, link.expires_at
 
 
 def _signed(row: Clip | Version) -> Signed | None:

@@ -42,6 +42,13 @@ def test_live_keys_take_effect_and_others_are_named() -> None:
     assert followed == [now]
 
 
+def test_how_long_vertical_clips_are_kept_needs_a_restart() -> None:
+    file = File({})
+    settings = Settings(file.load(), file.load)
+    file.tree = {"limits": {"short_retention_hours": 5, "shorts_per_day": 3}}
+    assert settings.reload().needs_restart == ("limits.short_retention_hours",)
+
+
 def test_a_reload_without_a_change_calls_no_follower() -> None:
     file = File({"agent": {"id": "a"}})
     settings = Settings(file.load(), file.load)

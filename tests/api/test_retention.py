@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,15 +13,18 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.clips import links
 from api.db import schema
+from api.db.engine import Database
 from api.db.tables import Clip
 from api.services import Services
 from clipping.clock import rfc3339
 from clipping.config import validate
+from clipping.errors import QueueUnavailable
 from clipping.store.layout import output_key
 from tests.api.api_process import CLIENT, key
 from tests.api.messages import completed
@@ -268,6 +272,22 @@ def test_without_signatures_a_status_keeps_its_link_while_it_works(service: Serv
     assert "download_url" not in service.listed(dead)
     assert service.status(alive)["download_url"] == "https://x.test/a"
     assert service.get(dead, "download").status_code == 503
+
+
+def test_a_link_is_shown_even_if_the_database_can_not_keep_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = service.completed(download_url_expires_at=datetime.now(UTC) - HOUR)
+
+    @contextmanager
+    def busy(_: Database) -> Iterator[Session]:
+        raise QueueUnavailable("the database is too busy")
+        yield
+
+    monkeypatch.setattr(Database, "write", busy)
+    assert service.works(service.status(request_id)["download_url"])
+    monkeypatch.undo()
+    assert get(service.parts.database, request_id).link_url is None
 
 
 def test_a_list_signs_for_a_limited_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

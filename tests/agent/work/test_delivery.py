@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
-from agent.work.delivery import FRAMING_LOST, MAX_FACTS, MAX_REPORTED, PARTS_LOST, Facts
+from agent.work.delivery import FRAMING_LOST, MAX_FACTS, MAX_REPORTED, PARTS_LOST, Courier, Facts, Stored
+from agent.work.kinds import object_key
+from clipping.clock import ManualClock
+from clipping.contract.messages import RequestMessage, parse_clip_request
 from clipping.contract.report import (
     AudioReport,
     DroppedStream,
@@ -16,6 +22,7 @@ from clipping.contract.report import (
     VideoReport,
     WindowReport,
 )
+from clipping.store.memory import MemoryStore
 
 
 def facts(*, dropped: int = 0, warnings: int = 0, length: int = 20, tracks: int = 1) -> Facts:
@@ -136,3 +143,20 @@ def test_the_parts_are_left_out_when_there_are_many() -> None:
 def test_a_completion_has_all_that_a_reel_of_many_parts_reports() -> None:
     whole = of_reel(50, warnings=20)
     assert whole.within(MAX_REPORTED) == whole
+
+
+@pytest.mark.parametrize(("aspect", "lasts"), [("16:9", 604_800), ("9:16", 86_400)])
+def test_a_link_does_not_outlive_a_vertical_clip(aspect: str, lasts: int, tmp_path: Path) -> None:
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    courier = Courier(store, agent_id="nas-1", signed_url_seconds=604_800, short_seconds=86_400)
+    fields = {"nas_video_path": "/nas/a.mp4", "start_seconds": 1, "end_seconds": 2, "hand_id": "h"}
+    wanted = parse_clip_request({**fields, "output": {"aspect": aspect}}, max_clip_seconds=60)
+    message = RequestMessage.of(
+        wanted, request_id="clip-20261120-8t3vq0z6m4k1h9pn", owner="web", requested_at=clock.now()
+    )
+    (tmp_path / "clip").write_bytes(b"clip")
+    key = object_key(message, "mp4")
+    info = store.create(key, tmp_path / "clip", content_type="video/mp4", metadata={})
+    delivered = courier.link(Stored(info, facts()), message)
+    assert delivered.expires_at == clock.now() + timedelta(seconds=lasts)

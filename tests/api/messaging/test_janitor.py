@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from api.db import expiry, overdue, schema
 from api.db.engine import Database
 from api.domain.retention import Retention
-from api.messaging.janitor import BATCH, CLAIM, MOST_FAILURES, RETRY, SWEEP_SECONDS, Janitor
+from api.messaging import janitor
+from api.messaging.janitor import CLAIM, MOST_FAILURES, RETRY, SWEEP_SECONDS, Janitor
 from clipping.clock import ManualClock
 from clipping.config import validate
 from clipping.errors import StoreUnavailable
@@ -27,6 +30,7 @@ from tests.api.rows import get, put, report
 
 KEPT = Retention.of(validate({}))
 DAY = 86_400.0
+BATCH = 6
 
 
 class Moody(MemoryStore):
@@ -86,32 +90,50 @@ class Desk:
         return get(self.database, request_id).deleted_at is not None
 
 
-@pytest.fixture
-def desk(database_url: str, tmp_path: Path) -> Iterator[Desk]:
+@contextmanager
+def desk_at(database_url: str, folder: Path) -> Iterator[Desk]:
     clock = ManualClock(NOW)
     database = Database(database_url, connections=8)
     schema.migrate(database)
-    yield Desk(clock, database, Moody(clock), tmp_path)
+    yield Desk(clock, database, Moody(clock), folder)
     database.close()
 
 
-def test_a_store_that_is_away_is_asked_a_few_times_and_again_later(desk: Desk) -> None:
-    ids = [desk.short() for _ in range(BATCH + 5)]
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with desk_at(f"sqlite:///{tmp_path}/clips.db", tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def either_desk(database_url: str, tmp_path: Path) -> Iterator[Desk]:
+    with desk_at(database_url, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(janitor, "BATCH", BATCH)
+
+
+def test_a_store_that_is_away_is_asked_a_few_times_and_again_later(either_desk: Desk) -> None:
+    desk = either_desk
+    ids = [desk.short() for _ in range(2 * BATCH)]
     desk.clock.advance(DAY)
     desk.store.fails_for = ("",)
-    janitor = desk.janitor()
+    sweeping = desk.janitor()
     for _ in range(3):
-        assert janitor.sweep() == 0
+        assert sweeping.sweep() == 0
         assert desk.store.calls == MOST_FAILURES
         desk.store.calls = 0
     assert desk.counted == [(0, MOST_FAILURES)] * 3
     assert not any(desk.deleted(each) for each in ids)
     assert len(desk.store.list("shorts/").objects) == len(ids)
     desk.store.fails_for = ()
-    assert janitor.sweep() == len(ids) - 3 * MOST_FAILURES  # those that failed come later
-    assert janitor.sweep() == 0
+    assert sweeping.sweep() == len(ids) - 3 * MOST_FAILURES  # those that failed come later
+    assert sweeping.sweep() == 0
     desk.clock.advance(RETRY.total_seconds())
-    assert janitor.sweep() == 3 * MOST_FAILURES
+    assert sweeping.sweep() == 3 * MOST_FAILURES
     assert all(desk.deleted(each) for each in ids)
     assert desk.store.list("shorts/").objects == ()
 
@@ -137,15 +159,17 @@ def test_a_sweep_ends_in_time(desk: Desk) -> None:
     assert all(desk.deleted(each) for each in ids)
 
 
-def test_of_several_processes_one_deletes_each(desk: Desk) -> None:
-    ids = [desk.short() for _ in range(BATCH + 10)]
+def test_of_several_processes_one_deletes_each(either_desk: Desk) -> None:
+    desk = either_desk
+    ids = [desk.short() for _ in range(4 * BATCH)]
     desk.clock.advance(DAY)
     with ThreadPoolExecutor(4) as threads:
-        counts = list(threads.map(lambda janitor: janitor.sweep(), [desk.janitor() for _ in range(4)]))
+        counts = list(threads.map(Janitor.sweep, [desk.janitor() for _ in range(4)]))
     assert sum(counts) == desk.store.calls == len(desk.store.deleted) == len(ids)
 
 
-def test_another_process_takes_over_from_one_that_died(desk: Desk) -> None:
+def test_another_process_takes_over_from_one_that_died(either_desk: Desk) -> None:
+    desk = either_desk
     request_id = desk.short()
     desk.clock.advance(DAY)
     now = desk.clock.now()
@@ -164,6 +188,19 @@ def test_a_vertical_clip_of_an_earlier_version_lives_as_long_as_its_folder(desk:
     desk.clock.advance(29 * DAY)
     assert desk.janitor().sweep() == 0
     assert len(desk.store.list("clips/").objects) == 1
+
+
+def test_expired_objects_are_found_by_an_index(desk: Desk) -> None:
+    desk.short()
+    statements: list[str] = []
+    event.listen(desk.database.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    with desk.database.read() as session:
+        expiry.is_any(session, {"shorts": NOW}, now=NOW)
+    with desk.database.engine.connect() as connection:
+        plan = connection.exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {statements[-1]}", ("shorts", NOW.isoformat(" "), NOW.isoformat(" "), 1, 0)
+        ).all()
+    assert "ix_requests_stored (folder=? AND stored_at<?)" in str(plan)
 
 
 def test_requests_that_made_nothing_are_left_alone(desk: Desk) -> None:
@@ -195,7 +232,8 @@ def test_an_object_that_a_late_agent_stored_again_is_deleted_too(desk: Desk) -> 
     assert desk.store.list("").objects == ()
 
 
-def test_the_row_stays_until_the_object_is_deleted(desk: Desk) -> None:
+def test_the_row_stays_until_the_object_is_deleted(either_desk: Desk) -> None:
+    desk = either_desk
     request_id, other = desk.short(), put(desk.database)
     report(desk.database, completed(request_id=other))  # a clip in a bucket, which has a rule
 

@@ -8,10 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from api.db.tables import Clip
 from clipping.cli import main
 from clipping.store.layout import output_key
 from clipping.store.local import LocalStore
@@ -50,6 +53,20 @@ def test_a_clip_is_downloaded(api: ApiProcess, tmp_path: Path, monkeypatch: pyte
     assert clipping(api, "download", request_id, "-o", str(tmp_path), "--force").returncode == 0
     waiting = clipping(api, "download", asked(api))
     assert (waiting.returncode, "NOT_READY" in waiting.stderr) == (1, True)
+
+
+def test_commands_say_until_when_a_clip_is_kept(api: ApiProcess) -> None:
+    request_id = completed_clip(api)
+    assert "\n  kept for 30 d\n" in clipping(api, "status", request_id).stdout
+    assert ", kept for 30 d\n" in clipping(api, "list").stdout
+    with api.database() as database, database.write() as session:
+        old = datetime.now(UTC) - timedelta(days=33)
+        session.execute(update(Clip).where(Clip.request_id == request_id).values(stored_at=old))
+    assert ", deleted 3 d ago\n" in clipping(api, "list").stdout
+    for command in ("status", "watch", "download"):
+        done = clipping(api, command, request_id)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "EXPIRED: the clip was deleted at the end of its retention period, on " in done.stderr
 
 
 def test_numbers_over_a_period(api: ApiProcess) -> None:

@@ -39,6 +39,18 @@ def test_the_service_can_read_only_its_own_secrets(calls: list[list[str]]) -> No
     assert {call[2] for call in granted} == secrets_used()
 
 
+def test_the_service_writes_below_its_own_prefixes_only(calls: list[list[str]]) -> None:
+    granted = [call for call in calls if call[:3] == ["storage", "buckets", "add-iam-policy-binding"]]
+    conditions = {
+        call[call.index("--condition") + 1].partition("/objects/")[2]
+        for call in granted
+        if "roles/storage.objectUser" in call
+    }
+    assert conditions == {"ha/')", "cancels/')", "shorts/')"}
+    (everywhere,) = [call for call in granted if "--condition" not in call]
+    assert "roles/storage.objectViewer" in everywhere
+
+
 def test_project_wide_roles_are_minimal(calls: list[list[str]]) -> None:
     wide = [
         call[call.index("--role") + 1] for call in calls if call[:2] == ["projects", "add-iam-policy-binding"]
