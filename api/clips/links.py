@@ -1,13 +1,15 @@
 """Download links in statuses: signed again before they end, and kept in the row for all processes.
 
 A signature may be a network call with a quota, so a link is signed again only when it has less than half of
-its life left. The row's revision, and so the status's ETag, then changes.
+its life left. The row's revision, and so the status's ETag, then changes. The links of a list are stored in
+one transaction.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from api.clips.views import expires_at_of, status_of
@@ -33,6 +35,16 @@ PAUSE_SECONDS = 30.0
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})\Z", re.ASCII)
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _New:
+    link: SignedUrl
+    signed_at: datetime
+
+    def put_into(self, row: Clip) -> None:
+        row.link_url, row.link_expires_at = self.link.url, self.link.expires_at
+        row.link_signed_at = self.signed_at
 
 
 class Links:
@@ -76,33 +88,54 @@ class Links:
 
     def renew(self, clip: Clip) -> Clip:
         """The request with a link that works, signed again if needed. If that fails, as it is."""
-        if self._clock.monotonic() < self._paused_until or not self.is_due(clip):
-            return clip
-        signed_at = self._clock.now()
-        try:
-            link = self.sign(clip)
-        except Expired:
-            return clip
-        except (SigningUnavailable, StoreUnavailable) as error:
-            self._paused_until = self._clock.monotonic() + PAUSE_SECONDS
-            log.warning("links.not_signed", request_id=clip.request_id, reason=error.message)
-            return clip
-        try:
-            with self._database.write() as session:
-                found = clips.find(session, clip.request_id, for_update=True)
-                if found is None or not self.is_due(found):  # another process was faster
-                    return found or clip
-                _set_link(found, link, signed_at)
-                found.revision += 1
-            return found
-        except QueueUnavailable:
-            _set_link(clip, link, signed_at)  # for this status only
-            return clip
+        return self._keep([clip], self._sign_due([clip], deadline=None))[0]
 
     def renew_all(self, rows: Sequence[Clip]) -> list[Clip]:
         """As `renew`, for as many as the time of a list allows."""
         deadline = self._clock.monotonic() + LIST_SECONDS
-        return [self.renew(row) if self._clock.monotonic() < deadline else row for row in rows]
+        return self._keep(rows, self._sign_due(rows, deadline=deadline))
+
+    def _sign_due(self, rows: Sequence[Clip], *, deadline: float | None) -> dict[str, _New]:
+        """New links for those that need one, by request, until the deadline or a failure."""
+        signed: dict[str, _New] = {}
+        for clip in rows:
+            now = self._clock.monotonic()
+            if now < self._paused_until or (deadline is not None and now >= deadline):
+                break
+            if not self.is_due(clip):
+                continue
+            signed_at = self._clock.now()
+            try:
+                signed[clip.request_id] = _New(self.sign(clip), signed_at)
+            except Expired:
+                continue
+            except (SigningUnavailable, StoreUnavailable) as error:
+                self._paused_until = now + PAUSE_SECONDS
+                log.warning("links.not_signed", request_id=clip.request_id, reason=error.message)
+        return signed
+
+    def _keep(self, rows: Sequence[Clip], signed: Mapping[str, _New]) -> list[Clip]:
+        """Store the links, and return the rows with them; of a link that can't be stored, with it too."""
+        if not signed:
+            return list(rows)
+        changed: dict[str, Clip] = {}
+        try:
+            with self._database.write() as session:
+                # Locked in one order, as other transactions may lock some of them too.
+                for request_id in sorted(signed):
+                    found = clips.find(session, request_id, for_update=True)
+                    if found is None:
+                        continue
+                    if self.is_due(found):  # else another process was faster
+                        signed[request_id].put_into(found)
+                        found.revision += 1
+                    changed[request_id] = found
+        except QueueUnavailable:
+            for row in rows:
+                if row.request_id in signed:
+                    signed[row.request_id].put_into(row)
+            return list(rows)
+        return [changed.get(row.request_id, row) for row in rows]
 
 
 def key_of(clip: Clip, file: DownloadFile = "video") -> str:
@@ -118,10 +151,6 @@ def key_of(clip: Clip, file: DownloadFile = "video") -> str:
     if extension is None:
         raise Expired(f"the {clip.kind}'s location is unknown: request it again")
     return key_in(where, clip.request_id, clip.hand_id, extension.group(1))
-
-
-def _set_link(clip: Clip, link: SignedUrl, signed_at: datetime) -> None:
-    clip.link_url, clip.link_signed_at, clip.link_expires_at = link.url, signed_at, link.expires_at
 
 
 def _signed(row: Clip | Version) -> Signed | None:
