@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from api.clips.committer import STOPPING, TOO_BUSY, Committer
@@ -18,6 +20,7 @@ from api.clips.quotas import ShortsUsedUp
 from api.db import clips, schema
 from api.db.engine import Database
 from api.db.outbox import REQUESTS, Entry, Message
+from api.db.tables import Clip
 from api.domain.retention import Retention
 from api.messaging.outbox_publisher import OutboxPublisher
 from clipping.clock import SystemClock
@@ -254,3 +257,19 @@ def test_a_key_that_another_process_holds_delays_only_its_call(desk: Desk, datab
         assert results(futures[1:]) == [QueueUnavailable, Answer(body(IDS[2]))]
     assert results([desk.commit(call(3, key="k"))]) == [Answer(body("other"), repeated=True)]
     other.close()
+
+
+def test_a_key_whose_clip_has_expired_is_free_for_one_call(make_desk: MakeDesk) -> None:
+    one, other = make_desk(), make_desk()
+    assert results(one.together(call(0, key="k"))) == [Answer(body(IDS[0]))]
+    expired = {"status": "completed", "folder": "clips", "stored_at": NOW - timedelta(days=1000)}
+    with one.database.write() as session:
+        session.execute(update(Clip).where(Clip.request_id == IDS[0]).values(**expired))
+    other.committer.start()
+    # Another content is refused as before.
+    assert results([one.commit(call(1, key="k", content="b"))]) == [IdempotencyConflict]
+    futures = [desk.commit(call(number, key="k")) for number, desk in enumerate((one, other) * 4, 2)]
+    answers = [future.result(60) for future in futures]
+    assert sorted(answer.repeated for answer in answers) == [False, *[True] * 7]
+    assert len({answer.body for answer in answers}) == 1
+    assert len(one.stored()) == 2
