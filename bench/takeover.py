@@ -10,6 +10,8 @@ waits for the previous one's hold-down. Faults:
 - `planned-busy`: a failover through the API, with a clip in flight, which is finished first
 - `two-actives`: both agents work for a minute with the lease guard disabled (no takeover is timed)
 
+The lease and the clips are in a folder, or with `--store s3` in buckets of a SeaweedFS on this machine.
+
 Prints min, p50, p95 and max of the time until the standby answers as the leader, and until the interrupted
 clip is complete; then counters that must all be 0. `--parallel` runs several clusters concurrently: they
 mostly wait."""
@@ -27,6 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -35,6 +38,7 @@ from typing import Any
 from tests.support.cluster import MARK, Cluster
 from tests.support.media import Recording, make
 from tests.support.procs import with_variable
+from tests.support.seaweed import Seaweed
 from tests.support.waiting import eventually
 
 FAULTS = ("kill", "stop", "stop-upload", "planned", "planned-busy", "two-actives")
@@ -69,16 +73,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--preset", choices=["quick", "brisk", "default", "plain"], default="quick")
     parser.add_argument("--fault", choices=FAULTS, default="kill")
+    parser.add_argument("--store", choices=["local", "s3"], default="local")
     parser.add_argument("--parallel", type=int, default=2, help="number of concurrent clusters")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="clipping-takeover-") as folder:
-        nas = Path(folder) / "nas"
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clipping-takeover-")))
+        nas = folder / "nas"
         nas.mkdir()
         shutil.copy(make(Recording(seconds=60)), nas / "night.mp4")
+        server = stack.enter_context(Seaweed(folder / "seaweed")) if options.store == "s3" else None
         with ThreadPoolExecutor(options.parallel, thread_name_prefix="run") as pool:
             jobs = [
-                pool.submit(_run, Path(folder) / f"run-{number}", nas, options.fault, options.preset)
+                pool.submit(_run, folder / f"run-{number}", nas, options.fault, options.preset, server)
                 for number in range(options.runs)
             ]
             runs = [job.result() for job in jobs]
@@ -88,11 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if bad else 0
 
 
-def _run(folder: Path, nas: Path, fault: str, preset: str) -> Run:
+def _run(folder: Path, nas: Path, fault: str, preset: str, server: Seaweed | None) -> Run:
     run = Run()
     over: dict[str, Any] = {"ha": {"preset": preset}}
     if fault == "two-actives":
         over = {"ha": {"mode": "pool"}}
+    if server is not None:
+        over["storage"] = server.storage()
     try:
         with Cluster(folder, nas, over=over) as cluster:
             _FAULTS[fault](cluster, run)
@@ -216,6 +225,7 @@ def _report(runs: list[Run], options: argparse.Namespace) -> dict[str, Any]:
     return {
         "fault": options.fault,
         "preset": options.preset,
+        "store": options.store,
         "runs": len(runs),
         "failures": [run.failure for run in runs if run.failure],
         "takeover_seconds": _spread([run.takeover for run in good]),
@@ -241,7 +251,7 @@ def _spread(values: list[float]) -> dict[str, float] | None:
 
 
 def _table(report: dict[str, Any]) -> str:
-    lines = [f"{report['fault']}, preset {report['preset']}: {report['runs']} runs"]
+    lines = [f"{report['fault']}, preset {report['preset']}, store {report['store']}: {report['runs']} runs"]
     for name in ("takeover_seconds", "clip_complete_seconds"):
         spread = report[name]
         if spread is not None:

@@ -37,9 +37,12 @@ class WatchedStore(MemoryStore):
 
 
 class EtagStore(WatchedStore):
-    """Versions are content hashes, as in S3: equal contents have equal versions."""
+    """Versions are content hashes, as in S3: equal contents have equal versions. Our adapter makes all
+    contents different; the leases have to be safe without. Times are whole seconds, as S3 states them."""
 
     def _put(self, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]) -> ObjectInfo:
-        info = replace(super()._put(key, data, content_type, metadata), version=hashlib.md5(data).hexdigest())
+        info = super()._put(key, data, content_type, metadata)
+        written = info.created_at.replace(microsecond=0)
+        info = replace(info, version=hashlib.md5(data).hexdigest(), created_at=written)
         self._objects[key] = data, info
         return info

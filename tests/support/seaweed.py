@@ -120,6 +120,16 @@ class Seaweed:
         self.empty(name)
         return name
 
+    def storage(self) -> dict[str, Any]:
+        """The section `storage` of a configuration, with a new bucket."""
+        return {
+            "backend": "s3",
+            "bucket": self.bucket(),
+            "endpoint": self.url,
+            "credentials": str(self.credentials),
+            "path": None,
+        }
+
     def empty(self, bucket: str) -> None:
         """Delete every object of a bucket."""
         for page in self.admin.get_paginator("list_objects_v2").paginate(Bucket=bucket):
