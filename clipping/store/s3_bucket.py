@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
 from clipping.store.s3_client import DEFAULT_REGION, Connections
-from clipping.store.s3_failures import S3_ERRORS, code_of, is_missing, is_unsupported, unavailable
+from clipping.store.s3_failures import S3_ERRORS, code_of, is_missing, is_refused_rule, unavailable
 from clipping.store.s3_lifecycle import Rule, aborting, expiring, with_rule
 
 log = get_logger(__name__)
@@ -62,7 +62,7 @@ class S3Bucket:
         try:
             return self._set(aborting(self._prefix, UNFINISHED_DAYS), dry_run=dry_run)
         except S3_ERRORS as error:
-            if is_unsupported(error):
+            if is_refused_rule(error):
                 log.warning("store.rule_unsupported", rule="AbortIncompleteMultipartUpload")
                 return False
             raise unavailable("set how long unfinished uploads are kept", self._name, error) from error

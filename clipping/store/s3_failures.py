@@ -76,8 +76,13 @@ def is_missing(error: Exception) -> bool:
 
 
 def is_unsupported(error: Exception) -> bool:
-    """Whether the store does not know a header or a part of the request."""
-    return code_of(error) in ("NotImplemented", "501", "InvalidArgument", "MalformedXML", "InvalidRequest")
+    """Whether the store does not know a header of the request."""
+    return code_of(error) in ("NotImplemented", "501")
+
+
+def is_refused_rule(error: Exception) -> bool:
+    """Whether the store does not know this kind of lifecycle rule."""
+    return is_unsupported(error) or code_of(error) in ("InvalidArgument", "InvalidRequest", "MalformedXML")
 
 
 def unavailable(action: str, bucket: str, error: Exception) -> StoreUnavailable:

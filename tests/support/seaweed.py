@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sysconfig
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +20,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from embedded.layout import free_port
 from tests.support.waiting import eventually
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "weed"
@@ -73,7 +72,7 @@ class Seaweed:
         data.mkdir(parents=True, exist_ok=True)
         identities = folder / "identities.json"
         identities.write_text(json.dumps(_IDENTITIES))
-        self.ports = ports or _free_ports()
+        self.ports = ports or Ports(tuple(free_port() for _ in range(8)))
         self.host_port = f"127.0.0.1:{self.ports.s3}"
         self.url = f"http://{self.host_port}"
         self.credentials = folder / "credentials"
@@ -163,12 +162,6 @@ class Seaweed:
 
     def _tail(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]
-
-
-def _free_ports() -> Ports:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(8)]
-        return Ports(tuple(each.getsockname()[1] for each in sockets))
 
 
 def _environ() -> dict[str, str]:
