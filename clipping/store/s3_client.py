@@ -11,12 +11,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
+from botocore.loaders import create_loader
 
 from clipping.config import Storage
 from clipping.errors import StoreUnavailable
 
+_LOADER = create_loader()
+"""The library's descriptions of S3, which take a tenth of a second to load: once for all stores."""
 CALL_SECONDS = 4.0
 _PATIENT = 15.0
 """How long a listing or a download may make no progress."""
@@ -123,7 +127,9 @@ class Connections:
         if self._session is None:
             path = self._endpoint.credentials
             keys = {} if path is None else read_credentials(path)
-            self._session = boto3.session.Session(**keys)
+            session = botocore.session.Session()
+            session.register_component("data_loader", _LOADER)
+            self._session = boto3.session.Session(botocore_session=session, **keys)
         return self._session
 
     def _client(self, kind: str, url: str | None) -> Any:

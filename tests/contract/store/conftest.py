@@ -17,16 +17,15 @@ from tests.support.gcs import FakeGcs, ServiceAccount
 from tests.support.seaweed import Seaweed
 
 Create = Callable[..., ObjectInfo]
-FAST_RACE = "test_one_of_twenty_concurrent_creates_succeeds"
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects slow tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the races on SeaweedFS, all but one are slow."""
+    """Races on SeaweedFS are slow; test_s3_races has a fast one."""
     for item in items:
         if isinstance(item, pytest.Function) and item.path.name == "test_concurrency.py":
             parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            if parameters.get("store") == "s3" and item.originalname != FAST_RACE:
+            if parameters.get("store") == "s3":
                 item.add_marker(pytest.mark.slow)
 
 
