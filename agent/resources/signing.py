@@ -113,7 +113,8 @@ def try_once(store: Store, cluster: str, agent_id: str, clock: Clock, *, scratch
             store.create(key, source, content_type="application/octet-stream", metadata={})
     except OSError as error:
         # Of the folder, or of a file that the store needs, such as a key.
-        place = error.filename or scratch
+        other = error.filename and not Path(error.filename).is_relative_to(scratch)
+        place = error.filename if other else scratch
         raise StoreUnavailable(f"no object was written: {place} can't be used: {error.strerror}") from None
     try:
         url = sign_and_verify(store, key, clock)

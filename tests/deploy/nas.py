@@ -86,13 +86,14 @@ class Nas:
         return self.host.processes(UNIT)
 
     def find(self, program: str) -> int | None:
-        """The id, in this machine's namespace, of a process of the service that runs `program`."""
+        """The id, in this machine's namespace, of a process of the service that runs `program` for a clip."""
         for pid in self.processes():
             try:
                 name = Path(f"/proc/{pid}/comm").read_text()
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()
             except OSError:
                 continue
-            if name.startswith(program):
+            if name.startswith(program) and b"lavfi" not in command:  # that is a trial of an encoder
                 return pid
         return None
 

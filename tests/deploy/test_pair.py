@@ -177,8 +177,7 @@ def wait_for_status(nas: Nas, text: str) -> None:
 def pair_encode(cloud: Cloud, pair: Pair) -> tuple[str, int]:
     """Request a clip and SIGSTOP its ffmpeg on the primary. Returns the request id and the ffmpeg's process
     id."""
-    # Too short for segments: a stop would give a longer one back, as one that is frozen seems never to end.
-    request_id = cloud.desk.ask(mode="encode", start_seconds=1, end_seconds=19)
+    request_id = cloud.desk.ask(mode="encode", start_seconds=1, end_seconds=40)
     pid = eventually(lambda: pair.primary.find("ffmpeg"), "ffmpeg", every=0.001, logs=pair.logs)
     os.kill(pid, signal.SIGSTOP)
     return request_id, pid

@@ -159,8 +159,7 @@ def mount(nas: Nas) -> None:
 def frozen_encode(cloud: Cloud, nas: Nas) -> tuple[str, int]:
     """Request a clip and SIGSTOP its ffmpeg. Returns the request id and the ffmpeg's process id on this
     machine."""
-    # Too short for segments: a stop would give a longer one back, as one that is frozen seems never to end.
-    request_id = cloud.desk.ask(mode="encode", start_seconds=1, end_seconds=19)
+    request_id = cloud.desk.ask(mode="encode", start_seconds=1, end_seconds=40)
     pid = eventually(lambda: nas.find("ffmpeg"), "ffmpeg", every=0.001, logs=nas.logs)
     os.kill(pid, signal.SIGSTOP)
     return request_id, pid

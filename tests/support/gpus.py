@@ -119,7 +119,7 @@ def _encode(
         "encoder": f"{codec}_{kind}",
         "gpu": int(gpu),
         "mode": mode,
-        "trial": target.endswith("/trial.mp4"),
+        "trial": "/fd/" in target,
     }
     with (folder / "log").open("a") as log:
         log.write(json.dumps(said) + "\n")

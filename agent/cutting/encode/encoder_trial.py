@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -104,9 +105,6 @@ def try_encoder(
         return _in_modes(program, encoder, gpu, cancelled)
     except EncoderFailed as error:  # it did not end, or ffmpeg can't be run: so it would be in any mode
         return Trial(encoder, gpu, (), Refused("failed", error.message))
-    except OSError as error:
-        text = f"no temporary file can be written ({error.strerror}): make room for some"
-        return Trial(encoder, gpu, (), Refused("failed", text))
 
 
 def _in_modes(
@@ -136,8 +134,7 @@ def _refused(
     cancelled: threading.Event | None,
 ) -> Refused | None:
     """Why a test encode fails. Raises `EncoderFailed` when ffmpeg can't be run, or does not end."""
-    with tempfile.TemporaryDirectory(prefix="clipping-trial-") as folder:
-        target = Path(folder) / "trial.mp4"
+    with _memory_file() as target:
         answer = ask(trial_command(program, encoder, gpu, mode, target), TRIAL_SECONDS, cancelled)
         if not _has_all_frames(answer):
             return refusal(answer.stderr.splitlines())
@@ -148,6 +145,16 @@ def _refused(
         if _has_all_frames(decoded) and not decoded.stderr:
             return None
         return Refused("failed", "what the GPU's driver writes can't be decoded: update the driver")
+
+
+@contextmanager
+def _memory_file() -> Iterator[Path]:
+    """A file in memory, which ffmpeg can open too: under a systemd service, /tmp may not be writable."""
+    descriptor = os.memfd_create("encoder-trial")
+    try:
+        yield Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 def _has_all_frames(answer: Answer) -> bool:
