@@ -37,6 +37,7 @@ from clipping.clock import SystemClock
 from clipping.config import Config
 from clipping.contract.choices import Kind
 from clipping.store.open import open_coordination_store, open_store
+from clipping.store.owners import OwnerStores
 
 _OWN_THREADS = 6
 """Threads that use the database in addition to requests and messages: commits, the outbox, periodic tasks,
@@ -83,6 +84,7 @@ def build_services(config: Config) -> Services:
         database, outbox, clock, shorts_per_day=config.limits.shorts_per_day, retention=retention
     )
     store = open_store(config)
+    stores = OwnerStores(config, store)
     links = Links(retention, database=database, store=store, clock=clock)
     janitor = Janitor(retention, database=database, store=store, clock=clock, count=measures.swept)
     push = config.api.push
@@ -115,7 +117,7 @@ def build_services(config: Config) -> Services:
         committer=committer,
         chores=Chores(_chores(config, sweeper, failovers, janitor), clock),
         ingest=ingest,
-        acceptor=Acceptor(config, clock, database, committer, Estimator(database, clock)),
+        acceptor=Acceptor(config, clock, database, committer, Estimator(database, clock), stores),
         authenticator=Authenticator(config.api, clock),
         agents=agents,
         events=Hub(database, clock, status=links.status, limit=streams, on_count=measures.streams.set),

@@ -17,6 +17,7 @@ from agent.work.specs import reel_spec
 from clipping.contract.choices import ContainerName
 from clipping.contract.json_file import MAX_BYTES, object_of, read_object
 from clipping.contract.reel import ReelRequest, parse_reel_request, table_of
+from clipping.contract.reel_parts import ReelPart
 from clipping.errors import InvalidRequest
 from clipping.exits import EXIT_OK
 
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace, server: ForkServer) -> int:
 def _run(arguments: argparse.Namespace, server: ForkServer) -> int:
     output, table = arguments.output.absolute(), arguments.tsv
     request = _request(arguments.request, output)
-    recordings = [Path(part.nas_video_path) for part in request.clips]
+    recordings = [_file_of(part, index) for index, part in enumerate(request.clips)]
     check_output("-o", output, recordings, force=arguments.force)
     beside = {}
     if table is not None:
@@ -77,6 +78,12 @@ def _request(file: Path, output: Path) -> ReelRequest:
     if request.mode != "encode" or request.output.container or extension not in get_args(ContainerName):
         return request
     return request.model_copy(update={"output": request.output.model_copy(update={"container": extension})})
+
+
+def _file_of(part: ReelPart, index: int) -> Path:
+    if part.nas_video_path is None:
+        raise ValueError(f"clips[{index}].source_uri is for the service: name a file by nas_video_path")
+    return Path(part.nas_video_path)
 
 
 def _located(part: Any, folder: Path) -> Any:

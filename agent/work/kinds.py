@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clipping.contract.messages import RequestMessage
+from clipping.contract.recording import recording_of
 from clipping.contract.reel import ReelMessage, WorkMessage, table_of
 from clipping.errors import ClippingError
 from clipping.store.layout import output_key
@@ -29,7 +30,7 @@ def recordings(message: WorkMessage, error: ClippingError) -> tuple[str, ...]:
     """The recordings that an error of the request may be about: that of the part which it names."""
     match message:
         case RequestMessage():
-            return (message.nas_video_path,)
+            return (recording_of(message),)
         case ReelMessage():
             parts = message.clips if error.part is None else (message.clips[error.part],)
-            return tuple(dict.fromkeys(part.nas_video_path for part in parts))
+            return tuple(dict.fromkeys(recording_of(part) for part in parts))

@@ -15,7 +15,9 @@ from agent.work.job import Job
 from agent.work.reporting import AttemptReporter
 from agent.work.specs import cut_spec, reel_spec
 from clipping.contract.messages import RequestMessage
+from clipping.contract.recording import recording_of
 from clipping.contract.reel import ReelMessage, WorkMessage
+from clipping.errors import SourceNotAllowed
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Maker:
         self, message: RequestMessage, job: Job, attempt: int, folder: Path, report: AttemptReporter
     ) -> Clip:
         with (
-            self._open(message.nas_video_path) as source,
+            self._open(recording_of(message)) as source,
             self.checkpoints.of(message, job, attempt, source, folder, report) as kept,
         ):
             return self.engine.cut(
@@ -66,7 +68,7 @@ class Maker:
         def open_part(index: int) -> SourceFile:
             # A reel is probed part by part before it is cut; the API takes a silent attempt for lost.
             report.stage(job.stage, job.progress_percent)
-            return self._open(message.clips[index].nas_video_path)
+            return self._open(recording_of(message.clips[index]))
 
         with self.checkpoints.of_reel(message, job, report) as kept:
             return self.engine.reel(
@@ -80,4 +82,6 @@ class Maker:
             )
 
     def _open(self, path: str) -> SourceFile:
+        if not path.startswith("/"):
+            raise SourceNotAllowed(f"{path} is not below a root")
         return open_below(path, self.settings.current.agent.nas_roots, mounts=self.mounts)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agent.cutting import CutSpec, PartSpec, ReelSpec
 from clipping.contract.messages import ClipRequest
+from clipping.contract.recording import recording_of
 from clipping.contract.reel import ReelRequest
 from clipping.timecode import exact
 
@@ -13,7 +14,7 @@ from clipping.timecode import exact
 def cut_spec(request: ClipRequest) -> CutSpec:
     """The engine's input for a clip."""
     return CutSpec(
-        source=Path(request.nas_video_path),
+        source=Path(recording_of(request)),
         in_point=exact(request.in_seconds),
         out_point=exact(request.out_seconds),
         mode=request.mode,
@@ -27,7 +28,7 @@ def reel_spec(request: ReelRequest) -> ReelSpec:
     """The engine's input for a reel."""
     parts = (
         PartSpec(
-            source=Path(part.nas_video_path),
+            source=Path(recording_of(part)),
             in_point=exact(part.in_seconds),
             out_point=exact(part.out_seconds),
             title=part.name(index),

@@ -21,10 +21,13 @@ from clipping.clock import Clock
 from clipping.config import Config, NasRoot
 from clipping.contract.messages import ClipRequest, RequestMessage, parse_clip_request
 from clipping.contract.reel import ReelMessage, ReelRequest, WorkMessage, parse_reel_request
+from clipping.contract.reel_parts import ReelPart
 from clipping.contract.results import Accepted, Batch, BatchItem, ReelAccepted
-from clipping.errors import InvalidRequest, RequestError
+from clipping.errors import InvalidRequest, RequestError, SourceNotAllowed
 from clipping.ids import new_batch_id, new_reel_id, new_request_id
 from clipping.log import get_logger
+from clipping.store.access import source_object
+from clipping.store.owners import OwnerStores
 
 log = get_logger(__name__)
 
@@ -47,8 +50,9 @@ class Acceptor:
     database: Database
     committer: Committer
     estimator: Estimator
+    stores: OwnerStores
 
-    def parse(self, body: object) -> ClipRequest:
+    def parse(self, body: object, caller: Caller) -> ClipRequest:
         """A caller's request, validated against the configuration. Raises `InvalidRequest`."""
         limits = self.config.limits
         wanted = parse_clip_request(
@@ -57,19 +61,34 @@ class Acceptor:
             max_short_seconds=limits.max_short_seconds,
             high_mode=self.config.cutting.default_mode,
         )
-        check_inside_roots(wanted.nas_video_path, self.config.agent.nas_roots)
+        self._check_recording(wanted, caller)
         return wanted
 
-    def parse_reel(self, body: object) -> ReelRequest:
+    def parse_reel(self, body: object, caller: Caller) -> ReelRequest:
         """As `parse`, for a reel."""
         limits = self.config.limits
         wanted = parse_reel_request(
             body, max_reel_seconds=limits.max_reel_seconds, max_clip_seconds=limits.max_clip_seconds
         )
         for index, part in enumerate(wanted.clips):
-            field = f"clips[{index}].nas_video_path"
-            check_inside_roots(part.nas_video_path, self.config.agent.nas_roots, field=field)
+            self._check_recording(part, caller, within=f"clips[{index}].")
         return wanted
+
+    def _check_recording(self, wanted: ClipRequest | ReelPart, caller: Caller, *, within: str = "") -> None:
+        """A first check of where the recording is; the agent makes it again. Raises `InvalidRequest`."""
+        if wanted.nas_video_path is not None:
+            field = f"{within}nas_video_path"
+            check_inside_roots(wanted.nas_video_path, self.config.agent.nas_roots, field=field)
+        if wanted.source_uri is not None:
+            try:
+                root = self.stores.root(caller.name)
+                source_object(wanted.source_uri, owner=caller.name, config=self.config, own_root=root)
+            except SourceNotAllowed:
+                field = f"{within}source_uri"
+                raise InvalidRequest(
+                    f"{field} must be an upload of yours, or an object in a bucket that you may cut from",
+                    field=field,
+                ) from None
 
     def earlier_answer(self, repeat: Repeat | None) -> Answer | None:
         """The response to an earlier identical call. Checked first, as limits may have changed since."""

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
+from api.auth.callers import Caller
 from api.clips.accept import Acceptor, Item, none_is_good, refusal
 from api.clips.group import Answer
 from api.clips.idempotency import HEADER, Repeat, repeat_of
@@ -40,13 +41,13 @@ def request_reel() -> Response:
     return _accept(services().acceptor.parse_reel)
 
 
-def _accept(parse: Callable[[object], ClipRequest | ReelRequest]) -> Response:
+def _accept(parse: Callable[[object, Caller], ClipRequest | ReelRequest]) -> Response:
     parts = services()
     body = read_json(parts.config.api.max_body_bytes)
     repeat = _repeat(body)
     answer = parts.acceptor.earlier_answer(repeat)
     if answer is None:
-        wanted, trace = parse(body), headers.traceparent()
+        wanted, trace = parse(body, caller()), headers.traceparent()
         answer = parts.acceptor.accept_one(wanted, caller(), traceparent=trace, repeat=repeat)
     accepted = Accepted.model_validate_json(answer.body)
     audit.note(request_id=accepted.request_id)
@@ -110,7 +111,7 @@ def _items(entries: list[Any], acceptor: Acceptor) -> tuple[list[Item], dict[int
         try:
             item_id, wanted = _split(entry)
             check_values(wanted)
-            good.append(Item(index, item_id, acceptor.parse(wanted)))
+            good.append(Item(index, item_id, acceptor.parse(wanted, caller())))
         except InvalidRequest as error:
             refused[index] = refusal(item_id, error)
     return good, refused

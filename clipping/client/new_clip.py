@@ -17,9 +17,12 @@ class NewClip:
     """
 
     hand_id: str
-    nas_video_path: str
+    nas_video_path: str | None
+    """The recording on the NAS; None with a `source_uri`."""
     start_seconds: float | str
     end_seconds: float | str
+    source_uri: str | None = None
+    """The recording in a bucket, or of an upload."""
     output_quality: Quality | None = None
     mode: Mode | None = None
     priority: Priority | None = None

@@ -8,6 +8,7 @@ from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Heal
 from clipping.config.fields import Name, Role
 from clipping.config.loading import Config, load, validate
 from clipping.config.service import Api, ApiKey, Limits, Log, Oidc, PubSub, Push, Storage
+from clipping.config.sources import Owner, Source
 from clipping.config_file import overlay, overridden
 
 __all__ = [
@@ -25,10 +26,12 @@ __all__ = [
     "Name",
     "NasRoot",
     "Oidc",
+    "Owner",
     "PubSub",
     "Push",
     "Role",
     "Slots",
+    "Source",
     "Storage",
     "load",
     "overlay",

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health
 from clipping.config.fields import Section
 from clipping.config.service import Api, Limits, Log, PubSub, Storage
+from clipping.config.sources import Owners, Source, problems_of
 from clipping.config_file import overlay, tree
 from clipping.errors import ConfigurationError
 
@@ -22,6 +23,8 @@ class Config(Section):
     agent: Agent = Field(default_factory=Agent)
     pubsub: PubSub = PubSub()
     storage: Storage = Storage()
+    sources: list[Source] = Field(default_factory=list)
+    owners: Owners = Field(default_factory=dict)
     health: Health = Health()
     ha: Ha = Ha()
     cutting: Cutting = Cutting()
@@ -42,9 +45,12 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -
 def validate(values: Mapping[str, Any]) -> Config:
     """Validate a mapping as a `Config`. Raises `ConfigurationError` with all problems."""
     try:
-        return Config.model_validate(_preset(values))
+        config = Config.model_validate(_preset(values))
     except ValidationError as error:
         raise ConfigurationError([_problem(finding) for finding in error.errors(include_url=False)]) from None
+    if problems := list(problems_of(config.storage, config.sources, config.owners)):
+        raise ConfigurationError(problems)
+    return config
 
 
 def _preset(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -29,10 +29,10 @@ from clipping.contract.effects_forms import AskedEffects, parse_effects
 from clipping.contract.modes import check_mode, check_size, default_mode
 from clipping.contract.output import AS_IS, Output
 from clipping.contract.problems import first_problem
+from clipping.contract.recording import SourcePathOrUri, SourceUri, asked_recording
 from clipping.contract.report import Report
 from clipping.contract.wire import Model, Moment
 from clipping.errors import InvalidRequest
-from clipping.text import check_one_line
 from clipping.timecode import parse_seconds
 
 SCHEMA = 1
@@ -43,23 +43,7 @@ TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "cancelled"})
 HAND_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 REQUEST_ID = r"^(?:clip|reel)-\d{8}-[0-9a-hjkmnp-tv-z]{12,32}$"
 """Of a clip or a reel: see `kind_of`."""
-MAX_PATH_BYTES = 4096
 MAX_METADATA_VALUE = 1024
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError("must be an absolute path")
-    check_one_line(path)
-    if ".." in path.split("/"):
-        raise ValueError("must not contain '..'")
-    try:
-        size = len(path.encode())
-    except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode") from None
-    if size > MAX_PATH_BYTES:
-        raise ValueError(f"must be at most {MAX_PATH_BYTES} bytes long")
-    return path
 
 
 def _metadata(pairs: dict[str, str]) -> dict[str, str]:
@@ -75,7 +59,6 @@ def _metadata(pairs: dict[str, str]) -> dict[str, str]:
 
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 HandId = Annotated[str, StringConstraints(pattern=HAND_ID)]
-SourcePath = Annotated[str, AfterValidator(_absolute)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 
 
@@ -101,7 +84,9 @@ class ClipRequest(Message):
     model_config = ConfigDict(extra="forbid")
 
     hand_id: HandId
-    nas_video_path: SourcePath
+    source_uri: SourceUri | None = None
+    """In place of `nas_video_path`: an object in a bucket."""
+    nas_video_path: SourcePathOrUri = None
     start_seconds: Seconds
     end_seconds: Seconds
     output_quality: Quality = "high"
@@ -175,7 +160,7 @@ class ClipRequest(Message):
 
     def spec_hash(self) -> str:
         """SHA-256 (hex) of everything that affects the clip's content: equal hashes mean equal clips."""
-        spec = self.model_dump(include={"nas_video_path", "output_quality", "mode"})
+        spec = self.model_dump(include={"output_quality", "mode"}) | asked_recording(self)
         spec |= {"in": repr(self.in_seconds), "out": repr(self.out_seconds)}
         if self.output.asked():
             spec["output"] = self.output.asked()

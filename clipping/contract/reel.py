@@ -6,7 +6,6 @@ import hashlib
 import json
 from datetime import datetime
 from itertools import accumulate, combinations
-from posixpath import normpath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -32,6 +31,7 @@ from clipping.contract.messages import (
 from clipping.contract.modes import check_mode, default_mode
 from clipping.contract.output import AS_IS, Output
 from clipping.contract.problems import first_problem
+from clipping.contract.recording import asked_recording, same_recording
 from clipping.contract.reel_parts import CUT, ReelPart, Transition, check_framings
 from clipping.contract.table import Row, table
 from clipping.contract.wire import Moment
@@ -114,7 +114,7 @@ class ReelRequest(Message):
 
     def _check_overlaps(self) -> None:
         for (one, first), (other, second) in combinations(enumerate(self.clips), 2):
-            if normpath(first.nas_video_path) != normpath(second.nas_video_path):
+            if not same_recording(first, second):
                 continue
             if max(first.in_seconds, second.in_seconds) < min(first.out_seconds, second.out_seconds):
                 raise InvalidRequest(
@@ -161,7 +161,7 @@ class ReelRequest(Message):
 
 
 def _asked(part: ReelPart) -> dict[str, Any]:
-    spec = part.model_dump(include={"nas_video_path", "hand_id", "title", "rating", "tags", "notes"})
+    spec = part.model_dump(include={"hand_id", "title", "rating", "tags", "notes"}) | asked_recording(part)
     spec |= {"in": repr(part.in_seconds), "out": repr(part.out_seconds)}
     return spec | ({"effects": part.effects.asked()} if part.effects.asked() else {})
 

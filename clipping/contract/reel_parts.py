@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, fiel
 from clipping.contract.choices import TransitionType
 from clipping.contract.effect_values import NoBool, list_of
 from clipping.contract.effects import NO_EFFECTS, Effects
-from clipping.contract.messages import HandId, Seconds, SourcePath, subtract
+from clipping.contract.messages import HandId, Seconds, subtract
 from clipping.contract.output import Output
+from clipping.contract.recording import SourcePathOrUri, SourceUri
 from clipping.errors import InvalidRequest
 from clipping.text import is_plain_text
 
@@ -66,7 +67,9 @@ class ReelPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    nas_video_path: SourcePath
+    source_uri: SourceUri | None = None
+    """In place of `nas_video_path`: an object in a bucket."""
+    nas_video_path: SourcePathOrUri = None
     start_seconds: Seconds
     end_seconds: Seconds
     pre_roll_seconds: Seconds = 0.0

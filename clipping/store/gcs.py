@@ -58,8 +58,11 @@ class GcsStore:
         prefix: str = "",
         chunk_bytes: int = 16 << 20,
         call_seconds: float | None = None,
+        credentials: Path | None = None,
     ) -> None:
+        """`credentials`: a service account's key file; None: from the environment."""
         self._name = bucket
+        self._credentials = credentials
         self._prefix = prefix
         self._chunk_bytes = chunk_bytes
         self._call_seconds = call_seconds or CALL_SECONDS
@@ -236,7 +239,7 @@ class GcsStore:
     def _connect(self) -> tuple[Bucket, Identity, AuthorizedSession]:
         with self._lock:
             if self._connected is None:
-                who = identity()
+                who = identity(self._credentials)
                 client = Client(project=None, credentials=who.transport)
                 self._connected = client.bucket(self._name), who, AuthorizedSession(who.transport)
             return self._connected

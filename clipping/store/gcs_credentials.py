@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import google.auth
@@ -61,13 +62,29 @@ class Identity:
         )
 
 
-def identity() -> Identity:
-    """The identity from the environment, found as Google's libraries do. Raises `DefaultCredentialsError`."""
+def identity(key_file: Path | None = None) -> Identity:
+    """The identity of `key_file`, a service account's key; None: from the environment, found as Google's
+    libraries do. Raises `DefaultCredentialsError`."""
     if os.environ.get(EMULATOR):
-        account = google.auth.default(scopes=_SCOPES)[0] if os.environ.get(_KEY_FILE) else None
-        return Identity(AnonymousCredentials(), account)
-    account = google.auth.default(scopes=_SCOPES)[0]
+        named = key_file is not None or os.environ.get(_KEY_FILE)
+        return Identity(AnonymousCredentials(), _account(key_file) if named else None)
+    account = _account(key_file)
     return Identity(account, account)
+
+
+def _account(key_file: Path | None) -> Credentials:
+    if key_file is None:
+        return google.auth.default(scopes=_SCOPES)[0]
+    try:
+        found: Credentials = service_account.Credentials.from_service_account_file(
+            str(key_file), scopes=_SCOPES
+        )
+        return found
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except (ValueError, exceptions.MalformedError):
+        reason = "it is not a service account's key"
+    raise exceptions.DefaultCredentialsError(f"{key_file} can't be used: {reason}")
 
 
 class _BoundedRequest(HttpRequest):

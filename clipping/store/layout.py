@@ -3,12 +3,15 @@
     clips/{hand_id}/{request_id}.{ext}     kept for `storage.retention_days`
     shorts/{hand_id}/{request_id}.{ext}    vertical clips: kept for `limits.short_retention_hours`
     reels/{reel_id}/{request_id}.{ext}     as clips; a `.tsv` beside it has the table of its parts
+    uploads/{tag}/{upload_id}/{name}       recordings that callers upload; a caller's have the same `tag`
 
-All are created once and never overwritten. Other objects of a request begin with the same name.
+Those of a caller in `owners` are below its prefix. All are created once and never overwritten. Other objects
+of a request begin with the same name.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal, get_args
 
 from clipping.contract.messages import kind_of
@@ -28,6 +31,11 @@ def folder_of(request_id: str, *, short: bool) -> Folder:
 def output_key(request_id: str, hand_id: str, extension: str, *, short: bool) -> str:
     """The key of a request's object with this extension. `hand_id`: of a reel, its `reel_id`."""
     return key_in(folder_of(request_id, short=short), request_id, hand_id, extension)
+
+
+def upload_folder(owner: str) -> str:
+    """The folder of a caller's uploads; ends with a slash. Names of accounts are not fit for a key."""
+    return f"uploads/{hashlib.sha256(owner.encode()).hexdigest()[:16]}/"
 
 
 def key_in(folder: Folder, request_id: str, hand_id: str, extension: str) -> str:

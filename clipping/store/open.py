@@ -11,8 +11,20 @@ from clipping.store.local import MOUNTS, LocalStore
 from clipping.store.port import KEY, Store
 
 
-def open_store(config: Config) -> Store:
-    """The store for clips. Raises `ConfigurationError`, and `StoreUnavailable` when a folder is unusable."""
+def open_store(config: Config, *, owner: str | None = None) -> Store:
+    """The store for clips: of a caller, the place that `owners` gives it, if any.
+
+    Raises `ConfigurationError`, and `StoreUnavailable` when a folder is unusable.
+    """
+    own = config.owners.get(owner) if owner is not None else None
+    if own is not None:
+        place = {"prefix": config.storage.prefix + own.prefix}
+        # In GCS, all but these come from the environment.
+        key = Path(own.credentials) if own.credentials is not None else None
+        if key is not None and config.storage.backend == "s3":
+            place["credentials"] = str(key)
+        storage = config.storage.model_copy(update=place)
+        return _open(config.model_copy(update={"storage": storage}), storage.bucket, gcs_key=key)
     return _open(config, config.storage.bucket)
 
 
@@ -60,7 +72,12 @@ def _election_problems(config: Config, network: str | None) -> list[str]:
 
 
 def _open(
-    config: Config, bucket: str | None, *, call_seconds: float | None = None, mounts: Path = MOUNTS
+    config: Config,
+    bucket: str | None,
+    *,
+    call_seconds: float | None = None,
+    mounts: Path = MOUNTS,
+    gcs_key: Path | None = None,
 ) -> Store:
     storage = config.storage
     if not KEY.fullmatch(storage.prefix + "x"):
@@ -70,7 +87,7 @@ def _open(
         from clipping.store.gcs import GcsStore
 
         assert bucket is not None, "checked by the configuration"
-        return GcsStore(bucket, prefix=storage.prefix, call_seconds=call_seconds)
+        return GcsStore(bucket, prefix=storage.prefix, call_seconds=call_seconds, credentials=gcs_key)
     if storage.backend == "s3":
         from clipping.store.s3 import S3Store
         from clipping.store.s3_client import endpoint_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from clipping.client import NewClip
@@ -12,6 +13,7 @@ from clipping.commands.run.watching import follow
 from clipping.contract.effects_options import read_effects
 from clipping.exits import EXIT_OK
 
+_URI = re.compile("(gs|s3|file)://")
 _OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container", "audio")
 
 
@@ -37,10 +39,12 @@ def _effects(arguments: argparse.Namespace) -> dict[str, Any] | None:
 
 def _wanted(arguments: argparse.Namespace) -> NewClip:
     given = {name: getattr(arguments, name) for name in _OUTPUT if getattr(arguments, name) is not None}
+    is_uri = _URI.match(arguments.source) is not None
     output = {"video_codec" if name == "codec" else name: value for name, value in given.items()}
     return NewClip(
         hand_id=arguments.hand_id,
-        nas_video_path=arguments.source,
+        nas_video_path=None if is_uri else arguments.source,
+        source_uri=arguments.source if is_uri else None,
         start_seconds=arguments.start,
         end_seconds=arguments.end,
         output_quality=arguments.quality,
