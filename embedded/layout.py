@@ -134,7 +134,8 @@ class Layout:
         }
         # The processes apply the environment too; their parent has to know the same addresses.
         tree = overridden(overlay(base, over))
-        validate(tree)
+        if validate(tree).storage.backend != "local":
+            tree["storage"].pop("path")
         return tree
 
     def recordings(self) -> Path:
@@ -156,9 +157,12 @@ class Layout:
 
     def write(self, name: str, tree: dict[str, Any]) -> Path:
         """Write a process's configuration to `run/`."""
-        path = self.data / "run" / f"{name}.yaml"
+        path = self.config_file(name)
         path.write_text(yaml.safe_dump(tree, sort_keys=False))
         return path
+
+    def config_file(self, name: str) -> Path:
+        return self.data / "run" / f"{name}.yaml"
 
     def log_file(self, name: str) -> Path:
         return self.data / "logs" / f"{name}.log"

@@ -22,6 +22,7 @@ from clipping.store.open import open_coordination_store
 from embedded.child import Child, StartFailed
 from embedded.layout import HOST, Layout, free_port
 from embedded.starting import start_all
+from embedded.storage import check_former, name_of, prepare
 from health.cluster.registry import prepare_cluster
 
 START_SECONDS = 180.0
@@ -60,6 +61,7 @@ class Stack:
             nas_roots=nas_roots, port=self._port, over=over, keys=self._keys, agents=agents
         )
         self._config = validate(self._tree)
+        check_former(self._config.storage, layout.config_file("api"))
         self._agent_names = [f"agent-{number + 1}" for number in range(agents)]
         self._broker_port = free_port()
         self._children: list[Child] = []
@@ -78,6 +80,8 @@ class Stack:
 
     def _start(self) -> None:
         self._wait_for_port()
+        prepare(self._config, self._notify)
+        self._check_signals()
         os.environ["PUBSUB_EMULATOR_HOST"] = f"{HOST}:{self._broker_port}"
         broker, *others = self._children = self._made()
         self._start_all([broker], meanwhile=lambda: self._load(others))
@@ -185,6 +189,7 @@ class Stack:
     def describe(self) -> dict[str, Any]:
         """The stack's addresses, keys and paths: the `--json` line of `clipping up`."""
         pids = {child.name: child.pid for child in self._children}
+        bucket = name_of(self._config.storage)
         return {
             "api_url": self._config.api.public_url,
             "api_key": self._keys.client,
@@ -195,6 +200,7 @@ class Stack:
             "pids": {"api": pids["api"], "broker": pids["broker"]},
             "docs_url": f"{self._config.api.public_url}/docs",
             "data": str(self._layout.data),
+            **({} if bucket is None else {"store": bucket}),
             "nas_roots": [root.path for root in self._config.agent.nas_roots],
         }
 

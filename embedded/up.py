@@ -36,6 +36,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "all share the work (default: %(default)s)",
     )
     parser.add_argument(
+        "--store",
+        choices=["local", "s3"],
+        help="where clips, lease and heartbeats are: in DATA, or in a bucket of an S3-compatible store that "
+        "runs already (default: storage.backend in --config, else local)",
+    )
+    parser.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help="with --store s3: the store, such as http://nas.local:9000; links have this address "
+        "(storage.endpoint; default: AWS)",
+    )
+    parser.add_argument(
+        "--bucket", metavar="NAME", help="with --store s3: created if it is missing (storage.bucket)"
+    )
+    parser.add_argument(
+        "--credentials",
+        metavar="FILE",
+        help="with --store s3: the access key, in the AWS format (storage.credentials; default: "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
+    )
+    parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML to merge into the generated configuration"
     )
     parser.add_argument("--json", action="store_true", help="print addresses and keys as one line of JSON")

@@ -19,6 +19,7 @@ from clipping.release import Patience
 from clipping.signals import StopSignals
 from embedded.layout import Layout
 from embedded.stack import Stack
+from embedded.storage import apply_options
 from embedded.warnings import MIN_REPEATS, Warnings
 
 WATCH_SECONDS = 5.0
@@ -29,13 +30,15 @@ FIRST_SECONDS = 1.0
 def run(arguments: argparse.Namespace) -> int:
     """Start the stack, print its addresses, and stop it on SIGINT or SIGTERM, also during the start."""
     signals = StopSignals()
+    over = _overlay(arguments.config)
+    apply_options(arguments, over)
     layout = Layout(arguments.data, Patience(_report, stopped=signals.pending))
     stack = Stack(
         layout,
         nas_roots=_roots(arguments.nas_roots, layout),
         port=arguments.port,
         agents=_at_least_one(arguments.agents),
-        over=_overlay(arguments.config),
+        over=over,
         notify=_report,
         signals=signals,
     )
@@ -106,6 +109,7 @@ def _summary(where: dict[str, Any]) -> str:
             f"  recordings  {', '.join(where['nas_roots'])}",
             *(f"  {agent['agent_id']:11} {agent['health_url']}" for agent in where["agents"]),
             f"  data, logs  {where['data']}",
+            *([f"  clips       {where['store']}"] if "store" in where else []),
             "",
             "In another terminal:",
             f"  export CLIPPING_URL={where['api_url']} CLIPPING_KEY={where['api_key']}",

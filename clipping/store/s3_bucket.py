@@ -10,7 +10,14 @@ from botocore.exceptions import ClientError
 from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
 from clipping.store.s3_client import DEFAULT_REGION, Connections
-from clipping.store.s3_failures import S3_ERRORS, code_of, is_missing, is_refused_rule, unavailable
+from clipping.store.s3_failures import (
+    S3_ERRORS,
+    code_of,
+    is_denied,
+    is_missing_bucket,
+    is_refused_rule,
+    unavailable,
+)
 from clipping.store.s3_lifecycle import Rule, aborting, expiring, with_rule
 
 log = get_logger(__name__)
@@ -28,13 +35,24 @@ class S3Bucket:
     def exists(self) -> bool:
         """Whether there is one, as far as these credentials may know."""
         try:
-            self._connections.call().head_bucket(Bucket=self._name)
-        except ClientError as error:
-            if is_missing(error):
-                return False
-            raise unavailable(f"look up the bucket {self._name}", self._name, error) from error
+            return self._looked_up()
         except S3_ERRORS as error:
             raise unavailable(f"look up the bucket {self._name}", self._name, error) from error
+
+    def _looked_up(self) -> bool:
+        client = self._connections.call()
+        try:
+            try:
+                client.head_bucket(Bucket=self._name)
+            except ClientError as error:
+                if not is_denied(error):
+                    raise
+                # A HEAD's answer has no body to say why: a wrong key, a wrong clock, someone else's bucket.
+                client.list_objects_v2(Bucket=self._name, MaxKeys=1)
+        except ClientError as error:
+            if is_missing_bucket(error):
+                return False
+            raise
         return True
 
     def create(self) -> None:
@@ -47,6 +65,11 @@ class S3Bucket:
         except S3_ERRORS as error:
             if code_of(error) == "BucketAlreadyOwnedByYou":
                 return
+            if is_denied(error):
+                raise StoreUnavailable(
+                    f"storage.bucket: there is no bucket {self._name}, and this access key may not create "
+                    "one: create it, or allow the key s3:CreateBucket"
+                ) from error
             raise unavailable(f"create the bucket {self._name}", self._name, error) from error
 
     def keep_for(self, prefix: str, days: int, *, dry_run: bool) -> bool:

@@ -75,6 +75,16 @@ def is_missing(error: Exception) -> bool:
     return code_of(error) in ("NoSuchKey", "NotFound", "404")
 
 
+def is_missing_bucket(error: Exception) -> bool:
+    """Whether there is no such bucket."""
+    return code_of(error) in ("NoSuchBucket", "NotFound", "404")
+
+
+def is_denied(error: Exception) -> bool:
+    """Whether the access key may not do this, as far as the store says."""
+    return code_of(error) in _DENIED
+
+
 def is_unsupported(error: Exception) -> bool:
     """Whether the store does not know a header of the request."""
     return code_of(error) in ("NotImplemented", "501")
@@ -112,10 +122,12 @@ def explain(bucket: str, error: Exception) -> str:
                 "storage.credentials to a file with the access key, or AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY"
             )
-        case exceptions.ReadTimeoutError() | exceptions.ConnectTimeoutError():
+        case exceptions.ReadTimeoutError():
             return "the store did not answer in time"
         case exceptions.HTTPClientError() | exceptions.ConnectionError():
-            return f"the store can't be reached ({text})"
+            return f"the store can't be reached ({text}): check storage.endpoint, and that the store runs"
+        case exceptions.ParamValidationError():
+            return f"{text}: check storage.bucket"
         case _:
             return text or type(error).__name__
 
@@ -126,6 +138,8 @@ def _refusal(bucket: str, error: ClientError) -> str:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket" or code == "404":
         return f"the bucket {bucket} does not exist: run `clipping-agent provision`"
+    if code in ("BucketAlreadyExists", "InvalidBucketName"):
+        return f"{text}: choose another name for storage.bucket"
     if code in _CREDENTIALS:
         return f"the credentials for the store were rejected ({text}): check storage.credentials"
     if code == "RequestTimeTooSkewed":

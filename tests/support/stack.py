@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,15 +33,19 @@ requests."""
 class RunningStack:
     """A running `clipping up` on a data folder."""
 
-    def __init__(self, data: Path, nas_root: Path, *, agents: int = 1, **over: Any) -> None:
+    def __init__(
+        self, data: Path, nas_root: Path, *, agents: int = 1, options: Sequence[str] = (), **over: Any
+    ) -> None:
         self.data, self.nas_root, self._agents = data, nas_root, agents
+        self.options = options
+        """Further arguments of the next start."""
         self._overlay = data.with_suffix(".overlay.yaml")
         self._overlay.write_text(yaml.safe_dump({**QUICK, **over}))
         self.start()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "clipping.cli", "up", "--json", "--port", "0"]
-        command += ["--agents", str(self._agents)]
+        command += ["--agents", str(self._agents), *self.options]
         command += [
             "--data",
             str(self.data),
