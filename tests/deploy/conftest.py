@@ -23,12 +23,14 @@ from tests.support.gcs import ServiceAccount
 from tests.support.hosts import base, machine
 from tests.support.hosts.host import Host
 from tests.support.hosts.lan import Lan
-from tests.support.hosts.services import LanBroker, LanStore
+from tests.support.hosts.services import LanBroker, LanSeaweed, LanStore
 from tests.support.media import Recording, make
 
 ROOT = Path(__file__).parents[2]
 INSTALL = "/srv/systemd/install"
 PIP_SECONDS = 500
+STORE = "CLIPPING_TEST_STORE"
+"""The environment variable with the store of all tests, `gcs` or `s3`. Unset: `gcs`, and `s3` for some."""
 INSTALL_SECONDS = 300.0
 
 
@@ -94,7 +96,7 @@ class Cloud:
 
     lan: Lan
     broker: LanBroker
-    store: LanStore
+    store: LanStore | LanSeaweed
     desk: Desk
     make: Callable[..., Nas]
     """Boots a host of the given name with the agent installed and configured, but not started. Keywords are
@@ -109,6 +111,7 @@ def recording_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cloud(
+    request: pytest.FixtureRequest,
     tree: Path,
     installed: Path,
     wheels: Path,
@@ -116,20 +119,25 @@ def cloud(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Cloud]:
+    """The store is Cloud Storage, or SeaweedFS for tests with the parameter `s3`."""
     with ExitStack() as stack:
         lan = stack.enter_context(Lan())
         broker = stack.enter_context(LanBroker(lan, tmp_path_factory.mktemp("broker")))
-        store = stack.enter_context(LanStore(lan))
+        store = stack.enter_context(
+            LanSeaweed(lan, tmp_path_factory.mktemp("seaweed"))
+            if (os.environ.get(STORE) or getattr(request, "param", "gcs")) == "s3"
+            else LanStore(lan)
+        )
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", broker.host_port)
-        desk = Desk(validate(configuration("any", store.member.address, store.bucket)))
+        desk = Desk(validate(configuration("any", store.member.address, store.section)))
         stack.callback(desk.close)
-        environment = {"PUBSUB_EMULATOR_HOST": broker.host_port, "STORAGE_EMULATOR_HOST": store.url}
+        environment = {"PUBSUB_EMULATOR_HOST": broker.host_port, **store.environment}
 
         def make_nas(name: str, **over: Any) -> Nas:
             folder = tmp_path_factory.mktemp(name)
             shares = {"/srv/recordings": recording_folder, **installer_shares(wheels)}
             host = stack.enter_context(Host(lan, name, [installed, tree], folder, shares=shares))
-            return Nas(host, environment, configuration(name, host.address, store.bucket, **over))
+            return Nas(host, environment, configuration(name, host.address, store.section, **over))
 
         yield Cloud(lan, broker, store, desk, make_nas)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ READY_SECONDS = 120.0
 HEALTH_SECONDS = 5.0
 
 
-def configuration(name: str, address: str, bucket: str, **over: Any) -> dict[str, Any]:
+def configuration(name: str, address: str, storage: Mapping[str, Any], **over: Any) -> dict[str, Any]:
     """The contents of /etc/clipping-agent/config.yaml."""
     tree: dict[str, Any] = {
         "agent": {"id": name, "nas_roots": [{"path": "/srv/recordings"}], "min_free_bytes": 0},
         "pubsub": {"lease_seconds": 10, "retry_min_seconds": 1, "retry_max_seconds": 2},
-        "storage": {"backend": "gcs", "bucket": bucket},
+        "storage": dict(storage),
         "health": {"advertise_url": f"http://{address}:8005"},
         "cutting": {"encoder": "cpu"},
     }

