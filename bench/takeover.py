@@ -9,6 +9,8 @@ waits for the previous one's hold-down. Faults:
 - `planned`: a failover through the API, without clips in flight
 - `planned-busy`: a failover through the API, with a clip in flight, which is finished first
 - `two-actives`: both agents work for a minute with the lease guard disabled (no takeover is timed)
+- `failing-store`: the store fails every tenth request of each agent, in turn with 503, 500, a connection that
+  is reset, and one that is reset after the write; 20 clips (needs `--store s3`; no takeover is timed)
 
 The lease and the clips are in a folder, or with `--store s3` in buckets of a SeaweedFS on this machine.
 
@@ -19,6 +21,7 @@ mostly wait."""
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import shutil
@@ -35,17 +38,21 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from tests.support.cluster import MARK, Cluster
+from tests.support.http_proxy import EveryTenth, HttpProxy
 from tests.support.media import Recording, make
 from tests.support.procs import with_variable
 from tests.support.seaweed import Seaweed
 from tests.support.waiting import eventually
 
-FAULTS = ("kill", "stop", "stop-upload", "planned", "planned-busy", "two-actives")
+FAULTS = ("kill", "stop", "stop-upload", "planned", "planned-busy", "two-actives", "failing-store")
 CLIP = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
 GIVE_UP_SECONDS = 240.0
 POLL_SECONDS = 0.1
 TWO_ACTIVES_SECONDS = 60.0
+FAILING_STORE_CLIPS = 20
 
 
 @dataclass
@@ -60,8 +67,12 @@ class Run:
     published: int = 0
     """Completions published by agents; more than `requests` when a clip was adopted."""
     overwritten: int = 0
+    epochs: int = 0
+    """Leaderships, the first included."""
     epochs_back: int = 0
     orphans: int = 0
+    broken_links: int = 0
+    failing: list[EveryTenth] = field(default_factory=list)
     failure: str = ""
     by_agent: dict[str, int] = field(default_factory=dict)
 
@@ -77,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--parallel", type=int, default=2, help="number of concurrent clusters")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
+    if options.fault == "failing-store" and options.store != "s3":
+        parser.error("--fault failing-store needs --store s3")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clipping-takeover-")))
         nas = folder / "nas"
@@ -102,8 +115,16 @@ def _run(folder: Path, nas: Path, fault: str, preset: str, server: Seaweed | Non
         over = {"ha": {"mode": "pool"}}
     if server is not None:
         over["storage"] = server.storage()
+    each: dict[int, dict[str, Any]] = {}
     try:
-        with Cluster(folder, nas, over=over) as cluster:
+        with ExitStack() as stack:
+            if fault == "failing-store" and server is not None:
+                over["storage"]["public_endpoint"] = server.url
+                for number in range(2):
+                    proxy = stack.enter_context(HttpProxy(server.host_port))
+                    run.failing.append(EveryTenth(proxy))
+                    each[number] = {"storage": {"endpoint": proxy.url}}
+            cluster = stack.enter_context(Cluster(folder, nas, over=over, each=each))
             _FAULTS[fault](cluster, run)
             _settle(cluster, run)
     except (AssertionError, OSError) as error:
@@ -189,6 +210,17 @@ def _two_actives(cluster: Cluster, run: Run) -> None:
         time.sleep(0.5)
 
 
+def _failing_store(cluster: Cluster, run: Run) -> None:
+    begun = time.monotonic()
+    for begin in range(FAILING_STORE_CLIPS):
+        cluster.ask(start_seconds=begin, end_seconds=begin + 3)
+    for request_id in cluster.asked:
+        _await_clip(cluster, run, request_id, begun)
+        status = cluster.status(request_id)
+        answer = requests.get(status["download_url"], timeout=60)
+        run.broken_links += hashlib.sha256(answer.content).hexdigest() != status.get("sha256")
+
+
 _FAULTS: dict[str, Callable[[Cluster, Run], None]] = {
     "kill": _kill,
     "stop": _stop,
@@ -196,6 +228,7 @@ _FAULTS: dict[str, Callable[[Cluster, Run], None]] = {
     "planned": _planned,
     "planned-busy": _planned_busy,
     "two-actives": _two_actives,
+    "failing-store": _failing_store,
 }
 
 
@@ -212,6 +245,7 @@ def _settle(cluster: Cluster, run: Run) -> None:
         run.by_agent[agent] = run.by_agent.get(agent, 0) + 1
     run.overwritten = sum(len(found) > 1 for found in cluster.observer.versions.values())
     epochs = cluster.observer.epochs()
+    run.epochs = len([epoch for epoch in epochs if epoch > 0])
     run.epochs_back = sum(later <= earlier for earlier, later in pairwise(epochs))
     cluster.close()
     try:
@@ -232,10 +266,13 @@ def _report(runs: list[Run], options: argparse.Namespace) -> dict[str, Any]:
         "clip_complete_seconds": _spread([run.clip for run in good]),
         "requests": sum(run.requests for run in good),
         "completions_published": sum(run.published for run in good),
+        "leaderships": sum(run.epochs for run in good),
+        "failed_store_requests": sum(sum(one.failed.values()) for run in good for one in run.failing),
         "wrong": {
             "requests not completed exactly once": sum(run.requests - run.completed_once for run in good),
             "objects overwritten": sum(run.overwritten for run in good),
             "epochs that went back": sum(run.epochs_back for run in good),
+            "links that do not lead to the clip": sum(run.broken_links for run in good),
             "orphan processes": sum(run.orphans for run in good),
         },
     }
@@ -257,7 +294,8 @@ def _table(report: dict[str, Any]) -> str:
         if spread is not None:
             values = "   ".join(f"{key} {value:6.2f}" for key, value in spread.items())
             lines.append(f"  {name:22} {values}")
-    lines.append(f"  requests {report['requests']}, completions published {report['completions_published']}")
+    names = ("requests", "completions_published", "leaderships", "failed_store_requests")
+    lines.append("  " + ", ".join(f"{name.replace('_', ' ')} {report[name]}" for name in names))
     lines += [f"  {name}: {count}" for name, count in report["wrong"].items()]
     lines += [f"  FAILED: {failure}" for failure in report["failures"]]
     return "\n".join(lines)

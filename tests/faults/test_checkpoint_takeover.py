@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+import requests
 
 from agent.resources.stored_checkpoints import look
 from clipping.contract.checkpoint import StoredCheckpoint, checkpoint_folder
@@ -23,8 +26,14 @@ def stored(cluster: Cluster, request_id: str, *, segments: int = 0) -> StoredChe
     return checkpoint if checkpoint is not None and checkpoint.segment >= segments else None
 
 
-def test_a_standby_goes_on_with_the_encode_of_a_killed_primary(clusters: Callable[..., Cluster]) -> None:
-    cluster = clusters(over={"checkpoints": {"remote": True, "segment_seconds": 5}})
+@pytest.mark.parametrize("store", ["local", "s3"])
+def test_a_standby_goes_on_with_the_encode_of_a_killed_primary(
+    clusters: Callable[..., Cluster], store: str, request: pytest.FixtureRequest
+) -> None:
+    over: dict[str, Any] = {"checkpoints": {"remote": True, "segment_seconds": 5}}
+    if store == "s3":
+        over["storage"] = request.getfixturevalue("seaweed").storage()
+    cluster = clusters(over=over)
     first, second = cluster.nodes
     request_id = cluster.ask(**LONG)
     eventually(
@@ -34,6 +43,7 @@ def test_a_standby_goes_on_with_the_encode_of_a_killed_primary(clusters: Callabl
         every=0.02,
         logs=cluster.logs,
     )
+    epoch = cluster.observer.epochs()[-1]
     first.kill()
     before = stored(cluster, request_id)
     assert before is not None
@@ -49,4 +59,7 @@ def test_a_standby_goes_on_with_the_encode_of_a_killed_primary(clusters: Callabl
     assert resumed["frame"] == before.frame
     left = checkpoint_folder(request_id)
     eventually(lambda: not cluster.store.list(left).objects, "an empty folder", logs=cluster.logs)
+    assert cluster.observer.epochs()[-1] == epoch + 1
+    answer = requests.get(status["download_url"], timeout=60)
+    assert hashlib.sha256(answer.content).hexdigest() == status["sha256"]
     cluster.settle()

@@ -1,34 +1,33 @@
-"""The lease and the clips in an S3-compatible store."""
+"""An S3-compatible store that fails now and then."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
 import requests
 
-from tests.faults.test_takeover import LONG
 from tests.support.cluster import Cluster
+from tests.support.http_proxy import EveryTenth, HttpProxy
 from tests.support.seaweed import Seaweed
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-def test_a_primary_is_killed_whose_lease_is_in_seaweedfs(
-    clusters: Callable[..., Cluster], seaweed: Seaweed
-) -> None:
-    cluster = clusters(over={"storage": seaweed.storage()})
-    first, second = cluster.nodes
-    before = cluster.observer.epochs()[-1]
-    request_id = cluster.ask(**LONG)
-    cluster.hold_cut(first, request_id)
-    first.kill()
-    second.becomes("active", logs=cluster.logs)
-    status = cluster.wait(request_id, within=120)
-    assert (status["status"], status["agent_id"]) == ("completed", "agent-2")
-    assert status["output_uri"].startswith(f"s3://{cluster.config.storage.bucket}/clips/")
-    assert cluster.observer.epochs()[-1] == before + 1
-    answer = requests.get(status["download_url"], timeout=60)
-    assert answer.status_code == 200
-    assert len(answer.content) == status["file_size_bytes"]
-    cluster.settle()
+def test_a_store_fails_every_tenth_request(clusters: Callable[..., Cluster], seaweed: Seaweed) -> None:
+    storage = {**seaweed.storage(), "public_endpoint": seaweed.url}
+    with HttpProxy(seaweed.host_port) as first, HttpProxy(seaweed.host_port) as second:
+        faults = EveryTenth(first), EveryTenth(second)
+        each = {n: {"storage": {"endpoint": proxy.url}} for n, proxy in enumerate((first, second))}
+        cluster = clusters(over={"storage": storage}, each=each)
+        for begin in range(20):
+            cluster.ask(start_seconds=begin, end_seconds=begin + 3)
+        for request_id in cluster.asked:
+            status = cluster.wait(request_id, within=120)
+            assert status["status"] == "completed", status
+            answer = requests.get(status["download_url"], timeout=60)
+            assert hashlib.sha256(answer.content).hexdigest() == status["sha256"]
+        failed = faults[0].failed + faults[1].failed
+        assert {("PUT", "reset afterwards"), ("PUT", "503"), ("HEAD", "500"), ("GET", "503")} <= set(failed)
+        cluster.settle()

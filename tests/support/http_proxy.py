@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
+import socket
+import struct
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,7 +29,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Instead:
-    """An answer to give instead."""
+    """An answer to give instead. Without a status the connection is reset."""
 
     status: int
     body: bytes = b""
@@ -33,11 +37,53 @@ class Instead:
 
 
 Rule = Callable[[Exchange], Instead | None]
+RESET = Instead(0)
 
 
 def s3_error(status: int, code: str) -> Instead:
     """An error as S3 sends it."""
     return Instead(status, f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode())
+
+
+class EveryTenth:
+    """Fails every tenth request of each method through a proxy. In turn, the connection is reset after the
+    server has done what was asked, the request is answered 503 or 500, or the connection is reset at once."""
+
+    def __init__(self, proxy: HttpProxy) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._afterwards: set[int] = set()
+        self.failed: Counter[tuple[str, str]] = Counter()
+        """How many requests failed, by their method and how."""
+        proxy.before, proxy.after = self._before, self._after
+
+    def _before(self, exchange: Exchange) -> Instead | None:
+        with self._lock:
+            self._counts[exchange.method] += 1
+            turn, rest = divmod(self._counts[exchange.method], 10)
+            if rest:
+                return None
+            kind = tuple(_FAULTS)[(turn - 1) % len(_FAULTS)]
+            self.failed[exchange.method, kind] += 1
+            if kind.endswith("afterwards"):
+                self._afterwards.add(id(exchange.headers))
+                return None
+        return _FAULTS[kind]
+
+    def _after(self, exchange: Exchange) -> Instead | None:
+        with self._lock:
+            if id(exchange.headers) not in self._afterwards:
+                return None
+            self._afterwards.remove(id(exchange.headers))
+        return RESET
+
+
+_FAULTS = {
+    "reset afterwards": RESET,
+    "503": s3_error(503, "SlowDown"),
+    "500": s3_error(500, "InternalError"),
+    "reset": RESET,
+}
 
 
 class HttpProxy:
@@ -62,6 +108,9 @@ class HttpProxy:
                 instead = proxy.before(Exchange(self.command, self.path, self.headers))
                 if instead is None:
                     instead = self._forwarded(body)
+                if instead.status == 0:
+                    self._reset()
+                    return
                 self.send_response_only(instead.status)
                 for name, value in instead.headers.items():
                     self.send_header(name, value)
@@ -70,6 +119,12 @@ class HttpProxy:
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(instead.body)
+
+            def _reset(self) -> None:
+                self.close_connection = True
+                # Closing then sends RST.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                os.close(self.connection.detach())
 
             def _forwarded(self, body: bytes) -> Instead:
                 connection = http.client.HTTPConnection(target, timeout=SECONDS)
