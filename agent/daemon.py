@@ -36,6 +36,7 @@ from agent.work.intake import Intake
 from agent.work.job_runner import JobRunner
 from agent.work.lanes import ACKNOWLEDGE_SECONDS, Lanes
 from agent.work.maker import Maker
+from agent.work.owner_outages import OwnerOutages
 from agent.work.progress import ProgressReporter
 from clipping import __version__
 from clipping.bus.publisher import Publisher
@@ -48,6 +49,7 @@ from clipping.log import get_logger
 from clipping.release import Patience
 from clipping.signals import StopSignals
 from clipping.store.open import check_file_system, open_coordination_store, open_store
+from clipping.store.owners import OwnerStores
 from health.cluster.coordinator import Coordinator
 from health.cluster.poller import poll
 from health.election.roles import Facts, Identity
@@ -118,10 +120,12 @@ class _Agent:
         store = open_store(config)
         self._publisher = Publisher(names.project, timeout_seconds=names.publish_timeout_seconds)
         self._progress = ProgressReporter(self._publisher, names.progress_topic, clock)
-        self._deferred = Deferred(lambda: self._checks.read(), clock)
+        stores = OwnerStores(config, store)
+        self._outages = OwnerOutages(stores, self.id, clock)
+        self._deferred = Deferred(lambda: {**self._checks.read(), **self._outages.read()}, clock)
         self._cancels = Cancels(store, self._in_flight, self._deferred.jobs)
         courier = Courier(
-            store,
+            stores,
             agent_id=self.id,
             signed_url_seconds=config.storage.signed_url_days * 86400,
             short_seconds=config.limits.short_retention_hours * 3600,
@@ -150,6 +154,7 @@ class _Agent:
             spool=self._spool,
             failures=Failures(Path(config.agent.state_dir)),
             courier=courier,
+            outages=self._outages,
             cancels=self._cancels,
             publisher=self._publisher,
             progress=self._progress,
@@ -284,6 +289,7 @@ class _Agent:
         self._engine.close()
         self._watch.close()
         self._checks.close()
+        self._outages.close()
         self._systemd.close()
         self._completed.close()
         self._spool.close()

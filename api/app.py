@@ -85,8 +85,8 @@ def build_services(config: Config) -> Services:
     )
     store = open_store(config)
     stores = OwnerStores(config, store)
-    links = Links(retention, database=database, store=store, clock=clock)
-    janitor = Janitor(retention, database=database, store=store, clock=clock, count=measures.swept)
+    links = Links(retention, database=database, stores=stores, clock=clock)
+    janitor = Janitor(retention, database=database, stores=stores, clock=clock, count=measures.swept)
     push = config.api.push
     coordination = Coordination(
         open_coordination_store(config),

@@ -26,8 +26,8 @@ from clipping.bus.provision import provision
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
 from clipping.config import Config
-from clipping.contract.cluster import doctor_key
-from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, StoreUnavailable
+from clipping.contract.cluster import doctor_key, place_key
+from clipping.errors import BusUnavailable, ClippingError, EncoderFailed, SigningUnavailable, StoreUnavailable
 from clipping.exits import EXIT_FAILED, EXIT_OK
 from clipping.signals import Stopped, until_stopped
 from clipping.store.conditions import check_conditions
@@ -68,6 +68,7 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
     if config.storage.credentials:
         own = partial(check_key_file, "storage.credentials", config.storage.credentials)
         checks.insert(0, ("store credentials", own))
+    checks += [(f"owner {name}", partial(_owner, config, name)) for name in config.owners]
     findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
     findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
     findings += encoder_findings(config.cutting.encoder, tried(ffmpeg, config.cutting, stop))
@@ -125,15 +126,38 @@ def _store(config: Config) -> str:
     check_file_system(config)
     if config.storage.backend == "local" and config.storage.path is not None:
         check_folder("storage.path", Path(config.storage.path))
-    store = open_coordination_store(config)
-    key = doctor_key(config.agent.cluster, f"{config.agent.id}-{secrets.token_hex(4)}")
-    check_conditions(store, key)
+    check_conditions(open_coordination_store(config), _key(config))
     return f"{config.storage.backend}: wrote, read and removed an object; stale writes are refused"
+
+
+def _key(config: Config) -> str:
+    return doctor_key(config.agent.cluster, f"{config.agent.id}-{secrets.token_hex(4)}")
 
 
 def _signing(config: Config) -> str:
     scratch = Path(config.agent.state_dir)
-    return try_once(open_store(config), config.agent.cluster, config.agent.id, SystemClock(), scratch=scratch)
+    return try_once(open_store(config), _key(config), SystemClock(), scratch=scratch)
+
+
+def _owner(config: Config, name: str) -> str:
+    """As `_store` and `_signing`, with the credentials of a caller and in its place."""
+    own = config.owners[name]
+    if own.credentials is not None:
+        check_key_file(f"owners.{name}.credentials", own.credentials)
+    store = open_store(config, owner=name)
+    key = place_key(f"doctor-{config.agent.id}-{secrets.token_hex(4)}")
+    place = store.uri(key).removesuffix(key)
+    try:
+        signed = try_once(store, key, SystemClock(), scratch=Path(config.agent.state_dir))
+        store.list(key, limit=1)
+        if store.stat(key) is not None:
+            store.delete(key)  # once more, as its failure has been ignored
+    except (StoreUnavailable, SigningUnavailable) as error:
+        who = f"owners.{name}.credentials" if own.credentials is not None else "the store's account"
+        raise StoreUnavailable(
+            f"{place}: {error.message}; let {who} list, read, write and delete below it"
+        ) from None
+    return f"{place}: wrote, listed and removed an object; {signed}"
 
 
 def _clock(config: Config) -> str:

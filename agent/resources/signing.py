@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from clipping.clock import Clock
-from clipping.contract.cluster import doctor_key, signing_key
+from clipping.contract.cluster import signing_key
 from clipping.errors import SigningUnavailable, StoreUnavailable, VersionMismatch
 from clipping.store.local import LocalStore
 from clipping.store.port import Store
@@ -67,6 +67,17 @@ class SigningCheck:
         self._written = True
 
 
+def check_place(store: Store, key: str, clock: Clock) -> str:
+    """Check that objects can be written to a caller's place in a bucket, and fetched by links. The object
+    `key` stays. Raises `StoreUnavailable` and `SigningUnavailable`."""
+    try:
+        store.replace(key, CONTENT, expected=None)
+    except VersionMismatch:
+        pass  # it exists since an earlier check; those who may not write get another error
+    url = sign_and_verify(store, key, clock)
+    return remote_verdict(fetch(url, CONTENT), url)
+
+
 def remote_verdict(found: Fetched, url: str) -> str:
     """Evaluates the fetch of a link to a bucket. Pure. Raises `SigningUnavailable`."""
     match found.state:
@@ -98,14 +109,13 @@ def local_verdict(found: Fetched, url: str) -> str:
             )
 
 
-def try_once(store: Store, cluster: str, agent_id: str, clock: Clock, *, scratch: Path) -> str:
-    """Write an object, sign a link to it, fetch the link, and remove the object. For `doctor`.
+def try_once(store: Store, key: str, clock: Clock, *, scratch: Path) -> str:
+    """Write the object `key`, sign a link to it, fetch the link, and remove the object. For `doctor`.
 
     `scratch` is a writable folder: under a systemd service /tmp may not be one.
     Raises `SigningUnavailable`, and `StoreUnavailable` when no object can be written.
     """
     content = secrets.token_hex(16).encode()
-    key = doctor_key(cluster, f"{agent_id}-{secrets.token_hex(4)}")
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=scratch) as folder:
             source = Path(folder) / "object"

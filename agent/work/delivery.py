@@ -20,6 +20,7 @@ from clipping.contract.reel import WorkMessage
 from clipping.contract.report import PartReport, Report
 from clipping.errors import ObjectExists, SigningUnavailable, StoreUnavailable
 from clipping.log import get_logger
+from clipping.store.owners import OwnerStores
 from clipping.store.port import ObjectInfo, Store
 
 log = get_logger(__name__)
@@ -91,6 +92,7 @@ class Stored:
     """A clip or reel in the store."""
 
     info: ObjectInfo
+    uri: str
     facts: Facts
     """In full if this attempt made it, else what its metadata have of them."""
 
@@ -108,37 +110,36 @@ class Delivered:
 
 
 class Courier:
-    """Uploads clips and reels to the store. `epoch` and `agent_id` go into the object's metadata.
+    """Uploads clips and reels to the stores of their callers. `epoch` and `agent_id` go into the object's
+    metadata.
 
     `short_seconds` is how long vertical clips are kept: their links do not outlive them.
-    `unsigned` is called whenever a link could not be signed. It must not block.
+    `unsigned` is called whenever a link to an object in the shared store could not be signed. It must not
+    block.
     """
 
     def __init__(
         self,
-        store: Store,
+        stores: OwnerStores,
         *,
         agent_id: str,
         signed_url_seconds: float,
         short_seconds: float,
         unsigned: Callable[[], None] = lambda: None,
     ) -> None:
-        self._store = store
+        self._stores = stores
         self._agent_id = agent_id
         self._seconds = signed_url_seconds
         self._short_seconds = min(signed_url_seconds, short_seconds)
         self._unsigned = unsigned
 
-    def uri(self, stored: Stored) -> str:
-        """Where it is."""
-        return self._store.uri(stored.info.key)
-
     def find(self, message: WorkMessage) -> Stored | None:
         """The clip or reel of this request if an earlier attempt uploaded it. Raises `StoreUnavailable`."""
         table = object_key(message, TABLE_EXTENSION)
-        for info in self._store.list(object_key(message, ""), limit=10).objects:
+        store = self._stores.of(message.owner)
+        for info in store.list(object_key(message, ""), limit=10).objects:
             if info.key != table and _is_of(info, message):
-                return self._stored(info)
+                return _stored(store, info)
         return None
 
     def upload(self, clip: Clip, message: WorkMessage, *, epoch: int) -> Stored:
@@ -149,11 +150,12 @@ class Courier:
         facts = Facts(sha256=clip.sha256, duration=clip.duration, report=clip.report)
         key = object_key(message, clip.extension)
         metadata = {**self._origin(message, epoch), "clip": facts.to_metadata()}
-        info, created = self._created(key, clip.path, clip.content_type, metadata, message)
+        store = self._stores.of(message.owner)
+        info, created = _created(store, key, clip.path, clip.content_type, metadata, message)
         if created:
-            return Stored(info, facts.within(MAX_REPORTED))
-        log.info("clip.adopted", request_id=message.request_id, uri=self._store.uri(key), after="upload")
-        return self._stored(info)
+            return Stored(info, store.uri(key), facts.within(MAX_REPORTED))
+        log.info("clip.adopted", request_id=message.request_id, uri=store.uri(key), after="upload")
+        return _stored(store, info)
 
     def add_table(self, text: str, message: WorkMessage, folder: Path, *, epoch: int) -> None:
         """Put the table beside the reel; nothing, if an earlier attempt has done so. `folder`: for its file.
@@ -162,7 +164,8 @@ class Courier:
         """
         file, key = folder / "table", object_key(message, TABLE_EXTENSION)
         file.write_text(text, encoding="utf-8")
-        self._created(key, file, _TABLE_TYPE, self._origin(message, epoch), message)
+        store = self._stores.of(message.owner)
+        _created(store, key, file, _TABLE_TYPE, self._origin(message, epoch), message)
 
     def _origin(self, message: WorkMessage, epoch: int) -> dict[str, str]:
         return {
@@ -172,49 +175,58 @@ class Courier:
             "epoch": str(epoch),
         }
 
-    def _created(
-        self, key: str, file: Path, content_type: str, metadata: Mapping[str, str], message: WorkMessage
-    ) -> tuple[ObjectInfo, bool]:
-        """The object, and whether this call created it."""
-        try:
-            return self._store.create(key, file, content_type=content_type, metadata=metadata), True
-        except ObjectExists:
-            # Also the answer to a retried upload whose first answer was lost.
-            existing = self._store.stat(key)
-            if existing is None or not _is_of(existing, message):
-                raise StoreUnavailable(
-                    f"{self._store.uri(key)} exists and belongs to another clip: remove it, or request again"
-                ) from None
-            return existing, False
-
-    def _stored(self, info: ObjectInfo) -> Stored:
-        try:
-            return Stored(info, Facts.model_validate_json(info.metadata.get("clip", "")))
-        except ValidationError:
-            raise StoreUnavailable(f"{self._store.uri(info.key)} has lost its metadata") from None
-
     def link(self, stored: Stored, message: WorkMessage) -> Delivered:
         """The object with a signed link. Separate from `upload`: a failed signature repeats no upload.
 
         Raises `SigningUnavailable`, `StoreUnavailable`.
         """
-        info = stored.info
+        info, store = stored.info, self._stores.of(message.owner)
         extension = info.key.rpartition(".")[2]
         filename = f"{message.hand_id}.{extension}"
         seconds = self._short_seconds if is_short(message) else self._seconds
         try:
-            link = self._store.sign(info.key, filename=filename, seconds=seconds)
+            link = store.sign(info.key, filename=filename, seconds=seconds)
         except SigningUnavailable:
-            self._unsigned()
+            if not self._stores.apart(message.owner):
+                self._unsigned()
             raise
         return Delivered(
-            path_name=self._store.path_name(info.key),
-            uri=self._store.uri(info.key),
+            path_name=store.path_name(info.key),
+            uri=stored.uri,
             size=info.size,
             facts=stored.facts,
             download_url=link.url,
             expires_at=link.expires_at,
         )
+
+
+def _created(
+    store: Store,
+    key: str,
+    file: Path,
+    content_type: str,
+    metadata: Mapping[str, str],
+    message: WorkMessage,
+) -> tuple[ObjectInfo, bool]:
+    """The object, and whether this call created it."""
+    try:
+        return store.create(key, file, content_type=content_type, metadata=metadata), True
+    except ObjectExists:
+        # Also the answer to a retried upload whose first answer was lost.
+        existing = store.stat(key)
+        if existing is None or not _is_of(existing, message):
+            raise StoreUnavailable(
+                f"{store.uri(key)} exists and belongs to another clip: remove it, or request again"
+            ) from None
+        return existing, False
+
+
+def _stored(store: Store, info: ObjectInfo) -> Stored:
+    uri = store.uri(info.key)
+    try:
+        return Stored(info, uri, Facts.model_validate_json(info.metadata.get("clip", "")))
+    except ValidationError:
+        raise StoreUnavailable(f"{uri} has lost its metadata") from None
 
 
 def _is_of(info: ObjectInfo, message: WorkMessage) -> bool:

@@ -11,7 +11,7 @@ uploads nothing: the message goes back, and the agent that has the lease now doe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeVar
@@ -26,6 +26,7 @@ from agent.work.job import Job
 from agent.work.job_state import INTERRUPTED, State
 from agent.work.kinds import table
 from agent.work.maker import Maker
+from agent.work.owner_outages import OwnerOutages
 from agent.work.progress import ProgressReporter
 from agent.work.reporting import AttemptReporter, Identity
 from clipping.bus.backoff import redelivery_seconds
@@ -51,9 +52,13 @@ log = get_logger(__name__)
 
 T = TypeVar("T")
 
+GIVEN_BACK = frozenset({State.GIVEN_BACK})
+
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Waits between the tries of an upload or a publish, before the message is given back for a later attempt.
 Giving it back at once would use up its attempts during an outage of minutes."""
+OWNER_RETRY_SECONDS = RETRY_SECONDS[:3]
+"""Those for a store that fails for one caller alone: the requests of others need the slot."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class JobRunner:
     spool: Spool
     failures: Failures
     courier: Courier
+    outages: OwnerOutages
     cancels: Cancels
     publisher: Publisher
     progress: ProgressReporter
@@ -148,16 +154,19 @@ class JobRunner:
 
     def _deliver(self, message: WorkMessage, job: Job, attempt: int, report: AttemptReporter) -> Delivered:
         self.guard.check()
-        found = self._retried(lambda: self.courier.find(message), job, report)
+        self.outages.check(message.owner)
+        found = self._stored(lambda: self.courier.find(message), message, job, report)
         if found is not None:
-            log.info("clip.adopted", request_id=message.request_id, uri=self.courier.uri(found))
+            log.info("clip.adopted", request_id=message.request_id, uri=found.uri)
         elif self._retried(lambda: self.cancels.asked(message.request_id), job, report):
             job.cancel()
             raise Cancelled("the clip was cancelled before it was cut")
         stored = found or self._made(message, job, attempt, report)
         if (text := table(message)) is not None:
             self._add_table(text, message, job, report)
-        return self._retried(lambda: self.courier.link(stored, message), job, report, until=INTERRUPTED)
+        return self._stored(
+            lambda: self.courier.link(stored, message), message, job, report, until=INTERRUPTED
+        )
 
     def _made(self, message: WorkMessage, job: Job, attempt: int, report: AttemptReporter) -> Stored:
         report.stage("probing", 0.0)
@@ -165,7 +174,9 @@ class JobRunner:
             with self.spool.folder(message.request_id) as folder:
                 clip = self.maker.make(message, job, attempt, folder, report)
                 report.stage("uploading", 100.0)
-                return self._retried(lambda: self._upload(clip, message, job), job, report, until=INTERRUPTED)
+                return self._stored(
+                    lambda: self._upload(clip, message, job), message, job, report, until=INTERRUPTED
+                )
         except NoSpace:
             if self.spool.free_bytes() < self.spool.min_free_bytes:
                 # What is kept of it may be what fills the disk, and no work is taken until there is room.
@@ -185,7 +196,7 @@ class JobRunner:
             with self.spool.folder(message.request_id) as folder:
                 self.courier.add_table(text, message, folder, epoch=self.guard.epoch)
 
-        self._retried(upload, job, report, until=INTERRUPTED)
+        self._stored(upload, message, job, report, until=INTERRUPTED)
 
     def _publish(self, completion: CompletionMessage, job: Job, report: AttemptReporter) -> None:
         # A late "cutting 80 %" behind the completion would be ignored, but it need not be sent at all.
@@ -200,16 +211,35 @@ class JobRunner:
         self._retried(publish, job, report)
         self.progress.forget(completion.request_id)  # reported again if it had to be retried
 
+    def _stored(
+        self,
+        call: Callable[[], T],
+        message: WorkMessage,
+        job: Job,
+        report: AttemptReporter,
+        *,
+        until: frozenset[State] = GIVEN_BACK,
+    ) -> T:
+        """As `_retried`, for a call of the store of the message's caller."""
+        if not self.outages.apart(message.owner):
+            return self._retried(call, job, report, until=until)
+        try:
+            return self._retried(call, job, report, until=until, waits=OWNER_RETRY_SECONDS)
+        except (StoreUnavailable, SigningUnavailable) as error:
+            self.outages.failed(message.owner, error)
+            raise
+
     def _retried(
         self,
         call: Callable[[], T],
         job: Job,
         report: AttemptReporter,
         *,
-        until: frozenset[State] = frozenset({State.GIVEN_BACK}),
+        until: frozenset[State] = GIVEN_BACK,
+        waits: Sequence[float] = RETRY_SECONDS,
     ) -> T:
         """What `call` returns; tried again during an outage, until the job is in one of these states."""
-        for wait in RETRY_SECONDS:
+        for wait in waits:
             try:
                 return call()
             except (StoreUnavailable, SigningUnavailable, BusUnavailable) as error:

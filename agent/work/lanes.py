@@ -176,7 +176,9 @@ class Lanes:
     def _kept(self, delivery: Delivery, message: WorkMessage, job: Job, error: TransientError) -> bool:
         """Whether the message is kept until the outage that `error` comes from is over."""
         roots = self._runner.settings.current.agent.nas_roots
-        names = cause(error, recordings(message, error), roots)
+        names = self._runner.outages.causes(message.owner, error) or cause(
+            error, recordings(message, error), roots
+        )
         report = self._runner.reporter(message, job, delivery.attempt)
         return self._deferred.keep(delivery, job, error, report, names)
 

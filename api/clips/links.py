@@ -26,12 +26,13 @@ from clipping.contract.results import ClipStatus
 from clipping.errors import Expired, QueueUnavailable, SigningUnavailable, StoreUnavailable
 from clipping.log import get_logger
 from clipping.store.layout import key_in, stored_folder
-from clipping.store.port import SignedUrl, Store
+from clipping.store.owners import OwnerStores, Place
+from clipping.store.port import ObjectInfo, SignedUrl
 
 LIST_SECONDS = 2.0
 """How long a list may sign links. A link that is left still works or is left out."""
 PAUSE_SECONDS = 30.0
-"""After a signature failed, statuses are sent without new links for this long."""
+"""After a signature failed, statuses are sent without new links for this long: those of the same store."""
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})\Z", re.ASCII)
 
 log = get_logger(__name__)
@@ -50,13 +51,15 @@ class _New:
 class Links:
     """Signs links. Thread-safe."""
 
-    def __init__(self, retention: Retention, *, database: Database, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, retention: Retention, *, database: Database, stores: OwnerStores, clock: Clock
+    ) -> None:
         self._retention = retention
         self._database = database
-        self._store = store
+        self._stores = stores
         self._clock = clock
-        self._paused_until = float("-inf")
-        """Monotonic seconds."""
+        self._paused_until: dict[str | None, float] = {}
+        """Monotonic seconds, by the owner of a store that can fail alone; None: of all others."""
 
     def expired_at(self, row: Clip | Version) -> datetime | None:
         """When the request's object expired; None if it has not, or if there is none."""
@@ -80,11 +83,19 @@ class Links:
         Raises `Expired` when it is unknown where the file is, `SigningUnavailable`, `StoreUnavailable`.
         """
         key, life = key_of(clip, file), self._retention.link
+        place = self._place(clip, key)
+        if not place.certain and place.store.stat(key) is None:
+            raise Expired(f"the {clip.kind} is not where this caller's objects are now: request it again")
         expires_at = expires_at_of(clip, self._retention)
         if expires_at is not None:
             life = max(min(life, expires_at - self._clock.now()), timedelta(seconds=1))
         filename = f"{clip.hand_id}.{key.rpartition('.')[2]}"
-        return self._store.sign(key, filename=filename, seconds=life.total_seconds())
+        return place.store.sign(key, filename=filename, seconds=life.total_seconds())
+
+    def find(self, clip: Clip, file: DownloadFile = "video") -> ObjectInfo | None:
+        """The description of a file of the request; None when the store has none. Raises as `sign`."""
+        key = key_of(clip, file)
+        return self._place(clip, key).store.stat(key)
 
     def renew(self, clip: Clip) -> Clip:
         """The request with a link that works, signed again if needed. If that fails, as it is."""
@@ -100,9 +111,10 @@ class Links:
         signed: dict[str, _New] = {}
         for clip in rows:
             now = self._clock.monotonic()
-            if now < self._paused_until or (deadline is not None and now >= deadline):
+            if deadline is not None and now >= deadline:
                 break
-            if not self.is_due(clip):
+            apart = clip.owner if self._stores.apart(clip.owner) else None
+            if now < self._paused_until.get(apart, now) or not self.is_due(clip):
                 continue
             signed_at = self._clock.now()
             try:
@@ -110,9 +122,12 @@ class Links:
             except Expired:
                 continue
             except (SigningUnavailable, StoreUnavailable) as error:
-                self._paused_until = now + PAUSE_SECONDS
+                self._paused_until[apart] = now + PAUSE_SECONDS
                 log.warning("links.not_signed", request_id=clip.request_id, reason=error.message)
         return signed
+
+    def _place(self, clip: Clip, key: str) -> Place:
+        return self._stores.holding(clip.owner, uri_of(clip), key)
 
     def _keep(self, rows: Sequence[Clip], signed: Mapping[str, _New]) -> list[Clip]:
         """Store the links, and return the rows with them; of a link that can't be stored, with it too."""
@@ -143,14 +158,21 @@ def key_of(clip: Clip, file: DownloadFile = "video") -> str:
 
     Raises `Expired`.
     """
-    uri = CompletionMessage.model_validate_json(clip.completion).output_uri if clip.completion else None
-    where = folder(clip) or stored_folder(uri or "", clip.request_id, clip.hand_id, short=clip.short)
-    extension = _EXTENSION.search(uri or "")
+    uri = uri_of(clip)
+    where = folder(clip) or stored_folder(uri, clip.request_id, clip.hand_id, short=clip.short)
+    extension = _EXTENSION.search(uri)
     if file == "tsv":
         return key_in(where, clip.request_id, clip.hand_id, "tsv")
     if extension is None:
         raise Expired(f"the {clip.kind}'s location is unknown: request it again")
     return key_in(where, clip.request_id, clip.hand_id, extension.group(1))
+
+
+def uri_of(clip: Clip) -> str:
+    """Where the request's object was stored, by its completion; empty when that does not say."""
+    if clip.completion is None:
+        return ""
+    return CompletionMessage.model_validate_json(clip.completion).output_uri or ""
 
 
 def _signed(row: Clip | Version) -> Signed | None:

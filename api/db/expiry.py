@@ -19,6 +19,7 @@ class Expired(NamedTuple):
 
     request_id: str
     hand_id: str
+    owner: str
     folder: Folder
 
 
@@ -30,13 +31,13 @@ def claim(
     claimed: list[Expired] = []
     for folder, cutoff in cutoffs.items():
         query = (
-            select(Clip.request_id, Clip.hand_id)
+            select(Clip.request_id, Clip.hand_id, Clip.owner)
             .where(_is_left(folder, cutoff), _is_due(now))
             .order_by(Clip.stored_at)
             .limit(limit - len(claimed))
         )
         rows = session.execute(query.with_for_update(skip_locked=True)).all()
-        claimed += [Expired(request_id, hand_id, folder) for request_id, hand_id in rows]
+        claimed += [Expired(*row, folder) for row in rows]
         if len(claimed) == limit:
             break
     put_off(session, [each.request_id for each in claimed], until=until)

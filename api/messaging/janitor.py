@@ -6,6 +6,7 @@ can't delete it tries again later, and a bucket's rule deletes it after a day at
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -18,6 +19,7 @@ from clipping.errors import StoreUnavailable, VersionMismatch
 from clipping.log import get_logger
 from clipping.store.layout import FOLDERS, Folder, key_in
 from clipping.store.local import LocalStore
+from clipping.store.owners import OwnerStores
 from clipping.store.port import ObjectInfo, Store
 
 BATCH = 50
@@ -50,30 +52,30 @@ class Janitor:
         retention: Retention,
         *,
         database: Database,
-        store: Store,
+        stores: OwnerStores,
         clock: Clock,
         count: Callable[[int, int], None] = lambda deleted, failed: None,
     ) -> None:
         self._retention = retention
         self._database = database
-        self._store = store
-        self._folders = folders_of(store)
+        self._stores = stores
+        self._folders = folders_of(stores.shared)
         self._clock = clock
         self._count = count
 
     def sweep(self) -> int:
         """Delete what has expired; returns for how many requests. Raises `QueueUnavailable`."""
         deadline = self._clock.monotonic() + SWEEP_SECONDS
-        deleted, failed = 0, 0
-        while failed < MOST_FAILURES and self._clock.monotonic() < deadline:
+        deleted = 0
+        failures: Counter[str | None] = Counter()
+        while failures[None] < MOST_FAILURES and self._clock.monotonic() < deadline:
             claimed = self._claim()
             if not claimed:
                 break
-            gone, left = self._delete_batch(claimed, deadline, MOST_FAILURES - failed)
-            deleted, failed = deleted + gone, failed + left
-        if deleted or failed:
-            log.info("janitor.swept", deleted=deleted, failed=failed)
-            self._count(deleted, failed)
+            deleted += self._delete_batch(claimed, deadline, failures)
+        if deleted or failures.total():
+            log.info("janitor.swept", deleted=deleted, failed=failures.total())
+            self._count(deleted, failures.total())
         return deleted
 
     def _claim(self) -> Sequence[Expired]:
@@ -88,32 +90,40 @@ class Janitor:
     def _cutoffs(self, now: datetime) -> Mapping[Folder, datetime]:
         return {folder: at for folder, at in self._retention.cutoffs(now).items() if folder in self._folders}
 
-    def _delete_batch(self, claimed: Sequence[Expired], deadline: float, failures: int) -> tuple[int, int]:
-        """For how many requests objects were deleted, and for how many that failed, `failures` at most."""
+    def _delete_batch(
+        self, claimed: Sequence[Expired], deadline: float, failures: Counter[str | None]
+    ) -> int:
+        """For how many requests objects were deleted. `failures` counts those of each store that can fail
+        alone, by its owner, and with None those of all others."""
         gone: list[str] = []
         failed: list[str] = []
         untried: list[str] = []
         for each in claimed:
-            if len(failed) == failures or self._clock.monotonic() >= deadline:
+            apart = each.owner if self._stores.apart(each.owner) else None
+            if failures[None] == MOST_FAILURES or self._clock.monotonic() >= deadline:
                 untried.append(each.request_id)
+            elif failures[apart] == MOST_FAILURES:
+                failed.append(each.request_id)  # later, so that it is not in the way of the others
             elif self._delete(each):
                 gone.append(each.request_id)
             else:
+                failures[apart] += 1
                 failed.append(each.request_id)
         now = self._clock.now()
         with self._database.write() as session:
             expiry.mark_deleted(session, gone, now=now)
             expiry.put_off(session, failed, until=now + RETRY)
             expiry.put_off(session, untried, until=now)
-        return len(gone), len(failed)
+        return len(gone)
 
     def _delete(self, expired: Expired) -> bool:
         """Delete the request's objects. False if one may be left; never raises for the store."""
         key = key_in(expired.folder, expired.request_id, expired.hand_id, "x").removesuffix(".x")
         try:
-            for info in self._store.list(key, limit=_OBJECTS).objects:
-                if _is_of(info, key, expired):
-                    self._store.delete(info.key, expected=info.version)
+            for store in self._stores.places(expired.owner):
+                for info in store.list(key, limit=_OBJECTS).objects:
+                    if _is_of(info, key, expired):
+                        store.delete(info.key, expected=info.version)
         except (StoreUnavailable, VersionMismatch) as error:
             log.warning("janitor.left", request_id=expired.request_id, reason=error.message)
             return False

@@ -8,7 +8,6 @@ from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
 from api.clips.cancel import cancel
-from api.clips.links import key_of
 from api.clips.views import etag_of
 from api.db import clips, watching
 from api.db.tables import Clip
@@ -54,7 +53,7 @@ def download(kind: Kind, request_id: str) -> Response:
         raise NotReady(f"nothing to download: the {kind} is {clip.status}")
     if file == "tsv" and not clip.spec["tsv"]:
         raise NotFound("the reel has no table: request a reel with tsv set to true")
-    found = parts.store.stat(key_of(clip, file))
+    found = parts.links.find(clip, file)
     if found is None:
         raise deleted(kind)
     link = parts.links.sign(clip, file)

@@ -190,6 +190,12 @@ def doctor_key(cluster: str, name: str) -> str:
     return f"ha/{cluster}/doctor/{name}.json"
 
 
+def place_key(name: str) -> str:
+    """An object that an agent or `doctor` writes in a caller's own place, as a test. Below `clips/`, where
+    those who may write clips may write, and a bucket's rule removes what is left."""
+    return f"clips/checks/{name}.json"
+
+
 def cancel_key(request_id: str) -> str:
     """While it exists: don't cut this, or stop cutting it. Written by the API, create-only; agents check it
     before they start a clip, and every second while one is in flight."""

@@ -8,7 +8,7 @@ whether to retry.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -25,7 +25,7 @@ from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
 from clipping.store.disposition import attachment
 from clipping.store.gcs_credentials import Identity, identity
 from clipping.store.gcs_failures import GCS_ERRORS, bucket_is_missing, unavailable, unsignable
-from clipping.store.gcs_lifecycle import with_rule
+from clipping.store.gcs_lifecycle import with_rules
 from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
 
 CALL_SECONDS = 4.0
@@ -217,16 +217,18 @@ class GcsStore:
     def path_name(self, key: str) -> str:
         return self.uri(key)
 
-    def keep_for(self, prefix: str, days: int, *, dry_run: bool) -> bool:
-        """Set the bucket to delete objects under `prefix` after `days`. False when it is set already."""
+    def keep_for(self, lives: Mapping[str, int], *, dry_run: bool) -> Sequence[str]:
+        """Set the bucket to delete objects under each prefix after these days. Returns the prefixes for which
+        that was not set already."""
         with self._failing_as("set how long clips are kept"):
             bucket, _, _ = self._connect()
             bucket.reload(timeout=_LIST_SECONDS, retry=None)
-            rules = with_rule(list(bucket.lifecycle_rules), self._prefix + prefix, days)
-            if rules is not None and not dry_run:
+            wanted = {self._prefix + prefix: days for prefix, days in lives.items()}
+            rules, changed = with_rules(list(bucket.lifecycle_rules), wanted)
+            if changed and not dry_run:
                 bucket.lifecycle_rules = rules
                 bucket.patch(timeout=_LIST_SECONDS, retry=None)
-        return rules is not None
+        return [prefix.removeprefix(self._prefix) for prefix in changed]
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""

@@ -19,6 +19,7 @@ from clipping.store.port import check_key
 
 Folder = Literal["clips", "shorts", "reels"]
 FOLDERS: tuple[Folder, ...] = get_args(Folder)
+UPLOADS = "uploads"
 
 
 def folder_of(request_id: str, *, short: bool) -> Folder:
@@ -35,12 +36,20 @@ def output_key(request_id: str, hand_id: str, extension: str, *, short: bool) ->
 
 def upload_folder(owner: str) -> str:
     """The folder of a caller's uploads; ends with a slash. Names of accounts are not fit for a key."""
-    return f"uploads/{hashlib.sha256(owner.encode()).hexdigest()[:16]}/"
+    return f"{UPLOADS}/{hashlib.sha256(owner.encode()).hexdigest()[:16]}/"
 
 
 def key_in(folder: Folder, request_id: str, hand_id: str, extension: str) -> str:
     """The key of a request's object in a folder that is known already."""
     return check_key(f"{folder}/{hand_id}/{request_id}.{extension}")
+
+
+def is_at(uri: str, name: str) -> bool:
+    """Whether a URI is that of the object with this full name, its extension aside: in whatever bucket or
+    folder, as these are renamed and moved with all that is in them."""
+    scheme, _, place = uri.partition("://")
+    stem, wanted = place.rpartition(".")[0], name.rpartition(".")[0]
+    return stem.endswith(f"/objects/{wanted}") if scheme == "file" else stem.partition("/")[2] == wanted
 
 
 def stored_folder(uri: str, request_id: str, hand_id: str, *, short: bool) -> Folder:

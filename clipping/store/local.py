@@ -55,11 +55,14 @@ class LocalStore:
         *,
         public_url: str,
         prefix: str = "",
+        below: str = "",
         clock: Clock | None = None,
         mounts: Path = MOUNTS,
     ) -> None:
+        """`below`: a place below `prefix`, of a caller. Links state it, so that a store without it serves and
+        verifies the links of all places."""
         self._clock = clock or SystemClock()
-        self._prefix = prefix
+        self._prefix, self._below = prefix + below, below
         with _failing_as(f"open the folder {path}"):
             path.mkdir(parents=True, exist_ok=True)
             self._root = path.resolve()
@@ -171,7 +174,9 @@ class LocalStore:
     def sign(self, key: str, *, filename: str, seconds: float) -> SignedUrl:
         # Whole seconds, as the link carries them: `expires_at` is exactly what is checked.
         expires_at = (self._clock.now() + timedelta(seconds=seconds)).replace(microsecond=0)
-        url = self._signer.url(check_key(key), filename=filename, expires=int(expires_at.timestamp()))
+        url = self._signer.url(
+            self._below + check_key(key), filename=filename, expires=int(expires_at.timestamp())
+        )
         return SignedUrl(url, expires_at)
 
     def verify_signature(self, key: str, expires: int, filename: str, signature: str, now: datetime) -> None:

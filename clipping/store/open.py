@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from clipping.config import Config
@@ -16,16 +17,7 @@ def open_store(config: Config, *, owner: str | None = None) -> Store:
 
     Raises `ConfigurationError`, and `StoreUnavailable` when a folder is unusable.
     """
-    own = config.owners.get(owner) if owner is not None else None
-    if own is not None:
-        place = {"prefix": config.storage.prefix + own.prefix}
-        # In GCS, all but these come from the environment.
-        key = Path(own.credentials) if own.credentials is not None else None
-        if key is not None and config.storage.backend == "s3":
-            place["credentials"] = str(key)
-        storage = config.storage.model_copy(update=place)
-        return _open(config.model_copy(update={"storage": storage}), storage.bucket, gcs_key=key)
-    return _open(config, config.storage.bucket)
+    return _open(config, config.storage.bucket, owner=owner if owner in config.owners else None)
 
 
 def open_coordination_store(config: Config, *, mounts: Path = MOUNTS) -> Store:
@@ -77,9 +69,13 @@ def _open(
     *,
     call_seconds: float | None = None,
     mounts: Path = MOUNTS,
-    gcs_key: Path | None = None,
+    owner: str | None = None,
 ) -> Store:
     storage = config.storage
+    below, key = "", None
+    if owner is not None:
+        own = config.owners[owner]
+        below, key = own.prefix, Path(own.credentials) if own.credentials is not None else None
     if not KEY.fullmatch(storage.prefix + "x"):
         raise ConfigurationError([f"storage.prefix: no name in {storage.prefix!r} may start with a dot"])
     # The libraries of the clouds are imported lazily: only one of them is needed, if any.
@@ -87,15 +83,22 @@ def _open(
         from clipping.store.gcs import GcsStore
 
         assert bucket is not None, "checked by the configuration"
-        return GcsStore(bucket, prefix=storage.prefix, call_seconds=call_seconds, credentials=gcs_key)
+        return GcsStore(bucket, prefix=storage.prefix + below, call_seconds=call_seconds, credentials=key)
     if storage.backend == "s3":
         from clipping.store.s3 import S3Store
         from clipping.store.s3_client import endpoint_of
 
         assert bucket is not None, "checked by the configuration"
-        return S3Store(bucket, endpoint_of(storage), prefix=storage.prefix, call_seconds=call_seconds)
+        endpoint = endpoint_of(storage)
+        if key is not None:
+            endpoint = replace(endpoint, credentials=key, credentials_name=f"owners.{owner}.credentials")
+        return S3Store(bucket, endpoint, prefix=storage.prefix + below, call_seconds=call_seconds)
     if storage.path is None:
         raise ConfigurationError(["storage.path: is required by the local backend"])
     return LocalStore(
-        Path(storage.path), public_url=config.api.public_url, prefix=storage.prefix, mounts=mounts
+        Path(storage.path),
+        public_url=config.api.public_url,
+        prefix=storage.prefix,
+        below=below,
+        mounts=mounts,
     )

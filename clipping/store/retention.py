@@ -9,20 +9,21 @@ from contextlib import closing
 
 from clipping.config import Config, Storage
 from clipping.contract.checkpoint import PREFIX as CHECKPOINTS
-from clipping.store.layout import FOLDERS
+from clipping.store.layout import FOLDERS, UPLOADS
 from clipping.store.port import Store
 
 CANCELS = "cancels/"
 CANCEL_DAYS = 8
 """One day longer than Pub/Sub keeps a message, so that a request that arrives late is still cancelled."""
+PREVIEW_DAYS = 1
 CHECKPOINT_DAYS = 7
 """Agents delete a clip's segments when it ends. This is for those that none of them comes back to."""
 
 
 def keep_clips(config: Config, *, dry_run: bool) -> list[str]:
-    """Set how long the bucket keeps clips and reels (`storage.retention_days`), vertical clips that the API
-    has not deleted, cancellations, and checkpoints if they go there. Returns a sentence for each change, none
-    when everything is set already.
+    """Set how long the bucket keeps clips, reels and uploads (`storage.retention_days`), and vertical clips
+    that the API has not deleted, of all callers; cancellations, and checkpoints if they go there. Returns a
+    sentence for each change, none when everything is set already.
 
     A local store has no such rules: the API deletes what has expired. Raises `StoreUnavailable`.
     """
@@ -41,7 +42,7 @@ def _keep_in_gcs(storage: Storage, rules: Mapping[str, int], *, dry_run: bool) -
     assert storage.bucket is not None, "checked by the configuration"
     store = GcsStore(storage.bucket, prefix=storage.prefix)
     with closing(store):
-        changed = [prefix for prefix, days in rules.items() if store.keep_for(prefix, days, dry_run=dry_run)]
+        changed = store.keep_for(rules, dry_run=dry_run)
     return [_sentence(store, prefix, rules[prefix]) for prefix in changed]
 
 
@@ -53,7 +54,7 @@ def _keep_in_s3(storage: Storage, rules: Mapping[str, int], *, dry_run: bool) ->
     store = S3Store(storage.bucket, endpoint_of(storage), prefix=storage.prefix)
     with closing(store):
         bucket = store.bucket
-        changed = [prefix for prefix, days in rules.items() if bucket.keep_for(prefix, days, dry_run=dry_run)]
+        changed = bucket.keep_for(rules, dry_run=dry_run)
         sentences = [_sentence(store, prefix, rules[prefix]) for prefix in changed]
         if bucket.drop_unfinished(dry_run=dry_run):
             sentences.append(
@@ -63,14 +64,19 @@ def _keep_in_s3(storage: Storage, rules: Mapping[str, int], *, dry_run: bool) ->
 
 
 def _sentence(store: Store, prefix: str, days: int) -> str:
-    return f"delete objects older than {days} days from {store.uri(prefix + 'x').removesuffix('x')}"
+    age = "a day" if days == 1 else f"{days} days"
+    return f"delete objects older than {age} from {store.uri(prefix + 'x').removesuffix('x')}"
 
 
 def lifetimes(config: Config) -> dict[str, int]:
     """The days after which a bucket deletes objects, by the prefix of their keys. Pure."""
-    days = dict.fromkeys((f"{folder}/" for folder in FOLDERS), config.storage.retention_days)
-    # Rules count whole days. The API deletes in time, and the rule what it could not delete.
-    days["shorts/"] = max(1, math.ceil(config.limits.short_retention_hours / 24))
+    days = {}
+    for place in ("", *(owner.prefix for owner in config.owners.values())):
+        for folder in (*FOLDERS, UPLOADS):
+            days[f"{place}{folder}/"] = config.storage.retention_days
+        # Rules count whole days. The API deletes in time, and the rule what it could not delete.
+        days[f"{place}shorts/"] = max(1, math.ceil(config.limits.short_retention_hours / 24))
+        days[f"{place}previews/"] = PREVIEW_DAYS
     days[CANCELS] = CANCEL_DAYS
     if config.checkpoints.remote:
         days[CHECKPOINTS] = CHECKPOINT_DAYS

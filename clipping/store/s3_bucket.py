@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -18,7 +18,7 @@ from clipping.store.s3_failures import (
     is_refused_rule,
     unavailable,
 )
-from clipping.store.s3_lifecycle import Rule, aborting, expiring, with_rule
+from clipping.store.s3_lifecycle import MOST_RULES, Rule, aborting, expiring, with_rule
 
 log = get_logger(__name__)
 
@@ -72,31 +72,46 @@ class S3Bucket:
                 ) from error
             raise unavailable(f"create the bucket {self._name}", self._name, error) from error
 
-    def keep_for(self, prefix: str, days: int, *, dry_run: bool) -> bool:
-        """Set it to delete objects under `prefix` after `days`. False when it is set already."""
+    def keep_for(self, lives: Mapping[str, int], *, dry_run: bool) -> list[str]:
+        """Set it to delete objects under each prefix after these days. Returns the prefixes for which that
+        was not set already."""
+        rules = {prefix: expiring(self._prefix + prefix, days) for prefix, days in lives.items()}
         try:
-            return self._set(expiring(self._prefix + prefix, days), dry_run=dry_run)
+            changed = self._set(list(rules.values()), dry_run=dry_run)
         except S3_ERRORS as error:
             raise unavailable("set how long clips are kept", self._name, error) from error
+        return [prefix for prefix, rule in rules.items() if rule in changed]
 
     def drop_unfinished(self, *, dry_run: bool) -> bool:
         """Set it to delete the parts of unfinished uploads after a day. False when it is set already, or when
         the store has no such rule: most of those clean up by themselves."""
         try:
-            return self._set(aborting(self._prefix, UNFINISHED_DAYS), dry_run=dry_run)
+            return bool(self._set([aborting(self._prefix, UNFINISHED_DAYS)], dry_run=dry_run))
         except S3_ERRORS as error:
             if is_refused_rule(error):
                 log.warning("store.rule_unsupported", rule="AbortIncompleteMultipartUpload")
                 return False
             raise unavailable("set how long unfinished uploads are kept", self._name, error) from error
 
-    def _set(self, rule: Rule, *, dry_run: bool) -> bool:
-        rules = with_rule(self._rules(dry_run=dry_run), rule)
-        if rules is not None and not dry_run:
+    def _set(self, ours: Sequence[Rule], *, dry_run: bool) -> list[Rule]:
+        """Set these rules, in one request, as it replaces all of the bucket's. Returns those that are new."""
+        rules = self._rules(dry_run=dry_run)
+        changed: list[Rule] = []
+        for rule in ours:
+            added = with_rule(rules, rule)
+            if added is not None:
+                rules = added
+                changed.append(rule)
+        if changed and len(rules) > MOST_RULES:
+            raise StoreUnavailable(
+                f"the bucket {self._name} would have {len(rules)} lifecycle rules, and takes {MOST_RULES}: "
+                "remove those of callers that are no longer in owners, or let callers share a place"
+            )
+        if changed and not dry_run:
             self._connections.patient().put_bucket_lifecycle_configuration(
                 Bucket=self._name, LifecycleConfiguration={"Rules": rules}
             )
-        return rules is not None
+        return changed
 
     def _rules(self, *, dry_run: bool) -> Sequence[Rule]:
         try:

@@ -43,6 +43,8 @@ class Endpoint:
     region: str | None = None
     credentials: Path | None = None
     """A file with an access key; None: the environment, the user's AWS files, or the instance's role."""
+    credentials_name: str = "storage.credentials"
+    """The key of the configuration that names the file, for messages."""
 
 
 def endpoint_of(storage: Storage) -> Endpoint:
@@ -126,7 +128,7 @@ class Connections:
     def _open(self) -> Any:
         if self._session is None:
             path = self._endpoint.credentials
-            keys = {} if path is None else read_credentials(path)
+            keys = {} if path is None else read_credentials(path, self._endpoint.credentials_name)
             session = botocore.session.Session()
             session.register_component("data_loader", _LOADER)
             self._session = boto3.session.Session(botocore_session=session, **keys)
@@ -161,7 +163,7 @@ class Connections:
             return self._clients[name]
 
 
-def read_credentials(path: Path) -> dict[str, str]:
+def read_credentials(path: Path, name: str = "storage.credentials") -> dict[str, str]:
     """The access key in a file of the AWS format: a section `[default]` with `aws_access_key_id`,
     `aws_secret_access_key` and, for temporary ones, `aws_session_token`.
 
@@ -171,19 +173,16 @@ def read_credentials(path: Path) -> dict[str, str]:
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise StoreUnavailable(f"storage.credentials: {path} can't be read: {error.strerror}") from None
+        raise StoreUnavailable(f"{name}: {path} can't be read: {error.strerror}") from None
     except (configparser.Error, UnicodeDecodeError):
-        raise StoreUnavailable(_unusable(path)) from None
+        raise StoreUnavailable(_unusable(path, name)) from None
     section = dict(parser["default"]) if parser.has_section("default") else {}
     names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
     found = {name: section[name].strip() for name in names if section.get(name, "").strip()}
     if not {"aws_access_key_id", "aws_secret_access_key"} <= set(found):
-        raise StoreUnavailable(_unusable(path))
+        raise StoreUnavailable(_unusable(path, name))
     return found
 
 
-def _unusable(path: Path) -> str:
-    return (
-        f"storage.credentials: {path} needs a section [default] with aws_access_key_id and "
-        "aws_secret_access_key"
-    )
+def _unusable(path: Path, name: str) -> str:
+    return f"{name}: {path} needs a section [default] with aws_access_key_id and aws_secret_access_key"

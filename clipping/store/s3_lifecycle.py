@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 Rule = Mapping[str, Any]
+MOST_RULES = 1000
+"""What a bucket takes."""
+_LONGEST = 200
+"""Characters of a prefix in the ID of a rule, which has 255 at most."""
+_PLAIN = re.compile(r"(?=.{0,200}\Z)([A-Za-z0-9_]+/)*")
+"""Prefixes for which that gives different IDs."""
 
 
 def expiring(prefix: str, days: int) -> Rule:
@@ -31,7 +38,9 @@ def with_rule(rules: Sequence[Rule], ours: Rule) -> list[Rule] | None:
 
 
 def _rule(kind: str, prefix: str, action: Rule) -> Rule:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", prefix).strip("-") or "all"
+    name = prefix.replace("/", "-").strip("-") or "all"
+    if not _PLAIN.fullmatch(prefix):  # others would get the same name
+        name = f"{name[:_LONGEST]}-{hashlib.sha256(prefix.encode()).hexdigest()[:8]}"
     return {"ID": f"clipping-{kind}-{name}", "Status": "Enabled", "Filter": {"Prefix": prefix}, **action}
 
 

@@ -27,6 +27,7 @@ from agent.work.inflight import InFlight
 from agent.work.job import Job
 from agent.work.job_runner import JobRunner
 from agent.work.maker import Maker
+from agent.work.owner_outages import OwnerOutages
 from agent.work.progress import ProgressReporter
 from clipping.bus.connection import subscriber_client
 from clipping.bus.provision import provision
@@ -39,6 +40,7 @@ from clipping.contract.reel import ReelMessage, WorkMessage, parse_reel_request
 from clipping.errors import GivenBack
 from clipping.ids import new_reel_id, new_request_id
 from clipping.store.local import LocalStore
+from clipping.store.owners import OwnerStores
 from health.lease.guard import Guard
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
@@ -90,6 +92,7 @@ class Bench:
         provision(project, topology(config))
         self._spool = Spool(folder / "state", min_free_bytes=0)
         self.store = LocalStore(folder / "store", public_url="http://127.0.0.1")
+        stores = OwnerStores(config, self.store)
         self._publisher = Publisher(project, timeout_seconds=20)
         self._path = f"projects/{project}/subscriptions/clipping-api-"
         self._progress_topic = config.pubsub.progress_topic
@@ -118,7 +121,8 @@ class Bench:
             ),
             spool=self._spool,
             failures=Failures(folder / "state"),
-            courier=Courier(self.store, agent_id="nas-1", signed_url_seconds=60, short_seconds=30),
+            courier=Courier(stores, agent_id="nas-1", signed_url_seconds=60, short_seconds=30),
+            outages=OwnerOutages(stores, "nas-1", SystemClock()),
             cancels=Cancels(self.store, InFlight()),
             publisher=self._publisher,
             progress=self.progress,

@@ -27,6 +27,8 @@ PROGRAM = Path(sysconfig.get_path("scripts")) / "weed"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 ACCESS_KEY, SECRET_KEY = "clipping-test", "clipping-test-secret"
+CUSTOMERS = "customers"
+"""A bucket in which the identities `ada` and `bob` may use what is below `ada/` and `bob/`."""
 READER_KEY, READER_SECRET = "clipping-reader", "clipping-reader-secret"
 _IDENTITIES = {
     "identities": [
@@ -40,6 +42,14 @@ _IDENTITIES = {
             "credentials": [{"accessKey": READER_KEY, "secretKey": READER_SECRET}],
             "actions": ["Read", "List"],
         },
+        *(
+            {
+                "name": name,
+                "credentials": [{"accessKey": f"clipping-{name}", "secretKey": f"clipping-{name}-secret"}],
+                "actions": [f"{action}:{CUSTOMERS}/{name}/*" for action in ("Read", "List", "Write")],
+            }
+            for name in ("ada", "bob")
+        ),
     ]
 }
 
@@ -125,6 +135,20 @@ class Seaweed:
         self.admin.put_object(Bucket=name, Key="ready", Body=b"ready")
         self.empty(name)
         return name
+
+    def customers(self) -> str:
+        """Create the bucket `CUSTOMERS` if it is missing. Returns its name."""
+        if all(each["Name"] != CUSTOMERS for each in self.admin.list_buckets()["Buckets"]):
+            self.admin.create_bucket(Bucket=CUSTOMERS)
+        return CUSTOMERS
+
+    @staticmethod
+    def key_of(name: str) -> str:
+        """A credentials file of the identity `ada` or `bob`."""
+        return (
+            "[default]\n"
+            f"aws_access_key_id = clipping-{name}\naws_secret_access_key = clipping-{name}-secret\n"
+        )
 
     def storage(self) -> dict[str, Any]:
         """The section `storage` of a configuration, with a new bucket."""

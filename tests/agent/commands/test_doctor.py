@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from agent.checks.findings import Finding
-from agent.commands.doctor import _clock, _finding, _pubsub, _signing, _state_dir, _store
+from agent.commands.doctor import _clock, _finding, _owner, _pubsub, _signing, _state_dir, _store
 from agent.resources.signing import try_once
 from api.app import create_app
 from clipping.clock import SystemClock
 from clipping.config import Config, validate
+from clipping.contract.cluster import doctor_key
 from clipping.errors import SigningUnavailable, StoreUnavailable
 from clipping.store.local import LocalStore
+from tests.support.seaweed import Seaweed
 from tests.support.served import served
 from tests.support.users import as_user, give
 
@@ -75,7 +77,7 @@ def configuration(folder: Path) -> Config:
 
 def try_links(store: Path, public_url: str) -> str:
     opened = LocalStore(store, public_url=public_url)
-    return try_once(opened, "main", "nas-1", SystemClock(), scratch=store.parent)
+    return try_once(opened, doctor_key("main", "nas-1"), SystemClock(), scratch=store.parent)
 
 
 def test_links_are_fetched_from_the_api_where_that_runs(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_no_other_folder_than_its_own_is_written(tmp_path: Path, monkeypatch: py
     assert try_links(tmp_path / "store", "http://127.0.0.1:9").startswith("signed and verified a link")
     store = LocalStore(tmp_path / "store", public_url="http://127.0.0.1:9")
     with pytest.raises(StoreUnavailable, match="nowhere can't be used: No such file"):
-        try_once(store, "main", "nas-1", SystemClock(), scratch=tmp_path / "nowhere")
+        try_once(store, doctor_key("main", "nas-1"), SystemClock(), scratch=tmp_path / "nowhere")
 
 
 def test_an_api_of_another_store_is_found_out(tmp_path: Path) -> None:
@@ -107,3 +109,38 @@ def test_a_damaged_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "signing.key").write_text("00ff")
     with pytest.raises(SigningUnavailable, match=r"signing\.key is damaged"):
         try_links(tmp_path, "http://127.0.0.1:9")
+
+
+def test_each_caller_with_a_place_of_its_own_is_tried(seaweed: Seaweed, tmp_path: Path) -> None:
+    seaweed.empty(seaweed.customers())
+    for name, key in (("ada", "ada"), ("bob", "bob"), ("wrong", "bob")):
+        (tmp_path / name).write_text(seaweed.key_of(key))
+    owners = {
+        "ada": {"prefix": "ada/", "credentials": f"{tmp_path}/ada"},
+        "bob": {"prefix": "bob/", "credentials": f"{tmp_path}/none"},
+        "cat": {"prefix": "cat/", "credentials": f"{tmp_path}/wrong"},
+        "dan": {"prefix": "dan/"},
+    }
+    storage = {"backend": "s3", "bucket": seaweed.customers(), "endpoint": seaweed.url, "path": None}
+    storage["credentials"] = str(seaweed.credentials)
+    config = validate({"agent": {"state_dir": str(tmp_path)}, "storage": storage, "owners": owners})
+    found = {
+        name: _finding(f"owner {name}", partial(_owner, config, name), threading.Event()) for name in owners
+    }
+    assert {name: finding.ok for name, finding in found.items()} == {
+        "ada": True,
+        "bob": False,
+        "cat": False,
+        "dan": True,
+    }
+    assert found["ada"].detail == (
+        "s3://customers/ada/: wrote, listed and removed an object; signed a link and fetched it"
+    )
+    assert found["bob"].detail == (
+        f"owners.bob.credentials: {tmp_path}/none does not exist: mount the key there, or correct "
+        "owners.bob.credentials"
+    )
+    assert found["cat"].detail.startswith("s3://customers/cat/: Could not create clips/checks/doctor-")
+    assert found["cat"].detail.endswith("; let owners.cat.credentials list, read, write and delete below it")
+    left = seaweed.admin.list_objects_v2(Bucket=seaweed.customers())
+    assert "Contents" not in left

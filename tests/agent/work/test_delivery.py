@@ -10,6 +10,7 @@ import pytest
 from agent.work.delivery import FRAMING_LOST, MAX_FACTS, MAX_REPORTED, PARTS_LOST, Courier, Facts, Stored
 from agent.work.kinds import object_key
 from clipping.clock import ManualClock
+from clipping.config import validate
 from clipping.contract.messages import RequestMessage, parse_clip_request
 from clipping.contract.report import (
     AudioReport,
@@ -23,6 +24,7 @@ from clipping.contract.report import (
     WindowReport,
 )
 from clipping.store.memory import MemoryStore
+from clipping.store.owners import OwnerStores
 
 
 def facts(*, dropped: int = 0, warnings: int = 0, length: int = 20, tracks: int = 1) -> Facts:
@@ -149,7 +151,8 @@ def test_a_completion_has_all_that_a_reel_of_many_parts_reports() -> None:
 def test_a_link_does_not_outlive_a_vertical_clip(aspect: str, lasts: int, tmp_path: Path) -> None:
     clock = ManualClock()
     store = MemoryStore(clock)
-    courier = Courier(store, agent_id="nas-1", signed_url_seconds=604_800, short_seconds=86_400)
+    stores = OwnerStores(validate({}), store)
+    courier = Courier(stores, agent_id="nas-1", signed_url_seconds=604_800, short_seconds=86_400)
     fields = {"nas_video_path": "/nas/a.mp4", "start_seconds": 1, "end_seconds": 2, "hand_id": "h"}
     wanted = parse_clip_request({**fields, "output": {"aspect": aspect}}, max_clip_seconds=60)
     message = RequestMessage.of(
@@ -158,5 +161,5 @@ def test_a_link_does_not_outlive_a_vertical_clip(aspect: str, lasts: int, tmp_pa
     (tmp_path / "clip").write_bytes(b"clip")
     key = object_key(message, "mp4")
     info = store.create(key, tmp_path / "clip", content_type="video/mp4", metadata={})
-    delivered = courier.link(Stored(info, facts()), message)
+    delivered = courier.link(Stored(info, store.uri(key), facts()), message)
     assert delivered.expires_at == clock.now() + timedelta(seconds=lasts)

@@ -24,11 +24,13 @@ from clipping.errors import StoreUnavailable
 from clipping.store.layout import output_key
 from clipping.store.local import LocalStore
 from clipping.store.memory import MemoryStore
+from clipping.store.owners import OwnerStores
 from clipping.store.port import Store
 from tests.api.messages import NOW, completed, failed
 from tests.api.rows import get, put, report
 
-KEPT = Retention.of(validate({}))
+CONFIG = validate({})
+KEPT = Retention.of(CONFIG)
 DAY = 86_400.0
 BATCH = 6
 
@@ -70,7 +72,7 @@ class Desk:
         return Janitor(
             KEPT,
             database=self.database,
-            store=store or self.store,
+            stores=OwnerStores(CONFIG, store or self.store),
             clock=self.clock,
             count=lambda deleted, failed: self.counted.append((deleted, failed)),
         )
@@ -175,7 +177,7 @@ def test_another_process_takes_over_from_one_that_died(either_desk: Desk) -> Non
     now = desk.clock.now()
     with desk.database.write() as session:
         (claimed,) = expiry.claim(session, KEPT.cutoffs(now), now=now, until=now + CLAIM, limit=10)
-    assert claimed == (request_id, "hand-1", "shorts")
+    assert claimed == (request_id, "hand-1", "web", "shorts")
     desk.clock.advance(CLAIM.total_seconds() - 1)
     assert desk.janitor().sweep() == 0
     desk.clock.advance(1)

@@ -32,7 +32,7 @@ def _calls(store: GcsStore, source: Path) -> Iterator[Callable[[], object]]:
     yield lambda: store.delete(KEY)
     yield lambda: store.delete(KEY, expected="1")
     yield lambda: store.list("")
-    yield lambda: store.keep_for("clips/", 30, dry_run=False)
+    yield lambda: store.keep_for({"clips/": 30}, dry_run=False)
     yield store.server_time
 
 
@@ -54,8 +54,8 @@ def test_a_large_clip_is_uploaded_in_chunks(gcs_server: FakeGcs, tmp_path: Path)
 
 def test_a_bucket_can_be_given_a_retention_time(gcs: GcsStore) -> None:
     # The emulator takes the rule and forgets it: what is asked for is tested in test_retention.
-    assert gcs.keep_for("clips/", 30, dry_run=True)
-    assert gcs.keep_for("clips/", 30, dry_run=False)
+    assert gcs.keep_for({"clips/": 30}, dry_run=True) == ["clips/"]
+    assert gcs.keep_for({"clips/": 30}, dry_run=False) == ["clips/"]
 
 
 def test_a_server_that_is_gone_is_reported_in_time_by_every_call(

@@ -240,7 +240,7 @@ def _calls(store: S3Store, source: Path) -> Iterator[Callable[[], object]]:
     yield lambda: store.delete(KEY, expected="1")
     yield lambda: store.list("")
     yield store.server_time
-    yield lambda: store.bucket.keep_for("clips/", 30, dry_run=False)
+    yield lambda: store.bucket.keep_for({"clips/": 30}, dry_run=False)
     yield store.bucket.exists
 
 

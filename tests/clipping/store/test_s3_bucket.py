@@ -40,11 +40,20 @@ def test_other_days_are_replaced_and_other_rules_stay() -> None:
     assert with_rule([former, *others], expiring("clips/", 30)) == [*others, expiring("clips/", 30)]
 
 
+def test_prefixes_that_look_alike_have_rules_of_their_own() -> None:
+    prefixes = ("a/b/", "a-b/", "a.b/", "a--b/", "a_b/", f"{'x' * 300}/", f"{'x' * 301}/")
+    rules: list[Any] = []
+    for prefix in prefixes:
+        rules = list(with_rule(rules, expiring(f"{prefix}clips/", 30)) or [])
+    assert len({rule["ID"] for rule in rules}) == len(rules) == len(prefixes)
+    assert max(len(rule["ID"]) for rule in rules) <= 255
+
+
 def test_a_bucket_is_created_once_and_keeps_the_rules_of_others(seaweed: Seaweed) -> None:
     store = S3Store("fresh-bucket", Endpoint(seaweed.url, credentials=seaweed.credentials), prefix="team/")
     bucket = store.bucket
     assert not bucket.exists()
-    assert bucket.keep_for("clips/", 30, dry_run=True), "the bucket may be missing in a dry run"
+    assert bucket.keep_for({"clips/": 30}, dry_run=True), "the bucket may be missing in a dry run"
     bucket.create()
     bucket.create()
     assert bucket.exists()
@@ -52,13 +61,13 @@ def test_a_bucket_is_created_once_and_keeps_the_rules_of_others(seaweed: Seaweed
     seaweed.admin.put_bucket_lifecycle_configuration(
         Bucket="fresh-bucket", LifecycleConfiguration={"Rules": [theirs]}
     )
-    assert bucket.keep_for("clips/", 30, dry_run=True)
-    assert bucket.keep_for("clips/", 30, dry_run=False)
+    assert bucket.keep_for({"clips/": 30}, dry_run=True)
+    assert bucket.keep_for({"clips/": 30}, dry_run=False)
     assert bucket.drop_unfinished(dry_run=False)
-    assert bucket.keep_for("reels/", 30, dry_run=False)
-    assert not bucket.keep_for("clips/", 30, dry_run=False)
+    assert bucket.keep_for({"reels/": 30}, dry_run=False)
+    assert not bucket.keep_for({"clips/": 30}, dry_run=False)
     assert not bucket.drop_unfinished(dry_run=False)
-    assert bucket.keep_for("clips/", 60, dry_run=False)
+    assert bucket.keep_for({"clips/": 60}, dry_run=False)
     rules = seaweed.admin.get_bucket_lifecycle_configuration(Bucket="fresh-bucket")["Rules"]
     assert {rule["ID"]: rule["Filter"]["Prefix"] for rule in rules} == {
         "theirs": "other/",

@@ -16,13 +16,15 @@ from clipping.clock import ManualClock
 from clipping.config import validate
 from clipping.store.layout import output_key
 from clipping.store.local import LocalStore
+from clipping.store.owners import OwnerStores
 from clipping.store.port import Store
 from tests.api.messages import NOW, completed
 from tests.api.rows import get, put, put_reel, report
 from tests.contract.store.conftest import Create
 
 HOUR, DAY = 3600.0, 86_400.0
-KEPT = Retention.of(validate({}))
+CONFIG = validate({})
+KEPT = Retention.of(CONFIG)
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def test_the_janitor_deletes_what_no_rule_deletes_in_time(
     store: Store, create: Create, database: Database
 ) -> None:
     clock = ManualClock(NOW)
-    janitor = Janitor(KEPT, database=database, store=store, clock=clock)
+    janitor = Janitor(KEPT, database=database, stores=OwnerStores(CONFIG, store), clock=clock)
     short, clip, reel = (
         put(database, output={"aspect": "9:16"}, mode="encode"),
         put(database),
@@ -94,6 +96,6 @@ def test_an_object_that_is_gone_already_counts_as_deleted(store: Store, database
     key = output_key(short, "hand-1", "mp4", short=True)
     report(database, completed(request_id=short, output_uri=store.uri(key)))
     clock.advance(DAY)
-    janitor = Janitor(KEPT, database=database, store=store, clock=clock)
+    janitor = Janitor(KEPT, database=database, stores=OwnerStores(CONFIG, store), clock=clock)
     assert (janitor.sweep(), janitor.sweep()) == (1, 0)
     assert get(database, short).deleted_at == NOW + timedelta(days=1)
