@@ -40,21 +40,20 @@ def download(folder: Path, *options: str) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def requirements(folder: Path, name: str, *, source: bool) -> Path:
-    """The part of a set that is published as source alone, or the others."""
-    text = (ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if re.match(r"\w", line)]
-    path = folder / f"{name}.txt"
-    path.write_text("\n".join(line for line in lines if line.startswith(SOURCE) is source) + "\n")
+def requirements(folder: Path, *, source: bool) -> Path:
+    """Those packages of all sets that are published as source alone, or the others."""
+    files = [(ROOT / "requirements" / f"{name}.txt").read_text().replace("\\\n", " ") for name in SETS]
+    lines = {line for text in files for line in text.splitlines() if re.match(r"\w", line)}
+    path = folder / "requirements.txt"
+    path.write_text("\n".join(line for line in sorted(lines) if line.startswith(SOURCE) is source) + "\n")
     return path
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("python", ["3.11", "3.12"])
-@pytest.mark.parametrize("name", SETS)
-def test_the_packages_have_wheels_for_arm64(name: str, python: str, tmp_path: Path) -> None:
-    path = requirements(tmp_path, name, source=False)
+def test_the_packages_have_wheels_for_arm64(python: str, tmp_path: Path) -> None:
+    path = requirements(tmp_path, source=False)
     platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
     options = ["--python-version", python, "--implementation", "cp", *platforms, "--only-binary", ":all:"]
     wheels = download(tmp_path / "wheels", *options, "--requirement", str(path))
@@ -62,13 +61,13 @@ def test_the_packages_have_wheels_for_arm64(name: str, python: str, tmp_path: Pa
     for wheel in wheels:
         assert re.search(r"-(any|[\w.]*manylinux\w*_aarch64[\w.]*)\.whl$", wheel.name), wheel.name
     total = sum(wheel.stat().st_size for wheel in wheels)
-    print(f"{name}, Python {python}: {len(wheels)} wheels, {total / 1e6:.1f} MB")
+    print(f"Python {python}: {len(wheels)} wheels, {total / 1e6:.1f} MB")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_what_comes_as_source_is_pure_python(tmp_path: Path) -> None:
-    path = requirements(tmp_path, "runtime", source=True)
+    path = requirements(tmp_path, source=True)
     # What builds them is installed already, and is the locked one in the images.
     options = ["--no-binary", ":all:", "--no-build-isolation", "--requirement", str(path)]
     sources = download(tmp_path / "sources", *options)
