@@ -32,6 +32,7 @@ from clipping.contract import (
     reel_parts,
     report,
     results,
+    uploads,
 )
 from clipping.contract.choices import FailoverMode
 from clipping.contract.cluster import AgentStatus
@@ -58,6 +59,7 @@ INPUT: dict[str, type[BaseModel]] = {
     "HighlightKeyframe": effects.HighlightKeyframe,
     "Title": effects.Title,
     "Captions": effects.Captions,
+    "UploadRequest": uploads.UploadRequest,
     "FailoverRequest": admin.FailoverRequest,
     "PauseRequest": admin.PauseRequest,
     "ResumeRequest": admin.ResumeRequest,
@@ -68,6 +70,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "ErrorDetail": results.Problem,
     "ClipAccepted": results.Accepted,
     "ReelAccepted": results.ReelAccepted,
+    "Upload": results.Upload,
     "BatchAccepted": results.Batch,
     "BatchItem": results.BatchItem,
     "ClipStatus": results.ClipStatus,
