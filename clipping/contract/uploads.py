@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationError
 
 from clipping.contract.problems import first_problem
 from clipping.contract.wire import Model
@@ -13,9 +13,7 @@ from clipping.errors import InvalidRequest, PayloadTooLarge
 from clipping.text import check_one_line
 
 MAX_FILENAME = 255
-CONTENT_TYPES = ("application/mp4", "application/mxf", "application/octet-stream")
-"""Allowed in addition to all of `video/`."""
-_VIDEO = re.compile(r"video/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}", re.ASCII | re.IGNORECASE)
+CONTENT_TYPE = r"^(?:video/[a-z0-9][a-z0-9.+_-]{0,99}|application/(?:mp4|mxf|octet-stream))$"
 
 
 def _filename(name: str) -> str:
@@ -26,9 +24,16 @@ def _filename(name: str) -> str:
 
 
 def _content_type(name: str) -> str:
-    if name.lower() not in CONTENT_TYPES and not _VIDEO.fullmatch(name):
-        raise ValueError(f"must be video/… or one of {', '.join(CONTENT_TYPES)}")
-    return name.lower()
+    if not re.fullmatch(CONTENT_TYPE, name):
+        raise ValueError(
+            "must be video/…, application/mp4, application/mxf or application/octet-stream, in lower case"
+        )
+    return name
+
+
+def _whole(size: object) -> object:
+    """In JSON, 1.0 is a whole number, too."""
+    return int(size) if isinstance(size, float) and size.is_integer() else size
 
 
 def _size(size: int) -> int:
@@ -44,8 +49,7 @@ class UploadRequest(Model):
 
     filename: Annotated[str, AfterValidator(_filename)]
     content_type: Annotated[str, AfterValidator(_content_type)]
-    """In lower case."""
-    size_bytes: Annotated[int, AfterValidator(_size)]
+    size_bytes: Annotated[int, BeforeValidator(_whole), AfterValidator(_size)]
 
 
 def parse_upload_request(body: object, *, max_bytes: int) -> UploadRequest:

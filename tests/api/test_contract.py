@@ -220,6 +220,10 @@ def test_patterns_and_defaults_are_the_same() -> None:
     assert SCHEMAS["RequestId"]["pattern"] == messages.REQUEST_ID
     assert SCHEMAS["HandId"]["pattern"] == messages.HAND_ID
     assert SCHEMAS["Reason"]["pattern"] == text.PLAIN_TEXT
+    upload = SCHEMAS["UploadRequest"]["properties"]
+    assert upload["filename"]["pattern"] == text.PLAIN_TEXT
+    assert upload["filename"]["maxLength"] == uploads.MAX_FILENAME
+    assert upload["content_type"]["pattern"] == uploads.CONTENT_TYPE
     assert CONTRACT["components"]["parameters"]["ReelRequestId"]["schema"]["pattern"] == reel.REEL_ID
     for schema in ("ClipRequest", "ReelRequest", "ReelPart", "Transition"):
         for name, field in INPUT[schema].model_fields.items():
