@@ -38,6 +38,7 @@ from agent.work.lanes import ACKNOWLEDGE_SECONDS, Lanes
 from agent.work.maker import Maker
 from agent.work.owner_outages import OwnerOutages
 from agent.work.progress import ProgressReporter
+from agent.work.recordings import Recordings
 from clipping import __version__
 from clipping.bus.publisher import Publisher
 from clipping.bus.reach import Reach
@@ -50,6 +51,7 @@ from clipping.release import Patience
 from clipping.signals import StopSignals
 from clipping.store.open import check_file_system, open_coordination_store, open_store
 from clipping.store.owners import OwnerStores
+from clipping.store.readers import SourceReaders
 from health.cluster.coordinator import Coordinator
 from health.cluster.poller import poll
 from health.election.roles import Facts, Identity
@@ -140,7 +142,6 @@ class _Agent:
             settings=self._settings,
             clock=clock,
             maker=Maker(
-                self._settings,
                 self._engine,
                 EncodeCheckpoints(
                     self._settings,
@@ -149,7 +150,7 @@ class _Agent:
                     clock,
                     self._uploads,
                 ),
-                mounts,
+                Recordings(self._settings, self._engine, mounts, stores, SourceReaders(config)),
             ),
             spool=self._spool,
             failures=Failures(Path(config.agent.state_dir)),

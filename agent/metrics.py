@@ -10,6 +10,7 @@ RETRIES = Counter(
     "Errors after which the clip is tried again: a step of the same attempt, or another attempt",
     ["code", "scope"],
 )
+SOURCE_BYTES = Counter("clipping_source_bytes_total", "Bytes read from recordings in buckets")
 SECONDS = Histogram(
     "clipping_clip_seconds",
     "From taking a request to its published completion",

@@ -1,8 +1,8 @@
 """What is known of recordings, kept on disk: which streams, how long, and an MP4's index.
 
-A recording is known by its identity (device, inode, size and time of change), whatever its path: a file that
-changes in any way is another. Entries that can't be read are as good as none. The least recently used go when
-there are too many.
+A recording is known by its identity (device, inode, size and time of change), whatever its path, and one in a
+bucket by its URI and ETag: a file that changes in any way is another. Entries that can't be read are as good
+as none. The least recently used go when there are too many.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from agent.cutting.formats.media import Identity, MediaInfo
+from agent.cutting.formats.spans import Span, Spans
 from agent.cutting.indexed.index import load_index
 from agent.cutting.reading.source import SourceFile
 
+_SPANS: TypeAdapter[Spans] = TypeAdapter(Spans)
 _INFO: TypeAdapter[MediaInfo] = TypeAdapter(MediaInfo)
 _LIMIT_BYTES = 2 << 30
 """An MP4's index takes about 4 MB an hour."""
@@ -63,6 +65,30 @@ class Cache:
         file = self._file(identity, "tracks")
         if file is not None:
             self._put(file, headers)
+
+    def pieces(self, identity: Identity) -> dict[Span, bytes] | None:
+        """The parts of a recording in a bucket that every cut needs."""
+        file = self._file(identity, "pieces")
+        kept = None if file is None else _mapped(file)
+        if kept is None:
+            return None
+        with kept:
+            head = kept.readline()
+            try:
+                spans = _SPANS.validate_json(head)
+            except ValidationError:
+                return None
+            found, at = {}, len(head)
+            for begin, end in spans:
+                found[begin, end] = kept[at : at + end - begin]
+                at += end - begin
+            return found if at == len(kept) else None
+
+    def keep_pieces(self, identity: Identity, pieces: dict[Span, bytes]) -> None:
+        """Remember them."""
+        file = self._file(identity, "pieces")
+        if file is not None:
+            self._put(file, b"\n".join([_SPANS.dump_json(tuple(pieces)), b"".join(pieces.values())]))
 
     def index(self, source: SourceFile) -> mmap.mmap:
         """A plain MP4's index (see `load_index`). Raises `NotPlain` and `OSError`."""

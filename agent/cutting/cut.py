@@ -29,7 +29,7 @@ from agent.cutting.process.progress import ProgressSender
 from agent.cutting.reading.damage import Damage, Finding, warnings
 from agent.cutting.reading.demux import report_packets
 from agent.cutting.reading.disorder import refuse_disorder
-from agent.cutting.reading.source import SourceFile, check_readable, grown, limit_pixels
+from agent.cutting.reading.source import SourceFile, check_readable, grown, lacking, limit_pixels
 from agent.cutting.recording import Opened
 from agent.cutting.report import report
 from agent.cutting.smart.smart import smart
@@ -87,12 +87,15 @@ def run_cut(context: Context, descriptor: int, order: Order) -> Clip:
     notify = ProgressSender(context)
     notify("probing", 0)
     report_packets(notify.alive)
-    source = SourceFile(order.spec.source, descriptor, order.identity)
+    source = SourceFile(order.spec.source, descriptor, order.identity, order.present)
     limit_pixels(order.max_pixels)
     try:
         with Opened(source, Cache(order.cache)) as opened:
             refuse_large(source.name.name, opened.info, order.spec, order.max_pixels)
             made = _first_good(opened, order, notify)
+            if source.present is not None and made.flawed:
+                made.outcome.path.unlink(missing_ok=True)
+                raise lacking(source)
     except (SourceCorrupt, SourceDamaged, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
         grown(source)
         check_readable(source)
@@ -110,6 +113,11 @@ class _Made:
     damage: tuple[Finding, ...]
     failures: tuple[str, ...]
     """Why the ways that were tried before it failed."""
+
+    @property
+    def flawed(self) -> bool:
+        """Whether the clip is not all that was asked for."""
+        return bool(self.damage or self.failures) or self.facts.frames != self.outcome.frames
 
 
 def _first_good(opened: Opened, order: Order, notify: ProgressSender) -> _Made:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from agent.cutting.cache import Cache
 from agent.cutting.encode.encoder_probe import Encoders
 from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.formats.media import MediaInfo
@@ -78,6 +79,11 @@ class Engine:
     @property
     def _cache(self) -> Path | None:
         return Path(self._own_cache.name) if self._own_cache is not None else self._settings.cache_dir
+
+    @property
+    def cache(self) -> Cache:
+        """What is known of recordings."""
+        return Cache(self._cache)
 
     def answers(self, timeout: float) -> bool:
         """Whether a process for a cut can be started and reads a file within `timeout` seconds.
@@ -231,6 +237,7 @@ class Engine:
             self._settings.max_pixels,
             self._settings.on_damage,
             keep,
+            source.present,
         )
 
     def _run(

@@ -73,7 +73,8 @@ def _framing(framing: Framing) -> FramingReport:
 
 def _source(identity: Identity, growing: bool) -> SourceReport:
     modified = datetime.fromtimestamp(identity.mtime_ns // 1_000_000_000, UTC)
-    return SourceReport(size=identity.size, modified=modified, growing=growing)
+    etag = identity.etag.strip('"') if identity.etag is not None else None
+    return SourceReport(size=identity.size, modified=modified, etag=etag, growing=growing)
 
 
 def _early_end(spec: CutSpec, info: MediaInfo, end: Fraction, longest: Fraction) -> list[str]:

@@ -62,6 +62,33 @@ def open_below(
     )
 
 
+def open_object(uri: str, folder: Path, key: str, *, timeout: float = LOOK_SECONDS) -> SourceFile:
+    """Open an object of a local store, whose data is at `key` below `folder`; the caller closes it.
+
+    Raises `SourceNotFound`, `SourceCorrupt` (it is empty), and `SourceUnavailable`.
+    """
+    return answer_within(
+        lambda: _open_object(uri, folder, key),
+        timeout,
+        f"the store did not answer within {timeout:g} s: {uri}",
+        root=str(folder),
+        discard=SourceFile.close,
+    )
+
+
+def _open_object(uri: str, folder: Path, key: str) -> SourceFile:
+    try:
+        store = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SourceUnavailable(f"storage.path: {folder} can't be opened: {error.strerror}") from None
+    try:
+        return adopt(Path(uri), open_beneath(store, key))
+    except OSError as error:
+        raise _unreadable(uri, error) from None
+    finally:
+        os.close(store)
+
+
 def _open(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> SourceFile:
     reason = ""
     for _ in range(_TRIES):
@@ -129,7 +156,7 @@ def _is_circle(path: str) -> bool:
 
 def _unreadable(path: str, error: OSError) -> ClippingError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
-        return SourceNotFound(f"there is no file {path}")
+        return SourceNotFound(f"there is no {'object' if '://' in path else 'file'} {path}")
     if error.errno in (errno.EACCES, errno.EPERM):
         return SourceUnavailable(f"the agent may not read {path}: {error.strerror}")
     return SourceUnavailable(f"{path} can't be read now: {error.strerror}")

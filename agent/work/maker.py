@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.cutting import Clip, Engine
 from agent.cutting.reading.source import SourceFile
-from agent.resources.mounts import MountMemory
-from agent.resources.sources import open_below
-from agent.settings import Settings
 from agent.work.encode_checkpoints import EncodeCheckpoints
 from agent.work.job import Job
+from agent.work.recordings import Attempt, Recordings
 from agent.work.reporting import AttemptReporter
 from agent.work.specs import cut_spec, reel_spec
 from clipping.contract.messages import RequestMessage
-from clipping.contract.recording import recording_of
 from clipping.contract.reel import ReelMessage, WorkMessage
-from clipping.errors import SourceNotAllowed
+from clipping.errors import ClippingError
 
 
 @dataclass(frozen=True)
 class Maker:
     """The engine, with what it reads and what it keeps. One for the process; thread-safe."""
 
-    settings: Settings
     engine: Engine
     checkpoints: EncodeCheckpoints
-    mounts: MountMemory
+    recordings: Recordings
 
     def make(
         self, message: WorkMessage, job: Job, attempt: int, folder: Path, report: AttemptReporter
     ) -> Clip:
-        """The finished file, in `folder`. Raises as the engine, and as `open_below`."""
-        match message:
-            case RequestMessage():
-                return self._clip(message, job, attempt, folder, report)
-            case ReelMessage():
-                return self._reel(message, job, folder, report)
+        """The finished file, in `folder`. Raises as the engine, and as `Attempt.open` of recordings."""
+
+        def alive() -> None:
+            # The API takes a silent attempt for lost.
+            report.stage("probing", 0.0)
+            job.interruption.raise_if_set()
+
+        with self.recordings.of(message.owner, folder, alive) as recordings:
+            match message:
+                case RequestMessage():
+                    return self._clip(message, job, attempt, folder, report, recordings)
+                case ReelMessage():
+                    return self._reel(message, job, folder, report, recordings)
 
     def make_room(self, message: WorkMessage) -> None:
         """The disk is full: remove what was kept on it for another attempt."""
@@ -48,40 +52,56 @@ class Maker:
         self.checkpoints.drop(message)
 
     def _clip(
-        self, message: RequestMessage, job: Job, attempt: int, folder: Path, report: AttemptReporter
+        self,
+        message: RequestMessage,
+        job: Job,
+        attempt: int,
+        folder: Path,
+        report: AttemptReporter,
+        recordings: Attempt,
     ) -> Clip:
         with (
-            self._open(recording_of(message)) as source,
+            recordings.open(message) as source,
             self.checkpoints.of(message, job, attempt, source, folder, report) as kept,
         ):
-            return self.engine.cut(
-                cut_spec(message),
-                folder,
-                progress=report.stage,
-                interruption=job.interruption,
-                source=source,
-                keep=kept.keep,
-                checkpoint=kept.checkpoint,
-            )
+            while True:
+                try:
+                    return self.engine.cut(
+                        cut_spec(message),
+                        folder,
+                        progress=report.stage,
+                        interruption=job.interruption,
+                        source=recordings.as_now(message, source),
+                        keep=kept.keep,
+                        checkpoint=kept.checkpoint,
+                    )
+                except ClippingError as error:
+                    if not recordings.widen(message, error):
+                        raise
+                    # Segments may contain frames that were decoded from nothing.
+                    shutil.rmtree(kept.keep.folder, ignore_errors=True)
 
-    def _reel(self, message: ReelMessage, job: Job, folder: Path, report: AttemptReporter) -> Clip:
+    def _reel(
+        self, message: ReelMessage, job: Job, folder: Path, report: AttemptReporter, recordings: Attempt
+    ) -> Clip:
         def open_part(index: int) -> SourceFile:
             # A reel is probed part by part before it is cut; the API takes a silent attempt for lost.
             report.stage(job.stage, job.progress_percent)
-            return self._open(recording_of(message.clips[index]))
+            return recordings.open(message.clips[index])
 
         with self.checkpoints.of_reel(message, job, report) as kept:
-            return self.engine.reel(
-                reel_spec(message),
-                folder,
-                open_part=open_part,
-                progress=report.stage,
-                interruption=job.interruption,
-                keep=kept.keep,
-                checkpoint=kept.checkpoint,
-            )
-
-    def _open(self, path: str) -> SourceFile:
-        if not path.startswith("/"):
-            raise SourceNotAllowed(f"{path} is not below a root")
-        return open_below(path, self.settings.current.agent.nas_roots, mounts=self.mounts)
+            while True:
+                try:
+                    return self.engine.reel(
+                        reel_spec(message),
+                        folder,
+                        open_part=open_part,
+                        progress=report.stage,
+                        interruption=job.interruption,
+                        keep=kept.keep,
+                        checkpoint=kept.checkpoint,
+                    )
+                except ClippingError as error:
+                    parts = message.clips if error.part is None else [message.clips[error.part]]
+                    if not any(recordings.widen(part, error) for part in parts):
+                        raise

@@ -45,6 +45,8 @@ class SourceReport(Model):
     size: int
     """Bytes, when it was opened."""
     modified: Moment
+    etag: str | None = None
+    """Of a recording in a bucket: its ETag there, in Cloud Storage its generation."""
     growing: bool
     """Whether the file was growing while the clip was cut."""
 

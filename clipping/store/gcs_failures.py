@@ -30,7 +30,7 @@ def bucket_is_missing(error: Exception) -> bool:
 
 def unavailable(action: str, bucket: str, error: Exception) -> StoreUnavailable:
     """The error for a failed `action` ("create clips/…") in `bucket`, caused by `error`."""
-    return StoreUnavailable(f"Could not {action}: {_explain(bucket, error)}.")
+    return StoreUnavailable(f"Could not {action}: {explain(bucket, error)}.")
 
 
 def unsignable(key: str, account: str | None, error: Exception) -> SigningUnavailable:
@@ -77,7 +77,8 @@ def _refusal(error: Exception) -> tuple[int | None, str]:
         return None, text
 
 
-def _explain(bucket: str, error: Exception) -> str:
+def explain(bucket: str, error: Exception) -> str:
+    """What failed and how to fix it, as a part of a sentence."""
     cause = error.cause if isinstance(error, exceptions.RetryError) and error.cause else error
     text = " ".join(str(getattr(cause, "message", None) or cause).split()).rstrip(".")
     match cause:

@@ -67,6 +67,7 @@ class Connections:
             "call": (call_seconds, call_seconds, 1),
             "patient": (_PATIENT, _PATIENT, _TRIES),
             "upload": (_UPLOAD_SECONDS, _UPLOAD_SECONDS, _TRIES),
+            "reads": (CALL_SECONDS, _PATIENT, 1),
         }
         self._lock = threading.Lock()
         self._session: Any = None
@@ -90,6 +91,10 @@ class Connections:
     def patient(self) -> Any:
         """For listings and downloads."""
         return self._client("patient", self._endpoint.url)
+
+    def reads(self) -> Any:
+        """For parts of objects: the caller tries again."""
+        return self._client("reads", self._endpoint.url)
 
     def upload(self) -> Any:
         """For clips."""
@@ -167,7 +172,8 @@ def read_credentials(path: Path, name: str = "storage.credentials") -> dict[str,
     """The access key in a file of the AWS format: a section `[default]` with `aws_access_key_id`,
     `aws_secret_access_key` and, for temporary ones, `aws_session_token`.
 
-    Raises `StoreUnavailable`, without the content in the message.
+    Raises `StoreUnavailable`, without the content in the message. `name`: as
+    `Endpoint.credentials_name`.
     """
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from botocore import exceptions
@@ -105,10 +106,19 @@ def unsignable(key: str, bucket: str, error: Exception) -> SigningUnavailable:
     return SigningUnavailable(f"could not sign a link to {key}: {explain(bucket, error)}")
 
 
-def explain(bucket: str, error: Exception) -> str:
-    """What failed and how to fix it, as a part of a sentence."""
+def may_pass(error: Exception) -> bool:
+    """Whether the store refused only because of its own state."""
+    if not isinstance(error, ClientError):
+        return False
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or code_of(error) in _RATE
+
+
+def explain(bucket: str, error: Exception, *, setting: str = "storage") -> str:
+    """What failed and how to fix it, as a part of a sentence. `setting`: the section of the configuration
+    that the store is in."""
     if isinstance(error, ClientError):
-        return _refusal(bucket, error)
+        return _refusal(bucket, error, setting)
     text = " ".join(str(error).split()).rstrip(".")
     match error:
         case (
@@ -119,7 +129,7 @@ def explain(bucket: str, error: Exception) -> str:
         ):
             return (
                 f"the credentials for the store are missing or can't be read ({text}): set "
-                "storage.credentials to a file with the access key, or AWS_ACCESS_KEY_ID and "
+                f"{setting}.credentials to a file with the access key, or AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY"
             )
         case exceptions.ReadTimeoutError():
@@ -132,7 +142,7 @@ def explain(bucket: str, error: Exception) -> str:
             return text or type(error).__name__
 
 
-def _refusal(bucket: str, error: ClientError) -> str:
+def _refusal(bucket: str, error: ClientError, setting: str) -> str:
     code = code_of(error)
     text = " ".join(str(error.response.get("Error", {}).get("Message", "")).split()).rstrip(".") or code
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -141,11 +151,11 @@ def _refusal(bucket: str, error: ClientError) -> str:
     if code in ("BucketAlreadyExists", "InvalidBucketName"):
         return f"{text}: choose another name for storage.bucket"
     if code in _CREDENTIALS:
-        return f"the credentials for the store were rejected ({text}): check storage.credentials"
+        return f"the credentials for the store were rejected ({text}): check {setting}.credentials"
     if code == "RequestTimeTooSkewed":
         return "this machine's clock differs too much from the store's: set up NTP"
     if code in _REGION:
-        return f"the bucket {bucket} is in another region ({text}): set storage.region"
+        return f"the bucket {bucket} is in another region ({text}): set {setting}.region"
     if code in _DENIED:
         return (
             f"access to the bucket {bucket} was denied ({text}); without s3:ListBucket, a missing object "

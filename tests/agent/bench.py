@@ -29,6 +29,7 @@ from agent.work.job_runner import JobRunner
 from agent.work.maker import Maker
 from agent.work.owner_outages import OwnerOutages
 from agent.work.progress import ProgressReporter
+from agent.work.recordings import Recordings
 from clipping.bus.connection import subscriber_client
 from clipping.bus.provision import provision
 from clipping.bus.publisher import Publisher
@@ -41,6 +42,7 @@ from clipping.errors import GivenBack
 from clipping.ids import new_reel_id, new_request_id
 from clipping.store.local import LocalStore
 from clipping.store.owners import OwnerStores
+from clipping.store.readers import SourceReaders
 from health.lease.guard import Guard
 from tests.support.media import Recording, make
 from tests.support.waiting import eventually
@@ -81,15 +83,22 @@ def report_wait(progress: ProgressReporter, request_id: str) -> None:
 class Bench:
     """One clip's steps with all their real parts, under a lease whose clock the test holds."""
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
+    def __init__(self, folder: Path, engine: Engine, **settings: object) -> None:
+        """`settings`: more sections of the configuration."""
         (folder / "nas").mkdir()
         shutil.copy(make(Recording(seconds=60)), folder / "nas" / "night.mp4")
         self.recording = folder / "nas" / "night.mp4"
         project = f"test-{secrets.token_hex(6)}"
         config = validate(
-            {"agent": {"nas_roots": [{"path": str(folder / "nas")}]}, "pubsub": {"project": project}}
+            {
+                "agent": {"nas_roots": [{"path": str(folder / "nas")}]},
+                "pubsub": {"project": project},
+                "storage": {"path": str(folder / "store")},
+                **settings,
+            }
         )
         provision(project, topology(config))
+        self.settings = Settings(config, lambda: config)
         self._spool = Spool(folder / "state", min_free_bytes=0)
         self.store = LocalStore(folder / "store", public_url="http://127.0.0.1")
         stores = OwnerStores(config, self.store)
@@ -106,18 +115,23 @@ class Bench:
         self.guard.renewed(EPOCH, self.clock.monotonic())
         self._folder = folder
         self.runner = JobRunner(
-            settings=Settings(config, lambda: config),
+            settings=self.settings,
             clock=SystemClock(),
             maker=Maker(
-                Settings(config, lambda: config),
                 engine,
                 EncodeCheckpoints(
-                    Settings(config, lambda: config),
+                    self.settings,
                     Checkpoints(folder / "state", most_bytes=config.checkpoints.max_bytes),
                     self.guard,
                     SystemClock(),
                 ),
-                MountMemory(),
+                Recordings(
+                    self.settings,
+                    engine,
+                    MountMemory(),
+                    stores,
+                    SourceReaders(config),
+                ),
             ),
             spool=self._spool,
             failures=Failures(folder / "state"),
@@ -128,6 +142,11 @@ class Bench:
             progress=self.progress,
             guard=self.guard,
         )
+
+    def keep_free(self, size: int) -> None:
+        """Have the agent keep so many bytes of its disk free from now on, the spool itself excepted."""
+        agent = self.settings.current.agent.model_copy(update={"min_free_bytes": size})
+        self.settings.current = self.settings.current.model_copy(update={"agent": agent})
 
     def reporter(self, clock: Clock) -> ProgressReporter:
         """Another reporter, not started."""

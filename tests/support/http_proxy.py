@@ -25,8 +25,6 @@ class Exchange:
     path: str
     headers: http.client.HTTPMessage
     status: int = 0
-    body: bytes = b""
-    """The request's. Shorter than its `Content-Length` if the client broke off."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class HttpProxy:
             def _pass(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 proxy.seen.append(f"{self.command} {self.path}")
-                instead = proxy.before(Exchange(self.command, self.path, self.headers, body=body))
+                instead = proxy.before(Exchange(self.command, self.path, self.headers))
                 if instead is None:
                     instead = self._forwarded(body)
                 if instead.status == 0:

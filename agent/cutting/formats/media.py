@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Literal
 
 Kind = Literal["video", "audio", "subtitle", "data", "attachment", "unknown"]
 
+_SECOND_NS = 1_000_000_000
 HDR_TRANSFERS = frozenset({16, 18})
 """PQ (SMPTE 2084) and HLG, as ITU-T H.273 numbers them."""
 
@@ -22,11 +24,26 @@ class Identity:
     inode: int
     size: int
     mtime_ns: int
+    uri: str | None = None
+    """Of an object in a bucket, whose device and inode are 0."""
+    etag: str | None = None
+    """Which state of the object it is."""
 
     @classmethod
     def of(cls, status: os.stat_result) -> Identity:
         """From `os.stat`."""
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    @classmethod
+    def of_object(cls, uri: str, etag: str, size: int, modified: datetime) -> Identity:
+        """Of an object: the same on every machine.
+
+        Stores keep times in seconds. What is below a second says which state of which object it is, as
+        checkpoints know a recording by its size and time only.
+        """
+        digest = hashlib.sha256(f"{uri}\0{etag}".encode()).digest()
+        below = int.from_bytes(digest[:8], "big") % _SECOND_NS
+        return cls(0, 0, size, int(modified.timestamp()) * _SECOND_NS + below, uri, etag)
 
     def still_holds(self, later: Identity) -> bool:
         """Whether what was read before is still there: the same file, unchanged or appended to."""

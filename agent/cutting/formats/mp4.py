@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from agent.cutting.formats.mp4_tables import SampleTable
 
-VIDEO, AUDIO = b"vide", b"soun"
+VIDEO, AUDIO, TEXT, TIMECODE = b"vide", b"soun", b"text", b"tmcd"
 """Handlers of tracks."""
 _ROTATION_STEP = 90
 

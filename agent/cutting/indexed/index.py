@@ -17,7 +17,7 @@ _MOST_BYTES = 1 << 30
 def load_index(path: Path) -> mmap.mmap:
     """The content of the file's `moov`, in separate memory. Raises `NotPlain` and `OSError`."""
     with path.open("rb") as file:
-        found = _find(file, os.fstat(file.fileno()).st_size)
+        found = find_index(file, os.fstat(file.fileno()).st_size)
         size = found.end - found.start
         if not 0 < size <= _MOST_BYTES:
             raise NotPlain("its index is too large")
@@ -32,7 +32,8 @@ def load_index(path: Path) -> mmap.mmap:
         return index
 
 
-def _find(file: BinaryIO, size: int) -> Box:
+def find_index(file: BinaryIO, size: int) -> Box:
+    """Where the index is in a file of this size; it may be damaged. Raises `NotPlain` and `OSError`."""
     index = None
     try:
         for box in boxes(file, 0, size):

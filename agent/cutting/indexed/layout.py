@@ -22,6 +22,7 @@ from agent.cutting.plan.outcome import Outcome
 from agent.cutting.plan.plan import Plan, Track, without_silent
 from agent.cutting.reading.damage import Damage, stream_name
 from agent.cutting.reading.seek import tick_upto
+from agent.cutting.reading.source import check_present
 
 _BESIDE_VERIFYING = 256 << 20
 """Bytes that may still be on their way when the clip's ends are verified."""
@@ -56,6 +57,8 @@ def write(
         video.after,
         Watch(watched, damage),
     )
+    for at, size in laid.pieces:
+        check_present(recording.source, at, size)
     splices = [at - frames.start for at in frames.splice_points]
     writing.start(*_ends(laid.parts[0], len(index), writing.size, splices))
     while writing.left > _BESIDE_VERIFYING and not writing.wait(_LOOK_SECONDS):

@@ -17,7 +17,7 @@ from agent.cutting.formats.nal import length_size, starts_clean
 from agent.cutting.formats.packets import AnyPacket, packet_of
 from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.tracks import Trak
-from agent.cutting.reading.source import SourceFile, decoder_options, reading
+from agent.cutting.reading.source import SourceFile, check_present, decoder_options, reading
 
 _VISUAL_ENTRY = 16 + 8 + 78
 """Where the boxes of a `stsd` with one video entry begin: behind its own header and the entry's fields."""
@@ -31,7 +31,7 @@ class Recording:
         """`tracks`: by the index of the stream, one of them video. Raises `NotPlain` and `OSError`."""
         self.between = between
         """Bytes that may lie between samples, and hold nothing but the container's own headers."""
-        self._name = source.name
+        self.source = source
         self.tracks = tracks
         self.video = next(track for track in tracks.values() if track.kind == "video")
         if self.video.coding not in _CONFIGURATIONS:
@@ -63,10 +63,13 @@ class Recording:
         return stop if self.video.until is None else min(stop, self.video.until)
 
     def payload(self, sample: int) -> bytes:
-        """A frame's bytes. Raises `NotPlain` when the file does not hold them, and `SourceUnavailable`."""
+        """A frame's bytes. Raises `NotPlain` when the file does not hold them, `SourceUnavailable`, and as
+        `check_present`."""
         size = int(self.video.table.sizes(sample, sample + 1)[0])
-        with reading(self._name, OSError):
-            data = os.pread(self.file, size, int(self.video.table.offsets(sample, sample + 1)[0]))
+        at = int(self.video.table.offsets(sample, sample + 1)[0])
+        check_present(self.source, at, size)
+        with reading(self.source.name, OSError):
+            data = os.pread(self.file, size, at)
         if len(data) != size:
             raise NotPlain("it is shorter than its index says")
         return data

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from agent.cutting.formats.media import Identity
+from agent.cutting.formats.spans import Spans
 from agent.cutting.plan.encoders import Choice, Wanted
 from clipping.contract.choices import Mode, Quality, TransitionType
 from clipping.contract.effects import NO_EFFECTS, Effects
@@ -158,3 +159,5 @@ class Order:
     """As `EngineSettings.on_damage`."""
     keep: Keep | None = None
     """Where to keep finished segments of an encode; None: it is made at once."""
+    present: Spans | None = None
+    """As `SourceFile.present`."""

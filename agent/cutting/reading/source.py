@@ -19,6 +19,7 @@ import av
 import av.container
 
 from agent.cutting.formats.media import Identity
+from agent.cutting.formats.spans import Spans, covers
 from agent.cutting.formats.streams import context_of
 from agent.cutting.process.limits import short_of_memory
 from agent.cutting.reading.holes import data_end
@@ -110,6 +111,8 @@ class SourceFile:
     descriptor: int
     """Opened with O_PATH: it pins the file, and closing it never waits for a file system that hangs."""
     identity: Identity
+    present: Spans | None = None
+    """What of the recording is in the file, which reads as zeros elsewhere; None: all."""
 
     @property
     def path(self) -> Path:
@@ -172,11 +175,24 @@ def _identity(descriptor: int) -> Identity:
         os.close(opened)
 
 
+def check_present(source: SourceFile, begin: int, size: int) -> None:
+    """Raises `SourceCorrupt` when these bytes of a recording in a bucket were not fetched."""
+    if source.present is not None and not covers(source.present, begin, begin + size):
+        raise lacking(source)
+
+
+def lacking(source: SourceFile) -> SourceCorrupt:
+    """The error when more of a recording in a bucket is needed than was fetched: more of it will be."""
+    return SourceCorrupt(f"more of {source.name.name} is needed than was fetched")
+
+
 def grown(source: SourceFile) -> bool:
     """Whether the recording was appended to since it was opened.
 
     Raises `SourceChanged` when what was read is not there any more, and `SourceUnavailable`.
     """
+    if source.identity.uri is not None:
+        return False  # an object is replaced as a whole, and this file is a copy
     with reading(source.name, OSError):
         later = _identity(source.descriptor)
     if not source.identity.still_holds(later):

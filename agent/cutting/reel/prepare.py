@@ -35,7 +35,7 @@ from agent.cutting.reading.decoding import decoded
 from agent.cutting.reading.demux import report_packets
 from agent.cutting.reading.frames import Frames, frames_in
 from agent.cutting.reading.seek import NoCleanStart, enter
-from agent.cutting.reading.source import SourceFile, limit_pixels, url
+from agent.cutting.reading.source import SourceFile, lacking, limit_pixels, url
 from agent.cutting.recording import Opened
 from agent.cutting.reel.audio import RATE, samples_at
 from agent.cutting.reel.blend import Pixels, transition
@@ -59,13 +59,15 @@ def prepare_part(context: Context, descriptor: int, order: PartOrder) -> Prepare
     notify("probing", 0)
     report_packets(notify.alive)
     cut = order.cut
-    source = SourceFile(cut.spec.source, descriptor, cut.identity)
+    source = SourceFile(cut.spec.source, descriptor, cut.identity, cut.present)
     limit_pixels(cut.max_pixels)
     with Opened(source, Cache(cut.cache)) as opened:
         refuse_large(source.name.name, opened.info, cut.spec, cut.max_pixels)
         try:
             return _Preparing(opened, order, notify).run()
         except Unsuited as reason:
+            if source.present is not None:
+                raise lacking(source) from None
             return str(reason)
 
 

@@ -1,0 +1,80 @@
+"""Opens the buckets that recordings may be in."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from clipping.config import Config, Source
+from clipping.store.access import SourceObject
+from clipping.store.ranges import Bucket, ObjectReader
+
+_URI = re.compile(r"(gs|s3)://([^/]+)/(.*)", re.DOTALL)
+
+
+class SourceReaders:
+    """Opens each bucket once, when it is first read from. Thread-safe."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._opened: dict[tuple[str, Source | str | None], Bucket] = {}
+
+    def of(self, found: SourceObject, *, owner: str) -> ObjectReader:
+        """The reader of an object in a bucket that `source_object` allows to `owner`."""
+        root, key = _split(found.uri)
+        place = repr(found.source) if found.source is not None else owner
+        with self._lock:
+            if (root, place) not in self._opened:
+                self._opened[root, place] = self._open(root, found.source, owner)
+            return ObjectReader(found.uri, self._opened[root, place], key)
+
+    def look(self, source: Source) -> None:
+        """Raises `SourceUnavailable` and `Passing` when nothing can be listed there."""
+        root, prefix = _split(source.prefix)
+        bucket = self._open(root, source, "")
+        try:
+            bucket.look(prefix)
+        finally:
+            bucket.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            opened, self._opened = self._opened, {}
+        for bucket in opened.values():
+            bucket.close()
+
+    def _open(self, root: str, source: Source | None, owner: str) -> Bucket:
+        scheme, name = root.split("://")
+        own = self._config.owners.get(owner) if source is None else None
+        setting = "storage" if source is None else f"the entry of sources for {source.prefix}"
+        if own is not None and own.credentials is not None:
+            setting = f"owners.{owner}"
+        stated = source if source is not None else own
+        key = Path(stated.credentials) if stated is not None and stated.credentials is not None else None
+        # The libraries of the clouds are imported lazily: only one of them is needed, if any.
+        if scheme == "gs":
+            from clipping.store.gcs_ranges import GcsRanges
+
+            return GcsRanges(name, credentials=key, setting=setting)
+        from clipping.store.s3_client import Endpoint, endpoint_of
+        from clipping.store.s3_ranges import S3Ranges
+
+        storage = self._config.storage
+        place = endpoint_of(storage) if storage.backend == "s3" else Endpoint()
+        place = replace(place, credentials=key or place.credentials)
+        if source is not None and source.endpoint is not None:
+            place = replace(place, url=source.endpoint)
+        if source is not None and source.region is not None:
+            place = replace(place, region=source.region)
+        return S3Ranges(name, place, setting=setting)
+
+
+def _split(uri: str) -> tuple[str, str]:
+    """The bucket's URI, and the key. Keys are taken literally."""
+    found = _URI.fullmatch(uri)
+    assert found is not None, "the contract checks URIs"
+    return f"{found[1]}://{found[2]}", found[3]
