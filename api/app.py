@@ -14,6 +14,7 @@ from api.clips.accept import Acceptor
 from api.clips.committer import Committer
 from api.clips.estimates import Estimator
 from api.clips.links import Links
+from api.clips.uploads import Uploads
 from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
@@ -30,7 +31,20 @@ from api.messaging.outbox_publisher import OutboxPublisher, to_pubsub
 from api.messaging.periodic import Chore, Chores
 from api.messaging.subscriptions import Consumers
 from api.messaging.sweeper import Sweeper
-from api.routes import accept, admin, clips, docs, events, files, health, index, internal, lists, metrics
+from api.routes import (
+    accept,
+    admin,
+    clips,
+    docs,
+    events,
+    files,
+    health,
+    index,
+    internal,
+    lists,
+    metrics,
+    uploads,
+)
 from api.services import Services
 from clipping.bus.publisher import Publisher
 from clipping.clock import SystemClock
@@ -60,7 +74,7 @@ def create_app(config: Config) -> Flask:
     audit.install(app)
     cors.install(app, config.api.cors_origins)
     problems.install(app)
-    for routes in (index, accept, lists, files, health, metrics, docs, internal, admin):
+    for routes in (index, accept, lists, files, uploads, health, metrics, docs, internal, admin):
         app.register_blueprint(routes.blueprint)
     for kind in get_args(Kind):
         for own in (clips.blueprint, events.blueprint):
@@ -85,6 +99,7 @@ def build_services(config: Config) -> Services:
     )
     store = open_store(config)
     stores = OwnerStores(config, store)
+    uploads = Uploads(config, clock, stores)
     links = Links(retention, database=database, stores=stores, clock=clock)
     janitor = Janitor(retention, database=database, stores=stores, clock=clock, count=measures.swept)
     push = config.api.push
@@ -110,6 +125,7 @@ def build_services(config: Config) -> Services:
         database=database,
         store=store,
         links=links,
+        uploads=uploads,
         coordination=coordination,
         failovers=failovers,
         publisher=publisher,
@@ -117,7 +133,7 @@ def build_services(config: Config) -> Services:
         committer=committer,
         chores=Chores(_chores(config, sweeper, failovers, janitor), clock),
         ingest=ingest,
-        acceptor=Acceptor(config, clock, database, committer, Estimator(database, clock), stores),
+        acceptor=Acceptor(config, clock, database, committer, Estimator(database, clock), uploads),
         authenticator=Authenticator(config.api, clock),
         agents=agents,
         events=Hub(database, clock, status=links.status, limit=streams, on_count=measures.streams.set),

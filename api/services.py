@@ -12,6 +12,7 @@ from api.auth.oidc import PushVerifier
 from api.clips.accept import Acceptor
 from api.clips.committer import Committer
 from api.clips.links import Links
+from api.clips.uploads import Uploads
 from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
@@ -39,6 +40,7 @@ class Services:
     database: Database
     store: Store
     links: Links
+    uploads: Uploads
     coordination: Coordination
     """The agents' documents in the store."""
     failovers: Failovers

@@ -16,6 +16,7 @@ import socket
 import statistics
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +31,7 @@ from agent.cutting.reading.source import open_path
 from bench.recording import Kind, long_recording
 from bench.resume_elsewhere import compare, measured
 from clipping.contract.checkpoint import Checkpoint
+from tests.support.seaweed import Seaweed
 
 _KINDS: tuple[Kind, ...] = ("mp4", "mkv", "ts")
 _PERCENTS = (25, 50, 75)
@@ -121,9 +123,10 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=_KINDS, default=_KINDS)
     parser.add_argument("--other-agent", action="store_true", help="another agent resumes")
     parser.add_argument("--percents", type=int, nargs="*", default=_PERCENTS, help="when to kill")
+    parser.add_argument("--store", choices=["local", "s3"], default="local", help="with --other-agent")
     arguments = parser.parse_args()
     if arguments.other_agent:
-        compare(arguments.kinds, arguments.seconds, arguments.segment_seconds, arguments.percents)
+        _compare_agents(arguments)
         return 0
     print("| recording | | single pass | in segments | ratio |")
     print("|---|---|--:|--:|--:|")
@@ -143,6 +146,14 @@ def main() -> int:
             for percent in arguments.percents:
                 _kill(kind, bench, percent, wholes[kind])
     return 0
+
+
+def _compare_agents(arguments: argparse.Namespace) -> None:
+    with ExitStack() as stack:
+        server = None
+        if arguments.store == "s3":
+            server = stack.enter_context(Seaweed(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        compare(arguments.kinds, arguments.seconds, arguments.segment_seconds, arguments.percents, server)
 
 
 def _compare(kind: Kind, bench: Bench, repeats: int) -> float:

@@ -1,6 +1,7 @@
 """`python -m bench.resume --other-agent`: one agent is killed in a long encode, and another one finishes it.
 
-Real agents, with a broker and a store of their own; `checkpoints.remote` is set. CPU time is that of the
+Real agents, with a broker and a store of their own, a folder or with `--store s3` a bucket of a SeaweedFS;
+`checkpoints.remote` is set. CPU time is that of the
 second agent, from its start to its end, without what an agent takes that makes no clip."""
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import yaml
 
 from agent.resources.stored_checkpoints import look
 from bench.recording import Kind, long_recording
+from clipping.config import load
 from clipping.contract.checkpoint import StoredCheckpoint
 from clipping.contract.messages import CompletionMessage, RequestMessage
-from clipping.store.local import LocalStore
+from clipping.store.open import open_store
+from clipping.store.port import Store
 from tests.agent.agent_process import AgentProcess
+from tests.support.seaweed import Seaweed
 from tests.support.waiting import eventually
 
 MINUTES = 10
@@ -65,10 +69,11 @@ class Result:
 
 
 class Site:
-    """A broker, a store, and one agent at a time."""
+    """A broker, a store (of `server`, or else a folder), and one agent at a time."""
 
-    def __init__(self, source: Path, seconds: int, segment_seconds: float) -> None:
+    def __init__(self, source: Path, seconds: int, segment_seconds: float, server: Seaweed | None) -> None:
         self._source, self._seconds, self._segment_seconds = source, seconds, segment_seconds
+        self._server = server
 
     def made(self, *, segments: bool = True, kill_at: int | None = None) -> Result:
         """One clip. `kill_at`: the percentage in the store at which the first agent is killed."""
@@ -80,13 +85,16 @@ class Site:
                     "min_seconds": 1 if segments else _NEVER,
                 }
             }
+            if self._server is not None:
+                over["storage"] = self._server.storage()
             with AgentProcess(Path(folder), **over) as agent:
+                store = open_store(load(agent.config))
                 os.link(self._source, agent.nas / "night.mp4")
                 begun = _cpu()
                 message = agent.send(start_seconds=BEGIN, end_seconds=BEGIN + self._seconds, mode="encode")
                 killed = 0.0
                 if kill_at is not None:
-                    killed = _killed(agent, message, kill_at)
+                    killed = _killed(agent, store, message, kill_at)
                     agent.become("nas-2")
                     begun = _cpu()
                     agent.start()
@@ -94,7 +102,13 @@ class Site:
                 assert completion.status == "completed", completion
                 agent.stop()
                 cpu = _cpu() - begun
-                [clip] = agent.objects(message.request_id)
+                [key] = (
+                    one.key
+                    for one in store.list("clips/").objects
+                    if message.request_id in one.key and not one.key.endswith(".json")
+                )
+                clip = Path(folder) / "clip"
+                store.download(key, clip)
                 resumed, downloaded = agent.events("clip.resumed"), agent.events("checkpoint.downloaded")
                 return Result(
                     completion,
@@ -115,9 +129,8 @@ def idle_cpu() -> float:
         return _cpu() - begun
 
 
-def _killed(agent: AgentProcess, message: RequestMessage, percent: int) -> float:
+def _killed(agent: AgentProcess, store: Store, message: RequestMessage, percent: int) -> float:
     """Kill the agent; the share of the clip that it had finished."""
-    store = LocalStore(agent.folder / "store", public_url="http://127.0.0.1")
 
     def reached() -> bool:
         found = look(store, message.request_id)
@@ -136,7 +149,13 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def compare(kinds: Sequence[Kind], seconds: int, segment_seconds: float, percents: Sequence[int]) -> None:
+def compare(
+    kinds: Sequence[Kind],
+    seconds: int,
+    segment_seconds: float,
+    percents: Sequence[int],
+    server: Seaweed | None,
+) -> None:
     """Print a table for each kind of recording."""
     idle = idle_cpu()
     print(f"An agent that makes no clip takes {idle:.1f} s of CPU time.\n")
@@ -144,7 +163,7 @@ def compare(kinds: Sequence[Kind], seconds: int, segment_seconds: float, percent
     print("|---|---|--:|--:|--:|--:|--:|")
     lines = []
     for kind in kinds:
-        site = Site(long_recording(kind, MINUTES), seconds, segment_seconds)
+        site = Site(long_recording(kind, MINUTES), seconds, segment_seconds, server)
         whole = site.made()
         results = {"single pass": site.made(segments=False), "in segments": whole}
         for percent in percents:

@@ -30,6 +30,11 @@ def new_batch_id(now: datetime) -> str:
     return _named("batch", now)
 
 
+def new_upload_id(now: datetime) -> str:
+    """`upl-YYYYMMDD-` and 16 random characters."""
+    return _named("upl", now)
+
+
 def _named(kind: str, now: datetime) -> str:
     # One character for each byte: 256 is a multiple of 32, so all characters are equally likely.
     random = "".join(_CROCKFORD[byte % 32] for byte in secrets.token_bytes(_RANDOM_LENGTH))

@@ -12,6 +12,7 @@ from api.clips.committer import Committer
 from api.clips.estimates import Estimator
 from api.clips.group import Answer, Call, Refusals, Request
 from api.clips.idempotency import Repeat, first_answer, is_over
+from api.clips.uploads import UploadCheck, Uploads
 from api.clips.views import problem_of
 from api.db import clips
 from api.db.engine import Database
@@ -27,7 +28,6 @@ from clipping.errors import InvalidRequest, RequestError, SourceNotAllowed
 from clipping.ids import new_batch_id, new_reel_id, new_request_id
 from clipping.log import get_logger
 from clipping.store.access import source_object
-from clipping.store.owners import OwnerStores
 
 log = get_logger(__name__)
 
@@ -50,10 +50,13 @@ class Acceptor:
     database: Database
     committer: Committer
     estimator: Estimator
-    stores: OwnerStores
+    uploads: Uploads
 
-    def parse(self, body: object, caller: Caller) -> ClipRequest:
-        """A caller's request, validated against the configuration. Raises `InvalidRequest`."""
+    def parse(self, body: object, caller: Caller, *, check: UploadCheck | None = None) -> ClipRequest:
+        """A caller's request, validated against the configuration. `check`: of a batch, the same for all.
+
+        Raises `InvalidRequest`.
+        """
         limits = self.config.limits
         wanted = parse_clip_request(
             body,
@@ -61,7 +64,7 @@ class Acceptor:
             max_short_seconds=limits.max_short_seconds,
             high_mode=self.config.cutting.default_mode,
         )
-        self._check_recording(wanted, caller)
+        self._check_recording(wanted, caller, check or self.uploads.check())
         return wanted
 
     def parse_reel(self, body: object, caller: Caller) -> ReelRequest:
@@ -70,25 +73,29 @@ class Acceptor:
         wanted = parse_reel_request(
             body, max_reel_seconds=limits.max_reel_seconds, max_clip_seconds=limits.max_clip_seconds
         )
+        check = self.uploads.check()
         for index, part in enumerate(wanted.clips):
-            self._check_recording(part, caller, within=f"clips[{index}].")
+            self._check_recording(part, caller, check, within=f"clips[{index}].")
         return wanted
 
-    def _check_recording(self, wanted: ClipRequest | ReelPart, caller: Caller, *, within: str = "") -> None:
+    def _check_recording(
+        self, wanted: ClipRequest | ReelPart, caller: Caller, check: UploadCheck, *, within: str = ""
+    ) -> None:
         """A first check of where the recording is; the agent makes it again. Raises `InvalidRequest`."""
         if wanted.nas_video_path is not None:
             field = f"{within}nas_video_path"
             check_inside_roots(wanted.nas_video_path, self.config.agent.nas_roots, field=field)
         if wanted.source_uri is not None:
+            field = f"{within}source_uri"
             try:
-                root = self.stores.root(caller.name)
+                root = self.uploads.stores.root(caller.name)
                 source_object(wanted.source_uri, owner=caller.name, config=self.config, own_root=root)
             except SourceNotAllowed:
-                field = f"{within}source_uri"
                 raise InvalidRequest(
                     f"{field} must be an upload of yours, or an object in a bucket that you may cut from",
                     field=field,
                 ) from None
+            check.require(wanted.source_uri, caller.name, name=field)
 
     def earlier_answer(self, repeat: Repeat | None) -> Answer | None:
         """The response to an earlier identical call. Checked first, as limits may have changed since."""

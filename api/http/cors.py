@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import Flask, Response
 from flask_cors import CORS
 
-_METHODS = ["GET", "HEAD", "POST"]
+_METHODS = ["GET", "HEAD", "POST", "PUT"]
 _REQUEST_HEADERS = [
     "Authorization",
     "Content-Type",

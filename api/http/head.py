@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from api.auth.callers import Authenticator
 from clipping.config import Api
-from clipping.errors import PayloadTooLarge, RequestError, Unauthorized
+from clipping.errors import InvalidRequest, PayloadTooLarge, RequestError, Unauthorized
 from clipping.http.parser import RequestParser
+from clipping.store.links import UPLOAD_PATH
 
 FREE_BODY_BYTES = 16_384
 """Bodies up to this size are read from any client: they cost little, and the app's error is more specific."""
@@ -29,7 +30,14 @@ class HeadCheck:
         """The maximum size of a body, on any path."""
         return max(self._default_limit, *self._limits.values(), 0) + BODY_SLACK_BYTES
 
+    @staticmethod
+    def is_upload(method: str, path: str) -> bool:
+        """Whether the app reads the body of such a request: it is as large as its URL says."""
+        return method == "PUT" and path.startswith(UPLOAD_PATH)
+
     def __call__(self, head: RequestParser) -> RequestError | None:
+        if head.chunked and self.is_upload(head.command, head.path):
+            return InvalidRequest("an upload needs Content-Length: it can't be sent in chunks")
         most = self._limits.get(head.path, self._default_limit)
         head.max_body_bytes = most + BODY_SLACK_BYTES
         if head.content_length > most:

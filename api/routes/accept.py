@@ -105,13 +105,14 @@ def _entries(body: object) -> list[Any]:
 def _items(entries: list[Any], acceptor: Acceptor) -> tuple[list[Item], dict[int, BatchItem]]:
     """The valid requests, and the errors of the others by index."""
     good: list[Item] = []
+    check = acceptor.uploads.check()
     refused: dict[int, BatchItem] = {}
     for index, entry in enumerate(entries):
         item_id: str | None = None
         try:
             item_id, wanted = _split(entry)
             check_values(wanted)
-            good.append(Item(index, item_id, acceptor.parse(wanted, caller())))
+            good.append(Item(index, item_id, acceptor.parse(wanted, caller(), check=check)))
         except InvalidRequest as error:
             refused[index] = refusal(item_id, error)
     return good, refused

@@ -144,6 +144,8 @@ def server_of(app: Flask, bound: socket.socket) -> Server:
         limits=replace(LIMITS, connections=connections),
         max_body_bytes=check_head.largest_body_bytes,
         check_head=check_head,
+        streams=check_head.is_upload,
+        streaming_threads=api.uploads,
         on_closed=parts.metrics.connections_closed,
     )
 

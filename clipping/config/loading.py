@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health
 from clipping.config.fields import Section
-from clipping.config.service import Api, Limits, Log, PubSub, Storage
+from clipping.config.service import Api, Limits, Log, PubSub, Storage, upload_problems
 from clipping.config.sources import Owners, Source, problems_of
 from clipping.config_file import overlay, tree
 from clipping.errors import ConfigurationError
@@ -48,7 +48,11 @@ def validate(values: Mapping[str, Any]) -> Config:
         config = Config.model_validate(_preset(values))
     except ValidationError as error:
         raise ConfigurationError([_problem(finding) for finding in error.errors(include_url=False)]) from None
-    if problems := list(problems_of(config.storage, config.sources, config.owners)):
+    problems = [
+        *problems_of(config.storage, config.sources, config.owners),
+        *upload_problems(config.storage, config.limits),
+    ]
+    if problems:
         raise ConfigurationError(problems)
     return config
 

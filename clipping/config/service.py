@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -152,6 +153,9 @@ class Api(Section):
     """Requests that one process serves at the same time."""
     event_streams: Annotated[int, Field(ge=0, le=10_000)] = 500
     """Open `/events` streams of one process. Further ones get 503 and `Retry-After`."""
+    uploads: Annotated[int, Field(ge=1, le=64)] = 8
+    """Uploads to a local store that one process receives at the same time. Further ones get 503 and
+    `Retry-After`."""
     database_pool: Annotated[int, Field(ge=1, le=500)] | None = None
     """Database connections of one process, at most. Default: one for each thread. Instances x workers x this
     must stay below PostgreSQL's max_connections."""
@@ -185,6 +189,11 @@ class Limits(Section):
     """Vertical clips that one caller may request in 24 hours, whatever their result. 0: no limit."""
     short_retention_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     """How long vertical clips are kept. The API deletes them from every store."""
+    max_upload_bytes: Annotated[int, Field(ge=1, le=5 << 40)] = 5_000_000_000
+    """The largest upload. At most 5368709120 with the s3 backend, which takes an upload in one request."""
+    upload_url_hours: Annotated[float, Field(gt=0, le=168)] = 12
+    """How long an upload may be begun: the life of its URL. In Cloud Storage, uploads above 100 MB have a
+    week."""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600
     """Calls of one caller per minute, counted by each process. 0: no limit."""
     lost_after_seconds: Positive = 900
@@ -201,3 +210,13 @@ class Log(Section):
     """`auto`: journal under systemd, text on a terminal, otherwise JSON lines."""
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The lowest level that is logged."""
+
+
+MAX_S3_UPLOAD_BYTES = 5 << 30
+"""What S3 takes in one request."""
+
+
+def upload_problems(storage: Storage, limits: Limits) -> Iterator[str]:
+    """What is wrong with the limit of uploads for this store."""
+    if storage.backend == "s3" and limits.max_upload_bytes > MAX_S3_UPLOAD_BYTES:
+        yield f"limits.max_upload_bytes: must be at most {MAX_S3_UPLOAD_BYTES} with the s3 backend"

@@ -75,6 +75,20 @@ class ReelAccepted(Accepted):
     reel_id: str
 
 
+class Upload(Result):
+    """Where to put a file, and how a request names it afterwards."""
+
+    upload_id: str
+    upload_url: str
+    method: Literal["PUT"] = "PUT"
+    headers: dict[str, str]
+    """To send with the file, exactly."""
+    resumable: bool = False
+    """Whether an upload that breaks off can go on, by the protocol of Cloud Storage."""
+    source_uri: str
+    expires_at: Moment
+
+
 class BatchItem(Result):
     """One clip of a batch: its request, or why it was refused."""
 

@@ -9,6 +9,7 @@ ClippingError
 │   ├── MethodNotAllowed             METHOD_NOT_ALLOWED
 │   ├── NotReady                     NOT_READY
 │   ├── AlreadyFinished              ALREADY_FINISHED
+│   ├── AlreadyUploaded              ALREADY_UPLOADED
 │   ├── IdempotencyConflict          IDEMPOTENCY_CONFLICT
 │   ├── InvalidPeriod                INVALID_PERIOD
 │   ├── Expired                      EXPIRED
@@ -92,6 +93,7 @@ from clipping.errors.clip import (
 )
 from clipping.errors.request import (
     AlreadyFinished,
+    AlreadyUploaded,
     CoordinationUnavailable,
     Expired,
     Forbidden,
@@ -120,6 +122,7 @@ from clipping.errors.request import (
 
 __all__ = [
     "AlreadyFinished",
+    "AlreadyUploaded",
     "BusUnavailable",
     "Cancelled",
     "ClippingError",

@@ -63,6 +63,12 @@ class AlreadyFinished(RequestError):
     code, status = "ALREADY_FINISHED", 409
 
 
+class AlreadyUploaded(RequestError):
+    """The upload's file is there already: each URL takes one."""
+
+    code, status = "ALREADY_UPLOADED", 412
+
+
 class IdempotencyConflict(RequestError):
     """The `Idempotency-Key` was used for another request within the last day."""
 

@@ -50,13 +50,23 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Whether a request is received or answered."""
         return bool(self.requests) or self.request is not None
 
+    @property
+    def streams(self) -> bool:
+        """Whether the app reads a request's body from this connection."""
+        return any(request.body is not None for request in self.requests)
+
     def abort(self) -> None:
         """Close it now, whatever it is doing."""
         self.handle_close()
 
     def parser_class(self, adj: Any) -> RequestParser:
         """waitress makes its parsers by this name."""
-        self._parser = RequestParser(adj, lambda head: self.server.check(self, head))
+        self._parser = RequestParser(
+            adj,
+            lambda head: self.server.check(self, head),
+            connection=self.socket,
+            streams=self.server.streams,
+        )
         return self._parser
 
     def received(self, data: bytes) -> bool:
@@ -72,7 +82,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             super().received(data)
             parser = self._parser
             data = parser.take_surplus() if parser is not None else b""
-            self._refused = self._refused or (parser is not None and parser.error is not None)
+            # A client whose body the app did not read to its end has to be able to read the answer, too.
+            self._refused = self._refused or (
+                parser is not None and (parser.error is not None or parser.body is not None)
+            )
             if self.requests:
                 break
         self._ahead = data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,7 @@ from waitress.receiver import ChunkedReceiver
 from waitress.utilities import BadRequest, Error
 
 from clipping.errors import PayloadTooLarge, RequestError
+from clipping.http.body import StreamedBody
 
 MAX_LINE_BYTES = 4096
 """Of a chunk's size line, and of the trailer. Checked for each piece: one may be a piece longer."""
@@ -48,8 +50,19 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]
     body_rcv: Any
     body_bytes_received: int
 
-    def __init__(self, adj: Any, check_head: HeadCheck) -> None:
+    def __init__(
+        self,
+        adj: Any,
+        check_head: HeadCheck,
+        *,
+        connection: socket.socket | None = None,
+        streams: StreamCheck = lambda _method, _path: False,
+    ) -> None:
+        """`streams`: whether the app reads such a request's body from the `connection`."""
         super().__init__(adj)
+        self.body: StreamedBody | None = None
+        """The body that the app reads, of a request that is complete with its headers."""
+        self._connection, self._streams = connection, streams
         self.max_body_bytes: int = adj.max_request_body_size
         """`check_head` may lower it. With the framing, where the body is chunked."""
         self._check_head = check_head
@@ -68,6 +81,10 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]
             return len(data)
         if self.completed:
             self._surplus = data[consumed:]
+            if self.body is not None:
+                self._surplus = self.body.begin(self._surplus)
+                # waitress would answer this before the app is asked.
+                self.body.expects_continue, self.expect_continue = self.expect_continue, False
             return len(data)
         return consumed
 
@@ -75,6 +92,9 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]
     def announced_bytes(self) -> int:
         """How large the body will be, at most."""
         return self.max_body_bytes if self.chunked else self.content_length
+
+    def get_body_stream(self) -> Any:
+        return super().get_body_stream() if self.body is None else self.body
 
     def take_surplus(self) -> bytes:
         """What came after the end of this request."""
@@ -85,6 +105,11 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]
         super().parse_header(header_plus)
         encodings = _TRANSFER_ENCODING.findall(header_plus)
         if not encodings:
+            if self._connection is not None and self._streams(self.command, self.path):
+                self.body = StreamedBody(self._connection, self.content_length)
+                self.content_length, self.body_rcv = 0, None
+                # The rest of a body that the app refuses must not be taken for the next request.
+                self.headers["CONNECTION"] = "close"
             return
         # Proxies differ in what they make of these, and one connection would carry other requests for them
         # than for us (RFC 9112, section 6.3).
@@ -101,6 +126,8 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]
             self.error, self.completed = Refused(error), True
 
 
+StreamCheck = Callable[[str, str], bool]
+"""Decides by the method and the path."""
 HeadCheck = Callable[[RequestParser], RequestError | None]
 """The error that refuses a request whose headers are complete, or None. Runs on the server's loop: it must
 not wait for anything."""

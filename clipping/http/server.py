@@ -18,7 +18,7 @@ from waitress.task import ThreadedTaskDispatcher
 from clipping.errors import Overloaded, RequestError
 from clipping.http.channel import Channel
 from clipping.http.limits import Limits, overdue, to_make_room
-from clipping.http.parser import HeadCheck, RequestParser
+from clipping.http.parser import HeadCheck, RequestParser, StreamCheck
 from clipping.http.poller import Poller
 from clipping.log import get_logger
 
@@ -59,6 +59,10 @@ def _accept_any(_: RequestParser) -> None:
     return None
 
 
+def _none(_method: str, _path: str) -> bool:
+    return False
+
+
 def _ignore(_: Mapping[str, int]) -> None:
     return None
 
@@ -78,11 +82,14 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         health_paths: Collection[str] = (),
         channel: type[Channel] = Channel,
         check_head: HeadCheck = _accept_any,
+        streams: StreamCheck = _none,
+        streaming_threads: int = 0,
         on_closed: Callable[[Mapping[str, int]], None] = _ignore,
         **adjustments: Any,
     ) -> None:
         """`adjustments` are waitress's. `check_head` sees each request once its headers are complete.
-        `on_closed` gets the number of closed connections by reason, from the loop's thread."""
+        `on_closed` gets the number of closed connections by reason, from the loop's thread. `streams`: the
+        requests whose bodies the app reads as they arrive, on `streaming_threads` of their own."""
         # A full queue shows in the latency. A warning for each waiting request would hide everything else.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self.crowded = False
@@ -90,6 +97,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self._limits, self._health_paths = limits, frozenset(health_paths)
         self._most = limits.connections + limits.reserve
         self._check_head, self._on_closed = check_head, on_closed
+        self.streams, self._streaming_threads = streams, streaming_threads
         self.poller = Poller()
         self._next_log = self._tended_at = 0.0
         self._closed: Counter[str] = Counter()
@@ -107,7 +115,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             app,
             map={},
             _sock=bound,
-            dispatcher=_Dispatcher(threads, self._health_paths),
+            dispatcher=_Dispatcher(threads, self._health_paths, streaming=streaming_threads),
             adj=adj,
             sockinfo=(bound.family, bound.type, bound.proto, bound.getsockname()),
             bind_socket=False,
@@ -139,6 +147,10 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def busy(self) -> bool:
         """Whether answers are under way."""
         return any(channel.requests or channel.total_outbufs_len for channel in self.active_channels.values())
+
+    @property
+    def _streaming(self) -> int:
+        return sum(channel.streams for channel in self.active_channels.values())
 
     def stop_accepting(self) -> None:
         """No new connections; the open ones stay."""
@@ -178,6 +190,9 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             return Overloaded(message, retry_after=RETRY_SECONDS)
         channel.body_bytes = 0
         error = self._check_head(head)
+        if error is None and head.body is not None and self._streaming >= self._streaming_threads:
+            message = "the service receives too many uploads: try again later"
+            return Overloaded(message, retry_after=RETRY_SECONDS)
         if error is None and (size := head.announced_bytes) > SMALL_BODY_BYTES:
             if (
                 size + sum(each.body_bytes for each in self.active_channels.values() if each.holds_body)
@@ -214,25 +229,33 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
 
 class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Threads for all requests, and one more for health checks and refusals while those are all at work."""
+    """Threads for all requests, and one more for health checks and refusals while those are all at work.
 
-    def __init__(self, threads: int, health_paths: frozenset[str]) -> None:
+    Requests whose bodies the app reads have threads of their own: their clients may be slow.
+    """
+
+    def __init__(self, threads: int, health_paths: frozenset[str], *, streaming: int) -> None:
         super().__init__()
         self._health_paths = health_paths
         self.set_thread_count(threads)
         self._reserve = ThreadedTaskDispatcher()
         self._reserve.set_thread_count(1)
+        self._streaming = ThreadedTaskDispatcher()
+        self._streaming.set_thread_count(streaming)
 
     def add_task(self, task: Channel) -> None:
         request = task.requests[0]
         is_quick = request.error is not None or request.path in self._health_paths
-        if is_quick and not self._has_idle_thread():
+        if request.body is not None and request.error is None:
+            self._streaming.add_task(task)
+        elif is_quick and not self._has_idle_thread():
             self._reserve.add_task(task)
         else:
             super().add_task(task)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         self._reserve.shutdown(cancel_pending, timeout)
+        self._streaming.shutdown(cancel_pending, timeout)
         return bool(super().shutdown(cancel_pending, timeout))
 
     def _has_idle_thread(self) -> bool:

@@ -26,7 +26,7 @@ from clipping.store.disposition import attachment
 from clipping.store.gcs_credentials import Identity, identity
 from clipping.store.gcs_failures import GCS_ERRORS, bucket_is_missing, unavailable, unsignable
 from clipping.store.gcs_lifecycle import with_rules
-from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
+from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, UploadTarget, check_key
 
 CALL_SECONDS = 4.0
 _LIST_SECONDS = 10.0
@@ -39,6 +39,10 @@ _DOWNLOAD_RETRY_SECONDS = 30.0
 _READ_TRIES = 10
 MAX_SIGNED_SECONDS = 7 * 24 * 3600
 """The maximum lifetime of V4 signatures."""
+RESUMABLE_BYTES = 100_000_000
+"""Uploads above this size get a session, in which one that breaks off can go on."""
+SESSION_LIFE = timedelta(days=7)
+"""How long Cloud Storage keeps a session ("Resumable uploads" in its documentation)."""
 
 
 class GcsStore:
@@ -198,6 +202,44 @@ class GcsStore:
         except GCS_ERRORS as error:
             raise unsignable(key, who.email, error) from error
         return SignedUrl(url, _expiry(url))
+
+    def sign_upload(
+        self, key: str, *, size: int, content_type: str, seconds: float, origin: str | None = None
+    ) -> UploadTarget:
+        if size > RESUMABLE_BYTES:
+            return self._upload_session(key, size, content_type, origin)
+        blob, who = self._blob(key), self._connect()[1]
+        headers = {
+            "Content-Type": content_type,
+            "x-goog-if-generation-match": "0",
+            "x-goog-content-length-range": f"{size},{size}",
+        }
+        try:
+            url = blob.generate_signed_url(
+                version="v4",
+                method="PUT",
+                expiration=timedelta(seconds=min(seconds, MAX_SIGNED_SECONDS)),
+                headers=dict(headers),  # the library adds to it
+                credentials=who.signing(),
+            )
+        except GCS_ERRORS as error:
+            raise unsignable(key, who.email, error) from error
+        return UploadTarget(url, headers, _expiry(url))
+
+    def _upload_session(self, key: str, size: int, content_type: str, origin: str | None) -> UploadTarget:
+        """A session of Cloud Storage, which takes the file in one PUT, or in several if one breaks off."""
+        blob = self._blob(key)
+        with self._failing_as(f"begin an upload to {key}"):
+            begun = datetime.now(UTC)
+            url = blob.create_resumable_upload_session(
+                content_type=content_type,
+                size=size,
+                origin=origin,  # only its pages may then upload from a browser
+                if_generation_match=0,
+                timeout=self._call_seconds,
+                retry=None,
+            )
+        return UploadTarget(url, {"Content-Type": content_type}, begun + SESSION_LIFE, resumable=True)
 
     def server_time(self) -> datetime:
         with self._failing_as("ask for the store's time"):

@@ -12,6 +12,8 @@ of a request begin with the same name.
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from typing import Literal, get_args
 
 from clipping.contract.messages import kind_of
@@ -20,6 +22,7 @@ from clipping.store.port import check_key
 Folder = Literal["clips", "shorts", "reels"]
 FOLDERS: tuple[Folder, ...] = get_args(Folder)
 UPLOADS = "uploads"
+_LONGEST_STEM, _LONGEST_EXTENSION = 100, 16
 
 
 def folder_of(request_id: str, *, short: bool) -> Folder:
@@ -37,6 +40,20 @@ def output_key(request_id: str, hand_id: str, extension: str, *, short: bool) ->
 def upload_folder(owner: str) -> str:
     """The folder of a caller's uploads; ends with a slash. Names of accounts are not fit for a key."""
     return f"{UPLOADS}/{hashlib.sha256(owner.encode()).hexdigest()[:16]}/"
+
+
+def upload_key(owner: str, upload_id: str, filename: str) -> str:
+    """The key of a caller's upload. Of the file's name it has what is fit for a key."""
+    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    stem, dot, extension = plain.rpartition(".")
+    stem, extension = (stem, extension) if dot else (plain, "")
+    name = _safe(stem)[:_LONGEST_STEM].strip("-._") or "recording"
+    suffix = _safe(extension)[:_LONGEST_EXTENSION].strip("-._")
+    return check_key(f"{upload_folder(owner)}{upload_id}/{name}" + (f".{suffix}" if suffix else ""))
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
 
 
 def key_in(folder: Folder, request_id: str, hand_id: str, extension: str) -> str:

@@ -1,4 +1,4 @@
-"""Download links of the local store: signed with its own key, served by the API."""
+"""Links of the local store, for downloads and uploads: signed with its own key, served by the API."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from clipping.store.filesystem import sync_folder
 
 LINK_PATH = "/v1/files/"
 """The API's path, followed by the object's key."""
+UPLOAD_PATH = "/v1/uploads/"
+"""The API's path of uploads, followed by the object's name."""
 INVALID_LINK = "this download link is not valid: ask for a new one"
+INVALID_UPLOAD = "this upload URL is not valid: ask for a new one with POST /v1/uploads"
 _KEY_BYTES = 32
 
 
 class LinkSigner:
-    """HMAC-SHA256 over the object's key, the expiry time and the file name.
+    """HMAC-SHA256 over all that a link says, and what it is for.
 
     The secret in `key_file` is read on every call, so that all processes use the same one and replacing it
     needs no restart. Every call raises `SigningUnavailable` when it can't be read or created.
@@ -29,6 +32,7 @@ class LinkSigner:
     def __init__(self, key_file: Path, public_url: str) -> None:
         self._key_file = key_file
         self._base = public_url.rstrip("/") + LINK_PATH
+        self._uploads = public_url.rstrip("/") + UPLOAD_PATH
 
     def url(self, key: str, *, filename: str, expires: int) -> str:
         """`{public_url}/v1/files/{key}?expires=<unix seconds>&filename=<name>&signature=<hex>`."""
@@ -44,11 +48,30 @@ class LinkSigner:
             until = datetime.fromtimestamp(expires, UTC)
             raise Expired(f"this download link was valid until {until:%Y-%m-%d %H:%M} UTC: ask for a new one")
 
-    def _sign(self, key: str, expires: int, filename: str) -> str:
-        # Each part is quoted, so that different inputs never give the same text.
-        words = "\n".join(
-            quote(word, safe="", errors="surrogateescape") for word in (key, str(expires), filename)
-        )
+    def upload_url(self, name: str, *, size: int, content_type: str, expires: int) -> str:
+        """`{public_url}/v1/uploads/{name}?expires=<unix seconds>&size=<bytes>&type=<type>&signature=<hex>`.
+
+        `name`: the object's whole name in the folder.
+        """
+        signature = self._sign("PUT", name, expires, size, content_type)
+        query = {"expires": expires, "size": size, "type": content_type, "signature": signature}
+        return f"{self._uploads}{quote(name)}?{urlencode(query, quote_via=quote)}"
+
+    def verify_upload(
+        self, name: str, expires: int, size: int, content_type: str, signature: str, now: datetime
+    ) -> None:
+        """As `verify`, for the URL of an upload."""
+        expected = self._sign("PUT", name, expires, size, content_type)
+        if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape")):
+            raise Forbidden(INVALID_UPLOAD)
+        if now.timestamp() >= expires:
+            until = datetime.fromtimestamp(expires, UTC)
+            raise Expired(f"this upload URL was valid until {until:%Y-%m-%d %H:%M} UTC: ask for a new one")
+
+    def _sign(self, *parts: object) -> str:
+        # Each part is quoted, so that different inputs never give the same text: those of a download have
+        # three parts, those of an upload five.
+        words = "\n".join(quote(str(part), safe="", errors="surrogateescape") for part in parts)
         return hmac.new(load_or_create_secret(self._key_file), words.encode(), hashlib.sha256).hexdigest()
 
 

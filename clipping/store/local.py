@@ -23,18 +23,26 @@ Keys can't contain `@`, so the names of records, data and folders never collide.
 
 from __future__ import annotations
 
+import errno
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from clipping.clock import Clock, SystemClock
-from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
+from clipping.errors import (
+    AlreadyUploaded,
+    InvalidRequest,
+    NoSpace,
+    ObjectExists,
+    StoreUnavailable,
+    VersionMismatch,
+)
 from clipping.store.filesystem import make_folders, network_type
 from clipping.store.links import LinkSigner
 from clipping.store.objects import Objects, new_version
-from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
+from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, UploadTarget, check_key
 from clipping.store.record import Record
 from clipping.store.staging import Staging
 
@@ -42,6 +50,7 @@ _READ_TRIES = 5
 OBJECTS = "objects"
 """The folder of the data, below the store's."""
 MOUNTS = Path("/proc/self/mountinfo")
+_UPLOADED = "this URL was used: what it uploaded is kept, and a URL takes one file"
 
 
 class LocalStore:
@@ -72,14 +81,14 @@ class LocalStore:
             make_folders(self._folder, self._root)
             make_folders(temporary, self._root)
             self._network = network_type(self._root, mounts.read_text(errors="replace"))
-            staging = Staging(temporary, locks=self._network is None)
-            staging.remove_abandoned()
-            if self._network is None and not staging.links_work():
+            self._staging = Staging(temporary, locks=self._network is None)
+            self._staging.remove_abandoned()
+            if self._network is None and not self._staging.links_work():
                 raise StoreUnavailable(
                     f"storage.path: {path} is on a file system without hard links: use ext4, XFS, Btrfs or "
                     "tmpfs, or a bucket"
                 )
-            self._objects = Objects(self._folder, staging)
+            self._objects = Objects(self._folder, self._staging)
             self._signer = LinkSigner(self._root / "signing.key", public_url)
 
     @property
@@ -185,6 +194,51 @@ class LocalStore:
         """Verify a link before the API serves it. Raises `Forbidden`, `Expired` or `SigningUnavailable`."""
         self._signer.verify(key, expires, filename, signature, now)
 
+    def sign_upload(
+        self, key: str, *, size: int, content_type: str, seconds: float, origin: str | None = None
+    ) -> UploadTarget:
+        expires_at = (self._clock.now() + timedelta(seconds=seconds)).replace(microsecond=0)
+        name, expires = self.path_name(key), int(expires_at.timestamp())
+        url = self._signer.upload_url(name, size=size, content_type=content_type, expires=expires)
+        return UploadTarget(url, {"Content-Type": content_type}, expires_at)
+
+    def verify_upload(
+        self, name: str, expires: int, size: int, content_type: str, signature: str, now: datetime
+    ) -> None:
+        """Verify the URL of an upload before the API receives it. Raises as `verify_signature`."""
+        self._signer.verify_upload(name, expires, size, content_type, signature, now)
+
+    def receive(self, name: str, read: Callable[[int], bytes], *, size: int, content_type: str) -> ObjectInfo:
+        """Store an upload: exactly `size` bytes, as `read` gives them. `name` is the object's whole name,
+        from a URL that was verified, with the prefix of whichever caller it is.
+
+        Raises `AlreadyUploaded`, `InvalidRequest` when fewer or more bytes come, `NoSpace` and
+        `StoreUnavailable`. Nothing is stored then.
+        """
+        place = self._place_of(check_key(name))
+        record = Record(new_version(), size, content_type, self._now(), {})
+        with _failing_as(f"receive {name}"), _out_of_space():
+            if self._objects.find(place):
+                raise AlreadyUploaded(_UPLOADED)
+            if shutil.disk_usage(self._root).free < size:
+                raise OSError(errno.ENOSPC, "")
+            with self._staging.received(new_version(), read, size) as path:
+                found = path.stat().st_size
+                if found != size:
+                    raise InvalidRequest(
+                        f"the upload must have {size} bytes, as announced"
+                        + (f", but ended after {found}: send it again" if found < size else "")
+                    )
+                created = self._objects.create(place, record, path)
+        if created is None:
+            raise AlreadyUploaded(_UPLOADED)
+        return created.info(name)
+
+    def tidy(self) -> None:
+        """Remove what writers left behind that have died, such as the beginning of an upload."""
+        with _failing_as(f"tidy {self._root}"):
+            self._staging.remove_abandoned()
+
     def open_object(self, key: str) -> tuple[Path, ObjectInfo] | None:
         """The file for the API to serve, and its description; None when there is no such clip."""
         place = self._place(key)
@@ -208,7 +262,10 @@ class LocalStore:
 
     def _place(self, key: str) -> Path:
         """The path of the data. Raises `StoreUnavailable` when it contains a symbolic link."""
-        place = self._folder / self.path_name(key)
+        return self._place_of(self.path_name(key))
+
+    def _place_of(self, name: str) -> Path:
+        place = self._folder / name
         if place.resolve() != place:
             raise StoreUnavailable(
                 f"{place} is or contains a symbolic link, which the local store does not follow."
@@ -232,6 +289,18 @@ def _bytes_of(place: Path) -> bytes | None:
         return place.read_bytes()
     except FileNotFoundError:
         return None
+
+
+@contextmanager
+def _out_of_space() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace(
+                "there is no room for this upload in the store: free space in storage.path, then repeat it"
+            ) from error
+        raise
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from clipping.clock import Clock, SystemClock
 from clipping.errors import ObjectExists, VersionMismatch
-from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
+from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, UploadTarget, check_key
 
 
 class MemoryStore:
@@ -72,6 +72,13 @@ class MemoryStore:
         expires_at = self._clock.now() + timedelta(seconds=seconds)
         words = f"expires={int(expires_at.timestamp())}&filename={quote(filename, safe='')}"
         return SignedUrl(f"{self.uri(key)}?{words}", expires_at)
+
+    def sign_upload(
+        self, key: str, *, size: int, content_type: str, seconds: float, origin: str | None = None
+    ) -> UploadTarget:
+        expires_at = self._clock.now() + timedelta(seconds=seconds)
+        url = f"{self.uri(key)}?expires={int(expires_at.timestamp())}&size={size}"
+        return UploadTarget(url, {"Content-Type": content_type}, expires_at)
 
     def server_time(self) -> datetime:
         return self._clock.now()

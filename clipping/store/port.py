@@ -51,6 +51,17 @@ class SignedUrl:
     expires_at: datetime
 
 
+@dataclass(frozen=True)
+class UploadTarget:
+    """Where a client puts a file: with PUT, these headers, exactly the size that was signed, and once."""
+
+    url: str
+    headers: Mapping[str, str]
+    expires_at: datetime
+    resumable: bool = False
+    """Whether an upload that was broken off can go on, by the protocol of Cloud Storage."""
+
+
 class Store(Protocol):
     """A store for clips and coordination objects."""
 
@@ -98,6 +109,17 @@ class Store(Protocol):
         """A download link that a browser saves as `filename`. Does not check whether the object exists.
 
         Raises `SigningUnavailable` when the store is available but links can't be signed.
+        """
+        ...
+
+    def sign_upload(
+        self, key: str, *, size: int, content_type: str, seconds: float, origin: str | None = None
+    ) -> UploadTarget:
+        """Where a client uploads the object itself, without authentication. The store refuses another size or
+        type, and a second object.
+
+        `origin`: that of the web page that will upload, if it is one. Raises `SigningUnavailable` and
+        `StoreUnavailable`.
         """
         ...
 

@@ -13,17 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import parse_qs, urlsplit
 
 from botocore.exceptions import ClientError
 
 from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
 from clipping.store.disposition import attachment
-from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, check_key
+from clipping.store.port import MAX_SMALL_OBJECT, ObjectInfo, Page, SignedUrl, UploadTarget, check_key
 from clipping.store.s3_bucket import S3Bucket
 from clipping.store.s3_client import Connections, Endpoint
 from clipping.store.s3_failures import (
@@ -49,12 +48,11 @@ from clipping.store.s3_format import (
     parse_pairs,
     version_of,
 )
+from clipping.store.s3_links import signed_url
 from clipping.store.s3_parts import PART_BYTES, upload_parts
 
 SINGLE_PUT_BYTES = 1 << 30
 """The largest file that is uploaded in one request. The stores allow 5 GB; a broken request starts over."""
-MAX_SIGNED_SECONDS = 7 * 24 * 3600
-"""The maximum lifetime of V4 signatures."""
 MAX_LISTED = 1000
 _READ_TRIES = 10
 _DOWNLOAD_TRIES = 3
@@ -212,15 +210,16 @@ class S3Store:
             "Key": self._name(key),
             "ResponseContentDisposition": attachment(filename),
         }
-        try:
-            limit = self._connections.signature_limit(datetime.now(UTC))
-            url = self._connections.signer().generate_presigned_url(
-                "get_object", Params=request, ExpiresIn=int(min(seconds, MAX_SIGNED_SECONDS))
-            )
-        except S3_ERRORS as error:
-            raise unsignable(key, self._bucket, error) from error
-        expiry = _expiry(url)
-        return SignedUrl(url, expiry if limit is None else min(limit, expiry))
+        return self._signed(key, "get_object", request, seconds)
+
+    def sign_upload(
+        self, key: str, *, size: int, content_type: str, seconds: float, origin: str | None = None
+    ) -> UploadTarget:
+        headers = {"Content-Type": content_type, "If-None-Match": "*"}
+        request = {"Bucket": self._bucket, "Key": self._name(key), "ContentLength": size}
+        request |= {"ContentType": content_type, "IfNoneMatch": "*"}
+        signed = self._signed(key, "put_object", request, seconds)
+        return UploadTarget(signed.url, headers, signed.expires_at)
 
     def server_time(self) -> datetime:
         with self._failing_as("ask for the store's time"):
@@ -239,6 +238,12 @@ class S3Store:
 
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)
+
+    def _signed(self, key: str, operation: str, request: Mapping[str, Any], seconds: float) -> SignedUrl:
+        try:
+            return signed_url(self._connections, operation, request, seconds)
+        except S3_ERRORS as error:
+            raise unsignable(key, self._bucket, error) from error
 
     def _upload(self, request: Mapping[str, Any], file: IO[bytes], size: int) -> Any:
         client = self._connections.upload()
@@ -383,10 +388,3 @@ def _date(answer: Mapping[str, Any]) -> datetime:
         return parsedate_to_datetime(stated).astimezone(UTC)
     except (KeyError, ValueError):
         raise StoreUnavailable("The store's response has no valid Date header.") from None
-
-
-def _expiry(url: str) -> datetime:
-    """When a V4 link expires, from its signed parameters and not from another clock."""
-    query = parse_qs(urlsplit(url).query)
-    begin = datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    return begin + timedelta(seconds=int(query["X-Amz-Expires"][0]))

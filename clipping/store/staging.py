@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _UNLOCKED_SECONDS = 60.0
 """Longer than the time between an entry's creation and its lock."""
 _ABANDONED_SECONDS = 24 * 3600.0
+_RECEIVED_BYTES = 1 << 18
 
 
 class Staging:
@@ -38,6 +39,23 @@ class Staging:
             self._lock(descriptor)
             _write(descriptor, data)
             os.fsync(descriptor)
+            yield path
+        finally:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def received(self, name: str, read: Callable[[int], bytes], most: int) -> Iterator[Path]:
+        """A file with what `read` gives until it gives nothing, up to one byte more than `most`. It is not
+        flushed to disk. It is unlinked afterwards; links to it remain."""
+        path = self._path / name
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            self._lock(descriptor)
+            rest = most + 1
+            while rest and (data := read(min(rest, _RECEIVED_BYTES))):
+                _write(descriptor, data)
+                rest -= len(data)
             yield path
         finally:
             os.close(descriptor)

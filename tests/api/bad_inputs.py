@@ -15,6 +15,8 @@ from tests.api.clips.test_batch import BAD_BATCHES
 from tests.api.test_bad_requests import BODIES, FIELDS
 from tests.api.test_lists import BAD_QUERIES
 from tests.api.test_reels import WRONG, body_of
+from tests.api.test_uploads import BAD as BAD_UPLOADS
+from tests.api.test_uploads import begin
 from tests.support.broker import BrokerProcess
 
 SHOWN = 70
@@ -69,6 +71,9 @@ def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:
         yield f"reel, {name}", api.request_reel(**body_of(api, over))
     for batch, _ in BAD_BATCHES:
         yield f"batch, `{_short(batch)}`", api.post("/v1/clip/batch", json=batch)
+    for over, _, _ in BAD_UPLOADS:
+        yield f"upload, `{_short(over)}`", begin(api, **over)
+    yield "upload, too large", begin(api, size_bytes=5_000_000_001)
     for query, _ in BAD_QUERIES:
         yield f"list, `?{query}`", api.get(f"/v1/clips?{query}")
     for period in ("1h", "", "24H", "all"):

@@ -32,6 +32,7 @@ from clipping.contract import (
     reel_parts,
     report,
     results,
+    uploads,
 )
 from clipping.contract.choices import FailoverMode
 from clipping.contract.cluster import AgentStatus
@@ -58,6 +59,7 @@ INPUT: dict[str, type[BaseModel]] = {
     "HighlightKeyframe": effects.HighlightKeyframe,
     "Title": effects.Title,
     "Captions": effects.Captions,
+    "UploadRequest": uploads.UploadRequest,
     "FailoverRequest": admin.FailoverRequest,
     "PauseRequest": admin.PauseRequest,
     "ResumeRequest": admin.ResumeRequest,
@@ -68,6 +70,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "ErrorDetail": results.Problem,
     "ClipAccepted": results.Accepted,
     "ReelAccepted": results.ReelAccepted,
+    "Upload": results.Upload,
     "BatchAccepted": results.Batch,
     "BatchItem": results.BatchItem,
     "ClipStatus": results.ClipStatus,
@@ -217,6 +220,10 @@ def test_patterns_and_defaults_are_the_same() -> None:
     assert SCHEMAS["RequestId"]["pattern"] == messages.REQUEST_ID
     assert SCHEMAS["HandId"]["pattern"] == messages.HAND_ID
     assert SCHEMAS["Reason"]["pattern"] == text.PLAIN_TEXT
+    upload = SCHEMAS["UploadRequest"]["properties"]
+    assert upload["filename"]["pattern"] == text.PLAIN_TEXT
+    assert upload["filename"]["maxLength"] == uploads.MAX_FILENAME
+    assert upload["content_type"]["pattern"] == uploads.CONTENT_TYPE
     assert CONTRACT["components"]["parameters"]["ReelRequestId"]["schema"]["pattern"] == reel.REEL_ID
     for schema in ("ClipRequest", "ReelRequest", "ReelPart", "Transition"):
         for name, field in INPUT[schema].model_fields.items():

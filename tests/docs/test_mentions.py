@@ -105,7 +105,7 @@ def test_the_api_page_lists_every_route() -> None:
     routes = re.findall(r"^  (/\S*):$", (ROOT / "openapi.yaml").read_text(encoding="utf-8"), re.M)
     page = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
     for route in routes:
-        assert re.search(rf"(GET|POST) {re.escape(route)}`", page), f"{route} is not listed"
+        assert re.search(rf"(GET|POST|PUT) {re.escape(route)}`", page), f"{route} is not listed"
 
 
 def blocks_of(language: str) -> list[tuple[Path, str]]:

@@ -25,6 +25,8 @@ class Exchange:
     path: str
     headers: http.client.HTTPMessage
     status: int = 0
+    body: bytes = b""
+    """The request's. Shorter than its `Content-Length` if the client broke off."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class HttpProxy:
             def _pass(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 proxy.seen.append(f"{self.command} {self.path}")
-                instead = proxy.before(Exchange(self.command, self.path, self.headers))
+                instead = proxy.before(Exchange(self.command, self.path, self.headers, body=body))
                 if instead is None:
                     instead = self._forwarded(body)
                 if instead.status == 0:

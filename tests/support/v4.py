@@ -6,7 +6,9 @@ Based on "V4 signing process with your own program" and "Canonical requests" in 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from cryptography.exceptions import InvalidSignature
@@ -22,8 +24,18 @@ class Refused(Exception):
     """The link is invalid. The message states the reason."""
 
 
-def verify(url: str, *, key: RSAPublicKey, now: datetime, method: str = "GET") -> dict[str, str]:
-    """The query of a link that is valid at `now`, without the signature's parameters. Raises `Refused`."""
+def verify(
+    url: str,
+    *,
+    key: RSAPublicKey,
+    now: datetime,
+    method: str = "GET",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
+    """The query of a link that is valid at `now`, without the signature's parameters.
+
+    `headers`: those of the request. Raises `Refused`.
+    """
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
     try:
@@ -38,11 +50,16 @@ def verify(url: str, *, key: RSAPublicKey, now: datetime, method: str = "GET") -
         raise Refused("unsupported algorithm")
     if scope != f"{begin:%Y%m%d}/auto/storage/goog4_request":
         raise Refused(f"wrong scope: {scope}")
-    if signed_headers != "host":
-        raise Refused("signed headers other than host")
+    sent = {name.lower(): value.strip() for name, value in headers.items()} | {"host": parts.netloc}
+    names = signed_headers.split(";")
+    if not set(names) <= set(sent) or "host" not in names:
+        raise Refused("MalformedSecurityHeader: a signed header is missing")
+    if any(name.startswith("x-goog-") and name not in names for name in sent):
+        raise Refused("MalformedSecurityHeader: a header is not signed")
+    canonical_headers = "".join(f"{name}:{sent[name]}\n" for name in sorted(names))
     canonical_query = "&".join(f"{_encode(name)}={_encode(query[name])}" for name in sorted(query))
     canonical_request = "\n".join(
-        [method, parts.path, canonical_query, f"host:{parts.netloc}\n", signed_headers, "UNSIGNED-PAYLOAD"]
+        [method, parts.path, canonical_query, canonical_headers, signed_headers, "UNSIGNED-PAYLOAD"]
     )
     digest = hashlib.sha256(canonical_request.encode()).hexdigest()
     text = "\n".join([ALGORITHM, query["X-Goog-Date"], scope, digest])

@@ -21,6 +21,7 @@ from clipping.timecode import parse_seconds
 
 _CONTRACT = yaml.safe_load((Path(__file__).parents[3] / "openapi.yaml").read_text(encoding="utf-8"))
 _TIMES = ("start_seconds", "end_seconds", "pre_roll_seconds", "post_roll_seconds")
+_LARGEST_UPLOAD = 5_000_000_000
 _LATEST_START, _LONGEST = 100_000.0, 600.0
 
 
@@ -38,6 +39,7 @@ _GOOD = {
         "BatchClip",
         "FailoverRequest",
         "PauseRequest",
+        "UploadRequest",
     )
 }
 
@@ -52,6 +54,8 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
             case.body = _possible_reel(case.body)
         case "requestBatch" if _GOOD["BatchRequest"].is_valid(case.body):
             case.body = {"clips": [_possible(clip) for clip in case.body["clips"]]}
+        case "beginUpload" if _GOOD["UploadRequest"].is_valid(case.body):
+            case.body = {**case.body, "size_bytes": min(case.body["size_bytes"], _LARGEST_UPLOAD)}
         case "requestBatch":
             case.body = _refused(case.body)
         case "pauseTakeovers" if _GOOD["PauseRequest"].is_valid(case.body) and "until" in case.body:

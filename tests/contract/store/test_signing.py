@@ -23,3 +23,15 @@ def test_a_link_contains_the_file_name(store: Store) -> None:
 
 def test_a_link_can_be_signed_before_the_object_exists(store: Store) -> None:
     assert store.sign("clips/h/none.mp4", filename="h.mp4", seconds=60).url
+
+
+def test_an_upload_states_its_expiry_and_what_to_send(store: Store) -> None:
+    begin = datetime.now(UTC)
+    key = "uploads/0123456789abcdef/upl-1/table.mp4"
+    target = store.sign_upload(key, size=1000, content_type="video/mp4", seconds=3600)
+    end = begin + timedelta(seconds=3600)
+    assert end - timedelta(seconds=2) <= target.expires_at <= datetime.now(UTC) + timedelta(seconds=3601)
+    assert target.headers["Content-Type"] == "video/mp4"
+    assert "uploads/0123456789abcdef/upl-1/table.mp4" in target.url
+    assert not target.resumable
+    assert store.stat(key) is None
