@@ -3,109 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from flask.testing import FlaskClient
-from sqlalchemy import update
-from werkzeug.test import TestResponse
 
-from api.app import create_app
-from api.db import schema
-from api.db.tables import Clip
 from api.domain.retention import Retention
 from api.messaging import janitor
 from api.messaging.janitor import MOST_FAILURES, RETRY, Janitor
-from api.services import Services
 from clipping.clock import ManualClock
 from clipping.config import validate
 from clipping.store.layout import output_key
 from clipping.store.open import open_store
-from clipping.store.owners import OwnerStores
 from clipping.store.port import Store
-from tests.api.api_process import key
-from tests.api.messages import completed
-from tests.api.rows import get, put, report
+from tests.api.owned import DAY, Service, service
+from tests.api.rows import get
 from tests.support.seaweed import Seaweed
 
 ADA = {"ada": {"prefix": "ada/"}}
-DAY = timedelta(days=1)
-
-
-@dataclass
-class Service:
-    """An API in this process."""
-
-    client: FlaskClient
-    parts: Services
-    folder: Path
-    config: Any
-    stores: OwnerStores = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.stores = OwnerStores(self.config, self.parts.store)
-
-    def completed(self, owner: str, *, short: bool = False, store: Store | None = None) -> str:
-        """A request whose clip is where the configuration says."""
-        shape: dict[str, Any] = {"output": {"aspect": "9:16"}, "mode": "encode"} if short else {}
-        request_id = put(self.parts.database, owner=owner, **shape)
-        where = output_key(request_id, "hand-1", "mp4", short=short)
-        source = self.folder / request_id
-        source.write_text(f"clip of {owner}")
-        at = store or self.stores.of(owner)
-        at.create(where, source, content_type="video/mp4", metadata={"request_id": request_id})
-        link = at.sign(where, filename="hand-1.mp4", seconds=7 * 86_400)
-        fields = {"output_uri": at.uri(where), "download_url": link.url}
-        end = completed(request_id=request_id, download_url_expires_at=link.expires_at, **fields)
-        report(self.parts.database, end, at=datetime.now(UTC))
-        return request_id
-
-    def get(self, request_id: str, what: str, owner: str) -> TestResponse:
-        headers = {"Authorization": f"Bearer key-{owner}"}
-        return self.client.get(f"/v1/clip/{request_id}/{what}", headers=headers)
-
-    def fetch(self, link: str) -> str:
-        parts = urlsplit(link)
-        answer = self.client.get(f"{parts.path}?{parts.query}", buffered=True)
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-    def has_new_link(self, request_id: str) -> bool:
-        """Whether the API has signed one."""
-        return get(self.parts.database, request_id).link_url is not None
-
-    def make_link_due(self, request_id: str) -> None:
-        """Let the agent's link have an hour left."""
-        now = datetime.now(UTC)
-        times = {"link_signed_at": now - 6 * DAY, "link_expires_at": now + timedelta(hours=1)}
-        with self.parts.database.write() as session:
-            session.execute(update(Clip).where(Clip.request_id == request_id).values(**times))
-
-
-@contextmanager
-def service(folder: Path, owners: dict[str, Any], **storage: Any) -> Iterator[Service]:
-    tree = {
-        "storage": {"path": str(folder / "store"), **storage},
-        "owners": owners,
-        "api": {
-            "database_url": f"sqlite:///{folder}/x.db",
-            "keys": [
-                key(name, role, f"key-{name}")
-                for name, role in (("ada", "client"), ("bob", "client"), ("eve", "client"), ("ops", "admin"))
-            ],
-        },
-    }
-    config = validate(tree)
-    app = create_app(config)
-    parts: Services = app.extensions["clipping"]
-    schema.migrate(parts.database)
-    yield Service(app.test_client(), parts, folder, config)
-    parts.database.close()
 
 
 def test_a_clip_in_its_callers_place_is_downloaded_from_there(tmp_path: Path) -> None:

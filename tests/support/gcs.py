@@ -82,7 +82,8 @@ class ServiceAccount:
 
     email = "clips@clipping-test.iam.gserviceaccount.com"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, email: str = email) -> None:
+        self.email = email
         self.private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.public_key = self.private_key.public_key()
         self.key_file = folder / "service-account.json"

@@ -1,0 +1,385 @@
+"""What a caller can do with the names of another's objects: nothing, and it learns nothing. A table of
+answers, on each kind of store."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from sqlalchemy import event
+from werkzeug.test import TestResponse
+
+from clipping.store.layout import upload_folder
+from clipping.store.local import LocalStore
+from clipping.store.port import Store
+from tests.api.owned import Service, service
+from tests.support.gcs import FakeGcs, ServiceAccount
+from tests.support.oidc import CertificateServer, Signer
+from tests.support.seaweed import Seaweed
+
+MAIL = "cleo@example.com"
+AUDIENCE = "https://clips.example.com"
+OWNERS = ("ada", "bob", MAIL)
+"""Those with a place of their own. `eve`, `ADA` and the administrator `ops` share one."""
+PREFIXES = {"ada": "ada/", "bob": "bob/", MAIL: "mail/cleo/"}
+UNKNOWN = {"clip": "clip-20261120-zzzzzzzzzzzz", "reel": "reel-20261120-zzzzzzzzzzzz"}
+COLUMNS = ("its own", "another caller's", "unknown")
+
+
+@dataclass
+class Houses:
+    """A service, and what each caller has there."""
+
+    at: Service
+    clips: dict[str, str]
+    reels: dict[str, str]
+    recordings: dict[str, str]
+    """The URI of an object of each caller that it may cut from."""
+    cursors: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for owner in self.clips:
+            answer = self.at.call(owner, "GET", "/v1/clips?limit=1")
+            self.cursors[owner] = answer.get_json()["next_cursor"]
+
+    def of(self, kind: str, owner: str | None) -> str:
+        if owner is None:
+            return UNKNOWN[kind]
+        return (self.clips if kind == "clip" else self.reels)[owner]
+
+
+def put_recording(store: Store, folder: Path, owner: str) -> str:
+    """Something to cut from: an upload."""
+    key = f"{upload_folder(owner)}upload-1/night.mp4"
+    source = folder / f"recording-{secrets.token_hex(4)}"
+    source.write_bytes(b"recording")
+    store.create(key, source, content_type="video/mp4", metadata={})
+    return store.uri(key)
+
+
+@pytest.fixture(scope="module", params=["local", "gcs", "s3"])
+def houses(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Houses]:
+    tmp_path = tmp_path_factory.mktemp("houses")
+    signer = Signer("key-1", audience=AUDIENCE, email=MAIL)
+    owners: dict[str, dict[str, Any]] = {name: {"prefix": PREFIXES[name]} for name in OWNERS}
+    storage: dict[str, Any] = {}
+    with ExitStack() as stack:
+        monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
+        if request.param == "gcs":
+            server = stack.enter_context(FakeGcs())
+            monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+            for name in (*OWNERS, "all"):
+                (tmp_path / name).mkdir()
+                account = ServiceAccount(tmp_path / name, email=f"{name.split('@')[0]}@x.gserviceaccount.com")
+                if name == "all":
+                    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account.key_file))
+                else:
+                    owners[name]["credentials"] = str(account.key_file)
+            storage = {"backend": "gcs", "bucket": server.bucket(), "path": None}
+        if request.param == "s3":
+            seaweed: Seaweed = request.getfixturevalue("seaweed")
+            seaweed.empty(seaweed.customers())
+            for name in ("ada", "bob"):
+                path = tmp_path / f"{name}.key"
+                path.write_text(seaweed.key_of(name))
+                owners[name]["credentials"] = str(path)
+            storage = {"backend": "s3", "bucket": seaweed.customers(), "endpoint": seaweed.url}
+            storage |= {"credentials": str(seaweed.credentials), "path": None}
+        certificates = stack.enter_context(CertificateServer([signer]))
+        oidc = {"audience": AUDIENCE, "accounts": {MAIL: "client"}, "certs_url": certificates.url}
+        at = stack.enter_context(service(tmp_path, owners, over={"api": {"oidc": oidc}}, **storage))
+        at.tokens[MAIL] = signer.token()
+        at.parts.committer.start()
+        stack.callback(at.parts.committer.stop, 10)
+        at.parts.events.start()
+        stack.callback(at.parts.events.stop, 10)
+        callers = (*OWNERS, "eve")
+        yield Houses(
+            at,
+            clips={owner: at.completed(owner) for owner in callers},
+            reels={owner: at.completed(owner, reel=True) for owner in callers},
+            recordings={owner: put_recording(at.stores.of(owner), tmp_path, owner) for owner in callers},
+        )
+
+
+def clip_of(uri: str) -> dict[str, Any]:
+    return {"hand_id": "h", "source_uri": uri, "start_seconds": 1, "end_seconds": 2}
+
+
+def part_of(uri: str) -> dict[str, Any]:
+    return {"source_uri": uri, "start_seconds": 1, "end_seconds": 2}
+
+
+def missing(uri: str) -> str:
+    """Another object in the same place, which does not exist."""
+    return uri.replace("night.mp4", "none.mp4")
+
+
+def request_clip(houses: Houses, caller: str, uri: str) -> TestResponse:
+    return houses.at.call(caller, "POST", "/v1/clip/request", json=clip_of(uri))
+
+
+def request_batch(houses: Houses, caller: str, uri: str) -> TestResponse:
+    return houses.at.call(caller, "POST", "/v1/clip/batch", json={"clips": [clip_of(uri)]})
+
+
+def request_reel(houses: Houses, caller: str, uri: str) -> TestResponse:
+    reel = {"reel_id": "r", "clips": [part_of(uri)]}
+    return houses.at.call(caller, "POST", "/v1/reel/request", json=reel)
+
+
+Ask = Callable[[Houses, str, str | None], TestResponse]
+"""Calls as a caller, with a name that is of another, or of none."""
+
+
+def by_uri(ask: Callable[[Houses, str, str], TestResponse]) -> Ask:
+    def call(houses: Houses, caller: str, other: str | None) -> TestResponse:
+        uri = houses.recordings[other] if other else missing(houses.recordings[another(caller)])
+        return ask(houses, caller, uri)
+
+    return call
+
+
+def by_id(method: str, kind: str, what: str) -> Ask:
+    def call(houses: Houses, caller: str, other: str | None) -> TestResponse:
+        return houses.at.call(caller, method, f"/v1/{kind}/{houses.of(kind, other)}/{what}")
+
+    return call
+
+
+def by_cursor(houses: Houses, caller: str, other: str | None) -> TestResponse:
+    cursor = houses.cursors[other] if other else "bm9uZQ"
+    return houses.at.call(caller, "GET", f"/v1/clips?limit=1&cursor={cursor}")
+
+
+def by_link(houses: Houses, caller: str, other: str | None) -> TestResponse:
+    """The caller's own link, with another key put into it. Buckets serve theirs themselves."""
+    link = urlsplit(houses.at.get(houses.clips[caller], "download", caller).get_json()["download_url"])
+    owner = other or another(caller)
+    key = f"{PREFIXES.get(owner, '')}clips/hand-1/{houses.of('clip', other)}.mp4"
+    return houses.at.client.get(f"/v1/files/{key}?{link.query}", buffered=True)
+
+
+def by_idempotency_key(houses: Houses, caller: str, other: str | None) -> TestResponse:
+    """A key that another caller has used for the same body."""
+    headers = {"Idempotency-Key": secrets.token_hex(8)}
+    body = {**clip_of(houses.recordings[caller]), "nas_video_path": "/nas/a.mp4"}
+    del body["source_uri"]
+    if other is not None:
+        first = houses.at.call(other, "POST", "/v1/clip/request", json=body, headers=headers)
+        assert first.status_code == 202
+    return houses.at.call(caller, "POST", "/v1/clip/request", json=body, headers=headers)
+
+
+def another(caller: str) -> str:
+    return "bob" if caller != "bob" else "ada"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A parameter through which a caller could name an object or request of another."""
+
+    ask: Ask
+    answers: tuple[int, int, int]
+    """In the order of `COLUMNS`."""
+    refused: bool = True
+    """Whether the two last answers have an error, which must be the same."""
+
+
+TABLE = {
+    "`POST /v1/clip/request`: `source_uri`": Entry(by_uri(request_clip), (202, 400, 400)),
+    "`POST /v1/clip/batch`: `clips[].source_uri`": Entry(by_uri(request_batch), (202, 400, 400)),
+    "`POST /v1/reel/request`: `clips[].source_uri`": Entry(by_uri(request_reel), (202, 400, 400)),
+    "`POST /v1/clip/request`: `Idempotency-Key`": Entry(by_idempotency_key, (200, 202, 202), refused=False),
+    **{
+        f"`{method} /v1/{kind}/{{id}}/{what}`": Entry(by_id(method, kind, what), (own, 404, 404))
+        for kind in ("clip", "reel")
+        for method, what, own in (
+            ("GET", "status", 200),
+            ("GET", "events", 200),
+            ("GET", "download", 200),
+            ("POST", "cancel", 409),
+        )
+    },
+    "`GET /v1/clips`: `cursor`": Entry(by_cursor, (200, 400, 400)),
+    "`GET /v1/files/{key}`: `key`, `signature`": Entry(by_link, (200, 403, 403)),
+}
+
+
+def page_table() -> str:
+    """The table as docs/reference/access.md has it."""
+    lines = ["| named by | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines += [f"| {name} | {' | '.join(map(str, entry.answers))} |" for name, entry in TABLE.items()]
+    return "\n".join(lines) + "\n"
+
+
+def error_of(answer: TestResponse) -> Any:
+    return answer.get_json()["error"]
+
+
+def test_table(houses: Houses) -> None:
+    """For each caller and each other one."""
+    served = isinstance(houses.at.parts.store, LocalStore)
+    for name, entry in TABLE.items():
+        if entry.ask is by_link and not served:
+            continue
+        for caller in houses.clips:
+            unknown = entry.ask(houses, caller, None)
+            for other in houses.clips:
+                answer = entry.ask(houses, caller, other)
+                expected = entry.answers[0 if other == caller else 1]
+                assert answer.status_code == expected, (name, caller, other, answer.text)
+                if other != caller and entry.refused:
+                    assert error_of(answer) == error_of(unknown), (name, caller, other)
+            assert unknown.status_code == entry.answers[2], (name, caller)
+
+
+def test_the_page_shows_this_table() -> None:
+    assert page_table() in (Path(__file__).parents[2] / "docs" / "reference" / "access.md").read_text()
+
+
+def test_the_table_has_every_route_of_clients(tmp_path: Path) -> None:
+    with service(tmp_path, {}) as at:
+        rules = {
+            f"{method} {rule.rule}".replace("<request_id>", "{id}").replace("<path:key>", "{key}")
+            for rule in at.client.application.url_map.iter_rules()
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+            if rule.rule.startswith("/v1/") and not rule.rule.startswith(("/v1/admin/", "/v1/internal/"))
+        }
+    named = {name.split("`")[1] for name in TABLE}
+    assert rules - named == {"GET /v1/stats"}  # names nothing, and counts a caller's own: see below
+    assert named <= rules
+
+
+def test_lists_and_statistics_are_of_a_callers_own(houses: Houses) -> None:
+    def totals() -> dict[str, int]:
+        return {
+            caller: houses.at.call(caller, "GET", "/v1/stats?period=30d").get_json()["total_requests"]
+            for caller in (*houses.clips, "ops")
+        }
+
+    before = totals()
+    assert request_clip(houses, "ada", houses.recordings["ada"]).status_code == 202
+    assert totals() == {**before, "ada": before["ada"] + 1, "ops": before["ops"] + 1}
+    for caller in houses.clips:
+        foreign = {
+            request_id
+            for ids in (houses.clips, houses.reels)
+            for owner, request_id in ids.items()
+            if owner != caller
+        }
+        for query in ("", "?hand_id=hand-1", "?kind=reel", "?status=completed", "?limit=200"):
+            shown = houses.at.call(caller, "GET", f"/v1/clips{query}").get_json()["clips"]
+            assert not {clip["request_id"] for clip in shown} & foreign
+            text = json.dumps(shown)
+            assert not any(f"/{prefix}" in text for name, prefix in PREFIXES.items() if name != caller)
+    everything = houses.at.call("ops", "GET", "/v1/clips?status=completed").get_json()["clips"]
+    assert len(everything) == 2 * len(houses.clips)
+
+
+def test_an_administrator_sees_all_requests_and_cuts_from_none_of_their_objects(houses: Houses) -> None:
+    for owner, request_id in houses.clips.items():
+        assert houses.at.get(request_id, "status", "ops").status_code == 200
+        link = houses.at.get(request_id, "download", "ops").get_json()["download_url"]
+        assert request_id in link
+        for caller in ("ops", "ADA"):
+            assert request_clip(houses, caller, houses.recordings[owner]).status_code == 400
+
+
+def test_no_page_without_a_key_names_a_caller_or_a_place(houses: Houses) -> None:
+    for name in TABLE.values():
+        if name.ask is not by_link:
+            name.ask(houses, "ada", "bob")
+    for path in ("/", "/health", "/metrics", "/openapi.yaml", "/docs"):
+        text = houses.at.client.get(path, buffered=True).text
+        for word in (*PREFIXES.values(), MAIL, str(houses.at.config.storage.bucket or houses.at.folder)):
+            assert word not in text, (path, word)
+
+
+def test_whose_id_it_is_makes_no_difference_to_the_work(
+    houses: Houses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the time of the answer would give it away."""
+    here = threading.get_ident()
+    statements: list[str] = []
+    asked: list[str] = []
+    event.listen(
+        houses.at.parts.database.engine,
+        "before_cursor_execute",
+        lambda *call: statements.append(call[2]) if threading.get_ident() == here else None,
+    )
+    for method in ("stat", "sign", "list", "get"):
+        monkeypatch.setattr(type(houses.at.parts.store), method, lambda *_, **__: asked.append("store"))
+
+    def work(entry: Entry, other: str | None) -> tuple[list[str], int]:
+        statements.clear()
+        entry.ask(houses, "eve", other)
+        return list(statements), len(asked)
+
+    for name, entry in TABLE.items():
+        if entry.refused and entry.ask is not by_link:
+            assert work(entry, "ada") == work(entry, None), name
+    assert asked == []
+
+
+def test_each_place_is_used_with_its_own_credentials(houses: Houses) -> None:
+    if isinstance(houses.at.parts.store, LocalStore):
+        pytest.skip("a folder has no credentials")
+    seen = {}
+    for owner, request_id in houses.clips.items():
+        link = houses.at.get(request_id, "download", owner).get_json()["download_url"]
+        query = parse_qs(urlsplit(link).query)
+        (credential,) = query.get("X-Amz-Credential") or query["X-Goog-Credential"]
+        seen[owner] = credential.split("/")[0]
+    if houses.at.config.storage.backend == "s3":
+        assert seen == {
+            "ada": "clipping-ada",
+            "bob": "clipping-bob",
+            MAIL: "clipping-test",
+            "eve": "clipping-test",
+        }
+    else:
+        names = {"ada": "ada", "bob": "bob", MAIL: "cleo", "eve": "all"}
+        assert seen == {owner: f"{name}@x.gserviceaccount.com" for owner, name in names.items()}
+
+
+def test_a_signed_link_is_good_for_nothing_else(houses: Houses) -> None:
+    """Every part of a link to the local store is signed."""
+    if not isinstance(houses.at.parts.store, LocalStore):
+        pytest.skip("buckets verify their own links")
+    link = urlsplit(houses.at.get(houses.clips["ada"], "download", "ada").get_json()["download_url"])
+    query = {name: values[0] for name, values in parse_qs(link.query).items()}
+    key = link.path.removeprefix("/v1/files/")
+    other = f"bob/clips/hand-1/{houses.clips['bob']}.mp4"
+
+    def get(key: str, **over: str) -> TestResponse:
+        return houses.at.client.get(f"/v1/files/{key}?{urlencode({**query, **over})}", buffered=True)
+
+    assert get(key).text == "clip of ada"
+    altered = [
+        get(other),
+        get(f"ada/../{other}"),
+        get(f"ada/%2e%2e/{other}"),
+        get(f"ada//../{other}"),
+        get(key.replace("ada", "ADA")),
+        get(key.removeprefix("ada/")),
+        get(f"{key}/../../../../{other}"),
+        get("bob/clips/none/none.mp4"),
+        get(f"uploads/{upload_folder('eve')}upload-1/night.mp4"),
+        get(key, filename="other.mp4"),
+        get(key, expires=str(int(query["expires"]) + 1)),
+        get(key, signature=query["signature"].upper() if query["signature"].islower() else "x"),
+        get(key, signature=""),
+    ]
+    assert {answer.status_code for answer in altered} <= {403, 404}
+    assert {error_of(answer)["message"] for answer in altered if answer.status_code == 403} == {
+        "this download link is not valid: ask for a new one"
+    }
