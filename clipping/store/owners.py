@@ -48,7 +48,7 @@ class OwnerStores:
         own = self._config.owners.get(owner)
         if own is None:
             return self.shared
-        credentials = _looks(own.credentials)
+        credentials = looks(own.credentials)
         with self._lock:
             opened = self._opened.get(owner)
             if opened is None or opened.credentials != credentials:
@@ -82,7 +82,8 @@ class OwnerStores:
         return Place(self.of(owner), certain=own is not None and is_at(uri, root + own.prefix + key))
 
 
-def _looks(path: str | None) -> tuple[int, ...] | None:
+def looks(path: str | None) -> tuple[int, ...] | None:
+    """What a file looks like: it differs once the file is replaced. None when there is none."""
     if path is None:
         return None
     try:

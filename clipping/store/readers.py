@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clipping.config import Config, Source
 from clipping.store.access import SourceObject
+from clipping.store.owners import looks
 from clipping.store.ranges import Bucket, ObjectReader
 
 _URI = re.compile(r"(gs|s3)://([^/]+)/(.*)", re.DOTALL)
@@ -20,16 +21,19 @@ class SourceReaders:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._lock = threading.Lock()
-        self._opened: dict[tuple[str, Source | str | None], Bucket] = {}
+        self._opened: dict[tuple[str, str, tuple[int, ...] | None], Bucket] = {}
 
     def of(self, found: SourceObject, *, owner: str) -> ObjectReader:
         """The reader of an object in a bucket that `source_object` allows to `owner`."""
         root, key = _split(found.uri)
-        place = repr(found.source) if found.source is not None else owner
+        own = self._config.owners.get(owner) if found.source is None else None
+        # Opened again when the file with a caller's key has changed, as its store is.
+        seen = looks(own.credentials) if own is not None else None
+        place = (root, repr(found.source) if found.source is not None else owner, seen)
         with self._lock:
-            if (root, place) not in self._opened:
-                self._opened[root, place] = self._open(root, found.source, owner)
-            return ObjectReader(found.uri, self._opened[root, place], key)
+            if place not in self._opened:
+                self._opened[place] = self._open(root, found.source, owner)
+            return ObjectReader(found.uri, self._opened[place], key)
 
     def look(self, source: Source) -> None:
         """Raises `SourceUnavailable` and `Passing` when nothing can be listed there."""

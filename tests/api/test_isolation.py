@@ -95,7 +95,14 @@ def houses(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             storage |= {"credentials": str(seaweed.credentials), "path": None}
         certificates = stack.enter_context(CertificateServer([signer]))
         oidc = {"audience": AUDIENCE, "accounts": {MAIL: "client"}, "certs_url": certificates.url}
-        at = stack.enter_context(service(tmp_path, owners, over={"api": {"oidc": oidc}}, **storage))
+        at = stack.enter_context(
+            service(
+                tmp_path,
+                owners,
+                over={"api": {"oidc": oidc}, "sources": [{"prefix": "s3://for-ada/", "owners": ["ada"]}]},
+                **storage,
+            )
+        )
         at.tokens[MAIL] = signer.token()
         at.parts.committer.start()
         stack.callback(at.parts.committer.stop, 10)
@@ -168,6 +175,28 @@ def by_link(houses: Houses, caller: str, other: str | None) -> TestResponse:
     return houses.at.client.get(f"/v1/files/{key}?{link.query}", buffered=True)
 
 
+def by_upload_url(houses: Houses, caller: str, other: str | None) -> TestResponse:
+    """The caller's own upload URL, with another key put into it."""
+    upload = begin_upload(houses, caller).get_json()
+    url = urlsplit(upload["upload_url"])
+    key = url.path.removeprefix("/v1/uploads/")
+    if other != caller:
+        folder = f"{PREFIXES.get(other or '', '')}{upload_folder(other or another(caller))}"
+        key = f"{folder}{upload['upload_id']}/night.mp4"
+    return houses.at.client.put(
+        f"/v1/uploads/{key}?{url.query}", data=b"recording", headers=upload["headers"], buffered=True
+    )
+
+
+def begin_upload(houses: Houses, caller: str, filename: str = "night.mp4") -> TestResponse:
+    body = {"filename": filename, "content_type": "video/mp4", "size_bytes": len(b"recording")}
+    return houses.at.call(caller, "POST", "/v1/uploads", json=body)
+
+
+SERVED_HERE = (by_link, by_upload_url)
+"""By the API with a local store. Buckets verify their URLs themselves."""
+
+
 def by_idempotency_key(houses: Houses, caller: str, other: str | None) -> TestResponse:
     """A key that another caller has used for the same body."""
     headers = {"Idempotency-Key": secrets.token_hex(8)}
@@ -211,6 +240,7 @@ TABLE = {
     },
     "`GET /v1/clips`: `cursor`": Entry(by_cursor, (200, 400, 400)),
     "`GET /v1/files/{key}`: `key`, `signature`": Entry(by_link, (200, 403, 403)),
+    "`PUT /v1/uploads/{key}`: `key`, `signature`": Entry(by_upload_url, (200, 403, 403)),
 }
 
 
@@ -229,7 +259,7 @@ def test_table(houses: Houses) -> None:
     """For each caller and each other one."""
     served = isinstance(houses.at.parts.store, LocalStore)
     for name, entry in TABLE.items():
-        if entry.ask is by_link and not served:
+        if entry.ask in SERVED_HERE and not served:
             continue
         for caller in houses.clips:
             unknown = entry.ask(houses, caller, None)
@@ -255,7 +285,7 @@ def test_the_table_has_every_route_of_clients(tmp_path: Path) -> None:
             if rule.rule.startswith("/v1/") and not rule.rule.startswith(("/v1/admin/", "/v1/internal/"))
         }
     named = {name.split("`")[1] for name in TABLE}
-    assert rules - named == {"GET /v1/stats"}  # names nothing, and counts a caller's own: see below
+    assert rules - named == {"GET /v1/stats", "POST /v1/uploads"}  # they name nothing: see below
     assert named <= rules
 
 
@@ -285,6 +315,34 @@ def test_lists_and_statistics_are_of_a_callers_own(houses: Houses) -> None:
     assert len(everything) == 2 * len(houses.clips)
 
 
+def test_the_name_of_an_uploaded_file_leads_nowhere(houses: Houses) -> None:
+    names = (
+        "../../../bob/a.mp4",
+        "/bob/a.mp4",
+        "..%2f..%2fbob%2fa.mp4",
+        "..",
+        "a/../../b",
+        ".hidden",
+        "\u2025/x",
+    )
+    for caller in houses.clips:
+        folder = f"/{PREFIXES.get(caller, '')}{upload_folder(caller)}"
+        for name in names:
+            upload = begin_upload(houses, caller, name).get_json()
+            upload_id, file = upload["source_uri"].partition(folder)[2].split("/")
+            assert upload_id == upload["upload_id"]
+            assert not file.startswith(".")
+
+
+def test_a_bucket_that_is_not_open_to_a_caller_is_as_one_that_is_not_there(houses: Houses) -> None:
+    assert request_clip(houses, "ada", "s3://for-ada/a.mp4").status_code == 202
+    texts = {
+        error_of(request_clip(houses, "bob", uri))["message"]
+        for uri in ("s3://for-ada/a.mp4", "s3://not-there/a.mp4", "gs://for-ada/a.mp4", "s3://for-ada2/a.mp4")
+    }
+    assert len(texts) == 1
+
+
 def test_an_administrator_sees_all_requests_and_cuts_from_none_of_their_objects(houses: Houses) -> None:
     for owner, request_id in houses.clips.items():
         assert houses.at.get(request_id, "status", "ops").status_code == 200
@@ -296,7 +354,7 @@ def test_an_administrator_sees_all_requests_and_cuts_from_none_of_their_objects(
 
 def test_no_page_without_a_key_names_a_caller_or_a_place(houses: Houses) -> None:
     for name in TABLE.values():
-        if name.ask is not by_link:
+        if name.ask not in SERVED_HERE:
             name.ask(houses, "ada", "bob")
     for path in ("/", "/health", "/metrics", "/openapi.yaml", "/docs"):
         text = houses.at.client.get(path, buffered=True).text
@@ -325,7 +383,7 @@ def test_whose_id_it_is_makes_no_difference_to_the_work(
         return list(statements), len(asked)
 
     for name, entry in TABLE.items():
-        if entry.refused and entry.ask is not by_link:
+        if entry.refused and entry.ask not in SERVED_HERE:
             assert work(entry, "ada") == work(entry, None), name
     assert asked == []
 
