@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from api.db.tables import Clip
 from clipping.clock import rfc3339
+from clipping.contract.results import QuotaDetails, ShortsLeft
 from clipping.errors import QuotaExceeded
 
 DAY = timedelta(hours=24)
@@ -27,9 +28,27 @@ class ShortsUsedUp(QuotaExceeded):
             field="output.aspect",
             retry_after=seconds,
         )
-        self.limit = limit
-        self.used = used
-        self.retry_after_seconds = seconds
+        self.details = QuotaDetails(
+            limit=limit, used=used, retry_after_seconds=seconds, hours_until_reset=_hours(seconds)
+        )
+
+
+def shorts_left(session: Session, owner: str, *, limit: int, now: datetime) -> ShortsLeft:
+    """What a caller has left now. Takes no lock: another request may be counted at the same moment."""
+    used = _count(session, owner, now)
+    if not limit:
+        return ShortsLeft(limit=0, used=used)
+    # Above the limit (it was lowered) several have to be a day old before one is free.
+    resets_at = _free_at(session, owner, min(used, limit), now) if used else None
+    seconds = max(1, math.ceil((resets_at - now).total_seconds())) if resets_at else 0
+    return ShortsLeft(
+        limit=limit,
+        used=used,
+        remaining=max(0, limit - used),
+        retry_after_seconds=seconds if used >= limit else 0,
+        hours_until_reset=_hours(seconds) if resets_at else None,
+        resets_at=resets_at,
+    )
 
 
 class ShortsQuota:
@@ -63,18 +82,32 @@ class ShortsQuota:
 
     def _count(self) -> int:
         _one_at_a_time(self._session, self._owner)
-        return self._session.scalar(select(func.count()).select_from(Clip).where(*self._counted())) or 0
-
-    def _counted(self) -> tuple[ColumnElement[bool] | TextClause, ...]:
-        # The same expression as in the index: SQLite does not recognise `short = 1` as equal.
-        return text("short"), Clip.owner == self._owner, Clip.created_at > self._now - DAY
+        return _count(self._session, self._owner, self._now)
 
     def _again_at(self) -> datetime:
         """When enough requests are a day old for another one."""
-        newest = select(Clip.created_at).where(*self._counted()).order_by(Clip.created_at.desc())
         written = self._limit - self._taken
-        last_too_many = self._session.scalar(newest.offset(written - 1).limit(1)) if written else None
-        return (last_too_many or self._now) + DAY
+        return _free_at(self._session, self._owner, written, self._now) if written else self._now + DAY
+
+
+def _counted(owner: str, now: datetime) -> tuple[ColumnElement[bool] | TextClause, ...]:
+    # The same expression as in the index: SQLite does not recognise `short = 1` as equal.
+    return text("short"), Clip.owner == owner, Clip.created_at > now - DAY
+
+
+def _count(session: Session, owner: str, now: datetime) -> int:
+    return session.scalar(select(func.count()).select_from(Clip).where(*_counted(owner, now))) or 0
+
+
+def _free_at(session: Session, owner: str, written: int, now: datetime) -> datetime:
+    """When fewer than so many of the counted requests are left."""
+    newest = select(Clip.created_at).where(*_counted(owner, now)).order_by(Clip.created_at.desc())
+    return (session.scalar(newest.offset(written - 1).limit(1)) or now) + DAY
+
+
+def _hours(seconds: int) -> float:
+    """Rounded up, so that the time is over then."""
+    return math.ceil(seconds / 36) / 100
 
 
 def _one_at_a_time(session: Session, owner: str) -> None:

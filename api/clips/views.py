@@ -37,8 +37,7 @@ def problem_of(error: RequestError) -> Problem:
     problem = Problem(code=error.code, message=error.message, field=error.field)
     if not isinstance(error, ShortsUsedUp):
         return problem
-    numbers = {name: getattr(error, name) for name in ("limit", "used", "retry_after_seconds")}
-    return problem.model_copy(update=numbers)
+    return problem.model_copy(update={"details": error.details})
 
 
 def expires_at_of(row: Clip | Version, retention: Retention) -> datetime | None:

@@ -75,7 +75,7 @@ def _request_error(error: RequestError) -> Response:
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, ShortsUsedUp):
-        g.allowance = Allowance(error.limit, 0, error.retry_after_seconds)
+        g.allowance = Allowance(error.details.limit, 0, error.details.retry_after_seconds)
     if isinstance(error, QueueUnavailable):
         log.error("http.unavailable", reason=error.message, cause=str(error.__cause__ or ""))
     if error.retry_after is not None or error.status == 503:

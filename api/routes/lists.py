@@ -1,4 +1,4 @@
-"""Lists of clips, and statistics over a period."""
+"""Lists of clips, statistics over a period, and quotas."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
 from api.auth.callers import Caller
+from api.clips.quotas import shorts_left
 from api.db import listing, stats
 from api.db.listing import Position
-from api.http.query_params import PERIODS, cursor_behind, parse_list, parse_period
+from api.http.query_params import PERIODS, cursor_behind, parse_list, parse_period, single_values
 from api.services import services
 from clipping.contract.choices import Period
-from clipping.contract.results import ClipPage, Stats
+from clipping.contract.results import ClipPage, Quota, Stats
 
 blueprint = Blueprint("lists", __name__, url_prefix="/v1")
 
@@ -44,6 +45,18 @@ def statistics() -> Response:
         since = parts.clock.now() - PERIODS[period]
         totals = stats.totals(session, owner=_owner(caller()), since=since)
     return Response(_stats(period, totals).to_json(), mimetype="application/json")
+
+
+@blueprint.get("/quota")
+@requires("client")
+def quota() -> Response:
+    """What the caller may still request. An admin has a quota of its own, too."""
+    single_values(request.args.to_dict(flat=False), ())
+    parts = services()
+    with parts.database.read() as session:
+        limit = parts.config.limits.shorts_per_day
+        shorts = shorts_left(session, caller().name, limit=limit, now=parts.clock.now())
+    return Response(Quota(shorts=shorts).to_json(), mimetype="application/json")
 
 
 def _stats(period: Period, totals: stats.Totals) -> Stats:

@@ -40,6 +40,7 @@ from clipping.contract.results import (
     Failover,
     Health,
     PauseState,
+    Quota,
     ReelAccepted,
     Stats,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "NotFound",
     "NotSaved",
     "PauseState",
+    "Quota",
     "ReelAccepted",
     "Refused",
     "Retries",

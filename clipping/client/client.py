@@ -227,6 +227,10 @@ class Client:
         """Statistics over a period."""
         return self._get("/v1/stats", results.Stats, {"period": period})
 
+    def quota(self) -> results.Quota:
+        """How many upright clips you may still request."""
+        return self._get("/v1/quota", results.Quota)
+
     def health(self) -> results.Health:
         """The service's health. Raises `Unavailable` when it accepts no requests."""
         return self._get("/health", results.Health)

@@ -33,18 +33,26 @@ class Result(BaseModel):
         return self.model_dump_json(exclude_none=True)
 
 
+class QuotaDetails(Result):
+    """The numbers of a quota that is used up."""
+
+    limit: int
+    used: int
+    """In the last 24 hours."""
+    retry_after_seconds: int
+    """When the next request is possible."""
+    hours_until_reset: float
+    """The same in hours."""
+
+
 class Problem(Result):
     """The error of a request, and the invalid field."""
 
     code: str
     message: str
     field: str | None = None
-    limit: int | None = None
-    """The limit of a quota that is used up."""
-    used: int | None = None
-    """How much of the quota is used."""
-    retry_after_seconds: int | None = None
-    """When the next request is possible."""
+    details: QuotaDetails | None = None
+    """Of `QUOTA_EXCEEDED`."""
 
 
 class Error(Result):
@@ -184,6 +192,29 @@ class Stats(Result):
     avg_processing_time_sec: float
     p95_processing_time_sec: float
     total_output_bytes: int
+
+
+class ShortsLeft(Result):
+    """A caller's daily quota of upright clips."""
+
+    limit: int
+    """0: no limit, and nothing but `used` is known."""
+    used: int
+    """In the last 24 hours."""
+    remaining: int | None = None
+    """How many may be requested now."""
+    retry_after_seconds: int | None = None
+    """When the next request is possible: 0 is now."""
+    hours_until_reset: float | None = None
+    """Hours until `resets_at`."""
+    resets_at: Moment | None = None
+    """When the next of those that are used no longer counts; absent when none is used."""
+
+
+class Quota(Result):
+    """What the caller may still request."""
+
+    shorts: ShortsLeft
 
 
 class Agent(Result):

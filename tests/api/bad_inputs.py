@@ -78,6 +78,7 @@ def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:
         yield f"list, `?{query}`", api.get(f"/v1/clips?{query}")
     for period in ("1h", "", "24H", "all"):
         yield f"stats, `?period={period}`", api.get(f"/v1/stats?period={period}")
+    yield "quota, `?owner=other`", api.get("/v1/quota?owner=other")
     for path in ("status", "download", "events"):
         for request_id in ("1", "clip-20261120-000000000000", "..%2f..%2fetc", "%00"):
             yield f"{path} of `{request_id}`", api.get(f"/v1/clip/{request_id}/{path}")

@@ -68,6 +68,7 @@ INPUT: dict[str, type[BaseModel]] = {
 RESULTS: dict[str, type[BaseModel]] = {
     "Error": results.Error,
     "ErrorDetail": results.Problem,
+    "QuotaDetails": results.QuotaDetails,
     "ClipAccepted": results.Accepted,
     "ReelAccepted": results.ReelAccepted,
     "Upload": results.Upload,
@@ -77,6 +78,8 @@ RESULTS: dict[str, type[BaseModel]] = {
     "ClipList": results.ClipPage,
     "Download": results.Download,
     "Stats": results.Stats,
+    "Quota": results.Quota,
+    "ShortsLeft": results.ShortsLeft,
     "Cluster": results.Cluster,
     "AgentStatus": results.Agent,
     "Pause": results.Pause,

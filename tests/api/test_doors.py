@@ -40,6 +40,7 @@ CLIENT_ROUTES = {
     "POST /v1/uploads": 415,
     "GET /v1/clips": 200,
     "GET /v1/stats": 200,
+    "GET /v1/quota": 200,
 }
 """Each with the answer of a caller who may, and sends no body."""
 ADMIN_ROUTES = {

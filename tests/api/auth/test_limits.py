@@ -9,12 +9,13 @@ from datetime import timedelta
 import pytest
 
 from api.auth.limits import RateLimiter
-from api.clips.quotas import ShortsQuota, ShortsUsedUp
+from api.clips.quotas import DAY, ShortsQuota, ShortsUsedUp, shorts_left
 from api.db import clips, schema
 from api.db.engine import Database
 from clipping.clock import ManualClock
 from clipping.contract.messages import ClipRequest, RequestMessage
 from clipping.contract.output import Output
+from clipping.contract.results import QuotaDetails
 from clipping.errors import QuotaExceeded, RateLimited
 from tests.api.conftest import MakeApi
 from tests.api.messages import NOW
@@ -75,13 +76,22 @@ def test_a_caller_has_so_many_upright_clips_in_a_day(make_api: MakeApi) -> None:
     assert [api.request(**SHORT).status_code for _ in range(3)] == [202, 202, 429]
     refused = api.request(**SHORT)
     error = refused.json()["error"]
-    assert (error["code"], error["limit"], error["used"]) == ("QUOTA_EXCEEDED", 2, 2)
-    assert 86_300 <= error["retry_after_seconds"] <= 86_400
-    assert refused.headers["Retry-After"] == str(error["retry_after_seconds"])
+    details = error["details"]
+    assert (error["code"], details["limit"], details["used"]) == ("QUOTA_EXCEEDED", 2, 2)
+    assert 86_300 <= details["retry_after_seconds"] <= 86_400
+    assert 23.9 < details["hours_until_reset"] <= 24
+    assert refused.headers["Retry-After"] == str(details["retry_after_seconds"])
+    left = api.get("/v1/quota").json()["shorts"]
+    assert (left["limit"], left["used"], left["remaining"]) == (2, 2, 0)
+    assert 0 <= details["retry_after_seconds"] - left["retry_after_seconds"] < 60
+    assert left["resets_at"] in error["message"]
     assert refused.headers["X-RateLimit-Limit"] == "2"
     assert refused.headers["X-RateLimit-Remaining"] == "0"
     assert api.request().status_code == 202
     api.session.headers["Authorization"] = "Bearer stranger-key"
+    assert api.get("/v1/quota").json() == {
+        "shorts": {"limit": 2, "used": 0, "remaining": 2, "retry_after_seconds": 0}
+    }
     assert api.request(**SHORT).status_code == 202
     api.session.headers["Authorization"] = "Bearer admin-key"
     assert [api.request(**SHORT).status_code for _ in range(3)] == [202, 202, 429]
@@ -138,12 +148,22 @@ def test_the_day_rolls(database: Database) -> None:
             clips.add(session.connection(), [row])
 
     def refusal(hour: float, limit: int) -> tuple[int, int] | None:
+        """What the refusal says; what is left before it agrees."""
+        now = NOW + timedelta(hours=hour)
+        details: QuotaDetails | None = None
         with database.write() as session:
+            left = shorts_left(session, "web", limit=limit, now=now)
             try:
-                ShortsQuota(session, "web", limit=limit, now=NOW + timedelta(hours=hour)).take()
+                ShortsQuota(session, "web", limit=limit, now=now).take()
             except ShortsUsedUp as refused:
-                return refused.used, refused.retry_after_seconds
-        return None
+                details = refused.details
+        if details is None:
+            assert left.remaining != 0
+            assert not left.retry_after_seconds
+            return None
+        said = (left.used, left.remaining, left.retry_after_seconds, left.hours_until_reset)
+        assert said == (details.used, 0, details.retry_after_seconds, details.hours_until_reset)
+        return details.used, details.retry_after_seconds
 
     assert refusal(21, 5) is None
     assert refusal(21, 4) == (4, 3 * 3600)
@@ -154,6 +174,11 @@ def test_the_day_rolls(database: Database) -> None:
     assert refusal(43.9, 1) == (1, 360)
     assert refusal(44, 1) is None
     assert refusal(21, 0) is None
+    with database.read() as session:
+        left = shorts_left(session, "web", limit=5, now=NOW + timedelta(hours=21))
+        assert (left.used, left.remaining, left.hours_until_reset) == (4, 1, 3.0)
+        assert left.resets_at == NOW + DAY
+        assert shorts_left(session, "web", limit=0, now=NOW).to_json() == '{"limit":0,"used":4}'
     with database.write() as session:
         ShortsQuota(session, "other", limit=1, now=NOW).take()
 
@@ -168,5 +193,5 @@ def test_those_of_one_transaction_count_too(database: Database) -> None:
         for _ in range(2):
             with pytest.raises(ShortsUsedUp) as refused:
                 quota.take()
-            usage = (refused.value.limit, refused.value.used, refused.value.retry_after_seconds)
-            assert usage == (3, 3, 23 * 3600)
+            details = refused.value.details
+            assert (details.limit, details.used, details.retry_after_seconds) == (3, 3, 23 * 3600)
