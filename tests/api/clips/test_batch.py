@@ -161,9 +161,9 @@ def test_a_quota_ends_within_a_batch(make_api: MakeApi) -> None:
     items = send(api, short, clip(api), short, short, short).json()["items"]
     codes = [item.get("error", {}).get("code") for item in items]
     assert codes == [None, None, None, "QUOTA_EXCEEDED", "QUOTA_EXCEEDED"]
-    assert [items[3]["error"][name] for name in ("limit", "used")] == [2, 2]
+    assert [items[3]["error"]["details"][name] for name in ("limit", "used")] == [2, 2]
     none = send(api, short)
     assert (none.status_code, none.json()["error"]["code"]) == (429, "QUOTA_EXCEEDED")
-    assert none.json()["error"]["used"] == 2
+    assert none.json()["error"]["details"]["used"] == 2
     assert int(none.headers["Retry-After"]) > 0
     assert api.counts()["requests"] == 3
