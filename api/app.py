@@ -31,6 +31,7 @@ from api.messaging.outbox_publisher import OutboxPublisher, to_pubsub
 from api.messaging.periodic import Chore, Chores
 from api.messaging.subscriptions import Consumers
 from api.messaging.sweeper import Sweeper
+from api.messaging.upload_janitor import UploadJanitor
 from api.routes import (
     accept,
     admin,
@@ -131,7 +132,9 @@ def build_services(config: Config) -> Services:
         publisher=publisher,
         outbox=outbox,
         committer=committer,
-        chores=Chores(_chores(config, sweeper, failovers, janitor), clock),
+        chores=Chores(
+            _chores(config, sweeper, failovers, janitor, UploadJanitor(config, stores, clock)), clock
+        ),
         ingest=ingest,
         acceptor=Acceptor(config, clock, database, committer, Estimator(database, clock), uploads),
         authenticator=Authenticator(config.api, clock),
@@ -143,11 +146,14 @@ def build_services(config: Config) -> Services:
     )
 
 
-def _chores(config: Config, sweeper: Sweeper, failovers: Failovers, janitor: Janitor) -> list[Chore]:
+def _chores(
+    config: Config, sweeper: Sweeper, failovers: Failovers, janitor: Janitor, uploads: UploadJanitor
+) -> list[Chore]:
     often = min(15.0, config.limits.lost_after_seconds / 4)
     return [
         Chore("silent requests", often, sweeper.sweep),
         Chore("failovers", 10.0, failovers.tidy),
         Chore("expired objects", 60.0, janitor.sweep),
+        Chore("old uploads", 600.0, uploads.sweep),
         Chore("old rows", 600.0, sweeper.clean),
     ]

@@ -25,6 +25,7 @@ _OWN = {
     "batch": "batch:COMMAND",
     "cancel": "looking:CANCEL",
     "download": "saving:COMMAND",
+    "upload": "uploading:COMMAND",
     "stats": "stats:COMMAND",
     "completion": "completing:COMMAND",
     "agents": "leading:AGENTS",

@@ -1,5 +1,4 @@
-"""`clipping-agent provision`: topics, subscriptions, the bucket, its lifecycle rules and the cluster's
-lease."""
+"""`clipping-agent provision`: topics, subscriptions, the bucket, its rules and the cluster's lease."""
 
 from __future__ import annotations
 
@@ -15,6 +14,7 @@ from clipping.config import Config
 from clipping.contract.cluster import doctor_key, lease_key
 from clipping.exits import EXIT_OK
 from clipping.store.conditions import check_conditions
+from clipping.store.cors import allow_uploads
 from clipping.store.open import open_coordination_store
 from clipping.store.retention import create_buckets, keep_clips
 from health.cluster.registry import prepare_cluster
@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     created = create_buckets(loaded, dry_run=dry_run)
     changes += [f"create the bucket {name}" for name in created]
     changes += keep_clips(loaded, dry_run=dry_run)
+    changes += allow_uploads(loaded, dry_run=dry_run)
     changes += _prepare_lease(loaded, created, dry_run=dry_run)
     if arguments.json:
         print(json.dumps(changes))

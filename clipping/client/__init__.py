@@ -18,6 +18,7 @@ from clipping.client.failures import (
     NotAllowed,
     NotFound,
     NotSaved,
+    NotUploaded,
     Refused,
     Unavailable,
     WaitedTooLong,
@@ -43,6 +44,7 @@ from clipping.contract.results import (
     Quota,
     ReelAccepted,
     Stats,
+    Upload,
 )
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "NotSaved",
+    "NotUploaded",
     "PauseState",
     "Quota",
     "ReelAccepted",
@@ -76,6 +79,7 @@ __all__ = [
     "Saved",
     "Stats",
     "Unavailable",
+    "Upload",
     "WaitedTooLong",
     "annotate",
 ]

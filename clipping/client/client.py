@@ -19,6 +19,7 @@ from clipping.client.new_clip import NewClip
 from clipping.client.new_reel import NewReel
 from clipping.client.saving import Saved, save
 from clipping.client.transport import IF_NONE_MATCH, Retries, Transport
+from clipping.client.uploading import content_type_of, upload
 from clipping.client.watching import Event, watch
 from clipping.clock import rfc3339
 from clipping.contract import results
@@ -163,6 +164,28 @@ class Client:
         """
         clip, link = self.status(request_id), self.download(request_id, file)
         return save(self._transport, clip, link, to, file=file, replace=replace, progress=progress)
+
+    def upload(
+        self,
+        file: Path,
+        *,
+        content_type: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> results.Upload:
+        """Upload a recording. Its `source_uri` then names it in requests.
+
+        `content_type`: default by the file's name. `progress` is called with the sent and the total bytes.
+        An upload that breaks off is repeated, or goes on where the store can do that. Raises `NotUploaded`.
+        """
+
+        def begin(size: int) -> results.Upload:
+            kind = content_type or content_type_of(file)
+            body = {"filename": file.name, "content_type": kind, "size_bytes": size}
+            # Beginning twice does no harm: of an upload that is not used, nothing remains.
+            answer = self._transport.call("POST", "/v1/uploads", body=body, repeatable=True)
+            return _parsed(results.Upload, answer.body)
+
+        return upload(self._transport, begin, file, progress)
 
     def wait(self, request_id: str, *, timeout: float | None = None) -> results.ClipStatus:
         """Wait for the end of the request, and return its status. Raises `WaitedTooLong`."""

@@ -5,6 +5,7 @@ ClippingError
     ├── NoAnswer             NO_ANSWER: the service can't be reached, or did not answer in time
     ├── WaitedTooLong        WAITED_TOO_LONG: the wait timed out
     ├── NotSaved             NOT_SAVED: the clip was not written to the file
+    ├── NotUploaded          NOT_UPLOADED: the recording can't be read
     └── ApiError             the service's error, with its `code` and, if any, the invalid `field`
         ├── Refused          400, 413, 415, 422: the request is invalid
         ├── NotAllowed       401, 403
@@ -42,6 +43,12 @@ class NotSaved(ClientError):
     """The file exists or can't be written, or the download is corrupt."""
 
     code = "NOT_SAVED"
+
+
+class NotUploaded(ClientError):
+    """The recording can't be read, is empty, or was changed while it was uploaded."""
+
+    code = "NOT_UPLOADED"
 
 
 class ApiError(ClientError):

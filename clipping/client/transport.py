@@ -21,6 +21,8 @@ from clipping.client.failures import ApiError, NoAnswer, Refused, Unavailable, e
 from clipping.errors import ConfigurationError
 
 CONNECT_SECONDS = 5.0
+PUT_SECONDS = 120.0
+"""How long an upload may make no progress: a store may take this long to answer a large one."""
 IF_NONE_MATCH = "If-None-Match"
 
 
@@ -155,6 +157,25 @@ class Transport:
             host = urlsplit(url).netloc
             raise NoAnswer(f"{host} does not answer: {_sentence(error)}") from None
         if answer.status_code < 300:
+            return answer
+        with answer:
+            raise _error(answer)
+
+    def put(self, url: str, *, headers: Mapping[str, str], body: Any) -> requests.Response:
+        """One attempt to upload to a link of the store, without the key: a response of 2xx, or a 308 of a
+        session that waits for more. Raises `ApiError` or `NoAnswer`."""
+        try:
+            answer = self._session.put(
+                url,
+                data=body,
+                headers=dict(headers),
+                auth=_Bearer(None),
+                timeout=(CONNECT_SECONDS, max(self.timeout, PUT_SECONDS)),
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise NoAnswer(f"{urlsplit(url).netloc} does not answer: {_sentence(error)}") from None
+        if answer.status_code < 300 or answer.status_code == HTTPStatus.PERMANENT_REDIRECT:
             return answer
         with answer:
             raise _error(answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from clipping.cli import Command
-from clipping.commands.columns import OPTIONAL, REQUIRED
+from clipping.commands.columns import OPTIONAL, RECORDING, REQUIRED
 from clipping.commands.common import add_connection
 
 
@@ -13,8 +13,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping batch`."""
     parser.description = (
         f"Requests every clip of a CSV file, with , or ; between the columns. The first line names them: "
-        f"{', '.join(REQUIRED)}, and any of {', '.join(OPTIONAL)}. Valid lines are accepted even if others "
-        "are not."
+        f"{', '.join(REQUIRED)}, {' or '.join(RECORDING)}, and any of {', '.join(OPTIONAL)}. Valid lines "
+        "are accepted even if others are not."
     )
     parser.add_argument("file", metavar="FILE.csv", help="the file; - reads standard input")
     parser.add_argument(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-REQUIRED = ("hand_id", "nas_video_path", "start", "end")
+REQUIRED = ("hand_id", "start", "end")
+RECORDING = ("nas_video_path", "source_uri")
+"""Where the recording is: each line has one of them."""
 PLAIN = ("output_quality", "mode", "priority", "pre_roll_seconds", "post_roll_seconds")
 """Fields of a request, by their own names."""
 TEXT = ("aspect", "fit", "quality", "video_codec", "container")

@@ -22,6 +22,7 @@ from google.cloud.storage import Blob, Bucket, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
+from clipping.store.cors import gcs_rules
 from clipping.store.disposition import attachment
 from clipping.store.gcs_credentials import Identity, identity
 from clipping.store.gcs_failures import GCS_ERRORS, bucket_is_missing, unavailable, unsignable
@@ -271,6 +272,17 @@ class GcsStore:
                 bucket.lifecycle_rules = rules
                 bucket.patch(timeout=_LIST_SECONDS, retry=None)
         return [prefix.removeprefix(self._prefix) for prefix in changed]
+
+    def allow_uploads(self, origins: Sequence[str], *, dry_run: bool) -> bool:
+        """Set the bucket to let pages of these origins upload. False when that is set already."""
+        with self._failing_as("set which pages may upload"):
+            bucket, _, _ = self._connect()
+            bucket.reload(timeout=_LIST_SECONDS, retry=None)
+            rules = gcs_rules(bucket.cors, origins)
+            if rules is not None and not dry_run:
+                bucket.cors = rules
+                bucket.patch(timeout=_LIST_SECONDS, retry=None)
+        return rules is not None
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
+from clipping.store.cors import s3_rules
 from clipping.store.s3_client import DEFAULT_REGION, Connections
 from clipping.store.s3_failures import (
     S3_ERRORS,
@@ -16,6 +17,7 @@ from clipping.store.s3_failures import (
     is_denied,
     is_missing_bucket,
     is_refused_rule,
+    is_unsupported,
     unavailable,
 )
 from clipping.store.s3_lifecycle import MOST_RULES, Rule, aborting, expiring, with_rule
@@ -92,6 +94,36 @@ class S3Bucket:
                 log.warning("store.rule_unsupported", rule="AbortIncompleteMultipartUpload")
                 return False
             raise unavailable("set how long unfinished uploads are kept", self._name, error) from error
+
+    def allow_uploads(self, origins: Sequence[str], *, dry_run: bool) -> bool:
+        """Set it to let pages of these origins upload. False when that is set already, or when the store has no
+        such rules: most of those let all pages in."""
+        try:
+            rules = s3_rules(self._cors(dry_run=dry_run), origins)
+            if rules is not None and not dry_run:
+                client = self._connections.patient()
+                if rules:
+                    client.put_bucket_cors(Bucket=self._name, CORSConfiguration={"CORSRules": rules})
+                else:
+                    client.delete_bucket_cors(Bucket=self._name)
+        except S3_ERRORS as error:
+            if is_unsupported(error) or (not origins and is_denied(error)):
+                if origins:
+                    log.warning("store.rule_unsupported", rule="CORS")
+                return False
+            raise unavailable("set which pages may upload", self._name, error) from error
+        return rules is not None
+
+    def _cors(self, *, dry_run: bool) -> Sequence[Mapping[str, Any]]:
+        try:
+            answer = self._connections.patient().get_bucket_cors(Bucket=self._name)
+        except ClientError as error:
+            code = code_of(error)
+            if code == "NoSuchCORSConfiguration" or (dry_run and code == "NoSuchBucket"):
+                return []
+            raise
+        rules: Sequence[Mapping[str, Any]] = answer.get("CORSRules", [])
+        return rules
 
     def _set(self, ours: Sequence[Rule], *, dry_run: bool) -> list[Rule]:
         """Set these rules, in one request, as it replaces all of the bucket's. Returns those that are new."""

@@ -18,7 +18,7 @@ from clipping.signals import raised_interrupts
 
 def run(arguments: argparse.Namespace) -> int:
     """Download the clip, and print its path."""
-    with connect(arguments) as client, _bar() as progress:
+    with connect(arguments) as client, bar("download") as progress:
         saved = client.save(
             arguments.request_id,
             arguments.output,
@@ -41,11 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int, int], None] | None]:
+def bar(words: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar of bytes on a terminal, and a function that moves it; None elsewhere."""
     if not sys.stderr.isatty():
         yield None
         return
     columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
     with raised_interrupts(), Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("download", total=None)
+        task = progress.add_task(words, total=None)
         yield lambda there, size: progress.update(task, completed=there, total=size)

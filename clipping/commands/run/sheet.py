@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from clipping.client import NewClip
-from clipping.commands.columns import EFFECTS, NUMBER, OPTIONAL, PLAIN, REQUIRED, SWITCH, TEXT
+from clipping.commands.columns import EFFECTS, NUMBER, OPTIONAL, PLAIN, RECORDING, REQUIRED, SWITCH, TEXT
 from clipping.contract import json_file
 
 _ALIASES = {"start_seconds": "start", "end_seconds": "end"}
@@ -55,10 +55,18 @@ def _columns(cells: list[str]) -> list[str]:
     names = [cell.strip().removeprefix("\ufeff") for cell in cells]
     names = [_ALIASES.get(name, name) for name in names]
     problems = [f"line 1: the column {name} is missing" for name in REQUIRED if name not in names]
+    if not any(name in names for name in RECORDING):
+        problems.append(f"line 1: the column {' or '.join(RECORDING)} is missing")
     for name in names:
-        known = name in REQUIRED or name in OPTIONAL or (name.startswith("metadata.") and name != "metadata.")
+        known = (
+            name in (*REQUIRED, *RECORDING)
+            or name in OPTIONAL
+            or (name.startswith("metadata.") and name != "metadata.")
+        )
         if not known:
-            problems.append(f"line 1: unknown column {name!r}: {', '.join((*REQUIRED, *OPTIONAL))}")
+            problems.append(
+                f"line 1: unknown column {name!r}: {', '.join((*REQUIRED, *RECORDING, *OPTIONAL))}"
+            )
         elif names.count(name) > 1 and f"line 1: the column {name} is duplicated" not in problems:
             problems.append(f"line 1: the column {name} is duplicated")
     if problems:
@@ -72,8 +80,13 @@ def _row(line: int, head: list[str], cells: list[str]) -> Row:
     given = {name: cell for name, cell in zip(head, cells, strict=True) if cell}
     hand_id = given.get("hand_id", "")
     missing = [name for name in REQUIRED if name not in given]
+    recordings = [name for name in RECORDING if name in given]
+    if not recordings:
+        missing.append(" or ".join(RECORDING))
     if missing:
         return Row(line, hand_id, None, f"{', '.join(missing)} is empty")
+    if len(recordings) > 1:
+        return Row(line, hand_id, None, f"{' and '.join(RECORDING)} are given: leave one of them empty")
     try:
         return Row(line, hand_id, _clip(given))
     except ValueError as error:
@@ -98,7 +111,8 @@ def _clip(given: dict[str, str]) -> NewClip:
         more["metadata"] = pairs
     return NewClip(
         hand_id=given["hand_id"],
-        nas_video_path=given["nas_video_path"],
+        nas_video_path=given.get("nas_video_path"),
+        source_uri=given.get("source_uri"),
         start_seconds=given["start"],
         end_seconds=given["end"],
         client_item_id=given.get("client_item_id"),

@@ -55,6 +55,7 @@ def test_a_new_bucket_is_set_up_once(
         prefix="team/",
         retention_days=9,
     )
+    wanted["api"] = {"cors_origins": ["https://clips.example.com", "http://localhost:3000"]}
     wanted["owners"] = {"ada": {"prefix": "ada/"}}
     expected = [
         "create the bucket new-clips",
@@ -71,6 +72,7 @@ def test_a_new_bucket_is_set_up_once(
         "delete objects older than a day from s3://new-clips/team/ada/previews/",
         "delete objects older than 8 days from s3://new-clips/team/cancels/",
         "delete the parts of uploads to new-clips that are unfinished after a day",
+        "let pages of https://clips.example.com, http://localhost:3000 upload to new-clips",
         "create the lease of cluster default",
     ]
     assert provision(wanted, tmp_path, capsys, "--dry-run") == expected

@@ -184,3 +184,22 @@ def test_an_outage_is_reported_once(api: ApiProcess, tmp_path: Path) -> None:
         process.kill()
         process.communicate()
     assert log.read_text().count("trying again") == 1
+
+
+def test_a_recording_is_uploaded(api: ApiProcess, tmp_path: Path) -> None:
+    (tmp_path / "table.mp4").write_bytes(b"recording" * 1000)
+    done = clipping(api, "upload", str(tmp_path / "table.mp4"))
+    assert done.returncode == 0, done.stderr
+    uri = done.stdout.strip()
+    assert uri.startswith("file:///")
+    assert uri.endswith("/table.mp4")
+    (printed,) = lines(clipping(api, "upload", str(tmp_path / "table.mp4"), "--json"))
+    assert set(printed) == {"upload_id", "source_uri"}
+    asked_for = clipping(api, "request", uri, "1", "2", "--hand-id", "h", "--json")
+    assert asked_for.returncode == 0, asked_for.stderr
+    missing = clipping(api, "upload", str(tmp_path / "none.mp4"))
+    assert missing.returncode == 1
+    assert "NOT_UPLOADED" in missing.stderr
+    typed = clipping(api, "upload", str(tmp_path / "table.mp4"), "--content-type", "text/plain")
+    assert typed.returncode == 1
+    assert "content_type must be video/" in typed.stderr

@@ -36,6 +36,23 @@ def test_semicolons_separate_columns_as_well() -> None:
     assert body["metadata"] == {"note": "one; two"}
 
 
+def test_a_recording_is_a_path_or_a_uri() -> None:
+    head = "hand_id,nas_video_path,source_uri,start,end"
+    path, uri, both = read(f"{head}\nh,/a.mp4,,1,2\nh,,s3://clips/a.mp4,1,2\nh,/a.mp4,s3://clips/a.mp4,1,2\n")
+    assert path.clip is not None
+    assert path.clip.body()["nas_video_path"] == "/a.mp4"
+    assert uri.clip is not None
+    assert uri.clip.body() == {
+        "hand_id": "h",
+        "source_uri": "s3://clips/a.mp4",
+        "start_seconds": "1",
+        "end_seconds": "2",
+    }
+    assert both.problem == "nas_video_path and source_uri are given: leave one of them empty"
+    (only,) = read("hand_id,source_uri,start,end\nh,s3://clips/a.mp4,1,2\n")
+    assert only.clip == uri.clip
+
+
 def test_columns_may_be_in_any_order_and_empty() -> None:
     head = "end_seconds,metadata.table,mode,output.aspect,output.width,output.fps,start_seconds,hand_id,"
     text = f"{head}nas_video_path,pre_roll_seconds,client_item_id\n20,7,encode,9:16,540,25,10,h,/a.mp4,2,x\n"
@@ -81,8 +98,8 @@ def test_quotes_line_ends_and_blank_lines_are_csv() -> None:
     [
         ("h,/a.mp4,1", "it has 3 fields, and the first line 5"),
         ("h,/a.mp4,1,2,3,4", "it has 6 fields"),
-        ("h,,1,2,", "nas_video_path is empty"),
-        (",,1,2,", "hand_id, nas_video_path is empty"),
+        ("h,,1,2,", "nas_video_path or source_uri is empty"),
+        (",,1,2,", "hand_id, nas_video_path or source_uri is empty"),
         ("h,/a.mp4,1,2,wide", "output.width must be a number, not 'wide'"),
     ],
 )
@@ -114,7 +131,7 @@ def test_a_rate_is_a_number(text: str) -> None:
     ("text", "words"),
     [
         ("", "the column hand_id is missing"),
-        ("hand_id,start,end\n", "the column nas_video_path is missing"),
+        ("hand_id,start,end\n", "the column nas_video_path or source_uri is missing"),
         (f"{HEAD},colour\n", "unknown column 'colour'"),
         (f"{HEAD},metadata.\n", "unknown column 'metadata.'"),
         (f"{HEAD},start_seconds\n", "the column start is duplicated"),
