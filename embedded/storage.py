@@ -17,6 +17,7 @@ from clipping.config.fields import Origin
 from clipping.contract.cluster import doctor_key
 from clipping.errors import ConfigurationError, StoreUnavailable
 from clipping.store.conditions import check_conditions
+from clipping.store.cors import allow_uploads
 from clipping.store.open import open_coordination_store
 from clipping.store.retention import create_buckets, keep_clips
 
@@ -113,3 +114,8 @@ def prepare(config: Config, notify: Callable[[str], None]) -> None:
     except StoreUnavailable as error:
         # An access key without this right can do all else, and an administrator may have set the rules.
         notify(f"warning: {error.message} {_FOREVER}")
+    try:
+        for change in allow_uploads(config, dry_run=False):
+            notify(f"store: {change}")
+    except StoreUnavailable as error:
+        notify(f"warning: {error.message} Pages of api.cors_origins may not be able to upload.")

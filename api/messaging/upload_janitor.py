@@ -29,8 +29,8 @@ class UploadJanitor:
         self._life = Retention.of(config).clips
 
     def sweep(self) -> int:
-        """Delete what was uploaded `storage.retention_days` ago or earlier, and what uploads left behind whose
-        process has died; returns how many objects."""
+        """Delete what was uploaded `storage.retention_days` ago or earlier, and what dead processes left of
+        uploads; returns how many objects."""
         shared = self._stores.shared
         if not isinstance(shared, LocalStore) or shared.network is not None:
             return 0

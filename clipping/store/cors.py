@@ -83,4 +83,5 @@ def _with(
     if list(former) == ([] if ours is None else [ours]):
         return None
     others = [dict(rule) for rule in rules if rule not in former]
-    return others if ours is None else [*others, ours]
+    # First, as SeaweedFS 4.48 looks no further than to the first rule for an origin.
+    return others if ours is None else [ours, *others]

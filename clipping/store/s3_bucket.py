@@ -96,8 +96,8 @@ class S3Bucket:
             raise unavailable("set how long unfinished uploads are kept", self._name, error) from error
 
     def allow_uploads(self, origins: Sequence[str], *, dry_run: bool) -> bool:
-        """Set it to let pages of these origins upload. False when that is set already, or when the store has no
-        such rules: most of those let all pages in."""
+        """Set it to let pages of these origins upload. False when that is set already, or when the store has
+        no such rules: most of those let all pages in."""
         try:
             rules = s3_rules(self._cors(dry_run=dry_run), origins)
             if rules is not None and not dry_run:

@@ -143,7 +143,7 @@ class HttpProxy:
                 finally:
                     connection.close()
 
-        for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+        for method in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"):
             setattr(Handler, f"do_{method}", Handler._pass)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -159,6 +159,9 @@ def test_in_cloud_storage_it_goes_on(
 
 
 def test_a_store_that_is_away(recording: Path) -> None:
-    with Transport("http://127.0.0.1:9", key=None, timeout=5, retries=Retries()) as transport:
-        with pytest.raises(NoAnswer, match=r"127\.0\.0\.1:9 does not answer"):
-            transport.put("http://127.0.0.1:9/x", headers={}, body=b"x")
+    away = "http://127.0.0.1:9"
+    with (
+        Transport(away, key=None, timeout=5, retries=Retries()) as transport,
+        pytest.raises(NoAnswer, match=r"127\.0\.0\.1:9 does not answer"),
+    ):
+        transport.put(f"{away}/x", headers={}, body=b"x")

@@ -25,7 +25,7 @@ THEIRS_GCS: dict[str, Any] = {"origin": ["*"], "method": ["GET"], "maxAgeSeconds
 def test_the_rules_of_others_stay(rules_of: Any, theirs: dict[str, Any]) -> None:
     assert rules_of([theirs], []) is None
     first = rules_of([theirs], [PAGE])
-    assert first[0] == theirs
+    assert first[1] == theirs
     assert len(first) == 2
     assert rules_of(first, [PAGE]) is None
     second = rules_of(first, [PAGE, OTHER])
@@ -51,11 +51,13 @@ def test_a_bucket_of_s3(seaweed: Seaweed) -> None:
     wanted = config(storage, PAGE, OTHER)
     changes = [f"let pages of {PAGE}, {OTHER} upload to {bucket}"]
     assert allow_uploads(wanted, dry_run=True) == changes
-    assert "Access-Control-Allow-Origin" not in preflight(url, PAGE).headers
+    assert "PUT" not in preflight(url, PAGE).headers.get("Access-Control-Allow-Methods", "")
     assert allow_uploads(wanted, dry_run=False) == changes
     assert allow_uploads(wanted, dry_run=False) == []
-    assert preflight(url, PAGE).headers["Access-Control-Allow-Origin"] == PAGE
-    assert "Access-Control-Allow-Origin" not in preflight(url, "https://evil.example").headers
+    allowed = preflight(url, PAGE).headers
+    assert (allowed["Access-Control-Allow-Origin"], allowed["Access-Control-Allow-Methods"]) == (PAGE, "PUT")
+    refused = preflight(url, "https://evil.example").headers
+    assert "PUT" not in refused.get("Access-Control-Allow-Methods", "")
     assert allow_uploads(config(storage), dry_run=False) == [f"let no pages upload to {bucket}"]
     assert allow_uploads(config(storage), dry_run=False) == []
     rules = seaweed.admin.get_bucket_cors(Bucket=bucket)["CORSRules"]
@@ -90,8 +92,8 @@ def test_a_bucket_of_cloud_storage(
         assert rule.cors[bucket] == [THEIRS_GCS]
         assert allow_uploads(wanted, dry_run=False)
         assert allow_uploads(wanted, dry_run=False) == []
-        assert rule.cors[bucket][0] == THEIRS_GCS
-        assert rule.cors[bucket][1]["origin"] == [PAGE]
+        assert rule.cors[bucket][1] == THEIRS_GCS
+        assert rule.cors[bucket][0]["origin"] == [PAGE]
         assert allow_uploads(config(storage), dry_run=False)
         assert rule.cors[bucket] == [THEIRS_GCS]
 
