@@ -32,6 +32,7 @@ from clipping.exits import EXIT_FAILED, EXIT_OK
 from clipping.signals import Stopped, until_stopped
 from clipping.store.conditions import check_conditions
 from clipping.store.open import check_file_system, open_coordination_store, open_store
+from clipping.store.readers import SourceReaders
 
 STOP_SECONDS = 2.0
 """How long a check that can't be interrupted, such as a store call, may take after a signal."""
@@ -68,16 +69,24 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
     if config.storage.credentials:
         own = partial(check_key_file, "storage.credentials", config.storage.credentials)
         checks.insert(0, ("store credentials", own))
+    checks += _sources(config)
     checks += [(f"owner {name}", partial(_owner, config, name)) for name in config.owners]
     findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
     findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
     findings += encoder_findings(config.cutting.encoder, tried(ffmpeg, config.cutting, stop))
     findings += render_node_findings(config.cutting.encoder)
-    if not roots:
+    if not (roots or config.sources):
         findings.append(
-            Finding("nas_roots", False, "agent.nas_roots is empty: list the folders of the recordings")
+            Finding(
+                "nas_roots", False, "agent.nas_roots is empty: list the folders of the recordings, or sources"
+            )
         )
     return findings + [_finding(name, look, stop) for name, look in roots + checks]
+
+
+def _sources(config: Config) -> list[tuple[str, Callable[[], str]]]:
+    readers = SourceReaders(config)
+    return [(f"source {source.prefix}", partial(readers.try_out, source)) for source in config.sources]
 
 
 def _finding(name: str, look: Callable[[], str], stop: threading.Event) -> Finding:

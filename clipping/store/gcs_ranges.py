@@ -58,9 +58,10 @@ class GcsRanges:
             except requests.RequestException as error:
                 raise self._failure(self._uri(key), error) from error
 
-    def look(self, prefix: str) -> None:
-        query = {"prefix": prefix, "maxResults": "1", "fields": "kind"}
-        self._get(f"storage/v1/b/{self._name}/o", prefix, query, listing=True).close()
+    def first(self, prefix: str) -> str | None:
+        query = {"prefix": prefix, "maxResults": "1", "fields": "items/name"}
+        with closing(self._get(f"storage/v1/b/{self._name}/o", prefix, query, listing=True)) as answer:
+            return next((str(one["name"]) for one in answer.json().get("items", [])), None)
 
     def close(self) -> None:
         with self._lock:

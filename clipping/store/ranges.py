@@ -64,8 +64,8 @@ class Bucket(Protocol):
         """
         ...
 
-    def look(self, prefix: str) -> None:
-        """List one object below a prefix."""
+    def first(self, prefix: str) -> str | None:
+        """The key of an object below a prefix; None when there is none."""
         ...
 
     def close(self) -> None:

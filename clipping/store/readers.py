@@ -10,7 +10,7 @@ from pathlib import Path
 from clipping.config import Config, Source
 from clipping.store.access import SourceObject
 from clipping.store.owners import looks
-from clipping.store.ranges import Bucket, ObjectReader
+from clipping.store.ranges import Bucket, ObjectReader, Passing
 
 _URI = re.compile(r"(gs|s3)://([^/]+)/(.*)", re.DOTALL)
 
@@ -35,12 +35,19 @@ class SourceReaders:
                 self._opened[place] = self._open(root, found.source, owner)
             return ObjectReader(found.uri, self._opened[place], key)
 
-    def look(self, source: Source) -> None:
-        """Raises `SourceUnavailable` and `Passing` when nothing can be listed there."""
+    def try_out(self, source: Source) -> str:
+        """Read a byte of an object there; what was done. Raises `SourceUnavailable`."""
         root, prefix = _split(source.prefix)
         bucket = self._open(root, source, "")
         try:
-            bucket.look(prefix)
+            key = bucket.first(prefix)
+            state = None if key is None else bucket.stat(key)
+            if key is None or state is None or not state.size:
+                return "can be listed; there is nothing to read"
+            b"".join(bucket.read(key, 0, 1, state.etag))
+            return f"read from {key.removeprefix(prefix)}"
+        except Passing as passing:
+            raise passing.failure from None
         finally:
             bucket.close()
 

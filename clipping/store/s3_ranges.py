@@ -59,11 +59,12 @@ class S3Ranges:
         except S3_ERRORS as error:
             raise self._failure(uri, error) from error
 
-    def look(self, prefix: str) -> None:
+    def first(self, prefix: str) -> str | None:
         try:
-            self._client().list_objects_v2(Bucket=self._name, Prefix=prefix, MaxKeys=1)
+            found = self._client().list_objects_v2(Bucket=self._name, Prefix=prefix, MaxKeys=1)
         except S3_ERRORS as error:
             raise self._failure(self._uri(prefix), error) from error
+        return next((str(one["Key"]) for one in found.get("Contents", [])), None)
 
     def close(self) -> None:
         self._connections.close()

@@ -39,7 +39,7 @@ NEAR = Margin(Fraction(1), Fraction(4))
 WIDE = Margin(REACH, Fraction(12))
 """All that a cut may read."""
 
-_FIRST_SECONDS, _FIRST_BYTES = 12, 6 << 20
+FIRST_SECONDS, FIRST_BYTES = 12, 6 << 20
 """Of each track: what libavformat reads to find out what the recording holds (5 MB at most)."""
 _GAP = 256 << 10
 """Bytes that are read for nothing rather than asked for apart."""
@@ -96,9 +96,9 @@ def _around(table: SampleTable, begin: int, end: int) -> Iterator[Span]:
 
 def _beginning(track: Track) -> Iterator[Span]:
     table = track.samples
-    last = min(table.count, table.at(floor(_FIRST_SECONDS / track.tick)) + 1)
+    last = min(table.count, table.at(floor(FIRST_SECONDS / track.tick)) + 1)
     before = np.cumsum(table.sizes(0, last))
-    return _extents(table, 0, min(last, int(np.searchsorted(before, _FIRST_BYTES)) + 2))
+    return _extents(table, 0, min(last, int(np.searchsorted(before, FIRST_BYTES)) + 2))
 
 
 def _whole(table: SampleTable) -> Spans:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.checks.findings import Finding
-from agent.commands.doctor import _clock, _finding, _owner, _pubsub, _signing, _state_dir, _store
+from agent.commands.doctor import _clock, _finding, _owner, _pubsub, _signing, _sources, _state_dir, _store
 from agent.resources.signing import try_once
 from api.app import create_app
 from clipping.clock import SystemClock
@@ -144,3 +144,12 @@ def test_each_caller_with_a_place_of_its_own_is_tried(seaweed: Seaweed, tmp_path
     assert found["cat"].detail.endswith("; let owners.cat.credentials list, read, write and delete below it")
     left = seaweed.admin.list_objects_v2(Bucket=seaweed.customers())
     assert "Contents" not in left
+
+
+def test_each_bucket_of_recordings_has_a_line() -> None:
+    source = {"endpoint": "http://127.0.0.1:1", "credentials": "/no/such/file"}
+    config = validate({"sources": [{"prefix": f"s3://{name}/", **source} for name in ("night", "day")]})
+    findings = [_finding(name, look, threading.Event()) for name, look in _sources(config)]
+    assert [finding.name for finding in findings] == ["source s3://night/", "source s3://day/"]
+    assert all("/no/such/file can't be read" in finding.detail for finding in findings)
+    assert not any(finding.ok for finding in findings)

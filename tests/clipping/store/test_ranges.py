@@ -78,7 +78,8 @@ def test_any_part_of_any_key_can_be_read(place: Place) -> None:
     assert whole(reader, state) == DATA
     for begin, end in ((0, 1), (1000, 1_200_000), (len(DATA) - 1, len(DATA))):
         assert b"".join(reader.read(begin, end, state)) == DATA[begin:end]
-    place.bucket.look("a b/")
+    assert place.bucket.first("a b/") == KEY
+    assert place.bucket.first("b/") is None
 
 
 def test_a_replaced_object_is_not_read(place: Place) -> None:
@@ -107,7 +108,7 @@ def test_a_deleted_object_is_not_found(place: Place) -> None:
 
 def test_a_missing_bucket_is_the_configurations_fault(seaweed: Seaweed) -> None:
     bucket = S3Ranges("no-such-bucket", Endpoint(seaweed.url, credentials=seaweed.credentials), setting="X")
-    for call in (lambda: bucket.stat("x"), lambda: bucket.look("")):
+    for call in (lambda: bucket.stat("x"), lambda: bucket.first("")):
         with pytest.raises(SourceUnavailable, match="no bucket no-such-bucket: correct X"):
             call()
     bucket.close()
@@ -116,7 +117,7 @@ def test_a_missing_bucket_is_the_configurations_fault(seaweed: Seaweed) -> None:
 def test_a_missing_bucket_in_cloud_storage_is_named(gcs_server: FakeGcs) -> None:
     bucket = GcsRanges("no-such-bucket", setting="X")
     with pytest.raises(SourceUnavailable, match="no bucket no-such-bucket: correct X"):
-        bucket.look("")
+        bucket.first("")
     bucket.close()
 
 
@@ -126,7 +127,7 @@ def test_wrong_credentials_name_the_setting(seaweed: Seaweed, s3_bucket: str, tm
     for path in (wrong, tmp_path / "missing"):
         bucket = S3Ranges(s3_bucket, Endpoint(seaweed.url, credentials=path), setting="sources.1")
         with pytest.raises(SourceUnavailable, match=r"sources\.1\.credentials"):
-            tried(lambda bucket=bucket: bucket.look(""))
+            tried(lambda bucket=bucket: bucket.first(""))
         with pytest.raises(SourceUnavailable, match=r"sources\.1\.credentials"):
             tried(lambda bucket=bucket: bucket.stat("x"))
         bucket.close()
