@@ -197,7 +197,8 @@ def _by_download(bench: Bench, stretch: Stretch) -> str:
 def _compare(media: Path, weed: Seaweed, folder: Path) -> int:
     """Whether all clips by URI were those of the files."""
     # As if the recordings were large: by default these would be fetched whole.
-    bucket_recording.SMALL_BYTES, needed.FIRST_BYTES = 0, 256 << 10
+    bucket_recording.SMALL_BYTES, bucket_recording.MOST_SHARE = 0, 1.0
+    bucket_recording.HEAD_BYTES, needed.FIRST_BYTES, needed.GAP = 32 << 10, 256 << 10, 8 << 10
     bench = _bench(weed, folder, weed.host_port, lambda: 0)
     counts = {"in parts": 0, "whole": 0, "same error": 0, "DIFFERENT": 0}
     files: dict[str, set[str]] = {name: set() for name in counts}

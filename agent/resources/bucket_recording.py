@@ -30,9 +30,9 @@ log = get_logger(__name__)
 
 SMALL_BYTES = 16 << 20
 """Up to this size, a recording is fetched whole: asking for parts takes longer."""
-_MOST_SHARE = 0.7
+MOST_SHARE = 0.7
 """Of a recording: with more of it needed, it is fetched whole."""
-_HEAD_BYTES = 1 << 20
+HEAD_BYTES = 1 << 20
 """Read at once at the beginning; the index is often there."""
 _LOOK_BYTES = 64 << 10
 """Read at once elsewhere, and at the end, where a writer that was killed leaves a hole."""
@@ -135,7 +135,7 @@ class BucketRecording:
                 self.identity, {(a, b): self._file.get(a, b) for a, b in self._file.present}
             )
         spans = within(needed(self._index, self._stretches, self._margins[0]), size)
-        if length(spans) > _MOST_SHARE * size:
+        if length(spans) > MOST_SHARE * size:
             raise NotPlain("most of it is needed")
         self._file.fetch(spans)
 
@@ -144,7 +144,7 @@ class BucketRecording:
         size = self.identity.size
         for (begin, _), data in (self._cache.pieces(self.identity) or {}).items():
             self._file.put(begin, data)
-        self._file.fetch(within([(0, _HEAD_BYTES), (size - _LOOK_BYTES, size)], size))
+        self._file.fetch(within([(0, HEAD_BYTES), (size - _LOOK_BYTES, size)], size))
         found = _located(self._file, size)
         if found.end - found.start > _MOST_INDEX_BYTES:
             raise NotPlain("its index is too large")

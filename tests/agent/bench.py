@@ -91,7 +91,7 @@ class Bench:
         project = f"test-{secrets.token_hex(6)}"
         config = validate(
             {
-                "agent": {"nas_roots": [{"path": str(folder / "nas")}]},
+                "agent": {"nas_roots": [{"path": str(folder / "nas")}], "state_dir": str(folder / "state")},
                 "pubsub": {"project": project},
                 "storage": {"path": str(folder / "store")},
                 **settings,

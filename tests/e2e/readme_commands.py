@@ -62,7 +62,10 @@ EXIT_CODES = {"clipping batch tonight.csv": 1}
 OURS = ("clipping", "clipping-agent", "clipping-api", "deploy/systemd/install", "python -m bench.")
 
 
-NOT_RUN_PAGES = {"docs/how-to/s3.md": "needs a bucket and a project in Google Cloud"}
+NOT_RUN_PAGES = {
+    "docs/how-to/s3.md": "needs a bucket and a project in Google Cloud",
+    "docs/how-to/cut-from-buckets.md": "needs a bucket; tests/e2e/test_bucket_source.py makes such requests",
+}
 """As `NOT_RUN`, for all commands of a page."""
 
 

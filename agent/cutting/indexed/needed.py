@@ -41,7 +41,7 @@ WIDE = Margin(REACH, Fraction(12))
 
 FIRST_SECONDS, FIRST_BYTES = 12, 6 << 20
 """Of each track: what libavformat reads to find out what the recording holds (5 MB at most)."""
-_GAP = 256 << 10
+GAP = 256 << 10
 """Bytes that are read for nothing rather than asked for apart."""
 _SMALL_BYTES, _FEW = 8 << 20, 16
 """Of a track that libavformat reads when it opens the file, such as chapters: the spans that it may have."""
@@ -53,7 +53,7 @@ def needed(index: bytes | mmap.mmap, stretches: Sequence[Stretch], margin: Margi
     Raises `NotPlain` where that can't be said.
     """
     try:
-        return joined(_spans(Index.of(index), stretches, margin), _GAP)
+        return joined(_spans(Index.of(index), stretches, margin), GAP)
     except (ValueError, KeyError, IndexError, ArithmeticError, TypeError) as error:
         raise NotPlain(f"its index is damaged: {error}") from None
 
@@ -102,7 +102,7 @@ def _beginning(track: Track) -> Iterator[Span]:
 
 
 def _whole(table: SampleTable) -> Spans:
-    spans = joined(_extents(table, 0, table.count), _GAP)
+    spans = joined(_extents(table, 0, table.count), GAP)
     if len(spans) > _FEW or sum(end - begin for begin, end in spans) > _SMALL_BYTES:
         raise NotPlain("it may have chapters all over the file")
     return spans
@@ -116,7 +116,7 @@ def _extents(table: SampleTable, first: int, last: int) -> Iterator[Span]:
     order: Ints = np.argsort(offsets, kind="stable")
     begins = offsets[order]
     ends: Ints = np.maximum.accumulate(begins + sizes[order])
-    breaks = np.flatnonzero(begins[1:] - ends[:-1] > _GAP) + 1
+    breaks = np.flatnonzero(begins[1:] - ends[:-1] > GAP) + 1
     heads = np.concatenate([[0], breaks])
     tails = np.append(breaks, len(begins)) - 1
     yield from zip(begins[heads].tolist(), ends[tails].tolist(), strict=True)

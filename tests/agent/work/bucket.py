@@ -16,10 +16,11 @@ from tests.support.seaweed import Seaweed
 
 _NOISE = "noise=alls=40:allf=t,format=yuv420p"
 _VIDEO = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-qp")
-LARGE = Recording(seconds=60, filters=_NOISE, video=(*_VIDEO, "30"))
+LARGE = Recording(seconds=60, filters=_NOISE, video=(*_VIDEO, "36"))
 """Larger than what is fetched whole."""
-NEXT = Recording(seconds=60, filters=_NOISE, video=(*_VIDEO, "31"))
+NEXT = Recording(seconds=60, filters=_NOISE, video=(*_VIDEO, "37"))
 """Of the same kind, with other content."""
+CHECKPOINTS = {"min_seconds": 8, "segment_seconds": 2, "remote": True}
 KEY = "2026/night one.mp4"
 
 
@@ -35,7 +36,7 @@ class BucketBench:
             {"prefix": f"s3://{name}/2026/", **source},
             {"prefix": f"s3://{name}/eve/", "owners": ["eve"], **source},
         ]
-        self.bench = Bench(folder, engine, sources=sources)
+        self.bench = Bench(folder, engine, sources=sources, checkpoints=CHECKPOINTS)
         self.ranges: list[tuple[int, int]] = []
         """The parts that were asked for."""
         self._acts: dict[int, Callable[[], Instead | None]] = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -14,21 +15,30 @@ import pytest
 import requests
 
 from agent.cutting import Engine
+from agent.resources.checkpoint_uploads import CheckpointUploads
+from agent.resources.checkpoints import Checkpoints
+from agent.resources.stored_checkpoints import look
+from agent.work.encode_checkpoints import EncodeCheckpoints
 from agent.work.job import Job
+from agent.work.job_runner import JobRunner
+from clipping.clock import SystemClock
 from clipping.contract.messages import CompletionMessage
 from clipping.contract.reel import ReelMessage
-from clipping.errors import NoSpace, SourceChanged, SourceUnavailable
+from clipping.errors import GivenBack, NoSpace, SourceChanged, SourceUnavailable
 from clipping.store import ranges as reading
 from clipping.store.layout import upload_folder
+from health.lease.guard import NoLease
 from tests.agent.bench import Bench
 from tests.agent.work.bucket import KEY, LARGE, NEXT, BucketBench
 from tests.support.broker import BrokerProcess
 from tests.support.gcs import FakeGcs
 from tests.support.held import hold_cut
 from tests.support.http_proxy import Exchange, HttpProxy, Instead, s3_error
-from tests.support.media import Recording, make
+from tests.support.media import Recording, make, numbers
 from tests.support.seaweed import Seaweed
 from tests.support.waiting import eventually
+
+RATE = 25
 
 
 @pytest.fixture
@@ -72,6 +82,7 @@ def test_the_next_clip_reads_only_what_lies_around_it(bucket: BucketBench) -> No
     assert bucket.read_bytes - before < path.stat().st_size * 9 / 60
 
 
+@pytest.mark.slow
 def test_a_clip_with_effects_is_that_of_the_file(bucket: BucketBench) -> None:
     path = bucket.put()
     output = {"aspect": "9:16", "fit": "smart_crop", "width": 180, "height": 320}
@@ -104,7 +115,7 @@ def test_more_is_fetched_when_the_first_part_is_not_enough(
     assert bucket.run(message).sha256 == bucket.local(path, message)
 
 
-@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize("truncated", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_recording_that_is_replaced_while_it_is_fetched_is_cut_again(
     bucket: BucketBench, *, truncated: bool
 ) -> None:
@@ -142,6 +153,7 @@ def test_a_recording_that_is_replaced_while_it_is_cut_makes_no_mixture(bucket: B
     assert end.sha256 == bucket.local(path, message)
 
 
+@pytest.mark.slow
 def test_more_is_not_fetched_of_a_recording_that_was_replaced(
     bucket: BucketBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +165,7 @@ def test_more_is_not_fetched_of_a_recording_that_was_replaced(
         bucket.run(bucket.message(start_seconds=100, end_seconds=101))
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_every_tenth_request_is_good_enough(bucket: BucketBench) -> None:
     path = bucket.put()
     before, numbers = bucket.proxy.before, count(1)
@@ -162,7 +175,7 @@ def test_a_store_that_fails_every_tenth_request_is_good_enough(bucket: BucketBen
         return s3_error(503, "SlowDown") if next(numbers) % 10 == 0 else instead
 
     bucket.proxy.before = failing
-    for start in range(2, 50, 6):
+    for start in range(2, 50, 4):
         message = bucket.message(start_seconds=start, end_seconds=start + 3)
         assert bucket.run(message).sha256 == bucket.local(path, message)
     assert next(numbers) > 20
@@ -277,6 +290,62 @@ def test_a_recording_in_cloud_storage_is_cut_alike(
     assert found[0].report is not None
     assert found[0].report.source is not None
     assert (found[0].report.source.etag or "").isdigit()
+
+
+def _with_remote_checkpoints(bucket: BucketBench, uploads: CheckpointUploads, state: Path) -> JobRunner:
+    """Another agent with the same store."""
+    runner, settings = bucket.bench.runner, bucket.bench.settings
+    local = Checkpoints(state, most_bytes=settings.current.checkpoints.max_bytes)
+    kept = EncodeCheckpoints(settings, local, NoLease(), SystemClock(), uploads)
+    return replace(runner, maker=replace(runner.maker, checkpoints=kept))
+
+
+@pytest.mark.slow
+def test_another_agent_resumes_a_long_encode(bucket: BucketBench, tmp_path: Path) -> None:
+    bucket.put()
+    message = bucket.message(mode="encode", start_seconds=20, end_seconds=36)
+    job = Job(message.request_id, 0.0)
+    ends: list[BaseException] = []
+    with closing_all(CheckpointUploads(bucket.bench.store, tmp_path / f"up-{n}") for n in (1, 2)) as uploads:
+        one, two = (
+            _with_remote_checkpoints(bucket, each, tmp_path / f"agent-{n}") for n, each in enumerate(uploads)
+        )
+
+        def first() -> None:
+            try:
+                one.run(message, job, attempt=1)
+            except GivenBack as error:
+                ends.append(error)
+
+        thread = threading.Thread(target=first)
+        thread.start()
+        eventually(lambda: _stored_segments(bucket, message.request_id) >= 2, "segments", within=60)
+        job.give_back()
+        thread.join(60)
+        assert len(ends) == 1
+        resumed = Job(message.request_id, 0.0)
+        completion = two.run(message, resumed, attempt=2)
+    assert completion.status == "completed"
+    assert resumed.checkpoint is not None
+    assert resumed.checkpoint.resumed_count == 1
+    target = tmp_path / "clip.mp4"
+    assert bucket.bench.store.download(bucket.bench.clips()[0], target) is not None
+    assert numbers(target) == list(range(20 * RATE, 36 * RATE))
+
+
+@contextmanager
+def closing_all(opened: Iterable[CheckpointUploads]) -> Iterator[list[CheckpointUploads]]:
+    uploads = list(opened)
+    for one in uploads:
+        one.start()
+    yield uploads
+    for one in uploads:
+        one.close(20)
+
+
+def _stored_segments(bucket: BucketBench, request_id: str) -> int:
+    found = look(bucket.bench.store, request_id)
+    return 0 if found is None or found.checkpoint is None else found.checkpoint.segment
 
 
 class TestUploads:

@@ -57,7 +57,7 @@ def test_the_plan_begins_with_a_keyframe() -> None:
 
 def test_little_more_than_the_clip_is_read_behind_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "FIRST_BYTES", 1000)
-    monkeypatch.setattr(planning, "_GAP", 4096)
+    monkeypatch.setattr(planning, "GAP", 4096)
     size = make(RECORDING).stat().st_size
     near, wide = read_for(Fraction(40), Fraction(42)), read_for(Fraction(40), Fraction(42), WIDE)
     assert length(near) < size * (2 + 1 + 4 + 2 + 1) / SECONDS
