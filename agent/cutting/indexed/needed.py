@@ -43,6 +43,8 @@ FIRST_SECONDS, FIRST_BYTES = 12, 6 << 20
 """Of each track: what libavformat reads to find out what the recording holds (5 MB at most)."""
 GAP = 256 << 10
 """Bytes that are read for nothing rather than asked for apart."""
+_LEAD = Fraction(1, 2)
+"""Seconds of audio before a keyframe that decoders may need."""
 _SMALL_BYTES, _FEW = 8 << 20, 16
 """Of a track that libavformat reads when it opens the file, such as chapters: the spans that it may have."""
 
@@ -74,31 +76,46 @@ def _spans(index: Index, stretches: Sequence[Stretch], margin: Margin) -> Iterat
     tracks = index.tracks
     if not any(track.handler == VIDEO for track in tracks):
         raise NotPlain("it holds no video")
-    for track in tracks:
-        if not track.samples.count:
-            continue
-        if track.handler in (TEXT, TIMECODE):
-            yield from _whole(track.samples)
-            continue
-        yield from _beginning(track)
-        for start, stop in stretches:
-            begin = _to_ticks(track, start - margin.before, index.tick)
-            end = _to_ticks(track, stop + margin.after, index.tick)
-            yield from _around(track.samples, begin, end)
+    stored = [track for track in tracks if track.samples.count]
+    small = [track for track in stored if track.handler in (TEXT, TIMECODE)]
+    timed = [track for track in stored if track.handler not in (TEXT, TIMECODE)]
+    for track in small:
+        yield from _whole(track.samples)
+    first = min((_first_seconds(track) for track in timed), default=Fraction(0))
+    for track in timed:
+        yield from _extents(track.samples, 0, _behind(track, floor(first / track.tick)))
+    for start, stop in stretches:
+        begin = min(_entry(track, start - margin.before, index.tick) for track in timed)
+        for track in timed:
+            lead = 0 if track.handler == VIDEO else _LEAD
+            sample = track.samples.at(_to_ticks(track, begin - lead, index.tick))
+            last = _behind(track, _to_ticks(track, stop + margin.after, index.tick))
+            yield from _extents(track.samples, sample, last)
 
 
-def _around(table: SampleTable, begin: int, end: int) -> Iterator[Span]:
-    """From the keyframe at or before `begin` to `end`, in ticks of the track."""
-    first = table.at(begin)
-    keys = table.keys(0, first + 1)
-    yield from _extents(table, int(keys[-1]) if len(keys) else 0, min(table.count, table.at(end) + 1))
+def _entry(track: Track, at: Fraction, file_tick: Fraction) -> Fraction:
+    """When the track's last keyframe at or before a time is decoded: a clip takes all tracks from there."""
+    ticks = _to_ticks(track, at, file_tick)
+    key = track.samples.at(ticks)
+    if track.handler == VIDEO:
+        keys = track.samples.keys(0, key + 1)
+        key = int(keys[-1]) if len(keys) else 0
+    return at - (ticks - int(track.samples.decoded(key, key + 1)[0])) * track.tick
 
 
-def _beginning(track: Track) -> Iterator[Span]:
+def _behind(track: Track, at: int) -> int:
+    """The sample behind the one that is decoded at this tick."""
+    return min(track.samples.count, track.samples.at(at) + 1)
+
+
+def _first_seconds(track: Track) -> Fraction:
+    """How much of the beginning of a recording is read before so many bytes of this track are."""
     table = track.samples
-    last = min(table.count, table.at(floor(FIRST_SECONDS / track.tick)) + 1)
-    before = np.cumsum(table.sizes(0, last))
-    return _extents(table, 0, min(last, int(np.searchsorted(before, FIRST_BYTES)) + 2))
+    last = _behind(track, floor(FIRST_SECONDS / track.tick))
+    sample = int(np.searchsorted(np.cumsum(table.sizes(0, last)), FIRST_BYTES))
+    if sample + 1 >= last:
+        return Fraction(FIRST_SECONDS)
+    return int(table.decoded(sample, sample + 1)[0]) * track.tick
 
 
 def _whole(table: SampleTable) -> Spans:
