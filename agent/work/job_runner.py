@@ -57,7 +57,7 @@ GIVEN_BACK = frozenset({State.GIVEN_BACK})
 RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Waits between the tries of an upload or a publish, before the message is given back for a later attempt.
 Giving it back at once would use up its attempts during an outage of minutes."""
-OWNER_RETRY_SECONDS = RETRY_SECONDS[:3]
+OWNER_RETRY_SECONDS = RETRY_SECONDS[:2]
 """Those for a store that fails for one caller alone: the requests of others need the slot."""
 
 

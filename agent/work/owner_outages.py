@@ -24,7 +24,7 @@ log = get_logger(__name__)
 
 OWNER = "owner "
 """Followed by the caller's name: the name of its check."""
-INTERVAL_SECONDS, ATTEMPT_SECONDS = 10.0, 40.0
+INTERVAL_SECONDS, ATTEMPT_SECONDS = 5.0, 40.0
 KEPT_SECONDS = 30.0
 """How long a check that passes is kept, so that those who wait for it see that it passed."""
 

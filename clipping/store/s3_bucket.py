@@ -20,7 +20,7 @@ from clipping.store.s3_failures import (
     is_unsupported,
     unavailable,
 )
-from clipping.store.s3_lifecycle import MOST_RULES, Rule, aborting, expiring, with_rule
+from clipping.store.s3_lifecycle import MOST_RULES, Rule, aborting, expiring, with_rules
 
 log = get_logger(__name__)
 
@@ -127,13 +127,7 @@ class S3Bucket:
 
     def _set(self, ours: Sequence[Rule], *, dry_run: bool) -> list[Rule]:
         """Set these rules, in one request, as it replaces all of the bucket's. Returns those that are new."""
-        rules = self._rules(dry_run=dry_run)
-        changed: list[Rule] = []
-        for rule in ours:
-            added = with_rule(rules, rule)
-            if added is not None:
-                rules = added
-                changed.append(rule)
+        rules, changed = with_rules(self._rules(dry_run=dry_run), ours)
         if changed and len(rules) > MOST_RULES:
             raise StoreUnavailable(
                 f"the bucket {self._name} would have {len(rules)} lifecycle rules, and takes {MOST_RULES}: "

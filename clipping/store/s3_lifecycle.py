@@ -26,15 +26,17 @@ def aborting(prefix: str, days: int) -> Rule:
     return _rule("unfinished", prefix, {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days}})
 
 
-def with_rule(rules: Sequence[Rule], ours: Rule) -> list[Rule] | None:
-    """The lifecycle rules including ours; None when ours is set already.
+def with_rules(rules: Sequence[Rule], ours: Sequence[Rule]) -> tuple[list[Rule], list[Rule]]:
+    """The lifecycle rules including ours, and those of ours that were not set already.
 
-    A rule with our ID is replaced, as is one that does the same for our prefix with another number of days;
-    all other rules are unchanged.
+    A rule with the ID of one of these is replaced, as is one that does the same for its prefix with another
+    number of days; all other rules are unchanged.
     """
-    if any(_meaning(rule) == _meaning(ours) for rule in rules):
-        return None
-    return [rule for rule in rules if not _is_former(rule, ours)] + [ours]
+    set_already = {_meaning(rule) for rule in rules}
+    new = [rule for rule in ours if _meaning(rule) not in set_already]
+    names, purposes = {rule["ID"] for rule in new}, {_purpose(rule) for rule in new}
+    others = [rule for rule in rules if rule.get("ID") not in names and _purpose(rule) not in purposes]
+    return others + new, new
 
 
 def _rule(kind: str, prefix: str, action: Rule) -> Rule:
@@ -46,15 +48,12 @@ def _rule(kind: str, prefix: str, action: Rule) -> Rule:
 
 def _meaning(rule: Rule) -> tuple[object, ...]:
     """What a store may not change when it gives a rule back."""
-    return _place(rule), rule.get("Status"), _action(rule)
+    return _place(rule), rule.get("Status"), repr(_action(rule))
 
 
-def _is_former(rule: Rule, ours: Rule) -> bool:
-    if rule.get("ID") == ours["ID"]:
-        return True
-    return _place(rule) == _place(ours) and [kind for kind, _ in _action(rule)] == [
-        kind for kind, _ in _action(ours)
-    ]
+def _purpose(rule: Rule) -> tuple[object, ...]:
+    """What it does, where."""
+    return _place(rule), tuple(kind for kind, _ in _action(rule))
 
 
 def _place(rule: Rule) -> str | None:

@@ -130,7 +130,9 @@ class Seaweed:
 
     def bucket(self) -> str:
         """Create a bucket and write to it once, which takes a while with SeaweedFS. Returns its name."""
-        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        return self._made(f"bucket-{uuid.uuid4().hex[:12]}")
+
+    def _made(self, name: str) -> str:
         self.admin.create_bucket(Bucket=name)
         self.admin.put_object(Bucket=name, Key="ready", Body=b"ready")
         self.empty(name)
@@ -139,7 +141,7 @@ class Seaweed:
     def customers(self) -> str:
         """Create the bucket `CUSTOMERS` if it is missing. Returns its name."""
         if all(each["Name"] != CUSTOMERS for each in self.admin.list_buckets()["Buckets"]):
-            self.admin.create_bucket(Bucket=CUSTOMERS)
+            self._made(CUSTOMERS)
         return CUSTOMERS
 
     @staticmethod
