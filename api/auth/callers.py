@@ -26,9 +26,14 @@ class Caller:
     role: Role
     via: Literal["key", "oidc", "local"] = "key"
 
+    @property
+    def sees(self) -> str | None:
+        """Whose clips the caller may access: a client its own, an admin (None) all."""
+        return None if self.role == "admin" else self.name
+
     def may_see(self, owner: str) -> bool:
-        """Whether the caller may access the clips of `owner`: a client its own, an admin all."""
-        return self.role == "admin" or self.name == owner
+        """Whether the caller may access the clips of `owner`."""
+        return self.sees in (None, owner)
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,14 @@ def attributes(request_id: str, lane: str, priority: str, traceparent: str | Non
     return named if traceparent is None else {**named, "traceparent": traceparent}
 
 
-def find(session: Session, request_id: str, *, for_update: bool = False) -> Clip | None:
-    """The row of a request. `for_update`: no other transaction changes it before this one ends."""
+def find(
+    session: Session, request_id: str, *, owner: str | None = None, for_update: bool = False
+) -> Clip | None:
+    """The row of a request; with `owner`, if it is this caller's. `for_update`: no other transaction changes
+    it before this one ends."""
     query = select(Clip).where(Clip.request_id == request_id)
+    if owner is not None:
+        query = query.where(Clip.owner == owner)
     return session.scalars(query.with_for_update() if for_update else query).one_or_none()
 
 

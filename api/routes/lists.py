@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
-from api.auth.callers import Caller
 from api.clips.quotas import shorts_left
 from api.db import listing, stats
 from api.db.listing import Position
@@ -21,7 +20,7 @@ blueprint = Blueprint("lists", __name__, url_prefix="/v1")
 @requires("client")
 def list_clips() -> Response:
     """The caller's requests (an admin's: all), newest first."""
-    query = parse_list(request.args.to_dict(flat=False), owner=_owner(caller()))
+    query = parse_list(request.args.to_dict(flat=False), owner=caller().sees)
     parts = services()
     with parts.database.read() as session:
         # One more than requested, to find out whether there is another page.
@@ -43,7 +42,7 @@ def statistics() -> Response:
     parts = services()
     with parts.database.read() as session:
         since = parts.clock.now() - PERIODS[period]
-        totals = stats.totals(session, owner=_owner(caller()), since=since)
+        totals = stats.totals(session, owner=caller().sees, since=since)
     return Response(_stats(period, totals).to_json(), mimetype="application/json")
 
 
@@ -73,7 +72,3 @@ def _stats(period: Period, totals: stats.Totals) -> Stats:
         p95_processing_time_sec=round(totals.p95_seconds or 0.0, 3),
         total_output_bytes=totals.output_bytes,
     )
-
-
-def _owner(who: Caller) -> str | None:
-    return None if who.role == "admin" else who.name
