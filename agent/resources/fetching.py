@@ -113,8 +113,8 @@ class SparseFile:
         free = shutil.disk_usage(self.path.parent).free
         if free - more < self._min_free_bytes:
             raise NoSpace(
-                f"{more // 1_000_000} MB of {self._reader.uri} are to be fetched, and {free // 1_000_000} MB "
-                f"are free in {self.path.parent.parent}; agent.min_free_bytes is "
+                f"{self._reader.uri} does not fit: {more // 1_000_000} MB are to be fetched, and "
+                f"{free // 1_000_000} MB are free in {self.path.parent.parent}; agent.min_free_bytes is "
                 f"{self._min_free_bytes // 1_000_000} MB: make room on that disk"
             )
 
@@ -142,8 +142,9 @@ class _Crew(Generic[T]):
 
     def start(self, count: int) -> None:
         """In so many threads. They are daemons, as one may hang for as long as the store does."""
-        for task in self._next(count):
-            self._running += 1
+        tasks = self._next(count)
+        self._running = len(tasks)
+        for task in tasks:
             threading.Thread(target=self._run, args=(task,), name="source-part", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:

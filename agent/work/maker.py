@@ -33,7 +33,7 @@ class Maker:
 
         def alive() -> None:
             # The API takes a silent attempt for lost.
-            report.stage("probing", 0.0)
+            report.stage(job.stage, job.progress_percent)
             job.interruption.raise_if_set()
 
         with self.recordings.of(message.owner, folder, alive) as recordings:
