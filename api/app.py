@@ -44,6 +44,7 @@ from api.routes import (
     internal,
     lists,
     metrics,
+    retry,
     uploads,
 )
 from api.services import Services
@@ -78,7 +79,7 @@ def create_app(config: Config) -> Flask:
     for routes in (index, accept, lists, files, uploads, health, metrics, docs, internal, admin):
         app.register_blueprint(routes.blueprint)
     for kind in get_args(Kind):
-        for own in (clips.blueprint, events.blueprint):
+        for own in (clips.blueprint, events.blueprint, retry.blueprint):
             at: dict[str, Any] = {"url_prefix": f"/v1/{kind}", "url_defaults": {"kind": kind}}
             app.register_blueprint(own, name=f"{kind}_{own.name}", **at)
     return app

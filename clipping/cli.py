@@ -24,6 +24,7 @@ _OWN = {
     "list": "looking:LIST",
     "batch": "batch:COMMAND",
     "cancel": "looking:CANCEL",
+    "retry": "looking:RETRY",
     "download": "saving:COMMAND",
     "upload": "uploading:COMMAND",
     "stats": "stats:COMMAND",

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from api.auth.callers import Caller
 from api.clips.committer import Committer
 from api.clips.estimates import Estimator
@@ -17,11 +19,19 @@ from api.clips.views import problem_of
 from api.db import clips
 from api.db.engine import Database
 from api.db.outbox import REQUESTS, Entry
+from api.db.tables import Clip
 from api.domain.retention import Retention
 from clipping.clock import Clock
 from clipping.config import Config, NasRoot
-from clipping.contract.messages import ClipRequest, RequestMessage, parse_clip_request
-from clipping.contract.reel import ReelMessage, ReelRequest, WorkMessage, parse_reel_request
+from clipping.contract.messages import ClipRequest, RequestMessage, check_length, parse_clip_request
+from clipping.contract.problems import first_problem
+from clipping.contract.reel import (
+    ReelMessage,
+    ReelRequest,
+    WorkMessage,
+    check_reel_length,
+    parse_reel_request,
+)
 from clipping.contract.reel_parts import ReelPart
 from clipping.contract.results import Accepted, Batch, BatchItem, ReelAccepted
 from clipping.errors import InvalidRequest, RequestError, SourceNotAllowed
@@ -64,7 +74,7 @@ class Acceptor:
             max_short_seconds=limits.max_short_seconds,
             high_mode=self.config.cutting.default_mode,
         )
-        self._check_recording(wanted, caller, check or self.uploads.check())
+        self._check_recording(wanted, caller.name, check or self.uploads.check())
         return wanted
 
     def parse_reel(self, body: object, caller: Caller) -> ReelRequest:
@@ -73,13 +83,36 @@ class Acceptor:
         wanted = parse_reel_request(
             body, max_reel_seconds=limits.max_reel_seconds, max_clip_seconds=limits.max_clip_seconds
         )
-        check = self.uploads.check()
-        for index, part in enumerate(wanted.clips):
-            self._check_recording(part, caller, check, within=f"clips[{index}].")
+        self._check_recordings(wanted, caller.name)
         return wanted
 
+    def parse_again(self, clip: Clip) -> ClipRequest | ReelRequest:
+        """What was requested by this row, validated against the configuration of now. Raises
+        `InvalidRequest`."""
+        limits = self.config.limits
+        try:
+            wanted = clips.request_of(clip)
+        except ValidationError as error:
+            raise first_problem(error) from None
+        if isinstance(wanted, ReelRequest):
+            check_reel_length(
+                wanted, max_reel_seconds=limits.max_reel_seconds, max_clip_seconds=limits.max_clip_seconds
+            )
+            self._check_recordings(wanted, clip.owner)
+            return wanted
+        check_length(
+            wanted, max_clip_seconds=limits.max_clip_seconds, max_short_seconds=limits.max_short_seconds
+        )
+        self._check_recording(wanted, clip.owner, self.uploads.check())
+        return wanted
+
+    def _check_recordings(self, wanted: ReelRequest, owner: str) -> None:
+        check = self.uploads.check()
+        for index, part in enumerate(wanted.clips):
+            self._check_recording(part, owner, check, within=f"clips[{index}].")
+
     def _check_recording(
-        self, wanted: ClipRequest | ReelPart, caller: Caller, check: UploadCheck, *, within: str = ""
+        self, wanted: ClipRequest | ReelPart, owner: str, check: UploadCheck, *, within: str = ""
     ) -> None:
         """A first check of where the recording is; the agent makes it again. Raises `InvalidRequest`."""
         if wanted.nas_video_path is not None:
@@ -88,14 +121,14 @@ class Acceptor:
         if wanted.source_uri is not None:
             field = f"{within}source_uri"
             try:
-                root = self.uploads.stores.root(caller.name)
-                source_object(wanted.source_uri, owner=caller.name, config=self.config, own_root=root)
+                root = self.uploads.stores.root(owner)
+                source_object(wanted.source_uri, owner=owner, config=self.config, own_root=root)
             except SourceNotAllowed:
                 raise InvalidRequest(
                     f"{field} must be an upload of yours, or an object in a bucket that you may cut from",
                     field=field,
                 ) from None
-            check.require(wanted.source_uri, caller.name, name=field)
+            check.require(wanted.source_uri, owner, name=field)
 
     def earlier_answer(self, repeat: Repeat | None) -> Answer | None:
         """The response to an earlier identical call. Checked first, as limits may have changed since."""
@@ -109,11 +142,19 @@ class Acceptor:
         return Answer(found, repeated=True) if found is not None else None
 
     def accept_one(
-        self, wanted: ClipRequest | ReelRequest, caller: Caller, *, traceparent: str, repeat: Repeat | None
+        self,
+        wanted: ClipRequest | ReelRequest,
+        owner: str,
+        *,
+        traceparent: str,
+        repeat: Repeat | None,
+        retry_of: str | None = None,
     ) -> Answer:
-        """Store a request, to be published. Raises `QuotaExceeded`, `IdempotencyConflict`,
-        `QueueUnavailable`."""
-        made = self._make(wanted, caller, traceparent=traceparent)
+        """Store a request, to be published. `retry_of`: the request that it repeats.
+
+        Raises `QuotaExceeded`, `IdempotencyConflict`, `QueueUnavailable`.
+        """
+        made = self._make(wanted, owner, traceparent=traceparent, retry_of=retry_of)
         body = self._accepted(made).to_json().encode()
 
         def answer(refusals: Refusals) -> bytes:
@@ -122,7 +163,7 @@ class Acceptor:
                     raise refused
             return body
 
-        stored = self.committer.commit(Call(caller.name, [made], answer, repeat))
+        stored = self.committer.commit(Call(owner, [made], answer, repeat))
         if not stored.repeated:
             _log(made)
         return stored
@@ -143,7 +184,9 @@ class Acceptor:
         """
         batch_id = new_batch_id(self.clock.now())
         made = [
-            self._make(item.wanted, caller, traceparent=traceparent, batch=(batch_id, item.client_item_id))
+            self._make(
+                item.wanted, caller.name, traceparent=traceparent, batch=(batch_id, item.client_item_id)
+            )
             for item in items
         ]
 
@@ -164,18 +207,19 @@ class Acceptor:
     def _make(
         self,
         wanted: ClipRequest | ReelRequest,
-        caller: Caller,
+        owner: str,
         *,
         traceparent: str,
+        retry_of: str | None = None,
         batch: tuple[str | None, str | None] = (None, None),
     ) -> Request:
         now = self.clock.now()
         # Responses have milliseconds; the stored and published times have to be equal.
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        message = _message(wanted, caller, now)
+        message = _message(wanted, owner, now)
         row = clips.row_of(message)
         row["batch_id"], row["client_item_id"] = batch
-        row["traceparent"] = traceparent
+        row["traceparent"], row["retry_of"] = traceparent, retry_of
         row["estimated_seconds"] = self.estimator.work(message.mode, message.lane, message.source_seconds)
         attributes = clips.attributes(message.request_id, message.lane, message.priority, traceparent)
         return Request(row, Entry(REQUESTS, message.request_id, message.to_json(), attributes, now))
@@ -192,16 +236,17 @@ class Acceptor:
             queue_position=estimate.ahead + 1,
             created_at=row["created_at"],
             status_url=f"{place}/status",
+            retry_of=row["retry_of"],
         )
         if row["kind"] == "clip":
             return accepted
         return ReelAccepted(**accepted.model_dump(), reel_id=row["hand_id"])
 
 
-def _message(wanted: ClipRequest | ReelRequest, caller: Caller, now: datetime) -> WorkMessage:
+def _message(wanted: ClipRequest | ReelRequest, owner: str, now: datetime) -> WorkMessage:
     if isinstance(wanted, ReelRequest):
-        return ReelMessage.of(wanted, request_id=new_reel_id(now), owner=caller.name, requested_at=now)
-    return RequestMessage.of(wanted, request_id=new_request_id(now), owner=caller.name, requested_at=now)
+        return ReelMessage.of(wanted, request_id=new_reel_id(now), owner=owner, requested_at=now)
+    return RequestMessage.of(wanted, request_id=new_request_id(now), owner=owner, requested_at=now)
 
 
 def _batch(
@@ -258,4 +303,5 @@ def _log(made: Request) -> None:
         mode=row["mode"],
         lane=row["lane"],
         batch_id=row["batch_id"],
+        retry_of=row["retry_of"],
     )

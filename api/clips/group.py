@@ -54,7 +54,7 @@ class Call:
     @property
     def may_wait(self) -> bool:
         """Whether it may have to wait for another process's transaction."""
-        return self.short or self.repeat is not None
+        return self.short or self.repeat is not None or any(each.row["retry_of"] for each in self.requests)
 
     @property
     def name(self) -> Name | None:

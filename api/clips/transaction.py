@@ -36,7 +36,9 @@ def write_group(
         decision = decide(calls, {}, {})
     if not decision.stored:
         return decision, []
-    clips.add(connection, [request.row for request in decision.stored])
+    rows = [request.row for request in decision.stored]
+    clips.add(connection, rows)
+    clips.note_retries(connection, {row["retry_of"]: row["request_id"] for row in rows if row["retry_of"]})
     return decision, outbox.add(connection, [request.entry for request in decision.stored], due=due)
 
 

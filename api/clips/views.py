@@ -78,6 +78,8 @@ def status_of(clip: Clip, retention: Retention, now: datetime) -> ClipStatus:
         checkpoint=state.checkpoint,
         agent_id=state.agent_id,
         metadata=clip.spec["metadata"],
+        retry_of=clip.retry_of,
+        retried_as=clip.retried_as,
         created_at=clip.created_at,
         started_at=_started_at(clip),
         completed_at=clip.completed_at,

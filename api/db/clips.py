@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.orm import Session, defer
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
@@ -15,8 +15,15 @@ from api.db.tables import Clip, table_of
 from api.domain.request_state import Failure, State, visible_change
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage, Status
-from clipping.contract.messages import CompletionMessage, LastError, PartProgress, RequestMessage, kind_of
-from clipping.contract.reel import ReelMessage, WorkMessage
+from clipping.contract.messages import (
+    ClipRequest,
+    CompletionMessage,
+    LastError,
+    PartProgress,
+    RequestMessage,
+    kind_of,
+)
+from clipping.contract.reel import ReelMessage, ReelRequest, WorkMessage
 from clipping.store.layout import stored_folder
 
 _ENVELOPE = {"request_id", "owner", "requested_at", "schema_"}
@@ -28,7 +35,7 @@ _DEFAULTS: dict[str, Any] = {
     for column in table_of(Clip).columns
     if isinstance(column.default, ScalarElementColumnDefault) and column.default.arg is not None
 }
-_OPTIONAL = ("batch_id", "client_item_id", "traceparent", "estimated_seconds")
+_OPTIONAL = ("batch_id", "client_item_id", "retry_of", "traceparent", "estimated_seconds")
 
 
 def row_of(message: WorkMessage) -> dict[str, Any]:
@@ -58,19 +65,33 @@ def add(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     _insert(connection, rows)
 
 
+def note_retries(connection: Connection, retries: Mapping[str, str]) -> None:
+    """Record in the rows of requests by which other one each is retried."""
+    # In one order, as other transactions may lock some of them too.
+    for request_id, retry_id in sorted(retries.items()):
+        changed = update(Clip).where(Clip.request_id == request_id)
+        connection.execute(changed.values(retried_as=retry_id, revision=Clip.revision + 1))
+
+
 def message_of(clip: Clip) -> WorkMessage:
     """The message that `row_of` was given, to be published again."""
     model: type[WorkMessage] = ReelMessage if clip.kind == "reel" else RequestMessage
-    return model.model_validate(
-        {
-            # Rows of earlier versions hold what is absent as null.
-            **{name: value for name, value in clip.spec.items() if value is not None},
-            "output": {name: v for name, v in clip.spec["output"].items() if v is not None},
-            "request_id": clip.request_id,
-            "owner": clip.owner,
-            "requested_at": clip.created_at,
-        }
-    )
+    envelope = {"request_id": clip.request_id, "owner": clip.owner, "requested_at": clip.created_at}
+    return model.model_validate(_asked(clip) | envelope)
+
+
+def request_of(clip: Clip) -> ClipRequest | ReelRequest:
+    """What the caller requested, with defaults. Raises `ValidationError` or `InvalidRequest`."""
+    model: type[ClipRequest | ReelRequest] = ReelRequest if clip.kind == "reel" else ClipRequest
+    return model.model_validate(_asked(clip))
+
+
+def _asked(clip: Clip) -> dict[str, Any]:
+    # Rows of earlier versions hold what is absent as null.
+    return {
+        **{name: value for name, value in clip.spec.items() if value is not None},
+        "output": {name: v for name, v in clip.spec["output"].items() if v is not None},
+    }
 
 
 def attributes_of(clip: Clip) -> dict[str, str]:

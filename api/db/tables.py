@@ -81,6 +81,10 @@ class Clip(Base):
     """Whether it is an upright clip, which counts against the daily quota."""
     batch_id: Mapped[str | None] = mapped_column(String(64), default=None)
     client_item_id: Mapped[str | None] = mapped_column(String(128), default=None)
+    retry_of: Mapped[str | None] = mapped_column(String(64), default=None)
+    """The request whose body it repeats."""
+    retried_as: Mapped[str | None] = mapped_column(String(64), default=None)
+    """The newest request that repeats this one's body."""
     traceparent: Mapped[str | None] = mapped_column(String(64), default=None)
     estimated_seconds: Mapped[float | None] = mapped_column(Double, default=None)
     """Seconds of work, as estimated when it was accepted."""

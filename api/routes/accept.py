@@ -44,16 +44,14 @@ def request_reel() -> Response:
 def _accept(parse: Callable[[object, Caller], ClipRequest | ReelRequest]) -> Response:
     parts = services()
     body = read_json(parts.config.api.max_body_bytes)
-    repeat = _repeat(body)
+    repeat = repeat_in(body)
     answer = parts.acceptor.earlier_answer(repeat)
     if answer is None:
         wanted, trace = parse(body, caller()), headers.traceparent()
-        answer = parts.acceptor.accept_one(wanted, caller(), traceparent=trace, repeat=repeat)
+        answer = parts.acceptor.accept_one(wanted, caller().name, traceparent=trace, repeat=repeat)
     accepted = Accepted.model_validate_json(answer.body)
     audit.note(request_id=accepted.request_id)
-    response = _response(answer)
-    response.headers["Location"] = accepted.status_url
-    return response
+    return respond(answer, accepted)
 
 
 @blueprint.post("/clip/batch")
@@ -62,7 +60,7 @@ def request_batch() -> Response:
     """Accept the valid ones of up to 100 requests, and return the errors of the others."""
     parts = services()
     body = read_flawed_json(parts.config.api.max_body_bytes)
-    repeat = _repeat(body)
+    repeat = repeat_in(body)
     answer = parts.acceptor.earlier_answer(repeat)
     if answer is None:
         items, refused = _items(_entries(body), parts.acceptor)
@@ -75,8 +73,16 @@ def request_batch() -> Response:
     return _response(answer)
 
 
-def _repeat(body: object) -> Repeat | None:
+def repeat_in(body: object) -> Repeat | None:
+    """The call's key, if it has one."""
     return repeat_of(request.headers.get(HEADER), owner=caller().name, path=request.path, body=body)
+
+
+def respond(answer: Answer, accepted: Accepted) -> Response:
+    """The response to one request, with the address of its status."""
+    response = _response(answer)
+    response.headers["Location"] = accepted.status_url
+    return response
 
 
 def _response(answer: Answer) -> Response:

@@ -132,6 +132,14 @@ class Client:
         """Cancel a request. Raises `Conflict` when it has ended."""
         return self._post(f"{_path(request_id)}/cancel", results.ClipStatus)
 
+    def retry(self, request_id: str, *, idempotency_key: str | None = None) -> results.Accepted:
+        """Request again what has failed, was cancelled or has expired. `idempotency_key`: as of `request`.
+
+        Raises `Conflict` when it has not ended, or is completed.
+        """
+        kind = results.ReelAccepted if kind_of(request_id) == "reel" else results.Accepted
+        return self._ask(f"{_path(request_id)}/retry", {}, idempotency_key, kind)
+
     def events(
         self,
         request_id: str,

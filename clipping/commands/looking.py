@@ -1,4 +1,4 @@
-"""`clipping status`, `clipping list` and `clipping cancel`."""
+"""`clipping status`, `clipping list`, `clipping cancel` and `clipping retry`."""
 
 from __future__ import annotations
 
@@ -44,5 +44,10 @@ CANCEL = Command(
     "cancel requests: waiting ones are never cut, running ones stop",
     _ids,
     "clipping.commands.run.looking:cancel",
+)
+RETRY = Command(
+    "request again what has failed, was cancelled or has expired",
+    _ids,
+    "clipping.commands.run.looking:retry",
 )
 LIST = Command("list requests, newest first", configure_list, "clipping.commands.run.looking:list_clips")

@@ -337,15 +337,15 @@ def parse_clip_request(
         raise first_problem(error) from None
     if asked is not None:
         request = request.with_effects(asked)
-    longest, kind = max_clip_seconds, "allowed"
-    if request.output.short and max_short_seconds < longest:
-        longest, kind = max_short_seconds, "9:16"
-    _check_length(request, longest, kind)
+    check_length(request, max_clip_seconds=max_clip_seconds, max_short_seconds=max_short_seconds)
     return request
 
 
-def _check_length(request: ClipRequest, longest: float, kind: str) -> None:
+def check_length(request: ClipRequest, *, max_clip_seconds: float, max_short_seconds: float) -> None:
     """Raises `InvalidRequest` for a clip that is too long, in the recording or at its speed."""
+    longest, kind = max_clip_seconds, "allowed"
+    if request.output.short and max_short_seconds < longest:
+        longest, kind = max_short_seconds, "9:16"
     if request.source_seconds > longest:
         raise InvalidRequest(
             f"the clip would be {request.source_seconds:g} s long; the longest {kind} is {longest:g} s: "

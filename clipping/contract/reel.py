@@ -236,6 +236,12 @@ def parse_reel_request(body: object, *, max_reel_seconds: float, max_clip_second
         request = ReelRequest.model_validate(body)
     except ValidationError as error:
         raise first_problem(error) from None
+    check_reel_length(request, max_reel_seconds=max_reel_seconds, max_clip_seconds=max_clip_seconds)
+    return request
+
+
+def check_reel_length(request: ReelRequest, *, max_reel_seconds: float, max_clip_seconds: float) -> None:
+    """Raises `InvalidRequest` for a reel that is too long, or a part that is."""
     for index, part in enumerate(request.clips):
         _check_part(f"clips[{index}]", part, max_clip_seconds)
     if request.length_seconds > max_reel_seconds:
@@ -244,7 +250,6 @@ def parse_reel_request(body: object, *, max_reel_seconds: float, max_clip_second
             f"{max_reel_seconds:g} s: leave out parts, or make them shorter",
             field="clips",
         )
-    return request
 
 
 def _part(index: int, body: Any) -> Any:

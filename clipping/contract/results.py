@@ -75,6 +75,8 @@ class Accepted(Result):
     """In its lane, from 1."""
     created_at: Moment
     status_url: str
+    retry_of: str | None = None
+    """The request that this one repeats."""
 
 
 class ReelAccepted(Accepted):
@@ -150,6 +152,10 @@ class ClipStatus(Result):
     error: ErrorInfo | None = None
     error_message: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+    retry_of: str | None = None
+    """The request that this one repeats."""
+    retried_as: str | None = None
+    """The newest request that repeats this one."""
     created_at: Moment
     started_at: Moment | None = None
     completed_at: Moment | None = None

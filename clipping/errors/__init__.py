@@ -8,6 +8,7 @@ ClippingError
 │   ├── NotFound                     NOT_FOUND
 │   ├── MethodNotAllowed             METHOD_NOT_ALLOWED
 │   ├── NotReady                     NOT_READY
+│   ├── NotFinished                  NOT_FINISHED
 │   ├── AlreadyFinished              ALREADY_FINISHED
 │   ├── AlreadyUploaded              ALREADY_UPLOADED
 │   ├── IdempotencyConflict          IDEMPOTENCY_CONFLICT
@@ -103,6 +104,7 @@ from clipping.errors.request import (
     InvalidRequest,
     MethodNotAllowed,
     NoEligibleTarget,
+    NotFinished,
     NotFound,
     NotPossible,
     NotReady,
@@ -143,6 +145,7 @@ __all__ = [
     "MethodNotAllowed",
     "NoEligibleTarget",
     "NoSpace",
+    "NotFinished",
     "NotFound",
     "NotPossible",
     "NotReady",

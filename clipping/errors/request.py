@@ -57,8 +57,14 @@ class NotReady(RequestError):
     code, status = "NOT_READY", 409
 
 
+class NotFinished(RequestError):
+    """The clip has not ended: there is nothing to retry yet."""
+
+    code, status = "NOT_FINISHED", 409
+
+
 class AlreadyFinished(RequestError):
-    """The clip has ended: there is nothing left to cancel."""
+    """The clip has ended: there is nothing left to cancel, or, if it is completed, to retry."""
 
     code, status = "ALREADY_FINISHED", 409
 

@@ -86,6 +86,9 @@ def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:
     yield "status of a reel as that of a clip", api.get(f"/v1/clip/{reel}/status")
     yield "download of `?file=srt`", api.get(f"/v1/reel/{reel}/download?file=srt")
     yield "cancel of an unknown clip", api.post("/v1/clip/clip-20261120-000000000000/cancel")
+    yield "retry of an unknown clip", api.post("/v1/clip/clip-20261120-000000000000/retry")
+    unfinished = api.request().json()["request_id"]
+    yield "retry of a queued clip", api.post(f"/v1/clip/{unfinished}/retry")
     for method, path in (("GET", "/v1/clip/request"), ("PUT", "/v1/clips"), ("DELETE", "/v1/clip/x/status")):
         yield f"{method} `{path}`", api.session.request(method, api.url + path, timeout=30)
 

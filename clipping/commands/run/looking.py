@@ -1,15 +1,18 @@
-"""`clipping status`, `clipping list` and `clipping cancel`."""
+"""`clipping status`, `clipping list`, `clipping cancel` and `clipping retry`."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from itertools import islice
+from typing import TypeVar
 
-from clipping.client import ApiError, ClipStatus
+from clipping.client import Accepted, ApiError, ClipStatus
 from clipping.commands.run.common import ago, kept, note, say, table
 from clipping.commands.run.service import connect, outcome
 from clipping.exits import EXIT_FAILED, EXIT_OK
+
+Found = TypeVar("Found", ClipStatus, Accepted)
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -28,19 +31,23 @@ def cancel(arguments: argparse.Namespace) -> int:
         return _each(arguments, client.cancel, result)
 
 
-def _each(
-    arguments: argparse.Namespace, call: Callable[[str], ClipStatus], text: Callable[[ClipStatus], str]
-) -> int:
+def retry(arguments: argparse.Namespace) -> int:
+    """Request again, and print the new request ids. Exit with 1 when one can't be retried."""
+    with connect(arguments) as client:
+        return _each(arguments, client.retry, lambda accepted: accepted.request_id)
+
+
+def _each(arguments: argparse.Namespace, call: Callable[[str], Found], text: Callable[[Found], str]) -> int:
     """Print the result of a call for each request, or why it failed."""
     failed = False
     for request_id in arguments.request_ids:
         try:
-            clip = call(request_id)
+            found = call(request_id)
         except ApiError as error:
             failed = True
             note(f"{request_id}: {error.code}: {error.message}")
             continue
-        say(clip.to_json() if arguments.json else text(clip))
+        say(found.to_json() if arguments.json else text(found))
     return EXIT_FAILED if failed else EXIT_OK
 
 

@@ -239,6 +239,11 @@ def test_status_list_and_cancel(make_api: MakeApi) -> None:
     assert "ALREADY_FINISHED" in twice.stderr
     assert api.status(ids[1])["status"] == "cancelled"
     assert lines(clipping(api, "list", "--status", "cancelled", "--json", "--limit", "0"))
+    (retried,) = lines(clipping(api, "retry", ids[1], "--json"))
+    assert retried["retry_of"] == ids[1]
+    again = clipping(api, "retry", ids[2], ids[0])
+    assert (again.returncode, again.stdout) == (1, api.status(ids[2])["retried_as"] + "\n")
+    assert f"{ids[0]}: NOT_FINISHED: nothing to retry yet" in again.stderr
 
 
 def test_a_closed_pipe_prints_no_traceback(api: ApiProcess) -> None:
