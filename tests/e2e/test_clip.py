@@ -9,6 +9,7 @@ import av
 import pytest
 import requests
 
+from clipping.client import Client
 from tests.support.media import numbers
 from tests.support.stack import RunningStack
 from tests.support.waiting import eventually
@@ -56,6 +57,16 @@ def test_a_clip_matches_its_status(stack: RunningStack, nas: Path, tmp_path: Pat
     length = report["actual"]["end"] - report["actual"]["start"]
     assert status["duration_seconds"] == pytest.approx(length, abs=0.1)
     assert times[-1] == pytest.approx(length, abs=0.15)
+
+
+def test_a_clip_of_an_upload(stack: RunningStack, nas: Path) -> None:
+    with Client(stack.where["api_url"], key=stack.where["api_key"]) as client:
+        uploaded = client.upload(nas / "night.mp4")
+    wanted = {"start_seconds": 5.3, "end_seconds": 12.3}
+    of_upload = stack.wait(stack.ask(nas_video_path=None, source_uri=uploaded.source_uri, **wanted))
+    assert of_upload["status"] == "completed", of_upload
+    of_path = stack.wait(stack.ask(nas_video_path=str(nas / "night.mp4"), **wanted))
+    assert of_upload["sha256"] == of_path["sha256"]
 
 
 def test_a_download_link_supports_ranges_and_head_requests(stack: RunningStack, nas: Path) -> None:

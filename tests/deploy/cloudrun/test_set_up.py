@@ -42,11 +42,12 @@ def test_the_service_can_read_only_its_own_secrets(calls: list[list[str]]) -> No
 def test_the_service_writes_below_its_own_prefixes_only(calls: list[list[str]]) -> None:
     granted = [call for call in calls if call[:3] == ["storage", "buckets", "add-iam-policy-binding"]]
     conditions = {
-        call[call.index("--condition") + 1].partition("/objects/")[2]
+        call[call.index("--condition") + 1].partition("/objects/")[2]: call[call.index("--role") + 1]
         for call in granted
-        if "roles/storage.objectUser" in call
+        if "--condition" in call
     }
-    assert conditions == {"ha/')", "cancels/')", "shorts/')"}
+    user, creator = "roles/storage.objectUser", "roles/storage.objectCreator"
+    assert conditions == {"ha/')": user, "cancels/')": user, "shorts/')": user, "uploads/')": creator}
     (everywhere,) = [call for call in granted if "--condition" not in call]
     assert "roles/storage.objectViewer" in everywhere
 
