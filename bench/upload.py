@@ -2,7 +2,7 @@
 
     python -m bench.upload [--bytes N] [--folder DIR]
 
-Uploads a file of random bytes with curl to the API's local store, which streams it to the disk, and prints the
+Uploads a file of random bytes with curl to the API's local store, which streams it to the disk. Prints the
 seconds (until it is flushed and stored) and the memory of the API's process, sampled every 10 ms: before, and
 the most. The controls: `cp` and `sync` of the same file in the same folder, and curl to a bare server that
 writes what it reads.

@@ -80,7 +80,7 @@ def _refused(body: Any) -> Any:
 
 def _possible(body: dict[str, Any]) -> dict[str, Any]:
     """With an end behind its start, not too long, and effects and an output that its mode can make."""
-    mended = {**body}
+    mended = _on_the_nas(body)
     times = {name: _seconds(body[name]) for name in _TIMES if name in body}
     start, end = times["start_seconds"], times["end_seconds"]
     if start > _LATEST_START or not start < end <= start + _LONGEST / 3:
@@ -100,7 +100,12 @@ def _possible_reel(body: dict[str, Any]) -> dict[str, Any]:
     """With parts of ten seconds one after the other, and effects, an output and a mode that go together."""
     mended = {**body, "transition": {**body.get("transition", {}), "duration": 0.5}}
     mended["clips"] = [
-        {**part, **dict.fromkeys(_TIMES[2:], 0), "start_seconds": 20 * n, "end_seconds": 20 * n + 10}
+        {
+            **_on_the_nas(part),
+            **dict.fromkeys(_TIMES[2:], 0),
+            "start_seconds": 20 * n,
+            "end_seconds": 20 * n + 10,
+        }
         for n, part in enumerate(body["clips"])
     ]
     for left_out in ("effects", "mode", "output"):
@@ -112,6 +117,12 @@ def _possible_reel(body: dict[str, Any]) -> dict[str, Any]:
                 {name: value for name, value in part.items() if name != left_out} for part in mended["clips"]
             ]
     return mended
+
+
+def _on_the_nas(body: dict[str, Any]) -> dict[str, Any]:
+    """With a path: exactly one of path and URI must be given, and no made-up URI is of an object."""
+    mended = {name: value for name, value in body.items() if name != "source_uri"}
+    return {"nas_video_path": "/nas/table-7.mp4", **mended}
 
 
 def _seconds(value: float | str) -> float:
