@@ -44,7 +44,8 @@ def upload_folder(owner: str) -> str:
 
 def upload_key(owner: str, upload_id: str, filename: str) -> str:
     """The key of a caller's upload. Of the file's name it has what is fit for a key."""
-    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    last = re.split(r"[/\\]", filename)[-1]
+    plain = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
     stem, dot, extension = plain.rpartition(".")
     stem, extension = (stem, extension) if dot else (plain, "")
     name = _safe(stem)[:_LONGEST_STEM].strip("-._") or "recording"

@@ -319,6 +319,17 @@ def test_uploads_leave_the_threads_to_others(make_api: MakeApi) -> None:
             connection.close()
 
 
+def test_a_caller_with_a_place_of_its_own_uploads_there(make_api: MakeApi) -> None:
+    api = make_api(owners={"web": {"prefix": "web/"}})
+    upload = begun(api)
+    assert "/objects/web/uploads/" in upload["source_uri"]
+    assert put(upload).status_code == 200
+    assert path_of(upload).read_bytes() == CONTENT
+    assert api.request(nas_video_path=None, source_uri=upload["source_uri"]).status_code == 202
+    missing = begun(api)["source_uri"]
+    assert "not complete" in api.request(nas_video_path=None, source_uri=missing).json()["error"]["message"]
+
+
 def rss_of(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")

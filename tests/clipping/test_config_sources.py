@@ -68,3 +68,11 @@ def test_what_is_refused(tree: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         validate(tree)
     assert says in str(refused.value)
+
+
+def test_s3_takes_uploads_in_one_request_and_so_limits_them() -> None:
+    s3 = {"backend": "s3", "bucket": "clips"}
+    assert validate({"storage": s3, "limits": {"max_upload_bytes": 5 << 30}})
+    with pytest.raises(ConfigurationError, match="max_upload_bytes: must be at most 5368709120 with the s3"):
+        validate({"storage": s3, "limits": {"max_upload_bytes": (5 << 30) + 1}})
+    assert validate({"limits": {"max_upload_bytes": 1 << 40}})

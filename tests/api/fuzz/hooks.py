@@ -122,7 +122,7 @@ def _possible_reel(body: dict[str, Any]) -> dict[str, Any]:
 def _on_the_nas(body: dict[str, Any]) -> dict[str, Any]:
     """With a path: exactly one of path and URI must be given, and no made-up URI is of an object."""
     mended = {name: value for name, value in body.items() if name != "source_uri"}
-    return {"nas_video_path": "/nas/table-7.mp4", **mended}
+    return mended | {"nas_video_path": body.get("nas_video_path") or "/nas/table-7.mp4"}
 
 
 def _seconds(value: float | str) -> float:
