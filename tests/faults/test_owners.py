@@ -68,7 +68,13 @@ def test_credentials_that_stop_working_delay_their_caller_alone(seaweed: Seaweed
             "credentials": str(seaweed.credentials),
             "path": None,
         },
-        owners={name: {"prefix": f"{name}/", "credentials": str(path)} for name, path in keys.items()},
+        owners={
+            **{name: {"prefix": f"{name}/", "credentials": str(path)} for name, path in keys.items()},
+            "dan": {
+                "prefix": "dan/",
+                "credentials": str(tmp_path / "missing"),
+            },  # keeps nothing from starting
+        },
         api={"keys": [key(name, "client", f"key-{name}") for name in CALLERS]},
         agent={"slots": {"interactive": 2, "batch": 1}},
     )
