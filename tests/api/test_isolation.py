@@ -236,6 +236,7 @@ TABLE = {
             ("GET", "events", 200),
             ("GET", "download", 200),
             ("POST", "cancel", 409),
+            ("POST", "retry", 409),
         )
     },
     "`GET /v1/clips`: `cursor`": Entry(by_cursor, (200, 400, 400)),
