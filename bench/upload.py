@@ -27,7 +27,7 @@ from tests.api.api_process import ApiProcess
 from tests.api.test_uploads import begun
 from tests.support.broker import BrokerProcess
 
-_PIECE = 1 << 20
+_PIECE = 1 << 18
 _SAMPLE_SECONDS = 0.01
 
 
@@ -112,8 +112,9 @@ def _to_bare_server(source: Path, target: Path) -> None:
             if b"100-continue" in head.lower():
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             left = size - file.write(head.partition(b"\r\n\r\n")[2])
-            while left and (data := connection.recv(_PIECE)):
-                left -= file.write(data)
+            piece = memoryview(bytearray(_PIECE))
+            while left and (count := connection.recv_into(piece)):
+                left -= file.write(piece[:count])
             file.flush()
             os.fsync(file.fileno())
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
