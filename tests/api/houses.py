@@ -1,4 +1,4 @@
-"""A service whose callers have clips, reels and recordings: some in places of their own, some in one place."""
+"""A service whose callers have clips, reels and recordings, in places of their own or in a shared one."""
 
 from __future__ import annotations
 
