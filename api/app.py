@@ -38,6 +38,7 @@ from api.routes import (
     clips,
     docs,
     events,
+    feed,
     files,
     health,
     index,
@@ -76,7 +77,7 @@ def create_app(config: Config) -> Flask:
     audit.install(app)
     cors.install(app, config.api.cors_origins)
     problems.install(app)
-    for routes in (index, accept, lists, files, uploads, health, metrics, docs, internal, admin):
+    for routes in (index, accept, feed, lists, files, uploads, health, metrics, docs, internal, admin):
         app.register_blueprint(routes.blueprint)
     for kind in get_args(Kind):
         for own in (clips.blueprint, events.blueprint, retry.blueprint):
@@ -120,7 +121,6 @@ def build_services(config: Config) -> Services:
         clock=clock,
         held_up=lambda: agents.now().held_up,
     )
-    streams = config.api.event_streams
     return Services(
         config=config,
         clock=clock,
@@ -140,7 +140,14 @@ def build_services(config: Config) -> Services:
         acceptor=Acceptor(config, clock, database, committer, Estimator(database, clock), uploads),
         authenticator=Authenticator(config.api, clock),
         agents=agents,
-        events=Hub(database, clock, status=links.status, limit=streams, on_count=measures.streams.set),
+        events=Hub(
+            database,
+            clock,
+            status=links.status,
+            limit=config.api.event_streams,
+            limit_per_caller=config.api.event_streams_per_caller,
+            on_count=measures.streams.set,
+        ),
         metrics=measures,
         consumers=None if push else Consumers(config.pubsub, ingest),
         push_verifier=PushVerifier(push, clock) if push else None,

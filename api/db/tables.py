@@ -91,6 +91,8 @@ class Clip(Base):
 
     revision: Mapped[int] = mapped_column(BigInteger, default=1)
     """Incremented by every change of the ClipStatus."""
+    change_id: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """The order of the changes of all requests, written by a trigger: see `api.db.changes`."""
 
     status: Mapped[str] = mapped_column(String(16), default="queued")
     stage: Mapped[str | None] = mapped_column(String(16), default="waiting")
@@ -145,6 +147,7 @@ class Clip(Base):
         Index("ix_requests_owner_created_at", "owner", "created_at", "request_id"),
         Index("ix_requests_hand_id_created_at", "hand_id", "created_at", "request_id"),
         Index(None, "status", "last_sign_at"),
+        Index("ix_requests_changes", "change_id", "request_id"),
         Index(
             "ix_requests_reels",
             "created_at",
@@ -167,6 +170,15 @@ class Clip(Base):
             postgresql_where=text("deleted_at IS NULL"),
         ),
     )
+
+
+class ChangeCounter(Base):
+    """SQLite: the last `change_id`, in one row. PostgreSQL has its transactions' ids."""
+
+    __tablename__ = "change_counter"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
 
 
 class OutboxMessage(Base):

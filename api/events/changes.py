@@ -11,6 +11,10 @@ from clipping.contract.messages import TERMINAL
 from clipping.contract.results import ClipStatus
 
 Name = Literal["status", "progress", "checkpoint", "resumed", "retrying", "completed", "failed", "cancelled"]
+FeedName = Literal[
+    "status", "progress", "checkpoint", "resumed", "retrying", "completed", "failed", "cancelled", "reset"
+]
+"""Of a stream of all requests."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,27 @@ def changes(before: Seen | None, now: Seen) -> list[Name]:
     return names or ["status"]
 
 
-def frames(names: list[Name], now: Seen) -> bytes:
-    """The serialized events. The data of each is the ClipStatus.
+def feed_names(before: Seen | None, now: Seen) -> list[Name]:
+    """As `changes`, for one of many requests; `before` is None for one that was not seen yet.
+
+    A change of a request that had ended, such as a new link, is a `status`.
+    """
+    if before is None:
+        return [_end(now)] if now.ended else ["status"]
+    if before.ended and before.status == now.status:
+        return ["status"]
+    return changes(before, now) or ["status"]
+
+
+def frames(names: list[Name], now: Seen, *, event_id: str | None = None) -> bytes:
+    """The serialized events. The data of each is the ClipStatus; `event_id` is the revision by default.
 
     Only the last one has the id: a client that loses the connection between two events of one revision
     receives that revision again.
     """
     written = [b"event: " + name.encode() + b"\ndata: " + now.body + b"\n" for name in names]
-    return b"\n".join(written) + b"id: %d\n\n" % now.revision if written else b""
+    last = b"id: %b\n\n" % (event_id or str(now.revision)).encode()
+    return b"\n".join(written) + last if written else b""
 
 
 def last_event_id(header: str | None) -> int | None:

@@ -15,7 +15,8 @@ from api.db import watching
 from api.db.engine import Database
 from api.db.tables import Clip
 from api.events.changes import Seen, changes, frames
-from api.events.stream import Stream
+from api.events.feed import MOST_PENDING_BYTES, STALLED_SECONDS, Feed, Subscription
+from api.events.stream import MAX_PENDING_BYTES, Stream
 from api.http.connection_handover import Handed
 from clipping.clock import Clock
 from clipping.contract.results import ClipStatus
@@ -27,7 +28,8 @@ LOOK_SECONDS = 0.5
 COMMENT_SECONDS = 10.0
 """The interval of comments on an idle stream, for proxies."""
 LONGEST_SECONDS = 900.0
-"""The maximum duration of a stream. The client then reconnects and authenticates again."""
+"""The maximum duration of a stream. The client then reconnects and authenticates again. A stream of all
+requests that was opened with a key has none: keys do not change while the process runs."""
 _RETRY_SECONDS = 5
 
 log = get_logger(__name__)
@@ -55,29 +57,40 @@ class Hub:
         *,
         status: Callable[[Clip], ClipStatus],
         limit: int,
+        limit_per_caller: int,
         on_count: Callable[[int], None],
     ) -> None:
         """`status` describes a row, without I/O. `limit` is how many streams may be open, give or take one
-        for each thread that takes requests;
-        `on_count` gets the number of open ones now and then."""
+        for each thread that takes requests; `limit_per_caller` the same for a caller's streams of all
+        requests. `on_count` gets the number of open ones now and then."""
         self._database = database
         self._clock = clock
         self._status = status
         self._limit = limit
+        self._limit_per_caller = limit_per_caller
         self._on_count = on_count
         self._handed: deque[tuple[str, int | None, Handed]] = deque()
+        self._joining: deque[tuple[Subscription, Handed]] = deque()
         self._watched: dict[str, _Watched] = {}
-        self._watches: dict[Stream, str] = {}
+        self._watches: dict[Stream, str | None] = {}
+        """Each stream's request; None: all, see `_feed`."""
+        self._feed = Feed(status)
         self._stopping = threading.Event()
         self._away = False
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
 
     @property
     def open_streams(self) -> int:
-        return len(self._watches) + len(self._handed)
+        return len(self._watches) + len(self._handed) + len(self._joining)
 
-    def check_room(self) -> None:
-        """Raises `TooManyStreams`."""
+    def check_room(self, caller: str | None = None) -> None:
+        """`caller`: who wants a stream of all requests. Raises `TooManyStreams`."""
+        if caller is not None and self._feed.callers[caller] >= self._limit_per_caller:
+            raise TooManyStreams(
+                f"you have {self._limit_per_caller} streams of all requests open, as many as this service "
+                "allows: close one, or retry later",
+                retry_after=_RETRY_SECONDS,
+            )
         if not self._thread.is_alive() or self.open_streams >= self._limit:
             raise TooManyStreams(
                 "as many event streams are open as this service allows: poll the status, or retry later",
@@ -87,6 +100,11 @@ class Hub:
     def take(self, request_id: str, known: int | None, handed: Handed) -> None:
         """Serve a client's connection from now on; the client has the revision `known`."""
         self._handed.append((request_id, known, handed))
+        self._wake()
+
+    def join(self, wanted: Subscription, handed: Handed) -> None:
+        """Serve the connection of a client that follows all requests."""
+        self._joining.append((wanted, handed))
         self._wake()
 
     def start(self) -> None:
@@ -116,15 +134,19 @@ class Hub:
         try:
             while not self._stopping.is_set():
                 try:
-                    self._serve(max(0.0, next_look - self._clock.monotonic()))
+                    at_once = self._feed.is_due and not self._away
+                    self._serve(0.0 if at_once else max(0.0, next_look - self._clock.monotonic()))
                     now = self._clock.monotonic()
                     arrived = self._admit(now)
                     if now >= next_look:
                         next_look = now + LOOK_SECONDS
                         self._look(list(self._watched), now)
+                        self._look_at_all(now)
                         self._tend(now)
                     elif arrived:
                         self._look(arrived, now)
+                    if self._feed.is_due and not self._away:
+                        self._look_at_all(now)
                 except Exception:  # top of the thread: one failure must not end the other streams
                     log.exception("events.turn_failed")
                     self._stopping.wait(LOOK_SECONDS)
@@ -149,16 +171,50 @@ class Hub:
         arrived = []
         while self._handed:
             request_id, known, handed = self._handed.popleft()
-            try:
-                stream = Stream(handed.connection, handed.head, chunked=handed.chunked, now=now)
-            except OSError:  # the connection broke during the handover
-                handed.connection.close()
+            stream = self._open(handed, now)
+            if stream is None:
                 continue
-            self._selector.register(stream.connection, selectors.EVENT_READ, stream)
             self._watches[stream] = request_id
             self._watched.setdefault(request_id, _Watched()).new.append((stream, known))
             arrived.append(request_id)
+        while self._joining:
+            wanted, handed = self._joining.popleft()
+            stream = self._open(handed, now, most_pending=MOST_PENDING_BYTES)
+            if stream is not None:
+                self._watches[stream] = None
+                self._feed.add(stream, wanted)
         return arrived
+
+    def _open(self, handed: Handed, now: float, *, most_pending: int = MAX_PENDING_BYTES) -> Stream | None:
+        """The stream of a connection; None if it broke during the handover."""
+        try:
+            stream = Stream(
+                handed.connection, handed.head, chunked=handed.chunked, now=now, most_pending=most_pending
+            )
+        except OSError:
+            handed.connection.close()
+            return None
+        self._selector.register(stream.connection, selectors.EVENT_READ, stream)
+        return stream
+
+    def _look_at_all(self, now: float) -> None:
+        """Send the changes of all requests to those that follow them."""
+        if not self._feed:
+            return
+        try:
+            with self._database.read() as session:
+                news = list(self._feed.read(session))
+        except QueueUnavailable as error:
+            self._note_away(error)
+            return
+        self._away = False
+        for stream, data in news:
+            self._write(stream, data, now)
+
+    def _note_away(self, error: QueueUnavailable) -> None:
+        if not self._away:
+            log.warning("events.database_away", reason=error.message)
+        self._away = True
 
     def _look(self, request_ids: list[str], now: float) -> None:
         """Send the changes of these requests."""
@@ -171,9 +227,7 @@ class Hub:
                 changed = [key for key in found if found[key] != sent.get(key) or self._watched[key].new]
                 rows = watching.rows(session, changed)
         except QueueUnavailable as error:
-            if not self._away:
-                log.warning("events.database_away", reason=error.message)
-            self._away = True
+            self._note_away(error)
             return
         self._away = False
         for request_id in set(request_ids) - set(found):
@@ -217,7 +271,10 @@ class Hub:
             if stream.close_by is not None:
                 if now >= stream.close_by:
                     self._drop(stream)
-            elif now - stream.opened_at >= LONGEST_SECONDS:
+            elif stream in self._feed and stream.pending:
+                if now - stream.written_at >= STALLED_SECONDS:
+                    self._drop(stream)
+            elif now - stream.opened_at >= LONGEST_SECONDS and not self._feed.is_lasting(stream):
                 self._finish(stream, now)
             elif now - stream.written_at >= COMMENT_SECONDS:
                 self._write(stream, b": still here\n\n", now)
@@ -245,8 +302,9 @@ class Hub:
         self._selector.unregister(stream.connection)
         stream.close()
         request_id = self._watches.pop(stream)
-        watched = self._watched.get(request_id)
-        if watched is None:
+        self._feed.discard(stream)
+        watched = self._watched.get(request_id) if request_id is not None else None
+        if request_id is None or watched is None:
             return
         watched.streams.discard(stream)
         watched.new = [(each, known) for each, known in watched.new if each is not stream]
@@ -258,7 +316,7 @@ class Hub:
         for stream in list(self._watches):
             stream.end(now)
             self._drop(stream)
-        for _, _, handed in self._handed:
+        for handed in (*(each[-1] for each in self._handed), *(each[-1] for each in self._joining)):
             handed.connection.close()
         self._selector.close()
         self._waker.close()

@@ -19,9 +19,17 @@ _RECONNECT_SECONDS = (1.0, 3.0)
 class Stream:
     """Writes events to one client without blocking."""
 
-    def __init__(self, connection: socket.socket, head: bytes, *, chunked: bool, now: float) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        head: bytes,
+        *,
+        chunked: bool,
+        now: float,
+        most_pending: int = MAX_PENDING_BYTES,
+    ) -> None:
         """`head` is the HTTP header. `chunked`: the body is framed in chunks, else it ends with the
-        connection. `now` is monotonic seconds, here and below."""
+        connection. `now` is monotonic seconds, here and below. `most_pending`: the limit of unsent bytes."""
         connection.setblocking(False)
         if hasattr(socket, "TCP_USER_TIMEOUT") and connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_SECONDS * 1000)
@@ -30,6 +38,7 @@ class Stream:
         self.close_by: float | None = None
         """The deadline for closing it; None while it is open."""
         self._chunked = chunked
+        self._most_pending = most_pending
         self._pending = bytearray(head)
         least, most = _RECONNECT_SECONDS
         self.write(b"retry: %d\n\n" % random.randint(int(least * 1000), int(most * 1000)), now)
@@ -45,7 +54,7 @@ class Stream:
             return True
         self.written_at = now
         self._pending += b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
-        return self.flush() and len(self._pending) <= MAX_PENDING_BYTES
+        return self.flush() and len(self._pending) <= self._most_pending
 
     def flush(self) -> bool:
         """Send as much of the buffer as possible. False when the client is disconnected."""

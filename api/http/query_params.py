@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from typing import cast, get_args
 
+from api.db import changes
 from api.db.listing import Filters, Position
 from clipping.clock import parse_rfc3339, rfc3339
 from clipping.contract.choices import DownloadFile, Kind, Period, Status
@@ -63,6 +64,26 @@ def parse_list(query: Mapping[str, Sequence[str]], *, owner: str | None) -> List
     )
     behind = _position(given["cursor"], filters) if "cursor" in given else None
     return ListQuery(filters, behind, _limit(given.get("limit")))
+
+
+@dataclass(frozen=True)
+class FeedQuery:
+    """Which requests' events, and since when."""
+
+    owner: str | None
+    kind: Kind | None
+    since: changes.Position | None
+
+
+def parse_feed(query: Mapping[str, Sequence[str]]) -> FeedQuery:
+    """`GET /v1/events`. Raises `InvalidRequest`."""
+    given = single_values(query, ("owner", "kind", "since"))
+    since = changes.parse_position(given["since"]) if "since" in given else None
+    if "since" in given and since is None:
+        raise InvalidRequest("since must be the id of an event of this stream", field="since")
+    if given.get("owner") == "":
+        raise InvalidRequest("owner must be the name of a caller", field="owner")
+    return FeedQuery(given.get("owner"), _kind(given.get("kind")), since)
 
 
 def parse_file(query: Mapping[str, Sequence[str]]) -> DownloadFile:

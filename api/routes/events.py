@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from api.auth.access import requires
 from api.events.changes import last_event_id
-from api.http.connection_handover import ENVIRON_KEY, Handed, Taker
+from api.http.connection_handover import ENVIRON_KEY, Taker
 from api.routes.clips import find_kept
 from api.services import services
 from clipping.contract.choices import Kind
@@ -29,11 +29,12 @@ def events(kind: Kind, request_id: str) -> Response:
     if clip.status in TERMINAL and known == clip.revision:
         return Response(status=204)
     parts.events.check_room()
+    return stream(lambda handed: parts.events.take(clip.request_id, known, handed))
+
+
+def stream(take: Taker) -> Response:
+    """The response whose connection `take` gets. To HEAD, without a body."""
     if request.method != "HEAD":
-
-        def take(handed: Handed) -> None:
-            parts.events.take(clip.request_id, known, handed)
-
         take_over = cast("Callable[[Taker], None]", request.environ[ENVIRON_KEY])
         take_over(take)
     response = Response(iter(()), mimetype="text/event-stream")

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ValidationError
 
@@ -154,6 +154,23 @@ class Client:
         seconds (None: never).
         """
         return watch(self._transport, f"{_path(request_id)}/events", last_event_id, timeout, on_failure)
+
+    def all_events(
+        self,
+        *,
+        kind: Kind | None = None,
+        owner: str | None = None,
+        last_event_id: str | None = None,
+        timeout: float | None = None,
+        on_failure: Callable[[NoAnswer | Unavailable], None] | None = None,
+    ) -> Iterator[Event]:
+        """The events of all your requests (an administrator's: of all, or of `owner`), without an end.
+
+        Of kind `reset`: list your requests now, as events before it are missing. Else as `events`.
+        """
+        query = {name: value for name, value in (("kind", kind), ("owner", owner)) if value is not None}
+        path = f"/v1/events?{urlencode(query)}" if query else "/v1/events"
+        return watch(self._transport, path, last_event_id, timeout, on_failure, ends=False)
 
     def save(
         self,

@@ -33,7 +33,8 @@ class Event(Result):
     event_id: str | None
     """The id to resume after this event."""
     kind: str
-    """`status`, `progress`, `retrying`, `completed`, `failed` or `cancelled`."""
+    """`status`, `progress`, `checkpoint`, `resumed`, `retrying`, `completed`, `failed` or `cancelled`; of all
+    requests also `reset`."""
     data: dict[str, Any]
     """The ClipStatus, as JSON."""
 
@@ -49,11 +50,13 @@ def watch(
     last_event_id: str | None,
     timeout: float | None,
     on_failure: Callable[[NoAnswer | Unavailable], None] | None = None,
+    *,
+    ends: bool = True,
 ) -> Iterator[Event]:
-    """The events at `path` until a final one. `on_failure` is called with each error before the next attempt.
+    """The events at `path` until a final one, if one of them `ends` the stream.
 
-    Raises `ApiError`, `NoAnswer` when the service is unreachable for long, `Unavailable` when it opens no
-    stream, or `WaitedTooLong`.
+    `on_failure` is called with each error before the next attempt. Raises `ApiError`, `NoAnswer` when the
+    service is unreachable for long, `Unavailable` when it opens no stream, or `WaitedTooLong`.
     """
     give_up = None if timeout is None else time.monotonic() + timeout
     reader, patience = Reader(last_event_id), _Patience()
@@ -62,7 +65,7 @@ def watch(
             for event in _one_stream(transport, path, reader, patience, give_up):
                 patience.renew()
                 yield event
-                if event.final:
+                if ends and event.final:
                     return
             broke_off: NoAnswer | Unavailable = NoAnswer("the event streams end too early")
         except _SeenToTheEnd:

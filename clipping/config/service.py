@@ -153,6 +153,8 @@ class Api(Section):
     """Requests that one process serves at the same time."""
     event_streams: Annotated[int, Field(ge=0, le=10_000)] = 500
     """Open `/events` streams of one process. Further ones get 503 and `Retry-After`."""
+    event_streams_per_caller: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Streams of `GET /v1/events` that one caller may have open in one process."""
     uploads: Annotated[int, Field(ge=1, le=64)] = 8
     """Uploads to a local store that one process receives at the same time. Further ones get 503 and
     `Retry-After`."""

@@ -13,6 +13,7 @@ import requests
 from tests.api.api_process import ApiProcess
 from tests.api.clips.test_batch import BAD_BATCHES
 from tests.api.test_bad_requests import BODIES, FIELDS
+from tests.api.test_feed import BAD_FEEDS
 from tests.api.test_lists import BAD_QUERIES
 from tests.api.test_reels import WRONG, body_of
 from tests.api.test_uploads import BAD as BAD_UPLOADS
@@ -78,6 +79,9 @@ def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:
         yield f"list, `?{query}`", api.get(f"/v1/clips?{query}")
     for period in ("1h", "", "24H", "all"):
         yield f"stats, `?period={period}`", api.get(f"/v1/stats?period={period}")
+    for query in BAD_FEEDS:
+        yield f"events of all, `?{query}`", api.get(f"/v1/events?{query}")
+    yield "events of all, `?owner=other`", api.get("/v1/events?owner=other")
     yield "quota, `?owner=other`", api.get("/v1/quota?owner=other")
     for path in ("status", "download", "events"):
         for request_id in ("1", "clip-20261120-000000000000", "..%2f..%2fetc", "%00"):

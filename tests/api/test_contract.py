@@ -195,6 +195,7 @@ def test_the_client_asks_for_all_that_is_written() -> None:
         (SCHEMAS["Output"]["properties"]["container"]["enum"], choices.ContainerName),
         (SCHEMAS["Status"]["enum"], choices.Status),
         (SCHEMAS["Event"]["properties"]["event"]["enum"], changes.Name),
+        (SCHEMAS["FeedEvent"]["properties"]["event"]["enum"], changes.FeedName),
         (SCHEMAS["Failover"]["properties"]["state"]["enum"], results.FailoverState),
         (SCHEMAS["FailoverRequest"]["properties"]["mode"]["enum"], FailoverMode),
         (SCHEMAS["AgentStatus"]["properties"]["status"]["enum"], AgentStatus),

@@ -43,6 +43,7 @@ CLIENT_ROUTES = {
     "GET /v1/clips": 200,
     "GET /v1/stats": 200,
     "GET /v1/quota": 200,
+    "GET /v1/events": 200,
 }
 """Each with the answer of a caller who may, and sends no body."""
 ADMIN_ROUTES = {

@@ -41,7 +41,8 @@ class EventReader:
     def __post_init__(self) -> None:
         where = urlsplit(self.url)
         self._socket = socket.create_connection((where.hostname or "", where.port or 80), timeout=SECONDS)
-        lines = [f"GET {where.path} HTTP/1.1", f"Host: {where.netloc}", f"Authorization: Bearer {self.key}"]
+        target = f"{where.path}?{where.query}" if where.query else where.path
+        lines = [f"GET {target} HTTP/1.1", f"Host: {where.netloc}", f"Authorization: Bearer {self.key}"]
         lines += [f"Last-Event-ID: {self.last_event_id}"] if self.last_event_id is not None else []
         self._socket.sendall("\r\n".join([*lines, "", ""]).encode())
         self._file = self._socket.makefile("rb")
