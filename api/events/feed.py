@@ -25,7 +25,7 @@ from clipping.contract.results import ClipStatus
 from clipping.log import get_logger
 
 MOST_MISSED = 10_000
-"""Changes of all callers that a client may have missed; after more it is told to list its requests again."""
+"""Changes of all callers that a client may have missed; after more it has to list its requests again."""
 MOST_READ = 500
 """Changes in one query for all streams."""
 PAGE = 50
