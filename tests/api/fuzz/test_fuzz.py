@@ -34,9 +34,9 @@ def api(broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.mark.parametrize(
     ("phases", "paths", "examples", "cases"),
     [
-        ("examples,coverage", "^/(?!v1/reel/)", 1, 600),
+        ("examples,coverage", "^/(?!v1/(reel/|events$))", 1, 600),
         ("examples,coverage", "^/v1/reel/", 1, 600),
-        ("fuzzing", "^/", 15, 200),
+        ("fuzzing", "^/(?!v1/events$)", 15, 200),
         ("stateful", "^/v1/(clip|reel)", 20, 50),
         ("stateful", "^/v1/(admin|stats)", 6, 15),
     ],
@@ -44,7 +44,10 @@ def api(broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def test_nothing_made_up_from_the_contract_breaks_the_service(
     api: ApiProcess, tmp_path: Path, phases: str, paths: str, examples: int, cases: int
 ) -> None:
-    """`cases` is what there should be at least, so that a run that found nothing to do is noticed."""
+    """`cases` is what there should be at least, so that a run that found nothing to do is noticed.
+
+    `GET /v1/events` is left out, as its stream has no end; `tests/api/test_feed.py` tries its parameters.
+    """
     report = tmp_path / "report.json"
     done = subprocess.run(
         [
