@@ -54,7 +54,8 @@ class Agent(Section):
     """The ffmpeg to run. Default: the one on PATH if it is 5.1 or later, otherwise that of the package
     imageio-ffmpeg."""
     min_free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
-    """Free space to keep on the disk of `state_dir`. Clips that would leave less wait."""
+    """Free space to keep on the disk of `state_dir`: clips that would leave less wait. With a local store,
+    uploads that would leave less on its disk are refused."""
 
 
 class Health(Section):

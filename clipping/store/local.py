@@ -24,6 +24,7 @@ Keys can't contain `@`, so the names of records, data and folders never collide.
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -67,13 +68,15 @@ class LocalStore:
         public_url: str,
         prefix: str = "",
         below: str = "",
+        min_free_bytes: int = 0,
         clock: Clock | None = None,
         mounts: Path = MOUNTS,
     ) -> None:
         """`below`: a place below `prefix`, of a caller. Links state it, so that a store without it serves and
-        verifies the links of all places."""
+        verifies the links of all places. `min_free_bytes`: what uploads leave free."""
         self._clock = clock or SystemClock()
         self._prefix, self._below = prefix + below, below
+        self._min_free_bytes = min_free_bytes
         with _failing_as(f"open the folder {path}"):
             path.mkdir(parents=True, exist_ok=True)
             self._root = path.resolve()
@@ -217,12 +220,16 @@ class LocalStore:
         """
         place = self._place_of(check_key(name))
         record = Record(new_version(), size, content_type, self._now(), {})
+
+        def checked(most: int) -> bytes:
+            self._check_room(0)  # others write, too
+            return read(most)
+
         with _failing_as(f"receive {name}"), _out_of_space():
             if self._objects.find(place):
                 raise AlreadyUploaded(_UPLOADED)
-            if shutil.disk_usage(self._root).free < size:
-                raise OSError(errno.ENOSPC, "")
-            with self._staging.received(new_version(), read, size) as path:
+            self._check_room(size)
+            with self._staging.received(new_version(), checked, size) as path:
                 found = path.stat().st_size
                 if found != size:
                     raise InvalidRequest(
@@ -233,6 +240,11 @@ class LocalStore:
         if created is None:
             raise AlreadyUploaded(_UPLOADED)
         return created.info(name)
+
+    def _check_room(self, more: int) -> None:
+        """Leases, and often the database, are on the same disk: an upload must not fill it."""
+        if shutil.disk_usage(self._root).free - more < self._min_free_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def tidy(self) -> None:
         """Remove what writers left behind that have died, such as the beginning of an upload."""

@@ -100,5 +100,6 @@ def _open(
         public_url=config.api.public_url,
         prefix=storage.prefix,
         below=below,
+        min_free_bytes=config.agent.min_free_bytes,
         mounts=mounts,
     )

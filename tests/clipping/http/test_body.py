@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from clipping.http import body
 from clipping.http.body import StreamedBody
+
+STALL_SECONDS = 0.3
 
 
 @pytest.fixture
@@ -72,3 +77,43 @@ def test_it_ends_where_the_client_stalls(
     assert streamed.read() == b""
     ends[1].sendall(b"late")
     assert streamed.read() == b""
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_given_up(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = ends
+    monkeypatch.setattr(body, "STALL_SECONDS", STALL_SECONDS)
+    reading, given_up = StreamedBody(server, 1 << 20), threading.Event()
+
+    def drip() -> None:
+        while not given_up.wait(STALL_SECONDS / 3):
+            client.send(b"x")
+
+    with ThreadPoolExecutor() as pool:
+        dripping = pool.submit(drip)
+        came = 0
+        while came < 100 and (data := reading.read(1 << 18)):
+            came += len(data)
+        given_up.set()
+        dripping.result()
+    assert came < 10
+    assert reading.read(1) == b""
+
+
+def test_the_apps_own_time_does_not_count(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = ends
+    monkeypatch.setattr(body, "STALL_SECONDS", STALL_SECONDS)
+    reading = StreamedBody(server, 3)
+    for piece in (b"a", b"b", b"c"):
+        client.send(piece)
+        time.sleep(STALL_SECONDS)  # the app, which stores what came before
+        assert reading.read(1) == piece
+
+
+def test_any_announced_size_is_read_in_pieces(ends: tuple[socket.socket, socket.socket]) -> None:
+    server, client = ends
+    client.send(b"abc")
+    assert StreamedBody(server, 1 << 80).read() == b"abc"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
+from clipping.errors import NoSpace, ObjectExists, StoreUnavailable, VersionMismatch
 from clipping.store.local import LocalStore
 from tests.clipping.store.former import write_former_clip, write_former_small
 
@@ -343,3 +343,21 @@ def test_clips_behind_a_symbolic_link_are_not_listed(tmp_path: Path) -> None:
     _create(store, tmp_path)
     (tmp_path / "store" / "objects" / "clips" / "link").symlink_to("h")
     assert store.list("clips/link/").objects == ()
+
+
+@pytest.mark.parametrize("others_write", [False, True])
+def test_uploads_leave_room_for_leases(tmp_path: Path, others_write: bool) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    reserve = free - (256 << 20) if others_write else free * 2
+    store = LocalStore(tmp_path / "store", public_url="http://127.0.0.1:8000", min_free_bytes=reserve)
+
+    def read(_: int) -> bytes:
+        assert others_write, "nothing is read where it does not fit"
+        with (tmp_path / "others").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, 512 << 20)
+        return b"x"
+
+    with pytest.raises(NoSpace, match="no room for this upload"):
+        store.receive("uploads/h/r.mp4", read, size=1 << 10, content_type="video/mp4")
+    assert store.stat("uploads/h/r.mp4") is None
+    assert list((tmp_path / "store" / "tmp").iterdir()) == []
