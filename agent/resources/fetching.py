@@ -47,7 +47,6 @@ class SparseFile:
         """How many were fetched."""
         self._reader, self._state = reader, state
         self._alive, self._min_free_bytes = alive, min_free_bytes
-        self._closed = False
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -60,7 +59,6 @@ class SparseFile:
 
     def close(self) -> None:
         """Remove it."""
-        self._closed = True
         os.close(self._file)
         self.path.unlink(missing_ok=True)
 

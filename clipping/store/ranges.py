@@ -77,19 +77,19 @@ class ObjectReader:
     """Reads one object, and tries again what may succeed then. Thread-safe. Raises as `Bucket`."""
 
     def __init__(self, uri: str, bucket: Bucket, key: str) -> None:
-        self.uri = uri
-        self._bucket, self._key = bucket, key
+        self.uri, self.bucket = uri, bucket
+        self._key = key
 
     def stat(self) -> ObjectState:
         """Its state now."""
-        return tried(lambda: self._bucket.stat(self._key))
+        return tried(lambda: self.bucket.stat(self._key))
 
     def read(self, start: int, end: int, state: ObjectState) -> Iterator[bytes]:
         """All bytes from `start` up to `end` of this state."""
         at, tries, since = start, 0, time.monotonic()
         while at < end:
             try:
-                for piece in self._bucket.read(self._key, at, end, state.etag):
+                for piece in self.bucket.read(self._key, at, end, state.etag):
                     at, tries, since = at + len(piece), 0, time.monotonic()
                     yield piece
                 failure = SourceUnavailable(f"{self.uri} can't be read: the store broke the response off")

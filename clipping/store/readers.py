@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipping.config import Config, Source
@@ -15,25 +15,38 @@ from clipping.store.ranges import Bucket, ObjectReader, Passing
 _URI = re.compile(r"(gs|s3)://([^/]+)/(.*)", re.DOTALL)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    bucket: Bucket
+    credentials: tuple[int, ...] | None
+    """What the file with a caller's key looked like."""
+
+
 class SourceReaders:
     """Opens each bucket once, when it is first read from. Thread-safe."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._lock = threading.Lock()
-        self._opened: dict[tuple[str, str, tuple[int, ...] | None], Bucket] = {}
+        self._opened: dict[tuple[str, str], _Opened] = {}
+        """By the bucket's URI, and what it is read as."""
 
     def of(self, found: SourceObject, *, owner: str) -> ObjectReader:
         """The reader of an object in a bucket that `source_object` allows to `owner`."""
         root, key = _split(found.uri)
         own = self._config.owners.get(owner) if found.source is None else None
+        credentials = own.credentials if own is not None else None
+        # Callers without a key of their own share connections: there may be many of them.
+        own_name = owner if credentials is not None else ""
+        reads_as = own_name if found.source is None else repr(found.source)
         # Opened again when the file with a caller's key has changed, as its store is.
-        seen = looks(own.credentials) if own is not None else None
-        place = (root, repr(found.source) if found.source is not None else owner, seen)
+        seen = looks(credentials)
         with self._lock:
-            if place not in self._opened:
-                self._opened[place] = self._open(root, found.source, owner)
-            return ObjectReader(found.uri, self._opened[place], key)
+            opened = self._opened.get((root, reads_as))
+            if opened is None or opened.credentials != seen:
+                opened = _Opened(self._open(root, found.source, owner), seen)
+                self._opened[root, reads_as] = opened
+            return ObjectReader(found.uri, opened.bucket, key)
 
     def try_out(self, source: Source) -> str:
         """Read a byte of an object there; what was done. Raises `SourceUnavailable`."""
@@ -54,9 +67,9 @@ class SourceReaders:
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            opened, self._opened = self._opened, {}
-        for bucket in opened.values():
-            bucket.close()
+            places, self._opened = self._opened, {}
+        for opened in places.values():
+            opened.bucket.close()
 
     def _open(self, root: str, source: Source | None, owner: str) -> Bucket:
         scheme, name = root.split("://")

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from clipping.config import validate
+from clipping.config import Source, validate
 from clipping.errors import SourceUnavailable
 from clipping.store.access import SourceObject
+from clipping.store.ranges import Bucket
 from clipping.store.readers import SourceReaders
 from embedded.layout import free_port
 from tests.support.gcs import FakeGcs
@@ -69,3 +70,33 @@ def test_own_objects_are_read_with_the_credentials_of_the_owner(seaweed: Seaweed
                 reader.stat()
     readers.close()
     seaweed.empty(s3_bucket)
+
+
+def test_callers_without_a_key_share_a_connection(tmp_path: Path) -> None:
+    keys = {name: tmp_path / name for name in ("ada", "bob")}
+    for key in keys.values():
+        key.write_text("[default]\naws_access_key_id = x\naws_secret_access_key = y\n")
+    readers = SourceReaders(
+        validate(
+            {
+                "storage": {"backend": "s3", "bucket": "shared"},
+                "owners": {
+                    **{name: {"prefix": f"{name}/", "credentials": str(key)} for name, key in keys.items()},
+                    "eve": {"prefix": "eve/"},
+                },
+            }
+        )
+    )
+
+    def of(owner: str, source: Source | None = None) -> Bucket:
+        return readers.of(SourceObject("s3://shared/x/y.mp4", source), owner=owner).bucket
+
+    shared = of("caller-0")
+    assert all(of(owner) is shared for owner in ("caller-1", "caller-2", "eve"))
+    assert of("caller-0", Source(prefix="s3://shared/x/")) is not shared
+    ada = of("ada")
+    assert len({id(bucket) for bucket in (shared, ada, of("bob"))}) == 3
+    assert of("ada") is ada
+    keys["ada"].write_text("[default]\naws_access_key_id = x2\naws_secret_access_key = y2\n")
+    assert of("ada") is not ada
+    readers.close()
