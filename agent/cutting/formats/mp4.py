@@ -170,6 +170,11 @@ class Track:
         """The boxes in `stbl`."""
         return self._file.children(self.information["stbl"])
 
+    @property
+    def coding(self) -> bytes:
+        """The name of the track's codec."""
+        return bytes(self._file.content(self.tables["stsd"], 16)[12:16])
+
     @cached_property
     def samples(self) -> SampleTable:
         """The track's samples."""

@@ -91,6 +91,11 @@ class SampleTable:
             raise ValueError("it changes its coding on the way")
 
     @property
+    def uniform(self) -> bool:
+        """Whether the table has one size for all samples."""
+        return self._sizes is None
+
+    @property
     def duration(self) -> int:
         """When the last sample ends."""
         return self._decoding.sum_before(self.count)

@@ -43,6 +43,8 @@ FIRST_SECONDS, FIRST_BYTES = 12, 6 << 20
 """Of each track: what libavformat reads to find out what the recording holds (5 MB at most)."""
 GAP = 256 << 10
 """Bytes that are read for nothing rather than asked for apart."""
+_IN_PACKETS = frozenset({b"mp4a", b"ac-3", b"ec-3", b"Opus", b"alac", b"fLaC"})
+"""Codecs whose samples have the size that the table says. QuickTime says 1 for PCM, whatever its size is."""
 _LEAD = Fraction(1, 2)
 """Seconds of audio before a keyframe that decoders may need."""
 _SMALL_BYTES, _FEW = 8 << 20, 16
@@ -81,6 +83,9 @@ def _spans(index: Index, stretches: Sequence[Stretch], margin: Margin) -> Iterat
     timed = [track for track in stored if track.handler not in (TEXT, TIMECODE)]
     for track in small:
         yield from _whole(track.samples)
+    for track in timed:
+        if track.handler == AUDIO and track.samples.uniform and track.coding not in _IN_PACKETS:
+            raise NotPlain("its audio is not compressed")
     first = min((_first_seconds(track) for track in timed), default=Fraction(0))
     for track in timed:
         yield from _extents(track.samples, 0, _behind(track, floor(first / track.tick)))

@@ -96,13 +96,15 @@ def test_a_clip_with_effects_is_that_of_the_file(bucket: BucketBench) -> None:
     [
         Recording(extension="mkv", seconds=20),
         replace(LARGE, video=(*(LARGE.video or ()), "-movflags", "frag_keyframe+empty_moov")),
+        replace(LARGE, extension="mov", audio=("pcm_s24le",)),
     ],
-    ids=["small", "fragmented"],
+    ids=["small", "fragmented", "pcm"],
 )
 def test_what_has_no_usable_index_is_fetched_whole(bucket: BucketBench, recording: Recording) -> None:
     path = bucket.put(recording)
     message = bucket.message(start_seconds=11, end_seconds=12)
     assert bucket.run(message).sha256 == bucket.local(path, message)
+    assert bucket.read_bytes >= path.stat().st_size
 
 
 @pytest.mark.slow

@@ -84,6 +84,7 @@ def test_an_index_says_where_the_recording_ends() -> None:
     [
         Recording(video=("-movflags", "frag_keyframe+empty_moov")),
         Recording(video=(), extension="m4a"),
+        Recording(audio=("pcm_s24le",), extension="mov"),
     ],
 )
 def test_what_has_no_index_of_a_video_is_refused(recording: Recording, tmp_path: Path) -> None:
