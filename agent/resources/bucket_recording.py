@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from agent.cutting.cache import Cache
 from agent.cutting.formats.media import Identity
 from agent.cutting.formats.mp4 import Box
-from agent.cutting.formats.spans import Spans, covers, length, within
+from agent.cutting.formats.spans import Span, Spans, covers, length, within
 from agent.cutting.indexed.index import find_index
 from agent.cutting.indexed.needed import NEAR, WIDE, Margin, Stretch, ends_before, needed
 from agent.cutting.indexed.not_plain import NotPlain
@@ -37,7 +37,8 @@ HEAD_BYTES = 1 << 20
 _LOOK_BYTES = 64 << 10
 """Read at once elsewhere, and at the end, where a writer that was killed leaves a hole."""
 _MOST_BOXES = 64
-_MOST_INDEX_BYTES = 256 << 20
+_MOST_INDEX_BYTES = 64 << 20
+"""It is read here, for all clips in flight, and not in a process of its own. 10 hours have 40 MB."""
 _MARGINS: tuple[Margin, ...] = (NEAR, WIDE)
 
 
@@ -63,7 +64,8 @@ class BucketRecording:
             raise SourceCorrupt(f"{self._uri} is empty (0 bytes)")
         self.identity = Identity.of_object(self._uri, state.etag, state.size, state.modified)
         self._file = SparseFile(path, reader, state, alive=alive, min_free_bytes=min_free_bytes)
-        self._index: bytes | None = None
+        self._index: Span | None = None
+        """Where the content of `moov` is. It is not kept in memory: a reel may have many recordings."""
         self._stretches: list[Stretch] = []
         self._margins = list(_MARGINS)
         """Those that are left to try, the one in use first; none when all of it is to be there."""
@@ -92,7 +94,7 @@ class BucketRecording:
 
     def ends_before(self, stretch: Stretch) -> bool:
         """Whether it ends before this stretch, by its index."""
-        return self._index is not None and ends_before(self._index, stretch[0])
+        return self._index is not None and ends_before(self._file.get(*self._index), stretch[0])
 
     def widen(self) -> bool:
         """Fetch more of it; False when all was there. Raises as `open`."""
@@ -130,17 +132,17 @@ class BucketRecording:
         size = self.identity.size
         if self._index is None:
             self._index = self._find_index()
-            self._file.fetch(within(needed(self._index, [], NEAR), size))
+            self._file.fetch(within(needed(self._file.get(*self._index), [], NEAR), size))
             self._cache.keep_pieces(
                 self.identity, {(a, b): self._file.get(a, b) for a, b in self._file.present}
             )
-        spans = within(needed(self._index, self._stretches, self._margins[0]), size)
+        spans = within(needed(self._file.get(*self._index), self._stretches, self._margins[0]), size)
         if length(spans) > MOST_SHARE * size:
             raise NotPlain("most of it is needed")
         self._file.fetch(spans)
 
-    def _find_index(self) -> bytes:
-        """The content of `moov`, which is in the file then, as are the headers of all other boxes."""
+    def _find_index(self) -> Span:
+        """Where the content of `moov` is: it is in the file then, as are the headers of all other boxes."""
         size = self.identity.size
         for (begin, _), data in (self._cache.pieces(self.identity) or {}).items():
             self._file.put(begin, data)
@@ -149,7 +151,7 @@ class BucketRecording:
         if found.end - found.start > _MOST_INDEX_BYTES:
             raise NotPlain("its index is too large")
         self._file.fetch([(found.start, found.end)])
-        return self._file.get(found.start, found.end)
+        return found.start, found.end
 
 
 def _located(file: SparseFile, size: int) -> Box:

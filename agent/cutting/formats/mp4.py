@@ -56,6 +56,11 @@ def top_level(path: Path) -> list[Box]:
         return list(boxes(file, 0, path.stat().st_size))
 
 
+_MOST = 1 << 16
+"""Boxes in a box, and edits of a track. Recordings have a few of them; each takes a hundred times the memory
+that it has in the file."""
+
+
 class Boxes:
     """Boxes of an open file, read on demand."""
 
@@ -71,8 +76,11 @@ class Boxes:
         return cls(file, memoryview(data))
 
     def within(self, box: Box) -> Iterator[Box]:
-        """The boxes in the content of `box`. Raises `ValueError`."""
-        return boxes(self._file, box.start, box.end)
+        """The boxes in the content of `box`. Raises `ValueError`, also when they are too many."""
+        for number, found in enumerate(boxes(self._file, box.start, box.end)):
+            if number == _MOST:
+                raise ValueError(f"a box has more than {_MOST} others in it")
+            yield found
 
     def children(self, box: Box) -> dict[str, Box]:
         """The boxes in the content of `box` by their type. Raises `ValueError`."""
@@ -198,9 +206,11 @@ class Track:
         content = self._file.content(self._file.first(edits, "elst"))
         size = 8 if content[0] else 4
         found, at = [], 8
-        for _ in range(number_at(content, 4)):
+        for number in range(number_at(content, 4)):
             if at >= len(content):
                 raise ValueError("an edit list is cut off")
+            if number == _MOST:
+                raise ValueError(f"an edit list has more than {_MOST} edits")
             length = int.from_bytes(content[at : at + size], "big")
             start = int.from_bytes(content[at + size : at + 2 * size], "big", signed=True)
             found.append(Edit(length, start, number_at(content, at + 2 * size)))

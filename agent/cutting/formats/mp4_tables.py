@@ -96,6 +96,11 @@ class SampleTable:
         return self._sizes is None
 
     @property
+    def entries(self) -> int:
+        """How many samples and chunks there are."""
+        return self.count + len(self._chunks)
+
+    @property
     def duration(self) -> int:
         """When the last sample ends."""
         return self._decoding.sum_before(self.count)

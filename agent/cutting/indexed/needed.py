@@ -47,6 +47,9 @@ _IN_PACKETS = frozenset({b"mp4a", b"ac-3", b"ec-3", b"Opus", b"alac", b"fLaC"})
 """Codecs whose samples have the size that the table says. QuickTime says 1 for PCM, whatever its size is."""
 _LEAD = Fraction(1, 2)
 """Seconds of audio before a keyframe that decoders may need."""
+_MOST_ENTRIES = 1 << 22
+"""Of a track's tables; 10 hours have half as many. All may have to be unpacked, and a few bytes can say that
+there are billions."""
 _SMALL_BYTES, _FEW = 8 << 20, 16
 """Of a track that libavformat reads when it opens the file, such as chapters: the spans that it may have."""
 
@@ -81,11 +84,13 @@ def _spans(index: Index, stretches: Sequence[Stretch], margin: Margin) -> Iterat
     stored = [track for track in tracks if track.samples.count]
     small = [track for track in stored if track.handler in (TEXT, TIMECODE)]
     timed = [track for track in stored if track.handler not in (TEXT, TIMECODE)]
-    for track in small:
-        yield from _whole(track.samples)
     for track in timed:
         if track.handler == AUDIO and track.samples.uniform and track.coding not in _IN_PACKETS:
             raise NotPlain("its audio is not compressed")
+    if any(track.samples.entries > _MOST_ENTRIES for track in stored):
+        raise NotPlain("its index is too large")
+    for track in small:
+        yield from _whole(track.samples)
     first = min((_first_seconds(track) for track in timed), default=Fraction(0))
     for track in timed:
         yield from _extents(track.samples, 0, _behind(track, floor(first / track.tick)))

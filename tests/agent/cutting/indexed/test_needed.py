@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -106,3 +108,47 @@ def test_a_damaged_index_is_refused_or_planned(noise: bytes, at: int, byte: int)
 
 def test_audio_and_video_have_their_own_handlers() -> None:
     assert [track.handler for track in Index.of(index_of()).tracks] == [VIDEO, AUDIO, AUDIO]
+
+
+def moov(*, size: int, count: int, chunks: int) -> bytes:
+    """The index of a video of `count` samples of one size, in chunks of one size."""
+
+    def box(kind: bytes, *contents: bytes) -> bytes:
+        content = b"".join(contents)
+        return struct.pack(">I4s", len(content) + 8, kind) + content
+
+    def numbers(*of: int) -> bytes:
+        return struct.pack(f">{len(of)}I", *of)
+
+    tables = [
+        box(b"stts", numbers(0, 1, count, 1)),
+        box(b"stsz", numbers(0, size, count)),
+        box(b"stsc", numbers(0, 1, 1, count // chunks, 1)),
+        box(b"stco", numbers(0, chunks), bytes(4 * chunks)),
+    ]
+    header = numbers(0, 0, 0, 1 << 30, count)
+    media = box(
+        b"mdia",
+        box(b"mdhd", header),
+        box(b"hdlr", numbers(0, 0), b"vide"),
+        box(b"minf", box(b"stbl", *tables)),
+    )
+    return box(b"mvhd", header) + box(b"trak", box(b"tkhd", numbers(0, 0, 0, 1, *[0] * 17)), media)
+
+
+@pytest.mark.parametrize("count", [1 << 31, 1 << 23])
+def test_an_index_of_a_few_bytes_takes_no_memory(count: int) -> None:
+    index = moov(size=1, count=count, chunks=2)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotPlain, match="index is too large"):
+            needed(index, [(Fraction(1), Fraction(2))], NEAR)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_an_index_of_nothing_but_tracks_is_refused() -> None:
+    with pytest.raises(NotPlain, match="more than 65536 others"):
+        needed(b"\0\0\0\x08trak" * (1 << 17), [], NEAR)
