@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,16 @@ def find_chromium() -> str:
 def play(clips: Sequence[Shown]) -> Playback:
     """Play all clips, one after the other. Raises `SystemExit` when the browser stops responding."""
     results: queue.Queue[tuple[str, Any]] = queue.Queue()
-    server = make_server("127.0.0.1", 0, _pages(clips, results), threaded=True)
-    threading.Thread(target=server.serve_forever, name="clips", daemon=True).start()
+    with visited(_pages(clips, results)) as version:
+        types, seen = _collect(results)
+    return Playback(version, types, seen)
+
+
+@contextmanager
+def visited(app: Flask) -> Iterator[str]:
+    """A headless Chromium that has opened the application's page; its version."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, name="pages", daemon=True).start()
     browser = find_chromium()
     version = subprocess.run(
         [browser, "--version"], capture_output=True, text=True, timeout=60
@@ -72,12 +81,11 @@ def play(clips: Sequence[Shown]) -> Playback:
         command = [browser, *_FLAGS, f"--user-data-dir={profile}", f"http://127.0.0.1:{server.port}/"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            types, seen = _collect(results)
+            yield version.split(" built")[0]
         finally:
             process.terminate()
             process.wait(30)
             server.shutdown()
-    return Playback(version.split(" built")[0], types, seen)
 
 
 def _collect(results: queue.Queue[tuple[str, Any]]) -> tuple[dict[str, str], list[dict[str, Any]]]:

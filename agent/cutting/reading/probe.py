@@ -46,21 +46,7 @@ def probe(path: Path) -> MediaInfo:
 
 def describe(container: av.container.InputContainer, source: SourceFile) -> MediaInfo:
     """The streams and the metadata of an opened recording. Raises `SourceCorrupt`, `SourceHasNoVideo`."""
-    turned = rotations(source.path) if "mp4" in container.format.name.split(",") else {}
-    streams = tuple(_stream(s, turned.get(s.id, 0)) for s in container.streams)
-    zero = _zero(container, streams)
-    chapters = _chapters(container)
-    info = MediaInfo(
-        container=container.format.name,
-        zero=zero,
-        duration=_duration(container, source.name, zero, streams),
-        identity=source.identity,
-        streams=streams,
-        chapters=(chapters or ())[:MOST_CHAPTERS],
-        more_chapters=chapters is None or len(chapters) > MOST_CHAPTERS,
-        timecode=_timecode(container, streams),
-        recorded=_recorded(container),
-    )
+    info = examine(container, source)
     video = info.video_stream
     if video is None:
         raise SourceHasNoVideo(
@@ -71,6 +57,25 @@ def describe(container: av.container.InputContainer, source: SourceFile) -> Medi
             f"the video stream of {source.name.name} is unreadable: the file is damaged or incomplete"
         )
     return info
+
+
+def examine(container: av.container.InputContainer, source: SourceFile) -> MediaInfo:
+    """As `describe`, also of a recording without video. Raises `SourceCorrupt`."""
+    turned = rotations(source.path) if "mp4" in container.format.name.split(",") else {}
+    streams = tuple(_stream(s, turned.get(s.id, 0)) for s in container.streams)
+    zero = _zero(container, streams)
+    chapters = _chapters(container)
+    return MediaInfo(
+        container=container.format.name,
+        zero=zero,
+        duration=_duration(container, source.name, zero, streams),
+        identity=source.identity,
+        streams=streams,
+        chapters=(chapters or ())[:MOST_CHAPTERS],
+        more_chapters=chapters is None or len(chapters) > MOST_CHAPTERS,
+        timecode=_timecode(container, streams),
+        recorded=_recorded(container),
+    )
 
 
 def _recorded(container: av.container.InputContainer) -> datetime | None:

@@ -1,0 +1,68 @@
+"""The audio packets of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from av.stream import Stream
+
+from agent.cutting.formats.media import StreamInfo
+from agent.cutting.formats.packets import AnyPacket, packet_of, pts_of
+from agent.cutting.preview.codecs import adts_config, adts_length
+
+_GAP = Fraction(1, 100)
+"""Seconds; containers round times."""
+
+
+class NoHeader(Exception):
+    """AAC packets whose format is unknown."""
+
+
+def played(
+    packets: Iterable[AnyPacket], begin: Fraction, end: Fraction, *, again: bool = False
+) -> list[AnyPacket]:
+    """The packets that are played in a range, in seconds of the container; `again`: that begin in it."""
+    found = []
+    for packet in packets:
+        at = pts_of(packet) * packet.time_base
+        length = (packet.duration or 0) * packet.time_base
+        if at < end and (at >= begin if again else at + length > begin):
+            found.append(packet)
+    return found
+
+
+def plain(stream: Stream, info: StreamInfo, packets: list[AnyPacket]) -> tuple[bytes | None, list[AnyPacket]]:
+    """The stream's header and the packets, as an MP4 holds them: AAC without ADTS.
+
+    None: the header that the recording has. Raises `NoHeader`.
+    """
+    if info.codec != "aac" or stream.codec_context.extradata or not packets:
+        for packet in packets:
+            packet.dts = packet.pts
+        return None, packets
+    config = adts_config(memoryview(packets[0]))
+    if config is None:
+        raise NoHeader
+    return config, [_without_adts(packet) for packet in packets]
+
+
+def _without_adts(packet: AnyPacket) -> AnyPacket:
+    view = memoryview(packet)
+    made = packet_of(bytes(view[adts_length(view) :]))
+    made.time_base, made.duration = packet.time_base, packet.duration
+    made.pts = made.dts = packet.pts
+    made.is_keyframe = True
+    return made
+
+
+def has_no_gap(packets: Sequence[AnyPacket], begin: Fraction, end: Fraction) -> bool:
+    """Whether the packets last for the whole range."""
+    at = begin
+    for packet in packets:
+        start = pts_of(packet) * packet.time_base
+        length = (packet.duration or 0) * packet.time_base
+        if start - at > max(length, _GAP):
+            return False
+        at = max(at, start + length)
+    return bool(packets) and end - at <= max(_GAP, (packets[-1].duration or 0) * packets[-1].time_base)

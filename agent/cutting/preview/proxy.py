@@ -1,0 +1,136 @@
+"""A window whose frames are encoded: small H.264 at the recording's exact times."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import floor
+
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from agent.cutting.formats.avc import sets_of
+from agent.cutting.formats.media import StreamInfo
+from agent.cutting.formats.packets import AnyPacket, dts_of
+from agent.cutting.formats.streams import tick_of
+from agent.cutting.preview.audio import NoHeader, has_no_gap, plain, played
+from agent.cutting.preview.codecs import avc_name, name_of
+from agent.cutting.preview.describe import audio_of
+from agent.cutting.preview.media import Media
+from agent.cutting.preview.models import Window
+from agent.cutting.preview.muxing import WindowFile, mime_of
+from agent.cutting.preview.scaling import proxy_size, small_frame
+from agent.cutting.preview.shown import Shown, shown
+from clipping.errors import RangeBeyondEnd, SourceCorrupt
+
+SECONDS = 4
+_OPTIONS = {"preset": "veryfast", "crf": "26", "bf": "0", "g": "9999", "sc_threshold": "0"}
+"""Without frames out of order, so that decoding times are the times of the frames."""
+_USUAL = Fraction(1, 25)
+
+
+def proxy_window(media: Media, t: Fraction, audio: bool) -> Window:
+    """The window of the grid that contains `t`. See `Previews.window`."""
+    media.check_within(t)
+    begin = floor(t / SECONDS) * SECONDS
+    start, stop = media.info.zero + begin, media.info.zero + begin + SECONDS
+    with media.near(start, stop) as container:
+        video = media.video_in(container)
+        sound = audio_of(media) if audio else None
+        streams = [] if sound is None else [container.streams[sound.index]]
+        found = shown(media, video, streams, start, stop)
+        encoded = _Encoded(media, video)
+        for frame in found.frames(container):
+            encoded.take(frame)
+        if not encoded.times:
+            raise _nothing(media, start)
+        return _written(media, encoded, found, streams[0] if streams else None, sound, media.info.zero + t)
+
+
+class _Encoded:
+    """The encoder and its packets."""
+
+    def __init__(self, media: Media, video: VideoStream) -> None:
+        assert media.video is not None
+        assert media.video.video is not None
+        self._info = media.video.video
+        self.tick = tick_of(video)
+        self.file = WindowFile()
+        rate = self._info.rate or 1 / _USUAL
+        self.stream = self.file.container.add_stream("libx264", rate=rate, options=dict(_OPTIONS))
+        self._size = proxy_size(self._info)
+        self.stream.width, self.stream.height = self._size
+        self.stream.pix_fmt = "yuv420p"
+        self.stream.codec_context.time_base = self.stream.time_base = self.tick
+        self.times: list[int] = []
+        self._packets: list[AnyPacket] = []
+
+    def take(self, frame: VideoFrame) -> None:
+        """The next frame."""
+        assert frame.pts is not None
+        if self.times and frame.pts <= self.times[-1]:
+            return  # damage: two frames at one time
+        small = small_frame(frame, self._info, self._size)
+        small.pts, small.time_base = frame.pts, self.tick
+        self.times.append(frame.pts)
+        self._packets += self.stream.encode(small)
+
+    def packets(self, end: int) -> list[AnyPacket]:
+        """All of them; the last frame is shown until `end`."""
+        packets = [*self._packets, *self.stream.encode(None)]
+        ends = [*(dts_of(packet) for packet in packets[1:]), end]
+        for packet, over in zip(packets, ends, strict=True):
+            packet.duration = over - dts_of(packet)
+        return packets
+
+
+def _written(
+    media: Media,
+    encoded: _Encoded,
+    found: Shown,
+    stream: Stream | None,
+    sound: StreamInfo | None,
+    at: Fraction,
+) -> Window:
+    tick, zero, last = encoded.tick, media.info.zero, found.following is None
+    usual = max(1, round((1 / (media.video_rate or 1 / _USUAL)) / tick))
+    end = encoded.times[-1] + usual if found.following is None else found.following
+    if last and end * tick <= at:
+        raise RangeBeyondEnd(
+            f"t is behind the last frame of {media.source.name.name}, which ends at "
+            f"{float(end * tick - zero):.3f} s"
+        )
+    begin = encoded.times[0] * tick
+    items: list[tuple[AnyPacket, Stream]] = [(p, encoded.stream) for p in encoded.packets(end)]
+    audio_name, whole = None, False
+    if stream is not None and sound is not None:
+        try:
+            config, sounding = plain(stream, sound, played(found.sounding, begin, end * tick))
+            audio_name = name_of(sound, config or stream.codec_context.extradata)
+            target = encoded.file.copied(stream, sound.codec, config)
+            items += [(packet, target) for packet in sounding]
+            whole = has_no_gap(sounding, begin, end * tick)
+        except NoHeader:
+            pass  # its format is unknown: the window has none
+    origin = min(dts_of(packet) * packet.time_base for packet, _ in items)
+    encoded.file.write(items, origin)
+    name = avc_name(sets_of(encoded.stream.codec_context.extradata or b""))
+    return Window(
+        data=encoded.file.finish(),
+        kind="proxy",
+        mime=mime_of(name, audio_name),
+        offset=origin - zero,
+        start=begin - zero,
+        end=end * tick - zero,
+        frames=len(encoded.times),
+        audio=whole,
+        last=last,
+        more=None,
+    )
+
+
+def _nothing(media: Media, start: Fraction) -> Exception:
+    duration = media.info.duration
+    if duration is not None and start >= media.info.zero + duration:
+        return RangeBeyondEnd(f"{media.source.name.name} has no frame there: it ends before")
+    return SourceCorrupt(f"no frame of {media.source.name.name} can be decoded there")
