@@ -1,9 +1,9 @@
 """`python -m bench.preview`: does a browser show the requested frame of a recording, and how soon?
 
 Generates recordings of an hour whose frames carry their number, serves windows of them to a headless
-Chromium, and jumps to unbuffered positions and single frames by Media Source Extensions; for comparison it does
-the same in the file itself, by a plain `<video>`. With --media, opens each recording of a folder once, too, and
-compares the frame in its middle with the recording's."""
+Chromium, and jumps to unbuffered positions and single frames by Media Source Extensions; for comparison it
+does the same in the file itself, by a plain `<video>`. With --media, opens each recording of a folder once,
+too, and compares the frame in its middle with the recording's."""
 
 from __future__ import annotations
 
@@ -142,6 +142,7 @@ def _pages(previews: Previews, tasks: list[Task], done: threading.Event) -> Flas
                 "id": number,
                 "kinds": ["windows", "plain"] if task.plain else ["windows"],
                 "duration": float(task.description.duration or task.times[-1] + 1),
+                "end": float(task.times[-1]),
                 "shift": float(task.description.shift),
                 "jumps": [float(task.middle(at)) for at in task.jumps],
                 "steps": [float(task.middle(at)) for at in task.steps],

@@ -23,10 +23,12 @@ def played(
     packets: Iterable[AnyPacket], begin: Fraction, end: Fraction, *, again: bool = False
 ) -> list[AnyPacket]:
     """The packets that are played in a range, in seconds of the container; `again`: that begin in it."""
-    found = []
+    found: list[AnyPacket] = []
     for packet in packets:
         at = pts_of(packet) * packet.time_base
         length = (packet.duration or 0) * packet.time_base
+        if found and pts_of(packet) <= pts_of(found[-1]):
+            continue  # damage: a packet twice, or out of order
         if at < end and (at >= begin if again else at + length > begin):
             found.append(packet)
     return found
@@ -56,8 +58,8 @@ def _without_adts(packet: AnyPacket) -> AnyPacket:
     return made
 
 
-def has_no_gap(packets: Sequence[AnyPacket], begin: Fraction, end: Fraction) -> bool:
-    """Whether the packets last for the whole range."""
+def has_no_gap(packets: Sequence[AnyPacket], begin: Fraction, end: Fraction | None) -> bool:
+    """Whether the packets last for the whole range. None: as long as there are some."""
     at = begin
     for packet in packets:
         start = pts_of(packet) * packet.time_base
@@ -65,4 +67,6 @@ def has_no_gap(packets: Sequence[AnyPacket], begin: Fraction, end: Fraction) -> 
         if start - at > max(length, _GAP):
             return False
         at = max(at, start + length)
-    return bool(packets) and end - at <= max(_GAP, (packets[-1].duration or 0) * packets[-1].time_base)
+    if not packets or end is None:
+        return bool(packets)
+    return end - at <= max(_GAP, (packets[-1].duration or 0) * packets[-1].time_base)

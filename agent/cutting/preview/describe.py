@@ -12,12 +12,13 @@ import av.container
 from agent.cutting.formats.dts import WINDOW
 from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.packets import pts_of
-from agent.cutting.formats.streams import context_of, tick_of
+from agent.cutting.formats.streams import context_of, tick_of, video_stream
 from agent.cutting.plan.shape import shown_size
 from agent.cutting.preview.codecs import name_of, plays
 from agent.cutting.preview.media import Media
 from agent.cutting.preview.models import Description, Playable, StreamDescription
 from agent.cutting.reading.demux import packets
+from agent.cutting.reading.seek import seek_back
 from agent.cutting.reading.source import grown
 from clipping.contract.output import AS_IS
 
@@ -107,11 +108,11 @@ def _name(container: av.container.InputContainer, stream: StreamInfo) -> str | N
 
 def _first_shown(media: Media, container: av.container.InputContainer, video: StreamInfo) -> Fraction | None:
     """When the first frame is shown, one that an edit list hides included."""
-    stream = container.streams[video.index]
+    stream = video_stream(container, video.index)
     tick = tick_of(stream)
     begin = 0 if stream.start_time is None else stream.start_time
     try:
-        container.seek(begin - int(_BACK / tick), stream=stream, backward=True)
+        seek_back(container, stream, begin * tick - _BACK)
     except av.error.FFmpegError:
         return None
     shown = [pts_of(p) for p in islice(packets(container, [stream]), WINDOW) if p.pts is not None]

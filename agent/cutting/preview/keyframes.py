@@ -15,7 +15,7 @@ from agent.cutting.indexed.tracks import Trak
 from agent.cutting.preview.media import UNFIT, Media
 from agent.cutting.preview.models import Keyframes
 from agent.cutting.reading.demux import packets
-from agent.cutting.reading.seek import tick_from
+from agent.cutting.reading.seek import seek_back
 from agent.cutting.reading.unindexed.fragments import fragments
 
 _BACK = Fraction(2)
@@ -93,7 +93,7 @@ def _by_entries(media: Media, start: Fraction, stop: Fraction) -> list[Fraction]
     with media.near(start, stop) as container:
         video = media.video_in(container)
         try:
-            container.seek(tick_from(start, tick_of(video)), stream=video, backward=True)  # it reads them now
+            seek_back(container, video, start)  # it reads them now
         except av.error.FFmpegError:
             return None
         return [entry.timestamp * tick_of(video) for entry in video.index_entries if entry.is_keyframe]
@@ -106,7 +106,7 @@ def _by_packets(media: Media, start: Fraction, stop: Fraction) -> Keyframes:
         video = media.video_in(container)
         tick = tick_of(video)
         try:
-            container.seek(tick_from(zero + start - _BACK, tick), stream=video, backward=True)
+            seek_back(container, video, zero + start - _BACK)
         except av.error.FFmpegError:
             return Keyframes((), start)
         for packet in packets(container, [video]):

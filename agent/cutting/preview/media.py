@@ -125,6 +125,19 @@ class Media:
         except (StopIteration, *UNFIT):
             return None
 
+    @cached_property
+    def primer(self) -> bytes | None:
+        """The first packet of the video stream, where a decoder needs it before any other.
+
+        x264 writes how to decode 4:4:4 into the first frame only.
+        """
+        video = self.video
+        if video is None or video.codec != "h264" or not (video.profile or "").startswith("High 4:4:4"):
+            return None
+        with open_source(self.source) as container:
+            packet = next(container.demux(container.streams[video.index]), None)
+            return None if packet is None else bytes(packet)
+
     @contextmanager
     def near(self, start: Fraction, stop: Fraction) -> Iterator[av.container.InputContainer]:
         """The demuxed recording, in which at least what lies near a range can be read.

@@ -123,13 +123,14 @@ class Window:
     start: Fraction
     """When the first frame is shown: at or before the requested time."""
     end: Fraction
-    """When the frame behind the last one is shown, or the last one ends."""
+    """When the frame behind the last one is shown, or the last one ends. A browser shows a frame only when it
+    has some of those that follow: within half a second of the end, append the next window, too."""
     frames: int
     audio: bool
     """Whether it has audio for all of its time. Where it is false but `mime` names an audio codec, a browser
     stalls at the gap: request the window without audio."""
     last: bool
-    """Whether the recording ends here."""
+    """Whether the recording ends here: call `endOfStream`, as its audio may end earlier."""
     more: str | None
     """Set where the window was cut short because of its size: pass it, with `end` as the time, for what
     follows. It continues in the middle of a group of frames, so append it right behind this one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.container
@@ -41,8 +40,11 @@ def peaks(media: Media, start: Fraction, stop: Fraction, px: int) -> Peaks:
         if audio.codec_context is None:
             raise SourceCorrupt(f"the audio of {media.source.name.name} can't be decoded")
         with _only(container, audio):
+            # Packed, as PyAV crashes where 8 channels have a plane each (DTS-HD).
+            packed = av.AudioResampler(format="flt")
             for frame in _frames(media, container, audio, steps.start, steps.stop):
-                steps.add(frame)
+                for part in packed.resample(frame):
+                    steps.add(part)
     return Peaks(steps.data(), start, stop)
 
 
@@ -76,15 +78,8 @@ class _Steps:
 
 def _extremes(frame: AudioFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Of all channels, for each sample, from -1 to 1."""
-    data: NDArray[Any] = frame.to_ndarray()
-    if not frame.format.is_planar:
-        data = data.reshape(-1, frame.layout.nb_channels).T
-    low, high = data.min(0), data.max(0)
-    if data.dtype.kind == "u":
-        middle = np.float32(128)
-        return (low.astype(np.float32) - middle) / middle, (high.astype(np.float32) - middle) / middle
-    scale = np.float32(1) if data.dtype.kind == "f" else np.float32(-float(np.iinfo(data.dtype).min))
-    return low.astype(np.float32) / scale, high.astype(np.float32) / scale
+    data = frame.to_ndarray().reshape(-1, frame.layout.nb_channels).astype(np.float32)
+    return data.min(1), data.max(1)
 
 
 def _frames(

@@ -86,12 +86,14 @@ class Previews:
         *,
         audio: bool = True,
         more: str | None = None,
+        encode: bool = False,
         proxy: SourceFile | None = None,
     ) -> Window:
         """A part to play: at least from `t` on, for `d` seconds unless it would be too large.
 
         It begins at or before `t`, with the keyframe. Encoded windows hold the 4 s of their own grid.
         `audio`: with the audio stream of `Description.audio`. `more`: from an earlier window.
+        `encode`: encode the frames in any case, for a browser that could not decode a window of packets.
         `proxy`: the file of `proxy_name`, opened by the caller; used where the recording can't be played by
         itself, if it is as long.
         """
@@ -99,7 +101,7 @@ class Previews:
             raise InvalidRequest(f"d must be above 0 and at most {MOST_WINDOW_SECONDS} s", field="d")
         if proxy is not None and self._fits(source, proxy):
             source = proxy
-        found = self._pool.call(source, Call("window", (t, d, audio, more)))
+        found = None if encode else self._pool.call(source, Call("window", (t, d, audio, more)))
         if isinstance(found, Window):
             return found
         deadline = time.monotonic() + self._settings.call_seconds

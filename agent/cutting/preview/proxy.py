@@ -18,10 +18,10 @@ from agent.cutting.preview.codecs import avc_name, name_of
 from agent.cutting.preview.describe import audio_of
 from agent.cutting.preview.media import Media
 from agent.cutting.preview.models import Window
-from agent.cutting.preview.muxing import WindowFile, mime_of
+from agent.cutting.preview.muxing import NotWritable, WindowFile, mime_of, origin_of
 from agent.cutting.preview.scaling import proxy_size, small_frame
-from agent.cutting.preview.shown import Shown, shown
-from clipping.errors import RangeBeyondEnd, SourceCorrupt
+from agent.cutting.preview.shown import Shown, nothing, shown
+from clipping.errors import RangeBeyondEnd
 
 SECONDS = 4
 _OPTIONS = {"preset": "veryfast", "crf": "26", "bf": "0", "g": "9999", "sc_threshold": "0"}
@@ -32,19 +32,25 @@ _USUAL = Fraction(1, 25)
 def proxy_window(media: Media, t: Fraction, audio: bool) -> Window:
     """The window of the grid that contains `t`. See `Previews.window`."""
     media.check_within(t)
+    try:
+        return _made(media, t, audio_of(media) if audio else None)
+    except (NoHeader, NotWritable):  # the audio is damaged there
+        return _made(media, t, None)
+
+
+def _made(media: Media, t: Fraction, track: StreamInfo | None) -> Window:
     begin = floor(t / SECONDS) * SECONDS
     start, stop = media.info.zero + begin, media.info.zero + begin + SECONDS
     with media.near(start, stop) as container:
         video = media.video_in(container)
-        sound = audio_of(media) if audio else None
-        streams = [] if sound is None else [container.streams[sound.index]]
+        streams = [] if track is None else [container.streams[track.index]]
         found = shown(media, video, streams, start, stop)
         encoded = _Encoded(media, video)
         for frame in found.frames(container):
             encoded.take(frame)
         if not encoded.times:
             raise _nothing(media, start)
-        return _written(media, encoded, found, streams[0] if streams else None, sound, media.info.zero + t)
+        return _written(media, encoded, found, streams[0] if streams else None, track, media.info.zero + t)
 
 
 class _Encoded:
@@ -89,7 +95,7 @@ def _written(
     encoded: _Encoded,
     found: Shown,
     stream: Stream | None,
-    sound: StreamInfo | None,
+    track: StreamInfo | None,
     at: Fraction,
 ) -> Window:
     tick, zero, last = encoded.tick, media.info.zero, found.following is None
@@ -103,16 +109,13 @@ def _written(
     begin = encoded.times[0] * tick
     items: list[tuple[AnyPacket, Stream]] = [(p, encoded.stream) for p in encoded.packets(end)]
     audio_name, whole = None, False
-    if stream is not None and sound is not None:
-        try:
-            config, sounding = plain(stream, sound, played(found.sounding, begin, end * tick))
-            audio_name = name_of(sound, config or stream.codec_context.extradata)
-            target = encoded.file.copied(stream, sound.codec, config)
-            items += [(packet, target) for packet in sounding]
-            whole = has_no_gap(sounding, begin, end * tick)
-        except NoHeader:
-            pass  # its format is unknown: the window has none
-    origin = min(dts_of(packet) * packet.time_base for packet, _ in items)
+    if stream is not None and track is not None:
+        config, audible = plain(stream, track, played(found.audible, begin, end * tick))
+        audio_name = name_of(track, config or stream.codec_context.extradata)
+        target = encoded.file.copied(stream, track.codec, config)
+        items += [(packet, target) for packet in audible]
+        whole = has_no_gap(audible, begin, None if last else end * tick)
+    origin = origin_of(items, tick)
     encoded.file.write(items, origin)
     name = avc_name(sets_of(encoded.stream.codec_context.extradata or b""))
     return Window(
@@ -133,4 +136,4 @@ def _nothing(media: Media, start: Fraction) -> Exception:
     duration = media.info.duration
     if duration is not None and start >= media.info.zero + duration:
         return RangeBeyondEnd(f"{media.source.name.name} has no frame there: it ends before")
-    return SourceCorrupt(f"no frame of {media.source.name.name} can be decoded there")
+    return nothing(media)

@@ -15,10 +15,9 @@ from agent.cutting.formats.streams import tick_of
 from agent.cutting.preview.media import Media, decoder_of
 from agent.cutting.preview.models import Still, Strip
 from agent.cutting.preview.scaling import image_of, jpeg_of, tile_size
-from agent.cutting.preview.shown import shown
+from agent.cutting.preview.shown import nothing, shown
 from agent.cutting.reading.demux import packets
-from agent.cutting.reading.seek import tick_upto
-from clipping.errors import SourceCorrupt
+from agent.cutting.reading.seek import seek_back
 
 _COLUMNS = 10
 _BACK = Fraction(1)
@@ -38,7 +37,7 @@ def still(media: Media, t: Fraction, height: int) -> Still:
         assert media.video.video is not None
         frame = next(shown(media, video, [], at, at + 1).frames(container), None)
         if frame is None or frame.pts is None:
-            raise SourceCorrupt(f"no frame of {media.source.name.name} can be decoded there")
+            raise nothing(media)
         size = tile_size(media.video.video, height)
         image = image_of(frame, media.video.video, size)
         return Still(jpeg_of(image), frame.pts * tick_of(video) - media.info.zero, *size)
@@ -61,7 +60,7 @@ def strip(media: Media, start: Fraction, stop: Fraction, n: int, height: int) ->
         if media.late:
             break
     if not found:
-        raise SourceCorrupt(f"no keyframe of {media.source.name.name} can be decoded there")
+        raise nothing(media)
     times = sorted(found)
     columns = min(_COLUMNS, len(times))
     rows = -(-len(times) // columns)
@@ -86,7 +85,7 @@ def _keyframe(
     tick = tick_of(video)
     back = _BACK if media.info.demuxer in ("mpegts", "mpeg") else 0
     with suppress(av.error.FFmpegError):
-        container.seek(tick_upto(at - back, tick), stream=video, backward=True)
+        seek_back(container, video, at - back)
     for count, packet in enumerate(packets(container, [video])):
         if count > _MOST_PACKETS:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 from av.stream import Stream
@@ -12,7 +13,6 @@ from av.video.stream import VideoStream
 
 from agent.cutting.formats.avc import sets_of
 from agent.cutting.formats.bits import Malformed
-from agent.cutting.formats.dts import decode_times
 from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.nal import joined, length_size
 from agent.cutting.formats.packets import AnyPacket, pts_of
@@ -24,7 +24,7 @@ from agent.cutting.preview.codecs import name_of
 from agent.cutting.preview.describe import audio_of, why_not_copied
 from agent.cutting.preview.media import Media
 from agent.cutting.preview.models import Window
-from agent.cutting.preview.muxing import WindowFile, mime_of
+from agent.cutting.preview.muxing import NotWritable, WindowFile, mime_of, origin_of
 from agent.cutting.reading.seek import NoCleanStart, enter, tick_from, tick_upto
 from clipping.errors import InvalidRequest, RangeBeyondEnd
 
@@ -51,14 +51,14 @@ def window(media: Media, t: Fraction, d: Fraction, audio: bool, more: str | None
     position = _Position.parse(more) if more is not None else None
     with media.near(at, at + d) as container:
         video = media.video_in(container)
-        sound = audio_of(media) if audio else None
-        streams = [] if sound is None else [container.streams[sound.index]]
+        track = audio_of(media) if audio else None
+        streams = [] if track is None else [container.streams[track.index]]
         try:
             copy = _Copy(media, video, streams, at, at + d, position)
             entered = enter(container, video, streams, at if position is None else position.key)
             copy.read(entered.key_pts, entered.packets)
-            return copy.made(sound)
-        except (NoCleanStart, NoHeader, _Encode):
+            return copy.made(track)
+        except (NoCleanStart, NoHeader, NotWritable, _Encode):
             return None
 
 
@@ -70,20 +70,20 @@ class _Position:
     """Of its first keyframe, on the container's own time line."""
     frames: int
     """How many of the frames from there on have been sent."""
-    delay: int
-    """By how many frames decoding is ahead."""
+    ahead: int
+    """Ticks by which decoding is ahead."""
 
     def __str__(self) -> str:
-        return f"{self.key.numerator}.{self.key.denominator}.{self.frames}.{self.delay}"
+        return f"{self.key.numerator}.{self.key.denominator}.{self.frames}.{self.ahead}"
 
     @classmethod
     def parse(cls, text: str) -> _Position:
         """Raises `InvalidRequest`."""
         try:
-            above, below, frames, delay = (int(part) for part in text.split("."))
-            if below < 1 or frames < 1 or not 0 <= delay <= 64:
+            above, below, frames, ahead = (int(part) for part in text.split("."))
+            if below < 1 or frames < 1:
                 raise ValueError
-            return cls(Fraction(above, below), frames, delay)
+            return cls(Fraction(above, below), frames, ahead)
         except ValueError:
             raise InvalidRequest("more must be what an earlier window returned", field="more") from None
 
@@ -100,7 +100,7 @@ class _Copy:
     position: _Position | None
     frames: list[AnyPacket] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
-    sounding: list[AnyPacket] = field(default_factory=list)
+    audible: list[AnyPacket] = field(default_factory=list)
     bytes: int = 0
     over: bool = False
     """Whether the recording ends, or its times jump, behind what was read."""
@@ -120,7 +120,7 @@ class _Copy:
                 continue
             if packet.stream_index != self.video.index:
                 if packet.pts is not None:
-                    self.sounding.append(packet)
+                    self.audible.append(packet)
                     self.bytes += packet.size
                     waiting = waiting and (end is None or packet.pts * packet.time_base < end * self._tick)
             elif end is None:
@@ -145,6 +145,8 @@ class _Copy:
             if end is not None and not waiting:
                 break
         self.over = end is None
+        while self.over and len(self.frames) > 1 and self.frames[-1].is_discard:
+            del self.frames[-1], self.shown[-1]  # an edit list hides it
         if not self.frames:
             raise _Encode
 
@@ -153,7 +155,7 @@ class _Copy:
         if packet.pts is None:
             raise _Encode
         pts = pts_of(packet)
-        if self.shown and abs(pts - self.shown[-1]) * self._tick > _JUMP:
+        if self._may_jump and self.shown and abs(pts - self.shown[-1]) * self._tick > _JUMP:
             self.jumps = True
             return False
         if pts < key:
@@ -167,11 +169,13 @@ class _Copy:
             raise _Encode
         return True
 
+    @property
+    def _may_jump(self) -> bool:
+        return self.media.info.demuxer in ("mpegts", "mpeg")
+
     def _settled(self, target: int) -> bool:
         """Whether every frame that is shown before `target` has been read."""
-        assert self.media.video is not None
-        assert self.media.video.video is not None
-        reordered = max(1, self.media.video.video.reorder_frames)
+        reordered = max(1, self._reordered)
         return sum(pts >= target for pts in self.shown[-4 * reordered - 4 :]) > reordered
 
     def _usual(self) -> int:
@@ -182,7 +186,7 @@ class _Copy:
         rate = self.video.average_rate
         return max(1, round((1 / rate if rate else _USUAL) / self._tick))
 
-    def made(self, sound: StreamInfo | None) -> Window:
+    def made(self, track: StreamInfo | None) -> Window:
         """The window."""
         if self.over:
             count, end = len(self.shown), self._end_of_all()
@@ -196,30 +200,30 @@ class _Copy:
                 f"t is behind the last frame of {self.media.source.name.name}, which ends at "
                 f"{float(end * self._tick - self.media.info.zero):.3f} s"
             )
-        usual = self._usual()
-        decoded, delay = _decoded(self.shown[:count], usual, self._delay())
-        sent = self._sent(count, delay)
-        return self._written(sound, sent, count, decoded, end, delay)
+        lasts = _lasts(self.shown[:count], end)
+        decoded, ahead = _decoded(self.shown[:count], lasts, self._reordered * self._usual())
+        sent = 0
+        # With other decoding times it would not continue what was sent: send all of it again.
+        if self.position is not None and self.position.ahead == ahead and self.position.frames < count:
+            sent = self.position.frames
+        return self._written(track, sent, lasts, decoded, end, ahead)
 
-    def _delay(self) -> int:
+    @property
+    def _reordered(self) -> int:
         assert self.media.video is not None
         assert self.media.video.video is not None
         return self.media.video.video.reorder_frames
 
-    def _sent(self, count: int, delay: int) -> int:
-        """How many frames need not be sent again."""
-        if self.position is None:
-            return 0
-        # Another delay would break the row of decoding times: send all.
-        return self.position.frames if self.position.frames < count and self.position.delay == delay else 0
-
     def _end_of_all(self) -> int:
-        last = int(np.argmax(self.shown))
+        """Where the last frame ends, of those that no edit list hides."""
+        seen = [n for n, frame in enumerate(self.frames) if not frame.is_discard] or [0]
+        last = max(seen, key=lambda n: self.shown[n])
         return self.shown[last] + max(self.frames[last].duration or 0, self._usual())
 
     def _written(
-        self, sound: StreamInfo | None, sent: int, count: int, decoded: list[int], end: int, delay: int
+        self, track: StreamInfo | None, sent: int, lasts: list[int], decoded: list[int], end: int, ahead: int
     ) -> Window:
+        count = len(decoded)
         tick, zero = self._tick, self.media.info.zero
         file = WindowFile()
         assert self.media.video is not None
@@ -228,24 +232,23 @@ class _Copy:
         name = name_of(self.media.video, extradata or self.video.codec_context.extradata)
         target = file.copied(self.video, codec, extradata)
         items: list[tuple[AnyPacket, Stream]] = []
-        ends = [*decoded[1:count], decoded[count - 1] + max(1, end - max(self.shown[:count]))]
         for number in range(sent, count):
             packet = _moved(self.frames[number], self.shown[number], decoded[number])
-            packet.duration = max(1, ends[number] - decoded[number])
+            packet.duration = lasts[number]
             items.append((packet, target))
         begin = self.at if sent else self.shown[0] * tick
         audio_name, whole = None, False
-        if sound is not None:
+        if track is not None:
             stream = self.audio[0]
-            found = played(self.sounding, begin, end * tick, again=bool(sent))
-            config, sounding = plain(stream, sound, found)
-            audio_name = name_of(sound, config or stream.codec_context.extradata)
-            audio_target = file.copied(stream, sound.codec, config)
-            items += [(packet, audio_target) for packet in sounding]
-            whole = has_no_gap(sounding, begin, end * tick)
-        origin = min(p.dts * p.time_base for p, _ in items if p.dts is not None)
+            found = played(self.audible, begin, end * tick, again=bool(sent))
+            config, audible = plain(stream, track, found)
+            audio_name = name_of(track, config or stream.codec_context.extradata)
+            audio_target = file.copied(stream, track.codec, config)
+            items += [(packet, audio_target) for packet in audible]
+            whole = has_no_gap(audible, begin, None if self.over else end * tick)
+        origin = origin_of(items, tick)
         file.write(items, origin)
-        more = str(_Position(self.shown[0] * tick, count, delay)) if self.short and not self.over else None
+        more = str(_Position(self.shown[0] * tick, count, ahead)) if self.short and not self.over else None
         return Window(
             data=file.finish(),
             kind="copy",
@@ -260,15 +263,22 @@ class _Copy:
         )
 
 
-def _decoded(shown: list[int], usual: int, least: int) -> tuple[list[int], int]:
-    """Decoding times that are `least` frames ahead, or as many as these frames need; and how many."""
+def _lasts(shown: list[int], end: int) -> list[int]:
+    """For how long each frame is shown."""
     ordered = sorted(shown)
-    ranks = {at: rank for rank, at in enumerate(ordered)}
-    delay = max(position - ranks[at] for position, at in enumerate(shown))
-    if delay >= least:
-        return decode_times(shown, usual), delay
-    before = [ordered[0] - (least - n) * usual for n in range(min(least, len(ordered)))]
-    return (before + ordered)[: len(ordered)], least
+    following = dict(zip(ordered, [*ordered[1:], max(end, ordered[-1] + 1)], strict=True))
+    return [max(1, following[at] - at) for at in shown]
+
+
+def _decoded(shown: list[int], lasts: list[int], least: int) -> tuple[list[int], int]:
+    """Decoding times, and by how much the first is ahead: at least `least`.
+
+    An MP4 has one duration for both the decoding times and the time for which a browser takes a frame to be
+    shown. So decoding is as far apart as frames are shown, in another order.
+    """
+    since = list(accumulate(lasts[:-1], initial=0))
+    ahead = max(least, *(passed - (at - shown[0]) for passed, at in zip(since, shown, strict=True)))
+    return [shown[0] - ahead + passed for passed in since], ahead
 
 
 def _headers(codec: str, first: AnyPacket, video: Stream) -> bytes | None:

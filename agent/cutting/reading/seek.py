@@ -21,6 +21,7 @@ from agent.cutting.plan.extent import REACH
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.demux import packets
 
+_WITHOUT_INDEX = frozenset({"mpegts", "mpeg"})
 _STEPS = (Fraction(0), Fraction(1), Fraction(3), Fraction(9), Fraction(27), Fraction(60))
 """How far before the point to look, growing: MPEG-TS and PS land behind the keyframe that was sought."""
 
@@ -71,7 +72,7 @@ def enter(
     best: Entry | None = None
     for back in _STEPS:
         try:
-            container.seek(tick_upto(point - back, tick), stream=video, backward=True)
+            seek_back(container, video, point - back)
         except av.error.FFmpegError:
             continue
         found = _scan(container, video, audio, at, damage)
@@ -88,6 +89,16 @@ def enter(
     if lead > REACH:
         raise NoCleanStart(f"the last keyframe before the start is {float(lead):.0f} s before it")
     return best
+
+
+def seek_back(container: av.container.InputContainer, video: VideoStream, point: Fraction) -> None:
+    """Continue reading at a packet of `video` with pts <= `point`, if there is one. Raises libav's errors."""
+    tick = tick_of(video)
+    begin = video.start_time
+    if container.format.name in _WITHOUT_INDEX and begin is not None and point <= begin * tick:
+        container.seek(0, unsupported_byte_offset=True)  # by time it would end behind the first packet
+    else:
+        container.seek(tick_upto(point, tick), stream=video, backward=True)
 
 
 def tick_from(seconds: Fraction, time_base: Fraction) -> int:
