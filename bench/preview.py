@@ -154,10 +154,12 @@ def _pages(previews: Previews, tasks: list[Task], done: threading.Event) -> Flas
     def window(number: int) -> Response:
         t, d = Fraction(request.args["t"]), Fraction(request.args["d"])
         try:
-            found = previews.window(tasks[number].source, t, d, audio="audio" not in request.args)
+            audio, encode = "audio" not in request.args, "encode" in request.args
+            found = previews.window(tasks[number].source, t, d, audio=audio, encode=encode)
         except ClippingError as error:
             return Response(f"{error.code}: {error.message}", status=422)
-        head = {"mime": found.mime, "offset": float(found.offset), "kind": found.kind, "audio": found.audio}
+        head = {"mime": found.mime, "offset": float(found.offset), "kind": found.kind}
+        head |= {"audio": found.audio, "last": found.last}
         return Response(found.data, headers={"X-Window": json.dumps(head)}, mimetype="video/mp4")
 
     @app.get("/file/<int:number>")

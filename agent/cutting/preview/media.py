@@ -30,6 +30,8 @@ from clipping.errors import InvalidRequest, RangeBeyondEnd, SourceHasNoVideo, To
 
 UNFIT = (NotPlain, OSError, IndexError, KeyError, ValueError, ArithmeticError, MemoryError)
 """What reading an index may raise: libavformat then reads the recording."""
+_KEPT = Fraction(30)
+"""Seconds around a range that stay readable in a recording without an index."""
 _SHARE = 0.8
 """Of `call_seconds`: a call that can return part of its result does so after this."""
 
@@ -62,7 +64,8 @@ class Media:
         self.source = source
         self.settings = settings
         self.cache = Cache(settings.cache_dir)
-        self._stack = ExitStack()
+        self._stack, self._kept_stack = ExitStack(), ExitStack()
+        self._kept: tuple[Fraction, Fraction, av.container.InputContainer] | None = None
         self._container: av.container.InputContainer | None = None
         self._patience = 0.0
 
@@ -72,7 +75,8 @@ class Media:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        with self._stack, self._kept_stack:
+            pass
 
     def begin(self, now: float) -> None:
         """A call begins."""
@@ -145,11 +149,18 @@ class Media:
         The times are seconds on the container's own time line.
         """
         with reading(self.source.name):
-            if self._indexless is None:
-                yield self._opened()
-                return
-            with self._indexless.around(max(start, Fraction(0)), stop) as (container, _):
-                yield container
+            yield self._opened() if self._indexless is None else self._part(self._indexless, start, stop)
+
+    def _part(self, indexless: Indexless, start: Fraction, stop: Fraction) -> av.container.InputContainer:
+        """The part of a recording without an index, kept open for what is requested next."""
+        if self._kept is not None and self._kept[0] <= start and stop <= self._kept[1]:
+            return self._kept[2]
+        self._kept = None
+        self._kept_stack.close()
+        begin, end = max(start - _KEPT, Fraction(0)), stop + _KEPT
+        container, _ = self._kept_stack.enter_context(indexless.around(begin, end))
+        self._kept = (begin, end, container)
+        return container
 
     def video_in(self, container: av.container.InputContainer) -> VideoStream:
         """The video stream. Raises `SourceHasNoVideo`, and `TooLarge`."""

@@ -121,7 +121,8 @@ class Window:
     offset: Fraction
     """The smallest decoding time: where the MP4's time 0 lies."""
     start: Fraction
-    """When the first frame is shown: at or before the requested time."""
+    """When the first frame is shown: at or before the requested time, or behind it where the recording begins
+    later or no earlier frame can be decoded."""
     end: Fraction
     """When the frame behind the last one is shown, or the last one ends. A browser shows a frame only when it
     has some of those that follow: within half a second of the end, append the next window, too."""

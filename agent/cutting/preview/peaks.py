@@ -64,9 +64,12 @@ class _Steps:
         begin = float(frame.pts * frame.time_base - self.start)
         width = float(self.stop - self.start) / self._px
         places = np.floor((begin + np.arange(len(low)) / frame.sample_rate) / width).astype(np.int64)
-        within = (places >= 0) & (places < self._px)
-        np.minimum.at(self._low, places[within], low[within])
-        np.maximum.at(self._high, places[within], high[within])
+        first = np.flatnonzero(np.diff(places, prepend=-(1 << 40)))  # of each step
+        lows, highs, steps = np.minimum.reduceat(low, first), np.maximum.reduceat(high, first), places[first]
+        within = (steps >= 0) & (steps < self._px)
+        steps = steps[within]
+        self._low[steps] = np.minimum(self._low[steps], lows[within])
+        self._high[steps] = np.maximum(self._high[steps], highs[within])
 
     def data(self) -> bytes:
         """As signed bytes."""

@@ -160,7 +160,7 @@ class Pool:
         if own:
             self._idle.remove(own[-1])
             return own[-1]
-        if self._count >= self._settings.workers and self._idle:
+        if self._count >= self._settings.workers and self._idle and not self._ending:
             self._end(self._idle.pop(0))  # the one that was used least recently
         return self._start(source) if self._count < self._settings.workers else None
 

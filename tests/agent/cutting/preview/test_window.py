@@ -216,3 +216,38 @@ def test_a_recording_that_is_still_written(previews: Previews, tmp_path: Path) -
     assert before.last
     assert before.end < 8
     check(after, make(TS), Fraction(9))
+
+
+def test_a_window_ends_where_the_times_jump_back(previews: Previews, tmp_path: Path) -> None:
+    path = tmp_path / "twice.ts"
+    path.write_bytes(make(TS).read_bytes() * 2)
+    with open_path(path) as source:
+        window = previews.window(source, Fraction(11), Fraction(5))
+        with pytest.raises(RangeBeyondEnd, match="ends at"):
+            previews.window(source, Fraction(14), Fraction(2))
+    check(window, make(TS), Fraction(11))
+    assert not window.last
+
+
+def test_a_window_of_too_many_bytes_is_encoded(server: ForkServer) -> None:
+    previews = Previews(server, PreviewSettings(max_bytes=100_000))
+    try:
+        with open_path(make(LONG_GOP)) as source:
+            window = previews.window(source, Fraction(9), Fraction(2))
+    finally:
+        previews.close()
+    check(window, make(LONG_GOP), Fraction(9))
+    assert window.kind == "proxy"
+
+
+def test_damaged_packets_are_passed_over(previews: Previews, tmp_path: Path) -> None:
+    data = bytearray(make(MPEG2).read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 20_000] = os.urandom(20_000)
+    path = tmp_path / "damaged.ts"
+    path.write_bytes(data)
+    with open_path(path) as source:
+        window = previews.window(source, Fraction(5), Fraction(3))
+        whole = previews.window(source, Fraction(9), Fraction(3))
+    assert 50 < window.frames <= 101
+    check(whole, make(MPEG2), Fraction(9))
