@@ -102,53 +102,72 @@ class _Copy:
     shown: list[int] = field(default_factory=list)
     audible: list[AnyPacket] = field(default_factory=list)
     bytes: int = 0
-    over: bool = False
-    """Whether the recording ends, or its times jump, behind what was read."""
+    short: bool = False
+    """Whether the window ends before what was requested."""
+    end: int | None = None
+    """When the frame behind the window is shown, once all before it have been read."""
     jumps: bool = False
+    """Whether the times jump behind what was read."""
+
+    def __post_init__(self) -> None:
+        self._tick = tick_of(self.video)
+        self._stop = tick_from(self.stop_at, self._tick)
+        self._at = tick_upto(self.at, self._tick)
+        self._target = self._stop
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing follows what was read."""
+        return self.end is None
 
     def read(self, key: int, packets: Iterator[AnyPacket]) -> None:
         """Read what the window holds, and as much further as shows that it is complete. Raises `_Encode`."""
-        self._tick, settings = tick_of(self.video), self.media.settings
-        self._stop = tick_from(self.stop_at, self._tick)
-        self._at = tick_upto(self.at, self._tick)
-        least = min(self._stop, tick_from(self.at + Fraction(settings.part_seconds), self._tick))
-        self.short = False
-        target, end = self._stop, None
         waiting = bool(self.audio)
         for packet in packets:
             if packet.size == 0:
                 continue
             if packet.stream_index != self.video.index:
-                if packet.pts is not None:
-                    self.audible.append(packet)
-                    self.bytes += packet.size
-                    waiting = waiting and (end is None or packet.pts * packet.time_base < end * self._tick)
-            elif end is None:
+                waiting = self._take_audio(packet) and waiting
+            elif self.end is None:
                 if not self._take(packet, key):
                     break
-                if (
-                    self.bytes > settings.part_bytes
-                    and least <= self.shown[-1] < self._stop
-                    and not self.short
-                ):
-                    self._stop, self.short = self.shown[-1], True
-                    target = self._stop
-                if self._settled(target):
-                    count = complete(np.array(self.shown), self._stop)
-                    top = max(self.shown[:count])
-                    if top >= target:
-                        target = top + 1
-                    else:
-                        end = min(self.shown[count:])
-            elif packet.pts is not None and (packet.pts - end) * self._tick > _TRAILING:
+                self._shorten()
+                self._conclude()
+            elif packet.pts is not None and (packet.pts - self.end) * self._tick > _TRAILING:
                 break
-            if end is not None and not waiting:
+            if self.end is not None and not waiting:
                 break
-        self.over = end is None
         while self.over and len(self.frames) > 1 and self.frames[-1].is_discard:
             del self.frames[-1], self.shown[-1]  # an edit list hides it
         if not self.frames:
             raise _Encode
+
+    def _take_audio(self, packet: AnyPacket) -> bool:
+        """The next packet of the audio; whether more of it belongs to the window."""
+        if packet.pts is None:
+            return True
+        self.audible.append(packet)
+        self.bytes += packet.size
+        return self.end is None or packet.pts * packet.time_base < self.end * self._tick
+
+    def _shorten(self) -> None:
+        """End the window here, if it has become too large and holds the least that it must."""
+        settings, last = self.media.settings, self.shown[-1] if self.shown else self._stop
+        least = tick_from(self.at + Fraction(settings.part_seconds), self._tick)
+        if self.bytes > settings.part_bytes and not self.short and least <= last < self._stop:
+            self._stop = self._target = last
+            self.short = True
+
+    def _conclude(self) -> None:
+        """Set the end, if all frames before it have been read."""
+        if not self._settled(self._target):
+            return
+        count = complete(np.array(self.shown), self._stop)
+        top = max(self.shown[:count])
+        if top < self._target:
+            self.end = min(self.shown[count:])
+        else:  # it needs a frame from behind its end: those before that one must be known, too
+            self._target = top + 1
 
     def _take(self, packet: AnyPacket, key: int) -> bool:
         """The next packet of the video stream; False where nothing that follows can be used."""
@@ -188,11 +207,10 @@ class _Copy:
 
     def made(self, track: StreamInfo | None) -> Window:
         """The window."""
-        if self.over:
+        if self.end is None:
             count, end = len(self.shown), self._end_of_all()
         else:
-            count = complete(np.array(self.shown), self._stop)
-            end = min(self.shown[count:])
+            count, end = complete(np.array(self.shown), self._stop), self.end
         if len(set(self.shown[:count])) != count:
             raise _Encode  # two frames at one time: fields, or damage
         if end <= self._at and self.over:
