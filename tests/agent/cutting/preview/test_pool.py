@@ -170,3 +170,15 @@ def test_a_proxy_of_another_length_is_not_used(previews: Previews) -> None:
     other = make(type(LONG_GOP)(seconds=4))
     with open_path(make(HEVC)) as source, open_path(other) as proxy:
         assert previews.window(source, Fraction(1), Fraction(2), proxy=proxy).kind == "proxy"
+
+
+def test_only_the_opened_file_is_read(made: Made, tmp_path: Path) -> None:
+    previews = made(PreviewSettings())
+    path = tmp_path / "recording.mkv"
+    path.write_bytes(make(MKV).read_bytes())
+    with open_path(path) as source:
+        path.unlink()
+        path.symlink_to("/etc/passwd")
+        assert previews.describe(source).playable == "copy"
+        assert previews.window(source, Fraction(5), Fraction(2)).kind == "copy"
+        assert len(previews.keyframes(source, Fraction(0), Fraction(12)).times) == 3
