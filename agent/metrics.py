@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 CLIPS = Counter("clipping_clips_total", "Clips settled by this agent", ["status", "code"])
 RETRIES = Counter(
@@ -26,3 +26,18 @@ RESUMED = Counter(
     "Long encodes that went on behind finished segments, from this agent's disk or from the store",
     ["source"],
 )
+PREVIEWS = Counter(
+    "clipping_previews_total", "Calls of the preview service by their result", ["call", "status"]
+)
+PREVIEW_SECONDS = Histogram(
+    "clipping_preview_seconds",
+    "How long calls of the preview service took, the wait for a slot included",
+    ["call"],
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
+PREVIEW_CACHE = Counter(
+    "clipping_preview_cache_total",
+    "Look-ups in the disk cache of previews: hit, miss, damaged",
+    ["result"],
+)
+PREVIEW_CACHE_BYTES = Gauge("clipping_preview_cache_bytes", "What cached previews take up on disk")

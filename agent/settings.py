@@ -17,7 +17,7 @@ from clipping.log import get_logger
 log = get_logger(__name__)
 
 LIVE = frozenset({"agent.nas_roots", "agent.min_free_bytes", "log.format", "log.level"})
-OTHERS = ("api.", "limits.", "storage.retention_days")
+OTHERS = ("api.", "limits.", "storage.retention_days", "preview.agents")
 """Keys that only the API and `provision` read, except `SHARED`: the agent ignores their changes."""
 SHARED = frozenset({"limits.short_retention_hours"})
 

@@ -7,6 +7,7 @@ second. YAML itself is loaded only when there is something to parse.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ STATE_DIR = "/var/lib/clipping-agent"
 """The default of `agent.state_dir`."""
 API_HOST, API_PORT = "127.0.0.1", 8000
 """The defaults of `api.host` and `api.port`."""
+_SECRET = re.compile(r"[!-~]{16,512}")
 
 
 def tree(path: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -34,6 +36,19 @@ def value(key: str, path: Path | None, environ: Mapping[str, str] = os.environ) 
     if keys is None and path is not None:
         keys = _parsed(path).get(section)
     return keys.get(name) if isinstance(keys, dict) else None
+
+
+def read_secret(key: str, file: str) -> str:
+    """The secret in the file that the key `key` names. Raises `ConfigurationError`."""
+    try:
+        secret = Path(file).read_bytes().decode("ascii", "replace").strip()
+    except OSError as error:
+        raise ConfigurationError([f"{key}: {file}: {error.strerror}"]) from None
+    if not _SECRET.fullmatch(secret):
+        raise ConfigurationError(
+            [f"{key}: {file} must hold one line of 16 to 512 printable ASCII characters"]
+        )
+    return secret
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +18,7 @@ from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.formats.media import MediaInfo
 from agent.cutting.plan.encoders import CPU, Choice, EncoderName
 from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Extent, Keep, Order, ReelSpec
+from agent.cutting.preview import Previews, PreviewSettings
 from agent.cutting.process.client import JOBS, ForkServer, engine_server
 from agent.cutting.process.interruption import Interruption
 from agent.cutting.reading.source import SourceFile, open_path
@@ -75,6 +76,10 @@ class Engine:
     def encoders(self) -> list[str]:
         """The encoders that work on this machine; empty until they have been tried, soon after the start."""
         return self._encoders.working()
+
+    def previews(self, settings: PreviewSettings) -> Previews:
+        """Previews by this engine's server, with its cache. The caller closes them."""
+        return Previews(self._server, replace(settings, cache_dir=self._cache))
 
     @property
     def _cache(self) -> Path | None:

@@ -54,10 +54,10 @@ def open_below(
     (it is empty) and `SourceUnavailable` (its root is not mounted, hangs, or the file can't be read).
     """
     return answer_within(
-        lambda: _open(path, roots, mounts),
+        lambda: use_below(path, roots, adopt, mounts=mounts),
         timeout,
         f"the NAS did not answer within {timeout:g} s: {path}",
-        root=next((root.path for root in roots if Path(path).is_relative_to(root.path)), ""),
+        root=root_of(path, roots),
         discard=SourceFile.close,
     )
 
@@ -89,11 +89,26 @@ def _open_object(uri: str, folder: Path, key: str) -> SourceFile:
         os.close(store)
 
 
-def _open(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> SourceFile:
+def root_of(path: str, roots: Sequence[NasRoot]) -> str:
+    """The root that a path names; empty for a path outside them."""
+    return next((root.path for root in roots if Path(path).is_relative_to(root.path)), "")
+
+
+def use_below(
+    path: str,
+    roots: Sequence[NasRoot],
+    take: Callable[[Path, int], T],
+    *,
+    mounts: MountMemory | None = None,
+) -> T:
+    """What `take` makes of the path and the descriptor (O_PATH) of a file or folder, which it takes over.
+
+    It may hang as the NAS does: use it within `answer_within`. Raises as `open_below`, and as `take`.
+    """
     reason = ""
     for _ in range(_TRIES):
         try:
-            return _open_once(path, roots, mounts)
+            return _use_once(path, roots, take, mounts)
         except _Exchanged as exchanged:
             reason = str(exchanged)
     if _is_circle(path):
@@ -101,7 +116,9 @@ def _open(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> So
     raise SourceUnavailable(f"{path} can't be opened now: {reason}")
 
 
-def _open_once(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) -> SourceFile:
+def _use_once(
+    path: str, roots: Sequence[NasRoot], take: Callable[[Path, int], T], mounts: MountMemory | None
+) -> T:
     try:
         root, below = _place(path, roots)
     except OSError as error:  # a link was replaced meanwhile, or the NAS is gone
@@ -112,7 +129,7 @@ def _open_once(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) 
         check_mounted(root, mounts)
         raise SourceUnavailable(f"{root.path} can't be opened: {error.strerror}") from None
     try:
-        return adopt(Path(path), open_beneath(folder, below))
+        descriptor = open_beneath(folder, below)
     except OSError as error:
         if error.errno in _LEADS_ELSEWHERE:
             raise _Exchanged(error.strerror) from error
@@ -120,6 +137,7 @@ def _open_once(path: str, roots: Sequence[NasRoot], mounts: MountMemory | None) 
         raise _unreadable(path, error) from None
     finally:
         os.close(folder)
+    return take(Path(path), descriptor)
 
 
 def _place(path: str, roots: Sequence[NasRoot]) -> tuple[NasRoot, str]:

@@ -7,6 +7,7 @@ its path. Secrets are never here in the clear: keys are hashes, credentials are 
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health, NasRoot, Slots
 from clipping.config.fields import Name, Role
 from clipping.config.loading import Config, load, validate
+from clipping.config.preview import Preview
 from clipping.config.service import Api, ApiKey, Limits, Log, Oidc, PubSub, Push, Storage
 from clipping.config.sources import Owner, Source
 from clipping.config_file import overlay, overridden
@@ -27,6 +28,7 @@ __all__ = [
     "NasRoot",
     "Oidc",
     "Owner",
+    "Preview",
     "PubSub",
     "Push",
     "Role",

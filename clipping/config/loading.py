@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health
 from clipping.config.fields import Section
+from clipping.config.preview import Preview
 from clipping.config.service import Api, Limits, Log, PubSub, Storage, upload_problems
 from clipping.config.sources import Owners, Source, problems_of
 from clipping.config_file import overlay, tree
@@ -29,6 +30,7 @@ class Config(Section):
     ha: Ha = Ha()
     cutting: Cutting = Cutting()
     checkpoints: Checkpoints = Checkpoints()
+    preview: Preview = Field(default_factory=Preview)
     api: Api = Field(default_factory=Api)
     limits: Limits = Limits()
     log: Log = Log()

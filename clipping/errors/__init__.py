@@ -4,6 +4,7 @@ ClippingError
 ├── RequestError                     the caller can fix it
 │   ├── InvalidRequest               INVALID_REQUEST
 │   ├── Unauthorized                 UNAUTHORIZED
+│   │   └── TokenExpired             TOKEN_EXPIRED
 │   ├── Forbidden                    FORBIDDEN
 │   ├── NotFound                     NOT_FOUND
 │   ├── MethodNotAllowed             METHOD_NOT_ALLOWED
@@ -27,6 +28,7 @@ ClippingError
 │   ├── OperationRunning             OPERATION_RUNNING
 │   ├── NoEligibleTarget             NO_ELIGIBLE_TARGET
 │   ├── CoordinationUnavailable      COORDINATION_UNAVAILABLE
+│   ├── PreviewUnavailable           PREVIEW_UNAVAILABLE
 │   └── QueueUnavailable             QUEUE_UNAVAILABLE
 ├── PermanentError                   trying again gives the same: publish `failed`, acknowledge
 │   ├── SourceNotFound               SOURCE_NOT_FOUND
@@ -111,11 +113,13 @@ from clipping.errors.request import (
     OperationRunning,
     Overloaded,
     PayloadTooLarge,
+    PreviewUnavailable,
     QueueUnavailable,
     QuotaExceeded,
     RangeNotSatisfiable,
     RateLimited,
     RequestError,
+    TokenExpired,
     TooManyStreams,
     Unauthorized,
     UnknownTransfer,
@@ -155,6 +159,7 @@ __all__ = [
     "Overloaded",
     "PayloadTooLarge",
     "PermanentError",
+    "PreviewUnavailable",
     "ProcessDied",
     "QueueUnavailable",
     "QuotaExceeded",
@@ -172,6 +177,7 @@ __all__ = [
     "SourceUnavailable",
     "StoreUnavailable",
     "TimeLimit",
+    "TokenExpired",
     "TooLarge",
     "TooManyStreams",
     "TransientError",

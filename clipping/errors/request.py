@@ -33,6 +33,12 @@ class Unauthorized(RequestError):
     code, status = "UNAUTHORIZED", 401
 
 
+class TokenExpired(Unauthorized):
+    """The token was valid once: request a new one."""
+
+    code = "TOKEN_EXPIRED"
+
+
 class Forbidden(RequestError):
     """A valid credential whose role does not allow this."""
 
@@ -169,6 +175,12 @@ class CoordinationUnavailable(RequestError):
     """The cluster's documents can't be read or parsed. Nothing was changed."""
 
     code, status = "COORDINATION_UNAVAILABLE", 503
+
+
+class PreviewUnavailable(RequestError):
+    """No agent answers for previews, or what one answers can't be passed on."""
+
+    code, status = "PREVIEW_UNAVAILABLE", 503
 
 
 class QueueUnavailable(RequestError):

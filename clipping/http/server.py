@@ -80,6 +80,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         threads: int,
         limits: Limits,
         health_paths: Collection[str] = (),
+        pools: Mapping[str, int] | None = None,
         channel: type[Channel] = Channel,
         check_head: HeadCheck = _accept_any,
         streams: StreamCheck = _none,
@@ -87,7 +88,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         on_closed: Callable[[Mapping[str, int]], None] = _ignore,
         **adjustments: Any,
     ) -> None:
-        """`adjustments` are waitress's. `check_head` sees each request once its headers are complete.
+        """`pools`: numbers of threads for paths with a certain beginning, which use no others.
+        `adjustments` are waitress's. `check_head` sees each request once its headers are complete.
         `on_closed` gets the number of closed connections by reason, from the loop's thread. `streams`: the
         requests whose bodies the app reads as they arrive, on `streaming_threads` of their own."""
         # A full queue shows in the latency. A warning for each waiting request would hide everything else.
@@ -115,7 +117,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             app,
             map={},
             _sock=bound,
-            dispatcher=_Dispatcher(threads, self._health_paths, streaming=streaming_threads),
+            dispatcher=_Dispatcher(threads, self._health_paths, pools or {}, streaming=streaming_threads),
             adj=adj,
             sockinfo=(bound.family, bound.type, bound.proto, bound.getsockname()),
             bind_socket=False,
@@ -231,22 +233,26 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
     """Threads for all requests, and one more for health checks and refusals while those are all at work.
 
-    Requests whose bodies the app reads have threads of their own: their clients may be slow.
+    `pools`: threads for paths with a certain beginning. Requests whose bodies the app reads have threads of
+    their own: their clients may be slow.
     """
 
-    def __init__(self, threads: int, health_paths: frozenset[str], *, streaming: int) -> None:
+    def __init__(
+        self, threads: int, health_paths: frozenset[str], pools: Mapping[str, int], *, streaming: int
+    ) -> None:
         super().__init__()
+        self._pools = {prefix: _pool(size) for prefix, size in pools.items()}
         self._health_paths = health_paths
         self.set_thread_count(threads)
-        self._reserve = ThreadedTaskDispatcher()
-        self._reserve.set_thread_count(1)
-        self._streaming = ThreadedTaskDispatcher()
-        self._streaming.set_thread_count(streaming)
+        self._reserve, self._streaming = _pool(1), _pool(streaming)
 
     def add_task(self, task: Channel) -> None:
         request = task.requests[0]
         is_quick = request.error is not None or request.path in self._health_paths
-        if request.body is not None and request.error is None:
+        pool = next((pool for prefix, pool in self._pools.items() if request.path.startswith(prefix)), None)
+        if pool is not None and request.error is None:
+            pool.add_task(task)
+        elif request.body is not None and request.error is None:
             self._streaming.add_task(task)
         elif is_quick and not self._has_idle_thread():
             self._reserve.add_task(task)
@@ -254,11 +260,17 @@ class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
             super().add_task(task)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        self._reserve.shutdown(cancel_pending, timeout)
-        self._streaming.shutdown(cancel_pending, timeout)
+        for pool in (self._reserve, self._streaming, *self._pools.values()):
+            pool.shutdown(cancel_pending, timeout)
         return bool(super().shutdown(cancel_pending, timeout))
 
     def _has_idle_thread(self) -> bool:
         with self.lock:
             idle: int = len(self.threads) - self.stop_count - self.active_count
             return idle > len(self.queue)
+
+
+def _pool(threads: int) -> ThreadedTaskDispatcher:
+    pool = ThreadedTaskDispatcher()
+    pool.set_thread_count(threads)
+    return pool

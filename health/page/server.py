@@ -1,7 +1,8 @@
-"""The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/health/active`, `/metrics`.
+"""The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/health/active`, `/metrics`, and a mount.
 
-Serves the newest snapshot and nothing else. The cost of callers is bounded: threads, connections and timeouts
-(`clipping.http`), and responses per second (`health.page.limits`). Only the bearer of a token sees paths.
+Serves the newest snapshot, and an application with threads of its own. The cost of callers is bounded:
+threads, connections and timeouts (`clipping.http`), and responses per second (`health.page.limits`). Only the
+bearer of a token sees paths.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, request
@@ -44,6 +46,19 @@ class AddressMissing(ClippingError):
     code = "ADDRESS_MISSING"
 
 
+@dataclass(frozen=True)
+class Mount:
+    """Another WSGI application on the page's port. It never delays the page."""
+
+    prefix: str
+    """What its paths begin with."""
+    app: Callable[[dict[str, Any], Any], Iterable[bytes]]
+    threads: int
+    """Its own."""
+    admits: Callable[[dict[str, Any]], bool]
+    """Whether a call (its WSGI environment) is of a known caller. For others the page's rate limits hold."""
+
+
 class HealthServer:
     """Owns the thread `health-http` and those of waitress. `latest` must not block. Raises
     `ConfigurationError`, and `AddressMissing`, after which a later start may succeed."""
@@ -57,17 +72,19 @@ class HealthServer:
         *,
         token: str | None = None,
         limits: Limits = LIMITS,
+        mount: Mount | None = None,
     ) -> None:
         """`token` lets its bearer see paths; None: paths are always hidden."""
         self._stop = threading.Event()
         self._clock, self._beat = clock, clock.monotonic()
-        self._gate = _Gate(_app(latest, clock, token), clock)
+        self._gate = _Gate(_app(latest, clock, token), clock, mount)
         self._server = Server(
             self._gate,
             _listen(host, port),
             threads=THREADS,
             limits=limits,
             health_paths=HEALTH_PATHS,
+            pools={} if mount is None else {mount.prefix: mount.threads},
             max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_BODY_BYTES,
         )
@@ -111,14 +128,18 @@ def _listen(host: str, port: int) -> socket.socket:
 class _Gate:
     """In front of the application: refuses calls beyond the limits at minimal cost."""
 
-    def __init__(self, app: Flask, clock: Clock) -> None:
-        self._app, self._clock = app, clock
+    def __init__(self, app: Flask, clock: Clock, mount: Mount | None) -> None:
+        self._app, self._clock, self._mount = app, clock, mount
         self._limits = CallLimits()
         self.refused = 0
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if self._limits.allows(str(environ.get("REMOTE_ADDR")), self._clock.monotonic()):
-            return self._app(environ, start_response)
+        mount = self._mount
+        if mount is not None and not str(environ.get("PATH_INFO")).startswith(mount.prefix):
+            mount = None
+        known = mount is not None and mount.admits(environ)
+        if known or self._limits.allows(str(environ.get("REMOTE_ADDR")), self._clock.monotonic()):
+            return (self._app if mount is None else mount.app)(environ, start_response)
         self.refused += 1
         REFUSED.inc()
         headers = [("Content-Type", "application/json"), ("Retry-After", "1")]

@@ -26,7 +26,7 @@ def test_the_token_is_the_only_line_of_the_file(tmp_path: Path, content: str) ->
 def test_an_invalid_token_is_reported_without_its_value(tmp_path: Path, content: str) -> None:
     file = tmp_path / "token"
     file.write_text(content)
-    with pytest.raises(ConfigurationError, match=r"^health\.token_file: .* must hold one token") as refused:
+    with pytest.raises(ConfigurationError, match=r"^health\.token_file: .* must hold one line") as refused:
         read_token(str(file))
     assert not content.strip() or content.strip() not in refused.value.message
 

@@ -1,0 +1,59 @@
+"""The composition root of the preview service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.wrappers import Request
+
+from agent.cutting import Engine
+from agent.cutting.cache import Cache
+from agent.cutting.preview import PreviewSettings
+from agent.preview.app import PREFIX, preview_app, token_of
+from agent.preview.cache import DiskCache
+from agent.preview.calls import Calls
+from agent.preview.listing import Listing
+from agent.preview.query import TOKEN
+from agent.preview.recordings import Recordings
+from agent.preview.slots import Slots
+from agent.resources.mounts import MountMemory
+from agent.settings import Settings
+from clipping.clock import Clock
+from clipping.contract.preview_keys import PreviewKeys
+from clipping.errors import Unauthorized
+from health.page.server import Mount
+
+
+class PreviewService:
+    """Owns the processes of previews."""
+
+    def __init__(
+        self, settings: Settings, keys: PreviewKeys, engine: Engine, mounts: MountMemory, clock: Clock
+    ) -> None:
+        config = settings.current
+        state, slots = Path(config.agent.state_dir), Slots(config.preview.slots)
+        self._previews = engine.previews(
+            PreviewSettings(workers=slots.count, max_pixels=config.cutting.max_pixels)
+        )
+        known = Cache(state / "index")
+        calls = Calls(self._previews, DiskCache(state / "previews", config.preview.cache_bytes), mounts)
+        self._recordings = Recordings(
+            settings, keys, calls, slots, lambda roots: Listing(roots, keys, known, mounts), clock
+        )
+        app = preview_app(self._recordings, lambda: settings.current.api.cors_origins)
+        self.mount = Mount(PREFIX, app, threads=slots.threads, admits=self._admits)
+
+    def close(self) -> None:
+        """End all processes; calls in progress fail."""
+        self._previews.close()
+
+    def _admits(self, environ: dict[str, Any]) -> bool:
+        """Whether a call has a valid token: others count against the limits of the health page."""
+        try:
+            query = Request(environ).args.get(TOKEN)
+            self._recordings.admit(token_of(EnvironHeaders(environ).get("Authorization", ""), query))
+        except Unauthorized:
+            return False
+        return True

@@ -1,0 +1,26 @@
+"""The section about previews of recordings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from clipping.config.fields import AbsolutePath, Name, Origin, Section
+
+
+class Preview(Section):
+    """Previews of recordings: what an agent shows of them before a cut."""
+
+    key: AbsolutePath | None = None
+    """A file with a secret of 16 to 512 characters, the same for the API and all agents: the API signs tokens
+    with it, which agents verify. Unset: no previews."""
+    slots: Annotated[int, Field(ge=1, le=64)] = 3
+    """Calls that one agent works on at the same time, each in a process of its own, which keeps a recording
+    open. Further ones wait for a moment, then get 503 and `Retry-After`."""
+    cache_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
+    """The most that cached previews may take up in `agent.state_dir`. The least recently used are removed
+    first. 0: nothing is cached."""
+    agents: dict[Name, Origin] = Field(default_factory=dict)
+    """How the API reaches the agents for previews, by their ids, such as `nas-1: http://nas-1.lan:8005`. The
+    leader is asked first. Empty: the API passes no previews on."""
