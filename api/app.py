@@ -32,6 +32,7 @@ from api.messaging.periodic import Chore, Chores
 from api.messaging.subscriptions import Consumers
 from api.messaging.sweeper import Sweeper
 from api.messaging.upload_janitor import UploadJanitor
+from api.preview.agents import PreviewAgents
 from api.routes import (
     accept,
     admin,
@@ -45,6 +46,7 @@ from api.routes import (
     internal,
     lists,
     metrics,
+    preview,
     retry,
     uploads,
 )
@@ -53,12 +55,17 @@ from clipping.bus.publisher import Publisher
 from clipping.clock import SystemClock
 from clipping.config import Config
 from clipping.contract.choices import Kind
+from clipping.contract.preview_keys import read_preview_keys
 from clipping.store.open import open_coordination_store, open_store
 from clipping.store.owners import OwnerStores
 
 _OWN_THREADS = 6
 """Threads that use the database in addition to requests and messages: commits, the outbox, periodic tasks,
 and the one that is reserved for health checks."""
+
+
+_PREVIEW_SHARE = 2
+"""Of the threads for requests, one in this many may be passing on previews."""
 
 
 def create_app(config: Config) -> Flask:
@@ -77,7 +84,8 @@ def create_app(config: Config) -> Flask:
     audit.install(app)
     cors.install(app, config.api.cors_origins)
     problems.install(app)
-    for routes in (index, accept, feed, lists, files, uploads, health, metrics, docs, internal, admin):
+    pages = (index, docs, health, metrics, internal)
+    for routes in (*pages, accept, feed, lists, files, uploads, admin, preview):
         app.register_blueprint(routes.blueprint)
     for kind in get_args(Kind):
         for own in (clips.blueprint, events.blueprint, retry.blueprint):
@@ -151,6 +159,12 @@ def build_services(config: Config) -> Services:
         metrics=measures,
         consumers=None if push else Consumers(config.pubsub, ingest),
         push_verifier=PushVerifier(push, clock) if push else None,
+        preview_keys=read_preview_keys(config.preview.key),
+        previews=PreviewAgents(
+            config.preview.agents,
+            lambda: agents.now().leader,
+            calls=max(1, config.api.threads // _PREVIEW_SHARE),
+        ),
     )
 
 

@@ -23,9 +23,11 @@ from api.messaging.agent_messages import Ingest
 from api.messaging.outbox_publisher import OutboxPublisher
 from api.messaging.periodic import Chores
 from api.messaging.subscriptions import Consumers
+from api.preview.agents import PreviewAgents
 from clipping.bus.publisher import Publisher
 from clipping.clock import Clock
 from clipping.config import Config
+from clipping.contract.preview_keys import PreviewKeys
 from clipping.store.port import Store
 
 _EXTENSION = "clipping"
@@ -57,6 +59,9 @@ class Services:
     consumers: Consumers | None
     """Pulls the agents' messages; None when Pub/Sub pushes them."""
     push_verifier: PushVerifier | None
+    preview_keys: PreviewKeys | None
+    """None: previews are disabled."""
+    previews: PreviewAgents
 
     def start(self) -> None:
         """Start the threads: outbox, commits, periodic tasks, event streams and the agents' messages."""
@@ -76,6 +81,7 @@ class Services:
         self.chores.stop(timeout / 4)
         self.outbox.stop(timeout / 4)
         self.agents.close()
+        self.previews.close()
         self.coordination.close()
         self.publisher.close(1.0)
         self.database.close()

@@ -3,6 +3,7 @@
 DATA/
   lock             locked while a stack, or one of its processes, is running
   keys.json        the client's and the admin's key (0600)
+  preview.key      the secret that the API and the agents share for previews (0600)
   broker/          the Pub/Sub server's database
   api/             the API's database
   store/           clips
@@ -109,6 +110,15 @@ class Layout:
                 json.dump(made, file)
         return Keys(**json.loads(path.read_text()))
 
+    def preview_key(self) -> Path:
+        """The file with the secret for previews, generated at the first start."""
+        path = self.data / "preview.key"
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(32))
+        return path
+
     def tree(
         self, *, nas_roots: list[Path], port: int, over: dict[str, Any], keys: Keys, agents: int
     ) -> dict[str, Any]:
@@ -130,6 +140,7 @@ class Layout:
                     for name, key in (("client", keys.client), ("admin", keys.admin))
                 ],
             },
+            "preview": {"key": str(self.preview_key())},
             "log": {"format": "json"},
         }
         # The processes apply the environment too; their parent has to know the same addresses.

@@ -15,7 +15,7 @@ from agent.commands.ctl import NotRunning, ask
 from clipping.arguments import load
 from clipping.bus.topology import topology
 from clipping.clock import SystemClock
-from clipping.config import validate
+from clipping.config import overlay, validate
 from clipping.release import Patience, StillInUse, wait_for_port
 from clipping.signals import Stopped, StopSignals
 from clipping.store.open import open_coordination_store
@@ -94,10 +94,15 @@ class Stack:
         """The processes, not started: the broker first."""
         arguments = ["--data", str(self._layout.data / "broker"), "--port", str(self._broker_port), "--json"]
         children = [self._child("broker", "embedded.broker", arguments)]
-        children.append(self._configured("api", "api.cli", "serve", self._tree, "api.process.serve"))
-        for number, name in enumerate(self._agent_names):
-            # The rank orders the standbys.
-            tree = self._layout.agent_tree(self._tree, name, rank=max(0, number - 1))
+        # The rank orders the standbys.
+        trees = {
+            name: self._layout.agent_tree(self._tree, name, rank=max(0, number - 1))
+            for number, name in enumerate(self._agent_names)
+        }
+        where = {name: f"http://{HOST}:{tree['health']['port']}" for name, tree in trees.items()}
+        api = overlay({"preview": {"agents": where}}, self._tree)
+        children.append(self._configured("api", "api.cli", "serve", api, "api.process.serve"))
+        for name, tree in trees.items():
             children.append(self._configured(name, "agent.cli", "run", tree, "agent.commands.run"))
         return children
 

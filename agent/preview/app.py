@@ -42,11 +42,11 @@ def token_of(authorization: str, query: str | None) -> str:
     )
 
 
-def preview_app(recordings: Recordings, origins: Callable[[], Sequence[str]]) -> Flask:
+def preview_app(recordings: Recordings, origins: Callable[[], Sequence[str]], agent_id: str) -> Flask:
     """The app, to be mounted at `PREFIX`."""
     app = Flask("preview", static_folder=None)
     _measure(app)
-    responses.install(app, origins)
+    responses.install(app, origins, agent_id)
     routes = _Routes(recordings)
     app.add_url_rule(f"{PREFIX}recordings", "list", routes.list)
     one = f"{PREFIX}recordings/<recording_id>"

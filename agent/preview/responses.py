@@ -38,7 +38,7 @@ _HEADERS = {
 }
 
 
-def install(app: Flask, origins: Callable[[], Sequence[str]]) -> None:
+def install(app: Flask, origins: Callable[[], Sequence[str]], agent_id: str) -> None:
     """Return every exception in the error schema, and add the headers. `origins`: whose pages may call."""
     app.register_error_handler(ClippingError, _clipping_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -53,6 +53,7 @@ def install(app: Flask, origins: Callable[[], Sequence[str]]) -> None:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["Preview-Agent"] = agent_id
         allowed = origins()
         if allowed:
             response.vary.add("Origin")

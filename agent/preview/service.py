@@ -42,7 +42,7 @@ class PreviewService:
         self._recordings = Recordings(
             settings, keys, calls, slots, lambda roots: Listing(roots, keys, known, mounts), clock
         )
-        app = preview_app(self._recordings, lambda: settings.current.api.cors_origins)
+        app = preview_app(self._recordings, lambda: settings.current.api.cors_origins, config.agent.id)
         self.mount = Mount(PREFIX, app, threads=slots.threads, admits=self._admits)
 
     def close(self) -> None:

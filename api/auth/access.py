@@ -42,18 +42,33 @@ def requires(role: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            door: Door = current_app.extensions[_EXTENSION]
-            g.caller = found = door.authenticator.identify(_knock())
-            g.allowance = allowance = door.rates.take(found.name)
-            if allowance is not None:
-                allowance.check()
-            if role == "admin" and found.role != "admin":
-                raise Forbidden(NEEDS_ADMIN)
+            admit(role)
             return view(*args, **kwargs)
 
         return guarded
 
     return decorate
+
+
+def admit(role: Role) -> None:
+    """Admit a caller with this role. Raises `Unauthorized`, `Forbidden` and `RateLimited`."""
+    door: Door = current_app.extensions[_EXTENSION]
+    found = door.authenticator.identify(_knock())
+    _take(door, found)
+    if role == "admin" and found.role != "admin":
+        raise Forbidden(NEEDS_ADMIN)
+
+
+def admit_bearer_of(name: str) -> None:
+    """Admit a client by a verified token that names it. Raises `RateLimited`."""
+    _take(current_app.extensions[_EXTENSION], Caller(name, "client", "token"))
+
+
+def _take(door: Door, found: Caller) -> None:
+    g.caller = found
+    g.allowance = allowance = door.rates.take(found.name)
+    if allowance is not None:
+        allowance.check()
 
 
 def caller() -> Caller:

@@ -24,7 +24,7 @@ class Caller:
     name: str
     """A key's name, or an account's e-mail address. Names of keys contain no `@`."""
     role: Role
-    via: Literal["key", "oidc", "local"] = "key"
+    via: Literal["key", "oidc", "local", "token"] = "key"
 
     @property
     def sees(self) -> str | None:

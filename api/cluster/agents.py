@@ -31,6 +31,8 @@ class Agents:
     held_up: bool = False
     """No agent takes requests: the active ones report that they can't, or their store does not respond.
     False where there is no agent at all."""
+    leader: str | None = None
+    """The id of the agent that leads, if one does."""
 
     def reasons(self) -> list[str]:
         """A sentence for each problem."""
@@ -49,7 +51,7 @@ def judge(snapshot: Snapshot) -> Agents:
         return Agents(_best(words), "none", _held_up(snapshot))
     others = [agent for agent in snapshot.agents if agent.agent_id != snapshot.lease_holder]
     standby = _best([_as_standby(agent, snapshot) for agent in others])
-    return Agents(_leader(snapshot), standby, _held_up(snapshot))
+    return Agents(_leader(snapshot), standby, _held_up(snapshot), snapshot.leader)
 
 
 def _held_up(snapshot: Snapshot) -> bool:

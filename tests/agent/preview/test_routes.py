@@ -109,7 +109,7 @@ def test_a_strip_and_its_tiles(viewer: Viewer) -> None:
     assert tiles.headers["Content-Type"].startswith("text/vtt")
     cues = re.findall(r"^(strip\.jpg\S+)#xywh=(\d+),(\d+),(\d+),(\d+)$", tiles.text, re.M)
     assert len(cues) == int(strip.headers["Preview-Tiles"]) > 1
-    for source, *box in cues:
+    for _, *box in cues:
         x, y, w, h = map(int, box)
         assert (w, h) == (width, height)
         assert x + w <= image.width

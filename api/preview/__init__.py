@@ -1,0 +1,1 @@
+"""Previews of recordings, which agents make: the API passes calls on to them."""
