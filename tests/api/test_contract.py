@@ -28,6 +28,7 @@ from clipping.contract import (
     effects,
     messages,
     output,
+    preview,
     reel,
     reel_parts,
     report,
@@ -90,6 +91,16 @@ RESULTS: dict[str, type[BaseModel]] = {
     "Index": results.Index,
 }
 """What the API builds and the client parses."""
+PREVIEWS: dict[str, type[BaseModel]] = {
+    "PreviewToken": preview.PreviewTokenIssued,
+    "RecordingList": preview.RecordingList,
+    "RecordingFolder": preview.RecordingFolder,
+    "RecordingEntry": preview.RecordingEntry,
+    "RecordingDescription": preview.RecordingDescription,
+    "PreviewStream": preview.PreviewStream,
+    "KeyframeList": preview.KeyframeList,
+}
+"""What agents answer to previews, and the API passes on."""
 FROM_AGENTS: dict[str, type[BaseModel]] = {
     "ErrorInfo": messages.ErrorInfo,
     "LastError": messages.LastError,
@@ -105,7 +116,7 @@ FROM_AGENTS: dict[str, type[BaseModel]] = {
     "WindowReport": report.WindowReport,
 }
 """Parts of results that come from agents, which may be newer."""
-MODELS = INPUT | RESULTS | FROM_AGENTS
+MODELS = INPUT | RESULTS | PREVIEWS | FROM_AGENTS
 READ_BEFORE = {"ClipRequest": set(messages.TO_METADATA), "Effects": set(KEYS)}
 """Fields that are translated into others before the model reads them."""
 
