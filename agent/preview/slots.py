@@ -18,6 +18,9 @@ class Slots:
     def __init__(self, count: int, *, patience: float = WAIT_SECONDS) -> None:
         self.count = count
         self._patience = patience
+        self.waits = 0
+        """How many calls wait now."""
+        self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(count)
         self._places = threading.BoundedSemaphore(2 * count)
 
@@ -33,7 +36,7 @@ class Slots:
         if not self._places.acquire(blocking=False):
             raise busy
         try:
-            if not self._free.acquire(timeout=self._patience):
+            if not self._taken():
                 raise busy
             try:
                 yield
@@ -41,3 +44,14 @@ class Slots:
                 self._free.release()
         finally:
             self._places.release()
+
+    def _taken(self) -> bool:
+        if self._free.acquire(blocking=False):
+            return True
+        with self._lock:
+            self.waits += 1
+        try:
+            return self._free.acquire(timeout=self._patience)
+        finally:
+            with self._lock:
+                self.waits -= 1

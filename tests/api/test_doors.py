@@ -44,8 +44,17 @@ CLIENT_ROUTES = {
     "GET /v1/stats": 200,
     "GET /v1/quota": 200,
     "GET /v1/events": 200,
+    "POST /v1/previews/token": 200,
+    "GET /preview/v1/recordings": 503,
+    "GET /preview/v1/recordings/x": 503,
+    "GET /preview/v1/recordings/x/keyframes": 503,
+    "GET /preview/v1/recordings/x/window.mp4": 503,
+    "GET /preview/v1/recordings/x/strip.jpg": 503,
+    "GET /preview/v1/recordings/x/strip.vtt": 503,
+    "GET /preview/v1/recordings/x/peaks": 503,
+    "GET /preview/v1/recordings/x/still.jpg": 503,
 }
-"""Each with the answer of a caller who may, and sends no body."""
+"""Each with the answer of a caller who may, and sends no body. There is no agent for previews."""
 ADMIN_ROUTES = {
     "GET /v1/admin/agents": 200,
     "POST /v1/admin/agents/nas-1/failover": 404,
@@ -131,6 +140,8 @@ def doors(broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory) -> It
             }
         }
         folder = tmp_path_factory.mktemp("doors")
+        (folder / "preview.key").write_text("a-secret-of-the-API-and-the-agents")
+        over["preview"] = {"key": str(folder / "preview.key")}
         api = ApiProcess(folder / "api", emulator=broker.host_port, over=over)
         yield Doors(api, signer, foreign)
         api.close()
@@ -196,6 +207,7 @@ CODES = {
     404: {"NOT_FOUND"},
     409: {"NOT_READY", "NOT_FINISHED", "ALREADY_FINISHED"},
     415: {"UNSUPPORTED_MEDIA_TYPE"},
+    503: {"PREVIEW_UNAVAILABLE"},
 }
 
 
@@ -240,6 +252,7 @@ def test_the_table_has_every_route(doors: Doors) -> None:
         "files/clips/h/c.mp4": "files/<path:key>",
         "uploads/uploads/t/u/r.mp4": "uploads/<path:key>",
         "assets/docs.js": "assets/<name>",
+        "recordings/x": "recordings/<recording_id>",
     }
     table = set()
     for route in (*CLIENT_ROUTES, *ADMIN_ROUTES, *OPEN_ROUTES, PUSH_ROUTE, *LINK_ROUTES):
