@@ -61,7 +61,7 @@ def preview_app(recordings: Recordings, origins: Callable[[], Sequence[str]], ag
 
 
 class _Routes:
-    """Each verifies the token before it looks at anything else."""
+    """Each verifies the token first."""
 
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
@@ -98,12 +98,13 @@ class _Routes:
 
     def window(self, recording_id: str) -> Response:
         token = self._token()
-        query = _query("t", "d", "audio", "more")
+        query = _query("t", "d", "audio", "more", "encode")
         wanted = WindowCall(
             query.seconds("t") or Fraction(0),
             query.seconds("d") or USUAL_WINDOW,
             query.flag("audio", default=True),
             query.text("more"),
+            query.flag("encode", default=False),
         )
 
         def call(opened: Opened) -> Response:

@@ -35,6 +35,7 @@ class WindowCall:
     d: Fraction
     audio: bool
     more: str | None
+    encode: bool
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ class Calls:
 
         `roots`: where the proxy of the recording is opened.
         """
-        if self.describe(source)["playable"] != "proxy":
+        if not call.encode and self.describe(source)["playable"] != "proxy":
             return self._window(source, None, call)
-        proxy = self._proxy(source, roots)
+        proxy = None if call.encode else self._proxy(source, roots)
         if proxy is None:
             # All times in a part of the grid have the same window.
             part = floor(call.t / GRID_SECONDS)
@@ -102,7 +103,9 @@ class Calls:
             return self._window(source, proxy, call)
 
     def _window(self, source: SourceFile, proxy: SourceFile | None, call: WindowCall) -> Made:
-        found = self.previews.window(source, call.t, call.d, audio=call.audio, more=call.more, proxy=proxy)
+        found = self.previews.window(
+            source, call.t, call.d, audio=call.audio, more=call.more, encode=call.encode, proxy=proxy
+        )
         facts = {"kind": found.kind, "mime": found.mime, "frames": found.frames, "audio": found.audio}
         facts |= {"last": found.last, "more": found.more}
         facts |= {name: float(getattr(found, name)) for name in ("offset", "start", "end")}

@@ -53,7 +53,7 @@ class RecordingList(Result):
     """All those in the folder, on the first page only."""
     recordings: list[RecordingEntry]
     truncated: bool
-    """Whether the folder has more entries than are looked at: use folders, or `q`."""
+    """Whether the folder has more entries than are read: use folders, or `q`."""
     next_cursor: str | None = None
 
 

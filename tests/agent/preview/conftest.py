@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -42,6 +43,12 @@ class Viewer:
 
     def of(self, name: str, what: str = "", **query: Any) -> requests.Response:
         return self.get(f"recordings/{self.id_of(name)}{what}", **query)
+
+    def cache_hits(self) -> int:
+        """How many answers came from the disk, descriptions of recordings included."""
+        metrics = requests.get(f"{self.url}/metrics", timeout=10).text
+        found = re.search(r'^clipping_preview_cache_total\{result="hit"\} (\S+)', metrics, re.M)
+        return int(float(found[1])) if found is not None else 0
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from agent.cutting.formats.media import Identity
 from agent.preview.cache import DiskCache, Made, key_of
+from tests.agent.preview.conftest import Viewer
+from tests.support.media import Recording, make
 
 IDENTITY = Identity(1, 2, 3, 4)
 SMALL = Made({"n": 1}, b"x" * 1000)
@@ -110,3 +113,44 @@ def test_a_disk_that_does_not_work_is_no_error(tmp_path: Path) -> None:
 def test_a_recording_that_changed_is_another(field: str) -> None:
     values = {"device": 1, "inode": 2, "size": 3, "mtime_ns": 4}
     assert key_of(Identity(**(values | {field: 9})), "still", 1) != key(1)
+
+
+def test_a_preview_is_that_of_the_recording_as_it_is_now(viewer: Viewer) -> None:
+    """A running agent: the second call comes from the disk, and not once the recording was exchanged."""
+    path = viewer.agent.nas / "changing.mp4"
+    shutil.copy(make(Recording(seconds=12)), path)
+    try:
+        hits = viewer.cache_hits()
+        first = viewer.of("changing.mp4", "/still.jpg", t="3")
+        second = viewer.of("changing.mp4", "/still.jpg", t="3")
+        assert first.content == second.content
+        assert viewer.cache_hits() == hits + 1
+        shutil.copy(make(Recording(seconds=12, filters="negate,format=yuv420p")), path)
+        third = viewer.of("changing.mp4", "/still.jpg", t="3")
+        assert third.status_code == 200
+        assert third.content != first.content
+    finally:
+        path.unlink()
+
+
+def test_encoded_windows_are_cached_and_a_proxy_beside_the_recording_is_used(viewer: Viewer) -> None:
+    nas = viewer.agent.nas
+    original = Recording(seconds=12, video=("-c:v", "mpeg2video", "-g", "25"), extension="ts")
+    shutil.copy(make(original), nas / "tape.ts")
+    proxy = nas / "tape.proxy.mp4"
+    try:
+        assert viewer.of("tape.ts").json()["playable"] == "proxy"
+        hits = viewer.cache_hits()
+        first = viewer.of("tape.ts", "/window.mp4", t="5")
+        assert (first.status_code, first.headers["Preview-Kind"]) == (200, "proxy")
+        second = viewer.of("tape.ts", "/window.mp4", t="6.5")
+        assert second.content == first.content
+        assert viewer.cache_hits() > hits
+        shutil.copy(make(Recording(seconds=12)), proxy)
+        copied = viewer.of("tape.ts", "/window.mp4", t="5")
+        assert (copied.status_code, copied.headers["Preview-Kind"]) == (200, "copy")
+        listed = viewer.get("recordings", q="tape").json()["recordings"]
+        assert [each["name"] for each in listed] == ["tape.ts"]
+    finally:
+        (nas / "tape.ts").unlink()
+        proxy.unlink(missing_ok=True)

@@ -94,6 +94,8 @@ def test_a_window_holds_the_frames(viewer: Viewer) -> None:
         frames = list(window.decode(video=0))
     assert len(frames) == int(answer.headers["Preview-Frames"])
     assert float(answer.headers["Preview-Offset"]) <= start
+    encoded = viewer.of("night.mp4", "/window.mp4", t="5.02", d="2", encode="true")
+    assert (encoded.status_code, encoded.headers["Preview-Kind"]) == (200, "proxy")
 
 
 def test_a_strip_and_its_tiles(viewer: Viewer) -> None:
@@ -169,7 +171,7 @@ def test_errors_have_the_shape_of_the_api(viewer: Viewer) -> None:
     wrong = viewer.of("night.mp4", "/window.mp4", t="1e9")
     assert (wrong.status_code, wrong.json()["error"]["field"]) == (400, "t")
     assert wrong.json()["timestamp"].endswith("Z")
-    unknown = viewer.get("films")
+    unknown = viewer.get("others")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "NOT_FOUND")
     posted = requests.post(f"{viewer.url}/preview/v1/recordings", timeout=10)
     assert (posted.status_code, posted.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
