@@ -45,7 +45,6 @@ from clipping.bus.publisher import Publisher
 from clipping.bus.reach import Reach
 from clipping.clock import SystemClock
 from clipping.config import Config, Health
-from clipping.contract.preview_keys import read_preview_keys
 from clipping.errors import ConfigurationError
 from clipping.exits import EXIT_OK
 from clipping.log import get_logger
@@ -102,7 +101,6 @@ class _Agent:
         self.id = config.agent.id
         self._settings = settings
         self._token = read_token(config.health.token_file)
-        self._preview_keys = read_preview_keys(config.preview.key)
         self._signals = signals
         self._clock, self._systemd = SystemClock(), Systemd()
         self._spool = Spool(
@@ -194,17 +192,14 @@ class _Agent:
             has_lease=elects,
             on_snapshot=self._systemd.update,
         )
-        keys = self._preview_keys
-        self._previews = (
-            PreviewService(self._settings, keys, self._engine, mounts, clock) if keys is not None else None
-        )
+        self._previews = PreviewService(self._settings, self._engine, mounts, clock)
         self._server = HealthServer(
             config.health.host,
             config.health.port,
             self._watch.snapshot,
             clock,
             token=self._token,
-            mount=self._previews.mount if self._previews is not None else None,
+            mount=self._previews.mount,
         )
         self.url = advertised(config.health, self._server.port)
         self.coordinator = Coordinator(
@@ -298,8 +293,7 @@ class _Agent:
         self._publisher.close(5.0)
         self._reach.close(1.0)
         self._intake.close()
-        if self._previews is not None:
-            self._previews.close()
+        self._previews.close()
         self._server.close()
         self._engine.close()
         self._watch.close()

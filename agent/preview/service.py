@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from werkzeug.wrappers import Request
 
 from agent.cutting import Engine
 from agent.cutting.cache import Cache
-from agent.cutting.preview import PreviewSettings
+from agent.cutting.preview import Previews, PreviewSettings
 from agent.preview.app import PREFIX, preview_app, token_of
 from agent.preview.cache import DiskCache
 from agent.preview.calls import Calls
@@ -21,7 +22,7 @@ from agent.preview.slots import Slots
 from agent.resources.mounts import MountMemory
 from agent.settings import Settings
 from clipping.clock import Clock
-from clipping.contract.preview_keys import PreviewKeys
+from clipping.contract.preview_keys import PreviewKeys, read_preview_keys
 from clipping.errors import Unauthorized
 from health.page.server import Mount
 
@@ -29,7 +30,21 @@ from health.page.server import Mount
 class PreviewService:
     """Owns the processes of previews."""
 
-    def __init__(
+    def __init__(self, settings: Settings, engine: Engine, mounts: MountMemory, clock: Clock) -> None:
+        """Raises `ConfigurationError` when `preview.key` can't be read."""
+        self._previews: Previews | None = None
+        self.mount: Mount | None = None
+        """None: without a key there are no previews."""
+        keys = read_preview_keys(settings.current.preview.key)
+        if keys is not None:
+            self._build(settings, keys, engine, mounts, clock)
+
+    def close(self) -> None:
+        """End all processes; calls in progress fail."""
+        if self._previews is not None:
+            self._previews.close()
+
+    def _build(
         self, settings: Settings, keys: PreviewKeys, engine: Engine, mounts: MountMemory, clock: Clock
     ) -> None:
         config = settings.current
@@ -39,21 +54,18 @@ class PreviewService:
         )
         known = Cache(state / "index")
         calls = Calls(self._previews, DiskCache(state / "previews", config.preview.cache_bytes), mounts)
-        self._recordings = Recordings(
+        recordings = Recordings(
             settings, keys, calls, slots, lambda roots: Listing(roots, keys, known, mounts), clock
         )
-        app = preview_app(self._recordings, lambda: settings.current.api.cors_origins, config.agent.id)
-        self.mount = Mount(PREFIX, app, threads=slots.threads, admits=self._admits)
+        app = preview_app(recordings, lambda: settings.current.api.cors_origins, config.agent.id)
+        self.mount = Mount(PREFIX, app, threads=slots.threads, admits=partial(_admits, recordings))
 
-    def close(self) -> None:
-        """End all processes; calls in progress fail."""
-        self._previews.close()
 
-    def _admits(self, environ: dict[str, Any]) -> bool:
-        """Whether a call has a valid token: others count against the limits of the health page."""
-        try:
-            query = Request(environ).args.get(TOKEN)
-            self._recordings.admit(token_of(EnvironHeaders(environ).get("Authorization", ""), query))
-        except Unauthorized:
-            return False
-        return True
+def _admits(recordings: Recordings, environ: dict[str, Any]) -> bool:
+    """Whether a call has a valid token: others count against the limits of the health page."""
+    try:
+        query = Request(environ).args.get(TOKEN)
+        recordings.admit(token_of(EnvironHeaders(environ).get("Authorization", ""), query))
+    except Unauthorized:
+        return False
+    return True
