@@ -199,7 +199,13 @@ def test_the_table_has_every_route_of_clients(tmp_path: Path) -> None:
             if rule.rule.startswith("/v1/") and not rule.rule.startswith(("/v1/admin/", "/v1/internal/"))
         }
     named = {name.split("`")[1] for name in TABLE}
-    naming_nothing = {"GET /v1/stats", "GET /v1/quota", "POST /v1/uploads"}
+    naming_nothing = {
+        "GET /v1/stats",
+        "GET /v1/quota",
+        "GET /v1/events",  # `since` is compared with the positions of changes, and never looked up
+        "POST /v1/previews/token",
+        "POST /v1/uploads",
+    }
     assert rules - named == naming_nothing
     assert named <= rules
 
