@@ -55,7 +55,7 @@ class Agent(Section):
     imageio-ffmpeg."""
     min_free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
     """Free space to keep on the disk of `state_dir`: clips that would leave less wait. With a local store,
-    uploads that would leave less on its disk are refused."""
+    uploads that would leave less than twice that on its disk are refused."""
 
 
 class Health(Section):

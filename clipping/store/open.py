@@ -11,6 +11,9 @@ from clipping.store.filesystem import network_type
 from clipping.store.local import MOUNTS, LocalStore
 from clipping.store.port import KEY, Store
 
+_UPLOADS_LEAVE = 2
+"""Times `agent.min_free_bytes`: what agents need on the same disk to work, and room for their clips."""
+
 
 def open_store(config: Config, *, owner: str | None = None) -> Store:
     """The store for clips: of a caller, the place that `owners` gives it, if any.
@@ -100,6 +103,6 @@ def _open(
         public_url=config.api.public_url,
         prefix=storage.prefix,
         below=below,
-        min_free_bytes=config.agent.min_free_bytes,
+        min_free_bytes=_UPLOADS_LEAVE * config.agent.min_free_bytes,
         mounts=mounts,
     )

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import io
+import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clipping.config import Config, validate
-from clipping.errors import ConfigurationError
+from clipping.errors import ConfigurationError, NoSpace
 from clipping.store.gcs import GcsStore
 from clipping.store.local import MOUNTS, LocalStore
 from clipping.store.open import check_file_system, open_coordination_store, open_store
@@ -24,6 +27,22 @@ def test_a_folder_is_opened(tmp_path: Path) -> None:
     assert store.sign("a.mp4", filename="a.mp4", seconds=1).url.startswith(
         "https://clips.example/v1/files/a.mp4?"
     )
+
+
+def test_uploads_to_a_folder_leave_room_for_clips(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    for least, refused in ((0, False), (free * 3 // 5, True)):
+        config = validate(
+            {
+                "storage": {"backend": "local", "path": str(tmp_path)},
+                "api": {"public_url": "https://clips.example"},
+                "agent": {"min_free_bytes": least},
+            }
+        )
+        store = open_store(config)
+        assert isinstance(store, LocalStore)
+        with pytest.raises(NoSpace) if refused else nullcontext():
+            store.receive(f"uploads/{least}", io.BytesIO(b"x").read, size=1, content_type="video/mp4")
 
 
 def test_a_bucket_is_opened_without_asking_it(tmp_path: Path) -> None:
