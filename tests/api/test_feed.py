@@ -161,6 +161,7 @@ def test_a_kill_loses_nothing_and_repeats_nothing(
     assert ends == Counter(ids)
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_same_stream(make_api: MakeApi, postgres: PostgresServer) -> None:
     url = migrated(postgres.database())
     first = make_api(api={"database_url": url})
@@ -229,6 +230,7 @@ def test_a_client_that_does_not_read_delays_no_other_and_misses_nothing(make_api
         assert received.count(f'"request_id":"{request_id}"'.encode()) == 1
 
 
+@pytest.mark.slow
 def test_the_client_follows_over_a_restart(make_api: MakeApi) -> None:
     api = make_api()
     seen: list[str] = []

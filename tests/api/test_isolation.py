@@ -24,7 +24,7 @@ from tests.api.owned import service
 COLUMNS = ("its own", "another caller's", "unknown")
 
 
-@pytest.fixture(scope="module", params=["local", "gcs", "s3"])
+@pytest.fixture(scope="module", params=["local", pytest.param("gcs", marks=pytest.mark.slow), "s3"])
 def houses(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Houses]:
     with houses_in(request.param, request, tmp_path_factory.mktemp("houses")) as made:
         yield made

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from tests.agent.work.bucket import KEY, LARGE
 from tests.e2e.test_clip import download
 from tests.support.media import make, numbers
@@ -14,6 +16,7 @@ from tests.support.stack import RunningStack
 RATE = 25
 
 
+@pytest.mark.slow
 def test_a_recording_in_a_bucket_is_cut(seaweed: Seaweed, nas: Path, tmp_path: Path) -> None:
     name = seaweed.bucket()
     seaweed.admin.put_object(Bucket=name, Key=KEY, Body=make(LARGE).read_bytes())

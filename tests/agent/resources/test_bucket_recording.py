@@ -33,6 +33,7 @@ def recording(seaweed: Seaweed, s3_bucket: str, engine: Engine, tmp_path: Path) 
     seaweed.empty(s3_bucket)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["copy", "smart"])
 def test_the_first_parts_are_enough(
     recording: BucketRecording, engine: Engine, tmp_path: Path, mode: Mode

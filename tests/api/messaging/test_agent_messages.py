@@ -234,6 +234,7 @@ def columns(row: Clip) -> dict[str, Any]:
     return {column.name: getattr(row, column.name) for column in Clip.__table__.columns}
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,
@@ -253,6 +254,7 @@ def test_a_group_has_the_effect_of_its_messages(
         assert ingest.take_all(kind, group) == group  # type: ignore[arg-type]
     expected, found = columns(get(database, one)), columns(get(database, all_at_once))
     for row in (expected, found):
+        del row["change_id"]  # the place among the changes of all requests
         row["completion"] = (row["completion"] or "").replace(row.pop("request_id"), "")
     assert found == expected
 

@@ -174,6 +174,7 @@ def test_a_highlight_begins_and_ends_with_its_region(made: Make) -> None:
     assert max(abs(offset) for offset in tick_offsets(clip.path, Fraction(25))) < 0.002
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("effect", ["brightness_boost", "dark_overlay", "blur", "spotlight"])
 def test_other_highlights_change_what_they_are_for(made: Make, map_video: Path, effect: str) -> None:
     ellipse = {"x": 320.0, "y": 180.0, "radiusX": 80.0, "radiusY": 60.0}
@@ -219,6 +220,7 @@ def test_an_overlay_is_drawn_before_the_shape_and_in_its_own_space(made: Make, m
     assert planes(framed.path)[3][1][43:47, 78:82].mean() < 60  # videoWidth is the target's: `framed`
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("rating", "color"),
     [(1, "C62828"), (2, "F9A825"), (3, "1565C0"), (4, "2E7D32"), (5, "66BB6A")],
@@ -328,6 +330,7 @@ KINDS: dict[str, Recording] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_frames_keep_their_times(made: Make, kind: str) -> None:
     recording = KINDS[kind]
