@@ -18,7 +18,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from agent.cutting.formats.media import Identity, MediaInfo
 from agent.cutting.formats.spans import Span, Spans
-from agent.cutting.indexed.index import load_index
 from agent.cutting.reading.source import SourceFile
 
 _SPANS: TypeAdapter[Spans] = TypeAdapter(Spans)
@@ -97,6 +96,8 @@ class Cache:
             kept = _mapped(file)
             if kept is not None:
                 return kept
+        from agent.cutting.indexed.index import load_index  # with NumPy, which only jobs need
+
         index = load_index(source.path)
         if file is not None:
             self._put(file, index)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from agent.cutting import Engine
-from agent.cutting.indexed.needed import Stretch
 from agent.cutting.reading.source import SourceFile
-from agent.resources.bucket_recording import BucketRecording
 from agent.resources.mounts import MountMemory
 from agent.resources.sources import open_below, open_object
 from agent.settings import Settings
@@ -35,6 +33,10 @@ from clipping.store.owners import OwnerStores
 from clipping.store.port import KEY
 from clipping.store.readers import SourceReaders
 from clipping.timecode import exact
+
+if TYPE_CHECKING:
+    from agent.cutting.indexed.needed import Stretch
+    from agent.resources.bucket_recording import BucketRecording
 
 log = get_logger(__name__)
 
@@ -117,6 +119,8 @@ class Attempt:
         return recording.widen()
 
     def _open_object(self, uri: str, stretch: Stretch) -> SourceFile:
+        from agent.resources.bucket_recording import BucketRecording  # with NumPy, which only these need
+
         if uri not in self._fetched:
             of, owner, config = self._of, self._owner, self._of.settings.current
             found = source_object(uri, owner=owner, config=config, own_root=of.stores.root(owner))

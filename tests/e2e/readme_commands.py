@@ -64,6 +64,7 @@ OURS = ("clipping", "clipping-agent", "clipping-api", "deploy/systemd/install", 
 
 NOT_RUN_PAGES = {
     "docs/how-to/s3.md": "needs a bucket and a project in Google Cloud",
+    "docs/how-to/several-customers.md": "needs a bucket; tests/faults/test_owners.py runs such a stack",
     "docs/how-to/cut-from-buckets.md": "needs a bucket; tests/e2e/test_bucket_source.py makes such requests",
 }
 """As `NOT_RUN`, for all commands of a page."""

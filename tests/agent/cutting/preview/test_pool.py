@@ -141,7 +141,9 @@ def test_calls_of_one_recording_run_beside_each_other(made: Made) -> None:
 
 def test_memory_is_limited(made: Made) -> None:
     previews = made(PreviewSettings(memory_bytes=1 << 20))
-    with open_path(make(HEVC)) as source, pytest.raises(EncoderFailed, match="memory"):
+    # Without memory, a process may be unable to say so.
+    refused = pytest.raises(EncoderFailed, match=r"memory|ended without a result")
+    with open_path(make(HEVC)) as source, refused:
         previews.window(source, Fraction(1), Fraction(2))
 
 
