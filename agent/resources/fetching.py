@@ -139,14 +139,14 @@ class _Crew(Generic[T]):
         self._failure: BaseException | None = None
 
     def start(self, count: int) -> None:
-        """In so many threads. They are daemons, as one may hang for as long as the store does."""
+        """Begin, in `count` threads. They are daemons, as one may hang for as long as the store does."""
         tasks = self._next(count)
         self._running = len(tasks)
         for task in tasks:
             threading.Thread(target=self._run, args=(task,), name="source-part", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
-        """Whether all is done, after at most so many seconds. Raises what a task raised."""
+        """Whether all tasks are done, after `seconds` at most. Raises what a task raised."""
         with self._changed:
             self._changed.wait_for(lambda: not self._running or self._failure is not None, seconds)
             if self._failure is not None:

@@ -100,7 +100,7 @@ def _count(session: Session, owner: str, now: datetime) -> int:
 
 
 def _free_at(session: Session, owner: str, written: int, now: datetime) -> datetime:
-    """When fewer than so many of the counted requests are left."""
+    """When fewer than `written` of the counted requests are left."""
     newest = select(Clip.created_at).where(*_counted(owner, now)).order_by(Clip.created_at.desc())
     return (session.scalar(newest.offset(written - 1).limit(1)) or now) + DAY
 

@@ -75,7 +75,7 @@ class _Body:
         return self.size - self.there
 
     def __iter__(self) -> Iterator[bytes]:
-        raise NotImplementedError("it is read; that there is this method says that it is no form")
+        raise TypeError("requests sends by `read`: an iterable body is one that it does not encode as a form")
 
     def read(self, most: int = -1) -> bytes:
         data = self._file.read(min(most, len(self)) if most >= 0 else len(self))

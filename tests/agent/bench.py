@@ -144,7 +144,7 @@ class Bench:
         )
 
     def keep_free(self, size: int) -> None:
-        """Have the agent keep so many bytes of its disk free from now on, the spool itself excepted."""
+        """Have the agent keep `size` bytes of its disk free from now on, apart from what the spool takes."""
         agent = self.settings.current.agent.model_copy(update={"min_free_bytes": size})
         self.settings.current = self.settings.current.model_copy(update={"agent": agent})
 

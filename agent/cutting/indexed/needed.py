@@ -119,7 +119,7 @@ def _behind(track: Track, at: int) -> int:
 
 
 def _first_seconds(track: Track) -> Fraction:
-    """How much of the beginning of a recording is read before so many bytes of this track are."""
+    """Seconds from the beginning that hold `FIRST_BYTES` of this track, at most `FIRST_SECONDS`."""
     table = track.samples
     last = _behind(track, floor(FIRST_SECONDS / track.tick))
     sample = int(np.searchsorted(np.cumsum(table.sizes(0, last)), FIRST_BYTES))
