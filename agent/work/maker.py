@@ -36,7 +36,7 @@ class Maker:
             report.stage(job.stage, job.progress_percent)
             job.interruption.raise_if_set()
 
-        with self.recordings.of(message.owner, folder, alive) as recordings:
+        with self.recordings.of(message, folder, alive) as recordings:
             match message:
                 case RequestMessage():
                     return self._clip(message, job, attempt, folder, report, recordings)

@@ -13,6 +13,8 @@ from agent.resources.mounts import MountMemory
 from agent.resources.sources import open_below, open_object
 from agent.settings import Settings
 from clipping.contract.recording import HasRecording, recording_of
+from clipping.contract.reel import WorkMessage
+from clipping.contract.roots import is_below
 from clipping.errors import (
     ClippingError,
     CutVerificationFailed,
@@ -72,18 +74,21 @@ class Recordings:
     stores: OwnerStores
     readers: SourceReaders
 
-    def of(self, owner: str, folder: Path, alive: Callable[[], None]) -> Attempt:
-        """For an attempt at a request of this caller. `folder`: where parts of objects go. `alive` is called
-        several times a second while they are fetched, and raises when the attempt is to end."""
-        return Attempt(self, owner, folder, alive)
+    def of(self, message: WorkMessage, folder: Path, alive: Callable[[], None]) -> Attempt:
+        """For an attempt at this request. `folder`: where parts of objects go. `alive` is called several
+        times a second while they are fetched, and raises when the attempt is to end."""
+        return Attempt(self, message, folder, alive)
 
 
 class Attempt:
     """Use it in one thread, as a context manager."""
 
-    def __init__(self, recordings: Recordings, owner: str, folder: Path, alive: Callable[[], None]) -> None:
+    def __init__(
+        self, recordings: Recordings, message: WorkMessage, folder: Path, alive: Callable[[], None]
+    ) -> None:
         self._of = recordings
-        self._owner, self._folder, self._alive = owner, folder, alive
+        self._owner, self._roots = message.owner, message.roots
+        self._folder, self._alive = folder, alive
         self._fetched: dict[str, BucketRecording] = {}
 
     def __enter__(self) -> Attempt:
@@ -99,6 +104,9 @@ class Attempt:
         if part.source_uri is not None:
             return self._open_object(part.source_uri, _stretch(part))
         roots = self._of.settings.current.agent.nas_roots
+        if self._roots is not None:
+            # Links that lead from one of its roots into another one are no way out of them.
+            roots = [root for root in roots if is_below(root.path, self._roots)]
         return open_below(recording_of(part), roots, mounts=self._of.mounts)
 
     def as_now(self, part: Stretched, source: SourceFile) -> SourceFile:

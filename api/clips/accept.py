@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -22,7 +23,7 @@ from api.db.outbox import REQUESTS, Entry
 from api.db.tables import Clip
 from api.domain.retention import Retention
 from clipping.clock import Clock
-from clipping.config import Config, NasRoot
+from clipping.config import Config, NasRoot, roots_of
 from clipping.contract.messages import ClipRequest, RequestMessage, check_length, parse_clip_request
 from clipping.contract.problems import first_problem
 from clipping.contract.reel import (
@@ -34,6 +35,7 @@ from clipping.contract.reel import (
 )
 from clipping.contract.reel_parts import ReelPart
 from clipping.contract.results import Accepted, Batch, BatchItem, ReelAccepted
+from clipping.contract.roots import is_below
 from clipping.errors import InvalidRequest, RequestError, SourceNotAllowed
 from clipping.ids import new_batch_id, new_reel_id, new_request_id
 from clipping.log import get_logger
@@ -117,6 +119,9 @@ class Acceptor:
         """A first check of where the recording is; the agent makes it again. Raises `InvalidRequest`."""
         if wanted.nas_video_path is not None:
             field = f"{within}nas_video_path"
+            roots = roots_of(self.config.api, owner)
+            if roots is not None:
+                check_allowed(wanted.nas_video_path, roots, field=field)
             check_inside_roots(wanted.nas_video_path, self.config.agent.nas_roots, field=field)
         if wanted.source_uri is not None:
             field = f"{within}source_uri"
@@ -216,7 +221,7 @@ class Acceptor:
         now = self.clock.now()
         # Responses have milliseconds; the stored and published times have to be equal.
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        message = _message(wanted, owner, now)
+        message = _message(wanted, owner, now, roots_of(self.config.api, owner))
         row = clips.row_of(message)
         row["batch_id"], row["client_item_id"] = batch
         row["traceparent"], row["retry_of"] = traceparent, retry_of
@@ -243,10 +248,13 @@ class Acceptor:
         return ReelAccepted(**accepted.model_dump(), reel_id=row["hand_id"])
 
 
-def _message(wanted: ClipRequest | ReelRequest, owner: str, now: datetime) -> WorkMessage:
+def _message(
+    wanted: ClipRequest | ReelRequest, owner: str, now: datetime, roots: list[str] | None
+) -> WorkMessage:
+    named: dict[str, Any] = {"owner": owner, "requested_at": now, "roots": roots}
     if isinstance(wanted, ReelRequest):
-        return ReelMessage.of(wanted, request_id=new_reel_id(now), owner=owner, requested_at=now)
-    return RequestMessage.of(wanted, request_id=new_request_id(now), owner=owner, requested_at=now)
+        return ReelMessage.of(wanted, request_id=new_reel_id(now), **named)
+    return RequestMessage.of(wanted, request_id=new_request_id(now), **named)
 
 
 def _batch(
@@ -290,6 +298,19 @@ def check_inside_roots(path: str, roots: Sequence[NasRoot], *, field: str = "nas
     if roots and not any(inside):
         raise InvalidRequest(
             f"{field} must be a file inside one of the folders that recordings are kept in",
+            field=field,
+        )
+
+
+def check_allowed(path: str, roots: Sequence[str], *, field: str) -> None:
+    """Whether a caller whose roots are limited may cut from a path. Raises `InvalidRequest`, for what is
+    below another root as for what is below none."""
+    if not is_below(posixpath.normpath("/" + path.lstrip("/")), roots):
+        folders = ", ".join(roots)
+        raise InvalidRequest(
+            f"{field} must be a file inside a folder that you may cut from: {folders}"
+            if roots
+            else f"{field} must not be given, as you may cut from no folder: use source_uri",
             field=field,
         )
 

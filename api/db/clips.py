@@ -27,6 +27,8 @@ from clipping.contract.reel import ReelMessage, ReelRequest, WorkMessage
 from clipping.store.layout import stored_folder
 
 _ENVELOPE = {"request_id", "owner", "requested_at", "schema_"}
+_ROOTS = "roots"
+"""Stored with what was requested, as a message that is published again has them, too."""
 _PLACE = ("epoch", "attempt", "seq", "agent_id")
 
 
@@ -83,7 +85,8 @@ def message_of(clip: Clip) -> WorkMessage:
 def request_of(clip: Clip) -> ClipRequest | ReelRequest:
     """What the caller requested, with defaults. Raises `ValidationError` or `InvalidRequest`."""
     model: type[ClipRequest | ReelRequest] = ReelRequest if clip.kind == "reel" else ClipRequest
-    return model.model_validate(_asked(clip))
+    asked = {name: value for name, value in _asked(clip).items() if name != _ROOTS}
+    return model.model_validate(asked)
 
 
 def _asked(clip: Clip) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 from api.auth.access import admit, admit_bearer_of, caller, requires
 from api.auth.callers import bearer
 from api.services import Services, services
+from clipping.config import roots_of
 from clipping.contract.preview import PreviewTokenIssued
 from clipping.contract.preview_keys import ALL_ROOTS, PreviewKeys
 from clipping.errors import NotFound, TokenExpired, Unauthorized
@@ -91,7 +92,9 @@ def _credential(parts: Services) -> str:
 
 
 def _issue(keys: PreviewKeys, parts: Services) -> PreviewTokenIssued:
-    roots = [root.path for root in parts.config.agent.nas_roots] or [ALL_ROOTS]
+    roots = roots_of(parts.config.api, caller().name)
+    if roots is None:
+        roots = [root.path for root in parts.config.agent.nas_roots] or [ALL_ROOTS]
     token, expires_at = keys.token(caller().name, roots, parts.clock.now())
     return PreviewTokenIssued(token=token, expires_at=expires_at, roots=roots)
 

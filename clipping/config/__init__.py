@@ -5,6 +5,7 @@ its path. Secrets are never here in the clear: keys are hashes, credentials are 
 """
 
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health, NasRoot, Slots
+from clipping.config.callers import roots_of
 from clipping.config.fields import Name, Role
 from clipping.config.loading import Config, load, validate
 from clipping.config.preview import Preview
@@ -38,5 +39,6 @@ __all__ = [
     "load",
     "overlay",
     "overridden",
+    "roots_of",
     "validate",
 ]

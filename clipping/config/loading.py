@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health
+from clipping.config.callers import caller_problems
 from clipping.config.fields import Section
 from clipping.config.preview import Preview
 from clipping.config.service import Api, Limits, Log, PubSub, Storage, upload_problems
@@ -53,6 +54,7 @@ def validate(values: Mapping[str, Any]) -> Config:
     problems = [
         *problems_of(config.storage, config.sources, config.owners),
         *upload_problems(config.storage, config.limits),
+        *caller_problems(config.api, config.agent.nas_roots),
     ]
     if problems:
         raise ConfigurationError(problems)

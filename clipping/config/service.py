@@ -96,6 +96,9 @@ class Storage(Section):
         return self
 
 
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
 class ApiKey(Section):
     """A bearer key of a caller."""
 
@@ -106,6 +109,9 @@ class ApiKey(Section):
     """`admin` may also see all requests and lead the agents."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     """The SHA-256 hash of the key, in hexadecimal."""
+    roots: list[AbsolutePath] | None = None
+    """Those of `agent.nas_roots` that the caller may cut from and preview; the same for all keys of one name.
+    Default: all. Empty: none, only buckets and uploads."""
 
 
 class Oidc(Section):
@@ -113,8 +119,10 @@ class Oidc(Section):
 
     audience: Annotated[str, StringConstraints(min_length=1)]
     """The `aud` of the token: the address by which callers know this service."""
-    accounts: dict[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")], Role]
+    accounts: dict[Email, Role]
     """Roles by verified e-mail address. Other accounts are refused."""
+    roots: dict[Email, list[AbsolutePath]] = Field(default_factory=dict)
+    """By e-mail address, as `api.keys[].roots`. Accounts that are not listed may use all roots."""
     certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
     """Where the signers' certificates are fetched."""
 

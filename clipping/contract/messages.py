@@ -197,14 +197,25 @@ class RequestMessage(ClipRequest):
 
     request_id: Annotated[str, StringConstraints(pattern=REQUEST_ID)]
     owner: str
+    roots: list[str] | None = None
+    """The folders on the NAS that its owner may cut from. Absent: all that the agent has."""
     requested_at: Moment
 
     @classmethod
-    def of(cls, request: ClipRequest, *, request_id: str, owner: str, requested_at: datetime) -> Self:
+    def of(
+        cls,
+        request: ClipRequest,
+        *,
+        request_id: str,
+        owner: str,
+        requested_at: datetime,
+        roots: list[str] | None = None,
+    ) -> Self:
         """The message that carries `request`."""
         return cls(
             request_id=request_id,
             owner=owner,
+            roots=roots,
             requested_at=requested_at,
             **request.model_dump(exclude_none=True),
         )

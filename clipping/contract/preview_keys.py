@@ -11,13 +11,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 from itsdangerous import BadData, Signer, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from clipping.config_file import read_secret
+from clipping.contract.roots import is_below
 from clipping.errors import NotFound, TokenExpired, Unauthorized
 
 TOKEN_SECONDS = 900
@@ -38,7 +38,7 @@ class PreviewToken:
 
     def covers(self, path: str) -> bool:
         """Whether a path is below one of its roots. It says nothing about links on the way."""
-        return any(PurePosixPath(path).is_relative_to(root) for root in self.roots)
+        return is_below(path, self.roots)
 
 
 class PreviewKeys:

@@ -23,6 +23,9 @@ AUDIENCE = "https://clips.example.com"
 OWNERS = ("ada", "bob", MAIL)
 """Those with a place of their own. `eve`, `ADA` and the administrator `ops` share one."""
 PREFIXES = {"ada": "ada/", "bob": "bob/", MAIL: "mail/cleo/"}
+SHARED_ROOT = "/nas"
+"""Of all callers. Each has one for itself, too."""
+PREVIEW_SECRET = "a-secret-of-the-API-and-the-agents"
 UNKNOWN = {"clip": "clip-20261120-zzzzzzzzzzzz", "reel": "reel-20261120-zzzzzzzzzzzz"}
 
 
@@ -46,6 +49,11 @@ class Houses:
         if owner is None:
             return UNKNOWN[kind]
         return (self.clips if kind == "clip" else self.reels)[owner]
+
+
+def root_of(caller: str) -> str:
+    """The folder on the NAS that only this caller, and administrators, may cut from."""
+    return f"/nas-{caller}"
 
 
 def put_recording(store: Store, folder: Path, owner: str) -> str:
@@ -87,11 +95,21 @@ def houses_in(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
             storage |= {"credentials": str(seaweed.credentials), "path": None}
         certificates = stack.enter_context(CertificateServer([signer]))
         oidc = {"audience": AUDIENCE, "accounts": {MAIL: "client"}, "certs_url": certificates.url}
+        callers = (*OWNERS, "eve")
+        roots = {caller: [SHARED_ROOT, root_of(caller)] for caller in callers}
+        over: dict[str, Any] = {
+            "api": {"oidc": {**oidc, "roots": {MAIL: roots.pop(MAIL)}}},
+            "preview": {"key": f"{tmp_path}/p.key"},
+        }
+        over["sources"] = [{"prefix": "s3://for-ada/", "owners": ["ada"]}]
+        over["agent"] = {"nas_roots": [{"path": root} for root in (SHARED_ROOT, *map(root_of, callers))]}
+        (tmp_path / "p.key").write_text(PREVIEW_SECRET)
         at = stack.enter_context(
             service(
                 tmp_path,
                 owners,
-                over={"api": {"oidc": oidc}, "sources": [{"prefix": "s3://for-ada/", "owners": ["ada"]}]},
+                over=over,
+                roots=roots,
                 **storage,
             )
         )
@@ -100,7 +118,6 @@ def houses_in(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
         stack.callback(at.parts.committer.stop, 10)
         at.parts.events.start()
         stack.callback(at.parts.events.stop, 10)
-        callers = (*OWNERS, "eve")
         yield Houses(
             at,
             clips={owner: at.completed(owner) for owner in callers},

@@ -99,16 +99,22 @@ class Service:
 
 @contextmanager
 def service(
-    folder: Path, owners: dict[str, Any], *, over: dict[str, Any] | None = None, **storage: Any
+    folder: Path,
+    owners: dict[str, Any],
+    *,
+    over: dict[str, Any] | None = None,
+    roots: dict[str, list[str]] | None = None,
+    **storage: Any,
 ) -> Iterator[Service]:
-    """`over`: more of the configuration."""
+    """`over`: more of the configuration. `roots`: of the keys that are limited to some."""
+    limited = {name: {"roots": own} for name, own in (roots or {}).items()}
     tree = {
         "storage": {"path": str(folder / "store"), **storage},
         "owners": owners,
         "limits": {"requests_per_minute": 0},
         "api": {
             "database_url": f"sqlite:///{folder}/x.db",
-            "keys": [key(name, role, f"key-{name}") for name, role in KEYS],
+            "keys": [key(name, role, f"key-{name}") | limited.get(name, {}) for name, role in KEYS],
         },
     }
     config = validate(overlay(tree, over or {}))

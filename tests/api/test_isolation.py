@@ -8,18 +8,24 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from werkzeug.test import TestResponse
 
+from api.db import clips
+from api.db.tables import Clip, OutboxMessage
+from clipping.contract.messages import RequestMessage
+from clipping.contract.preview_keys import PreviewKeys
 from clipping.store.layout import upload_folder
 from clipping.store.local import LocalStore
-from tests.api.houses import MAIL, PREFIXES, Houses, houses_in
+from tests.api.houses import MAIL, PREFIXES, PREVIEW_SECRET, SHARED_ROOT, Houses, houses_in, root_of
 from tests.api.owned import service
+from tests.api.rows import put
 
 COLUMNS = ("its own", "another caller's", "unknown")
 
@@ -66,6 +72,26 @@ def by_uri(ask: Callable[[Houses, str, str], TestResponse]) -> Ask:
         return ask(houses, caller, uri)
 
     return call
+
+
+def by_path(ask: Callable[[Houses, str, dict[str, Any]], TestResponse]) -> Ask:
+    def call(houses: Houses, caller: str, other: str | None) -> TestResponse:
+        path = f"{root_of(other) if other else '/nowhere'}/night.mp4"
+        return ask(houses, caller, {"nas_video_path": path, "start_seconds": 1, "end_seconds": 2})
+
+    return call
+
+
+def post_clip(houses: Houses, caller: str, part: dict[str, Any]) -> TestResponse:
+    return houses.at.call(caller, "POST", "/v1/clip/request", json={"hand_id": "h", **part})
+
+
+def post_batch(houses: Houses, caller: str, part: dict[str, Any]) -> TestResponse:
+    return houses.at.call(caller, "POST", "/v1/clip/batch", json={"clips": [{"hand_id": "h", **part}]})
+
+
+def post_reel(houses: Houses, caller: str, part: dict[str, Any]) -> TestResponse:
+    return houses.at.call(caller, "POST", "/v1/reel/request", json={"reel_id": "r", "clips": [part]})
 
 
 def by_id(method: str, kind: str, what: str) -> Ask:
@@ -140,6 +166,9 @@ TABLE = {
     "`POST /v1/clip/request`: `source_uri`": Entry(by_uri(request_clip), (202, 400, 400)),
     "`POST /v1/clip/batch`: `clips[].source_uri`": Entry(by_uri(request_batch), (202, 400, 400)),
     "`POST /v1/reel/request`: `clips[].source_uri`": Entry(by_uri(request_reel), (202, 400, 400)),
+    "`POST /v1/clip/request`: `nas_video_path`": Entry(by_path(post_clip), (202, 400, 400)),
+    "`POST /v1/clip/batch`: `clips[].nas_video_path`": Entry(by_path(post_batch), (202, 400, 400)),
+    "`POST /v1/reel/request`: `clips[].nas_video_path`": Entry(by_path(post_reel), (202, 400, 400)),
     "`POST /v1/clip/request`: `Idempotency-Key`": Entry(by_idempotency_key, (200, 202, 202), refused=False),
     **{
         f"`{method} /v1/{kind}/{{id}}/{what}`": Entry(by_id(method, kind, what), (own, 404, 404))
@@ -234,6 +263,55 @@ def test_lists_and_statistics_are_of_a_callers_own(houses: Houses) -> None:
             assert not any(f"/{prefix}" in text for name, prefix in PREFIXES.items() if name != caller)
     everything = houses.at.call("ops", "GET", "/v1/clips?status=completed").get_json()["clips"]
     assert len(everything) == 2 * len(houses.clips)
+
+
+def test_a_caller_with_some_roots_gets_no_further(houses: Houses) -> None:
+    def asked(caller: str, path: str) -> TestResponse:
+        return post_clip(houses, caller, {"nas_video_path": path, "start_seconds": 1, "end_seconds": 2})
+
+    for caller in houses.clips:
+        own, other = root_of(caller), root_of(another(caller))
+        assert asked(caller, f"{SHARED_ROOT}/a.mp4").status_code == 202
+        for path in (
+            f"{own}x/a.mp4",
+            f"{own}/../{other}/a.mp4",
+            f"/{other}/a.mp4",
+            f"{other}//a.mp4",
+            "/a",
+        ):
+            assert asked(caller, path).status_code == 400, path
+        assert asked("ops", f"{own}/a.mp4").status_code == 202
+
+
+def test_requests_and_preview_tokens_name_the_roots_of_their_caller(houses: Houses) -> None:
+    keys = PreviewKeys(PREVIEW_SECRET)
+    for caller in houses.clips:
+        own = [SHARED_ROOT, root_of(caller)]
+        issued = houses.at.call(caller, "POST", "/v1/previews/token").get_json()
+        assert issued["roots"] == own
+        assert keys.verify(issued["token"], datetime.now(UTC)).roots == tuple(own)
+        made = by_path(post_clip)(houses, caller, caller).get_json()["request_id"]
+        with houses.at.parts.database.read() as session:
+            row = session.get_one(Clip, made)
+            sent = select(OutboxMessage.payload).where(OutboxMessage.key == made)
+            message = RequestMessage.from_json(session.scalars(sent).one())
+        assert message.roots == own
+        assert clips.message_of(row) == message
+        assert clips.request_of(row).nas_video_path == message.nas_video_path
+    everything = houses.at.call("ops", "POST", "/v1/previews/token").get_json()["roots"]
+    assert everything == [SHARED_ROOT, *map(root_of, houses.clips)]
+
+
+def test_a_retry_is_limited_to_the_roots_that_the_owner_has_now(houses: Houses) -> None:
+    """A request from before its owner was limited."""
+    refused, taken = (
+        put(houses.at.parts.database, owner="ada", nas_video_path=f"{root_of(root)}/a.mp4", status="failed")
+        for root in ("bob", "ada")
+    )
+    for caller in ("ada", "ops"):
+        answer = houses.at.call(caller, "POST", f"/v1/clip/{refused}/retry")
+        assert (answer.status_code, error_of(answer)["field"]) == (400, "nas_video_path")
+        assert houses.at.call(caller, "POST", f"/v1/clip/{taken}/retry").status_code == 202
 
 
 def test_the_name_of_an_uploaded_file_leads_nowhere(houses: Houses) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,33 @@ def test_a_message_without_a_known_owner_reads_no_callers_place(runner: JobRunne
             refused = run(runner, bench, owner, f"{root}{place}night.mp4")
             assert refused.error is not None
             assert refused.error.code == "SOURCE_NOT_ALLOWED"
+
+
+def test_a_message_that_is_limited_to_some_roots_reads_no_others(bench: Bench, tmp_path: Path) -> None:
+    """Whatever its path says, and wherever links lead."""
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(bench.recording, other / "day.mp4")
+    nas = bench.recording.parent
+    (nas / "link.mp4").symlink_to(other / "day.mp4")
+    (nas / "folder").symlink_to(other)
+    (nas / "own.mp4").symlink_to(bench.recording)
+    roots = [{"path": str(nas)}, {"path": str(other)}]
+    before = bench.runner.settings.current.model_dump()
+    config = validate(overlay(before, {"agent": {"nas_roots": roots}}))
+    maker = bench.runner.maker
+    recordings = replace(maker.recordings, settings=Settings(config, lambda: config))
+    runner = replace(bench.runner, maker=replace(maker, recordings=recordings))
+
+    def code(path: str, allowed: list[str] | None) -> str | None:
+        message = bench.message(nas_video_path=path).model_copy(update={"roots": allowed})
+        done = runner.run(message, Job(message.request_id, 0.0), attempt=1)
+        return done.error.code if done.error is not None else None
+
+    links = [f"{nas}/link.mp4", f"{nas}/folder/day.mp4"]
+    for path in (*links, f"{other}/day.mp4"):
+        assert code(path, [str(nas)]) == "SOURCE_NOT_ALLOWED", path
+        assert code(path, []) == "SOURCE_NOT_ALLOWED"
+        assert code(path, None) is None
+    assert code(f"{nas}/own.mp4", [str(nas)]) is None
+    assert code(links[0], [str(nas), str(other)]) is None
