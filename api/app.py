@@ -14,6 +14,7 @@ from api.clips.accept import Acceptor
 from api.clips.committer import Committer
 from api.clips.estimates import Estimator
 from api.clips.links import Links
+from api.clips.recordings import RecordingIds
 from api.clips.uploads import Uploads
 from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
@@ -113,7 +114,7 @@ def build_services(config: Config) -> Services:
     uploads = Uploads(config, clock, stores)
     links = Links(retention, database=database, stores=stores, clock=clock)
     janitor = Janitor(retention, database=database, stores=stores, clock=clock, count=measures.swept)
-    push = config.api.push
+    push, preview_keys = config.api.push, read_preview_keys(config.preview.key)
     coordination = Coordination(
         open_coordination_store(config),
         config.agent.cluster,
@@ -145,7 +146,15 @@ def build_services(config: Config) -> Services:
             _chores(config, sweeper, failovers, janitor, UploadJanitor(config, stores, clock)), clock
         ),
         ingest=ingest,
-        acceptor=Acceptor(config, clock, database, committer, Estimator(database, clock), uploads),
+        acceptor=Acceptor(
+            config,
+            clock,
+            database,
+            committer,
+            Estimator(database, clock),
+            uploads,
+            RecordingIds(preview_keys, config.agent.nas_roots),
+        ),
         authenticator=Authenticator(config.api, clock),
         agents=agents,
         events=Hub(
@@ -159,7 +168,7 @@ def build_services(config: Config) -> Services:
         metrics=measures,
         consumers=None if push else Consumers(config.pubsub, ingest),
         push_verifier=PushVerifier(push, clock) if push else None,
-        preview_keys=read_preview_keys(config.preview.key),
+        preview_keys=preview_keys,
         previews=PreviewAgents(
             config.preview.agents,
             lambda: agents.now().leader,

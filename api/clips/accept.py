@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from api.clips.committer import Committer
 from api.clips.estimates import Estimator
 from api.clips.group import Answer, Call, Refusals, Request
 from api.clips.idempotency import Repeat, first_answer, is_over
+from api.clips.recordings import RecordingIds, check_allowed, check_inside_roots
 from api.clips.uploads import UploadCheck, Uploads
 from api.clips.views import problem_of
 from api.db import clips
@@ -23,7 +23,7 @@ from api.db.outbox import REQUESTS, Entry
 from api.db.tables import Clip
 from api.domain.retention import Retention
 from clipping.clock import Clock
-from clipping.config import Config, NasRoot, roots_of
+from clipping.config import Config, roots_of
 from clipping.contract.messages import ClipRequest, RequestMessage, check_length, parse_clip_request
 from clipping.contract.problems import first_problem
 from clipping.contract.reel import (
@@ -35,7 +35,6 @@ from clipping.contract.reel import (
 )
 from clipping.contract.reel_parts import ReelPart
 from clipping.contract.results import Accepted, Batch, BatchItem, ReelAccepted
-from clipping.contract.roots import is_below
 from clipping.errors import InvalidRequest, RequestError, SourceNotAllowed
 from clipping.ids import new_batch_id, new_reel_id, new_request_id
 from clipping.log import get_logger
@@ -63,6 +62,7 @@ class Acceptor:
     committer: Committer
     estimator: Estimator
     uploads: Uploads
+    ids: RecordingIds
 
     def parse(self, body: object, caller: Caller, *, check: UploadCheck | None = None) -> ClipRequest:
         """A caller's request, validated against the configuration. `check`: of a batch, the same for all.
@@ -71,7 +71,7 @@ class Acceptor:
         """
         limits = self.config.limits
         wanted = parse_clip_request(
-            body,
+            self.ids.in_clip(body, roots_of(self.config.api, caller.name)),
             max_clip_seconds=limits.max_clip_seconds,
             max_short_seconds=limits.max_short_seconds,
             high_mode=self.config.cutting.default_mode,
@@ -83,7 +83,9 @@ class Acceptor:
         """As `parse`, for a reel."""
         limits = self.config.limits
         wanted = parse_reel_request(
-            body, max_reel_seconds=limits.max_reel_seconds, max_clip_seconds=limits.max_clip_seconds
+            self.ids.in_reel(body, roots_of(self.config.api, caller.name)),
+            max_reel_seconds=limits.max_reel_seconds,
+            max_clip_seconds=limits.max_clip_seconds,
         )
         self._check_recordings(wanted, caller.name)
         return wanted
@@ -286,33 +288,6 @@ def none_is_good(refused: Mapping[int, BatchItem]) -> RequestError:
     assert first is not None, "every refused item says why"
     field = f"clips[{index}]" + (f".{first.field}" if first.field else "")
     return InvalidRequest(f"none of the clips can be accepted; the first one: {first.message}", field=field)
-
-
-def check_inside_roots(path: str, roots: Sequence[NasRoot], *, field: str = "nas_video_path") -> None:
-    """A first check of a path's text; the agent checks the file itself. No roots: the agents decide.
-
-    Raises `InvalidRequest`.
-    """
-    normal = posixpath.normpath("/" + path.lstrip("/"))
-    inside = (normal.startswith(root.path.rstrip("/") + "/") for root in roots)
-    if roots and not any(inside):
-        raise InvalidRequest(
-            f"{field} must be a file inside one of the folders that recordings are kept in",
-            field=field,
-        )
-
-
-def check_allowed(path: str, roots: Sequence[str], *, field: str) -> None:
-    """Whether a caller whose roots are limited may cut from a path. Raises `InvalidRequest`, for what is
-    below another root as for what is below none."""
-    if not is_below(posixpath.normpath("/" + path.lstrip("/")), roots):
-        folders = ", ".join(roots)
-        raise InvalidRequest(
-            f"{field} must be a file inside a folder that you may cut from: {folders}"
-            if roots
-            else f"{field} must not be given, as you may cut from no folder: use source_uri",
-            field=field,
-        )
 
 
 def _log(made: Request) -> None:

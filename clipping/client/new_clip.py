@@ -18,11 +18,13 @@ class NewClip:
 
     hand_id: str
     nas_video_path: str | None
-    """The recording on the NAS; None with a `source_uri`."""
+    """The recording on the NAS; None with a `source_uri` or `recording_id`."""
     start_seconds: float | str
     end_seconds: float | str
     source_uri: str | None = None
     """The recording in a bucket, or of an upload."""
+    recording_id: str | None = None
+    """The recording by its id in a listing."""
     output_quality: Quality | None = None
     mode: Mode | None = None
     priority: Priority | None = None

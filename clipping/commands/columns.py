@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 REQUIRED = ("hand_id", "start", "end")
-RECORDING = ("nas_video_path", "source_uri")
+RECORDING = ("nas_video_path", "source_uri", "recording_id")
 """Where the recording is: each line has one of them."""
 PLAIN = ("output_quality", "mode", "priority", "pre_roll_seconds", "post_roll_seconds")
 """Fields of a request, by their own names."""

@@ -117,7 +117,11 @@ FROM_AGENTS: dict[str, type[BaseModel]] = {
 }
 """Parts of results that come from agents, which may be newer."""
 MODELS = INPUT | RESULTS | PREVIEWS | FROM_AGENTS
-READ_BEFORE = {"ClipRequest": set(messages.TO_METADATA), "Effects": set(KEYS)}
+READ_BEFORE = {
+    "ClipRequest": {*messages.TO_METADATA, "recording_id"},
+    "ReelPart": {"recording_id"},
+    "Effects": set(KEYS),
+}
 """Fields that are translated into others before the model reads them."""
 
 

@@ -39,12 +39,14 @@ def _effects(arguments: argparse.Namespace) -> dict[str, Any] | None:
 
 def _wanted(arguments: argparse.Namespace) -> NewClip:
     given = {name: getattr(arguments, name) for name in _OUTPUT if getattr(arguments, name) is not None}
-    is_uri = _URI.match(arguments.source) is not None
+    name, is_id = arguments.source, arguments.recording
+    is_uri = not is_id and _URI.match(name) is not None
     output = {"video_codec" if name == "codec" else name: value for name, value in given.items()}
     return NewClip(
         hand_id=arguments.hand_id,
-        nas_video_path=None if is_uri else arguments.source,
-        source_uri=arguments.source if is_uri else None,
+        nas_video_path=None if is_uri or is_id else name,
+        source_uri=name if is_uri else None,
+        recording_id=name if is_id else None,
         start_seconds=arguments.start,
         end_seconds=arguments.end,
         output_quality=arguments.quality,

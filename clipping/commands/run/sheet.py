@@ -86,7 +86,7 @@ def _row(line: int, head: list[str], cells: list[str]) -> Row:
     if missing:
         return Row(line, hand_id, None, f"{', '.join(missing)} is empty")
     if len(recordings) > 1:
-        return Row(line, hand_id, None, f"{' and '.join(RECORDING)} are given: leave one of them empty")
+        return Row(line, hand_id, None, f"{' and '.join(recordings)} are given: leave all but one empty")
     try:
         return Row(line, hand_id, _clip(given))
     except ValueError as error:
@@ -113,6 +113,7 @@ def _clip(given: dict[str, str]) -> NewClip:
         hand_id=given["hand_id"],
         nas_video_path=given.get("nas_video_path"),
         source_uri=given.get("source_uri"),
+        recording_id=given.get("recording_id"),
         start_seconds=given["start"],
         end_seconds=given["end"],
         client_item_id=given.get("client_item_id"),

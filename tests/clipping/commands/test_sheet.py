@@ -48,7 +48,7 @@ def test_a_recording_is_a_path_or_a_uri() -> None:
         "start_seconds": "1",
         "end_seconds": "2",
     }
-    assert both.problem == "nas_video_path and source_uri are given: leave one of them empty"
+    assert both.problem == "nas_video_path and source_uri are given: leave all but one empty"
     (only,) = read("hand_id,source_uri,start,end\nh,s3://clips/a.mp4,1,2\n")
     assert only.clip == uri.clip
 
@@ -98,8 +98,8 @@ def test_quotes_line_ends_and_blank_lines_are_csv() -> None:
     [
         ("h,/a.mp4,1", "it has 3 fields, and the first line 5"),
         ("h,/a.mp4,1,2,3,4", "it has 6 fields"),
-        ("h,,1,2,", "nas_video_path or source_uri is empty"),
-        (",,1,2,", "hand_id, nas_video_path or source_uri is empty"),
+        ("h,,1,2,", "nas_video_path or source_uri or recording_id is empty"),
+        (",,1,2,", "hand_id, nas_video_path or source_uri or recording_id is empty"),
         ("h,/a.mp4,1,2,wide", "output.width must be a number, not 'wide'"),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_rate_is_a_number(text: str) -> None:
     ("text", "words"),
     [
         ("", "the column hand_id is missing"),
-        ("hand_id,start,end\n", "the column nas_video_path or source_uri is missing"),
+        ("hand_id,start,end\n", "the column nas_video_path or source_uri or recording_id is missing"),
         (f"{HEAD},colour\n", "unknown column 'colour'"),
         (f"{HEAD},metadata.\n", "unknown column 'metadata.'"),
         (f"{HEAD},start_seconds\n", "the column start is duplicated"),
