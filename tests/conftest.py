@@ -9,11 +9,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.generated import SHARED_FOLDER
 from tests.support.seaweed import Seaweed
 
 _OWN_FOLDER = pytest.StashKey[str]()
+
+
+# On a busy machine any example may take long.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,18 +39,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects slow tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`@pytest.mark.sampled(7)`: only every seventh case of the test is fast.
+    """`@pytest.mark.sampled(7, slow=2)`: every seventh case of the test is fast, every second of the others
+    slow; the rest is marked `exhaustive`. Without the first number none is fast.
 
-    A number that divides no axis of the matrix selects cases from all over it.
+    Numbers that divide no axis of the matrix select cases from all over it.
     """
-    seen: Counter[str] = Counter()
+    seen, others = Counter[str](), Counter[str]()
     for item in items:
         marker = item.get_closest_marker("sampled")
         if marker is None:
             continue
         name = item.nodeid.partition("[")[0]
-        if seen[name] % marker.args[0]:
+        if not marker.args or seen[name] % marker.args[0]:
             item.add_marker(pytest.mark.slow)
+            if others[name] % marker.kwargs.get("slow", 1):
+                item.add_marker(pytest.mark.exhaustive)
+            others[name] += 1
         seen[name] += 1
 
 

@@ -147,7 +147,7 @@ def test_a_run_without_failures_ends_normally(run: pytest.Pytester) -> None:
 
 
 def test_every_nth_case_of_a_sampled_matrix_is_fast(run: pytest.Pytester) -> None:
-    run.makeini(MARKERS + "    sampled(n): every n-th case is fast\n")
+    run.makeini(MARKERS + "    sampled(n, slow): every n-th case is fast\n    exhaustive: the rest\n")
     run.makeconftest((ROOT / "tests" / "conftest.py").read_text())
     run.makepyfile(
         """
@@ -157,7 +157,12 @@ def test_every_nth_case_of_a_sampled_matrix_is_fast(run: pytest.Pytester) -> Non
         @pytest.mark.parametrize("b", "xy")
         @pytest.mark.parametrize("a", range(5))
         def test_it(a, b): pass
+
+        @pytest.mark.sampled(3, slow=2)
+        @pytest.mark.parametrize("a", range(10))
+        def test_more(a): pass
         """
     )
-    outcome(run, "-m", "not slow").assert_outcomes(passed=4, deselected=6)
-    outcome(run).assert_outcomes(passed=10)
+    outcome(run, "-m", "not slow").assert_outcomes(passed=4 + 4, deselected=6 + 6)
+    outcome(run, "-m", "not exhaustive").assert_outcomes(passed=10 + 7, deselected=3)
+    outcome(run).assert_outcomes(passed=20)

@@ -72,6 +72,7 @@ def test_a_message_delivered_twice_at_once_is_cut_once(agent: AgentProcess) -> N
     assert not agent.undelivered()()
 
 
+@pytest.mark.slow
 def test_unreadable_messages_go_to_the_dead_letter_topic_at_once(agent: AgentProcess) -> None:
     poison = {b"{", b"\xff\xfe", b"[]", b'{"schema": 1, "request_id": "../../etc"}', b"x" * 9_900_000}
     for data in poison:
@@ -189,6 +190,7 @@ def test_a_reload_applies_live_keys_and_an_invalid_file_changes_nothing(agent: A
     agent.config.write_text(good)
 
 
+@pytest.mark.slow
 def test_the_intake_can_be_paused_and_resumed(agent: AgentProcess) -> None:
     assert agent.command("ctl", "pause").returncode == 0
     message = agent.send()
@@ -203,6 +205,7 @@ def test_the_intake_can_be_paused_and_resumed(agent: AgentProcess) -> None:
     assert "no agent answers" in gone.stderr
 
 
+@pytest.mark.slow
 def test_a_drain_without_an_election_waits_for_the_clip_in_flight(agent: AgentProcess) -> None:
     message = agent.send(start_seconds=0, end_seconds=11, mode="encode")
     held = agent.hold_cut(message)

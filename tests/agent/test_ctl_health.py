@@ -29,6 +29,7 @@ def with_recording(folder: Path, **over: Any) -> AgentProcess:
     return AgentProcess(folder, **over)
 
 
+@pytest.mark.slow
 def test_one_line_while_every_loop_makes_progress_and_the_reason_once_it_is_frozen(tmp_path: Path) -> None:
     with with_recording(tmp_path) as agent:
         done = agent.command("ctl", "health")

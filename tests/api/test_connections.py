@@ -115,6 +115,7 @@ def test_pushes_may_be_larger_than_clients_bodies(make_api: MakeApi) -> None:
     assert ask(api, too_large).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "opening",
     [

@@ -22,6 +22,7 @@ def test_the_same_seed_makes_the_same_mutants(originals: dict[str, bytes]) -> No
         assert data != originals[name.split("-", 2)[2]]
 
 
+@pytest.mark.slow
 def test_a_few_of_each_kind(originals: dict[str, bytes], tmp_path: Path) -> None:
     results = run(originals, 11, len(KINDS), MODES, None)
     assert [result for result in results if result.bad] == []

@@ -39,6 +39,7 @@ def test_both_methods_are_measured_beyond_the_default_limit_of_calls(recording: 
     assert not list(tmp_path.glob("control-*"))
 
 
+@pytest.mark.slow
 def test_a_failed_clip_ends_the_benchmark(tmp_path: Path) -> None:
     broken = tmp_path / "nas" / "broken.mp4"
     broken.parent.mkdir()

@@ -10,6 +10,7 @@ from bench import start
 from bench.measure.meter import Cost
 
 
+@pytest.mark.slow
 def test_every_process_of_an_idle_stack_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "SETTLED_SECONDS", 0.0)
     stack, cost = start.start_stack(tmp_path)

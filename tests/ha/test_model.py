@@ -36,6 +36,7 @@ def test_never_two_leaders_and_always_one_in_the_end(first: int) -> None:
     assert led > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["quick", "plain"])
 def test_the_other_timings_hold_too(preset: str) -> None:
     outcomes = [run(seed, preset=preset) for seed in range(1000, 1006)]

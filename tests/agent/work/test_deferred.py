@@ -101,6 +101,7 @@ def test_while_one_of_two_roots_is_away_its_requests_wait_and_the_others_are_ser
         assert completion.attempt >= 2, "delivered again; what a stream prefetched is counted as well"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_deferred_clip_can_be_cancelled(agent: AgentProcess) -> None:
     take_away(agent)
@@ -110,6 +111,7 @@ def test_a_deferred_clip_can_be_cancelled(agent: AgentProcess) -> None:
     assert agent.completed(message.request_id)[0].status == "cancelled"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_an_agent_that_stops_gives_its_deferred_clips_back(agent: AgentProcess) -> None:
     away = take_away(agent)

@@ -90,6 +90,7 @@ def test_a_cutting_process_killed_at_the_fifth_delivery_ends_nothing(bench: Benc
     assert completion.status == "completed"
 
 
+@pytest.mark.slow
 def test_one_that_dies_every_time_ends_the_request_with_the_reason(bench: Bench) -> None:
     message = bench.message(start_seconds=0, end_seconds=50, mode="encode")
     for attempt in range(1, 5):

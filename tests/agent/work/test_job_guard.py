@@ -49,6 +49,7 @@ def test_without_a_lease_a_failure_is_not_published_either(bench: Bench) -> None
     assert bench.published() == []
 
 
+@pytest.mark.slow
 def test_a_lease_that_ends_during_the_cut_leaves_no_object_and_no_completion(bench: Bench) -> None:
     message = bench.message(start_seconds=0, end_seconds=40, mode="encode")
     raised: list[BaseException] = []

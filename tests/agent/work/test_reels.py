@@ -229,6 +229,7 @@ def test_progress_names_the_stage_of_each_part(bench: Bench) -> None:
     assert percents == sorted(percents)
 
 
+@pytest.mark.slow
 def test_what_is_kept_does_not_fill_a_disk_that_is_full(bench: Bench) -> None:
     message = three(bench)
     bench.checkpoints_of(message).mkdir(parents=True)

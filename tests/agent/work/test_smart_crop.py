@@ -5,12 +5,14 @@ from __future__ import annotations
 from math import sin
 
 import numpy as np
+import pytest
 
 from agent.work.job import Job
 from tests.agent.bench import Bench
 from tests.agent.cutting.effects.moving import Scene, video
 
 
+@pytest.mark.slow
 def test_the_completion_has_the_keyframes_and_a_request_can_send_them(bench: Bench) -> None:
     recording = bench.recording.with_name("match.mp4")
     video([(Scene(lambda t: 0.5 + 0.35 * sin(2 * t)), 3)], (320, 180), 25, recording)

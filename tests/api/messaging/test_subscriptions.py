@@ -157,6 +157,7 @@ def test_a_message_that_fails_is_delivered_again_and_does_not_stop_the_others(ma
     eventually(lambda: {row[1] for row in rows(api, Clip.status)} == {"processing"})
 
 
+@pytest.mark.slow
 def test_completions_do_not_wait_for_a_backlog_of_progress(make_api: MakeApi) -> None:
     api = make_api()
     ids = requests_in(api, 20)

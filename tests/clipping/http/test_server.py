@@ -160,6 +160,7 @@ def test_a_client_that_sends_its_request_too_slowly_is_disconnected(
         assert server.get("/after").endswith(b"/after")
 
 
+@pytest.mark.slow
 def test_deadlines_restart_with_each_request_of_a_connection() -> None:
     with running(Limits(head_seconds=2.0, request_seconds=2.0)) as server, server.connect() as client:
         begun = time.monotonic()

@@ -117,6 +117,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.sampled(slow=3)
 @pytest.mark.parametrize("case", CASES)
 def test_segments_are_as_one_pass(encoder: Encoder, case: str) -> None:
     kind, effects, output = CASES[case]
@@ -152,6 +153,7 @@ def test_it_resumes_behind_the_last_finished_segment(encoder: Encoder) -> None:
     assert (others[0].segment, others[-1].resumed_count) == (1, 0)
 
 
+@pytest.mark.sampled(slow=2)
 @pytest.mark.parametrize(
     ("extension", "effects"),
     [

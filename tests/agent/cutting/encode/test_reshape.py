@@ -110,7 +110,7 @@ def columns_shown(luma: np.ndarray, rows: slice, width: int) -> tuple[float, flo
     return (first - slope / 2 - 16) * scale, (first + slope * (len(row) - 0.5) - 16) * scale
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(5, slow=2)
 @in_turn(
     ((640, 360), {"aspect": "9:16", "width": 360}, (360, 640)),
     ((640, 360), {"aspect": "9:16", "height": 320}, (180, 320)),
@@ -247,7 +247,7 @@ def test_a_turned_recording_is_shaped_as_it_is_shown(cut_output: MakeClip) -> No
     assert np.abs(luma - upright[60:260]).mean() < 6
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(slow=2)
 @in_turn(
     (25, 45),
     (50, 90),

@@ -129,7 +129,7 @@ def test_a_recording_of_the_same_shape_needs_no_window(made: Make, match: Path) 
     assert (key.x, key.y, key.width, key.height) == (0, 0, 320, 180)
 
 
-@pytest.mark.slow
+@pytest.mark.sampled(slow=2)
 @pytest.mark.parametrize(
     ("effects", "output", "frames"),
     [
@@ -173,7 +173,7 @@ KINDS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.sampled(slow=3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_recording_can_be_followed(made: Make, kind: str) -> None:
     source = make(KINDS[kind])
