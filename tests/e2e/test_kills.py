@@ -64,7 +64,7 @@ def test_an_agent_is_killed_during_a_cut(
     own: RunningStack, nas: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     witness = Witness(own, monkeypatch)
-    long_encode = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
+    long_encode = {"start_seconds": 0, "end_seconds": 25, "mode": "encode"}
     request_id = own.ask(nas_video_path=str(nas / "night.mp4"), **long_encode)
     own.hold_cut(request_id)
     before = own.pid("agent-1")
@@ -89,7 +89,7 @@ def test_the_broker_is_killed_with_requests_in_flight(
     own: RunningStack, nas: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     witness = Witness(own, monkeypatch)
-    ask = {"nas_video_path": str(nas / "night.mp4"), "start_seconds": 2, "end_seconds": 30, "mode": "encode"}
+    ask = {"nas_video_path": str(nas / "night.mp4"), "start_seconds": 2, "end_seconds": 12, "mode": "encode"}
     accepted = [own.ask(**ask) for _ in range(4)]
     before = own.signal("broker", signal.SIGKILL)
     accepted += [own.ask(**ask) for _ in range(2)]  # accepted while the broker is down
@@ -141,7 +141,7 @@ def test_a_killed_stack_leaves_no_process_and_resumes_after_a_restart(nas: Path,
 def _kill_and_restart(own: RunningStack, nas: Path) -> None:
     done = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=1, end_seconds=3)
     own.wait(done)
-    waiting = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=0, end_seconds=55, mode="encode")
+    waiting = own.ask(nas_video_path=str(nas / "night.mp4"), start_seconds=0, end_seconds=25, mode="encode")
     own.hold_cut(waiting)
     everything = descendants_of(own.process.pid)
     own.kill()
@@ -157,7 +157,7 @@ def test_two_agents_share_the_work_and_one_is_killed(nas: Path, tmp_path: Path) 
         ask = {
             "nas_video_path": str(nas / "night.mp4"),
             "start_seconds": 2,
-            "end_seconds": 22,
+            "end_seconds": 10,
             "mode": "encode",
         }
         accepted = [stack.ask(**ask) for _ in range(6)]
