@@ -1,8 +1,9 @@
-"""`python -m bench.confinement`: can a race obtain a clip of a file outside the roots?
+"""`python -m bench.confinement`: can a race obtain a clip or a preview of a file outside the roots?
 
-While requests run through the whole local stack, a folder inside the root is continuously exchanged with a
-symlink to a folder outside it. Both contain a recording of the same name, with different widths. The exit
-code is 1 if any clip of the recording outside is delivered."""
+While requests and previews run through the whole local stack, a folder inside the root is continuously
+exchanged with a symlink to a folder outside it, and a file with a symlink to a file outside. The recordings
+inside and outside differ in width, keyframes and audio. The exit code is 1 if anything of a recording outside
+is delivered."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ from typing import Any, Self
 import requests
 
 from agent.cutting import find_ffmpeg
+from bench.measure.preview_race import Look, race
 
 INSIDE, OUTSIDE = 320, 160
 """Widths of the two recordings in pixels."""
@@ -40,16 +42,13 @@ _OVERLAY = {
 }
 
 
-class Swap:
-    """Context manager that alternates `root/camera` between a folder and a symlink to `outside`."""
+class Exchange:
+    """Context manager that continuously exchanges what is at two paths. `pause`: seconds in between."""
 
-    def __init__(self, root: Path, outside: Path, *, pause: float) -> None:
-        self.folder = root / "camera"
-        self._other = root / "other"
+    def __init__(self, one: Path, other: Path, *, pause: float) -> None:
+        self._paths = os.fsencode(one), os.fsencode(other)
         self._pause = pause
         self.swaps = 0
-        self.folder.mkdir()
-        self._other.symlink_to(outside)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="swap", daemon=True)
 
@@ -63,19 +62,35 @@ class Swap:
 
     def _run(self) -> None:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-        one, other = os.fsencode(self.folder), os.fsencode(self._other)
+        one, other = self._paths
         while not self._stop.is_set():
             if renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _RENAME_EXCHANGE) != 0:
-                raise OSError(ctypes.get_errno(), "the folder and the symlink can't be exchanged")
+                raise OSError(ctypes.get_errno(), "the two can't be exchanged")
             self.swaps += 1
             time.sleep(self._pause)
 
 
+class Swap(Exchange):
+    """Alternates `root/camera` between a folder and a symlink to `outside`."""
+
+    def __init__(self, root: Path, outside: Path, *, pause: float) -> None:
+        self.folder = root / "camera"
+        super().__init__(self.folder, root / "other", pause=pause)
+        self.folder.mkdir()
+        (root / "other").symlink_to(outside)
+
+
+INSIDE_LOOK = Look(INSIDE, 1.0, loud=False)
+
+
 def record(path: Path, width: int) -> None:
-    """Record ten seconds of a test pattern."""
+    """Record ten seconds of a test pattern: silent with a keyframe in each second, or as it is outside."""
+    inside = width == INSIDE
+    audio = "anullsrc=r=48000:cl=mono" if inside else "sine=440:r=48000"
     command = [str(find_ffmpeg(None)), "-nostdin", "-v", "error", "-y"]
     command += ["-f", "lavfi", "-i", f"testsrc2=size={width}x{width * 9 // 16}:rate=25:duration=10"]
-    command += ["-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-pix_fmt", "yuv420p", str(path)]
+    command += ["-f", "lavfi", "-i", audio, "-t", "10", "-c:v", "libx264", "-preset", "ultrafast"]
+    command += ["-g", "25" if inside else "20", "-pix_fmt", "yuv420p", str(path)]
     subprocess.run(command, check=True, timeout=60)
 
 
@@ -136,6 +151,7 @@ def main() -> int:
     parser.add_argument(
         "--pause-ms", type=float, default=2.0, help="pause between two exchanges (default: 2)"
     )
+    parser.add_argument("--preview-seconds", type=float, default=60.0, help="of calls for previews (60)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -144,12 +160,56 @@ def main() -> int:
         swap = Swap(folder / "root", folder / "outside", pause=arguments.pause_ms / 1000)
         record(swap.folder / "night.mp4", INSIDE)
         record(folder / "outside" / "night.mp4", OUTSIDE)
-        with _stack(folder, folder / "root") as (api, session), swap:
-            seen = attack(api, session, swap.folder / "night.mp4", arguments.requests)
-    print(f"{arguments.requests} requests, {swap.swaps} exchanges")
-    for ending, count in seen.most_common():
-        print(f"  {count:5}  {ending}")
-    return 1 if seen["the file OUTSIDE"] else 0
+        with _stack(folder, folder / "root") as (api, session):
+            with swap:
+                seen = attack(api, session, swap.folder / "night.mp4", arguments.requests)
+            print(f"{arguments.requests} requests, {swap.swaps} exchanges")
+            for ending, count in seen.most_common():
+                print(f"  {count:5}  {ending}")
+            previews = _previews(folder, api, session, arguments.preview_seconds, arguments.pause_ms / 1000)
+    return 1 if seen["the file OUTSIDE"] or previews["OUTSIDE"] else 0
+
+
+def _previews(
+    folder: Path, api: str, session: requests.Session, seconds: float, pause: float
+) -> collections.Counter[str]:
+    """Counts by outcome of calls for previews, half of them with each kind of exchange."""
+    total: collections.Counter[str] = collections.Counter()
+    root, outside = folder / "root", folder / "outside"
+    record(root / "file.mp4", INSIDE)
+    (root / "link.mp4").symlink_to(outside / "night.mp4")
+    kinds = {
+        "a folder": ("camera", "night.mp4", (root / "camera", root / "other")),
+        "a file": ("", "file.mp4", (root / "file.mp4", root / "link.mp4")),
+    }
+    for what, (prefix, name, paths) in kinds.items():
+        recording_id = _listed(api, session, prefix, name)
+        with Exchange(*paths, pause=pause) as exchange:
+            seen = race(
+                lambda route, query, at=recording_id: session.get(  # type: ignore[misc]
+                    f"{api}/preview/v1/recordings/{at}{route}", params=query, timeout=60
+                ),
+                INSIDE_LOOK,
+                threads=3,
+                seconds=seconds / 2,
+            )
+        print(f"{seen.total()} previews, {exchange.swaps} exchanges of {what}")
+        for (route, ending), count in sorted(seen.items()):
+            print(f"  {count:5}  {route or '/'} {ending}")
+            total[ending] += count
+    return total
+
+
+def _listed(api: str, session: requests.Session, prefix: str, name: str) -> str:
+    """The id of a recording, once its folder is there."""
+    query = {"prefix": prefix, "q": name}
+    for _ in range(100):
+        answer = session.get(f"{api}/preview/v1/recordings", params=query, timeout=30)
+        found = answer.json().get("recordings") if answer.ok else None
+        if found:
+            return str(found[0]["id"])
+        time.sleep(0.05)
+    raise SystemExit(f"{name} is not listed: {answer.text}")
 
 
 if __name__ == "__main__":

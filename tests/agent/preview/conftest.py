@@ -51,8 +51,9 @@ class Viewer:
         return int(float(found[1])) if found is not None else 0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
+    """One for all tests of a session: each removes what it adds to the folder."""
     folder = tmp_path_factory.mktemp("previews")
     nas = folder / "nas"
     (nas / "2026").mkdir(parents=True)

@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import pytest
 
-from bench.confinement import INSIDE, OUTSIDE, Swap, record
+from bench.confinement import INSIDE, INSIDE_LOOK, OUTSIDE, Exchange, Swap, record
+from bench.measure.preview_race import ROUTES as ROUTES_SEEN
+from bench.measure.preview_race import outcome, race
 from clipping.contract.preview_keys import PreviewKeys
 from tests.agent.preview.conftest import Viewer
 from tests.support.media import Recording, make
@@ -100,40 +101,43 @@ def test_a_file_that_became_a_link_out_of_the_root(viewer: Viewer, tmp_path: Pat
         path.unlink()
 
 
-def test_no_preview_of_a_folder_exchanged_with_a_link_to_the_outside(viewer: Viewer, tmp_path: Path) -> None:
-    swap = Swap(viewer.agent.nas, tmp_path, pause=0.001)
+def test_no_preview_of_what_is_exchanged_with_a_link_to_the_outside(viewer: Viewer, tmp_path: Path) -> None:
+    """A folder and a file, on all routes."""
+    root = viewer.agent.nas / "race"
+    root.mkdir()
+    swap = Swap(root, tmp_path, pause=0.001)
     record(swap.folder / "night.mp4", INSIDE)
     record(tmp_path / "night.mp4", OUTSIDE)
-    statuses: dict[int, int] = {}
-    sizes = {path.stat().st_size for path in (swap.folder / "night.mp4",)}
+    shutil.copy(swap.folder / "night.mp4", root / "file.mp4")
+    (root / "link.mp4").symlink_to(tmp_path / "night.mp4")
+    size = (root / "file.mp4").stat().st_size
     try:
-        with swap:
-            for _ in range(25):
-                for route in ("", "/window.mp4"):
-                    answer = viewer.of("camera/night.mp4", route, **({"t": "1", "d": "1"} if route else {}))
-                    statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
-                    if answer.status_code != 200:
-                        continue
-                    if route:
-                        assert width_of(answer.content, tmp_path) == INSIDE
-                    else:
-                        assert answer.json()["width"] == INSIDE
-                listed = viewer.get("recordings", prefix="camera")
-                assert {each["size"] for each in listed.json().get("recordings", [])} <= sizes
+        for name, exchange in (
+            ("camera/night.mp4", swap),
+            ("file.mp4", Exchange(root / "file.mp4", root / "link.mp4", pause=0.001)),
+        ):
+            with exchange:
+                seen = race(
+                    lambda route, query, at=name: viewer.of(f"race/{at}", route, **query),  # type: ignore[misc]
+                    INSIDE_LOOK,
+                    threads=2,
+                    seconds=1.5,
+                )
+                for prefix in ("race", "race/camera"):
+                    listed = viewer.get("recordings", prefix=prefix).json().get("recordings", [])
+                    assert {each["size"] for each in listed} <= {size}
+            assert exchange.swaps > 0
+            outcomes = {outcome for _, outcome in seen}
+            assert outcomes <= {"inside", "404 NOT_FOUND", "503 SOURCE_UNAVAILABLE", "503 OVERLOADED"}, name
+            assert {route for route, outcome in seen if outcome == "inside"}, name
     finally:
-        shutil.rmtree(viewer.agent.nas / "camera", ignore_errors=True)
-        for name in ("camera", "other"):
-            link = viewer.agent.nas / name
-            if link.is_symlink():
-                link.unlink()
-        shutil.rmtree(viewer.agent.nas / "other", ignore_errors=True)
-    assert swap.swaps > 0
-    assert statuses.get(200, 0) > 0
-    assert set(statuses) <= {200, 404, 503}
+        shutil.rmtree(root)
 
 
-def width_of(window: bytes, folder: Path) -> int:
-    file = folder / "window.mp4"
-    file.write_bytes(window)
-    with av.open(str(file)) as container:
-        return container.streams.video[0].width
+def test_the_race_would_notice_the_recording_outside(viewer: Viewer) -> None:
+    record(viewer.agent.nas / "outside.mp4", OUTSIDE)
+    try:
+        for route, (query, _, _) in ROUTES_SEEN.items():
+            assert outcome(route, viewer.of("outside.mp4", route, **query), INSIDE_LOOK) == "OUTSIDE", route
+    finally:
+        (viewer.agent.nas / "outside.mp4").unlink()
