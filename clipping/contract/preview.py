@@ -88,7 +88,7 @@ class RecordingDescription(Result):
     video: int | None = None
     """The index of the stream that is previewed."""
     audio: int | None = None
-    """The index of the audio stream that windows contain."""
+    """The index of the audio stream that windows contain, as AAC where `plays` is false."""
     duration: float | None = None
     start: float
     """When the first frame is shown; mostly 0."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from av.stream import Stream
 
 from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.packets import AnyPacket, packet_of, pts_of
-from agent.cutting.preview.codecs import adts_config, adts_length
+from agent.cutting.preview.audio_encode import NAME, encoded
+from agent.cutting.preview.codecs import adts_config, adts_length, name_of, plays
+from agent.cutting.preview.muxing import WindowFile
 
 _GAP = Fraction(1, 100)
 """Seconds; containers round times."""
@@ -32,6 +35,47 @@ def played(
         if at < end and (at >= begin if again else at + length > begin):
             found.append(packet)
     return found
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The audio of a window."""
+
+    items: list[tuple[AnyPacket, Stream]]
+    """The packets, each with the stream of the window that it belongs to."""
+    name: str | None
+    """Of the codec, in MIME types."""
+    whole: bool
+    """Whether it lasts for all of the window."""
+
+
+def heard(
+    file: WindowFile,
+    stream: Stream,
+    info: StreamInfo,
+    packets: Iterable[AnyPacket],
+    begin: Fraction,
+    end: Fraction,
+    *,
+    over: bool,
+    again: bool = False,
+) -> Heard:
+    """The audio of a range in seconds of the container, in a new stream of the window: copied, or encoded
+    where browsers don't play it.
+
+    `over`: the recording ends there, and its audio perhaps earlier. `again`: as `played`. Raises `NoHeader`
+    and `NotWritable`.
+    """
+    if not plays(info):
+        items = encoded(file.container, stream, list(packets), begin, end, again=again)
+        return Heard(items, NAME if items else None, bool(items))
+    config, audible = plain(stream, info, played(packets, begin, end, again=again))
+    target = file.copied(stream, info.codec, config)
+    return Heard(
+        [(packet, target) for packet in audible],
+        name_of(info, config or stream.codec_context.extradata),
+        has_no_gap(audible, begin, None if over else end),
+    )
 
 
 def plain(stream: Stream, info: StreamInfo, packets: list[AnyPacket]) -> tuple[bytes | None, list[AnyPacket]]:

@@ -11,8 +11,7 @@ from av.stream import Stream
 from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.formats.streams import tick_of
-from agent.cutting.preview.audio import NoHeader, has_no_gap, plain, played
-from agent.cutting.preview.codecs import name_of
+from agent.cutting.preview.audio import NoHeader, heard, played
 from agent.cutting.preview.media import Media
 from agent.cutting.preview.models import Window
 from agent.cutting.preview.muxing import NotWritable, WindowFile, mime_of
@@ -33,7 +32,7 @@ def audio_window(media: Media, info: StreamInfo, t: Fraction, d: Fraction) -> Wi
         if not found:
             raise RangeBeyondEnd(f"{media.source.name.name} has no audio there")
         try:
-            return _written(media, stream, info, found, last=last)
+            return _written(media, stream, info, read, found, last=last)
         except (NoHeader, NotWritable):
             raise SourceCorrupt(f"the audio of {media.source.name.name} is damaged there") from None
 
@@ -58,26 +57,36 @@ def _read(
     return read, True
 
 
-def _written(media: Media, stream: Stream, info: StreamInfo, found: list[AnyPacket], *, last: bool) -> Window:
+def _written(
+    media: Media,
+    stream: Stream,
+    info: StreamInfo,
+    read: list[AnyPacket],
+    found: list[AnyPacket],
+    *,
+    last: bool,
+) -> Window:
     """Raises `NoHeader` and `NotWritable`."""
-    config, audible = plain(stream, info, found)
     begin, end = (
-        pts_of(audible[0]) * audible[0].time_base,
-        (pts_of(audible[-1]) + (audible[-1].duration or 0)) * audible[-1].time_base,
+        pts_of(found[0]) * found[0].time_base,
+        (pts_of(found[-1]) + (found[-1].duration or 0)) * found[-1].time_base,
     )
-    whole = has_no_gap(audible, begin, None)
     file = WindowFile()
-    target = file.copied(stream, info.codec, config)
-    file.write([(packet, target) for packet in audible], begin)
+    audio = heard(file, stream, info, read, begin, end, over=True)
+    if not audio.items:
+        raise NotWritable
+    first = audio.items[0][0]
+    origin = pts_of(first) * first.time_base
+    file.write(audio.items, origin)
     return Window(
         data=file.finish(),
         kind="copy",
-        mime=mime_of(None, name_of(info, config or stream.codec_context.extradata)),
-        offset=begin - media.info.zero,
+        mime=mime_of(None, audio.name),
+        offset=origin - media.info.zero,
         start=begin - media.info.zero,
         end=end - media.info.zero,
         frames=0,
-        audio=whole,
+        audio=audio.whole,
         last=last,
         more=None,
     )

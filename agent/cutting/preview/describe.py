@@ -59,9 +59,15 @@ def describe(media: Media) -> Description:
 
 
 def audio_of(media: Media) -> StreamInfo | None:
-    """The audio stream that windows contain: the default one, else the first, of those that browsers play."""
-    playable = [stream for stream in media.info.audio_streams if plays(stream)]
-    return next((s for s in playable if s.default), playable[0] if playable else None)
+    """The audio stream that windows contain: the default one, else the first. Of equals, one that browsers
+    play, which need not be encoded."""
+    usable = [stream for stream in media.info.audio_streams if plays(stream) or _can_be_decoded(stream)]
+    return min(usable, key=lambda stream: (not stream.default, not plays(stream)), default=None)
+
+
+def _can_be_decoded(stream: StreamInfo) -> bool:
+    known = stream.audio is not None and stream.audio.sample_rate > 0 and stream.audio.channels > 0
+    return known and stream.codec in av.codecs_available
 
 
 def why_not_copied(media: Media) -> str | None:

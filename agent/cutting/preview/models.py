@@ -73,7 +73,8 @@ class Description:
     video: int | None
     """The index of the stream that is previewed."""
     audio: int | None
-    """The index of the audio stream that windows contain; None: they have none."""
+    """The index of the audio stream that windows contain, as AAC where browsers don't play it; None: they
+    have none."""
     duration: Fraction | None
     """None when the file does not state it."""
     start: Fraction

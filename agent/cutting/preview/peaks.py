@@ -16,6 +16,7 @@ from av.stream import Discard
 from numpy.typing import NDArray
 
 from agent.cutting.formats.streams import audio_stream, tick_of
+from agent.cutting.preview.audio_encode import decoder_of
 from agent.cutting.preview.describe import audio_of
 from agent.cutting.preview.media import Media
 from agent.cutting.preview.models import Peaks
@@ -37,12 +38,13 @@ def peaks(media: Media, start: Fraction, stop: Fraction, px: int) -> Peaks:
     steps = _Steps(start + media.info.zero, stop + media.info.zero, px)
     with media.near(steps.start, steps.stop) as container:
         audio = audio_stream(container, stream.index)
-        if audio.codec_context is None:
+        decoder = decoder_of(audio)
+        if decoder is None:
             raise SourceCorrupt(f"the audio of {media.source.name.name} can't be decoded")
         with _only(container, audio):
             # Packed, as PyAV crashes where 8 channels have a plane each (DTS-HD).
             packed = av.AudioResampler(format="flt")
-            for frame in _frames(media, container, audio, steps.start, steps.stop):
+            for frame in _frames(media, container, audio, decoder, steps.start, steps.stop):
                 for part in packed.resample(frame):
                     steps.add(part)
     return Peaks(steps.data(), start, stop)
@@ -86,9 +88,14 @@ def _extremes(frame: AudioFrame) -> tuple[NDArray[np.float32], NDArray[np.float3
 
 
 def _frames(
-    media: Media, container: av.container.InputContainer, audio: AudioStream, start: Fraction, stop: Fraction
+    media: Media,
+    container: av.container.InputContainer,
+    audio: AudioStream,
+    decoder: AudioCodecContext,
+    start: Fraction,
+    stop: Fraction,
 ) -> Iterator[AudioFrame]:
-    tick, decoder = tick_of(audio), _decoder(audio)
+    tick = tick_of(audio)
     try:
         container.seek(tick_upto(start - _BACK, tick), stream=audio, backward=True)
     except av.error.FFmpegError:
@@ -100,16 +107,6 @@ def _frames(
             yield from decoder.decode(packet if packet.size else None)
         except av.error.FFmpegError:
             continue
-
-
-def _decoder(audio: AudioStream) -> AudioCodecContext:
-    original = audio.codec_context
-    decoder = av.CodecContext.create(original.codec.name, "r")
-    assert isinstance(decoder, AudioCodecContext)
-    decoder.extradata = original.extradata
-    decoder.sample_rate = original.sample_rate
-    decoder.layout = original.layout
-    return decoder
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from agent.cutting.formats.avc import sets_of
 from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.packets import AnyPacket, dts_of
 from agent.cutting.formats.streams import tick_of
-from agent.cutting.preview.audio import NoHeader, has_no_gap, plain, played
-from agent.cutting.preview.codecs import avc_name, name_of
+from agent.cutting.preview.audio import Heard, NoHeader, heard
+from agent.cutting.preview.codecs import avc_name
 from agent.cutting.preview.describe import audio_of
 from agent.cutting.preview.media import Media
 from agent.cutting.preview.models import Window
@@ -108,25 +108,22 @@ def _written(
         )
     begin = encoded.times[0] * tick
     items: list[tuple[AnyPacket, Stream]] = [(p, encoded.stream) for p in encoded.packets(end)]
-    audio_name, whole = None, False
+    audio = Heard([], None, whole=False)
     if stream is not None and track is not None:
-        config, audible = plain(stream, track, played(found.audible, begin, end * tick))
-        audio_name = name_of(track, config or stream.codec_context.extradata)
-        target = encoded.file.copied(stream, track.codec, config)
-        items += [(packet, target) for packet in audible]
-        whole = has_no_gap(audible, begin, None if last else end * tick)
+        audio = heard(encoded.file, stream, track, found.audible, begin, end * tick, over=last)
+    items += audio.items
     origin = origin_of(items, tick)
     encoded.file.write(items, origin)
     name = avc_name(sets_of(encoded.stream.codec_context.extradata or b""))
     return Window(
         data=encoded.file.finish(),
         kind="proxy",
-        mime=mime_of(name, audio_name),
+        mime=mime_of(name, audio.name),
         offset=origin - zero,
         start=begin - zero,
         end=end * tick - zero,
         frames=len(encoded.times),
-        audio=whole,
+        audio=audio.whole,
         last=last,
         more=None,
     )

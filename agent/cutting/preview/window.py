@@ -18,7 +18,7 @@ from agent.cutting.formats.nal import joined, length_size
 from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.formats.streams import tick_of
 from agent.cutting.indexed.selection import complete
-from agent.cutting.preview.audio import NoHeader, has_no_gap, plain, played
+from agent.cutting.preview.audio import Heard, NoHeader, heard
 from agent.cutting.preview.audio_window import audio_window
 from agent.cutting.preview.codecs import name_of
 from agent.cutting.preview.describe import audio_of, why_not_copied
@@ -255,27 +255,23 @@ class _Copy:
             packet.duration = lasts[number]
             items.append((packet, target))
         begin = self.at if sent else self.shown[0] * tick
-        audio_name, whole = None, False
+        audio = Heard([], None, whole=False)
         if track is not None:
-            stream = self.audio[0]
-            found = played(self.audible, begin, end * tick, again=bool(sent))
-            config, audible = plain(stream, track, found)
-            audio_name = name_of(track, config or stream.codec_context.extradata)
-            audio_target = file.copied(stream, track.codec, config)
-            items += [(packet, audio_target) for packet in audible]
-            whole = has_no_gap(audible, begin, None if self.over else end * tick)
+            stream, stop = self.audio[0], end * tick
+            audio = heard(file, stream, track, self.audible, begin, stop, over=self.over, again=bool(sent))
+        items += audio.items
         origin = origin_of(items, tick)
         file.write(items, origin)
         more = str(_Position(self.shown[0] * tick, count, ahead)) if self.short and not self.over else None
         return Window(
             data=file.finish(),
             kind="copy",
-            mime=mime_of(name, audio_name),
+            mime=mime_of(name, audio.name),
             offset=origin - zero,
             start=min(self.shown[sent:count]) * tick - zero,
             end=end * tick - zero,
             frames=count - sent,
-            audio=whole,
+            audio=audio.whole,
             last=self.over and not self.jumps,
             more=more,
         )

@@ -8,6 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from agent.cutting.formats.media import Identity
@@ -41,6 +42,7 @@ def serve(
     context: Context, descriptor: int, calls: int, name: Path, identity: Identity, settings: PreviewSettings
 ) -> None:
     """Answer calls, as a job. `calls`: the descriptor of their socket."""
+    _name_process()
     limit(0, resource.RLIMIT_DATA, settings.memory_bytes)
     limit_pixels(settings.max_pixels)
     source = SourceFile(name, descriptor, identity)
@@ -50,6 +52,12 @@ def serve(
             if not isinstance(call, Call):
                 return
             send(channel, _answer(media, call))
+
+
+def _name_process() -> None:
+    """Show operators which of the agent's processes are of previews: all are forks of one."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text("preview")
 
 
 def _answer(media: Media, call: Call) -> Answer:

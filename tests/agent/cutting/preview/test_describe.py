@@ -39,7 +39,7 @@ from tests.support.media import Recording, make
         (SILENT, "copy", ["avc1.4d400d"]),
         (Recording("mkv", audio=("flac", "libopus")), "copy", ["avc1.4d400d", "flac", "opus"]),
         (Recording("mkv", video=("-c:v", "ffv1"), seconds=1, audio=("pcm_s16le",)), "proxy", [None, None]),
-        (Recording("wav", video=(), seconds=1, audio=("pcm_s16le",)), "none", [None]),
+        (Recording("wav", video=(), seconds=1, audio=("pcm_s16le",)), "audio", [None]),
     ],
 )
 def test_codecs_and_how_they_play(
