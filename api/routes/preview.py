@@ -64,7 +64,8 @@ def _passed(path: str) -> Response:
     # With the token in it, if it was sent so: tiles of a strip refer to their image with the same query.
     query = urlencode(list(request.args.items(multi=True)))
     answer = parts.previews.call(request.method, path, query, headers)
-    response = Response(answer.body, answer.status, direct_passthrough=True)
+    # Not with direct_passthrough: werkzeug then calls nothing at the end.
+    response = Response(answer.body, answer.status)
     response.call_on_close(answer.close)
     response.headers.clear()
     response.headers.update(answer.headers)

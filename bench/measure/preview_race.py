@@ -24,7 +24,7 @@ class Look:
     """Pixels; 16:9."""
     gop_seconds: float
     loud: bool
-    """Whether it can be heard."""
+    """Whether it is not silent."""
 
 
 class Answer(Protocol):

@@ -38,7 +38,7 @@ def played(
 
 
 @dataclass(frozen=True)
-class Heard:
+class WindowAudio:
     """The audio of a window."""
 
     items: list[tuple[AnyPacket, Stream]]
@@ -49,7 +49,7 @@ class Heard:
     """Whether it lasts for all of the window."""
 
 
-def heard(
+def window_audio(
     file: WindowFile,
     stream: Stream,
     info: StreamInfo,
@@ -59,7 +59,7 @@ def heard(
     *,
     over: bool,
     again: bool = False,
-) -> Heard:
+) -> WindowAudio:
     """The audio of a range in seconds of the container, in a new stream of the window: copied, or encoded
     where browsers don't play it.
 
@@ -68,10 +68,10 @@ def heard(
     """
     if not plays(info):
         items = encoded(file.container, stream, list(packets), begin, end, again=again)
-        return Heard(items, NAME if items else None, bool(items))
+        return WindowAudio(items, NAME if items else None, bool(items))
     config, audible = plain(stream, info, played(packets, begin, end, again=again))
     target = file.copied(stream, info.codec, config)
-    return Heard(
+    return WindowAudio(
         [(packet, target) for packet in audible],
         name_of(info, config or stream.codec_context.extradata),
         has_no_gap(audible, begin, None if over else end),

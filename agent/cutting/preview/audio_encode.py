@@ -104,7 +104,7 @@ def _resampled(
 
 
 def _fill(samples: NDArray[np.float32], zero: int, frames: Iterator[AudioFrame], rate: int) -> bool:
-    """Put the frames where they are heard; `zero`: the number of the first sample. Whether any is there."""
+    """Put the frames where they are played; `zero`: the number of the first sample. Whether any is there."""
     behind: int | None = None
     found = False
     for frame in frames:

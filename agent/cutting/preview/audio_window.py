@@ -11,7 +11,7 @@ from av.stream import Stream
 from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.formats.streams import tick_of
-from agent.cutting.preview.audio import NoHeader, heard, played
+from agent.cutting.preview.audio import NoHeader, played, window_audio
 from agent.cutting.preview.media import Media
 from agent.cutting.preview.models import Window
 from agent.cutting.preview.muxing import NotWritable, WindowFile, mime_of
@@ -72,7 +72,7 @@ def _written(
         (pts_of(found[-1]) + (found[-1].duration or 0)) * found[-1].time_base,
     )
     file = WindowFile()
-    audio = heard(file, stream, info, read, begin, end, over=True)
+    audio = window_audio(file, stream, info, read, begin, end, over=True)
     if not audio.items:
         raise NotWritable
     first = audio.items[0][0]

@@ -13,7 +13,7 @@ from agent.cutting.formats.avc import sets_of
 from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.packets import AnyPacket, dts_of
 from agent.cutting.formats.streams import tick_of
-from agent.cutting.preview.audio import Heard, NoHeader, heard
+from agent.cutting.preview.audio import NoHeader, WindowAudio, window_audio
 from agent.cutting.preview.codecs import avc_name
 from agent.cutting.preview.describe import audio_of
 from agent.cutting.preview.media import Media
@@ -108,9 +108,9 @@ def _written(
         )
     begin = encoded.times[0] * tick
     items: list[tuple[AnyPacket, Stream]] = [(p, encoded.stream) for p in encoded.packets(end)]
-    audio = Heard([], None, whole=False)
+    audio = WindowAudio([], None, whole=False)
     if stream is not None and track is not None:
-        audio = heard(encoded.file, stream, track, found.audible, begin, end * tick, over=last)
+        audio = window_audio(encoded.file, stream, track, found.audible, begin, end * tick, over=last)
     items += audio.items
     origin = origin_of(items, tick)
     encoded.file.write(items, origin)

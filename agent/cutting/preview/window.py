@@ -18,7 +18,7 @@ from agent.cutting.formats.nal import joined, length_size
 from agent.cutting.formats.packets import AnyPacket, pts_of
 from agent.cutting.formats.streams import tick_of
 from agent.cutting.indexed.selection import complete
-from agent.cutting.preview.audio import Heard, NoHeader, heard
+from agent.cutting.preview.audio import NoHeader, WindowAudio, window_audio
 from agent.cutting.preview.audio_window import audio_window
 from agent.cutting.preview.codecs import name_of
 from agent.cutting.preview.describe import audio_of, why_not_copied
@@ -255,10 +255,12 @@ class _Copy:
             packet.duration = lasts[number]
             items.append((packet, target))
         begin = self.at if sent else self.shown[0] * tick
-        audio = Heard([], None, whole=False)
+        audio = WindowAudio([], None, whole=False)
         if track is not None:
             stream, stop = self.audio[0], end * tick
-            audio = heard(file, stream, track, self.audible, begin, stop, over=self.over, again=bool(sent))
+            audio = window_audio(
+                file, stream, track, self.audible, begin, stop, over=self.over, again=bool(sent)
+            )
         items += audio.items
         origin = origin_of(items, tick)
         file.write(items, origin)

@@ -6,6 +6,7 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from urllib3.exceptions import ProtocolError
@@ -13,6 +14,7 @@ from urllib3.exceptions import ProtocolError
 from api.preview.agents import MAX_BYTES, PreviewAgents
 from clipping.errors import Overloaded, PreviewUnavailable
 from embedded.layout import free_port
+from tests.api.owned import service
 
 PATH = "/preview/v1/recordings"
 
@@ -34,6 +36,9 @@ def agent(
                     self.send_header(key, value)
             self.end_headers()
             self.wfile.write(body)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -120,6 +125,18 @@ def test_calls_in_progress_are_bounded() -> None:
         first.close()
         passing.call("GET", PATH, "", {}).close()
         passing.close()
+
+
+def test_a_call_that_was_answered_is_no_longer_in_progress(tmp_path: Path) -> None:
+    """By the routes, whatever the answer."""
+    (tmp_path / "key").write_text("a-secret-of-the-API-and-the-agents")
+    for status, method in ((200, "GET"), (404, "GET"), (304, "GET"), (200, "HEAD")):
+        with agent(status) as (url, asked):
+            preview = {"key": str(tmp_path / "key"), "agents": {"nas-1": url}}
+            with service(tmp_path, {}, over={"preview": preview, "api": {"threads": 2}}) as at:
+                for number in range(1, 4):
+                    answer = at.call("ada", method, PATH)
+                    assert (answer.status_code, len(asked)) == (status, number), answer.text
 
 
 def test_a_body_that_ends_early_is_no_whole_answer() -> None:

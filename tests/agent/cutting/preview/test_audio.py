@@ -1,4 +1,4 @@
-"""Audio that browsers don't play is AAC in windows, heard when it is heard in the recording."""
+"""Audio that browsers don't play is AAC in windows, played when it is in the recording."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CODECS = {
 
 
 def ticks(windows: list[Window]) -> list[float]:
-    """When each tick of windows that follow each other is heard, in the recording's time."""
+    """When each tick of windows that follow each other is played, in the recording's time."""
     found: list[float] = []
     for window in windows:
         with av.open(io.BytesIO(window.data)) as container:
@@ -60,7 +60,7 @@ def audio_packets(window: Window) -> list[tuple[Fraction, Fraction]]:
 
 
 def in_recording(path: Path) -> list[float]:
-    """When each tick is heard in a player."""
+    """When each tick is played."""
     with av.open(str(path)) as container:
         starts = [float(s.start_time * s.time_base) for s in container.streams if s.start_time is not None]
         zero = 0.0 if container.format.name.startswith("mov,") else min(starts)
@@ -68,7 +68,7 @@ def in_recording(path: Path) -> list[float]:
 
 
 @pytest.mark.parametrize("recording", CODECS.values(), ids=CODECS)
-def test_ticks_are_heard_when_they_are_in_the_recording(previews: Previews, recording: Recording) -> None:
+def test_ticks_are_where_they_are_in_the_recording(previews: Previews, recording: Recording) -> None:
     path = make(recording)
     with open_path(path) as source:
         described = previews.describe(source)
@@ -86,10 +86,10 @@ def test_ticks_are_heard_when_they_are_in_the_recording(previews: Previews, reco
     if described.playable == "copy":
         assert {window.kind for window in windows} == {"copy"}
         assert seen(windows[0]) == seen(silent)
-    heard, wanted = ticks(windows), [at for at in in_recording(path) if at > windows[0].start + SAME]
-    assert len(heard) in (len(wanted), len(wanted) + 1)  # the window may begin with one
+    found, wanted = ticks(windows), [at for at in in_recording(path) if at > windows[0].start + SAME]
+    assert len(found) in (len(wanted), len(wanted) + 1)  # the window may begin with one
     for tick in wanted:
-        assert min(abs(tick - other) for other in heard) < SAME, (tick, heard)
+        assert min(abs(tick - other) for other in found) < SAME, (tick, found)
 
 
 def test_windows_that_follow_each_other_share_their_frames_of_audio(previews: Previews) -> None:
@@ -122,9 +122,9 @@ def test_gaps_are_silent(previews: Previews, tmp_path: Path) -> None:
     packets = audio_packets(window)
     assert all(one[1] == other[0] for one, other in pairwise(packets))
     assert packets[-1][1] >= window.end
-    heard = ticks([window])
-    assert len(heard) == 8
-    assert all(abs(tick - round(tick)) < 0.05 for tick in heard)
+    found = ticks([window])
+    assert len(found) == 8
+    assert all(abs(tick - round(tick)) < 0.05 for tick in found)
 
 
 def test_audio_alone_is_encoded(previews: Previews) -> None:
@@ -135,11 +135,11 @@ def test_audio_alone_is_encoded(previews: Previews) -> None:
     assert {4.0, 5.0, 6.0} <= {round(tick, 2) for tick in ticks([window])}
 
 
-def test_the_default_stream_is_heard_and_of_equals_one_that_needs_no_encode(
+def test_the_default_stream_is_played_and_of_equals_one_that_needs_no_encode(
     previews: Previews, tmp_path: Path
 ) -> None:
     two = Recording("mkv", audio=("ac3", "aac"))
     for number, default in enumerate(("0", "default"), start=1):
-        path = changed(two, tmp_path, "-disposition:a:0", "default", "-disposition:a:1", default)
+        path = changed(two, tmp_path, "-map", "0", "-disposition:a:0", "default", "-disposition:a:1", default)
         with open_path(path) as source:
             assert previews.describe(source).audio == number
