@@ -18,6 +18,9 @@ from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.formats.media import MediaInfo
 from agent.cutting.plan.encoders import CPU, Choice, EncoderName
 from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Extent, Keep, Order, ReelSpec
+from agent.cutting.posters.run import JOB as POSTER_JOB
+from agent.cutting.posters.run import PosterRun
+from agent.cutting.posters.run import start as start_posters
 from agent.cutting.preview import Previews, PreviewSettings
 from agent.cutting.process.client import JOBS, ForkServer, engine_server
 from agent.cutting.process.interruption import Interruption
@@ -41,7 +44,8 @@ class Engine:
     def __init__(self, settings: EngineSettings, server: ForkServer | None = None) -> None:
         """`server`: an `engine_server` that is being started already; the engine closes it."""
         self._settings = settings
-        self._server = server or engine_server(settings.slots)
+        more = (POSTER_JOB,) if settings.posters else ()
+        self._server = server or engine_server(settings.slots, more)
         self._encoders = Encoders(settings)
         self._own_cache: tempfile.TemporaryDirectory[str] | None = None
 
@@ -80,6 +84,12 @@ class Engine:
     def previews(self, settings: PreviewSettings) -> Previews:
         """Previews by this engine's server, with its cache. The caller closes them."""
         return Previews(self._server, replace(settings, cache_dir=self._cache))
+
+    def posters(self, clip: Path, folder: Path, *, encoded: bool) -> PosterRun:
+        """A poster and a contact sheet of a clip's file, as JPEG files in `folder`; being made while this
+        returns. The caller closes it. `encoded`: see `PosterOrder`. Raises as `posters.run.start`."""
+        pixels = self._settings.max_pixels
+        return start_posters(self._server, clip, folder, pixels, encoded=encoded)
 
     @property
     def _cache(self) -> Path | None:

@@ -118,6 +118,8 @@ class EngineSettings:
     cache_dir: Path | None = None
     """Where to cache the indexes of recordings, so that their next cut starts at once: up to 2 GiB, 4 MB for
     an hour of MP4. None: a temporary folder, removed when the engine is closed."""
+    posters: bool = False
+    """Whether posters are going to be made: what their process needs is then loaded at the start."""
 
 
 @dataclass(frozen=True)

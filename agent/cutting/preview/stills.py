@@ -53,10 +53,12 @@ def strip(media: Media, start: Fraction, stop: Fraction, n: int, height: int) ->
         at = start + (stop - start) * (2 * number + 1) / (2 * n)
         if media.info.duration is not None and at >= media.info.duration and found:
             break
-        with media.near(media.info.zero + at, media.info.zero + at) as container:
-            tile = _keyframe(media, container, media.info.zero + at, (width, high), set(found))
-        if tile is not None:
-            found.setdefault(*tile)
+        key = keyframe(media, media.info.zero + at, set(found))
+        if key is not None:
+            assert video is not None
+            assert video.video is not None
+            time, frame = key
+            found.setdefault(time, image_of(frame, video.video, (width, high)))
         if media.late:
             break
     if not found:
@@ -71,17 +73,17 @@ def strip(media: Media, start: Fraction, stop: Fraction, n: int, height: int) ->
     return Strip(jpeg_of(sheet), tuple(times), columns, width, high, stop)
 
 
+def keyframe(media: Media, at: Fraction, known: set[Fraction]) -> tuple[Fraction, VideoFrame] | None:
+    """A keyframe near `at`, in seconds of the container, and when it is shown; None where that is known or
+    can't be decoded. Raises as `Media.video_in`."""
+    with media.near(at, at) as container:
+        return _keyframe(media, container, at, known)
+
+
 def _keyframe(
-    media: Media,
-    container: av.container.InputContainer,
-    at: Fraction,
-    size: tuple[int, int],
-    known: set[Fraction],
-) -> tuple[Fraction, Image.Image] | None:
-    """A keyframe near `at`, and when it is shown; None where it is known or can't be decoded."""
+    media: Media, container: av.container.InputContainer, at: Fraction, known: set[Fraction]
+) -> tuple[Fraction, VideoFrame] | None:
     video = media.video_in(container)
-    assert media.video is not None
-    assert media.video.video is not None
     tick = tick_of(video)
     back = _BACK if media.info.demuxer in ("mpegts", "mpeg") else 0
     with suppress(av.error.FFmpegError):
@@ -95,7 +97,7 @@ def _keyframe(
             return None
         frame = _alone(video, packet)
         if frame is not None and frame.pts is not None:
-            return frame.pts * tick - media.info.zero, image_of(frame, media.video.video, size)
+            return frame.pts * tick - media.info.zero, frame
     return None
 
 

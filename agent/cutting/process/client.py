@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from agent.cutting.process.forked import Forked
@@ -85,7 +85,8 @@ class ForkServer:
     """The server's process. Safe to use from many threads; started again when it is found dead."""
 
     def __init__(self, preload: str, memory: int | None = None) -> None:
-        """`memory`: the bytes that each job may use; None: no limit of ours."""
+        """`preload`: the modules of its jobs, separated by spaces. `memory`: the bytes that each job may use;
+        None: no limit of ours."""
         self._preload = preload
         self._memory = memory
         self._lock = threading.Lock()
@@ -200,6 +201,7 @@ class ForkServer:
             self._process = None
 
 
-def engine_server(slots: int = 1) -> ForkServer:
-    """The server for the engine's jobs, not started. `slots`: how many run at once."""
-    return ForkServer(preload=JOBS, memory=memory_share(slots))
+def engine_server(slots: int = 1, more: Sequence[str] = ()) -> ForkServer:
+    """The server for the engine's jobs, not started. `slots`: how many run at once; `more`: modules of
+    further jobs, to be loaded at the start."""
+    return ForkServer(preload=" ".join((JOBS, *more)), memory=memory_share(slots))

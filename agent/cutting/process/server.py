@@ -132,10 +132,11 @@ def _notify(channel: socket.socket, message: object) -> None:
 
 
 def main(descriptor: int, preload: str) -> NoReturn:
-    """Import the module `preload`, serve on an inherited socket, and exit."""
+    """Import the modules `preload`, separated by spaces, serve on an inherited socket, and exit."""
     # numpy would start threads for linear algebra, which no job needs, and which a fork does not have.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     gc.disable()  # until everything is loaded: it stays
-    importlib.import_module(preload)
+    for module in preload.split():
+        importlib.import_module(module)
     Server(socket.socket(fileno=descriptor)).serve()
     os._exit(0)  # the daemon waits: taking apart what was loaded takes as long as a tenth of loading it

@@ -1,0 +1,69 @@
+"""Which frames a contact sheet shows, how it is laid out, and which of them is the poster. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+GRIDS = (16, 9, 4, 1)
+"""Tiles of a full sheet: 4x4, 3x3 and so on."""
+DECODED_PIXELS = 100_000_000
+"""How much to decode for a sheet: 48 frames of 1920x1080, or 12 of 3840x2160."""
+ENCODED_PIXELS = 5 * DECODED_PIXELS
+"""As `DECODED_PIXELS`, of a clip whose frames were all encoded: that took many times as long, and between two
+keyframes there may be 10 s."""
+DARK = 24.0
+"""Of 255: a frame whose brightness is less on average is nearly black, as in a fade."""
+UNIFORM = 12.0
+"""A frame whose brightness deviates less from its average shows nearly nothing."""
+_COLUMNS = 4
+
+
+class Look(NamedTuple):
+    """The brightness of a frame, from 0 to 255."""
+
+    mean: float
+    deviation: float
+
+    @property
+    def plain(self) -> bool:
+        """Whether the frame shows nothing that one would recognise the clip by."""
+        return self.mean < DARK or self.deviation < UNIFORM
+
+
+def poster_of(looks: Sequence[Look]) -> int:
+    """Which of these frames, in the order of time, is the poster: the first that is not plain, otherwise the
+    one whose brightness varies most. At least one is given."""
+    for index, look in enumerate(looks):
+        if not look.plain:
+            return index
+    return max(range(len(looks)), key=lambda index: looks[index].deviation)
+
+
+def tiles_of(pixels: int) -> int:
+    """The tiles of a sheet for frames of so many pixels: those of the largest grid whose frames are decoded
+    fast enough; at least 1."""
+    return next((count for count in GRIDS if count * pixels <= DECODED_PIXELS), 1)
+
+
+def is_walked(frames: float, pixels: int, *, encoded: bool) -> bool:
+    """Whether a clip of so many frames is small enough to decode all of them, where it has few keyframes.
+    `encoded`: whether all of them were encoded for it."""
+    return frames * pixels <= (ENCODED_PIXELS if encoded else DECODED_PIXELS)
+
+
+def middles(length: Fraction, count: int) -> list[Fraction]:
+    """The middles of `count` equal parts of a clip."""
+    return [length * (2 * number + 1) / (2 * count) for number in range(count)]
+
+
+def columns_of(count: int) -> int:
+    """The columns of a sheet with so many tiles: as near to square as its rows can be filled."""
+    return next((n for n in range(1, _COLUMNS + 1) if n * n >= count), _COLUMNS)
+
+
+def within(size: tuple[int, int], box: int) -> tuple[int, int]:
+    """Width and height of a frame of this size within a square; it is not enlarged."""
+    scale = min(1.0, box / max(size))
+    return max(2, round(size[0] * scale)), max(2, round(size[1] * scale))
