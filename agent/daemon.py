@@ -38,6 +38,7 @@ from agent.work.job_runner import JobRunner
 from agent.work.lanes import ACKNOWLEDGE_SECONDS, Lanes
 from agent.work.maker import Maker
 from agent.work.owner_outages import OwnerOutages
+from agent.work.posters import PosterMaker
 from agent.work.progress import ProgressReporter
 from agent.work.recordings import Recordings
 from clipping import __version__
@@ -156,6 +157,7 @@ class _Agent:
             spool=self._spool,
             failures=Failures(Path(config.agent.state_dir)),
             courier=courier,
+            posters=PosterMaker(self._engine, courier),
             outages=self._outages,
             cancels=self._cancels,
             publisher=self._publisher,
@@ -383,6 +385,7 @@ def engine_settings(config: Config) -> EngineSettings:
         on_damage=cutting.on_damage,
         # Kept over restarts: the index of a ten-hour recording takes a second to read.
         cache_dir=Path(config.agent.state_dir) / "index",
+        posters=cutting.poster,
     )
 
 

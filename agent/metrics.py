@@ -10,6 +10,11 @@ RETRIES = Counter(
     "Errors after which the clip is tried again: a step of the same attempt, or another attempt",
     ["code", "scope"],
 )
+POSTERS = Counter(
+    "clipping_posters_total",
+    "Clips and reels by what became of their poster and contact sheet: stored, left_out",
+    ["result"],
+)
 SOURCE_BYTES = Counter("clipping_source_bytes_total", "Bytes read from recordings in buckets")
 SECONDS = Histogram(
     "clipping_clip_seconds",

@@ -1,4 +1,4 @@
-"""Uploads a finished clip or reel: create-only upload, adoption, the table of a reel, signed link.
+"""Uploads a finished clip or reel: create-only upload, adoption, what lies beside it, signed links.
 
 An object's metadata has what a completion needs (checksum, duration, report), so that an agent which finds
 it after a crash can publish a completion without cutting again. A long report is shortened there: see
@@ -7,21 +7,26 @@ it after a crash can publish a completion without cutting again. A long report i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from agent.cutting import Clip
-from agent.work.kinds import TABLE_EXTENSION, is_short, object_key
+from agent.work.aside import Aside
+from agent.work.kinds import is_short, key_beside, object_key
+from clipping.contract.choices import Beside
 from clipping.contract.reel import WorkMessage
 from clipping.contract.report import PartReport, Report
 from clipping.errors import ObjectExists, SigningUnavailable, StoreUnavailable
 from clipping.log import get_logger
+from clipping.store.layout import BESIDE, filename_of, is_of_request
 from clipping.store.owners import OwnerStores
-from clipping.store.port import ObjectInfo, Store
+from clipping.store.port import ObjectInfo, SignedUrl, Store
 
 log = get_logger(__name__)
 
@@ -33,9 +38,19 @@ PARTS_LOST = "the report of the parts is incomplete: the agent was interrupted b
 FRAMING_LOST = (
     "the smart crop's keyframes are missing: the agent was interrupted before it could publish them"
 )
+_OBJECTS = 20
+"""More than a request has."""
 _SHORT = 500
 """Characters of a single warning that are kept in any case."""
-_TABLE_TYPE = "text/tab-separated-values; charset=utf-8"
+_TYPES: Mapping[Beside, str] = {
+    "tsv": "text/tab-separated-values; charset=utf-8",
+    "poster": "image/jpeg",
+    "contact_sheet": "image/jpeg",
+}
+_LINKED: tuple[Beside, ...] = ("poster", "contact_sheet")
+"""What a completion has links to."""
+_SIGN_SECONDS = 1.0
+"""How long a completion waits for those, once it has the clip's."""
 
 
 class Facts(BaseModel):
@@ -95,6 +110,8 @@ class Stored:
     uri: str
     facts: Facts
     """In full if this attempt made it, else what its metadata have of them."""
+    beside: Mapping[Beside, str] = field(default_factory=dict)
+    """The keys of what is known to lie beside it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,8 @@ class Delivered:
     facts: Facts
     download_url: str
     expires_at: datetime
+    poster_url: str | None
+    contact_sheet_url: str | None
 
 
 class Courier:
@@ -135,11 +154,19 @@ class Courier:
 
     def find(self, message: WorkMessage) -> Stored | None:
         """The clip or reel of this request if an earlier attempt uploaded it. Raises `StoreUnavailable`."""
-        table = object_key(message, TABLE_EXTENSION)
+        stem = object_key(message, "x").removesuffix(".x")
         store = self._stores.of(message.owner)
-        for info in store.list(object_key(message, ""), limit=10).objects:
-            if info.key != table and _is_of(info, message):
-                return _stored(store, info)
+        found = [
+            info
+            for info in store.list(stem, limit=_OBJECTS).objects
+            if is_of_request(info.key, stem) and _is_of(info, message)
+        ]
+        beside = {file: key_beside(message, file) for file in BESIDE}
+        for info in found:
+            if info.key not in beside.values():
+                keys = {each.key for each in found}
+                there = {file: key for file, key in beside.items() if key in keys}
+                return replace(_stored(store, info), beside=there)
         return None
 
     def upload(self, clip: Clip, message: WorkMessage, *, epoch: int) -> Stored:
@@ -162,10 +189,17 @@ class Courier:
 
         Raises `StoreUnavailable`.
         """
-        file, key = folder / "table", object_key(message, TABLE_EXTENSION)
-        file.write_text(text, encoding="utf-8")
-        store = self._stores.of(message.owner)
-        _created(store, key, file, _TABLE_TYPE, self._origin(message, epoch), message)
+        path = folder / "table"
+        path.write_text(text, encoding="utf-8")
+        self.add("tsv", path, message, epoch=epoch)
+
+    def add(self, file: Beside, path: Path, message: WorkMessage, *, epoch: int) -> str:
+        """Put a file beside the clip or reel, unless an earlier attempt has done so; its key.
+
+        Raises `StoreUnavailable`.
+        """
+        key, store = key_beside(message, file), self._stores.of(message.owner)
+        return _created(store, key, path, _TYPES[file], self._origin(message, epoch), message)[0].key
 
     def _origin(self, message: WorkMessage, epoch: int) -> dict[str, str]:
         return {
@@ -176,20 +210,26 @@ class Courier:
         }
 
     def link(self, stored: Stored, message: WorkMessage) -> Delivered:
-        """The object with a signed link. Separate from `upload`: a failed signature repeats no upload.
+        """The object with signed links, to what lies beside it too, as far as these can be signed in time.
 
-        Raises `SigningUnavailable`, `StoreUnavailable`.
+        Separate from `upload`: a failed signature repeats no upload. Raises `SigningUnavailable`,
+        `StoreUnavailable`.
         """
         info, store = stored.info, self._stores.of(message.owner)
-        extension = info.key.rpartition(".")[2]
-        filename = f"{message.hand_id}.{extension}"
-        seconds = self._short_seconds if is_short(message) else self._seconds
+        linked = {file: stored.beside[file] for file in _LINKED if file in stored.beside}
+        aside = Aside(
+            {file: partial(self._sign, store, key, message) for file, key in linked.items()},
+            name="poster-link",
+        )
         try:
-            link = store.sign(info.key, filename=filename, seconds=seconds)
+            link = self._sign(store, info.key, message)
         except SigningUnavailable:
             if not self._stores.apart(message.owner):
                 self._unsigned()
             raise
+        links, failures = aside.wait(time.monotonic() + _SIGN_SECONDS)
+        for file, reason in failures.items():
+            log.warning("poster.not_signed", request_id=message.request_id, file=file, error=reason)
         return Delivered(
             path_name=store.path_name(info.key),
             uri=stored.uri,
@@ -197,7 +237,14 @@ class Courier:
             facts=stored.facts,
             download_url=link.url,
             expires_at=link.expires_at,
+            poster_url=links["poster"].url if "poster" in links else None,
+            contact_sheet_url=links["contact_sheet"].url if "contact_sheet" in links else None,
         )
+
+    def _sign(self, store: Store, key: str, message: WorkMessage) -> SignedUrl:
+        filename = filename_of(key, message.request_id, message.hand_id)
+        seconds = self._short_seconds if is_short(message) else self._seconds
+        return store.sign(key, filename=filename, seconds=seconds)
 
 
 def _created(

@@ -2,8 +2,8 @@
 steps makes it so.
 
 lease still ours? → already delivered? adopt it → cancelled? → open the source → probe, plan, cut, verify
-(the engine) → lease still ours? → upload, create-only → a reel's table → sign → lease still ours? → publish
-the completion, confirmed → remove what was kept for another attempt → acknowledge.
+(the engine) → lease still ours? → upload, create-only → its posters → a reel's table → sign → lease still
+ours? → publish the completion, confirmed → remove what was kept for another attempt → acknowledge.
 
 Nothing is acknowledged before its completion is published. An agent that has lost its lease publishes and
 uploads nothing: the message goes back, and the agent that has the lease now does the clip.
@@ -27,6 +27,7 @@ from agent.work.job_state import INTERRUPTED, State
 from agent.work.kinds import table
 from agent.work.maker import Maker
 from agent.work.owner_outages import OwnerOutages
+from agent.work.posters import PosterMaker
 from agent.work.progress import ProgressReporter
 from agent.work.reporting import AttemptReporter, Identity
 from clipping.bus.backoff import redelivery_seconds
@@ -71,6 +72,7 @@ class JobRunner:
     spool: Spool
     failures: Failures
     courier: Courier
+    posters: PosterMaker
     outages: OwnerOutages
     cancels: Cancels
     publisher: Publisher
@@ -171,12 +173,22 @@ class JobRunner:
     def _made(self, message: WorkMessage, job: Job, attempt: int, report: AttemptReporter) -> Stored:
         report.stage("probing", 0.0)
         try:
-            with self.spool.folder(message.request_id) as folder:
+            with (
+                self.spool.folder(message.request_id) as folder,
+                self.posters.of(message, folder) as posters,
+            ):
                 clip = self.maker.make(message, job, attempt, folder, report)
+                wanted = self.settings.current.cutting.poster
+                if wanted:
+                    posters.begin(clip.path)
                 report.stage("uploading", 100.0)
-                return self._stored(
+                stored = self._stored(
                     lambda: self._upload(clip, message, job), message, job, report, until=INTERRUPTED
                 )
+                if not wanted:
+                    return stored
+                self.guard.check()
+                return posters.deliver(stored, epoch=self.guard.epoch)
         except NoSpace:
             if self.spool.free_bytes() < self.spool.min_free_bytes:
                 # What is kept of it may be what fills the disk, and no work is taken until there is room.
@@ -265,6 +277,8 @@ class JobRunner:
             output_uri=delivered.uri,
             download_url=delivered.download_url,
             download_url_expires_at=delivered.expires_at,
+            poster_url=delivered.poster_url,
+            contact_sheet_url=delivered.contact_sheet_url,
             file_size_bytes=delivered.size,
             sha256=delivered.facts.sha256,
             duration_seconds=delivered.facts.duration,

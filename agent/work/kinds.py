@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from clipping.contract.choices import Beside
 from clipping.contract.messages import RequestMessage
 from clipping.contract.recording import recording_of
 from clipping.contract.reel import ReelMessage, WorkMessage, table_of
 from clipping.errors import ClippingError
-from clipping.store.layout import output_key
-
-TABLE_EXTENSION = "tsv"
+from clipping.store.layout import beside_key, output_key
 
 
 def object_key(message: WorkMessage, extension: str) -> str:
-    """The key of the request's object with this extension."""
+    """The key of the request's clip or reel with this extension."""
     return output_key(message.request_id, message.hand_id, extension, short=is_short(message))
+
+
+def key_beside(message: WorkMessage, file: Beside) -> str:
+    """The key of what lies beside the request's clip or reel."""
+    return beside_key(object_key(message, "x"), message.request_id, file)
 
 
 def is_short(message: WorkMessage) -> bool:

@@ -17,7 +17,7 @@ from api.domain.retention import Retention
 from clipping.clock import Clock
 from clipping.errors import StoreUnavailable, VersionMismatch
 from clipping.log import get_logger
-from clipping.store.layout import FOLDERS, Folder, key_in
+from clipping.store.layout import FOLDERS, Folder, is_of_request, key_in
 from clipping.store.local import LocalStore
 from clipping.store.owners import OwnerStores
 from clipping.store.port import ObjectInfo, Store
@@ -131,6 +131,6 @@ class Janitor:
 
 
 def _is_of(info: ObjectInfo, key: str, expired: Expired) -> bool:
-    """Whether it is the request's video, or what lies beside it: `….tsv`, `…-sheet.jpg`."""
+    """Whether it is the request's video, or what lies beside it."""
     owner = info.metadata.get("request_id", expired.request_id)
-    return info.key[len(key) :][:1] in (".", "-") and owner == expired.request_id
+    return is_of_request(info.key, key) and owner == expired.request_id

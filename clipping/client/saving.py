@@ -1,5 +1,5 @@
-"""Downloads a clip, or the table of a reel, into a file: resumes interrupted downloads, and verifies the file
-before renaming it."""
+"""Downloads a clip or reel, or what lies beside it, into a file: resumes interrupted downloads, and verifies
+the file before renaming it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from clipping.client.failures import ApiError, NoAnswer, NotSaved, Unavailable
 from clipping.client.transport import Retries, Transport
 from clipping.contract.choices import DownloadFile
 from clipping.contract.results import ClipStatus, Download
+from clipping.store.layout import BESIDE
 
 Progress = Callable[[int, int], None]
 
@@ -74,7 +75,8 @@ def save(
 
 def _target(clip: ClipStatus, to: Path | None, file: DownloadFile) -> Path:
     extension = _EXTENSION.search(clip.output_uri or "")
-    name = clip.hand_id + (".tsv" if file == "tsv" else extension.group() if extension else ".mp4")
+    end = extension.group() if extension else ".mp4"
+    name = clip.hand_id + (end if file == "video" else BESIDE[file])
     if to is None:
         return Path(name)
     return to / name if to.is_dir() else to

@@ -188,6 +188,10 @@ class Cutting(Section):
     """What to do when the recording is damaged within a clip. `warn`: deliver it, with warnings in the
     report. `fail`: fail with `SOURCE_DAMAGED`. `reencode`: encode instead of copy, so that the clip plays
     through; frames that can't be decoded are missing, and the warnings stay."""
+    poster: bool = True
+    """Whether each finished clip and reel gets a poster and a contact sheet, JPEG files beside it in the
+    store. They cost little more than the decoding of 16 frames, and a clip's link waits for them for two
+    seconds at most, or for a twentieth of the time that the clip took."""
     default_mode: Literal["copy", "smart", "encode"] | None = None
     """The mode of requests with high quality that name no mode and no other output. Unset: `copy`. Medium
     quality is always `encode`. The API decides, when it accepts a request."""

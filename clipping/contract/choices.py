@@ -26,5 +26,7 @@ CaptionsMode = Literal["burn", "track"]
 HighlightEffect = Literal["original", "brightness_boost", "dark_overlay", "blur", "spotlight"]
 FailoverMode = Literal["graceful", "fast"]
 Period = Literal["24h", "7d", "30d"]
-DownloadFile = Literal["video", "tsv"]
-"""Of a reel: the video, or the table of its parts."""
+Beside = Literal["tsv", "poster", "contact_sheet"]
+"""What may lie beside a clip or reel: the table of a reel's parts, and two JPEG files."""
+DownloadFile = Literal["video", "tsv", "poster", "contact_sheet"]
+"""The clip or reel, or what lies beside it."""

@@ -257,6 +257,10 @@ class CompletionMessage(Message):
     """The object's URI in the store: `gs://…`, `s3://…` or `file:///…`."""
     download_url: str | None = None
     download_url_expires_at: Moment | None = None
+    poster_url: str | None = None
+    """A link to a JPEG of one frame, which works as long as `download_url`; absent when there is none."""
+    contact_sheet_url: str | None = None
+    """As `poster_url`, to a JPEG of up to 16 frames."""
     file_size_bytes: int | None = None
     sha256: str | None = None
     duration_seconds: float | None = None

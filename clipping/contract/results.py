@@ -141,6 +141,10 @@ class ClipStatus(Result):
     output_uri: str | None = None
     download_url: str | None = None
     download_url_expires_at: Moment | None = None
+    poster_url: str | None = None
+    """A link to a JPEG of one frame, which works as long as `download_url`; absent when there is none."""
+    contact_sheet_url: str | None = None
+    """As `poster_url`, to a JPEG of up to 16 frames."""
     expires_at: Moment | None = None
     """When the clip is deleted, and with it the link."""
     file_size_bytes: int | None = None

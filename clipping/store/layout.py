@@ -2,11 +2,12 @@
 
     clips/{hand_id}/{request_id}.{ext}     kept for `storage.retention_days`
     shorts/{hand_id}/{request_id}.{ext}    vertical clips: kept for `limits.short_retention_hours`
-    reels/{reel_id}/{request_id}.{ext}     as clips; a `.tsv` beside it has the table of its parts
+    reels/{reel_id}/{request_id}.{ext}     as clips
     uploads/{tag}/{upload_id}/{name}       recordings that callers upload; a caller's have the same `tag`
 
-Those of a caller in `owners` are below its prefix. All are created once and never overwritten. Other objects
-of a request begin with the same name.
+Those of a caller in `owners` are below its prefix. All are created once and never overwritten. What lies
+beside a clip or reel begins with the same name, and is kept as long: `{request_id}.jpg`, its poster;
+`{request_id}-sheet.jpg`, its contact sheet; `{request_id}.tsv`, the table of a reel's parts.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Literal, get_args
 
+from clipping.contract.choices import Beside
 from clipping.contract.messages import kind_of
 from clipping.store.port import check_key
 
 Folder = Literal["clips", "shorts", "reels"]
 FOLDERS: tuple[Folder, ...] = get_args(Folder)
+BESIDE: Mapping[Beside, str] = {"tsv": ".tsv", "poster": ".jpg", "contact_sheet": "-sheet.jpg"}
+"""What the keys of what lies beside a clip or reel end with, behind the request's id."""
 UPLOADS = "uploads"
 _LONGEST_STEM, _LONGEST_EXTENSION = 100, 16
 
@@ -35,6 +40,22 @@ def folder_of(request_id: str, *, short: bool) -> Folder:
 def output_key(request_id: str, hand_id: str, extension: str, *, short: bool) -> str:
     """The key of a request's object with this extension. `hand_id`: of a reel, its `reel_id`."""
     return key_in(folder_of(request_id, short=short), request_id, hand_id, extension)
+
+
+def beside_key(key: str, request_id: str, file: Beside) -> str:
+    """The key of what lies beside the clip or reel of this request that has the key `key`."""
+    return check_key(f"{key.rpartition('/')[0]}/{request_id}{BESIDE[file]}")
+
+
+def is_of_request(key: str, stem: str) -> bool:
+    """Whether an object is the clip or reel of the key `stem`, which is without its extension, or lies beside
+    it; another request's id may begin with this one's."""
+    return key.startswith(stem) and key[len(stem) :][:1] in (".", "-")
+
+
+def filename_of(key: str, request_id: str, hand_id: str) -> str:
+    """The name under which a browser saves a request's object: that of the key, with the `hand_id`."""
+    return hand_id + key.rpartition("/")[2].removeprefix(request_id)
 
 
 def upload_folder(owner: str) -> str:

@@ -28,6 +28,7 @@ from agent.work.job import Job
 from agent.work.job_runner import JobRunner
 from agent.work.maker import Maker
 from agent.work.owner_outages import OwnerOutages
+from agent.work.posters import PosterMaker
 from agent.work.progress import ProgressReporter
 from agent.work.recordings import Recordings
 from clipping.bus.connection import subscriber_client
@@ -84,7 +85,7 @@ class Bench:
     """One clip's steps with all their real parts, under a lease whose clock the test holds."""
 
     def __init__(self, folder: Path, engine: Engine, **settings: object) -> None:
-        """`settings`: more sections of the configuration."""
+        """`settings`: more sections of the configuration. Without `cutting` no posters are made."""
         (folder / "nas").mkdir()
         shutil.copy(make(Recording(seconds=60)), folder / "nas" / "night.mp4")
         self.recording = folder / "nas" / "night.mp4"
@@ -94,6 +95,7 @@ class Bench:
                 "agent": {"nas_roots": [{"path": str(folder / "nas")}], "state_dir": str(folder / "state")},
                 "pubsub": {"project": project},
                 "storage": {"path": str(folder / "store")},
+                "cutting": {"poster": False},
                 **settings,
             }
         )
@@ -114,6 +116,7 @@ class Bench:
         self.guard = Guard(self.clock, DEADLINE)
         self.guard.renewed(EPOCH, self.clock.monotonic())
         self._folder = folder
+        courier = Courier(stores, agent_id="nas-1", signed_url_seconds=60, short_seconds=30)
         self.runner = JobRunner(
             settings=self.settings,
             clock=SystemClock(),
@@ -135,7 +138,8 @@ class Bench:
             ),
             spool=self._spool,
             failures=Failures(folder / "state"),
-            courier=Courier(stores, agent_id="nas-1", signed_url_seconds=60, short_seconds=30),
+            courier=courier,
+            posters=PosterMaker(engine, courier),
             outages=OwnerOutages(stores, "nas-1", SystemClock()),
             cancels=Cancels(self.store, InFlight()),
             publisher=self._publisher,
