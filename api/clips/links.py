@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from api.clips.views import expires_at_of, status_of
+from api.clips.views import LINKED, completion_of, expires_at_of, links_of, status_of
 from api.db import clips
 from api.db.engine import Database
 from api.db.expiry import folder
@@ -20,12 +20,11 @@ from api.db.tables import Clip
 from api.db.watching import Version
 from api.domain.retention import Retention, Signed, is_due
 from clipping.clock import Clock
-from clipping.contract.choices import DownloadFile
-from clipping.contract.messages import CompletionMessage
+from clipping.contract.choices import Beside, DownloadFile
 from clipping.contract.results import ClipStatus
 from clipping.errors import Expired, QueueUnavailable, SigningUnavailable, StoreUnavailable
 from clipping.log import get_logger
-from clipping.store.layout import key_in, stored_folder
+from clipping.store.layout import Folder, beside_key, filename_of, key_in, stored_folder
 from clipping.store.owners import OwnerStores, Place
 from clipping.store.port import ObjectInfo, SignedUrl
 
@@ -41,11 +40,14 @@ log = get_logger(__name__)
 @dataclass(frozen=True)
 class _New:
     link: SignedUrl
+    beside: Mapping[Beside, str]
+    """The links to what lies beside it."""
     signed_at: datetime
 
     def put_into(self, row: Clip) -> None:
         row.link_url, row.link_expires_at = self.link.url, self.link.expires_at
         row.link_signed_at = self.signed_at
+        row.poster_link_url, row.contact_sheet_link_url = map(self.beside.get, LINKED)
 
 
 class Links:
@@ -83,19 +85,18 @@ class Links:
         Raises `Expired` when it is unknown where the file is, `SigningUnavailable`, `StoreUnavailable`.
         """
         key, life = key_of(clip, file), self._retention.link
-        place = self._place(clip, key)
+        place = self._place(clip)
         if not place.certain and place.store.stat(key) is None:
             raise Expired(f"the {clip.kind} is not where this caller's objects are now: request it again")
         expires_at = expires_at_of(clip, self._retention)
         if expires_at is not None:
             life = max(min(life, expires_at - self._clock.now()), timedelta(seconds=1))
-        filename = f"{clip.hand_id}.{key.rpartition('.')[2]}"
+        filename = filename_of(key, clip.request_id, clip.hand_id)
         return place.store.sign(key, filename=filename, seconds=life.total_seconds())
 
     def find(self, clip: Clip, file: DownloadFile = "video") -> ObjectInfo | None:
         """The description of a file of the request; None when the store has none. Raises as `sign`."""
-        key = key_of(clip, file)
-        return self._place(clip, key).store.stat(key)
+        return self._place(clip).store.stat(key_of(clip, file))
 
     def renew(self, clip: Clip) -> Clip:
         """The request with a link that works, signed again if needed. If that fails, as it is."""
@@ -118,7 +119,8 @@ class Links:
                 continue
             signed_at = self._clock.now()
             try:
-                signed[clip.request_id] = _New(self.sign(clip), signed_at)
+                beside = {file: self.sign(clip, file).url for file in beside_of(clip)}
+                signed[clip.request_id] = _New(self.sign(clip), beside, signed_at)
             except Expired:
                 continue
             except (SigningUnavailable, StoreUnavailable) as error:
@@ -126,7 +128,9 @@ class Links:
                 log.warning("links.not_signed", request_id=clip.request_id, reason=error.message)
         return signed
 
-    def _place(self, clip: Clip, key: str) -> Place:
+    def _place(self, clip: Clip) -> Place:
+        # What lies beside the clip is wherever the clip is.
+        key = key_in(_folder(clip), clip.request_id, clip.hand_id, "x")
         return self._stores.holding(clip.owner, uri_of(clip), key)
 
     def _keep(self, rows: Sequence[Clip], signed: Mapping[str, _New]) -> list[Clip]:
@@ -158,21 +162,29 @@ def key_of(clip: Clip, file: DownloadFile = "video") -> str:
 
     Raises `Expired`.
     """
-    uri = uri_of(clip)
-    where = folder(clip) or stored_folder(uri, clip.request_id, clip.hand_id, short=clip.short)
-    extension = _EXTENSION.search(uri)
-    if file == "tsv":
-        return key_in(where, clip.request_id, clip.hand_id, "tsv")
+    extension = _EXTENSION.search(uri_of(clip))
+    key = key_in(_folder(clip), clip.request_id, clip.hand_id, extension.group(1) if extension else "x")
+    if file != "video":
+        return beside_key(key, clip.request_id, file)
     if extension is None:
         raise Expired(f"the {clip.kind}'s location is unknown: request it again")
-    return key_in(where, clip.request_id, clip.hand_id, extension.group(1))
+    return key
+
+
+def _folder(clip: Clip) -> Folder:
+    return folder(clip) or stored_folder(uri_of(clip), clip.request_id, clip.hand_id, short=clip.short)
 
 
 def uri_of(clip: Clip) -> str:
     """Where the request's object was stored, by its completion; empty when that does not say."""
-    if clip.completion is None:
-        return ""
-    return CompletionMessage.model_validate_json(clip.completion).output_uri or ""
+    end = completion_of(clip)
+    return (end.output_uri if end else None) or ""
+
+
+def beside_of(clip: Clip) -> list[Beside]:
+    """What lies beside the request's object and has a link in its status."""
+    end = completion_of(clip)
+    return [] if end is None else [file for file, url in zip(LINKED, links_of(end), strict=True) if url]
 
 
 def _signed(row: Clip | Version) -> Signed | None:

@@ -13,11 +13,13 @@ from api.db.watching import Version
 from api.domain.request_state import State
 from api.domain.retention import Retention
 from clipping import __version__
-from clipping.contract.choices import Kind
+from clipping.contract.choices import Beside, Kind
 from clipping.contract.messages import TERMINAL, CompletionMessage, PartProgress
 from clipping.contract.results import ClipStatus, Problem
 from clipping.errors import RequestError
 
+LINKED: tuple[Beside, ...] = ("poster", "contact_sheet")
+"""What lies beside a clip or reel and has a link in its status, as `links_of` has them."""
 _OUTCOME = (
     "output_gcs_path",
     "output_uri",
@@ -56,12 +58,14 @@ def status_of(clip: Clip, retention: Retention, now: datetime) -> ClipStatus:
     state = clips.state_of(clip)
     end, failure = state.completion, state.last_failure
     expires_at = expires_at_of(clip, retention)
-    url, until = _link(clip, end, expires_at, now)
+    url, beside, until = _links(clip, end, expires_at, now)
     outcome = {name: getattr(end, name) for name in _OUTCOME} if end else {}
     return ClipStatus(
         **outcome,
         download_url=url,
         download_url_expires_at=until,
+        poster_url=beside[0],
+        contact_sheet_url=beside[1],
         expires_at=expires_at,
         request_id=clip.request_id,
         kind=cast(Kind, clip.kind),
@@ -86,18 +90,30 @@ def status_of(clip: Clip, retention: Retention, now: datetime) -> ClipStatus:
     )
 
 
-def _link(
+def completion_of(clip: Clip) -> CompletionMessage | None:
+    """The message that ended the request."""
+    return None if clip.completion is None else CompletionMessage.model_validate_json(clip.completion)
+
+
+def links_of(end: CompletionMessage) -> tuple[str | None, str | None]:
+    """The agent's links to what lies beside the request's object: see `LINKED`."""
+    return end.poster_url, end.contact_sheet_url
+
+
+def _links(
     clip: Clip, end: CompletionMessage | None, expires_at: datetime | None, now: datetime
-) -> tuple[str | None, datetime | None]:
-    """The newest link, and until when it works: not longer than its object is kept."""
+) -> tuple[str | None, tuple[str | None, str | None], datetime | None]:
+    """The newest link, those to what lies beside its object, and until when they work: not longer than the
+    object is kept."""
     url, until = clip.link_url, clip.link_expires_at
+    beside = (clip.poster_link_url, clip.contact_sheet_link_url)
     if url is None and end is not None:
-        url, until = end.download_url, end.download_url_expires_at
+        url, until, beside = end.download_url, end.download_url_expires_at, links_of(end)
     if until is not None and expires_at is not None:
         until = min(until, expires_at)
     if until is not None and until <= now:
-        return None, None
-    return url, until
+        return None, (None, None), None
+    return url, beside, until
 
 
 def etag_of(clip: Clip | Version) -> str:

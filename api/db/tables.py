@@ -138,6 +138,9 @@ class Clip(Base):
     """The janitor leaves it alone until then: another process deletes it, or it could not be deleted."""
     link_url: Mapped[str | None] = mapped_column(Text, default=None)
     """The newest link to its object, signed by the API; unset: the one in the completion."""
+    poster_link_url: Mapped[str | None] = mapped_column(Text, default=None)
+    """The link to its poster that was signed with it; unset: it has none."""
+    contact_sheet_link_url: Mapped[str | None] = mapped_column(Text, default=None)
     link_signed_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
     link_expires_at: Mapped[datetime | None] = mapped_column(UtcTime, default=None)
 

@@ -87,7 +87,7 @@ def parse_feed(query: Mapping[str, Sequence[str]]) -> FeedQuery:
 
 
 def parse_file(query: Mapping[str, Sequence[str]]) -> DownloadFile:
-    """`GET /v1/reel/{id}/download`. Raises `InvalidRequest`."""
+    """`GET /v1/clip/{id}/download` and that of a reel. Raises `InvalidRequest`."""
     value = single_values(query, ("file",)).get("file", "video")
     if value not in get_args(DownloadFile):
         raise InvalidRequest(f"file must be one of {', '.join(get_args(DownloadFile))}", field="file")

@@ -8,14 +8,15 @@ from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
 from api.clips.cancel import cancel
-from api.clips.views import etag_of
+from api.clips.links import beside_of
+from api.clips.views import LINKED, etag_of
 from api.db import clips, watching
 from api.db.tables import Clip
 from api.db.watching import Version
 from api.http.problems import deleted
 from api.http.query_params import parse_file
 from api.services import Services, services
-from clipping.contract.choices import DownloadFile, Kind
+from clipping.contract.choices import Kind
 from clipping.contract.messages import REQUEST_ID, TERMINAL, kind_of
 from clipping.contract.results import Download, Result
 from clipping.errors import NotFound, NotReady
@@ -45,14 +46,16 @@ def status(kind: Kind, request_id: str) -> Response:
 @blueprint.get("/<request_id>/download")
 @requires("client")
 def download(kind: Kind, request_id: str) -> Response:
-    """A new link to the clip or reel, or to the table of the reel's parts."""
+    """A new link to the clip or reel, or to what lies beside it."""
     parts = services()
-    file: DownloadFile = parse_file(request.args.to_dict(flat=False)) if kind == "reel" else "video"
+    file = parse_file(request.args.to_dict(flat=False))
     clip = find_kept(kind, request_id, parts)
     if clip.status != "completed":
         raise NotReady(f"nothing to download: the {kind} is {clip.status}")
-    if file == "tsv" and not clip.spec["tsv"]:
-        raise NotFound("the reel has no table: request a reel with tsv set to true")
+    if file == "tsv" and not clip.spec.get("tsv"):
+        raise NotFound(f"the {kind} has no table: request a reel with tsv set to true")
+    if file in LINKED and file not in beside_of(clip):
+        raise NotFound(f"the {kind} has no {file}: none could be made, or cutting.poster is false")
     found = parts.links.find(clip, file)
     if found is None:
         raise deleted(kind)

@@ -88,6 +88,7 @@ def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:
             yield f"{path} of `{request_id}`", api.get(f"/v1/clip/{request_id}/{path}")
     reel = "reel-20261120-000000000000"
     yield "status of a reel as that of a clip", api.get(f"/v1/clip/{reel}/status")
+    yield "download of `?files=poster`", api.get("/v1/clip/clip-20261120-000000000000/download?files=poster")
     yield "download of `?file=srt`", api.get(f"/v1/reel/{reel}/download?file=srt")
     yield "cancel of an unknown clip", api.post("/v1/clip/clip-20261120-000000000000/cancel")
     yield "retry of an unknown clip", api.post("/v1/clip/clip-20261120-000000000000/retry")

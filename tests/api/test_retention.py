@@ -24,8 +24,9 @@ from api.db.tables import Clip
 from api.services import Services
 from clipping.clock import rfc3339
 from clipping.config import validate
+from clipping.contract.choices import Beside
 from clipping.errors import QueueUnavailable
-from clipping.store.layout import output_key
+from clipping.store.layout import beside_key, output_key
 from tests.api.api_process import CLIENT, key
 from tests.api.messages import completed
 from tests.api.rows import get, put, report
@@ -65,6 +66,20 @@ class Service:
             **over,
         }
         report(self.parts.database, completed(request_id=request_id, **fields), at=now)
+
+    def completed_with_posters(self) -> str:
+        """As `completed`, with posters beside the clip and links to them."""
+        request_id, store = put(self.parts.database), self.parts.store
+        links: dict[str, str] = {}
+        files: dict[str, Beside] = {"poster_url": "poster", "contact_sheet_url": "contact_sheet"}
+        for field, file in files.items():
+            key = beside_key(output_key(request_id, "hand-1", "mp4", short=False), request_id, file)
+            image = self.folder / file
+            image.write_bytes(file.encode())
+            store.create(key, image, content_type="image/jpeg", metadata={"request_id": request_id})
+            links[field] = store.sign(key, filename="first.jpg", seconds=7 * 86_400).url
+        self.end(request_id, **links)
+        return request_id
 
     def pass_time(self, request_id: str, passed: timedelta) -> None:
         """Let its row look as it will after this time. A link in the completion keeps its times."""
@@ -305,3 +320,38 @@ def test_a_request_of_an_earlier_version_gets_a_link(service: Service) -> None:
         session.execute(update(Clip).where(Clip.request_id == request_id).values(**none))
     assert service.works(service.status(request_id)["download_url"])
     assert get(service.parts.database, request_id).link_url is not None
+
+
+POSTERS = ("poster_url", "contact_sheet_url")
+
+
+def test_the_links_to_posters_live_as_long_as_the_clips(service: Service) -> None:
+    request_id, without = service.completed_with_posters(), service.completed()
+    first = service.status(request_id)
+    assert all(service.works(first[name]) for name in POSTERS)
+    assert service.listed(request_id) == first
+    assert not {*POSTERS} & service.status(without).keys()
+    service.pass_time(request_id, 4 * DAY)
+    renewed = service.status(request_id)
+    for name in (*POSTERS, "download_url"):
+        assert renewed[name] != first[name]
+        assert service.works(renewed[name])
+    assert service.status(request_id) == renewed
+    service.pass_time(request_id, 31 * DAY)
+    assert service.get(request_id).status_code == 410
+    assert not {*POSTERS} & service.listed(request_id).keys()
+
+
+def test_posters_are_downloaded_under_their_names(service: Service) -> None:
+    request_id, without = service.completed_with_posters(), service.completed()
+    for file, name in (("poster", "hand-1.jpg"), ("contact_sheet", "hand-1-sheet.jpg")):
+        link = service.get(request_id, f"download?file={file}").json
+        assert link is not None
+        parts = urlsplit(link["download_url"])
+        with service.client.get(f"{parts.path}?{parts.query}") as answer:
+            assert (answer.data, answer.mimetype) == (file.encode(), "image/jpeg")
+            assert answer.headers["Content-Disposition"] == f"attachment; filename={name}"
+        assert service.get(without, f"download?file={file}").status_code == 404
+    assert service.get(request_id, "download?file=tsv").status_code == 404
+    assert service.get(request_id, "download?file=video").status_code == 200
+    assert service.get(request_id, "download?files=poster").status_code == 400

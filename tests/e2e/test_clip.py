@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 import requests
+from PIL import Image
 
 from clipping.client import Client
 from tests.support.media import numbers
@@ -201,3 +204,22 @@ def test_the_pages_for_browsers(stack: RunningStack) -> None:
     assert requests.get(f"{stack.where['api_url']}/docs", timeout=10).status_code == 200
     agent = requests.get(stack.where["agents"][0]["health_url"], timeout=10)
     assert (agent.status_code, agent.json()["role"]) == (200, "active"), agent.text
+
+
+def test_a_clip_has_a_poster_and_a_contact_sheet(stack: RunningStack, nas: Path) -> None:
+    def with_posters() -> dict[str, Any] | None:
+        # On a busy machine the link does not wait for them.
+        request_id = stack.ask(
+            hand_id="hand-p", nas_video_path=str(nas / "night.mp4"), start_seconds=2, end_seconds=42
+        )
+        status = stack.wait(request_id)
+        return status if "contact_sheet_url" in status else None
+
+    status = eventually(with_posters, "a clip with posters", within=60)
+    for name, size in (("poster_url", (320, 200)), ("contact_sheet_url", (960, 600))):
+        answer = requests.get(status[name], timeout=30)
+        assert answer.headers["Content-Type"] == "image/jpeg"
+        with Image.open(io.BytesIO(answer.content)) as image:
+            assert (image.format, image.size) == ("JPEG", size)
+    url = f"{stack.where['api_url']}/v1/clips?hand_id=hand-p&limit=1"
+    assert stack.session.get(url, timeout=10).json()["clips"] == [status]
