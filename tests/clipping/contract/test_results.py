@@ -39,12 +39,12 @@ def test_serialization_round_trips() -> None:
 def test_fields_of_a_newer_service_are_ignored() -> None:
     newer = {
         **QUEUED,
-        "poster_url": "https://x/y",
+        "new_url": "https://x/y",
         "last_error": {"code": "A", "message": "b", "at": NOW, "c": 1},
     }
     status = ClipStatus.model_validate_json(json.dumps(newer, default=datetime.isoformat))
     assert status.last_error is not None
-    assert "poster_url" not in status.to_json()
+    assert "new_url" not in status.to_json()
 
 
 def test_fields_that_earlier_services_did_not_send_have_defaults() -> None:
