@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from agent.catalog.service import Catalog
 from agent.checks.checks import Checks, needs_operator
 from agent.control import Control
 from agent.cutting import Engine, EngineSettings
@@ -217,6 +218,9 @@ class _Agent:
             rng=random.Random(),
             poll=partial(poll, token=self._token),
         )
+        self._catalog = Catalog(
+            self._settings, store, mounts, clock, works=lambda: self.coordinator.view().role == "active"
+        )
         self._control = Control(
             Path(config.agent.state_dir),
             {
@@ -240,6 +244,7 @@ class _Agent:
         self._intake.start()
         self._watch.start()
         self.coordinator.start()
+        self._catalog.start()
         self._server.start()
         self._control.start()
         self._systemd.ready()
@@ -284,6 +289,7 @@ class _Agent:
         log.info("agent.stopping", by=why, in_flight=len(self._in_flight.jobs()))
         self._systemd.stopping()
         unfinished = self._lanes.unfinished
+        self._catalog.close()
         self._drain()
         self._deferred.close()
         finished = self._lanes.close(ACKNOWLEDGE_SECONDS)

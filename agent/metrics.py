@@ -46,3 +46,15 @@ PREVIEW_CACHE = Counter(
     ["result"],
 )
 PREVIEW_CACHE_BYTES = Gauge("clipping_preview_cache_bytes", "What cached previews take up on disk")
+CATALOG_SCANS = Counter(
+    "clipping_catalog_scans_total",
+    "Scans of a root for the catalogue: scanned, unavailable (the root), not_stored",
+    ["result"],
+)
+CATALOG_SECONDS = Histogram(
+    "clipping_catalog_scan_seconds",
+    "How long a complete scan of a root took",
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000),
+)
+CATALOG_RECORDINGS = Gauge("clipping_catalog_recordings", "Recordings in this agent's catalogue")
+CATALOG_BYTES = Counter("clipping_catalog_written_bytes_total", "Bytes of the catalogue written to the store")

@@ -45,6 +45,24 @@ class Cache:
             return None
         return found if found.identity == identity else None
 
+    def known(self) -> frozenset[str]:
+        """The names (see `name_of`) of all recordings of which something was found out."""
+        if self._folder is None:
+            return frozenset()
+        try:
+            with os.scandir(self._folder) as entries:
+                return frozenset(each.name[:-5] for each in entries if each.name.endswith(".json"))
+        except OSError:
+            return frozenset()
+
+    def peek(self, name: str) -> MediaInfo | None:
+        """As `info`, by a name of `known`. It does not count as a use."""
+        assert self._folder is not None, "it knows a name"
+        try:
+            return _INFO.validate_json((self._folder / f"{name}.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+
     def keep_info(self, info: MediaInfo) -> None:
         """Remember it."""
         file = self._file(info.identity, "json")
@@ -106,8 +124,7 @@ class Cache:
     def _file(self, identity: Identity, kind: str) -> Path | None:
         if self._folder is None:
             return None
-        name = hashlib.sha256(repr(identity).encode()).hexdigest()[:40]
-        return self._folder / f"{name}.{kind}"
+        return self._folder / f"{name_of(identity)}.{kind}"
 
     def _put(self, file: Path, data: bytes | mmap.mmap) -> None:
         assert self._folder is not None
@@ -137,6 +154,11 @@ class Cache:
                 return
             Path(path).unlink(missing_ok=True)
             total -= size
+
+
+def name_of(identity: Identity) -> str:
+    """What entries about a recording in this state are named by."""
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:40]
 
 
 def _mapped(file: Path) -> mmap.mmap | None:

@@ -8,12 +8,13 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from agent.cutting.cache import Cache
-from agent.cutting.formats.media import Identity, MediaInfo
+from agent.cutting.formats.media import Identity
+from agent.resources.folders import Bounds, is_growing, names_in, open_folder, shown_name
 from agent.resources.mounts import MountMemory
 from agent.resources.sources import use_below
 from clipping.config import NasRoot
@@ -21,17 +22,8 @@ from clipping.contract.preview import RecordingEntry, RecordingFolder, Recording
 from clipping.contract.preview_keys import PreviewKeys
 from clipping.errors import ClippingError, InvalidRequest, NotFound
 
-MOST_ENTRIES = 20_000
-"""Of one folder."""
-MOST_LINKS = 200
-MOST_FOLDERS = 1000
+BOUNDS = Bounds(entries=20_000, folders=1000, links=200)
 MOST_LISTED, USUALLY_LISTED = 200, 100
-GROWING_SECONDS = 10
-"""A file that was changed so recently is perhaps still written."""
-_VIDEO = "3gp asf avi dv flv gxf m2ts m4v mkv mov mp4 mpeg mpg mts mxf nut ogv ts vob webm wmv"
-_AUDIO = "aac aiff flac m4a mp3 ogg wav"
-SUFFIXES = frozenset(f".{name}" for name in f"{_VIDEO} {_AUDIO}".split())
-_PROXY = ".proxy.mp4"
 
 
 @dataclass(frozen=True)
@@ -46,15 +38,6 @@ class Page:
     limit: int
     behind: str | None
     """The name after which the page begins."""
-
-
-@dataclass
-class _Found:
-    """The names in a folder."""
-
-    folders: list[str] = field(default_factory=list)
-    recordings: list[str] = field(default_factory=list)
-    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,13 +58,18 @@ class Listing:
 
     def _listed(self, page: Page, folder: str, opened: int) -> RecordingList:
         try:
-            descriptor = os.open(f"/proc/self/fd/{opened}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = open_folder(opened)
         except NotADirectoryError:
             raise NotFound("there is no such folder") from None
         finally:
             os.close(opened)
         try:
-            found = self._names(page.q.casefold(), folder, descriptor)
+            found = names_in(
+                descriptor,
+                BOUNDS,
+                lambda name: self._linked(os.path.join(folder, name)),
+                q=page.q.casefold(),
+            )
             names = [name for name in sorted(found.recordings) if page.behind is None or name > page.behind]
             first = page.behind is None
             shown, more = names[: page.limit], names[page.limit :]
@@ -95,29 +83,6 @@ class Listing:
             )
         finally:
             os.close(descriptor)
-
-    def _names(self, q: str, folder: str, descriptor: int) -> _Found:
-        found, links = _Found(), 0
-        with os.scandir(descriptor) as entries:
-            for number, entry in enumerate(entries):
-                if number == MOST_ENTRIES or len(found.folders) == MOST_FOLDERS:
-                    found.truncated = True
-                    break
-                name = entry.name
-                if name.startswith(".") or q not in name.casefold() or name.lower().endswith(_PROXY):
-                    continue
-                is_recording = PurePath(name).suffix.lower() in SUFFIXES
-                if entry.is_symlink():
-                    links += 1
-                    if links > MOST_LINKS:
-                        found.truncated = True
-                    elif (status := self._linked(os.path.join(folder, name))) is not None:
-                        _sort_in(found, name, status.st_mode, is_recording=is_recording)
-                elif entry.is_dir(follow_symlinks=False):
-                    _sort_in(found, name, stat.S_IFDIR, is_recording=False)
-                elif entry.is_file(follow_symlinks=False):
-                    _sort_in(found, name, stat.S_IFREG, is_recording=is_recording)
-        return found
 
     def _entries(self, folder: str, descriptor: int, names: Sequence[str]) -> Iterator[RecordingEntry]:
         now = time.time()
@@ -140,7 +105,7 @@ class Listing:
                 modified=datetime.fromtimestamp(status.st_mtime, UTC),
                 growing=is_growing(status.st_mtime, now),
                 duration=None if info is None or info.duration is None else float(info.duration),
-                codecs=None if info is None else _codecs(info),
+                codecs=None if info is None else info.played_codecs,
             )
 
     def _linked(self, path: str) -> os.stat_result | None:
@@ -149,16 +114,6 @@ class Listing:
             return use_below(path, self.roots, _status, mounts=self.mounts)
         except ClippingError:
             return None
-
-
-def shown_name(name: str) -> str:
-    """A name as valid Unicode: names of files need not be."""
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
-def is_growing(modified: float, now: float) -> bool:
-    """Whether a file is perhaps still written."""
-    return 0 <= now - modified < GROWING_SECONDS
 
 
 def checked_prefix(prefix: str) -> str:
@@ -183,13 +138,6 @@ def name_of(cursor: str) -> str:
         raise InvalidRequest("cursor must be a next_cursor of the same list", field="cursor") from None
 
 
-def _sort_in(found: _Found, name: str, mode: int, *, is_recording: bool) -> None:
-    if stat.S_ISDIR(mode) and shown_name(name) == name:
-        found.folders.append(name)
-    elif stat.S_ISREG(mode) and is_recording:
-        found.recordings.append(name)
-
-
 def _status(_: Path, descriptor: int) -> os.stat_result:
     try:
         return os.fstat(descriptor)
@@ -199,7 +147,3 @@ def _status(_: Path, descriptor: int) -> os.stat_result:
 
 def _folder(prefix: str, name: str) -> RecordingFolder:
     return RecordingFolder(name=name, prefix=f"{prefix}/{name}" if prefix else name)
-
-
-def _codecs(info: MediaInfo) -> list[str]:
-    return [stream.codec for stream in info.streams if stream.kind in ("video", "audio")]

@@ -13,8 +13,9 @@ from fractions import Fraction
 from agent.cutting.reading.source import SourceFile
 from agent.preview.cache import Made
 from agent.preview.calls import Calls, Range, WindowCall
-from agent.preview.listing import Listing, Page, checked_prefix, is_growing, shown_name
+from agent.preview.listing import Listing, Page, checked_prefix
 from agent.preview.slots import Slots
+from agent.resources.folders import is_growing, shown_name
 from agent.resources.sources import LOOK_SECONDS, answer_within, open_below
 from agent.settings import Settings
 from clipping.clock import Clock

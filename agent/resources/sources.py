@@ -133,7 +133,7 @@ def _use_once(
     except OSError as error:
         if error.errno in _LEADS_ELSEWHERE:
             raise _Exchanged(error.strerror) from error
-        _confirm(root, folder, mounts)
+        confirm_root(root, folder, mounts)
         raise _unreadable(path, error) from None
     finally:
         os.close(folder)
@@ -153,8 +153,9 @@ def _place(path: str, roots: Sequence[NasRoot]) -> tuple[NasRoot, str]:
     )
 
 
-def _confirm(root: NasRoot, folder: int, mounts: MountMemory | None) -> None:
-    """Raises `SourceUnavailable` unless `folder`, in which something was missing, is the mounted root."""
+def confirm_root(root: NasRoot, folder: int, mounts: MountMemory | None) -> None:
+    """Raises `SourceUnavailable` unless the open `folder` is still the mounted root. It may hang as the NAS
+    does."""
     check_mounted(root, mounts)
     try:
         same = os.path.samestat(os.stat(root.path), os.fstat(folder))

@@ -8,7 +8,7 @@ from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Heal
 from clipping.config.callers import roots_of
 from clipping.config.fields import Name, Role
 from clipping.config.loading import Config, load, validate
-from clipping.config.preview import Preview
+from clipping.config.preview import Catalog, Preview
 from clipping.config.service import Api, ApiKey, Limits, Log, Oidc, PubSub, Push, Storage
 from clipping.config.sources import Owner, Source
 from clipping.config_file import overlay, overridden
@@ -18,6 +18,7 @@ __all__ = [
     "Agent",
     "Api",
     "ApiKey",
+    "Catalog",
     "Checkpoints",
     "Config",
     "Cutting",

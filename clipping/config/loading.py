@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health
 from clipping.config.callers import caller_problems
 from clipping.config.fields import Section
-from clipping.config.preview import Preview
+from clipping.config.preview import Catalog, Preview
 from clipping.config.service import Api, Limits, Log, PubSub, Storage, upload_problems
 from clipping.config.sources import Owners, Source, problems_of
 from clipping.config_file import overlay, tree
@@ -32,6 +32,7 @@ class Config(Section):
     cutting: Cutting = Cutting()
     checkpoints: Checkpoints = Checkpoints()
     preview: Preview = Field(default_factory=Preview)
+    catalog: Catalog = Catalog()
     api: Api = Field(default_factory=Api)
     limits: Limits = Limits()
     log: Log = Log()

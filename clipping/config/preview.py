@@ -1,4 +1,4 @@
-"""The section about previews of recordings."""
+"""The sections about previews of recordings, and about the list of them."""
 
 from __future__ import annotations
 
@@ -24,3 +24,14 @@ class Preview(Section):
     agents: dict[Name, Origin] = Field(default_factory=dict)
     """How the API reaches the agents for previews, by their ids, such as `nas-1: http://nas-1.lan:8005`. The
     leader is asked first. Empty: the API passes no previews on."""
+
+
+class Catalog(Section):
+    """The list of all recordings, which agents keep in the store. They need `preview.key` for it."""
+
+    interval_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+    """The pause between two scans of `agent.nas_roots`: a change is listed this long and one scan later, at
+    most. 0: no scans."""
+    entries_per_second: Annotated[int, Field(ge=10, le=1_000_000)] = 2000
+    """The most files and folders that scans read in a second, of all roots together: 100,000 take 50 s at the
+    default."""

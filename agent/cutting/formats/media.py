@@ -164,3 +164,8 @@ class MediaInfo:
     def audio_streams(self) -> tuple[StreamInfo, ...]:
         """The audio tracks, in the file's order."""
         return tuple(s for s in self.streams if s.kind == "audio")
+
+    @property
+    def played_codecs(self) -> list[str]:
+        """The codecs of its video and audio streams, in the file's order."""
+        return [stream.codec for stream in self.streams if stream.kind in ("video", "audio")]
