@@ -10,6 +10,8 @@ from api.auth import access as auth
 from api.auth.callers import Authenticator
 from api.auth.limits import RateLimiter
 from api.auth.oidc import PushVerifier
+from api.catalog.catalogue import Catalogue
+from api.catalog.reader import Reader
 from api.clips.accept import Acceptor
 from api.clips.committer import Committer
 from api.clips.estimates import Estimator
@@ -48,6 +50,7 @@ from api.routes import (
     lists,
     metrics,
     preview,
+    recordings,
     retry,
     uploads,
 )
@@ -86,7 +89,7 @@ def create_app(config: Config) -> Flask:
     cors.install(app, config.api.cors_origins)
     problems.install(app)
     pages = (index, docs, health, metrics, internal)
-    for routes in (*pages, accept, feed, lists, files, uploads, admin, preview):
+    for routes in (*pages, accept, feed, lists, files, uploads, admin, preview, recordings):
         app.register_blueprint(routes.blueprint)
     for kind in get_args(Kind):
         for own in (clips.blueprint, events.blueprint, retry.blueprint):
@@ -174,6 +177,7 @@ def build_services(config: Config) -> Services:
             lambda: agents.now().leader,
             calls=max(1, config.api.threads // _PREVIEW_SHARE),
         ),
+        catalogue=Catalogue(coordination, Reader(store, config.agent.cluster), clock),
     )
 
 

@@ -9,6 +9,7 @@ from flask import current_app
 
 from api.auth.callers import Authenticator
 from api.auth.oidc import PushVerifier
+from api.catalog.catalogue import Catalogue
 from api.clips.accept import Acceptor
 from api.clips.committer import Committer
 from api.clips.links import Links
@@ -62,6 +63,7 @@ class Services:
     preview_keys: PreviewKeys | None
     """None: previews are disabled."""
     previews: PreviewAgents
+    catalogue: Catalogue
 
     def start(self) -> None:
         """Start the threads: outbox, commits, periodic tasks, event streams and the agents' messages."""
@@ -82,6 +84,7 @@ class Services:
         self.outbox.stop(timeout / 4)
         self.agents.close()
         self.previews.close()
+        self.catalogue.close()
         self.coordination.close()
         self.publisher.close(1.0)
         self.database.close()

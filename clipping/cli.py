@@ -25,6 +25,7 @@ _OWN = {
     "batch": "batch:COMMAND",
     "cancel": "looking:CANCEL",
     "retry": "looking:RETRY",
+    "recordings": "finding:COMMAND",
     "download": "saving:COMMAND",
     "upload": "uploading:COMMAND",
     "stats": "stats:COMMAND",

@@ -116,14 +116,6 @@ class Listing:
             return None
 
 
-def checked_prefix(prefix: str) -> str:
-    """A folder below a root. Raises `InvalidRequest`."""
-    parts = [part for part in prefix.split("/") if part]
-    if any(part in (".", "..") for part in parts):
-        raise InvalidRequest("prefix must be a folder below the root, without . and ..", field="prefix")
-    return "/".join(parts)
-
-
 def cursor_of(name: str) -> str:
     """The cursor of the page behind this name."""
     return base64.urlsafe_b64encode(os.fsencode(name)).decode().rstrip("=")

@@ -13,7 +13,7 @@ from fractions import Fraction
 from agent.cutting.reading.source import SourceFile
 from agent.preview.cache import Made
 from agent.preview.calls import Calls, Range, WindowCall
-from agent.preview.listing import Listing, Page, checked_prefix
+from agent.preview.listing import Listing, Page
 from agent.preview.slots import Slots
 from agent.resources.folders import is_growing, shown_name
 from agent.resources.sources import LOOK_SECONDS, answer_within, open_below
@@ -22,6 +22,7 @@ from clipping.clock import Clock
 from clipping.config import NasRoot
 from clipping.contract.preview import RecordingDescription, RecordingList
 from clipping.contract.preview_keys import PreviewKeys, PreviewToken
+from clipping.contract.recording import checked_prefix
 from clipping.errors import InvalidRequest, NotFound, SourceNotAllowed, SourceNotFound
 
 _UNKNOWN = "there is no such recording"

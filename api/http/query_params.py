@@ -63,7 +63,7 @@ def parse_list(query: Mapping[str, Sequence[str]], *, owner: str | None) -> List
         created_before=_moment(given, "created_before"),
     )
     behind = _position(given["cursor"], filters) if "cursor" in given else None
-    return ListQuery(filters, behind, _limit(given.get("limit")))
+    return ListQuery(filters, behind, parse_limit(given.get("limit")))
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,15 @@ def parse_period(query: Mapping[str, Sequence[str]]) -> Period:
     if period not in get_args(Period):
         raise InvalidPeriod(f"period must be one of {', '.join(get_args(Period))}", field="period")
     return cast(Period, period)
+
+
+def parse_limit(value: str | None, default: int = DEFAULT_LIMIT) -> int:
+    """How many are listed at a time. Raises `InvalidRequest`."""
+    if value is None:
+        return default
+    if not _LIMIT.fullmatch(value) or not 1 <= int(value) <= MAX_LIMIT:
+        raise InvalidRequest(f"limit must be a number from 1 to {MAX_LIMIT}", field="limit")
+    return int(value)
 
 
 def cursor_behind(last: Position, filters: Filters) -> str:
@@ -157,14 +166,6 @@ def _moment(given: Mapping[str, str], name: str) -> datetime | None:
         return parse_rfc3339(given[name])
     except ValueError as error:
         raise InvalidRequest(f"{name} {error}", field=name) from None
-
-
-def _limit(value: str | None) -> int:
-    if value is None:
-        return DEFAULT_LIMIT
-    if not _LIMIT.fullmatch(value) or not 1 <= int(value) <= MAX_LIMIT:
-        raise InvalidRequest(f"limit must be a number from 1 to {MAX_LIMIT}", field="limit")
-    return int(value)
 
 
 def _shown(name: str) -> str:

@@ -26,6 +26,7 @@ from clipping.contract import results
 from clipping.contract.annotate import Annotations
 from clipping.contract.choices import DownloadFile, FailoverMode, Kind, Period, Status
 from clipping.contract.messages import kind_of
+from clipping.contract.preview import RecordingCatalog
 from clipping.text import field_path
 
 MAX_BATCH = 100
@@ -270,6 +271,23 @@ class Client:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    def recordings(
+        self,
+        *,
+        q: str | None = None,
+        root: str | None = None,
+        prefix: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> RecordingCatalog:
+        """Recordings, up to 200 at a time: a folder, or with `q` what has these words in its path.
+
+        Ids name them in requests (`NewClip.recording_id`). Raises `Missing` for an unknown root or folder, or
+        where previews are disabled.
+        """
+        query = {"q": q, "root": root, "prefix": prefix, "limit": limit, "cursor": cursor}
+        return self._get("/v1/recordings", RecordingCatalog, query)
 
     def stats(self, period: Period = "24h") -> results.Stats:
         """Statistics over a period."""

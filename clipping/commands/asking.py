@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the recording: its absolute path on the NAS, or gs://BUCKET/KEY or s3://BUCKET/KEY",
     )
     parser.add_argument(
-        "--recording", action="store_true", help="SRC is an id, as `clipping recordings` prints it"
+        "--recording", action="store_true", help="SRC is the id of a recording: clipping recordings --ids"
     )
     parser.add_argument("start", type=a_moment, help="in-point: seconds, or a time such as 3:24:15.5")
     parser.add_argument("end", type=a_moment, help="out-point: seconds, or a time")

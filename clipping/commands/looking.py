@@ -6,7 +6,7 @@ import argparse
 from typing import get_args
 
 from clipping.cli import Command
-from clipping.commands.common import a_time, add_connection
+from clipping.commands.common import a_count, a_time, add_connection
 from clipping.contract.choices import Kind, Status
 
 
@@ -28,15 +28,9 @@ def configure_list(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--before", type=a_time, metavar="TIME", help="only requests created before")
     parser.add_argument(
-        "--limit", type=_count, default=50, help="how many, newest first; 0: all (default: 50)"
+        "--limit", type=a_count, default=50, help="how many, newest first; 0: all (default: 50)"
     )
     add_connection(parser)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return int(text)
 
 
 STATUS = Command("show the status of requests", _ids, "clipping.commands.run.looking:status")

@@ -57,6 +57,40 @@ class RecordingList(Result):
     next_cursor: str | None = None
 
 
+class RecordingRoot(Result):
+    """A folder of `agent.nas_roots` in the catalogue."""
+
+    path: str
+    agent: str
+    """Whose scan its entries are from."""
+    scanned_at: Moment | None = None
+    """When that scan began; absent: there was none yet."""
+    available: bool
+    """False: the entries are those of `scanned_at`, and may be out of date."""
+    reason: str | None = None
+    """Why it is not available."""
+    unavailable_since: Moment | None = None
+    recordings: int
+    """All those that the scan found, below all folders."""
+    truncated: bool
+    """Whether some are left out: there are too many, or folders that the agent may not read."""
+
+
+class RecordingCatalog(Result):
+    """A page of one folder, or of what a search has found."""
+
+    root: str | None = None
+    """Absent in a search of all roots, and where there are several and none was chosen."""
+    prefix: str
+    folders: list[RecordingFolder]
+    """All those in the folder, on the first page only; none in a search."""
+    recordings: list[RecordingEntry]
+    """By name; in a search by root, folder and name."""
+    next_cursor: str | None = None
+    roots: list[RecordingRoot]
+    """All that the caller may see, and their state."""
+
+
 class PreviewStream(Result):
     """One stream of a recording."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
+from clipping.errors import InvalidRequest
 from clipping.text import check_one_line
 
 MAX_PATH_BYTES = 4096
@@ -62,6 +63,14 @@ SourcePathOrUri = Annotated[SourcePath | None, AfterValidator(_one_of_both), Fie
 SourceUri = Annotated[str, AfterValidator(_object_uri)]
 """`gs://bucket/key`, `s3://bucket/key` or, of an upload to a local store, `file:///…`. The key is taken
 literally: nothing in it is percent-decoded."""
+
+
+def checked_prefix(prefix: str) -> str:
+    """A folder below a root, without needless slashes. Raises `InvalidRequest`."""
+    parts = [part for part in prefix.split("/") if part]
+    if any(part in (".", "..") for part in parts):
+        raise InvalidRequest("prefix must be a folder below the root, without . and ..", field="prefix")
+    return "/".join(parts)
 
 
 class HasRecording(Protocol):

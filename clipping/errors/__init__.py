@@ -29,6 +29,7 @@ ClippingError
 │   ├── NoEligibleTarget             NO_ELIGIBLE_TARGET
 │   ├── CoordinationUnavailable      COORDINATION_UNAVAILABLE
 │   ├── PreviewUnavailable           PREVIEW_UNAVAILABLE
+│   ├── CatalogUnavailable           CATALOG_UNAVAILABLE
 │   └── QueueUnavailable             QUEUE_UNAVAILABLE
 ├── PermanentError                   trying again gives the same: publish `failed`, acknowledge
 │   ├── SourceNotFound               SOURCE_NOT_FOUND
@@ -97,6 +98,7 @@ from clipping.errors.clip import (
 from clipping.errors.request import (
     AlreadyFinished,
     AlreadyUploaded,
+    CatalogUnavailable,
     CoordinationUnavailable,
     Expired,
     Forbidden,
@@ -131,6 +133,7 @@ __all__ = [
     "AlreadyUploaded",
     "BusUnavailable",
     "Cancelled",
+    "CatalogUnavailable",
     "ClippingError",
     "ConfigurationError",
     "CoordinationUnavailable",

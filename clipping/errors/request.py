@@ -183,6 +183,12 @@ class PreviewUnavailable(RequestError):
     code, status = "PREVIEW_UNAVAILABLE", 503
 
 
+class CatalogUnavailable(RequestError):
+    """The catalogue of recordings can't be read from the store now."""
+
+    code, status = "CATALOG_UNAVAILABLE", 503
+
+
 class QueueUnavailable(RequestError):
     """The request can't be accepted now: the database or the queue is unavailable."""
 

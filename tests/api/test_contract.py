@@ -96,11 +96,13 @@ PREVIEWS: dict[str, type[BaseModel]] = {
     "RecordingList": preview.RecordingList,
     "RecordingFolder": preview.RecordingFolder,
     "RecordingEntry": preview.RecordingEntry,
+    "RecordingRoot": preview.RecordingRoot,
+    "RecordingCatalog": preview.RecordingCatalog,
     "RecordingDescription": preview.RecordingDescription,
     "PreviewStream": preview.PreviewStream,
     "KeyframeList": preview.KeyframeList,
 }
-"""What agents answer to previews, and the API passes on."""
+"""What agents answer to previews, and the API passes on, and the list of recordings."""
 FROM_AGENTS: dict[str, type[BaseModel]] = {
     "ErrorInfo": messages.ErrorInfo,
     "LastError": messages.LastError,

@@ -45,6 +45,7 @@ CLIENT_ROUTES = {
     "GET /v1/quota": 200,
     "GET /v1/events": 200,
     "POST /v1/previews/token": 200,
+    "GET /v1/recordings": 200,
     "GET /preview/v1/recordings": 503,
     "GET /preview/v1/recordings/x": 503,
     "GET /preview/v1/recordings/x/keyframes": 503,

@@ -82,6 +82,16 @@ def by_path(ask: Callable[[Houses, str, dict[str, Any]], TestResponse]) -> Ask:
     return call
 
 
+def by_recording_id(ask: Callable[[Houses, str, dict[str, Any]], TestResponse]) -> Ask:
+    keys = PreviewKeys(PREVIEW_SECRET)
+
+    def call(houses: Houses, caller: str, other: str | None) -> TestResponse:
+        recording_id = keys.recording_id(f"{root_of(other)}/night.mp4") if other else "none"
+        return ask(houses, caller, {"recording_id": recording_id, "start_seconds": 1, "end_seconds": 2})
+
+    return call
+
+
 def post_clip(houses: Houses, caller: str, part: dict[str, Any]) -> TestResponse:
     return houses.at.call(caller, "POST", "/v1/clip/request", json={"hand_id": "h", **part})
 
@@ -169,6 +179,9 @@ TABLE = {
     "`POST /v1/clip/request`: `nas_video_path`": Entry(by_path(post_clip), (202, 400, 400)),
     "`POST /v1/clip/batch`: `clips[].nas_video_path`": Entry(by_path(post_batch), (202, 400, 400)),
     "`POST /v1/reel/request`: `clips[].nas_video_path`": Entry(by_path(post_reel), (202, 400, 400)),
+    "`POST /v1/clip/request`: `recording_id`": Entry(by_recording_id(post_clip), (202, 400, 400)),
+    "`POST /v1/clip/batch`: `clips[].recording_id`": Entry(by_recording_id(post_batch), (202, 400, 400)),
+    "`POST /v1/reel/request`: `clips[].recording_id`": Entry(by_recording_id(post_reel), (202, 400, 400)),
     "`POST /v1/clip/request`: `Idempotency-Key`": Entry(by_idempotency_key, (200, 202, 202), refused=False),
     **{
         f"`{method} /v1/{kind}/{{id}}/{what}`": Entry(by_id(method, kind, what), (own, 404, 404))
@@ -232,6 +245,7 @@ def test_the_table_has_every_route_of_clients(tmp_path: Path) -> None:
         "GET /v1/stats",
         "GET /v1/quota",
         "GET /v1/events",  # `since` is compared with the positions of changes, and never looked up
+        "GET /v1/recordings",  # `root` is looked for among those of the caller
         "POST /v1/previews/token",
         "POST /v1/uploads",
     }
