@@ -16,7 +16,7 @@ from clipping.contract.roots import is_below
 
 @dataclass(frozen=True)
 class Source:
-    """Whose entries of a root are used, and who has looked at it last."""
+    """Whose entries of a root are used, and its newest state."""
 
     agent: str
     entries: CatalogRoot
@@ -37,7 +37,7 @@ class Source:
 
 def sources_of(indexes: Iterable[CatalogIndex]) -> list[Source]:
     """The roots of all agents, by path. Agents that share a root have the same recordings: the entries are
-    those of the newest scan, and its state is that of the newest attempt, whoever made it."""
+    those of the newest scan, and its state is that of the newest attempt, by any of them."""
     by_path: dict[str, list[tuple[str, CatalogRoot]]] = defaultdict(list)
     for index in indexes:
         for root in index.roots:
