@@ -41,12 +41,14 @@ COPY health/ health/
 COPY agent/ agent/
 COPY api/ api/
 COPY embedded/ embedded/
+COPY console/ console/
 RUN /app/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
     && /app/bin/pip uninstall --yes setuptools pip
 
 FROM build AS build-api
 RUN /app/bin/pip install --no-cache-dir --require-hashes --no-build-isolation --requirement requirements/api.txt
 COPY api/ api/
+COPY console/ console/
 RUN /app/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
     && rm /app/bin/clipping /app/bin/clipping-agent \
     && /app/bin/pip uninstall --yes setuptools pip

@@ -40,6 +40,7 @@ from api.routes import (
     accept,
     admin,
     clips,
+    console,
     docs,
     events,
     feed,
@@ -88,7 +89,7 @@ def create_app(config: Config) -> Flask:
     audit.install(app)
     cors.install(app, config.api.cors_origins)
     problems.install(app)
-    pages = (index, docs, health, metrics, internal)
+    pages = (index, console, docs, health, metrics, internal)
     for routes in (*pages, accept, feed, lists, files, uploads, admin, preview, recordings):
         app.register_blueprint(routes.blueprint)
     for kind in get_args(Kind):

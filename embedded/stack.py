@@ -203,6 +203,7 @@ class Stack:
             "project": self._config.pubsub.project,
             "agents": [{**agent, "pid": pids[agent["agent_id"]]} for agent in self._agents],
             "pids": {"api": pids["api"], "broker": pids["broker"]},
+            "console_url": f"{self._config.api.public_url}/console/",
             "docs_url": f"{self._config.api.public_url}/docs",
             "data": str(self._layout.data),
             **({} if bucket is None else {"store": bucket}),

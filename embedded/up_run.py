@@ -104,6 +104,7 @@ def _summary(where: dict[str, Any]) -> str:
             "Clipping is up. Ctrl-C stops it.",
             "",
             f"  API         {where['api_url']}   (try it out: {where['docs_url']})",
+            f"  console     {where['console_url']}#key={where['api_key']}",
             f"  client key  {where['api_key']}   (requests, status, downloads)",
             f"  admin key   {where['admin_key']}   (also clipping agents and clipping failover)",
             f"  recordings  {', '.join(where['nas_roots'])}",

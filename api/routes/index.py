@@ -1,4 +1,4 @@
-"""The root: browsers are redirected to the documentation, programs get the URLs of the other resources."""
+"""The root: browsers are redirected to the console, programs get the URLs of the other resources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def index() -> Response:
     # Of equal weights the first one wins: `*/*`, as curl sends it, gets JSON.
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
         # Relative: the browser may use another host name than the configured one.
-        response = redirect("/docs")
+        response = redirect("/console/")
         assert isinstance(response, Response)
     else:
         base = services().config.api.public_url.rstrip("/")

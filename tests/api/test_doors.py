@@ -68,6 +68,8 @@ OPEN_ROUTES = {
     "GET /health": 200,
     "GET /metrics": 200,
     "GET /openapi.yaml": 200,
+    "GET /console/": 200,
+    "GET /console/app.js": 200,
     "GET /docs": 200,
     "GET /docs/assets/docs.js": 200,
 }
@@ -253,6 +255,7 @@ def test_the_table_has_every_route(doors: Doors) -> None:
         "files/clips/h/c.mp4": "files/<path:key>",
         "uploads/uploads/t/u/r.mp4": "uploads/<path:key>",
         "assets/docs.js": "assets/<name>",
+        "console/app.js": "console/<name>",
         "recordings/x": "recordings/<recording_id>",
     }
     table = set()

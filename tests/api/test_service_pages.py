@@ -86,12 +86,12 @@ def test_health_names_the_installation(api: ApiProcess, make_api: MakeApi) -> No
     assert anonymous(staging, "/health").json()["environment"] == "staging"
 
 
-def test_the_root_leads_browsers_to_the_docs_and_programs_on(api: ApiProcess) -> None:
+def test_the_root_leads_browsers_to_the_console_and_programs_on(api: ApiProcess) -> None:
     def root(accept: str) -> requests.Response:
         return requests.get(f"{api.url}/", headers={"Accept": accept}, timeout=30, allow_redirects=False)
 
     browser = root("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
-    assert (browser.status_code, browser.headers["Location"]) == (302, "/docs")
+    assert (browser.status_code, browser.headers["Location"]) == (302, "/console/")
     for accept in ("*/*", "application/json", "application/json, text/html"):
         index = root(accept)
         assert (index.status_code, index.headers["Content-Type"]) == (200, "application/json")

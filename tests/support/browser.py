@@ -15,6 +15,21 @@ from tests.support.waiting import eventually
 SECONDS = 60.0
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 """The key of an element reference in the WebDriver standard."""
+_KEYS = {
+    "Shift": "\ue008",
+    "Ctrl": "\ue009",
+    "Alt": "\ue00a",
+    "Space": " ",
+    "Enter": "\ue007",
+    "Escape": "\ue00c",
+    "Tab": "\ue004",
+    "ArrowLeft": "\ue012",
+    "ArrowUp": "\ue013",
+    "ArrowRight": "\ue014",
+    "ArrowDown": "\ue015",
+    "Delete": "\ue017",
+}
+"""Keys without a character, by WebDriver's code for them."""
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -54,8 +69,9 @@ class Browser:
         )
         self._url = f"http://127.0.0.1:{port}"
         options = {"binary": _chromium(), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
+        asked = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         try:
-            wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
+            wanted = {"capabilities": {"alwaysMatch": asked}}
             self._url += f"/session/{self._call('POST', '/session', wanted)['sessionId']}"
         except BaseException:
             self._end()
@@ -77,6 +93,57 @@ class Browser:
         """Replace the text of a field."""
         element = self._element(selector)
         self._call("POST", f"/element/{element}/value", {"text": "\ue009a\ue000" + text})  # Ctrl-A
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after another, each with the modifiers before it: `a`, `Alt+ArrowLeft`."""
+        presses: list[dict[str, Any]] = []
+        for key in keys:
+            *held, last = ["+"] if key == "+" else key.split("+")
+            codes = [_KEYS.get(each, each) for each in (*held, last)]
+            presses += [{"type": "keyDown", "value": code} for code in codes]
+            presses += [{"type": "keyUp", "value": code} for code in reversed(codes)]
+        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": presses}]})
+
+    def drag(self, selector: str, *points: tuple[float, float]) -> None:
+        """Press the mouse on the first point of an element, move it over the others and release it.
+
+        The points are in pixels from the element's top left corner.
+        """
+        left, top = self.script(
+            f"const box = document.querySelector({selector!r}).getBoundingClientRect();"
+            "return [box.left, box.top]"
+        )
+        moves: list[dict[str, Any]] = [
+            {"type": "pointerMove", "duration": 0, "x": round(left + x), "y": round(top + y)}
+            for x, y in points
+        ]
+        actions = [
+            moves[0],
+            {"type": "pointerDown", "button": 0},
+            *moves[1:],
+            {"type": "pointerUp", "button": 0},
+        ]
+        source = {
+            "type": "pointer",
+            "id": "mouse",
+            "parameters": {"pointerType": "mouse"},
+            "actions": actions,
+        }
+        self._call("POST", "/actions", {"actions": [source]})
+
+    def appear(self, width: int, height: int, *, theme: str = "dark", phone: bool = False) -> None:
+        """The size of the page in CSS pixels, the theme, and whether it is a phone."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": theme}]
+        self.devtools("Emulation.setEmulatedMedia", {"features": features})
+
+    def devtools(self, command: str, parameters: dict[str, Any]) -> Any:
+        return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def log(self) -> list[str]:
+        """What the page and the browser logged since the last call."""
+        return [str(each["message"]) for each in self._call("POST", "/se/log", {"type": "browser"})]
 
     def script(self, code: str) -> Any:
         return self._call("POST", "/execute/sync", {"script": code, "args": []})

@@ -12,7 +12,7 @@ from pathlib import Path
 from installer.console import InstallError
 from installer.layout import HERE
 
-PACKAGES = ("clipping", "health", "agent", "api", "embedded")
+PACKAGES = ("clipping", "health", "agent", "api", "embedded", "console")
 BUILD_FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 LOCKS = ("build.txt", "agent.txt", "ffmpeg.txt")
 """The requirement files that are installed before the project, in this order: the build backend first."""

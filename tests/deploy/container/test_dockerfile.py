@@ -40,10 +40,10 @@ def test_the_build_context_is_what_the_dockerfile_copies() -> None:
 @pytest.mark.parametrize(
     ("target", "packages"),
     [
-        ("api", {"clipping", "api"}),
+        ("api", {"clipping", "api", "console"}),
         ("agent", {"clipping", "health", "agent"}),
         ("nvidia", {"clipping", "health", "agent"}),
-        ("all", {"clipping", "health", "agent", "api", "embedded"}),
+        ("all", {"clipping", "health", "agent", "api", "embedded", "console"}),
     ],
 )
 def test_an_image_holds_only_its_packages(target: str, packages: set[str]) -> None:

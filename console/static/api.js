@@ -1,0 +1,106 @@
+// Calls of the API: with the key or a preview token, retried while the service does not answer.
+
+import {refuseKey, state} from "./state.js";
+
+const TRIES = 5, TIMEOUT_MS = 30_000, LONGEST_WAIT_MS = 8_000;
+const TOKEN_MARGIN_MS = 60_000;
+
+export class ApiError extends Error {
+  constructor(status, error) {
+    super(error.message);
+    this.status = status;
+    this.code = error.code;
+    this.field = error.field;
+    this.details = error.details;
+  }
+}
+
+export const get = async (path, options) => (await call("GET", path, options)).json();
+
+export async function post(path, body, {key, ...options} = {}) {
+  const headers = key ? {"Idempotency-Key": key} : {};
+  const response = await call("POST", path, {...options, body, headers, repeatable: Boolean(key) || options.repeatable});
+  return response.json();
+}
+
+async function call(method, path, {body, headers = {}, signal, repeatable = method === "GET"} = {}) {
+  const send = {...headers, Authorization: `Bearer ${state.key}`};
+  if (body !== undefined) send["Content-Type"] = "application/json";
+  const sent = body === undefined ? undefined : JSON.stringify(body);
+  return retried(() => request(path, {method, headers: send, body: sent, signal}), repeatable ? TRIES : 1, signal);
+}
+
+let token = null;
+
+// A call below /preview/v1/recordings: a response.
+export async function preview(path, parameters = {}, {signal} = {}) {
+  const query = new URLSearchParams(parameters).toString();
+  const url = `/preview/v1/recordings${path}${query && "?"}${query}`;
+  return retried(async () => {
+    const bearer = await previewToken(signal);
+    try {
+      return await request(url, {headers: {Authorization: `Bearer ${bearer}`}, signal});
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      token = null; // ended or of another key: once more with a new one
+      return request(url, {headers: {Authorization: `Bearer ${await previewToken(signal)}`}, signal});
+    }
+  }, TRIES, signal);
+}
+
+async function previewToken(signal) {
+  if (!token || token.key !== state.key || token.until < Date.now()) {
+    const issued = await post("/v1/previews/token", undefined, {signal, repeatable: true});
+    token = {key: state.key, value: issued.token, until: Date.parse(issued.expires_at) - TOKEN_MARGIN_MS};
+  }
+  return token.value;
+}
+
+async function request(url, options) {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+  const key = state.key;
+  let response;
+  try {
+    response = await fetch(url, {...options, signal, credentials: "omit", cache: "no-store"});
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new ApiError(0, {code: "NO_ANSWER", message: "the service does not answer"});
+  }
+  if (response.ok) return response;
+  const error = await problem(response);
+  if (response.status === 401 && !url.startsWith("/preview") && key === state.key) refuseKey(error.message);
+  error.retryAfter = Number(response.headers.get("Retry-After")) || 0;
+  throw error;
+}
+
+async function problem(response) {
+  try {
+    const {error} = await response.json();
+    return new ApiError(response.status, error);
+  } catch {
+    return new ApiError(response.status, {code: "NO_ANSWER", message: `the service answered ${response.status}`});
+  }
+}
+
+async function retried(attempt, tries, signal) {
+  for (let count = 1; ; count++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const transient = error instanceof ApiError && [0, 429, 502, 503, 504].includes(error.status);
+      if (!transient || count >= tries) throw error;
+      await wait(Math.min(LONGEST_WAIT_MS, Math.max(error.retryAfter * 1000 || 0, 250 * 2 ** count)), signal);
+    }
+  }
+}
+
+export function wait(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }, {once: true});
+  });
+}

@@ -1,0 +1,259 @@
+// The page: its frame, which screen is shown, the key, and what every screen has.
+
+import {Clips} from "./clips.js";
+import {iconButton} from "./controls.js";
+import {Editor, readQuota} from "./editor.js";
+import {follow, tryNow, watch} from "./events.js";
+import {h, render} from "./h.js";
+import {icon} from "./icons.js";
+import {chooseLanguage, language, t} from "./i18n.js";
+import {dispatch, openKeys} from "./keys.js";
+import {Recordings} from "./recordings.js";
+import {dismiss, onUpdate, remember, remembered, setKey, state, toast, update} from "./state.js";
+
+const recordings = new Recordings(), clipsScreen = new Clips();
+let editor = null, theme = remembered("theme", null), before = null, tick = 0, opened = {screen: null};
+
+const SCREENS = [
+  ["recordings", "folder", "Recordings", () => "#/recordings"],
+  ["editor", "scissors", "Editor", () => (lastRecording() ? `#/editor/${lastRecording()}` : null)],
+  ["clips", "list", "Clips", () => "#/clips"],
+];
+
+const lastRecording = () => sessionStorage.getItem("clipping.recording");
+
+// `#key=…` comes from the terminal: it is kept for this session and leaves the address.
+function readKey() {
+  const found = /^#key=([^&]+)/.exec(location.hash);
+  if (!found) return;
+  history.replaceState(null, "", `${location.pathname}#/`);
+  setKey(decodeURIComponent(found[1]));
+}
+
+function route() {
+  readKey();
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [screen, ...rest] = path.split("/");
+  const parameters = new URLSearchParams(query);
+  const known = SCREENS.some(([name]) => name === screen) && (screen !== "editor" || rest[0]);
+  state.route = known ? {screen, rest, query: parameters} : {screen: "recordings", rest: [], query: new URLSearchParams()};
+  if (state.key) openScreen();
+  update();
+}
+
+function openScreen() {
+  const {screen, rest, query} = state.route;
+  if (screen !== "editor" && editor) {
+    editor.close();
+    editor = null;
+  }
+  if (screen !== "recordings") recordings.close();
+  if (screen === "editor") {
+    const at = query.get("t"), start = at === null ? null : Number(at) || 0;
+    if (editor?.id !== rest[0]) {
+      editor?.close();
+      sessionStorage.setItem("clipping.recording", rest[0]);
+      editor = new Editor(rest[0], start);
+    } else if (start !== null && opened.query !== query.toString()) {
+      editor.seek(start);
+    }
+  } else if (screen === "recordings") {
+    if (query.get("in")) recordings.openPath(query.get("in"));
+    else if (opened.screen !== "recordings") recordings.open(recordings.place);
+  }
+  opened = {screen, query: query.toString()};
+}
+
+function draw() {
+  document.title = editor?.recording && state.route.screen === "editor" ? `${editor.recording.name} · Clipping` : "Clipping";
+  document.body.classList.toggle("locked", !state.key || Boolean(state.refused));
+  render(document.getElementById("app"), shell());
+}
+
+function shell() {
+  const locked = !state.key || state.refused;
+  return h("div", {class: "shell", key: "shell"},
+    h("div", {class: "behind", inert: locked ? true : null, key: "behind"},
+      h("a", {class: "skip", href: "#player", onclick: (event) => {
+        event.preventDefault();
+        document.querySelector("#player, main")?.focus();
+      }}, t("To the content")),
+      rail(),
+      h("main", {key: "main", tabindex: -1}, banner(), state.key && screen()),
+      toasts()),
+    state.dialog && dialog(), locked && keyDialog());
+}
+
+function screen() {
+  const {screen: name} = state.route;
+  return name === "editor" && editor ? editor.render() : name === "clips" ? clipsScreen.render() : recordings.render();
+}
+
+function rail() {
+  const other = {ko: "EN", en: "한국어"}[language.now];
+  return h("nav", {class: "rail", "aria-label": t("Screens"), key: "rail"},
+    h("a", {class: "logo", href: "#/recordings", "aria-label": "Clipping"}, logo()),
+    SCREENS.map(([name, picked, label, to]) => to() && h("a", {
+      key: name, href: to(), class: `rail-item${state.route.screen === name ? " chosen" : ""}`,
+      "aria-current": state.route.screen === name ? "page" : null,
+    }, icon(picked, 18), h("span", null, t(label)))),
+    h("span", {class: "spring"}),
+    h("div", {class: "rail-foot"},
+      iconButton(isDark() ? "moon" : "sun", t("Light or dark"), () => chooseTheme(isDark() ? "light" : "dark")),
+      h("button", {class: "button quiet square text", lang: language.now === "ko" ? "en" : "ko", onclick: () => {
+        chooseLanguage(language.now === "ko" ? "en" : "ko");
+        editor?.timeline?.draw();
+      }}, other),
+      iconButton("keyboard", t("Keys"), openKeys)));
+}
+
+function logo() {
+  return h("svg", {viewBox: "0 0 28 28", width: 28, height: 28, "aria-hidden": "true"},
+    h("rect", {width: 28, height: 28, rx: 7, class: "logo-ground"}), h("path", {class: "logo-lines", d: "M10.5 8H8v12h2.5M17.5 8H20v12h-2.5M14 11.5v5"}));
+}
+
+const isDark = () => (theme ? theme === "dark" : !matchMedia("(prefers-color-scheme: light)").matches);
+
+function chooseTheme(name) {
+  theme = name;
+  if (name) {
+    remember("theme", name);
+    document.documentElement.dataset.theme = name;
+  }
+  editor?.timeline?.restyle();
+  update();
+}
+
+// After some seconds: a stream that is opened again at once is no news.
+const QUIET_MS = 1500;
+let lostAt = 0;
+
+function banner() {
+  if (state.live || !state.key || state.refused) {
+    if (lostAt && state.live && before) toast({title: t("The service is back")});
+    [lostAt, before] = [0, null];
+    return null;
+  }
+  lostAt ||= Date.now();
+  if (Date.now() - lostAt < QUIET_MS) return null;
+  before = true;
+  const seconds = Math.max(0, Math.ceil((state.retryAt - Date.now()) / 1000));
+  return h("div", {class: "banner", role: "alert", key: "banner"}, icon("warning"),
+    h("strong", null, t("The service does not answer.")),
+    h("span", null, seconds ? t("Your ranges are kept. Next try in {seconds} s.", {seconds}) : t("Your ranges are kept. Trying now.")),
+    h("span", {class: "spring"}), h("button", {class: "button", onclick: tryNow}, t("Try now")));
+}
+
+function toasts() {
+  return h("div", {class: "toasts", key: "toasts", role: "status", "aria-live": "polite"}, state.toasts.map((each) => h("div", {
+    key: each.id, id: `toast-${each.id}`, class: `toast ${each.kind}`,
+  }, icon(each.kind === "good" ? "check" : "warning"), h("div", null, h("strong", null, each.title), each.text && h("p", null, each.text)),
+  each.action && (each.action.href ? h("a", {class: "button", href: each.action.href, download: ""}, each.action.label)
+    : h("button", {class: "button", onclick: () => { dismiss(each); each.action.run(); }}, each.action.label)),
+  iconButton("cross", t("Close"), () => dismiss(each)))));
+}
+
+function closeDialog() {
+  state.dialog = null;
+  update();
+  setTimeout(() => document.getElementById("player")?.focus());
+}
+
+function dialog() {
+  return h("div", {class: "cover", key: "dialog", onclick: (event) => event.target === event.currentTarget && closeDialog()},
+    h("div", {
+      class: `dialog${state.dialog.wide ? " wide" : ""}`, role: "dialog", "aria-modal": "true", "aria-labelledby": "dialog-title", tabindex: -1,
+      ref: (element) => element?.focus(), onkeydown: (event) => {
+        if (state.dialog.onkeydown?.(event)) return event.stopPropagation();
+        if (event.key === "Escape") closeDialog();
+        keepFocus(event);
+        event.stopPropagation();
+      },
+    }, state.dialog.render(closeDialog)));
+}
+
+function keepFocus(event) {
+  if (event.key !== "Tab") return;
+  const all = [...event.currentTarget.querySelectorAll("button, input, a, select")].filter((each) => !each.disabled);
+  const [first, last] = [all[0], all.at(-1)];
+  if (event.shiftKey && [first, event.currentTarget].includes(document.activeElement)) last?.focus();
+  else if (!event.shiftKey && document.activeElement === last) first?.focus();
+  else return;
+  event.preventDefault();
+}
+
+function keyDialog() {
+  const again = Boolean(state.refused);
+  const submit = (event) => {
+    event.preventDefault();
+    const key = event.target.elements.key.value.trim();
+    if (key) start(key);
+  };
+  return h("div", {class: "cover", key: "key"},
+    h("form", {class: "dialog key-form", role: "dialog", "aria-modal": "true", "aria-labelledby": "key-title", onsubmit: submit},
+      logo(), h("h2", {id: "key-title"}, again ? t("Enter your key again") : t("Enter your key")),
+      again ? [h("p", {class: "error-text", role: "alert"}, icon("warning"), t("The key was changed or has ended.")), h("p", null, t("Your ranges are kept."))]
+        : h("p", null, t("clipping up prints it. It is kept until this tab is closed.")),
+      h("label", {class: "labelled"}, h("span", null, t("Key")), h("input", {
+        class: "field", name: "key", type: "password", autocomplete: "off", spellcheck: "false",
+        ref: (element) => element && setTimeout(() => element.focus()),
+      })),
+      h("button", {class: "button main"}, t("Continue"))));
+}
+
+function start(key) {
+  setKey(key);
+  begin();
+  if (editor?.problem) editor.load();
+  openScreen();
+}
+
+function begin() {
+  if (!state.key) return;
+  follow();
+  readQuota();
+}
+
+watch((clip, ended) => {
+  if (!ended) return;
+  readQuota();
+  if (clip.status === "completed") {
+    toast({
+      title: t("{name} is done", {name: clip.hand_id}),
+      action: clip.download_url ? {label: t("Download"), href: clip.download_url} : null,
+    });
+  } else if (clip.status === "failed") {
+    toast({kind: "error", title: t("{name} failed", {name: clip.hand_id}), text: clip.error?.message});
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (state.dialog || !state.key || state.refused) return;
+  if (event.key === "Escape") {
+    if (editor?.timeline?.giveUp()) return;
+    if (event.target.matches("input, select")) event.target.blur();
+    return;
+  }
+  if (event.key === "/" && state.route.screen !== "editor" && !event.target.matches("input")) {
+    event.preventDefault();
+    document.getElementById("find")?.focus();
+    return;
+  }
+  dispatch(event, {keys: openKeys, ...(state.route.screen === "editor" && editor ? editor.handlers : {})});
+});
+
+matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => chooseTheme(theme));
+addEventListener("hashchange", route);
+addEventListener("pagehide", () => editor?.player && sessionStorage.setItem(`clipping.at.${editor.id}`, String(editor.shown)));
+// The number of seconds in the banner.
+setInterval(() => {
+  tick++;
+  if (!state.live || tick % 20 === 0) update();
+}, 1000);
+
+onUpdate(draw);
+document.documentElement.lang = language.now;
+chooseTheme(theme);
+route();
+begin();
+draw();

@@ -1,0 +1,243 @@
+// The clips: what is in progress, what is done, and what was cut.
+
+import {get, post} from "./api.js";
+import {badge, iconButton, segments, stateOfClip} from "./controls.js";
+import {renderReport} from "./report.js";
+import {clips, follow, hasEnded, listMore, listing, take} from "./events.js";
+import {h} from "./h.js";
+import {icon} from "./icons.js";
+import {number, t} from "./i18n.js";
+import {dismiss, state, toast, update} from "./state.js";
+import {bytes, length, span, timecode} from "./time.js";
+
+const UNDO_MS = 6000, DAY = 86_400;
+const GROUPS = {
+  all: () => true, running: (clip) => clip.status === "processing", waiting: (clip) => clip.status === "queued",
+  done: (clip) => clip.status === "completed", failed: (clip) => clip.status === "failed" || clip.status === "cancelled",
+};
+const GROUP_NAMES = {all: "All", running: "Running", waiting: "Waiting", done: "Done", failed: "Failed"};
+
+// What the console wrote into a request's metadata, or what the report says.
+export function asked(clip) {
+  const {metadata = {}, report} = clip;
+  const time = (name) => (metadata[name] === undefined || Number.isNaN(Number(metadata[name])) ? undefined : Number(metadata[name]));
+  return {
+    recording: metadata.recording, id: metadata.recording_id, mode: report?.mode ?? metadata.mode,
+    from: report?.requested?.start ?? time("in"), to: report?.requested?.end ?? time("out"), fps: report?.video?.fps || 25,
+  };
+}
+
+export const nameOf = (path) => path?.split("/").at(-1) ?? "";
+
+export class Clips {
+  constructor() {
+    Object.assign(this, {group: "all", query: "", mode: "", opened: null, chosen: new Set(), over: false, order: [], cancelling: new Set()});
+  }
+
+  // Those in progress first, then those that wait, then the newest. Rows stay where they are under the pointer.
+  rows() {
+    const rank = (clip) => (clip.status === "processing" ? 0 : clip.status === "queued" ? 1 : 2);
+    const all = [...clips.values()].sort((a, b) => rank(a) - rank(b) || b.created_at.localeCompare(a.created_at));
+    if (this.over && this.order.length) {
+      const place = new Map(this.order.map((id, at) => [id, at]));
+      const known = all.filter((clip) => place.has(clip.request_id)).sort((a, b) => place.get(a.request_id) - place.get(b.request_id));
+      this.fresh = all.length - known.length;
+      return known.filter((clip) => this.fits(clip));
+    }
+    this.order = all.map((clip) => clip.request_id);
+    this.fresh = 0;
+    return all.filter((clip) => this.fits(clip));
+  }
+
+  fits(clip) {
+    const {recording, mode} = asked(clip), words = [clip.hand_id, clip.request_id, recording, ...Object.values(clip.metadata || {})];
+    return GROUPS[this.group](clip) && (!this.mode || mode === this.mode)
+      && (!this.query || words.some((word) => word?.toLowerCase().includes(this.query.toLowerCase())));
+  }
+
+  open(id) {
+    this.opened = this.opened === id ? null : id;
+    if (this.opened) this.refresh(id);
+    update();
+  }
+
+  // The list signs few links at a time.
+  async refresh(id) {
+    const clip = clips.get(id);
+    if (!clip) return;
+    try {
+      take(await get(`/v1/${clip.kind}/${id}/status`));
+    } catch { /* what is known stays */ }
+  }
+
+  async download(clip) {
+    try {
+      const {download_url: url, expires_at: until} = await get(`/v1/${clip.kind}/${clip.request_id}/download`);
+      take({...clips.get(clip.request_id), download_url: url, download_url_expires_at: until});
+      return url;
+    } catch (error) {
+      toast({kind: "error", title: t("{name} can't be downloaded", {name: clip.hand_id}), text: error.message});
+      return null;
+    }
+  }
+
+  async save(clip) {
+    const url = await this.download(clip);
+    if (url) Object.assign(document.createElement("a"), {href: url, download: ""}).click();
+  }
+
+  // Sent after a while: until then it can be undone.
+  cancel(some) {
+    const ids = some.map((clip) => clip.request_id);
+    ids.forEach((id) => this.cancelling.add(id));
+    const undo = () => {
+      clearTimeout(timer);
+      ids.forEach((id) => this.cancelling.delete(id));
+      update();
+    };
+    const title = some.length === 1 ? t("{name} will be cancelled", {name: some[0].hand_id}) : t("{count} clips will be cancelled", {count: some.length});
+    const shown = toast({kind: "undo", title, action: {label: t("Undo"), run: undo}});
+    const timer = setTimeout(() => {
+      dismiss(shown);
+      for (const clip of some) this.send(clip, "cancel", t("{name} can't be cancelled any more", {name: clip.hand_id}));
+    }, UNDO_MS);
+    this.chosen.clear();
+    update();
+  }
+
+  retry(some) {
+    for (const clip of some) this.send(clip, "retry", t("{name} can't be requested again", {name: clip.hand_id}));
+    this.chosen.clear();
+    update();
+  }
+
+  async send(clip, verb, failure) {
+    try {
+      const key = verb === "retry" ? `console-retry-${clip.request_id}-${clip.retried_as || ""}`.slice(0, 120) : undefined;
+      await post(`/v1/${clip.kind}/${clip.request_id}/${verb}`, undefined, {key, repeatable: verb === "cancel"});
+      this.refresh(clip.request_id);
+    } catch (error) {
+      toast({kind: "error", title: failure, text: error.message});
+    } finally {
+      this.cancelling.delete(clip.request_id);
+      update();
+    }
+  }
+
+  render() {
+    const rows = this.rows(), counts = Object.fromEntries(Object.keys(GROUPS).map((name) => [name, 0]));
+    for (const clip of clips.values()) for (const name of Object.keys(GROUPS)) if (GROUPS[name](clip)) counts[name]++;
+    const picked = [...this.chosen].map((id) => clips.get(id)).filter(Boolean);
+    const ends = picked.filter((clip) => !hasEnded(clip)), again = picked.filter(canRetry);
+    return h("div", {class: "page", key: "clips"},
+      h("header", {class: "top", key: "top"}, h("h1", null, t("Clips")),
+        h("span", {class: "live"}, h("i", {class: state.live ? "dot good" : "dot"}), state.live ? t("Live") : t("Not live"))),
+      h("div", {class: "filters", key: "filters"},
+        h("label", {class: "find"}, icon("search"), h("input", {
+          class: "field", type: "search", id: "find", value: this.query, placeholder: t("Hand, recording or request"),
+          "aria-label": t("Hand, recording or request"), oninput: (event) => { this.query = event.target.value; update(); },
+        })),
+        segments("group", t("State"), Object.entries(GROUP_NAMES).map(([name, label]) => [name, [t(label), h("span", {class: "count"}, number(counts[name]))]]),
+          this.group, (name) => { this.group = name; update(); }),
+        h("select", {class: "field any", value: this.mode, "aria-label": t("Mode"), onchange: (event) => { this.mode = event.target.value; update(); }},
+          [["", "Any mode"], ["copy", "Copy"], ["smart", "Smart"], ["encode", "Encode"]].map(([mode, label]) => h("option", {key: mode, value: mode}, t(label)))),
+        h("span", {class: "spring"}),
+        picked.length > 0 && h("span", {class: "third"}, t("{count} chosen", {count: picked.length})),
+        ends.length > 0 && h("button", {class: "button ends", onclick: () => this.cancel(ends)}, icon("cross"), t("Cancel {count}", {count: ends.length})),
+        again.length > 0 && h("button", {class: "button", onclick: () => this.retry(again)}, icon("retry"), t("Retry {count}", {count: again.length}))),
+      this.fresh > 0 && h("button", {class: "fresh", key: "fresh", onclick: () => { this.over = false; update(); }}, t("{count} new", {count: this.fresh})),
+      h("div", {class: "scroll bare", key: "scroll", onpointerenter: (event) => { this.over = event.pointerType === "mouse"; },
+        onpointerleave: () => { this.over = false; update(); }}, this.table(rows)));
+  }
+
+  table(rows) {
+    if (!listing.loaded && !clips.size) {
+      return listing.error ? empty("warning", t("Clips cannot be listed now"), listing.error, t("Try again"), follow)
+        : h("div", {class: "table", "aria-label": t("Loading")}, [0, 1, 2, 3].map((i) => h("div", {key: i, class: "clip blank"})));
+    }
+    if (!clips.size) return empty("list", t("No clips yet"), t("Mark a range in the editor and request it: it appears here."));
+    if (!rows.length) {
+      return empty("search", t("No clip fits"), "", t("Clear the filters"), () => {
+        Object.assign(this, {group: "all", query: "", mode: ""});
+        update();
+      });
+    }
+    const some = rows.some((clip) => this.chosen.has(clip.request_id)), every = rows.every((clip) => this.chosen.has(clip.request_id));
+    return [h("div", {class: "table", role: "table", "aria-label": t("Clips"), key: "table", onkeydown: (event) => this.move(event)},
+      h("div", {class: "clip head", role: "row", key: "head"},
+        h("span", {role: "columnheader"}, h("input", {
+          type: "checkbox", "aria-label": t("All"), checked: every, indeterminate: some && !every, onchange: () => {
+            if (every) this.chosen.clear();
+            else rows.forEach((clip) => this.chosen.add(clip.request_id));
+            update();
+          },
+        })),
+        ["Name, recording", "Range", "Length", "Mode", "State", "Size", "Agent", "Link ends in", ""].map((name, i) => h("span", {key: i, role: "columnheader"}, name && t(name)))),
+      rows.map((clip) => [this.row(clip), this.opened === clip.request_id && h("div", {key: `${clip.request_id}-report`, class: "report", role: "row"}, renderReport(this, clip))])),
+    listing.cursor && h("button", {class: "button more", key: "more", onclick: listMore}, t("Show more"))];
+  }
+
+  row(clip) {
+    const {request_id: id} = clip, {recording, mode, from, to, fps} = asked(clip), opened = this.opened === id;
+    const cell = (name, ...content) => h("span", {key: name, class: name, role: "cell"}, content);
+    const seconds = clip.duration_seconds ?? (to !== undefined && from !== undefined ? to - from : undefined);
+    return h("div", {
+      key: id, class: `clip${opened ? " open" : ""}${this.chosen.has(id) ? " chosen" : ""}`, role: "row", tabindex: 0, "aria-expanded": String(opened), "data-id": id,
+      onclick: (event) => !event.target.closest("a, button, input") && this.open(id),
+    },
+    cell("pick", h("input", {type: "checkbox", "aria-label": t("Choose {name}", {name: clip.hand_id}), checked: this.chosen.has(id), onchange: () => this.choose(id)})),
+    cell("name", h("strong", {translate: "no"}, clip.hand_id), h("span", {class: "third", translate: "no", title: recording || null},
+      clip.kind === "reel" ? t("Reel of {count} parts", {count: clip.parts?.length || clip.report?.parts?.length || "?"}) : nameOf(recording) || id)),
+    cell("when", clip.kind !== "reel" && from !== undefined && to !== undefined && `${timecode(from, fps)} – ${timecode(to, fps)}`),
+    cell("long", seconds !== undefined && length(seconds)),
+    cell("mode", mode && t({copy: "Copy", smart: "Smart", encode: "Encode"}[mode] || mode)),
+    cell("state", this.cancelling.has(id) ? badge("warning", t("Cancelling")) : stateOfClip(clip),
+      clip.status === "failed" && h("span", {class: "third why", title: clip.error?.message}, clip.error?.message),
+      clip.stage === "retrying" && h("span", {class: "third why", title: clip.last_error?.message}, clip.last_error?.message),
+      clip.status === "completed" && clip.report?.keyframe_lead_seconds > 0.0005 && h("span", {class: "third why"}, t("starts {seconds} s earlier", {seconds: clip.report.keyframe_lead_seconds.toFixed(2)}))),
+    cell("size", clip.file_size_bytes !== undefined && bytes(clip.file_size_bytes)),
+    cell("agent", clip.agent_id),
+    cell("ends-in", linkEnds(clip)),
+    cell("actions",
+      !hasEnded(clip) && iconButton("cross", t("Cancel {name}", {name: clip.hand_id}), () => this.cancel([clip]), {disabled: this.cancelling.has(id)}),
+      canRetry(clip) && iconButton("retry", t("Retry {name}", {name: clip.hand_id}), () => this.retry([clip])),
+      clip.status === "completed" && !isGone(clip) && iconButton("download", t("Download {name}", {name: clip.hand_id}), () => this.save(clip)),
+      iconButton("down", opened ? t("Close the report") : t("Open the report"), () => this.open(id), {extra: opened ? "up" : ""})));
+  }
+
+  choose(id) {
+    if (this.chosen.has(id)) this.chosen.delete(id);
+    else this.chosen.add(id);
+    update();
+  }
+
+  // Up and Down move, Space chooses, Enter opens.
+  move(event) {
+    const row = event.target.closest("[data-id]");
+    if (!row || event.target.closest("input, a, video") || (event.target !== row && !event.key.startsWith("Arrow"))) return;
+    const rows = [...event.currentTarget.querySelectorAll("[data-id]")], at = rows.indexOf(row);
+    if (event.key === "ArrowDown") rows[at + 1]?.focus();
+    else if (event.key === "ArrowUp") rows[at - 1]?.focus();
+    else if (event.key === " ") this.choose(row.dataset.id);
+    else if (event.key === "Enter") this.open(row.dataset.id);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}
+
+export const canRetry = (clip) => clip.status === "failed" || clip.status === "cancelled" || isGone(clip);
+export const isGone = (clip) => clip.status === "completed" && clip.expires_at !== undefined && Date.parse(clip.expires_at) < Date.now();
+
+export function linkEnds(clip) {
+  if (clip.status !== "completed") return null;
+  if (isGone(clip)) return h("span", {class: "third"}, t("Deleted"));
+  if (!clip.download_url) return h("span", {class: "third"}, t("Link ended"));
+  const left = (Date.parse(clip.download_url_expires_at) - Date.now()) / 1000;
+  return h("span", {class: left < DAY ? "soon" : ""}, span(left));
+}
+
+function empty(name, title, text, label, run) {
+  return h("div", {class: "empty", role: "status"}, icon(name, 24), h("strong", null, title), text && h("p", null, text),
+    label && h("button", {class: "button", onclick: run}, label));
+}

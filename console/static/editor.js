@@ -1,0 +1,378 @@
+// The editor: one recording, its player, its timeline and its ranges.
+
+import {get, post, preview} from "./api.js";
+import {renderEditor} from "./editor-view.js";
+import {clips, hasEnded, take} from "./events.js";
+import {t} from "./i18n.js";
+import {Planner} from "./plan.js";
+import {Player} from "./player.js";
+import {Ranges, SHAPES, isDraft, mistakes} from "./ranges.js";
+import {state, toast, update} from "./state.js";
+import {frameAt, frameTime, rateOf, requested, timecode} from "./time.js";
+import {Timeline} from "./timeline.js";
+
+const RETRY_MS = 5000, GROWING_MS = 5000;
+const FIELDS = {hand_id: "name", start_seconds: "in", end_seconds: "out"};
+
+export class Editor {
+  constructor(id, t) {
+    this.id = id;
+    this.startAt = t;
+    this.recording = null;
+    this.problem = "";
+    this.rate = 1;
+    this.planner = new Planner(() => this.changed());
+    this.load();
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.player?.close();
+    this.timeline?.close();
+    if (this.recording) sessionStorage.setItem(`clipping.at.${this.id}`, String(this.shown));
+  }
+
+  changed() {
+    this.timeline?.draw();
+    update();
+  }
+
+  async load() {
+    try {
+      const recording = await (await preview(`/${this.id}`)).json();
+      if (this.closed) return;
+      this.problem = "";
+      this.recording = {shift: 0, start: 0, ...recording};
+      this.list = new Ranges(this.recording);
+      this.timeline = new Timeline(this.recording, this);
+      this.openVideo();
+      if (recording.growing) this.timer = setTimeout(() => this.grow(), GROWING_MS);
+    } catch (error) {
+      if (this.closed) return;
+      this.problem = error.status === 404 ? t("This recording is not there any more.") : error.message;
+      if (error.status !== 404) this.timer = setTimeout(() => this.load(), RETRY_MS);
+    }
+    update();
+  }
+
+  async grow() {
+    try {
+      const {duration, growing} = await (await preview(`/${this.id}`)).json();
+      if (this.closed) return;
+      Object.assign(this.recording, {duration, growing});
+      this.timeline.duration = Math.max(duration ?? 0, 0.1);
+      this.player.ended = Infinity;
+      this.changed();
+      if (!growing) return;
+    } catch { /* again later */ }
+    if (!this.closed) this.timer = setTimeout(() => this.grow(), GROWING_MS);
+  }
+
+  // The elements are there before the recording is known, or after.
+  attachVideo(video) {
+    this.player?.close();
+    this.player = video ? new Player(video, () => this.moved()) : null;
+    if (video) video.muted = this.muted ?? false;
+    this.openVideo();
+  }
+
+  openVideo() {
+    if (!this.recording || !this.player || this.player.recording) return;
+    const kept = Number(sessionStorage.getItem(`clipping.at.${this.id}`));
+    const at = this.startAt ?? (kept || this.recording.start);
+    this.player.open(this.recording, at, this.timeline.parts);
+    this.player.shown = at;
+    this.timeline.follow(at, {centre: at > 60});
+  }
+
+  moved() {
+    if (this.player?.playing) this.timeline?.follow(this.shown);
+    this.changed();
+  }
+
+  // For the timeline.
+  get shown() {
+    return this.player?.shown ?? 0;
+  }
+
+  get ranges() {
+    return this.list.all.map((range) => Object.assign(range, {state: this.stateOf(range)}));
+  }
+
+  get chosen() {
+    return this.list?.chosen ?? null;
+  }
+
+  clipOf(range) {
+    return range.request_id ? clips.get(range.request_id) ?? {status: "queued", progress_percent: 0} : null;
+  }
+
+  stateOf(range) {
+    const clip = this.clipOf(range);
+    if (!clip) return "draft";
+    return clip.status === "completed" ? "done" : hasEnded(clip) ? "failed" : "running";
+  }
+
+  leadOf(range) {
+    return range.in === null ? undefined : this.timeline.parts.keyframeBefore(range.in);
+  }
+
+  seek(t) {
+    this.player.pause();
+    const sought = this.player.seek(t);
+    this.timeline.follow(t);
+    return sought;
+  }
+
+  // Ranges.
+  choose(range) {
+    this.list.chosen = range;
+    this.list.save();
+    this.changed();
+  }
+
+  // The chosen range if it may be changed, else a new one.
+  editable() {
+    const {chosen} = this.list;
+    return chosen && isDraft(chosen) && !chosen.busy ? (this.list.note(), chosen) : this.list.add({});
+  }
+
+  setIn() {
+    const range = this.editable();
+    range.in = this.frameShown();
+    if (range.out !== null && range.out <= range.in) range.out = null;
+    this.edited(range);
+  }
+
+  // The frame that is shown is the last one of the clip.
+  setOut() {
+    const range = this.editable();
+    range.out = this.frameAfter(this.frameShown());
+    if (range.in !== null && range.in >= range.out) range.in = null;
+    this.edited(range);
+  }
+
+  frameShown() {
+    // Where frames come at regular times: without what the browser's clock rounds.
+    const {recording} = this, grid = frameTime(recording, frameAt(recording, this.shown));
+    return Math.abs(grid - this.shown) < 0.0015 ? grid : this.shown;
+  }
+
+  frameAfter(t) {
+    return Math.min(t + 1 / rateOf(this.recording), this.recording.duration ?? Infinity);
+  }
+
+  edited(range, field = null) {
+    const found = mistakes(range);
+    for (const name of Object.keys(range.errors)) if (!found[name] || name !== field) delete range.errors[name];
+    this.list.save();
+    this.changed();
+  }
+
+  moveEdge(range, edge, t) {
+    if (!this.moving) {
+      this.list.note();
+      this.moving = true;
+    }
+    const frame = 1 / rateOf(this.recording);
+    if (edge === "in") range.in = range.out === null ? t : Math.min(t, range.out - frame);
+    else range.out = range.in === null ? t : Math.max(t, range.in + frame);
+    this.player.pause();
+    // The first frame that is kept, or the last one.
+    this.player.seek(edge === "in" ? range.in : range.out - frame);
+    this.edited(range);
+  }
+
+  endMove() {
+    this.moving = false;
+    this.list.save();
+    this.changed();
+  }
+
+  addRange(from, to) {
+    this.list.add({in: from, out: to});
+    this.changed();
+  }
+
+  newRange() {
+    this.list.add({in: this.frameShown()});
+    this.changed();
+  }
+
+  split() {
+    const {chosen} = this.list, at = this.frameShown();
+    if (!chosen || !isDraft(chosen) || chosen.in === null || chosen.out === null || at <= chosen.in || at >= chosen.out) return;
+    const {out} = chosen;
+    this.list.add({in: at, out});
+    chosen.out = at;
+    this.edited(chosen);
+  }
+
+  remove() {
+    const {chosen} = this.list;
+    if (!chosen || chosen.busy) return;
+    this.list.remove(chosen);
+    this.changed();
+  }
+
+  undo() {
+    if (this.list.undo()) this.changed();
+  }
+
+  bodyOf(range, mode = range.mode) {
+    const output = SHAPES[range.shape];
+    return {
+      hand_id: range.name, nas_video_path: this.recording.path, start_seconds: requested(range.in), end_seconds: requested(range.out),
+      mode: output ? "encode" : mode, priority: range.priority, ...(output ? {output} : {}),
+      metadata: this.noted(range, output ? "encode" : mode),
+    };
+  }
+
+  // The list of clips shows it: a status does not say what was requested.
+  noted(range, mode) {
+    const found = {recording: this.recording.path, recording_id: this.id, in: String(range.in), out: String(range.out), mode};
+    return Object.fromEntries(Object.entries(found).filter(([, value]) => value.length <= 1024));
+  }
+
+  planOf(range) {
+    if (Object.keys(mistakes(range)).length) return {};
+    const plan = this.planner.of(this.bodyOf(range));
+    const differs = plan && plan.keyframe_lead_seconds > 0.0005;
+    return {plan, lead: this.leadOf(range), other: differs ? this.planner.of(this.bodyOf(range, "smart")) : null};
+  }
+
+  get drafts() {
+    return this.list.all.filter((range) => isDraft(range) && !range.busy);
+  }
+
+  async requestAll() {
+    await Promise.all(this.drafts.map((range) => this.request(range)));
+  }
+
+  async request(range = this.list.chosen) {
+    if (!range || !isDraft(range) || range.busy) return;
+    range.errors = mistakes(range);
+    if (Object.keys(range.errors).length) {
+      this.choose(range);
+      return;
+    }
+    range.busy = true;
+    update();
+    try {
+      // Sent again after a lost answer it is the same request.
+      const body = this.bodyOf(range), key = `console-${range.id}-${digest(JSON.stringify(body))}`;
+      const accepted = await post("/v1/clip/request", body, {key});
+      range.request_id = accepted.request_id;
+      if (!clips.has(accepted.request_id)) {
+        take({progress_percent: 0, resumed_count: 0, metadata: {}, kind: "clip", ...accepted});
+      }
+    } catch (error) {
+      const field = FIELDS[error.field];
+      range.errors = field ? {[field]: sentence(error.message)} : {request: sentence(error.message)};
+    } finally {
+      range.busy = false;
+      this.list.save();
+      this.changed();
+    }
+  }
+
+  async saveStill() {
+    try {
+      const response = await preview(`/${this.id}/still.jpg`, {t: (this.shown + 0.5 / rateOf(this.recording)).toFixed(6), h: 2160});
+      const url = URL.createObjectURL(await response.blob());
+      const link = Object.assign(document.createElement("a"), {href: url});
+      link.download = `${this.recording.name.replace(/\.\w+$/, "")} ${timecode(this.shown, rateOf(this.recording)).replaceAll(":", "-")}.jpg`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    } catch (error) {
+      toast({kind: "error", title: t("The frame could not be saved"), text: error.message});
+    }
+  }
+
+  keyframe(direction) {
+    const {parts} = this.timeline, at = this.player.target ?? this.shown;
+    const found = direction < 0 ? parts.keyframeBefore(at - 0.002) : parts.keyframeAfter(at + 0.002);
+    if (found !== undefined) return this.seek(found);
+  }
+
+  faster(backwards) {
+    const {player} = this;
+    if (backwards) return player.playBackwards(player.reverse ? Math.min(4, player.reverse.rate * 2) : 1);
+    if (player.playing) this.rate = Math.min(4, this.rate * 2);
+    return player.play(this.rate);
+  }
+
+  setRate(rate) {
+    this.rate = rate;
+    this.player.video.playbackRate = rate;
+    this.changed();
+  }
+
+  toggleAudio() {
+    this.muted = this.player.video.muted = !this.player.video.muted;
+    this.changed();
+  }
+
+  fullScreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.player.video.parentElement.requestFullscreen?.().catch(() => {});
+  }
+
+  goTo() {
+    this.typing = true;
+    update();
+  }
+
+  focusName() {
+    document.getElementById("range-name")?.focus();
+  }
+
+  // What the keys do here.
+  get handlers() {
+    if (!this.recording || !this.player) return {};
+    const {player, list, timeline} = this, {chosen} = list, frame = 1 / rateOf(this.recording);
+    const second = (by) => () => this.seek((player.target ?? this.shown) + by);
+    return {
+      play: () => player.reverse ? player.pause() : player.playing ? player.pause() : player.play(this.rate),
+      backwards: () => this.faster(true), stop: () => player.pause(), forwards: () => this.faster(false),
+      mute: () => this.toggleAudio(), full: () => this.fullScreen(), goto: () => this.goTo(),
+      toIn: () => chosen?.in !== null && chosen && this.seek(chosen.in),
+      toOut: () => chosen?.out !== null && chosen && this.seek(chosen.out - frame),
+      zoomRange: () => chosen && timeline.zoomTo(chosen),
+      zoomIn: () => { timeline.zoom(0.5); update(); }, zoomOut: () => { timeline.zoom(2); update(); },
+      frameBack: () => player.step(-1).then(() => timeline.follow(this.shown)),
+      frameOn: () => player.step(1).then(() => timeline.follow(this.shown)),
+      secondBack: second(-1), secondOn: second(1), keyframeBack: () => this.keyframe(-1), keyframeOn: () => this.keyframe(1),
+      setIn: () => this.setIn(), setOut: () => this.setOut(), newRange: () => this.newRange(), split: () => this.split(),
+      remove: () => this.remove(), undo: () => this.undo(), name: () => this.focusName(), request: () => this.request(),
+      still: () => this.saveStill(),
+    };
+  }
+
+  render() {
+    return renderEditor(this);
+  }
+}
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
+// Not crypto.subtle, which is missing on http:// pages: it only distinguishes one body from another.
+function digest(text) {
+  let hash = 5381;
+  for (const char of text) hash = (hash * 33 + char.codePointAt(0)) % 0xffffffff;
+  return hash.toString(16);
+}
+
+export const quota = {shorts: null};
+
+export async function readQuota() {
+  try {
+    Object.assign(quota, await get("/v1/quota"));
+    update();
+  } catch { /* shown when it is known */ }
+}
+
+export function languageChanged() {
+  if (state.editor?.timeline) state.editor.timeline.draw();
+}

@@ -1,0 +1,82 @@
+// What a cut will be, before it is made: from the service's plan, or from the keyframes where it has none.
+
+import {post} from "./api.js";
+import {number, t} from "./i18n.js";
+import {bytes} from "./time.js";
+
+const QUIET_MS = 250;
+let missing = false;
+
+export class Planner {
+  constructor(changed) {
+    this.changed = changed;
+    this.known = new Map();
+  }
+
+  // The plan of a request: undefined while it is not known, null if it can't be had.
+  of(body) {
+    if (missing) return null;
+    const {hand_id, priority, ...rest} = body;
+    const name = JSON.stringify(rest);
+    const found = this.known.get(name);
+    if (found === undefined && this.wanted !== name) {
+      this.wanted = name;
+      clearTimeout(this.timer);
+      this.controller?.abort();
+      this.timer = setTimeout(() => this.load(name, body), QUIET_MS);
+    }
+    return found;
+  }
+
+  async load(name, body) {
+    const controller = this.controller = new AbortController();
+    try {
+      this.known.set(name, await post("/v1/clip/plan", body, {signal: controller.signal, repeatable: true}));
+    } catch (error) {
+      if (controller.signal.aborted) return;
+      if ([404, 405].includes(error.status) && !error.field) missing = true;
+      this.known.set(name, null);
+    }
+    if (this.known.size > 200) this.known.delete(this.known.keys().next().value);
+    this.changed();
+  }
+}
+
+// What the plan line says of a range: {first, second, use}; `use` is the mode that the second sentence offers.
+export function planLine(range, {plan, lead, other}) {
+  if (plan) return planned(range, plan, other);
+  if (range.mode === "copy" && lead !== undefined) {
+    const seconds = range.in - lead;
+    if (seconds < 0.0005) return {first: t("Starts exactly at the in-point: it is a keyframe."), second: t("Nothing will be re-encoded.")};
+    return {
+      first: t("Starts {seconds} s earlier, at a keyframe.", {seconds: seconds.toFixed(2)}),
+      second: t("Smart would be exact."), use: "smart",
+    };
+  }
+  if (range.mode === "smart") return {first: t("Exact to the frame."), second: t("Only a few frames at both ends are re-encoded.")};
+  if (range.mode === "encode") return {first: t("Exact to the frame."), second: t("All frames are re-encoded.")};
+  return {first: t("The plan is not known yet. The request works all the same."), unknown: true};
+}
+
+function planned(range, plan, other) {
+  const lead = plan.keyframe_lead_seconds || 0;
+  const size = [
+    plan.estimated_bytes && bytes(plan.estimated_bytes),
+    plan.estimated_seconds !== undefined && plan.estimated_seconds !== null
+      && t("about {seconds} s", {seconds: plan.estimated_seconds.toFixed(1)}),
+  ].filter(Boolean).join(", ");
+  const frames = plan.frames_reencoded ? t("{count} frames re-encoded", {count: number(plan.frames_reencoded)}) : t("nothing re-encoded");
+  const warnings = [...(plan.reasons || []), ...(plan.warnings || [])].filter((each) => typeof each === "string");
+  if (lead > 0.0005) {
+    const cost = other && [
+      other.frames_reencoded !== undefined && t("{count} frames re-encoded", {count: number(other.frames_reencoded)}),
+      other.estimated_bytes && bytes(other.estimated_bytes),
+      other.estimated_seconds && t("about {seconds} s", {seconds: other.estimated_seconds.toFixed(1)}),
+    ].filter(Boolean).join(", ");
+    return {
+      first: t("Starts {seconds} s earlier, at a keyframe.", {seconds: lead.toFixed(2)}),
+      second: cost ? t("Smart would be exact: {cost}.", {cost}) : t("Smart would be exact."), use: "smart", warnings,
+    };
+  }
+  return {first: t("Exact to the frame."), second: [frames, size].filter(Boolean).join(", ") + ".", warnings};
+}

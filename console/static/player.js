@@ -1,0 +1,364 @@
+// Plays a recording out of windows (Media Source Extensions), exact to the frame.
+//
+// Windows begin with a keyframe. One that repeats frames which the browser is decoding would stop the video until the
+// next keyframe, so further windows end where a keyframe follows, and after the first one it seeks again.
+//
+// To show a frame it seeks to the frame's middle; what is shown is what the browser reports afterwards.
+
+import {preview} from "./api.js";
+import {frameTime, frameUnder, rateOf} from "./time.js";
+
+const FIRST_SECONDS = 2, NEXT_SECONDS = 4, AHEAD = 8, LONGEST = 60, NEEDED = 0.5, KEPT = 60, KEPT_WHEN_FULL = 15;
+const EVENT_SECONDS = 20, PAINT_MS = 400;
+
+export class Player {
+  // `changed` is called when `shown`, `busy`, `playing` or `problem` changes.
+  constructor(video, changed) {
+    this.video = video;
+    this.changed = changed;
+    this.recording = null;
+    this.reset();
+    video.addEventListener("timeupdate", () => this.readAhead());
+    video.addEventListener("waiting", () => this.readAhead());
+    video.addEventListener("ended", () => this.pause());
+  }
+
+  reset() {
+    Object.assign(this, {shown: 0, busy: false, playing: false, problem: "", kind: "", ended: Infinity, target: null});
+    Object.assign(this, {silent: false, encoded: false, repeated: false, more: null, source: null, buffer: null, locked: Promise.resolve()});
+  }
+
+  // `parts.around(t)` finds the keyframes before and behind a time.
+  async open(recording, t, parts) {
+    this.close();
+    this.recording = recording;
+    this.parts = parts;
+    this.controller = new AbortController();
+    if (!["copy", "proxy"].includes(recording.playable)) return;
+    await this.attach();
+    await this.seek(t);
+  }
+
+  close() {
+    this.controller?.abort(new DOMException("closed", "AbortError"));
+    this.stopReverse();
+    this.video.pause();
+    this.reset();
+    this.recording = null;
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+
+  get last() {
+    const {duration, start} = this.recording;
+    return Math.max(start, (duration ?? Infinity) - 1 / rateOf(this.recording));
+  }
+
+  // Shows the frame at `t`; of several calls only the newest is carried out.
+  async seek(t) {
+    if (!this.recording) return;
+    this.target = Math.max(this.recording.start, Math.min(t, this.last));
+    if (this.busy) return this.running;
+    this.busy = true;
+    this.running = this.seekAll();
+    return this.running;
+  }
+
+  async seekAll() {
+    const {controller} = this;
+    try {
+      while (this.target !== null && !controller.signal.aborted) {
+        const t = this.target;
+        this.changed();
+        await this.show(t);
+        if (this.target === t) this.target = null;
+      }
+      this.problem = "";
+    } catch (error) {
+      if (controller.signal.aborted) return;
+      this.target = null;
+      this.problem = error.message || String(error);
+    } finally {
+      if (controller === this.controller) {
+        this.busy = false;
+        this.changed();
+        this.readAhead();
+      }
+    }
+  }
+
+  async show(t) {
+    const {video, recording} = this;
+    await this.load(t, FIRST_SECONDS);
+    if (t + NEEDED < this.last) await this.load(t + NEEDED, FIRST_SECONDS);
+    const middle = frameTime(recording, frameUnder(recording, t) + 0.5) + recording.shift;
+    this.repeated = false;
+    const painted = this.painted(middle);
+    const sought = this.event(video, "seeked");
+    video.currentTime = middle;
+    try {
+      await sought;
+    } catch (error) {
+      if (this.encoded || !video.error) throw error;
+      await this.encode(); // packets that the browser can't decode
+      return this.show(t);
+    }
+    const at = await painted;
+    this.shown = at ?? frameTime(recording, frameUnder(recording, t));
+  }
+
+  // The time of the frame that is painted for `middle`; the last one that was painted if that takes too long, and null
+  // if none was, as where it is shown already.
+  painted(middle) {
+    const {video} = this, {shift} = this.recording, duration = 1 / rateOf(this.recording);
+    let last = null, ended = false;
+    return new Promise((settle) => {
+      const resolve = (time) => {
+        ended = true;
+        settle(time);
+      };
+      const late = () => setTimeout(() => resolve(last), PAINT_MS);
+      video.addEventListener("seeked", late, {once: true});
+      const next = (_, frame) => {
+        if (ended) return;
+        last = frame.mediaTime - shift;
+        const after = middle - frame.mediaTime;
+        // Others are from before the seek.
+        if (after > -0.1 * duration && after < 1.1 * duration) resolve(last);
+        else video.requestVideoFrameCallback(next);
+      };
+      video.requestVideoFrameCallback(next);
+      setTimeout(() => resolve(last), EVENT_SECONDS * 1000);
+    });
+  }
+
+  async step(frames) {
+    this.pause();
+    const from = this.target ?? this.shown;
+    await this.seek(from + frames / rateOf(this.recording));
+  }
+
+  async toggle() {
+    if (this.playing || this.reverse) this.pause();
+    else await this.play();
+  }
+
+  async play(rate = 1) {
+    if (!this.source) return;
+    this.stopReverse();
+    this.video.playbackRate = rate;
+    if (this.playing) return this.changed();
+    if (this.shown >= this.last - 1 / rateOf(this.recording)) await this.seek(this.recording.start);
+    this.playing = true;
+    this.changed();
+    try {
+      await this.readOn(this.shown);
+      if (this.repeated) await this.show(this.shown);
+      await this.video.play();
+    } catch (error) {
+      this.playing = false;
+      if (error.name !== "AbortError") this.problem = error.message;
+    }
+    this.followFrames();
+    this.changed();
+  }
+
+  pause() {
+    this.stopReverse();
+    if (!this.playing) return;
+    this.playing = false;
+    this.video.pause();
+    this.changed();
+  }
+
+  followFrames() {
+    const {controller} = this;
+    const next = (_, frame) => {
+      if (controller.signal.aborted || this.busy) return;
+      this.shown = frame.mediaTime - this.recording.shift;
+      this.changed();
+      // Once more after a pause: the last frame that is painted is the one that is shown.
+      if (this.playing || !this.video.paused) this.video.requestVideoFrameCallback(next);
+    };
+    this.video.requestVideoFrameCallback(next);
+  }
+
+  // Browsers play forwards only: backwards it is a seek after another.
+  async playBackwards(rate = 1) {
+    this.pause();
+    const mine = this.reverse = {rate};
+    this.changed();
+    let before = performance.now();
+    while (this.reverse === mine && this.shown > this.recording.start) {
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      if (this.reverse !== mine) return;
+      const now = performance.now();
+      await this.seek(this.shown - Math.max(1 / rateOf(this.recording), (now - before) / 1000 * rate));
+      before = now;
+    }
+    this.stopReverse();
+    this.changed();
+  }
+
+  stopReverse() {
+    this.reverse = null;
+  }
+
+  async readAhead() {
+    if (!this.source || this.busy || this.reading) return;
+    const {controller} = this;
+    this.reading = true;
+    try {
+      for (;;) {
+        const now = this.video.currentTime - this.recording.shift;
+        const end = this.bufferedEnd(now), rate = Math.max(1, this.video.playbackRate);
+        if (this.busy || end > now + (this.playing ? AHEAD * rate : NEXT_SECONDS) || this.atEnd(end)) break;
+        await this.readOn(now);
+        if (this.repeated && this.playing && !this.busy) this.video.currentTime = this.video.currentTime;
+        if (this.bufferedEnd(now) <= end) break;
+      }
+    } catch (error) {
+      if (!controller.signal.aborted && this.playing) this.problem = error.message;
+    } finally {
+      this.reading = false;
+    }
+  }
+
+  atEnd(t) {
+    return t >= this.ended - 0.01 || t >= this.last;
+  }
+
+  // Loads what follows the part that is there around `now`, up to a keyframe.
+  async readOn(now) {
+    const end = this.bufferedEnd(now), frame = 1 / rateOf(this.recording);
+    if (this.atEnd(end)) return;
+    if (this.kind === "proxy") return this.load(end + 0.01, NEXT_SECONDS);
+    if (this.more?.end === end) return this.load(end + 0.01, NEXT_SECONDS, this.more.token);
+    const {before} = await this.parts.around(end + 1.5 * frame);
+    const begin = before ?? end;
+    const {after} = await this.parts.around(begin + NEXT_SECONDS);
+    const seconds = Math.min(LONGEST, (after ?? begin + NEXT_SECONDS) - begin - 1.5 * frame);
+    if (begin < end - frame && begin <= now + 1) this.repeated = true;
+    await this.load(begin + 0.01, Math.max(frame, seconds), null, end + 0.01);
+  }
+
+  has(t) {
+    return this.bufferedEnd(t) > t;
+  }
+
+  bufferedEnd(t) {
+    const {buffered} = this.video, at = t + (this.recording?.shift ?? 0);
+    for (let i = 0; i < buffered.length; i++) {
+      if (buffered.start(i) <= at + 0.001 && at < buffered.end(i)) return buffered.end(i) - this.recording.shift;
+    }
+    return t;
+  }
+
+  // One window after another: they share the buffer.
+  load(t, seconds, more = null, wanted = t) {
+    const loaded = this.locked.then(() => (this.has(wanted) ? null : this.loadNow(t, seconds, more)));
+    this.locked = loaded.catch(() => {});
+    return loaded;
+  }
+
+  async loadNow(t, seconds, more = null) {
+    const {signal} = this.controller;
+    const parameters = {t: t.toFixed(6), d: seconds.toFixed(3)};
+    if (more) parameters.more = more;
+    if (this.silent) parameters.audio = "false";
+    if (this.encoded) parameters.encode = "true";
+    const response = await preview(`/${this.recording.id}/window.mp4`, parameters, {signal});
+    const {headers} = response, mime = headers.get("Content-Type");
+    if (headers.get("Preview-Audio") !== "true" && mime.includes(",") && !this.silent) {
+      this.silent = true; // a gap in the audio would stall
+      await this.attach();
+      return this.loadNow(t, seconds);
+    }
+    this.kind = headers.get("Preview-Kind");
+    const data = await response.arrayBuffer();
+    signal.throwIfAborted();
+    const offset = Number(headers.get("Preview-Offset")) + this.recording.shift;
+    try {
+      await this.append(mime, offset, data, t);
+    } catch (error) {
+      if (this.encoded || signal.aborted) throw error;
+      await this.encode();
+      return this.loadNow(t, seconds);
+    }
+    const token = headers.get("Preview-More");
+    this.more = token ? {token, end: this.bufferedEnd(t)} : null;
+    if (headers.get("Preview-Last") === "true") {
+      this.ended = Number(headers.get("Preview-End"));
+      if (this.source.readyState === "open") this.source.endOfStream();
+    }
+  }
+
+  async append(mime, offset, data, t) {
+    if (!this.buffer) {
+      this.buffer = this.source.addSourceBuffer(mime);
+    } else {
+      if (this.source.readyState === "open") this.buffer.abort();
+      this.buffer.changeType(mime);
+      await this.forget(t, KEPT);
+    }
+    this.buffer.timestampOffset = offset;
+    try {
+      this.buffer.appendBuffer(data);
+    } catch (error) {
+      if (error.name !== "QuotaExceededError") throw error;
+      await this.forget(t, KEPT_WHEN_FULL);
+      this.buffer.appendBuffer(data);
+    }
+    await this.event(this.buffer, "updateend");
+    if (this.video.error) throw new Error(this.video.error.message);
+  }
+
+  async forget(t, seconds) {
+    const ranges = this.video.buffered, at = t + this.recording.shift;
+    const all = [...Array(ranges.length).keys()].map((i) => [ranges.start(i), ranges.end(i)]);
+    for (const [begin, end] of all) {
+      for (const [from, to] of [[begin, Math.min(end, at - seconds)], [Math.max(begin, at + seconds), end]]) {
+        if (to - from < 1) continue;
+        this.buffer.remove(from, to);
+        await this.event(this.buffer, "updateend");
+      }
+    }
+  }
+
+  async encode() {
+    this.encoded = true;
+    await this.attach();
+  }
+
+  async attach() {
+    this.source = new MediaSource();
+    this.buffer = null;
+    this.ended = Infinity;
+    const opened = this.event(this.source, "sourceopen", false);
+    const url = URL.createObjectURL(this.source);
+    this.video.src = url;
+    await opened;
+    URL.revokeObjectURL(url);
+    if (this.recording.duration) this.source.duration = this.recording.duration + this.recording.shift;
+  }
+
+  event(target, name, failing = true) {
+    const {video} = this, {signal} = this.controller;
+    return new Promise((resolve, reject) => {
+      const end = (settle, value) => {
+        clearTimeout(timer);
+        target.removeEventListener(name, good);
+        video.removeEventListener("error", bad);
+        signal.removeEventListener("abort", aborted);
+        settle(value);
+      };
+      const good = () => end(resolve);
+      const bad = () => end(reject, new Error(video.error?.message || "the browser cannot play this"));
+      const aborted = () => end(reject, signal.reason);
+      const timer = setTimeout(() => end(reject, new Error(`no ${name} in ${EVENT_SECONDS} s`)), EVENT_SECONDS * 1000);
+      target.addEventListener(name, good);
+      if (failing) video.addEventListener("error", bad);
+      signal.addEventListener("abort", aborted);
+    });
+  }
+}

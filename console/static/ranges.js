@@ -1,0 +1,97 @@
+// The ranges of one recording: drafts and what was requested, kept for this session, with undo.
+
+import {randomId} from "./state.js";
+
+const MOST_UNDO = 50;
+export const HAND_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+export const SHAPES = {
+  source: null,
+  crop: {aspect: "9:16", fit: "center_crop"},
+  follow: {aspect: "9:16", fit: "smart_crop"},
+  blur: {aspect: "9:16", fit: "blur"},
+  bars: {aspect: "9:16", fit: "letterbox"},
+};
+
+// A range: {id, name, in, out, mode, priority, shape, request_id, errors}; `out` is where the first frame begins that
+// is left out, null as long as it is not set.
+export class Ranges {
+  constructor(recording) {
+    this.where = `clipping.ranges.${recording.id}`;
+    this.undone = [];
+    let kept = {};
+    try {
+      kept = JSON.parse(sessionStorage.getItem(this.where)) || {};
+    } catch { /* of another version */ }
+    this.all = (kept.all || []).map((range) => ({...range, errors: {}}));
+    this.chosen = this.all.find((range) => range.id === kept.chosen) || null;
+  }
+
+  save() {
+    const all = this.all.map(({errors, busy, plan, ...range}) => range);
+    try {
+      sessionStorage.setItem(this.where, JSON.stringify({all, chosen: this.chosen?.id}));
+    } catch { /* full: they last as long as the page */ }
+  }
+
+  // Before a change.
+  note() {
+    this.undone.push(JSON.stringify({all: this.all.filter(isDraft).map(({errors, busy, plan, ...range}) => range), chosen: this.chosen?.id}));
+    if (this.undone.length > MOST_UNDO) this.undone.shift();
+  }
+
+  undo() {
+    const before = this.undone.pop();
+    if (!before) return false;
+    const {all, chosen} = JSON.parse(before);
+    // What was requested meanwhile stays.
+    const requested = this.all.filter((range) => !isDraft(range));
+    const ids = new Set(requested.map((range) => range.id));
+    this.all = [...requested, ...all.filter((range) => !ids.has(range.id)).map((range) => ({...range, errors: {}}))];
+    this.chosen = this.all.find((range) => range.id === chosen) || this.all.at(-1) || null;
+    this.save();
+    return true;
+  }
+
+  add(values) {
+    this.note();
+    const model = this.chosen || this.all.at(-1);
+    const range = {
+      id: randomId(), name: this.nextName(), in: null, out: null, mode: model?.mode || "copy",
+      priority: model?.priority || "normal", shape: "source", errors: {}, ...values,
+    };
+    this.all.push(range);
+    this.chosen = range;
+    this.save();
+    return range;
+  }
+
+  remove(range) {
+    this.note();
+    const at = this.all.indexOf(range);
+    this.all.splice(at, 1);
+    if (this.chosen === range) this.chosen = this.all[Math.min(at, this.all.length - 1)] || null;
+    this.save();
+  }
+
+  nextName() {
+    const last = this.all.at(-1)?.name || "hand-0", found = /^(.*?)(\d+)$/.exec(last);
+    const names = new Set(this.all.map((range) => range.name));
+    const [stem, number] = found ? [found[1], found[2]] : [`${last}-`, "1"];
+    for (let next = Number(number) + 1; ; next++) {
+      const name = stem + String(next).padStart(number.length, "0");
+      if (!names.has(name)) return name;
+    }
+  }
+}
+
+export const isDraft = (range) => !range.request_id;
+
+// What is wrong with a range before it is requested: {field: sentence}.
+export function mistakes(range) {
+  const found = {};
+  if (!HAND_ID.test(range.name)) found.name = "Use letters, digits, dots, hyphens and underscores; begin with a letter or digit.";
+  if (range.in === null) found.in = "Set the in-point.";
+  if (range.out === null) found.out = "Set the out-point.";
+  if (range.in !== null && range.out !== null && range.out <= range.in) found.out = "The end is before the start.";
+  return found;
+}

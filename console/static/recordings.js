@@ -1,0 +1,208 @@
+// Finds a recording: folders, and the recordings in them.
+
+import {ApiError, preview} from "./api.js";
+import {badge} from "./controls.js";
+import {codecName} from "./editor-view.js";
+import {h} from "./h.js";
+import {icon} from "./icons.js";
+import {date, t} from "./i18n.js";
+import {remembered, remember, update} from "./state.js";
+import {bytes, clock} from "./time.js";
+
+const SEARCH_MS = 150, REFRESH_MS = 15_000;
+
+export class Recordings {
+  constructor() {
+    this.place = {root: "", prefix: ""};
+    this.query = "";
+    this.roots = remembered("roots", []);
+    this.clear();
+  }
+
+  clear() {
+    Object.assign(this, {folders: [], recordings: [], cursor: null, loaded: false, problem: "", truncated: false});
+  }
+
+  open({root = "", prefix = ""} = {}) {
+    this.place = {root, prefix};
+    this.query = "";
+    this.clear();
+    this.load();
+  }
+
+  // An absolute path of a folder, as it is in the path of a recording.
+  openPath(path) {
+    const root = this.roots.filter((each) => path === each || path.startsWith(`${each.replace(/\/$/, "")}/`)).sort((a, b) => b.length - a.length)[0];
+    this.open(root ? {root, prefix: path.slice(root.length).replace(/^\//, "")} : {});
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.controller?.abort();
+  }
+
+  search(text) {
+    this.query = text;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.load(), SEARCH_MS);
+    update();
+  }
+
+  async load(more = false) {
+    clearTimeout(this.timer);
+    this.controller?.abort();
+    const {signal} = this.controller = new AbortController();
+    const parameters = {limit: 100};
+    for (const name of ["root", "prefix"]) if (this.place[name]) parameters[name] = this.place[name];
+    if (this.query) parameters.q = this.query;
+    if (more) parameters.cursor = this.cursor;
+    try {
+      const page = await (await preview("", parameters, {signal})).json();
+      this.recordings = more ? [...this.recordings, ...page.recordings] : page.recordings;
+      if (!more) this.folders = page.folders;
+      Object.assign(this, {cursor: page.next_cursor || null, loaded: true, problem: "", truncated: page.truncated});
+      this.place = {root: page.root, prefix: page.prefix};
+      if (!this.roots.includes(page.root)) {
+        this.roots = [...this.roots, page.root];
+        remember("roots", this.roots);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof ApiError && error.field === "root") {
+        // One of several has to be named: the sentence lists them.
+        const named = [...error.message.matchAll(/\/[^\s,'"]+/g)].map(([path]) => path.replace(/[.:;]$/, ""));
+        this.roots = [...new Set(named)];
+        remember("roots", this.roots);
+        this.folders = this.roots.map((root) => ({name: root, root, prefix: ""}));
+        Object.assign(this, {recordings: [], loaded: true, problem: this.roots.length ? "" : error.message});
+      } else {
+        this.problem = error.message;
+      }
+    }
+    if (!signal.aborted && !more) this.timer = setTimeout(() => this.load(), REFRESH_MS);
+    update();
+  }
+
+  render() {
+    const {root, prefix} = this.place, names = prefix.split("/").filter(Boolean);
+    const crumb = (name, to) => [h("span", {class: "slash"}, "/"), h("button", {class: "crumb", translate: "no", onclick: () => this.open(to)}, name)];
+    return h("div", {class: "page", key: "recordings"},
+      h("header", {class: "top", key: "top"}, h("h1", null, t("Recordings")),
+        h("nav", {class: "path", "aria-label": t("Path")}, root && crumb(root.split("/").filter(Boolean).at(-1) || "/", {root}),
+          names.map((name, i) => crumb(name, {root, prefix: names.slice(0, i + 1).join("/")}))),
+        h("span", {class: "spring"}),
+        h("label", {class: "find"}, icon("search"), h("input", {
+          class: "field", type: "search", placeholder: t("Find a recording"), "aria-label": t("Find a recording"), value: this.query,
+          id: "find", oninput: (event) => this.search(event.target.value),
+        }))),
+      h("div", {class: "scroll", key: "scroll"}, this.body()));
+  }
+
+  body() {
+    if (this.problem && !this.recordings.length && !this.folders.length) {
+      return h("div", {class: "empty", role: "status"}, icon("warning", 24), h("strong", null, t("Recordings cannot be listed now")), h("p", null, this.problem),
+        h("button", {class: "button", onclick: () => this.load()}, t("Try again")));
+    }
+    if (!this.loaded) return h("div", {class: "grid", "aria-label": t("Loading")}, [0, 1, 2, 3, 4, 5].map((i) => h("div", {key: i, class: "card blank"})));
+    if (!this.recordings.length && !this.folders.length) {
+      return h("div", {class: "empty"}, icon("folder", 24), this.query
+        ? [h("strong", null, t("No recording here has “{query}” in its name", {query: this.query})), h("button", {class: "button", onclick: () => this.search("")}, t("Clear the search"))]
+        : [h("strong", null, t("No recordings yet")), h("p", null, t("Recordings in this folder appear here by themselves."))]);
+    }
+    return [
+      this.folders.length > 0 && h("div", {class: "folders", key: "folders"}, this.folders.map((folder) => h("button", {
+        key: folder.prefix || folder.name, class: "folder", onclick: () => this.open({root: folder.root ?? this.place.root, prefix: folder.prefix}),
+      }, icon("folder"), h("span", {translate: "no"}, folder.name)))),
+      h("div", {class: "grid", key: "grid"}, this.recordings.map((recording) => card(recording))),
+      this.cursor && h("button", {class: "button more", key: "more", onclick: () => this.load(true)}, t("Show more")),
+      this.truncated && h("p", {class: "third", key: "truncated"}, t("This folder has more than can be listed. Search for a part of the name.")),
+    ];
+  }
+}
+
+const strips = new Map(); // id: {url, tiles, columns, …}, kept as long as the page
+const MOST_STRIPS = 200;
+let loading = 0;
+const queue = [];
+
+// The frames of a recording, loaded when its card is shown.
+function card(recording) {
+  const strip = strips.get(recording.id), codecs = (recording.codecs || []).map(codecName).join(", ");
+  return h("a", {
+    key: recording.id, class: "card", href: `#/editor/${recording.id}`,
+    onpointermove: (event) => hover(event, recording), onpointerleave: (event) => rest(event),
+  },
+  h("div", {class: "thumb", ref: (element) => element && wantStrip(element, recording)},
+    strip?.url && tile(strip, strip.at ?? 0),
+    strip?.none && h("span", {class: "third"}, t("No frames: audio only")),
+    h("div", {class: "thumb-line", hidden: true}), h("span", {class: "thumb-time", hidden: true}),
+    recording.duration && h("span", {class: "thumb-length"}, clock(recording.duration))),
+  h("strong", {translate: "no", title: recording.name}, recording.name),
+  h("span", {class: "third"}, [date(recording.modified), bytes(recording.size), codecs].filter(Boolean).join(" · ")),
+  recording.growing && badge("live", t("Growing")));
+}
+
+function tile({url, columns, rows}, at) {
+  return h("div", {key: "tile", class: "tile", style: {
+    "background-image": `url(${url})`, "background-size": `${columns * 100}% ${rows * 100}%`,
+    "background-position": `${columns > 1 ? (at % columns) / (columns - 1) * 100 : 0}% ${rows > 1 ? Math.floor(at / columns) / (rows - 1) * 100 : 0}%`,
+  }});
+}
+
+function hover(event, recording) {
+  const strip = strips.get(recording.id), element = event.currentTarget.querySelector(".thumb"), box = element.getBoundingClientRect();
+  if (!strip?.url || event.clientY > box.bottom) return;
+  const part = Math.max(0, Math.min(0.999, (event.clientX - box.left) / box.width));
+  strip.at = Math.floor(part * strip.tiles);
+  const [line, time] = [element.querySelector(".thumb-line"), element.querySelector(".thumb-time")];
+  line.hidden = false;
+  line.style.left = `${part * 100}%`;
+  if (recording.duration) {
+    time.hidden = false;
+    time.textContent = clock(part * recording.duration);
+    event.currentTarget.href = `#/editor/${recording.id}?t=${(part * recording.duration).toFixed(2)}`;
+  }
+  update();
+}
+
+function rest(event) {
+  for (const element of event.currentTarget.querySelectorAll(".thumb-line, .thumb-time")) element.hidden = true;
+}
+
+const seen = new IntersectionObserver((entries) => {
+  for (const {target, isIntersecting} of entries) {
+    if (!isIntersecting) continue;
+    seen.unobserve(target);
+    queue.push(wanted.get(target));
+    loadStrips();
+  }
+}, {rootMargin: "200px"});
+const wanted = new WeakMap();
+
+function wantStrip(element, recording) {
+  if (strips.has(recording.id)) return;
+  wanted.set(element, recording);
+  seen.observe(element);
+}
+
+async function loadStrips() {
+  if (loading >= 2 || !queue.length) return;
+  loading++;
+  const {id} = queue.shift();
+  try {
+    const response = await preview(`/${id}/strip.jpg`, {n: 12, h: 144});
+    const header = (name) => Number(response.headers.get(`Preview-${name}`));
+    const tiles = header("Tiles"), columns = header("Columns");
+    strips.set(id, {url: URL.createObjectURL(await response.blob()), tiles, columns, rows: Math.ceil(tiles / columns)});
+  } catch (error) {
+    if (error.status === 422) strips.set(id, {none: true});
+  }
+  for (const [old, {url}] of strips) {
+    if (strips.size <= MOST_STRIPS) break;
+    if (url) URL.revokeObjectURL(url);
+    strips.delete(old);
+  }
+  loading--;
+  update();
+  loadStrips();
+}
