@@ -83,7 +83,7 @@ class Engine:
 
     def previews(self, settings: PreviewSettings) -> Previews:
         """Previews by this engine's server, with its cache. The caller closes them."""
-        return Previews(self._server, replace(settings, cache_dir=self._cache))
+        return Previews(self._server, replace(settings, cache_dir=self._cache), self._encoders.working)
 
     def posters(self, clip: Path, folder: Path, *, encoded: bool) -> PosterRun:
         """A poster and a contact sheet of a clip's file, as JPEG files in `folder`; being made while this

@@ -70,7 +70,8 @@ def play(clips: Sequence[Shown]) -> Playback:
 
 @contextmanager
 def visited(app: Flask) -> Iterator[str]:
-    """A headless Chromium that has opened the application's page; its version."""
+    """A headless Chromium that has opened the application's page; its version. The page may use `seen.js`."""
+    app.add_url_rule("/seen.js", "shared", lambda: send_file(Path(__file__).with_name("seen.js")))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, name="pages", daemon=True).start()
     browser = find_chromium()

@@ -68,6 +68,8 @@ class Media:
         self._kept: tuple[Fraction, Fraction, av.container.InputContainer] | None = None
         self._container: av.container.InputContainer | None = None
         self._patience = 0.0
+        self.gpu_failed = False
+        """Whether an encode on a GPU failed: the next ones are made on the CPU."""
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,7 @@ from agent.cutting.preview.models import (
     Window,
 )
 from agent.cutting.preview.pool import Pool
+from agent.cutting.preview.proxy_encoder import encoder_of
 from agent.cutting.process.client import ForkServer
 from agent.cutting.reading.source import SourceFile
 from clipping.errors import InvalidRequest, Overloaded
@@ -51,8 +53,14 @@ class Previews:
     `ProcessDied` when a process crashed; `EngineUnavailable` when none can be started.
     """
 
-    def __init__(self, server: ForkServer, settings: PreviewSettings | None = None) -> None:
-        """`server`: the engine's, or another one; the caller closes it."""
+    def __init__(
+        self,
+        server: ForkServer,
+        settings: PreviewSettings | None = None,
+        encoders: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """`server`: the engine's, or another one; the caller closes it. `encoders`: those that work."""
+        self._encoders = encoders
         self._settings = settings or PreviewSettings()
         self._pool = Pool(server, self._settings)
         self._encodes = threading.BoundedSemaphore(self._settings.encodes)
@@ -110,7 +118,7 @@ class Previews:
         try:
             if time.monotonic() > deadline:
                 raise Overloaded("the proxy window had to wait too long", retry_after=_RETRY_SECONDS)
-            return self._call(Window, source, "proxy_window", t, audio)
+            return self._call(Window, source, "proxy_window", t, audio, encoder_of(self._encoders()))
         finally:
             self._encodes.release()
 

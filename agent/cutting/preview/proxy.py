@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
 
+import av
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -19,33 +21,50 @@ from agent.cutting.preview.describe import audio_of
 from agent.cutting.preview.media import Media
 from agent.cutting.preview.models import Window
 from agent.cutting.preview.muxing import NotWritable, WindowFile, mime_of, origin_of
+from agent.cutting.preview.proxy_encoder import CPU, FORMATS, OPTIONS
 from agent.cutting.preview.scaling import proxy_size, small_frame
 from agent.cutting.preview.shown import Shown, nothing, shown
-from clipping.errors import RangeBeyondEnd
+from clipping.errors import EncoderFailed, RangeBeyondEnd
 
 SECONDS = 4
-_OPTIONS = {"preset": "veryfast", "crf": "26", "bf": "0", "g": "9999", "sc_threshold": "0"}
-"""Without frames out of order, so that decoding times are the times of the frames."""
 _USUAL = Fraction(1, 25)
 
 
-def proxy_window(media: Media, t: Fraction, audio: bool) -> Window:
-    """The window of the grid that contains `t`. See `Previews.window`."""
+def proxy_window(media: Media, t: Fraction, audio: bool, encoder: str) -> Window:
+    """The window of the grid that contains `t`. See `Previews.window`; `encoder`: one of `OPTIONS`."""
     media.check_within(t)
+    track = audio_of(media) if audio else None
+    if encoder != CPU and not media.gpu_failed:
+        try:
+            return _with_or_without(media, t, track, encoder)
+        except _Unusable:
+            # It may have no session left, or take no frames of this size.
+            media.gpu_failed = True
     try:
-        return _made(media, t, audio_of(media) if audio else None)
+        return _with_or_without(media, t, track, CPU)
+    except _Unusable:
+        raise EncoderFailed(f"frames of {media.source.name.name} can't be encoded") from None
+
+
+def _with_or_without(media: Media, t: Fraction, track: StreamInfo | None, encoder: str) -> Window:
+    try:
+        return _made(media, t, track, encoder)
     except (NoHeader, NotWritable):  # the audio is damaged there
-        return _made(media, t, None)
+        return _made(media, t, None, encoder)
 
 
-def _made(media: Media, t: Fraction, track: StreamInfo | None) -> Window:
+class _Unusable(Exception):
+    """The encoder failed, or returned other times than those of the frames."""
+
+
+def _made(media: Media, t: Fraction, track: StreamInfo | None, encoder: str) -> Window:
     begin = floor(t / SECONDS) * SECONDS
     start, stop = media.info.zero + begin, media.info.zero + begin + SECONDS
     with media.near(start, stop) as container:
         video = media.video_in(container)
         streams = [] if track is None else [container.streams[track.index]]
         found = shown(media, video, streams, start, stop)
-        encoded = _Encoded(media, video)
+        encoded = _Encoded(media, video, encoder)
         for frame in found.frames(container):
             encoded.take(frame)
         if not encoded.times:
@@ -56,17 +75,20 @@ def _made(media: Media, t: Fraction, track: StreamInfo | None) -> Window:
 class _Encoded:
     """The encoder and its packets."""
 
-    def __init__(self, media: Media, video: VideoStream) -> None:
+    def __init__(self, media: Media, video: VideoStream, encoder: str) -> None:
         assert media.video is not None
         assert media.video.video is not None
         self._info = media.video.video
         self.tick = tick_of(video)
         self.file = WindowFile()
         rate = self._info.rate or 1 / _USUAL
-        self.stream = self.file.container.add_stream("libx264", rate=rate, options=dict(_OPTIONS))
+        options = dict(OPTIONS[encoder])
+        stream = self.file.container.add_stream(encoder, rate=rate, options=options)
+        assert isinstance(stream, VideoStream)
+        self.stream = stream
         self._size = proxy_size(self._info)
         self.stream.width, self.stream.height = self._size
-        self.stream.pix_fmt = "yuv420p"
+        self.stream.pix_fmt = self._format = FORMATS.get(encoder, "yuv420p")
         self.stream.codec_context.time_base = self.stream.time_base = self.tick
         self.times: list[int] = []
         self._packets: list[AnyPacket] = []
@@ -77,13 +99,23 @@ class _Encoded:
         if self.times and frame.pts <= self.times[-1]:
             return  # damage: two frames at one time
         small = small_frame(frame, self._info, self._size)
+        if self._format != "yuv420p":
+            small = small.reformat(format=self._format)
         small.pts, small.time_base = frame.pts, self.tick
         self.times.append(frame.pts)
-        self._packets += self.stream.encode(small)
+        self._packets += self._encoded(small)
+
+    def _encoded(self, frame: VideoFrame | None) -> Sequence[AnyPacket]:
+        try:
+            return self.stream.encode(frame)
+        except av.error.FFmpegError as error:
+            raise _Unusable from error
 
     def packets(self, end: int) -> list[AnyPacket]:
         """All of them; the last frame is shown until `end`."""
-        packets = [*self._packets, *self.stream.encode(None)]
+        packets = [*self._packets, *self._encoded(None)]
+        if [packet.pts for packet in packets] != self.times:
+            raise _Unusable
         ends = [*(dts_of(packet) for packet in packets[1:]), end]
         for packet, over in zip(packets, ends, strict=True):
             packet.duration = over - dts_of(packet)

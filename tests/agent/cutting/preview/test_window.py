@@ -12,6 +12,7 @@ import av
 import pytest
 
 from agent.cutting.preview import Previews, PreviewSettings, Window
+from agent.cutting.preview.proxy_encoder import encoder_of
 from agent.cutting.process.client import ForkServer
 from agent.cutting.reading.source import open_path
 from clipping.errors import InvalidRequest, RangeBeyondEnd, SourceCorrupt
@@ -67,6 +68,31 @@ def test_frames_are_encoded_at_their_own_times(previews: Previews, recording: Re
     assert window.kind == "proxy"
     assert 'codecs="avc1.' in window.mime
     assert window.last == (window.end > Fraction(119, 10))
+
+
+@pytest.mark.parametrize(
+    ("working", "chosen"),
+    [
+        ((), "libx264"),
+        (("libx264",), "libx264"),
+        (("libx264", "h264_qsv", "h264_nvenc"), "h264_nvenc"),
+        (("h264_qsv", "libx264"), "h264_qsv"),
+        (("h264_vaapi", "hevc_vaapi", "libx264"), "libx264"),
+    ],
+)
+def test_a_gpu_encodes_where_one_works(working: tuple[str, ...], chosen: str) -> None:
+    assert encoder_of(working) == chosen
+
+
+def test_the_cpu_encodes_when_the_gpu_does_not(server: ForkServer) -> None:
+    """Here none can: as where another program has taken all sessions."""
+    previews = Previews(server, encoders=lambda: ("h264_nvenc", "libx264"))
+    try:
+        with open_path(make(MPEG2)) as source:
+            for t in (Fraction(5), Fraction(9)):
+                check(previews.window(source, t, Fraction(3)), make(MPEG2), t)
+    finally:
+        previews.close()
 
 
 def test_a_browser_without_success_gets_encoded_frames(previews: Previews) -> None:
