@@ -6,7 +6,6 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
-from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import bench.measure
-from tests.agent.cutting.preview.recordings import LONG_GOP, MPEG2, TS
+from tests.agent.cutting.preview.recordings import LONG_GOP, MPEG2, TS, reference
 from tests.support import browser as browsers
 from tests.support.browser import Browser
 from tests.support.media import Recording, make
@@ -68,17 +67,17 @@ def browser(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_jumps_and_steps_show_the_frame(browser: Browser, page: str, stack: RunningStack, name: str) -> None:
     recording, playable = RECORDINGS[name]
     api = f"{stack.where['api_url']}/preview/v1/recordings"
-    (found,) = stack.session.get(api, params={"q": f"{name}.{recording.extension}"}, timeout=30).json()[
-        "recordings"
-    ]
+    query = {"q": f"{name}.{recording.extension}"}
+    (found,) = stack.session.get(api, params=query, timeout=30).json()["recordings"]
     token = stack.session.post(f"{stack.where['api_url']}/v1/previews/token", timeout=10).json()["token"]
     where = f"{api}/{found['id']}"
     browser.open(page)
     described = browser.script(f"return begin({json.dumps(where)}, {json.dumps(token)})")
     assert described["playable"] == playable
+    times = {number: time for time, number in reference(make(recording)).items()}
     kinds = set()
     for number in FRAMES:
-        middle = (number + Fraction(1, 2)) / recording.rate
+        middle = times[number] + 1 / recording.rate / 2
         shown, kind = browser.script(f"return show({float(middle)})")
         assert shown == number, (name, shown)
         kinds.add(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import select
 import socket
@@ -27,6 +28,8 @@ from agent.cutting.process.limits import limit, out_of_memory, own_memory_limit
 from agent.cutting.reading.source import SourceFile, limit_pixels
 from clipping.errors import ClippingError, EncoderFailed
 
+_NICENESS = 5
+"""Lower priority than cuts that a caller waits for, and higher than encodes. That of the disk follows it."""
 _FUNCTIONS: Mapping[str, Callable[..., object]] = {
     "describe": describe,
     "keyframes": keyframes,
@@ -43,6 +46,7 @@ def serve(
 ) -> None:
     """Answer calls, as a job. `calls`: the descriptor of their socket."""
     _name_process()
+    os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     limit(0, resource.RLIMIT_DATA, settings.memory_bytes)
     limit_pixels(settings.max_pixels)
     source = SourceFile(name, descriptor, identity)

@@ -53,6 +53,15 @@ def workers(*paths: Path) -> list[int]:
     return found
 
 
+def test_cuts_go_before_previews(made: Made) -> None:
+    previews = made(PreviewSettings())
+    with open_path(make(MKV)) as source:
+        previews.describe(source)
+        (worker,) = workers(make(MKV))
+    assert os.getpriority(os.PRIO_PROCESS, worker) >= 5
+    assert Path(f"/proc/{worker}/comm").read_text() == "preview\n"
+
+
 def test_a_worker_is_used_again(made: Made) -> None:
     previews = made(PreviewSettings())
     with open_path(make(MKV)) as source:
