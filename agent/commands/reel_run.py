@@ -13,7 +13,7 @@ from agent.commands.engine_run import check_output, checked, made, print_report,
 from agent.cutting import Clip, Engine, Interruption
 from agent.cutting.process.client import ForkServer
 from agent.cutting.reading.source import open_path
-from agent.work.specs import reel_spec
+from agent.specs import reel_spec
 from clipping.contract.choices import ContainerName
 from clipping.contract.json_file import MAX_BYTES, object_of, read_object
 from clipping.contract.reel import ReelRequest, parse_reel_request, table_of

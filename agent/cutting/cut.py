@@ -7,26 +7,27 @@ import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 # Loaded by their packages when first needed, which would be in every job again: 12 ms.
-import av.subtitles.stream  # noqa: F401
+import av.container
+import av.subtitles.stream
 import numpy.ma  # noqa: F401
 
 from agent.cutting.cache import Cache
 from agent.cutting.encode.encode import encode
-from agent.cutting.formats.containers import holds
+from agent.cutting.encode.rate_control import AUDIO_BITS
 from agent.cutting.formats.media import Identity, MediaInfo
 from agent.cutting.indexed import cut as direct
 from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.plan.bounds import refuse_large
-from agent.cutting.plan.outcome import Outcome, Unsuited
-from agent.cutting.plan.plan import Plan, plan_cut
+from agent.cutting.plan.outcome import Outcome
+from agent.cutting.plan.plan import Plan
 from agent.cutting.plan.spec import Clip, Order
 from agent.cutting.process.context import Context
 from agent.cutting.process.progress import ProgressSender
-from agent.cutting.reading.damage import Damage, Finding, warnings
+from agent.cutting.reading.damage import Damage, warnings
 from agent.cutting.reading.demux import report_packets
 from agent.cutting.reading.disorder import refuse_disorder
 from agent.cutting.reading.source import SourceFile, check_readable, grown, lacking, limit_pixels
@@ -36,10 +37,10 @@ from agent.cutting.smart.smart import smart
 from agent.cutting.verify.decodes import Rejected
 from agent.cutting.verify.verify import Facts
 from agent.cutting.verify.verify_and_hash import check
+from agent.cutting.ways import Made, Way, first_good, widened, without_encode
 from agent.cutting.writing.disk import start_write_back
-from agent.cutting.writing.packet_cut import PacketCut
+from agent.cutting.writing.packet_cut import PacketCut, settled
 from agent.cutting.writing.stream_copy import copy
-from clipping.contract.choices import Mode, Quality
 from clipping.errors import (
     CutVerificationFailed,
     EncoderFailed,
@@ -48,17 +49,6 @@ from clipping.errors import (
     SourceDamaged,
 )
 
-AUDIO_BIT_RATE: dict[Quality, int] = {"high": 192_000, "medium": 128_000}
-
-Way = Literal["copy", "smart", "encode", "encode from the start"]
-_WAYS: dict[Mode, tuple[Way, ...]] = {
-    "copy": ("copy", "smart", "encode", "encode from the start"),
-    "smart": ("smart", "encode", "encode from the start"),
-    "encode": ("encode", "encode from the start"),
-}
-"""The fallbacks, in order, when a way can't make the clip: slower, but never wrong."""
-_FROM_START_SECONDS = 600
-"""The latest start of a clip for which everything before it is decoded."""
 _LOOK_BYTES = 64 << 10
 _PROBED, _CUT = 3.0, 92.0
 """Percent of the whole at the end of the stages."""
@@ -93,8 +83,8 @@ def run_cut(context: Context, descriptor: int, order: Order) -> Clip:
         with Opened(source, Cache(order.cache)) as opened:
             refuse_large(source.name.name, opened.info, order.spec, order.max_pixels)
             made = _first_good(opened, order, notify)
-            if source.present is not None and made.flawed:
-                made.outcome.path.unlink(missing_ok=True)
+            if source.present is not None and _flawed(made):
+                made.result.outcome.path.unlink(missing_ok=True)
                 raise lacking(source)
     except (SourceCorrupt, SourceDamaged, RangeBeyondEnd, CutVerificationFailed, EncoderFailed):
         grown(source)
@@ -104,84 +94,47 @@ def run_cut(context: Context, descriptor: int, order: Order) -> Clip:
 
 
 @dataclass(frozen=True)
-class _Made:
-    """A verified clip, and what was found while making it."""
+class _Verified:
+    """A verified clip."""
 
     outcome: Outcome
     facts: Facts
     sha256: str
-    damage: tuple[Finding, ...]
-    failures: tuple[str, ...]
-    """Why the ways that were tried before it failed."""
-
-    @property
-    def flawed(self) -> bool:
-        """Whether the clip is not all that was asked for."""
-        return bool(self.damage or self.failures) or self.facts.frames != self.outcome.frames
 
 
-def _first_good(opened: Opened, order: Order, notify: ProgressSender) -> _Made:
-    """The clip by the first way that can make it.
+def _flawed(made: Made[_Verified]) -> bool:
+    """Whether the clip is not all that was asked for."""
+    clip = made.result
+    return bool(made.damage or made.failures) or clip.facts.frames != clip.outcome.frames
 
-    Raises `CutVerificationFailed` if none can, and `SourceDamaged` if `on_damage` is `fail`.
-    """
-    info = opened.info
-    ways, failures = _ways(info, order.spec.mode)
+
+def _first_good(opened: Opened, order: Order, notify: ProgressSender) -> Made[_Verified]:
+    """The clip by the first way that can make it. Raises as `first_good`."""
     part = order.folder / f"{order.stem}.part"
-    damage = Damage(info.zero)
-    damaged = False
-    for way in ways:
-        plan = plan_cut(info, order.spec, "encode" if way == "encode from the start" else way)
-        if way == "encode from the start" and plan.start - info.zero > _FROM_START_SECONDS:
-            continue
-        if damaged and plan.mode != "encode":
-            continue
-        try:
-            outcome, facts, digest = _made_and_checked(way, opened, order, plan, part, notify, damage)
-        except (Unsuited, Rejected) as reason:
-            part.unlink(missing_ok=True)
-            failures.append(f"{way}: {reason}")
-            damaged = order.on_damage == "reencode" and bool(damage.found)
-            continue
-        found = damage.found
-        if found and order.on_damage == "fail":
-            raise _damaged(order, found)
-        if found and order.on_damage == "reencode" and plan.mode != "encode":
-            part.unlink(missing_ok=True)
-            failures.append(f"{way}: {warnings(found)[0]}")
-            damaged = True
-            continue
-        return _Made(outcome, facts, digest, found, tuple(failures))
-    if damage.found and order.on_damage == "fail":
-        raise _damaged(order, damage.found)
-    name = order.spec.source.name
-    where = "".join(f"; {text}" for text in warnings(damage.found))
-    raise CutVerificationFailed(f"{name} can't be cut there without damage ({'; '.join(failures)}{where})")
 
+    def attempt(way: Way, plan: Plan, damage: Damage) -> _Verified:
+        return _made_and_checked(way, opened, order, plan, part, notify, damage)
 
-def _damaged(order: Order, found: tuple[Finding, ...]) -> SourceDamaged:
-    texts = "; ".join(warnings(found))
-    return SourceDamaged(f"{order.spec.source.name}: {texts}, and cutting.on_damage is set to fail")
+    return first_good(
+        opened.info, order.spec, order.on_damage, attempt, partial(part.unlink, missing_ok=True)
+    )
 
 
 def _made_and_checked(
     way: Way, opened: Opened, order: Order, plan: Plan, part: Path, notify: ProgressSender, damage: Damage
-) -> tuple[Outcome, Facts, str]:
+) -> _Verified:
     """Raises `Unsuited` or `Rejected` when the clip can't be made this way."""
 
     def progress(share: float) -> None:
         notify("verifying", _CUT + share * (100 - _CUT))
 
-    while True:
+    def make() -> Outcome:
         damage.clear()
         notify("cutting", _PROBED)
-        try:
-            outcome = _make(way, opened, order, plan, part, notify, damage)
-        except RangeBeyondEnd:
-            # The frame that is shown at the in-point may have started long before.
-            if opened.widen():
-                continue
-            raise
+        return _make(way, opened, order, plan, part, notify, damage)
+
+    while True:
+        outcome = widened(opened, make)
         if outcome.writing is None:
             _begin_write_back(outcome.path)
         notify("verifying", _CUT)
@@ -189,7 +142,8 @@ def _made_and_checked(
             gaps = plan.mode == "encode" and order.on_damage == "reencode" and bool(damage.found)
             whole = order.verify == "full"
             tolerates = _tolerance(order, outcome, damage)
-            return outcome, *check(outcome, whole=whole, gaps=gaps, tolerates=tolerates, progress=progress)
+            found = check(outcome, whole=whole, gaps=gaps, tolerates=tolerates, progress=progress)
+            return _Verified(outcome, *found)
         except (Rejected, NotPlain):
             if outcome.writing is not None:
                 opened.distrust_index()
@@ -212,16 +166,6 @@ def _tolerance(order: Order, outcome: Outcome, damage: Damage) -> Callable[[], b
     return lambda: warned and bool(damage.found)
 
 
-def _ways(info: MediaInfo, mode: Mode) -> tuple[tuple[Way, ...], list[str]]:
-    """The ways to try, and why the requested one is not among them."""
-    video = info.video_stream
-    if video is not None and video.codec == "h264" and (video.profile or "").startswith("High 4:4:4"):
-        # x264 writes how to decode these into the first frame only; from the middle they decode wrongly and
-        # without an error.
-        return ("encode from the start",), [f"{mode}: 4:4:4 H.264 can only be decoded from its start"]
-    return _WAYS[mode], []
-
-
 def _make(
     way: Way,
     opened: Opened,
@@ -236,9 +180,7 @@ def _make(
 
     quality = order.spec.quality
     if way in ("copy", "smart"):
-        if not holds(plan.container, plan.video_stream.codec):
-            raise Unsuited(f"{plan.video_stream.codec} does not go into {plan.container.extension}")
-        return _cut(opened, plan, part, AUDIO_BIT_RATE[quality], progress, damage)
+        return _cut(opened, plan, part, AUDIO_BITS[quality], progress, damage)
     container = opened.around(plan)
     refuse_disorder(container, plan)
     return encode(
@@ -267,37 +209,33 @@ def _cut(
     damage: Damage,
 ) -> Outcome:
     """A copy or a smart cut, from the recording's index if that is sufficient."""
-    by_index, by_packets = (direct.copy, copy) if plan.mode == "copy" else (direct.smart, smart)
-    recording = opened.recording(plan)
-    if recording is not None and direct.suits(recording, plan):
-        try:
-            return by_index(recording, plan, part, progress, damage)
-        except (NotPlain, IndexError, ValueError, MemoryError):
-            opened.distrust_index()  # the index may be inconsistent: use libavformat
-    container = opened.around(plan)
-    cut = PacketCut(container, plan, part, bit_rate, progress, damage, opened.cutout.ends_early)
-    outcome = by_packets(cut)
-    if outcome.plan.tracks != plan.tracks and not plan.container.boxed:
-        # A silent track is known too late: Matroska has written its header by then.
-        outcome = by_packets(replace(cut, plan=outcome.plan))
-    return outcome
+    index_cut, packet_cut = (direct.copy, copy) if plan.mode == "copy" else (direct.smart, smart)
+
+    def by_packets(container: av.container.InputContainer) -> Outcome:
+        cut = PacketCut(container, plan, part, bit_rate, progress, damage, opened.cutout.ends_early)
+        return settled(cut, packet_cut)
+
+    return without_encode(
+        opened, plan, lambda recording: index_cut(recording, plan, part, progress, damage), by_packets
+    )
 
 
-def _finish(order: Order, info: MediaInfo, made: _Made, growing: bool) -> Clip:
-    container = made.outcome.plan.container
+def _finish(order: Order, info: MediaInfo, made: Made[_Verified], growing: bool) -> Clip:
+    outcome, facts = made.result.outcome, made.result.facts
+    container = outcome.plan.container
     target = order.folder / f"{order.stem}.{container.extension}"
-    made.outcome.path.rename(target)
+    outcome.path.rename(target)
     notes = [f"not cut as requested: {failure}" for failure in made.failures]
     notes += warnings(made.damage)
-    missing = made.outcome.frames - made.facts.frames
+    missing = outcome.frames - facts.frames
     if missing:
-        notes.append(f"{missing} of {made.outcome.frames} frames can't be decoded and are missing")
+        notes.append(f"{missing} of {outcome.frames} frames can't be decoded and are missing")
     return Clip(
         path=target,
         extension=container.extension,
         content_type=container.content_type,
         size=target.stat().st_size,
-        sha256=made.sha256,
-        duration=round(float(made.facts.duration), 6),
-        report=report(order.spec, info, made.outcome, made.facts, tuple(notes), growing=growing),
+        sha256=made.result.sha256,
+        duration=round(float(facts.duration), 6),
+        report=report(order.spec, info, outcome, facts, tuple(notes), growing=growing),
     )

@@ -17,7 +17,7 @@ from agent.cutting.encode.encoder_probe import Encoders
 from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.formats.media import MediaInfo
 from agent.cutting.plan.encoders import CPU, Choice, EncoderName
-from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Extent, Keep, Order, ReelSpec
+from agent.cutting.plan.spec import Clip, CutSpec, EngineSettings, Extent, Keep, Order, PlanOrder, ReelSpec
 from agent.cutting.posters.run import JOB as POSTER_JOB
 from agent.cutting.posters.run import PosterRun
 from agent.cutting.posters.run import start as start_posters
@@ -32,10 +32,14 @@ from agent.cutting.supervised import Supervised, reads
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
 from clipping.contract.messages import PartProgress
+from clipping.contract.plan import ClipPlan
 from clipping.errors import ClippingError, EngineUnavailable
 
 _REEL_JOBS = "agent.cutting.reel"
+_PLAN_JOB = "agent.cutting.clip_plan:run_plan"
 _PROBE_SECONDS = 120
+PLAN_SECONDS = 30
+"""How long a plan may take: a page waits for it."""
 
 
 class Engine:
@@ -160,6 +164,28 @@ class Engine:
             keep=keep,
             checkpoint=checkpoint,
         )
+
+    def expected(self, spec: CutSpec) -> Choice:
+        """The encoder that a cut would use now. Raises `UnsupportedCodec`, `EncoderFailed`."""
+        return self._encoders.expected(spec)
+
+    def plan(self, spec: CutSpec, source: SourceFile | None = None) -> ClipPlan:
+        """What `cut` would result in; writes nothing. `source` as for `cut`.
+
+        Takes no session of an encoder. Ends after `PLAN_SECONDS` with `TimeLimit`; else raises as `cut`.
+        """
+        with open_path(spec.source) if source is None else nullcontext(source) as file:
+            order = PlanOrder(
+                spec,
+                file.identity,
+                self.expected(spec),
+                self._cache,
+                self._settings.max_pixels,
+                self._settings.on_damage,
+            )
+            limit = min(PLAN_SECONDS, self._settings.time_limit_seconds)
+            run = Supervised(self._server, self._settings, file, lambda *_: None, Interruption())
+            return cast(ClipPlan, run.result(limit, _PLAN_JOB, order))
 
     def reel(
         self,

@@ -21,6 +21,8 @@ from agent.resources.beneath import open_beneath
 from agent.resources.mounts import MountMemory
 from clipping.config import NasRoot
 from clipping.errors import ClippingError, SourceNotAllowed, SourceNotFound, SourceUnavailable
+from clipping.store.local import OBJECTS
+from clipping.store.port import KEY
 
 LOOK_SECONDS = 10.0
 """A NAS that has not answered a `stat` by then is unavailable. The call itself can't be interrupted."""
@@ -74,6 +76,16 @@ def open_object(uri: str, folder: Path, key: str, *, timeout: float = LOOK_SECON
         root=str(folder),
         discard=SourceFile.close,
     )
+
+
+def open_stored(uri: str, path: str | None) -> SourceFile:
+    """An object of the local store in the folder `path`, by its URI. Raises as `open_object`."""
+    assert path is not None, "a store with such URIs has a folder"
+    folder = Path(path).resolve() / OBJECTS
+    key = uri.removeprefix(f"{folder.as_uri()}/")
+    if not KEY.fullmatch(key):
+        raise SourceNotFound(f"there is no object {uri}")
+    return open_object(uri, folder, key)
 
 
 def _open_object(uri: str, folder: Path, key: str) -> SourceFile:

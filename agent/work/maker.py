@@ -8,11 +8,11 @@ from pathlib import Path
 
 from agent.cutting import Clip, Engine
 from agent.cutting.reading.source import SourceFile
+from agent.specs import cut_spec, reel_spec
 from agent.work.encode_checkpoints import EncodeCheckpoints
 from agent.work.job import Job
 from agent.work.recordings import Attempt, Recordings
 from agent.work.reporting import AttemptReporter
-from agent.work.specs import cut_spec, reel_spec
 from clipping.contract.messages import RequestMessage
 from clipping.contract.reel import ReelMessage, WorkMessage
 from clipping.errors import ClippingError

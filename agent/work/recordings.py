@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from agent.cutting import Engine
 from agent.cutting.reading.source import SourceFile
 from agent.resources.mounts import MountMemory
-from agent.resources.sources import open_below, open_object
+from agent.resources.sources import open_below, open_stored
 from agent.settings import Settings
 from clipping.contract.recording import HasRecording, recording_of
 from clipping.contract.reel import WorkMessage
@@ -24,15 +24,12 @@ from clipping.errors import (
     SourceCorrupt,
     SourceDamaged,
     SourceHasNoVideo,
-    SourceNotFound,
     TimeLimit,
     UnsupportedCodec,
 )
 from clipping.log import get_logger
 from clipping.store.access import source_object
-from clipping.store.local import OBJECTS
 from clipping.store.owners import OwnerStores
-from clipping.store.port import KEY
 from clipping.store.readers import SourceReaders
 from clipping.timecode import exact
 
@@ -133,7 +130,7 @@ class Attempt:
             of, owner, config = self._of, self._owner, self._of.settings.current
             found = source_object(uri, owner=owner, config=config, own_root=of.stores.root(owner))
             if uri.startswith("file:"):
-                return _open_local(uri, config.storage.path)
+                return open_stored(uri, config.storage.path)
             self._fetched[uri] = BucketRecording(
                 of.readers.of(found, owner=owner),
                 self._folder / f"source-{len(self._fetched)}",
@@ -142,16 +139,6 @@ class Attempt:
                 min_free_bytes=config.agent.min_free_bytes,
             )
         return self._fetched[uri].open(stretch)
-
-
-def _open_local(uri: str, path: str | None) -> SourceFile:
-    """An object of a local store: its file is read where it is."""
-    assert path is not None, "a store with such URIs has a folder"
-    folder = Path(path).resolve() / OBJECTS
-    key = uri.removeprefix(f"{folder.as_uri()}/")
-    if not KEY.fullmatch(key):
-        raise SourceNotFound(f"there is no object {uri}")
-    return open_object(uri, folder, key)
 
 
 def _stretch(part: Stretched) -> Stretch:

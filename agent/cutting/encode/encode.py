@@ -14,7 +14,7 @@ import av.container
 from agent.cutting.effects.frame_effects import per_frame
 from agent.cutting.encode import ffmpeg
 from agent.cutting.encode.arguments import encode_arguments
-from agent.cutting.encode.clip_frames import ClipFrames, ending_in_time
+from agent.cutting.encode.content import Content, content_of
 from agent.cutting.encode.drawings import Drawings, drawings
 from agent.cutting.encode.encoder_options import Means
 from agent.cutting.encode.joining import Mismatched
@@ -27,21 +27,16 @@ from agent.cutting.encode.segmented import SegmentedVideo, Segments, segments_of
 from agent.cutting.encode.sidecars import Beside, files_beside
 from agent.cutting.encode.smart_framing import SmartFraming, is_smart
 from agent.cutting.encode.unkept import UnkeptSegments
-from agent.cutting.formats.media import MediaInfo, StreamInfo
-from agent.cutting.plan.captions import captions_at
+from agent.cutting.formats.media import MediaInfo
 from agent.cutting.plan.encoder_refusals import refusal
 from agent.cutting.plan.encoders import CODECS, CPU, on_gpu
-from agent.cutting.plan.outcome import AudioTrack, Outcome, Unsuited
-from agent.cutting.plan.plan import Plan, without_silent
+from agent.cutting.plan.outcome import Outcome, Unsuited
+from agent.cutting.plan.plan import Plan
 from agent.cutting.plan.segments import Segment
-from agent.cutting.plan.shape import named_size
 from agent.cutting.plan.spec import Order
 from agent.cutting.reading.damage import Damage
-from agent.cutting.reading.frames import Frames, frames_in
 from agent.cutting.reading.locate import locate
 from agent.cutting.reading.source import SourceFile, stored_url
-from agent.cutting.writing.subtitles import cues_within, read_cues
-from agent.cutting.writing.text_track import in_track
 from clipping.contract.checkpoint import Checkpoint
 from clipping.errors import EncoderFailed, OutputTooLarge
 
@@ -76,38 +71,33 @@ def encode(
     `progress` gets 0 to 1, `started` ffmpeg's process id, and None when it has ended. Raises `RangeBeyondEnd`
     when the video is over by then, `OutputTooLarge`, and the errors of `ffmpeg.run` and of `source`.
     """
-    cues = read_cues(container, plan)
-    frames = frames_in(container, plan, damage, begins_late=begins_late, ends_early=ends_early)
-    frames = ending_in_time(plan, frames, order.spec)
-    plan = without_silent(plan, {t.source.index for t in plan.tracks} - set(frames.audio_ends))
-    plan, cues = cues_within(plan, cues, frames.start)
+    content = content_of(container, plan, order.spec, damage, begins_late=begins_late, ends_early=ends_early)
+    plan, frames, clip = content.plan, content.frames, content.clip
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     # Where only a part of it was opened, ffmpeg would search through the whole.
     recording = stored_url(source) if from_start else container.name
     # The frames that a damaged recording lacks may be the first of a segment.
     lacking = order.on_damage == "reencode" and bool(damage.found)
-    clip = ClipFrames.of(plan, frames, order.spec)
-    plan, captions = in_track(plan, captions_at(plan.captions, clip.requested, speed=clip.speed))
     keep = None if from_start or lacking or clip.speed is not None else order.keep
     video = plan.video_stream.video
     assert video is not None
     segments = segments_of(plan, frames, keep)
     store = None if keep is None or len(segments) < 2 else KeptSegments(keep, source.identity, kept)
-    if is_smart(order) and order.spec.effects.framing is None:
+    if is_smart(order.spec) and order.spec.effects.framing is None:
         look = SmartFraming(order, source, recording, info, plan, frames, from_start=from_start)
         limits = run_limits(float(clip.seconds), from_start=from_start)
         order, progress = look.order(store, limits, progress, started)
     with (
-        files_beside(container, plan, frames.start, cues, target, clip.speed, captions) as beside,
+        files_beside(
+            container, plan, frames.start, content.cues, target, clip.speed, content.captions
+        ) as beside,
         drawings(order.spec, video, clip, target) as drawn,
     ):
         work = _Encode(
             source,
             recording,
             info,
-            plan,
-            frames,
-            clip,
+            content,
             target,
             beside,
             drawn,
@@ -135,9 +125,7 @@ class _Encode:
         source: SourceFile,
         recording: str,
         info: MediaInfo,
-        plan: Plan,
-        frames: Frames,
-        clip: ClipFrames,
+        content: Content,
         target: Path,
         beside: Beside,
         drawn: Drawings,
@@ -149,9 +137,8 @@ class _Encode:
         self._source = source
         self._recording = recording
         self._info = info
-        self._plan = plan
-        self._frames = frames
-        self._clip = clip
+        self._content = content
+        self._plan, self._frames, self._clip = content.plan, content.frames, content.clip
         self._target = target
         self._beside = beside
         self._drawings = drawn
@@ -363,37 +350,16 @@ class _Encode:
 
     def outcome(self) -> Outcome:
         """What was made."""
-        frames, clip = self._frames, self._clip
         video = self._plan.video_stream.video
         if video is not None and video.hdr and not self._means.tone_maps(video):
             self._warnings.append(
                 "this ffmpeg has no zscale filter: HDR colours were not tone mapped, and look pale"
             )
-        end = frames.start + clip.seconds
-        rate = clip.rate
-        return Outcome(
-            plan=self._plan,
-            path=self._target,
-            start=frames.start,
-            last=frames.last if rate is None else end - 1 / rate,
-            end=end,
-            frames=clip.count,
-            frame_seconds=frames.longest if rate is None else 1 / rate,
-            usual_seconds=frames.usual if rate is None else 1 / rate,
-            reencoded=frames.end - frames.start,
-            audio=tuple(_audio(track.source, frames, clip) for track in self._plan.tracks),
-            joints=self.joints,
+        return self._content.outcome(
+            self._target,
+            self._order.spec,
             encoder=self._means.encoder,
             gpu=self._means.gpu,
-            size=named_size(self._order.spec.output, self._order.spec.effects),
-            speed=clip.speed,
-            framing=self._order.spec.effects.framing if is_smart(self._order) else None,
+            joints=self.joints,
             warnings=(*self._warnings, *self._drawings.warnings),
         )
-
-
-def _audio(source: StreamInfo, frames: Frames, clip: ClipFrames) -> AudioTrack:
-    if clip.speed is not None:  # it is padded
-        return AudioTrack("aac", source.language, Fraction(0), clip.speed.length)
-    end = min(frames.audio_ends[source.index], frames.end) - frames.start
-    return AudioTrack("aac", source.language, Fraction(0), end)

@@ -23,6 +23,8 @@ log = get_logger(__name__)
 
 _WAIT_SECONDS = 60.0
 """How long an encode waits for the trials; they take less than a second each."""
+_EXPECT_SECONDS = 10.0
+"""The same for a plan."""
 _CLOSE_SECONDS = 2.0
 _AGAIN_SECONDS = 600.0
 """A GPU that was busy, or failed for a reason that may pass, is tried again after this."""
@@ -73,7 +75,7 @@ class Encoders:
 
         Raises `UnsupportedCodec` when none here writes the codec, and `EncoderFailed` when none works at all.
         """
-        codec = "hevc" if spec.output.video_codec == "hevc" else "h264"
+        codec = _codec(spec)
         if spec.mode != "encode":
             # No copy should wait for a trial; only its fallbacks encode.
             yield Choice(CPU[codec])
@@ -92,6 +94,15 @@ class Encoders:
             with self._lock:
                 self._encodes[card(choice.encoder, choice.gpu)] -= 1
 
+    def expected(self, spec: CutSpec) -> Choice:
+        """The encoder that `chosen` would give now; the CPU's when the trials are not over soon. Raises as
+        `chosen`."""
+        codec = _codec(spec)
+        if spec.mode != "encode" or not self._tried.wait(_EXPECT_SECONDS):
+            return Choice(CPU[codec])
+        with self._lock:
+            return self._choice(codec, capped=is_capped(spec))
+
     def again(self, encoder: EncoderName, gpu: int | None, spec: CutSpec) -> Choice:
         """The encoder that has made other frames of a clip, for frames that must fit them."""
         with self._lock:
@@ -99,18 +110,22 @@ class Encoders:
 
     def _take(self, codec: str, *, capped: bool) -> Choice:
         """An encoder, with a session taken if it runs on a GPU."""
-        settings = self._settings
         with self._lock:
-            choice = choose(
-                self._trials,
-                settings.encoder,
-                codec,
-                capped=capped,
-                busy=self._encodes,
-                sessions=settings.sessions_per_gpu,
-            )
-            if isinstance(choice, Choice) and choice.gpu is not None:
+            choice = self._choice(codec, capped=capped)
+            if choice.gpu is not None:
                 self._encodes[card(choice.encoder, choice.gpu)] += 1
+        return choice
+
+    def _choice(self, codec: str, *, capped: bool) -> Choice:
+        """Called with the lock."""
+        choice = choose(
+            self._trials,
+            self._settings.encoder,
+            codec,
+            capped=capped,
+            busy=self._encodes,
+            sessions=self._settings.sessions_per_gpu,
+        )
         if isinstance(choice, Unusable):
             raise UnsupportedCodec(choice.reason) if codec == "hevc" else EncoderFailed(choice.reason)
         return choice
@@ -148,3 +163,7 @@ class Encoders:
                     works=trial.works,
                     reason=trial.refused and trial.refused.reason,
                 )
+
+
+def _codec(spec: CutSpec) -> str:
+    return "hevc" if spec.output.video_codec == "hevc" else "h264"

@@ -13,7 +13,7 @@ from agent.cutting.encode.small_frames import read_small_frames, small_frames_co
 from agent.cutting.formats.media import MediaInfo
 from agent.cutting.plan.plan import Plan
 from agent.cutting.plan.shape import shown_size
-from agent.cutting.plan.spec import Order
+from agent.cutting.plan.spec import CutSpec, Order
 from agent.cutting.reading.frames import Frames
 from agent.cutting.reading.source import SourceFile
 from clipping.contract.effects import Framing
@@ -23,9 +23,9 @@ _LOOKING = 0.05
 """The share of an encode's progress that it gets."""
 
 
-def is_smart(order: Order) -> bool:
+def is_smart(spec: CutSpec) -> bool:
     """Whether the clip's window follows the action."""
-    return order.spec.output.fit == "smart_crop"
+    return spec.output.fit == "smart_crop"
 
 
 @dataclass(frozen=True)

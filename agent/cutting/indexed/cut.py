@@ -21,7 +21,7 @@ from agent.cutting.plan.plan import Plan, no_video
 from agent.cutting.plan.smart import ClipFrames, Range, plan_smart
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.seek import tick_from, tick_upto
-from agent.cutting.smart.matching_encoder import matching
+from agent.cutting.smart.matching_encoder import Matcher, matching
 from agent.cutting.writing.stream_copy import check_late
 
 
@@ -42,6 +42,19 @@ def suits(recording: Recording, plan: Plan) -> bool:
 def copy(recording: Recording, plan: Plan, target: Path, progress: Report, damage: Damage) -> Outcome:
     """Write the clip to `target`; `damage` collects, while it is written, what of the recording is damaged.
 
+    Raises as `copied_video`.
+    """
+    return write(recording, plan, copied_video(recording, plan), target, progress, damage)
+
+
+def smart(recording: Recording, plan: Plan, target: Path, progress: Report, damage: Damage) -> Outcome:
+    """As `copy`; raises as `smart_video`."""
+    return write(recording, plan, smart_video(recording, plan, progress), target, progress, damage)
+
+
+def copied_video(recording: Recording, plan: Plan) -> ClipVideo:
+    """The video of a copied clip.
+
     Raises `NotPlain` when libavformat must make it, `Unsuited`, and `RangeBeyondEnd`.
     """
     tick = recording.video.time_base
@@ -60,12 +73,14 @@ def copy(recording: Recording, plan: Plan, target: Path, progress: Report, damag
     end = clamped_end(last, following, range_.stop, usual)
     check_late((end - range_.stop) * tick)
     frames = ClipFrames(edge=(), copied=kept, shown=times, tail=(), start=first, end=end, usual=usual)
-    video = ClipVideo(frames, kept + found.first, recording.video.description)
-    return write(recording, plan, video, target, progress, damage)
+    return ClipVideo(frames, kept + found.first, recording.video.description)
 
 
-def smart(recording: Recording, plan: Plan, target: Path, progress: Report, damage: Damage) -> Outcome:
-    """As `copy`; raises `Unsuited` too, when frames can't be encoded to fit."""
+def smart_video(recording: Recording, plan: Plan, progress: Report, matched: Matcher = matching) -> ClipVideo:
+    """The video of a smart clip; `matched`: how its edges are encoded.
+
+    As `copied_video`; raises `Unsuited` too, when frames can't be encoded to fit.
+    """
     tick = recording.video.time_base
     range_ = Range(tick_from(plan.start, tick), recording.shown_before(tick_from(plan.stop, tick)), plan)
     found = selection.window(recording, range_.start, range_.stop)
@@ -73,15 +88,14 @@ def smart(recording: Recording, plan: Plan, target: Path, progress: Report, dama
     frames = _planned(recording, found, keys, range_)
     samples, description = frames.copied + found.first, recording.video.description
     if not (frames.edge or frames.tail):
-        return write(recording, plan, ClipVideo(frames, samples, description), target, progress, damage)
-    encoder = matching(recording.extradata, plan.video_stream, None)
+        return ClipVideo(frames, samples, description)
+    encoder = matched(recording.extradata, plan.video_stream, None)
     if encoder is None:
         raise NotPlain("no encoder fits")
     if encoder.extradata is not None:
         description = recording.described(encoder.extradata)
     before, after = encoded_edges(recording, encoder, found, frames, progress)
-    video = ClipVideo(frames, samples, description, before, after, encoder.encoder)
-    return write(recording, plan, video, target, progress, damage)
+    return ClipVideo(frames, samples, description, before, after, encoder.encoder)
 
 
 def _planned(

@@ -13,7 +13,7 @@ from agent.cutting.indexed import selection
 from agent.cutting.indexed.recording import Recording
 from agent.cutting.plan.smart import ClipFrames
 from agent.cutting.reading.decoding import decoded
-from agent.cutting.smart.matching_encoder import Edge, Matching
+from agent.cutting.smart.matching_encoder import EdgeEncoder, Matching
 
 Report = Callable[[float], None]
 _SHARE = 0.3
@@ -41,7 +41,7 @@ def encoded_edges(
 
 
 def _tail(
-    recording: Recording, encoder: Edge, found: selection.Window, frames: Sequence[int], report: Report
+    recording: Recording, encoder: EdgeEncoder, found: selection.Window, frames: Sequence[int], report: Report
 ) -> list[bytes]:
     first = selection.entry(recording, frames[0])
     shown = selection.shown(recording, first, found.last)
@@ -53,7 +53,7 @@ def _silent(share: float) -> None:
 
 
 def _encode(
-    recording: Recording, encoder: Edge, first: int, shown: Ints, frames: Sequence[int], report: Report
+    recording: Recording, encoder: EdgeEncoder, first: int, shown: Ints, frames: Sequence[int], report: Report
 ) -> list[bytes]:
     """The frames' packets; `shown`: of the samples from `first` on. Raises `Unsuited`."""
     needed = int(np.flatnonzero(np.isin(shown, frames))[-1]) + 1

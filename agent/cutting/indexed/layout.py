@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +15,7 @@ from agent.cutting.formats.payload import check_for, structure_check
 from agent.cutting.indexed.audio_track import audio_part, audio_samples, written_track
 from agent.cutting.indexed.edges import Report
 from agent.cutting.indexed.moov import Part, head
+from agent.cutting.indexed.not_plain import NotPlain
 from agent.cutting.indexed.recording import Recording
 from agent.cutting.indexed.video_track import ClipVideo, video_part
 from agent.cutting.indexed.watch import Watch, Watched
@@ -38,16 +40,13 @@ def write(
 
     `damage` collects what is damaged while the clip is written.
     """
-    tick, frames = recording.video.time_base, video.frames
-    start = frames.start * tick
-    audio = {track: audio_samples(recording.tracks[track.source.index], plan, start) for track in plan.tracks}
-    audio = {track: samples for track, samples in audio.items() if samples[1] > samples[0]}
-    laid = _lay(recording, video, audio, start, plan.stop)
-    index = head(laid.parts, laid.size, plan.recorded(start))
+    layout = lay_out(recording, plan, video)
+    frames, index, laid = video.frames, layout.index, layout.laid
+    start = frames.start * recording.video.time_base
     watched = [_watched_video(recording, video, laid.parts[0], len(index))]
     watched += [
         _watched_audio(track, part, start, len(index))
-        for track, part in zip(audio, laid.parts[1:], strict=True)
+        for track, part in zip(layout.audio, laid.parts[1:], strict=True)
     ]
     writing = Writing(
         target,
@@ -63,14 +62,52 @@ def write(
     writing.start(*_ends(laid.parts[0], len(index), writing.size, splices))
     while writing.left > _BESIDE_VERIFYING and not writing.wait(_LOOK_SECONDS):
         progress(1 - writing.left / writing.size)
-    silent = {t.source.index for t in plan.tracks} - {t.source.index for t in audio}
-    return frames.outcome(
-        without_silent(plan, silent),
-        target,
-        tuple(written_track(track, part) for track, part in zip(audio, laid.parts[1:], strict=True)),
-        video.encoder,
-        writing,
-    )
+    return layout.outcome(target, writing)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A clip of which everything but the recording's own data is made."""
+
+    plan: Plan
+    video: ClipVideo
+    audio: Sequence[Track]
+    """Those that are not silent."""
+    laid: _Laid
+    index: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return len(self.index) + self.laid.size
+
+    def outcome(self, target: Path, writing: Writing | None) -> Outcome:
+        """The clip at `target`."""
+        silent = {t.source.index for t in self.plan.tracks} - {t.source.index for t in self.audio}
+        return self.video.frames.outcome(
+            without_silent(self.plan, silent),
+            target,
+            tuple(
+                written_track(track, part)
+                for track, part in zip(self.audio, self.laid.parts[1:], strict=True)
+            ),
+            self.video.encoder,
+            writing,
+        )
+
+
+def lay_out(recording: Recording, plan: Plan, video: ClipVideo) -> Layout:
+    """The clip's layout, with the audio that belongs to it.
+
+    Raises `NotPlain`, also when the recording is shorter than its index says.
+    """
+    start = video.frames.start * recording.video.time_base
+    audio = {track: audio_samples(recording.tracks[track.source.index], plan, start) for track in plan.tracks}
+    audio = {track: samples for track, samples in audio.items() if samples[1] > samples[0]}
+    laid = _lay(recording, video, audio, start, plan.stop)
+    if max((at + size for at, size in laid.pieces), default=0) > os.fstat(recording.file).st_size:
+        raise NotPlain("it is shorter than its index says")
+    return Layout(plan, video, tuple(audio), laid, head(laid.parts, laid.size, plan.recorded(start)))
 
 
 def _watched_video(recording: Recording, video: ClipVideo, part: Part, data_at: int) -> Watched:

@@ -57,6 +57,7 @@ class Outcome:
     reencoded: Fraction
     """Seconds of video that were re-encoded."""
     audio: tuple[AudioTrack, ...]
+    reencoded_frames: int = 0
     joints: tuple[Fraction, ...] = ()
     """Seconds of the clip at which frames of another encoder, or of another segment, begin."""
     size: tuple[int, int] | None = None

@@ -184,6 +184,7 @@ class ClipFrames:
             usual_seconds=self.usual * tick,
             reencoded=self.reencoded * tick,
             audio=audio,
+            reencoded_frames=len(self.edge) + len(self.tail),
             joints=tuple((at - self.start) * tick for at in self.splice_points),
             encoder=encoder if self.edge or self.tail else None,
             writing=writing,

@@ -163,3 +163,17 @@ class Order:
     """Where to keep finished segments of an encode; None: it is made at once."""
     present: Spans | None = None
     """As `SourceFile.present`."""
+
+
+@dataclass(frozen=True)
+class PlanOrder:
+    """The child process's input for a plan. The recording's descriptor goes beside it."""
+
+    spec: CutSpec
+    identity: Identity
+    choice: Choice
+    """The encoder that a cut would use now."""
+    cache: Path | None
+    """As `EngineSettings.cache_dir`."""
+    max_pixels: int
+    on_damage: OnDamage

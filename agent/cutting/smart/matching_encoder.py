@@ -42,6 +42,13 @@ _MPEG2_QUALITY = 2 * 118
 """FF_QP2LAMBDA is 118: the quantiser is 2 of 31."""
 
 
+class EdgeEncoder(Protocol):
+    """As `Edge`."""
+
+    def encode(self, frame: VideoFrame | None) -> list[AnyPacket]:
+        """Packets, each with the `pts` of the frame it holds. None flushes. Raises `Unsuited`."""
+
+
 class Matching(Protocol):
     """The codec-specific part of a smart cut."""
 
@@ -50,7 +57,7 @@ class Matching(Protocol):
     extradata: bytes | None
     """The clip's stream headers; None: the recording's own."""
 
-    def open(self) -> Edge:
+    def open(self) -> EdgeEncoder:
         """An encoder for one edge."""
 
     def copied(self, packet: AnyPacket, *, joint: bool) -> AnyPacket:
@@ -58,6 +65,10 @@ class Matching(Protocol):
 
         `joint`: it is a keyframe that follows re-encoded frames.
         """
+
+
+Matcher = Callable[[bytes | None, StreamInfo, Fraction | None], Matching | None]
+"""As `matching`."""
 
 
 class Edge:

@@ -21,7 +21,7 @@ from agent.cutting.reading.decoding import decoded, time_of
 from agent.cutting.reading.seek import enter
 from agent.cutting.smart.copied_span import CopiedSpan
 from agent.cutting.smart.look_ahead import LookAhead, look_ahead
-from agent.cutting.smart.matching_encoder import Matching, matching
+from agent.cutting.smart.matching_encoder import Matcher, Matching, matching
 from agent.cutting.writing.audio_tracks import AudioTracks
 from agent.cutting.writing.muxer import Sink, index_space
 from agent.cutting.writing.packet_cut import PacketCut, copy_packets, unsuited
@@ -33,8 +33,8 @@ _HEAD, _TAIL = (0.0, 0.2), (0.9, 1.0)
 """The progress from begin to end of both edges; between them there is the copying."""
 
 
-def smart(cut: PacketCut) -> Outcome:
-    """Write the clip.
+def smart(cut: PacketCut, matched: Matcher = matching) -> Outcome:
+    """Write the clip; `matched`: how its edges are encoded.
 
     Raises `Unsuited` when this recording can't be cut so, `RangeBeyondEnd`, and the errors of `source`.
     """
@@ -43,20 +43,20 @@ def smart(cut: PacketCut) -> Outcome:
     try:
         with unsuited():
             cues = read_cues(cut.container, cut.plan)
-            return _SmartCut(cut, look_ahead(cut)).write(cues)
+            return _SmartCut(cut, look_ahead(cut), matched).write(cues)
     except av.error.InvalidDataError:
         raise Unsuited("its frames can't be decoded there") from None
 
 
 class _SmartCut:
-    def __init__(self, cut: PacketCut, ahead: LookAhead) -> None:
+    def __init__(self, cut: PacketCut, ahead: LookAhead, matched: Matcher) -> None:
         self._cut = cut
         self._ahead = ahead
         self._video = cut.video
         self._tick = cut.plan.video_stream.time_base
         self._zero = ahead.head.start
         context = self._video.codec_context
-        self._matching = matching(context.extradata, cut.plan.video_stream, context.framerate)
+        self._matching = matched(context.extradata, cut.plan.video_stream, context.framerate)
 
     def write(self, cues: list[Cue]) -> Outcome:
         """Write the clip, with the `cues` that belong to it. Raises as `smart`."""
@@ -85,7 +85,7 @@ class _SmartCut:
                 self._encode(writer, frames.tail, found.packets, _TAIL)
             writer.finish(frames.end - self._zero)
         encoder = self._matching.encoder if self._matching else None
-        return frames.outcome(without_silent(plan, silent), cut.target, tracks, encoder)
+        return frames.outcome(without_silent(plan, silent), cut.path, tracks, encoder)
 
     def _frames(self, span: CopiedSpan, writer: VideoWriter, *, stands: bool) -> ClipFrames:
         """The whole clip's; `stands`: when no next frame was found, the last is shown to the out-point."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import av.container
@@ -47,10 +48,42 @@ def index_space(plan: Plan, seconds: Fraction) -> int:
     return _SPACE_FLOOR + chapters + int(1.3 * (frames * _BYTES_A_FRAME + packets * _BYTES_AN_AUDIO_PACKET))
 
 
+class Discarded(io.RawIOBase):
+    """A file of which only the size is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+        self._at = 0
+
+    def writable(self) -> bool:
+        """As a file."""
+        return True
+
+    def seekable(self) -> bool:
+        """As a file."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """As a file."""
+        written = memoryview(data).nbytes
+        self._at += written
+        self.size = max(self.size, self._at)
+        return written
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As a file."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
+        self._at = base + offset
+        return self._at
+
+
 class Sink:
     """The clip's file while it is written. Use as a context manager: leaving it completes the file."""
 
-    def __init__(self, target: Path, container: Container, index_bytes: int, header: Header) -> None:
+    def __init__(
+        self, target: Path | Discarded, container: Container, index_bytes: int, header: Header
+    ) -> None:
         if container.boxed:
             # Without room in front the index would be moved there in a second pass over the whole file.
             options = {"moov_size": str(index_bytes), "write_tmcd": "1" if header.timecode else "0"}
@@ -61,13 +94,14 @@ class Sink:
         """Whether nothing may begin before the video: Matroska has no negative times."""
         self._boxed = container.boxed
         self._numbered = header.timecode is not None
-        self._target = target
+        place = f"file:{target}" if isinstance(target, Path) else target
         try:
             self._file: av.container.OutputContainer = av.open(
-                f"file:{target}", "w", format=container.muxer, options=options
+                place, "w", format=container.muxer, options=options
             )
         except av.error.FFmpegError as error:
-            raise EncoderFailed(f"no clip can be written in {target.parent}: {error.strerror}") from error
+            where = target.parent if isinstance(target, Path) else "memory"
+            raise EncoderFailed(f"no clip can be written in {where}: {error.strerror}") from error
         self._waiting: list[tuple[Fraction, int, AnyPacket]] = []
         """A heap, by time."""
         self._order = count()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -17,12 +18,13 @@ from agent.cutting.formats.dts import Unsortable
 from agent.cutting.formats.packets import AnyPacket
 from agent.cutting.formats.streams import video_stream
 from agent.cutting.plan.extent import Patience
-from agent.cutting.plan.outcome import Unsuited
+from agent.cutting.plan.outcome import Outcome, Unsuited
 from agent.cutting.plan.plan import Plan
 from agent.cutting.reading.damage import Damage
 from agent.cutting.reading.seek import Entry, NoCleanStart, enter
 from agent.cutting.reading.walk import Walk
 from agent.cutting.writing.audio_tracks import AudioTracks
+from agent.cutting.writing.muxer import Discarded
 
 _REPORT_EVERY = 256
 """Packets between two reports of the progress."""
@@ -30,11 +32,11 @@ _REPORT_EVERY = 256
 
 @dataclass(frozen=True)
 class PacketCut:
-    """A cut of an opened container, to be written to `target`."""
+    """A cut of an opened container, to be written to `target`, or to be measured only."""
 
     container: av.container.InputContainer
     plan: Plan
-    target: Path
+    target: Path | Discarded
     bit_rate: int
     """Of audio that is encoded, in bits a second."""
     progress: Callable[[float], None]
@@ -43,6 +45,11 @@ class PacketCut:
     """Collects damage of the recording."""
     ends_early: bool = False
     """Whether the recording goes on after what can be read of it here."""
+
+    @property
+    def path(self) -> Path:
+        """Where the clip is; of one that is only measured, the null device."""
+        return self.target if isinstance(self.target, Path) else Path(os.devnull)
 
     @property
     def video(self) -> VideoStream:
@@ -57,6 +64,15 @@ class PacketCut:
     def enter(self) -> Entry:
         """The packets from the last clean keyframe at or before the in-point. Raises `NoCleanStart`."""
         return enter(self.container, self.video, self.audio, self.plan.start, self.damage)
+
+
+def settled(cut: PacketCut, write: Callable[[PacketCut], Outcome]) -> Outcome:
+    """What `write` makes of the cut; written again where its header names a track that is silent."""
+    outcome = write(cut)
+    if outcome.plan.tracks != cut.plan.tracks and not cut.plan.container.boxed:
+        # A silent track is known too late: Matroska has written its header by then.
+        outcome = write(replace(cut, plan=outcome.plan))
+    return outcome
 
 
 class VideoCopy(Protocol):

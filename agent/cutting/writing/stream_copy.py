@@ -57,7 +57,7 @@ def _write(cut: PacketCut, entry: Entry, cues: list[Cue]) -> Outcome:
         raise no_video(plan, end)
     return Outcome(
         plan=without_silent(plan, silent),
-        path=cut.target,
+        path=cut.path,
         start=key,
         last=key + writer.last * tick,
         end=end,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from agent.specs import reel_spec
 from agent.work.deferred import cause
 from agent.work.kinds import object_key, recordings, table
-from agent.work.specs import reel_spec
 from clipping.config import NasRoot
 from clipping.contract.messages import RequestMessage, parse_clip_request
 from clipping.contract.reel import ReelMessage, parse_reel_request, parse_work
