@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,15 @@ from typing import get_args
 
 from pydantic import ValidationError
 
-from agent.commands.engine_run import check_output, checked, made, print_report, show_bar
+from agent.commands.engine_run import (
+    check_output,
+    checked,
+    made,
+    planned,
+    print_plan,
+    print_report,
+    show_bar,
+)
 from agent.cutting import Clip, CutSpec, Engine, Interruption
 from agent.cutting.process.client import ForkServer
 from agent.cutting.reading.source import open_path
@@ -42,7 +51,7 @@ _OPTIONS = {
 
 
 def run(arguments: argparse.Namespace, server: ForkServer) -> int:
-    """Cut, place the clip at OUT, print the report. Exit with 2 on wrong arguments."""
+    """Cut, place the clip at OUT, print the report; or print the plan. Exit with 2 on wrong arguments."""
     return checked(lambda: _run(arguments, server))
 
 
@@ -51,7 +60,7 @@ def _run(arguments: argparse.Namespace, server: ForkServer) -> int:
     if end <= start:
         raise ValueError("END must be greater than START")
     # The engine's processes have a working directory of their own.
-    source, output = arguments.source.absolute(), arguments.output.absolute()
+    source, output = arguments.source.absolute(), _output(arguments)
     asked = _effects(arguments)
     with _naming(arguments):
         effects, first, last = asked.within(round(float(end - start), 9))
@@ -59,9 +68,12 @@ def _run(arguments: argparse.Namespace, server: ForkServer) -> int:
     mode, wanted = requested(arguments, output, effects)
     with _naming(arguments):
         wanted = asked.output(wanted)
+    spec = CutSpec(source, start, end, mode, arguments.quality, wanted, effects)
     with open_path(source) as file:
+        if arguments.plan:
+            print_plan(planned(arguments, server, spec, file), arguments)
+            return EXIT_OK
         check_output("-o", output, [file.path], force=arguments.force)
-        spec = CutSpec(source, start, end, mode, arguments.quality, wanted, effects)
 
         def make(engine: Engine, folder: Path, interruption: Interruption) -> Clip:
             return engine.cut(spec, folder, progress=show_bar, interruption=interruption, source=file)
@@ -69,6 +81,15 @@ def _run(arguments: argparse.Namespace, server: ForkServer) -> int:
         clip = made(arguments, server, make, encodes=mode == "encode")
     print_report(clip, arguments)
     return EXIT_OK
+
+
+def _output(arguments: argparse.Namespace) -> Path:
+    if arguments.output is not None:
+        found: Path = arguments.output.absolute()
+        return found
+    if not arguments.plan:
+        raise ValueError("-o is required: the file to write, or --plan to write nothing")
+    return Path(os.devnull)
 
 
 def _effects(arguments: argparse.Namespace) -> AskedEffects:

@@ -14,10 +14,12 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from agent.cutting import Clip, Engine, EngineSettings, Interruption, Reason
+from agent.cutting import Clip, CutSpec, Engine, EngineSettings, Interruption, Reason
 from agent.cutting.process.client import ForkServer
+from agent.cutting.reading.source import SourceFile
 from clipping.contract.choices import Stage
 from clipping.contract.messages import PartProgress
+from clipping.contract.plan import ClipPlan
 from clipping.contract.report import PartReport
 from clipping.errors import NoSpace, ObjectExists
 from clipping.exits import EXIT_USAGE
@@ -61,6 +63,21 @@ def made(
         partial(interruption.set, Reason.CANCELLED),
         grace=STOP_SECONDS,
     )
+
+
+def planned(arguments: argparse.Namespace, server: ForkServer, spec: CutSpec, source: SourceFile) -> ClipPlan:
+    """The plan of a cut, by an engine of its own."""
+    engine = Engine(EngineSettings(ffmpeg=arguments.ffmpeg, encoder=arguments.encoder), server)
+    try:
+        engine.start(encodes=spec.mode == "encode")
+        return engine.plan(spec, source)
+    finally:
+        engine.close()
+
+
+def print_plan(plan: ClipPlan, arguments: argparse.Namespace) -> None:
+    """To stdout: as JSON, or as text."""
+    print(plan.model_dump_json(exclude_none=True, indent=2) if arguments.json else plan.text())
 
 
 def _made(

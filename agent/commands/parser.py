@@ -64,7 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     cut.add_argument("source", type=Path, metavar="SRC", help="the recording")
     cut.add_argument("start", metavar="START", help="in-point: seconds, or 3:24:15.5")
     cut.add_argument("end", metavar="END", help="out-point")
-    cut.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the clip")
+    cut.add_argument("-o", "--output", type=Path, metavar="OUT", help="the clip; required without --plan")
+    cut.add_argument(
+        "--plan", action="store_true", help="print what the cut would result in, and write nothing"
+    )
     cut.add_argument("--force", action="store_true", help="replace OUT if it exists")
     cut.add_argument(
         "--mode",

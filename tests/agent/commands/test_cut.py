@@ -56,6 +56,25 @@ def test_a_shape_is_cut_and_reported_as_json(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["short.mov"]
 
 
+def test_a_plan_is_printed_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["cut", str(make()), "3.2", "7", "--mode", "smart", "--plan", "-o", "clip.mp4"]) == 0
+    assert capfd.readouterr().out.splitlines()[:2] == [
+        "smart: 3.800 s, 95 frames, 20 of them re-encoded by libx264",
+        "from 0:00:03.200 to 0:00:07.000",
+    ]
+    assert main(["cut", str(make()), "3.2", "7", "--plan", "--json"]) == 0
+    plan = json.loads(capfd.readouterr().out)
+    assert (plan["in"], plan["mode"], plan["keyframe_lead_seconds"]) == (2.0, "copy", 1.2)
+    assert list(tmp_path.iterdir()) == []
+    assert main(["cut", str(make()), "20", "27", "--plan"]) == 1
+    assert "only 0:00:12" in capfd.readouterr().err
+    assert main(["cut", str(make()), "3.2", "7"]) == 2
+    assert "-o is required" in capfd.readouterr().err
+
+
 def test_a_copy_is_the_default_and_its_container_is_reported(tmp_path: Path) -> None:
     target = tmp_path / "clip.mkv"
     done = cut(str(make()), "3.3", "5", "-o", str(target))
