@@ -195,7 +195,7 @@ class _Agent:
             has_lease=elects,
             on_snapshot=self._systemd.update,
         )
-        self._previews = PreviewService(self._settings, self._engine, mounts, clock)
+        self._previews = PreviewService(self._settings, self._engine, mounts, stores, clock)
         self._server = HealthServer(
             config.health.host,
             config.health.port,

@@ -1,4 +1,4 @@
-"""The routes: `/preview/v1/recordings` and what is below it."""
+"""The routes: `/preview/v1/plan`, `/preview/v1/recordings` and what is below it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from agent.preview import responses
 from agent.preview.cache import Made, key_of
 from agent.preview.calls import WindowCall, strip_of
 from agent.preview.listing import MOST_LISTED, USUALLY_LISTED, name_of
+from agent.preview.plans import Plans
 from agent.preview.query import TOKEN, Query
 from agent.preview.recordings import Opened, Recordings
+from clipping.contract.json_body import check_values, decode_json
 from clipping.contract.preview import KeyframeList
 from clipping.contract.preview_keys import PreviewToken
-from clipping.errors import InvalidRequest, Unauthorized
+from clipping.errors import InvalidRequest, Unauthorized, UnsupportedMediaType
 
 PREFIX = "/preview/v1/"
 LEAST_HEIGHT = 16
@@ -42,13 +44,16 @@ def token_of(authorization: str, query: str | None) -> str:
     )
 
 
-def preview_app(recordings: Recordings, origins: Callable[[], Sequence[str]], agent_id: str) -> Flask:
+def preview_app(
+    recordings: Recordings, plans: Plans, origins: Callable[[], Sequence[str]], agent_id: str
+) -> Flask:
     """The app, to be mounted at `PREFIX`."""
     app = Flask("preview", static_folder=None)
     _measure(app)
     responses.install(app, origins, agent_id)
-    routes = _Routes(recordings)
+    routes = _Routes(recordings, plans)
     app.add_url_rule(f"{PREFIX}recordings", "list", routes.list)
+    app.add_url_rule(f"{PREFIX}plan", "plan", routes.plan, methods=["POST"])
     one = f"{PREFIX}recordings/<recording_id>"
     app.add_url_rule(one, "describe", routes.describe)
     app.add_url_rule(f"{one}/keyframes", "keyframes", routes.keyframes)
@@ -63,8 +68,8 @@ def preview_app(recordings: Recordings, origins: Callable[[], Sequence[str]], ag
 class _Routes:
     """Each verifies the token first."""
 
-    def __init__(self, recordings: Recordings) -> None:
-        self._recordings = recordings
+    def __init__(self, recordings: Recordings, plans: Plans) -> None:
+        self._recordings, self._plans = recordings, plans
 
     def list(self) -> Response:
         token = self._token()
@@ -79,6 +84,14 @@ class _Routes:
             None if cursor is None else name_of(cursor),
         )
         return Response(found.to_json(), mimetype="application/json")
+
+    def plan(self) -> Response:
+        token = self._token()
+        _query()
+        if request.mimetype != "application/json":
+            raise UnsupportedMediaType("the body must be JSON: send Content-Type: application/json")
+        plan = self._plans.plan(token, check_values(decode_json(request.get_data(cache=False))))
+        return Response(plan.to_json(), mimetype="application/json")
 
     def describe(self, recording_id: str) -> Response:
         token = self._token()

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as NotThisMethod
 
 from clipping.clock import SystemClock
 from clipping.contract.results import Error, Problem
@@ -29,6 +30,7 @@ _RETRY_SECONDS = 5
 _UNUSABLE = 422
 """The recording, not the request, is the reason."""
 _PREFLIGHT_SECONDS = "600"
+_ALLOWED_HEADERS = "Authorization, Content-Type, If-None-Match"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",  # the address may hold a token
@@ -62,8 +64,8 @@ def install(app: Flask, origins: Callable[[], Sequence[str]], agent_id: str) -> 
             exposed = [name for name, _ in response.headers if name.startswith("Preview-")]
             response.headers["Access-Control-Expose-Headers"] = ", ".join(["ETag", "Retry-After", *exposed])
             if request.method == "OPTIONS":
-                response.headers["Access-Control-Allow-Methods"] = "GET, HEAD"
-                response.headers["Access-Control-Allow-Headers"] = "Authorization, If-None-Match"
+                response.headers["Access-Control-Allow-Methods"] = "GET, HEAD, POST"
+                response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
                 response.headers["Access-Control-Max-Age"] = _PREFLIGHT_SECONDS
         return response
 
@@ -100,9 +102,10 @@ def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if status == 404:
         return _response(404, NotFound.code, f"there is no {request.path}: see /docs of the API")
-    if status == 405:
-        response = _response(405, MethodNotAllowed.code, "previews are read with GET")
-        response.headers["Allow"] = "GET, HEAD, OPTIONS"
+    if isinstance(error, NotThisMethod):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        response = _response(405, MethodNotAllowed.code, f"{request.path} takes {allowed}")
+        response.headers["Allow"] = allowed
         return response
     if status >= 500:
         return _unexpected(error)

@@ -16,6 +16,7 @@ from agent.preview.app import PREFIX, preview_app, token_of
 from agent.preview.cache import DiskCache
 from agent.preview.calls import Calls
 from agent.preview.listing import Listing
+from agent.preview.plans import Plans
 from agent.preview.query import TOKEN
 from agent.preview.recordings import Recordings
 from agent.preview.slots import Slots
@@ -24,20 +25,23 @@ from agent.settings import Settings
 from clipping.clock import Clock
 from clipping.contract.preview_keys import PreviewKeys, read_preview_keys
 from clipping.errors import Unauthorized
+from clipping.store.owners import OwnerStores
 from health.page.server import Mount
 
 
 class PreviewService:
     """Owns the processes of previews."""
 
-    def __init__(self, settings: Settings, engine: Engine, mounts: MountMemory, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, mounts: MountMemory, stores: OwnerStores, clock: Clock
+    ) -> None:
         """Raises `ConfigurationError` when `preview.key` can't be read."""
         self._previews: Previews | None = None
         self.mount: Mount | None = None
         """None: without a key there are no previews."""
         keys = read_preview_keys(settings.current.preview.key)
         if keys is not None:
-            self._build(settings, keys, engine, mounts, clock)
+            self._build(settings, keys, engine, mounts, stores, clock)
 
     def close(self) -> None:
         """End all processes; calls in progress fail."""
@@ -45,7 +49,13 @@ class PreviewService:
             self._previews.close()
 
     def _build(
-        self, settings: Settings, keys: PreviewKeys, engine: Engine, mounts: MountMemory, clock: Clock
+        self,
+        settings: Settings,
+        keys: PreviewKeys,
+        engine: Engine,
+        mounts: MountMemory,
+        stores: OwnerStores,
+        clock: Clock,
     ) -> None:
         config = settings.current
         state, slots = Path(config.agent.state_dir), Slots(config.preview.slots)
@@ -53,12 +63,20 @@ class PreviewService:
             PreviewSettings(workers=slots.count, max_pixels=config.cutting.max_pixels)
         )
         known = Cache(state / "index")
-        calls = Calls(self._previews, DiskCache(state / "previews", config.preview.cache_bytes), mounts)
+        cache = DiskCache(state / "previews", config.preview.cache_bytes)
+        calls = Calls(self._previews, cache, mounts)
         recordings = Recordings(
             settings, keys, calls, slots, lambda roots: Listing(roots, keys, known, mounts), clock
         )
-        app = preview_app(recordings, lambda: settings.current.api.cors_origins, config.agent.id)
-        self.mount = Mount(PREFIX, app, threads=slots.threads, admits=partial(_admits, recordings))
+        plans = Plans(settings, engine, cache, slots, mounts, stores)
+        app = preview_app(recordings, plans, lambda: settings.current.api.cors_origins, config.agent.id)
+        self.mount = Mount(
+            PREFIX,
+            app,
+            threads=slots.threads,
+            admits=partial(_admits, recordings),
+            max_body_bytes=config.api.max_body_bytes,
+        )
 
 
 def _admits(recordings: Recordings, environ: dict[str, Any]) -> bool:

@@ -13,8 +13,9 @@ from api.clips.accept import Acceptor, Item, none_is_good, refusal
 from api.clips.group import Answer
 from api.clips.idempotency import HEADER, Repeat, repeat_of
 from api.http import audit, headers
-from api.http.body import check_values, read_flawed_json, read_json
+from api.http.body import read_flawed_json, read_json
 from api.services import services
+from clipping.contract.json_body import check_values
 from clipping.contract.messages import ClipRequest
 from clipping.contract.reel import ReelRequest
 from clipping.contract.results import Accepted, Batch, BatchItem

@@ -57,6 +57,7 @@ class Mount:
     """Its own."""
     admits: Callable[[dict[str, Any]], bool]
     """Whether a call (its WSGI environment) is of a known caller. For others the page's rate limits hold."""
+    max_body_bytes: int = MAX_BODY_BYTES
 
 
 class HealthServer:
@@ -86,7 +87,7 @@ class HealthServer:
             health_paths=HEALTH_PATHS,
             pools={} if mount is None else {mount.prefix: mount.threads},
             max_request_header_size=MAX_HEADER_BYTES,
-            max_request_body_size=MAX_BODY_BYTES,
+            max_request_body_size=MAX_BODY_BYTES if mount is None else mount.max_body_bytes,
         )
         self.port: int = self._server.effective_port
         self._thread = threading.Thread(target=self._run, name="health-http", daemon=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.http.body import check_values, decode_json
+from clipping.contract.json_body import check_values, decode_json
 from clipping.errors import InvalidRequest
 
 BAD: list[tuple[str, bytes, str, str | None]] = [
