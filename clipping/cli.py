@@ -17,6 +17,7 @@ from clipping.signals import quiet_interrupts
 GROUP = "clipping.commands"
 _OWN = {
     "request": "asking:COMMAND",
+    "plan": "asking:PLAN",
     "reel": "reels:REEL",
     "annotate": "reels:ANNOTATE",
     "status": "looking:STATUS",

@@ -61,25 +61,30 @@ class PreviewAgents:
         """Close the connections."""
         self._session.close()
 
-    def call(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Passed:
-        """An agent's answer. Raises `PreviewUnavailable`, and `Overloaded`."""
+    def call(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Passed:
+        """An agent's answer. `body`: of a call that may be repeated at another agent. Raises
+        `PreviewUnavailable`, and `Overloaded`."""
         if not self._agents:
             raise PreviewUnavailable("no agent is configured for previews: list it in preview.agents")
         if not self._free.acquire(blocking=False):
             message = f"{self._calls} previews are being passed on: retry later"
             raise Overloaded(message, retry_after=_RETRY_SECONDS)
         try:
-            return self._first(method, path, query, headers)
+            return self._first(method, path, query, headers, body)
         except BaseException:
             self._free.release()
             raise
 
-    def _first(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> Passed:
+    def _first(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Passed:
         reasons = []
         for agent_id in self._order():
             url = f"{self._agents[agent_id]}{path}" + (f"?{query}" if query else "")
             try:
-                return self._passed(self._answer(method, url, headers))
+                return self._passed(self._answer(method, url, headers, body))
             except PreviewUnavailable as error:
                 reasons.append(f"{agent_id}: {error.message}")
                 self._down[agent_id] = time.monotonic()
@@ -92,12 +97,15 @@ class PreviewAgents:
         recent = {each for each, at in self._down.copy().items() if now - at < _DOWN_SECONDS}
         return sorted(self._agents, key=lambda each: (each in recent, each != leader))
 
-    def _answer(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _answer(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> requests.Response:
         try:
             answer = self._session.request(
                 method,
                 url,
                 headers={**headers, "Accept-Encoding": "identity"},
+                data=body,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
                 stream=True,

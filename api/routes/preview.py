@@ -1,4 +1,4 @@
-"""Previews: tokens, and calls that are passed on to an agent."""
+"""Previews: tokens, plans of clips, and calls that are passed on to an agent."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from flask import Blueprint, Response, request
 
 from api.auth.access import admit, admit_bearer_of, caller, requires
 from api.auth.callers import bearer
+from api.http.body import read_json
+from api.preview.agents import Passed
 from api.services import Services, services
 from clipping.config import roots_of
 from clipping.contract.preview import PreviewTokenIssued
 from clipping.contract.preview_keys import ALL_ROOTS, PreviewKeys
-from clipping.errors import NotFound, TokenExpired, Unauthorized
+from clipping.errors import NotFound, PreviewUnavailable, TokenExpired, Unauthorized
 
 blueprint = Blueprint("preview", __name__)
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,6000}", re.ASCII)
 _PREFIX = "/preview/v1/recordings"
+_PLAN = "/preview/v1/plan"
 _CALLS = ("keyframes", "window.mp4", "strip.jpg", "strip.vtt", "peaks", "still.jpg")
 
 
@@ -29,6 +32,22 @@ def token() -> Response:
     parts = services()
     issued = _issue(_keys(parts), parts)
     return Response(issued.to_json(), mimetype="application/json")
+
+
+@blueprint.post("/v1/clip/plan")
+@requires("client")
+def plan() -> Response:
+    """What a request would result in, by an agent. Nothing is stored, and no quota is used."""
+    parts = services()
+    wanted = parts.acceptor.parse(read_json(parts.config.api.max_body_bytes), caller())
+    if parts.preview_keys is None:
+        raise PreviewUnavailable(
+            "plans are made by the agents' preview service, which is disabled: set preview.key in the "
+            "configuration of API and agents"
+        )
+    token = _issue(parts.preview_keys, parts).token
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    return _response(parts.previews.call("POST", _PLAN, "", headers, wanted.to_json()))
 
 
 @blueprint.get(_PREFIX)
@@ -63,14 +82,18 @@ def _passed(path: str) -> Response:
         headers["If-None-Match"] = request.headers["If-None-Match"]
     # With the token in it, if it was sent so: tiles of a strip refer to their image with the same query.
     query = urlencode(list(request.args.items(multi=True)))
-    answer = parts.previews.call(request.method, path, query, headers)
+    response = _response(parts.previews.call(request.method, path, query, headers))
+    # With a token, any page may embed an image.
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+def _response(answer: Passed) -> Response:
     # Not with direct_passthrough: werkzeug then calls nothing at the end.
     response = Response(answer.body, answer.status)
     response.call_on_close(answer.close)
     response.headers.clear()
     response.headers.update(answer.headers)
-    # With a token, any page may embed an image.
-    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 
 

@@ -29,6 +29,7 @@ from clipping.client.saving import Saved
 from clipping.client.transport import Retries
 from clipping.client.watching import Event
 from clipping.contract.annotate import Annotations, annotate
+from clipping.contract.plan import ClipPlan
 from clipping.contract.results import (
     Accepted,
     Agent,
@@ -56,6 +57,7 @@ __all__ = [
     "BatchItem",
     "Client",
     "ClipPage",
+    "ClipPlan",
     "ClipStatus",
     "Cluster",
     "Conflict",

@@ -26,6 +26,7 @@ from clipping.contract import results
 from clipping.contract.annotate import Annotations
 from clipping.contract.choices import DownloadFile, FailoverMode, Kind, Period, Status
 from clipping.contract.messages import kind_of
+from clipping.contract.plan import ClipPlan
 from clipping.contract.preview import RecordingCatalog
 from clipping.text import field_path
 
@@ -33,6 +34,8 @@ MAX_BATCH = 100
 PAGE = 200
 _KEY_HEADER = "Idempotency-Key"
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+_PLAN_SECONDS = 45.0
+"""A plan may take half a minute."""
 _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.1, 2.0
 
 _MOST_KNOWN = 1000
@@ -73,6 +76,15 @@ class Client:
     def request(self, clip: NewClip, *, idempotency_key: str | None = None) -> results.Accepted:
         """Request a clip. Calls with the same `idempotency_key` (default: a new one) create one clip."""
         return self._ask("/v1/clip/request", clip.body(), idempotency_key, results.Accepted)
+
+    def plan(self, clip: NewClip) -> ClipPlan:
+        """What a request would result in; nothing is requested. Raises `Refused` with the error that the clip
+        would fail with, and `Unavailable` when no agent can plan it."""
+        timeout = max(self._transport.timeout, _PLAN_SECONDS)
+        answer = self._transport.call(
+            "POST", "/v1/clip/plan", body=clip.body(), repeatable=True, timeout=timeout
+        )
+        return _parsed(ClipPlan, answer.body)
 
     def batch(self, clips: Sequence[NewClip], *, idempotency_key: str | None = None) -> results.Batch:
         """Request 1 to 100 clips. Valid ones are accepted. If none is valid, raises `Refused` for the

@@ -1,4 +1,4 @@
-"""`clipping request`: request one clip."""
+"""`clipping request`: request one clip; `clipping plan`: what that would result in."""
 
 from __future__ import annotations
 
@@ -23,6 +23,27 @@ from clipping.contract.choices import (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of `clipping request`."""
+    _configure_clip(parser, needs_hand_id=True)
+    parser.add_argument(
+        "--idempotency-key",
+        metavar="KEY",
+        help="a repeated request with this key returns the same clip, for 24 hours",
+    )
+    parser.add_argument("--wait", action="store_true", help="wait until the clip is completed or has failed")
+    add_connection(parser)
+
+
+def configure_plan(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `clipping plan`."""
+    parser.description = (
+        "Prints where the clip of a request would begin and end, how it would be made, about how large it "
+        "would be and how long that would take. Takes the arguments of `clipping request`; requests nothing."
+    )
+    _configure_clip(parser, needs_hand_id=False)
+    add_connection(parser)
+
+
+def _configure_clip(parser: argparse.ArgumentParser, *, needs_hand_id: bool) -> None:
     parser.add_argument(
         "source",
         metavar="SRC",
@@ -33,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("start", type=a_moment, help="in-point: seconds, or a time such as 3:24:15.5")
     parser.add_argument("end", type=a_moment, help="out-point: seconds, or a time")
-    parser.add_argument("--hand-id", required=True, help="names the clip and the downloaded file")
+    parser.add_argument("--hand-id", required=needs_hand_id, help="names the clip and the downloaded file")
     parser.add_argument(
         "--mode",
         choices=get_args(Mode),
@@ -82,13 +103,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="returned unchanged; may be repeated",
     )
-    parser.add_argument(
-        "--idempotency-key",
-        metavar="KEY",
-        help="a repeated request with this key returns the same clip, for 24 hours",
-    )
-    parser.add_argument("--wait", action="store_true", help="wait until the clip is completed or has failed")
-    add_connection(parser)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -99,3 +113,4 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 COMMAND = Command("request a clip", configure, "clipping.commands.run.asking:run")
+PLAN = Command("what a request would result in", configure_plan, "clipping.commands.run.asking:run_plan")

@@ -28,6 +28,7 @@ from clipping.contract import (
     effects,
     messages,
     output,
+    plan,
     preview,
     reel,
     reel_parts,
@@ -101,6 +102,7 @@ PREVIEWS: dict[str, type[BaseModel]] = {
     "RecordingDescription": preview.RecordingDescription,
     "PreviewStream": preview.PreviewStream,
     "KeyframeList": preview.KeyframeList,
+    "ClipPlan": plan.ClipPlan,
 }
 """What agents answer to previews, and the API passes on, and the list of recordings."""
 FROM_AGENTS: dict[str, type[BaseModel]] = {

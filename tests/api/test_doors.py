@@ -28,6 +28,7 @@ PUSHER = "push@clips.iam.gserviceaccount.com"
 CLIENT_ROUTES = {
     "POST /v1/clip/request": 415,
     "POST /v1/clip/batch": 415,
+    "POST /v1/clip/plan": 415,
     "GET /v1/clip/{id}/status": 200,
     "GET /v1/clip/{id}/events": 200,
     "GET /v1/clip/{id}/download": 409,

@@ -53,6 +53,10 @@ def request_clip(houses: Houses, caller: str, uri: str) -> TestResponse:
     return houses.at.call(caller, "POST", "/v1/clip/request", json=clip_of(uri))
 
 
+def plan_clip(houses: Houses, caller: str, uri: str) -> TestResponse:
+    return houses.at.call(caller, "POST", "/v1/clip/plan", json=clip_of(uri))
+
+
 def request_batch(houses: Houses, caller: str, uri: str) -> TestResponse:
     return houses.at.call(caller, "POST", "/v1/clip/batch", json={"clips": [clip_of(uri)]})
 
@@ -175,6 +179,7 @@ class Entry:
 TABLE = {
     "`POST /v1/clip/request`: `source_uri`": Entry(by_uri(request_clip), (202, 400, 400)),
     "`POST /v1/clip/batch`: `clips[].source_uri`": Entry(by_uri(request_batch), (202, 400, 400)),
+    "`POST /v1/clip/plan`: `source_uri`": Entry(by_uri(plan_clip), (503, 400, 400)),
     "`POST /v1/reel/request`: `clips[].source_uri`": Entry(by_uri(request_reel), (202, 400, 400)),
     "`POST /v1/clip/request`: `nas_video_path`": Entry(by_path(post_clip), (202, 400, 400)),
     "`POST /v1/clip/batch`: `clips[].nas_video_path`": Entry(by_path(post_batch), (202, 400, 400)),

@@ -1,4 +1,4 @@
-"""`clipping request`: request one clip."""
+"""`clipping request`: request one clip; `clipping plan`: what that would result in."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from clipping.contract.effects_options import read_effects
 from clipping.exits import EXIT_OK
 
 _URI = re.compile("(gs|s3|file)://")
+_NAMELESS = "plan"
+"""The `hand_id` of a plan for which none is given: it does not matter there."""
 _OUTPUT = ("aspect", "fit", "width", "height", "codec", "fps", "max_bytes", "container", "audio")
 
 
@@ -27,6 +29,16 @@ def run(arguments: argparse.Namespace) -> int:
             return EXIT_OK
         note(f"{accepted.request_id}: place {accepted.queue_position} in the queue")
         return follow(client, accepted.request_id, as_json=arguments.json, only_end=arguments.json)
+
+
+def run_plan(arguments: argparse.Namespace) -> int:
+    """Print the plan. Exit with 1 when the clip can't be made."""
+    arguments.hand_id = arguments.hand_id or _NAMELESS
+    wanted = _wanted(arguments)
+    with connect(arguments) as client:
+        plan = client.plan(wanted)
+    say(plan.to_json() if arguments.json else plan.text())
+    return EXIT_OK
 
 
 def _effects(arguments: argparse.Namespace) -> dict[str, Any] | None:
