@@ -86,10 +86,15 @@ def stream_copy(recording: Path, start: float, end: float, output: Path) -> None
 
 
 @contextmanager
-def running(recording: Path, *, slots: int) -> Iterator[RunningStack]:
-    """A new stack with the default settings, except its slots and no limit of calls: polling exceeds it."""
+def running(recording: Path, *, slots: int, poster: bool = True) -> Iterator[RunningStack]:
+    """A new stack with the default settings, except its slots, `cutting.poster`, and no limit of calls:
+    polling exceeds it."""
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        over: dict[str, Any] = {"agent": {"slots": {"interactive": slots}}, "pubsub": {}, "cutting": {}}
+        over: dict[str, Any] = {
+            "agent": {"slots": {"interactive": slots}},
+            "pubsub": {},
+            "cutting": {"poster": poster},
+        }
         with RunningStack(Path(folder) / "data", recording.parent, **over) as stack:
             yield stack
 

@@ -135,8 +135,12 @@ def _made_and_checked(
 
     while True:
         outcome = widened(opened, make)
+        written = partial(notify.written, outcome.path)
         if outcome.writing is None:
             _begin_write_back(outcome.path)
+            written()
+        else:
+            outcome.writing.when_complete(written)
         notify("verifying", _CUT)
         try:
             gaps = plan.mode == "encode" and order.on_damage == "reencode" and bool(damage.found)

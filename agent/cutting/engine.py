@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -139,6 +140,7 @@ class Engine:
         source: SourceFile | None = None,
         keep: Keep | None = None,
         checkpoint: Callable[[Checkpoint], None] = lambda _: None,
+        written: Callable[[Path], None] = lambda _: None,
     ) -> Clip:
         """Cut, verify and describe one clip; its file is in `folder`, with a unique name.
 
@@ -150,6 +152,8 @@ class Engine:
         down, a long encode ends with `GivenBack` once neither the clip nor the next segment can be finished.
         `keep`: where a long encode keeps what is finished of it, also when this raises; the same cut, called
         again, resumes there. `checkpoint` is called in this thread with each new checkpoint.
+        `written` is called in this thread with the clip's file once it is complete, before it is verified;
+        again, with another file, when it has to be made another way.
         When this raises, nothing is left in `folder`:
         `SourceNotFound`, `SourceNotAllowed` (not a regular file), `SourceCorrupt`, `SourceHasNoVideo`,
         `RangeBeyondEnd`, `UnsupportedCodec`, `CutVerificationFailed`, `TimeLimit`, `Cancelled`,
@@ -163,6 +167,7 @@ class Engine:
             source=source,
             keep=keep,
             checkpoint=checkpoint,
+            written=written,
         )
 
     def expected(self, spec: CutSpec) -> Choice:
@@ -239,6 +244,7 @@ class Engine:
         source: SourceFile | None = None,
         keep: Keep | None = None,
         checkpoint: Callable[[Checkpoint], None] = lambda _: None,
+        written: Callable[[Path], None] = lambda _: None,
         choice: Choice | None = None,
     ) -> Clip:
         """As `cut`; `choice`: the encoder, where it is not free."""
@@ -249,9 +255,8 @@ class Engine:
                 self._encoders.chosen(spec) if choice is None else nullcontext(choice) as chosen,
             ):
                 order = self._order(spec, file, folder, stem, chosen, keep)
-                return cast(
-                    Clip, self._run(f"{JOBS}:run_cut", file, progress, interruption, order, checkpoint)
-                )
+                run = partial(self._run, f"{JOBS}:run_cut", file, progress, interruption, order)
+                return cast(Clip, run(checkpoint, written))
         except BaseException:
             for leftover in folder.glob(f"{stem}.*"):
                 leftover.unlink(missing_ok=True)
@@ -289,8 +294,9 @@ class Engine:
         interruption: Interruption,
         order: object,
         checkpoint: Callable[[Checkpoint], None] = lambda _: None,
+        written: Callable[[Path], None] = lambda _: None,
     ) -> object:
-        run = Supervised(self._server, self._settings, source, progress, interruption, checkpoint)
+        run = Supervised(self._server, self._settings, source, progress, interruption, checkpoint, written)
         return run.result(self._settings.time_limit_seconds, function, order)
 
 

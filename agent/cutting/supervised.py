@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from agent.cutting.plan.spec import EngineSettings
 from agent.cutting.process.budget import Budget
 from agent.cutting.process.child import JobCrashed
 from agent.cutting.process.client import JOBS, ForkServer, Job
 from agent.cutting.process.interruption import Interruption, Reason
-from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Kept, Progress
+from agent.cutting.process.protocol import Done, Exited, Failed, Helper, Kept, Progress, Written
 from agent.cutting.process.stall import StallWatch, usage
 from agent.cutting.reading.source import SourceFile
 from clipping.contract.checkpoint import Checkpoint
@@ -46,6 +47,7 @@ class Supervised:
         progress: Callable[[Stage, float], None],
         interruption: Interruption,
         checkpoint: Callable[[Checkpoint], None] = lambda _: None,
+        written: Callable[[Path], None] = lambda _: None,
     ) -> None:
         self._server = server
         self._settings = settings
@@ -53,6 +55,7 @@ class Supervised:
         self._progress = progress
         self._interruption = interruption
         self._checkpoint = checkpoint
+        self._written = written
         self._watch = StallWatch()
         self._budget = Budget()
         self._reported: Progress | None = None
@@ -107,6 +110,8 @@ class Supervised:
                     self._helper = pid
                 case Kept(checkpoint):
                     self._checkpoint(checkpoint)
+                case Written(path):
+                    self._written(path)
                 case Done() | Failed():
                     self._answer = message
                     return True

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from agent.cutting import Clip
@@ -177,9 +178,11 @@ class JobRunner:
                 self.spool.folder(message.request_id) as folder,
                 self.posters.of(message, folder) as posters,
             ):
-                clip = self.maker.make(message, job, attempt, folder, report)
                 wanted = self.settings.current.cutting.poster
-                if wanted:
+                # While the clip is verified, too: else its link would wait for them longer.
+                begin = posters.begin if wanted else _nothing
+                clip = self.maker.make(message, job, attempt, folder, report, begin)
+                if wanted and not posters.begun:
                     posters.begin(clip.path)
                 report.stage("uploading", 100.0)
                 stored = self._stored(
@@ -291,6 +294,10 @@ class JobRunner:
     ) -> CompletionMessage:
         why = ErrorInfo(code=error.code, message=error.message, part=error.part)
         return unfinished(message, self.identity, attempt, self.clock.now(), "failed", why)
+
+
+def _nothing(_: Path) -> None:
+    pass
 
 
 def unfinished(

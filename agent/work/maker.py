@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +28,17 @@ class Maker:
     recordings: Recordings
 
     def make(
-        self, message: WorkMessage, job: Job, attempt: int, folder: Path, report: AttemptReporter
+        self,
+        message: WorkMessage,
+        job: Job,
+        attempt: int,
+        folder: Path,
+        report: AttemptReporter,
+        written: Callable[[Path], None] = lambda _: None,
     ) -> Clip:
-        """The finished file, in `folder`. Raises as the engine, and as `Attempt.open` of recordings."""
+        """The finished file, in `folder`. `written`: see `Engine.cut`; not called for a reel.
+
+        Raises as the engine, and as `Attempt.open` of recordings."""
 
         def alive() -> None:
             # The API takes a silent attempt for lost.
@@ -39,7 +48,7 @@ class Maker:
         with self.recordings.of(message, folder, alive) as recordings:
             match message:
                 case RequestMessage():
-                    return self._clip(message, job, attempt, folder, report, recordings)
+                    return self._clip(message, job, attempt, folder, report, recordings, written)
                 case ReelMessage():
                     return self._reel(message, job, folder, report, recordings)
 
@@ -59,6 +68,7 @@ class Maker:
         folder: Path,
         report: AttemptReporter,
         recordings: Attempt,
+        written: Callable[[Path], None],
     ) -> Clip:
         with (
             recordings.open(message) as source,
@@ -74,6 +84,7 @@ class Maker:
                         source=recordings.as_now(message, source),
                         keep=kept.keep,
                         checkpoint=kept.checkpoint,
+                        written=written,
                     )
                 except ClippingError as error:
                     if not recordings.widen(message, error):

@@ -7,6 +7,7 @@ the clip of an earlier one in the store makes no posters: it delivers those that
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,15 +39,20 @@ class PosterWork:
     def __init__(self, engine: Engine, courier: Courier, message: WorkMessage, folder: Path) -> None:
         """`folder`: does not exist yet."""
         self._engine, self._courier, self._message, self._folder = engine, courier, message, folder
-        self._begun = time.monotonic()
+        self._since = time.monotonic()
+        self.begun = False
+        """Whether `begin` was called."""
         self._run: PosterRun | None = None
 
     def begin(self, clip: Path) -> None:
         """Begin to make them of this file. Does not wait, and raises nothing."""
         self.close()
+        self.begun = True
+        # Another one each time: a process that is being killed may still write into the last one.
+        folder = self._folder / secrets.token_hex(4)
         try:
-            self._folder.mkdir(exist_ok=True)
-            self._run = self._engine.posters(clip, self._folder, encoded=self._message.mode == "encode")
+            folder.mkdir(parents=True)
+            self._run = self._engine.posters(clip, folder, encoded=self._message.mode == "encode")
         except (ClippingError, OSError) as error:
             self._left_out(str(error))
 
@@ -55,7 +61,7 @@ class PosterWork:
         if self._run is None:
             return stored
         now = time.monotonic()
-        until = now + max(LEAST_SECONDS, SHARE * (now - self._begun))
+        until = now + max(LEAST_SECONDS, SHARE * (now - self._since))
         try:
             made = self._run.result(until - now)
         except ClippingError as error:

@@ -90,6 +90,9 @@ class Writing:
         self._watch = watch
         self._digest = hashlib.sha256()
         self._failure: Exception | None = None
+        self._lock = threading.Lock()
+        self._complete = False
+        self._then: Callable[[], None] | None = None
         self._file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self._thread = threading.Thread(target=self._write_all, name="clip-writer", daemon=True)
 
@@ -122,6 +125,20 @@ class Writing:
             raise self._failure
         return self._digest.hexdigest()
 
+    def when_complete(self, call: Callable[[], None]) -> None:
+        """Call this once it is complete: now, or in the writing thread. Not if that fails."""
+        with self._lock:
+            if not self._complete:
+                self._then = call
+                return
+        call()
+
+    def _completed(self) -> None:
+        with self._lock:
+            self._complete = True
+        if self._then is not None:
+            self._then()
+
     def _write_all(self) -> None:
         buffer = memoryview(bytearray(_STEP))
         begun = 0
@@ -135,6 +152,7 @@ class Writing:
                 if end - begun >= _WRITE_BACK or not self.left:
                     start_write_back(self._file, begun, end - begun)
                     begun = end
+            self._completed()
         except Exception as error:  # noqa: BLE001 - the thread's root: raised again by `result`
             self._failure = error
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,9 @@ class Writing(Protocol):
 
     def result(self) -> str:
         """Its SHA-256, hexadecimal, once it is complete. Raises the error of the write."""
+
+    def when_complete(self, call: Callable[[], None]) -> None:
+        """Call this once it is complete: now, or in the thread that writes it. Not if that fails."""
 
 
 class Unsuited(Exception):

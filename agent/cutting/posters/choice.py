@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-GRIDS = (16, 9, 4, 1)
-"""Tiles of a full sheet: 4x4, 3x3 and so on."""
+GRIDS = (16, 9, 4)
+"""Tiles of a full sheet: 4x4, 3x3 or 2x2."""
+TILED_PIXELS = 20_000_000
+"""How much to decode for a sheet of keyframes, which takes longest: 16 of 1280x720, 9 of 1920x1080."""
 DECODED_PIXELS = 100_000_000
-"""How much to decode for a sheet: 48 frames of 1920x1080, or 12 of 3840x2160."""
+"""How much to decode for a sheet of other frames: 48 of 1920x1080."""
 ENCODED_PIXELS = 5 * DECODED_PIXELS
 """As `DECODED_PIXELS`, of a clip whose frames were all encoded: that took many times as long, and between two
 keyframes there may be 10 s."""
@@ -43,8 +45,8 @@ def poster_of(looks: Sequence[Look]) -> int:
 
 def tiles_of(pixels: int) -> int:
     """The tiles of a sheet for frames of so many pixels: those of the largest grid whose frames are decoded
-    fast enough; at least 1."""
-    return next((count for count in GRIDS if count * pixels <= DECODED_PIXELS), 1)
+    fast enough, or those of the smallest one."""
+    return next((count for count in GRIDS if count * pixels <= TILED_PIXELS), GRIDS[-1])
 
 
 def is_walked(frames: float, pixels: int, *, encoded: bool) -> bool:

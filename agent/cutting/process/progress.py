@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from agent.cutting.process.context import Context
 from agent.cutting.process.interruption import Reason
 from agent.cutting.process.pace import Pace
-from agent.cutting.process.protocol import Helper, Kept, Progress, send
+from agent.cutting.process.protocol import Helper, Kept, Progress, Written, send
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
 
@@ -46,6 +47,10 @@ class ProgressSender:
     def helper(self, pid: int | None) -> None:
         """An ffmpeg has been started, or has ended."""
         send(self._channel, Helper(pid))
+
+    def written(self, path: Path) -> None:
+        """The clip's file is complete, and not verified yet."""
+        send(self._channel, Written(path))
 
     def kept(self, checkpoint: Checkpoint) -> None:
         """A segment was finished and kept, or an earlier attempt is resumed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cutting.process.interruption import Reason
@@ -91,6 +92,14 @@ class Kept:
     """From the job: what of the clip is finished and kept."""
 
     checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class Written:
+    """From the job: the clip's file is complete, and is verified next. It may still be rejected, and another
+    one written."""
+
+    path: Path
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ def test_the_poster_is_the_first_frame_that_shows_something(looks: list[Look], c
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "tiles"), [(1920, 1080, 16), (3840, 2160, 9), (4096, 4096, 4), (7680, 4320, 1)]
+    ("width", "height", "tiles"),
+    [(640, 360, 16), (1280, 720, 16), (1920, 1080, 9), (3840, 2160, 4), (7680, 4320, 4)],
 )
 def test_large_frames_make_a_smaller_sheet(width: int, height: int, tiles: int) -> None:
     assert tiles_of(width * height) == tiles
