@@ -26,7 +26,7 @@ def stored(cluster: Cluster, request_id: str, *, segments: int = 0) -> StoredChe
     return checkpoint if checkpoint is not None and checkpoint.segment >= segments else None
 
 
-@pytest.mark.parametrize("store", ["local", "s3"])
+@pytest.mark.parametrize("store", ["local", pytest.param("s3", marks=pytest.mark.exhaustive)])
 def test_a_standby_goes_on_with_the_encode_of_a_killed_primary(
     clusters: Callable[..., Cluster], store: str, request: pytest.FixtureRequest
 ) -> None:

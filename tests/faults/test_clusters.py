@@ -22,6 +22,7 @@ def leaders(cluster: Cluster) -> list[str]:
     return [node.name for node in cluster.nodes if node.runs and node.leads()]
 
 
+@pytest.mark.exhaustive
 def test_the_last_of_three_agents_serves_and_restarted_ones_are_standbys(
     clusters: Callable[..., Cluster],
 ) -> None:
@@ -40,6 +41,7 @@ def test_the_last_of_three_agents_serves_and_restarted_ones_are_standbys(
     cluster.settle()
 
 
+@pytest.mark.exhaustive
 def test_restarts_of_the_primary_and_of_all_agents(
     cluster: Cluster,
 ) -> None:

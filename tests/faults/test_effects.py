@@ -63,6 +63,7 @@ class MutedProxy(TcpProxy):
             self.responding.clear()
 
 
+@pytest.mark.exhaustive
 def test_killed_between_the_publish_and_the_acknowledgement(
     clusters: Callable[..., Cluster], tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def _is_paused(cluster: Cluster) -> bool:
     return any("paused" in reason for reason in health["reasons"])
 
 
+@pytest.mark.exhaustive
 def test_a_drain_by_ctl_hands_over_and_stays_a_standby(cluster: Cluster) -> None:
     first, second = cluster.nodes
     done = first.command("ctl", "drain")

@@ -70,6 +70,7 @@ def _held_up(node: AgentNode) -> bool:
     return len(node.events("intake.paused")) > len(node.events("intake.resumed"))
 
 
+@pytest.mark.exhaustive
 def test_a_hanging_root_does_not_delay_requests_of_another_root(
     clusters: Callable[..., Cluster], nas: Path, root: Path, hang: Callable[[], HungMount]
 ) -> None:

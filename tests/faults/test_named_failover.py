@@ -34,6 +34,7 @@ def test_a_named_standby_takes_the_lease_as_soon_as_it_expires(clusters: Callabl
     cluster.settle()
 
 
+@pytest.mark.exhaustive
 def test_the_service_shows_the_state_of_the_agents(clusters: Callable[..., Cluster]) -> None:
     cluster = clusters()
     first, second = cluster.nodes

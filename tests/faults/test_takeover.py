@@ -63,6 +63,7 @@ def test_a_primary_is_frozen_and_resumed_when_another_leads(cluster: Cluster) ->
     )
 
 
+@pytest.mark.exhaustive
 def test_a_primary_is_frozen_while_it_uploads(cluster: Cluster) -> None:
     first, second = cluster.nodes
     cluster.freeze_uploading(first)
@@ -102,6 +103,7 @@ def test_a_stop_during_a_cut_finishes_the_clip_and_a_fast_one_returns_it(cluster
     cluster.settle()
 
 
+@pytest.mark.exhaustive
 def test_a_drain_timeout_returns_the_clip_and_releases_the_lease(
     clusters: Callable[..., Cluster],
 ) -> None:
