@@ -100,6 +100,10 @@ def post_clip(houses: Houses, caller: str, part: dict[str, Any]) -> TestResponse
     return houses.at.call(caller, "POST", "/v1/clip/request", json={"hand_id": "h", **part})
 
 
+def post_plan(houses: Houses, caller: str, part: dict[str, Any]) -> TestResponse:
+    return houses.at.call(caller, "POST", "/v1/clip/plan", json={"hand_id": "h", **part})
+
+
 def post_batch(houses: Houses, caller: str, part: dict[str, Any]) -> TestResponse:
     return houses.at.call(caller, "POST", "/v1/clip/batch", json={"clips": [{"hand_id": "h", **part}]})
 
@@ -180,6 +184,8 @@ TABLE = {
     "`POST /v1/clip/request`: `source_uri`": Entry(by_uri(request_clip), (202, 400, 400)),
     "`POST /v1/clip/batch`: `clips[].source_uri`": Entry(by_uri(request_batch), (202, 400, 400)),
     "`POST /v1/clip/plan`: `source_uri`": Entry(by_uri(plan_clip), (503, 400, 400)),
+    "`POST /v1/clip/plan`: `nas_video_path`": Entry(by_path(post_plan), (503, 400, 400)),
+    "`POST /v1/clip/plan`: `recording_id`": Entry(by_recording_id(post_plan), (503, 400, 400)),
     "`POST /v1/reel/request`: `clips[].source_uri`": Entry(by_uri(request_reel), (202, 400, 400)),
     "`POST /v1/clip/request`: `nas_video_path`": Entry(by_path(post_clip), (202, 400, 400)),
     "`POST /v1/clip/batch`: `clips[].nas_video_path`": Entry(by_path(post_batch), (202, 400, 400)),
