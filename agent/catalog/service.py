@@ -33,6 +33,8 @@ log = get_logger(__name__)
 
 TICK_SECONDS = 0.2
 TIDY_SECONDS = 600.0
+WRITE_SECONDS = 2.0
+"""Between two writes of the index in one round: Cloud Storage takes one a second of an object."""
 CLOSE_SECONDS = 5.0
 
 
@@ -65,6 +67,8 @@ class Catalog:
         self._stop = threading.Event()
         self._trouble = False
         self._tidy_at = float("-inf")
+        self._written_at = clock.monotonic()
+        self._changed = False
         self._thread = threading.Thread(target=self._run, name="catalog", daemon=True)
 
     @property
@@ -109,14 +113,18 @@ class Catalog:
         if not self._works():
             return False
         self._halt.clear()
+        self._written_at = self._clock.monotonic()
         self._known.refresh()
         for path in roots.keys() - self._scans.keys():
             self._begin(roots[path], frozenset(roots))
-        for scan in self._scans.values():
-            if scan.hangs:
+        for path, scan in self._scans.items():
+            if scan.hangs and path in roots:
                 self._hangs(scan)
         while any(not scan.hangs for scan in self._scans.values()):
             self._collect(TICK_SECONDS)
+            if self._clock.monotonic() - self._written_at >= WRITE_SECONDS:
+                self._write()
+        self._write()
         self._tidy()
         return True
 
@@ -158,7 +166,7 @@ class Catalog:
     def _scanned(self, path: str, found: Scanned) -> None:
         before = self._kept.roots.get(path)
         counts = found.counts
-        self._write(
+        self._put(
             CatalogRoot(
                 path=path,
                 scanned_at=found.began_at,
@@ -187,18 +195,25 @@ class Catalog:
             log.warning("catalog.unavailable", root=path, reason=reason)
         since = now if before.available else before.unavailable_since
         changes = {"available": False, "reason": reason, "unavailable_since": since, "checked_at": now}
-        self._write(before.model_copy(update=changes))
+        self._put(before.model_copy(update=changes))
         CATALOG_SCANS.labels("unavailable").inc()
 
-    def _write(self, root: CatalogRoot) -> None:
+    def _put(self, root: CatalogRoot) -> None:
         self._kept.roots[root.path] = root
+        self._changed = True
         CATALOG_RECORDINGS.set(sum(each.recordings for each in self._kept.roots.values()))
+
+    def _write(self) -> None:
+        """Write the index, if a root has changed since."""
+        if not self._changed:
+            return
+        self._written_at = self._clock.monotonic()
         try:
             self._kept.write()
         except StoreUnavailable as error:
             self._not_stored(error)
         else:
-            self._trouble = False
+            self._changed = self._trouble = False
 
     def _not_stored(self, error: StoreUnavailable) -> None:
         CATALOG_SCANS.labels("not_stored").inc()

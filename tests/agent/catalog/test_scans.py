@@ -207,6 +207,14 @@ def test_a_part_that_hangs_is_all_of_its_root(nas: Path, scanner: Make) -> None:
         assert not one.state().available
 
 
+def test_the_index_is_written_once_for_many_roots(tmp_path: Path, scanner: Make) -> None:
+    roots = [write(tmp_path / name / "a.mp4").parent for name in "abcdef"]
+    one = scanner(*roots)
+    one.scan()
+    index = CatalogIndex.from_json(one.store.get(index_key("nas-1"))[0])  # type: ignore[index]
+    assert (len(index.roots), index.generation) == (6, 1)
+
+
 def test_roots_that_are_no_longer_configured_are_forgotten(nas: Path, tmp_path: Path, scanner: Make) -> None:
     other = write(tmp_path / "other" / "a.mp4").parent
     one = scanner(nas, other)
