@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from agent.catalog import kept
+from agent.catalog.pace import Pace, Stopped
 from agent.cutting.cache import Cache
 from agent.cutting.formats.media import Identity, MediaInfo
+from clipping.clock import SystemClock
 from clipping.config import validate
 from clipping.contract.catalog import CatalogIndex, index_key, page_key
 from clipping.store.memory import MemoryStore
@@ -252,6 +254,20 @@ def test_the_thread_scans_by_itself_while_the_agent_works(nas: Path, scanner: Ma
     eventually(lambda: one.store.stat(index_key("nas-1")), "the first scan")
     write(nas / "new.mp4")
     eventually(lambda: "new.mp4" in one.entries(), "the next scan")
+
+
+def test_scans_together_are_not_faster_than_the_rate() -> None:
+    pace, stop, begun = Pace(2000, SystemClock()), threading.Event(), time.monotonic()
+    others = [threading.Thread(target=pace.take, args=(100, stop)) for _ in range(3)]
+    for thread in others:
+        thread.start()
+    for thread in others:
+        thread.join()
+    pace.take(1, stop)
+    assert time.monotonic() - begun >= 0.15
+    stop.set()
+    with pytest.raises(Stopped):
+        pace.take(1, stop)
 
 
 def test_there_is_no_catalogue_without_a_key(nas: Path, scanner: Make) -> None:
