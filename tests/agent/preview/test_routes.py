@@ -12,8 +12,12 @@ import av
 import requests
 from PIL import Image
 
+from clipping.contract.catalog import index_key
+from clipping.store.local import LocalStore
+from tests.agent.catalog.conftest import read_root
 from tests.agent.preview.conftest import ORIGIN, Viewer
 from tests.support.media import number_of
+from tests.support.waiting import eventually
 
 
 def test_a_folder_is_listed(viewer: Viewer) -> None:
@@ -182,3 +186,12 @@ def test_it_is_counted(viewer: Viewer) -> None:
     metrics = requests.get(f"{viewer.url}/metrics", timeout=10).text
     assert 'clipping_previews_total{call="list",status="200"}' in metrics
     assert "clipping_preview_cache_bytes" in metrics
+
+
+def test_the_agent_keeps_a_catalogue_of_them(viewer: Viewer) -> None:
+    store = LocalStore(viewer.agent.folder / "store", public_url="http://127.0.0.1")
+    eventually(lambda: store.stat(index_key("nas-1")), "the first scan", logs=viewer.agent.log)
+    root, entries = read_root(store, viewer.agent.nas)
+    assert (root.available, set(entries)) == (True, {"night.mp4", "text.mp4", "2026/table 7.mp4"})
+    metrics = requests.get(f"{viewer.url}/metrics", timeout=10).text
+    assert 'clipping_catalog_scans_total{result="scanned"} 1.0' in metrics
