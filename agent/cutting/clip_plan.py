@@ -49,8 +49,8 @@ from clipping.errors import (
     SourceDamaged,
 )
 
-_NICENESS = 10
-"""Cuts come first."""
+_NICENESS = 5
+"""As of previews: cuts that a caller waits for come first."""
 _NOWHERE = Path(os.devnull)
 
 

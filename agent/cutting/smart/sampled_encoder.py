@@ -1,9 +1,8 @@
-"""Encodes only the first frames of an edge: enough to know about how large all of it would be."""
+"""Encodes a part of an edge's frames: enough to know about how large all of it would be."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import count
 
 from av.video.frame import VideoFrame
 
@@ -11,14 +10,36 @@ from agent.cutting.formats.media import StreamInfo
 from agent.cutting.formats.packets import AnyPacket, packet_of
 from agent.cutting.smart.matching_encoder import EdgeEncoder, Matching, matching
 
-_FRAMES = 48
-"""A keyframe, and one to two seconds behind it."""
+_FIRST = 48
+"""Frames at the beginning of an edge that are all encoded: a keyframe, and one to two seconds behind it."""
+_PERIOD, _RUN = 32, 9
+"""Behind them, so many frames of each period are encoded, as the content may change."""
 
 
 def sampled(extradata: bytes | None, info: StreamInfo, rate: Fraction | None) -> Matching | None:
-    """As `matching`; frames behind the first ones become packets as large as theirs, which show nothing."""
+    """As `matching`; frames that are not encoded become packets of others, which show nothing."""
     found = matching(extradata, info, rate)
     return None if found is None else _Sampled(found)
+
+
+def is_encoded(position: int) -> bool:
+    """Whether the frame at a position of an edge is encoded."""
+    return position < _FIRST or (position - _FIRST) % _PERIOD >= _PERIOD - _RUN
+
+
+def stands_for(position: int, count: int) -> int:
+    """The position of the frame whose packet is used for one, in an edge of `count` frames."""
+    if position < _FIRST:
+        return position
+    period, within = divmod(position - _FIRST, _PERIOD)
+    # The first of a run differs from the frame that the encoder had before it: its packet is too large.
+    run = _FIRST + (period + 1) * _PERIOD - _RUN + 1
+    if within > _PERIOD - _RUN:
+        return position
+    if run + _RUN - 1 <= count:
+        return run + within % (_RUN - 1)
+    last = run - _PERIOD if period else _FIRST - _RUN + 1
+    return last + within % (_RUN - 1)
 
 
 class _Sampled:
@@ -34,29 +55,33 @@ class _Sampled:
 
 
 class _Edge:
+    """Gives all packets at the end, when it is known which stand for others."""
+
     def __init__(self, encoder: EdgeEncoder) -> None:
         self._encoder = encoder
-        self._taken = 0
-        self._made: list[bytes] = []
-        self._over = False
-        self._next = count()
+        self._times: list[int | None] = []
+        self._made: list[AnyPacket] = []
 
     def encode(self, frame: VideoFrame | None) -> list[AnyPacket]:
         """As `Edge.encode`."""
-        packets: list[AnyPacket] = []
-        if self._taken < _FRAMES or not self._over:
-            past = frame is not None and self._taken >= _FRAMES
-            packets = self._encoder.encode(None if past else frame)
-            self._made += [bytes(packet) for packet in packets]
-            self._over = past or frame is None
         if frame is not None:
-            self._taken += 1
-            if self._over:
-                packets.append(self._another(frame))
-        return packets
+            position = len(self._times)
+            self._times.append(frame.pts)
+            if is_encoded(position):
+                self._made += self._encoder.encode(frame)
+            return []
+        self._made += self._encoder.encode(None)
+        count = len(self._times)
+        encoded = dict(zip(filter(is_encoded, range(count)), self._made, strict=True))
+        return [
+            _at(encoded[stands_for(position, count)], pts, first=position == 0)
+            for position, pts in enumerate(self._times)
+        ]
 
-    def _another(self, frame: VideoFrame) -> AnyPacket:
-        usual = self._made[1:]  # without the keyframe
-        packet = packet_of(usual[next(self._next) % len(usual)])
-        packet.pts = frame.pts
+
+def _at(packet: AnyPacket, pts: int | None, *, first: bool) -> AnyPacket:
+    if packet.pts == pts:
         return packet
+    copy = packet_of(bytes(packet))
+    copy.pts, copy.is_keyframe = pts, first
+    return copy
