@@ -158,8 +158,13 @@ def _pages(previews: Previews, tasks: list[Task], done: threading.Event) -> Flas
             found = previews.window(tasks[number].source, t, d, audio=audio, encode=encode)
         except ClippingError as error:
             return Response(f"{error.code}: {error.message}", status=422)
-        head = {"mime": found.mime, "offset": float(found.offset), "kind": found.kind}
-        head |= {"audio": found.audio, "last": found.last}
+        head = {
+            "mime": found.mime,
+            "offset": float(found.offset),
+            "kind": found.kind,
+            "start": float(found.start),
+        }
+        head |= {"offset": float(found.offset), "start": float(found.start)}
         return Response(found.data, headers={"X-Window": json.dumps(head)}, mimetype="video/mp4")
 
     @app.get("/file/<int:number>")
