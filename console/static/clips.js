@@ -172,7 +172,7 @@ export class Clips {
             update();
           },
         })),
-        ["Name, recording", "Range", "Length", "Mode", "State", "Size", "Agent", "Link ends in", ""].map((name, i) => h("span", {key: i, role: "columnheader"}, name && t(name)))),
+        ["", "Name, recording", "Range", "Length", "Mode", "State", "Size", "Agent", "Link ends in", ""].map((name, i) => h("span", {key: i, role: "columnheader"}, name && t(name)))),
       rows.map((clip) => [this.row(clip), this.opened === clip.request_id && h("div", {key: `${clip.request_id}-report`, class: "report", role: "row"}, renderReport(this, clip))])),
     listing.cursor && h("button", {class: "button more", key: "more", onclick: listMore}, t("Show more"))];
   }
@@ -186,6 +186,8 @@ export class Clips {
       onclick: (event) => !event.target.closest("a, button, input") && this.open(id),
     },
     cell("pick", h("input", {type: "checkbox", "aria-label": t("Choose {name}", {name: clip.hand_id}), checked: this.chosen.has(id), onchange: () => this.choose(id)})),
+    cell("poster", isHere(clip.poster_url) ? h("img", {key: clip.poster_url, src: clip.poster_url, alt: "", loading: "lazy"})
+      : icon(clip.status === "failed" ? "warning" : hasEnded(clip) ? "frames" : "clock")),
     cell("name", h("strong", {translate: "no"}, clip.hand_id), h("span", {class: "third", translate: "no", title: recording || null},
       clip.kind === "reel" ? t("Reel of {count} parts", {count: clip.parts?.length || clip.report?.parts?.length || "?"}) : nameOf(recording) || id)),
     cell("when", clip.kind !== "reel" && from !== undefined && to !== undefined && `${timecode(from, fps)} – ${timecode(to, fps)}`),
@@ -226,6 +228,8 @@ export class Clips {
   }
 }
 
+// The page may load images and videos from the service only, not from a bucket.
+export const isHere = (url) => Boolean(url) && new URL(url, location.href).origin === location.origin;
 export const canRetry = (clip) => clip.status === "failed" || clip.status === "cancelled" || isGone(clip);
 export const isGone = (clip) => clip.status === "completed" && clip.expires_at !== undefined && Date.parse(clip.expires_at) < Date.now();
 

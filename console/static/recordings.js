@@ -1,6 +1,6 @@
-// Finds a recording: folders, and the recordings in them.
+// Finds a recording: folders and the recordings in them as they are now, and a search over all of them.
 
-import {ApiError, preview} from "./api.js";
+import {ApiError, get, preview} from "./api.js";
 import {badge} from "./controls.js";
 import {codecName} from "./editor-view.js";
 import {h} from "./h.js";
@@ -57,22 +57,17 @@ export class Recordings {
     if (this.query) parameters.q = this.query;
     if (more) parameters.cursor = this.cursor;
     try {
-      const page = await (await preview("", parameters, {signal})).json();
+      const page = await this.page(parameters, signal);
       this.recordings = more ? [...this.recordings, ...page.recordings] : page.recordings;
       if (!more) this.folders = page.folders;
       Object.assign(this, {cursor: page.next_cursor || null, loaded: true, problem: "", truncated: page.truncated});
-      this.place = {root: page.root, prefix: page.prefix};
-      if (!this.roots.includes(page.root)) {
-        this.roots = [...this.roots, page.root];
-        remember("roots", this.roots);
-      }
+      if (!this.query) this.place = {root: page.root, prefix: page.prefix};
+      if (page.root) this.know([...new Set([...this.roots, page.root])]);
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ApiError && error.field === "root") {
-        // One of several has to be named: the sentence lists them.
-        const named = [...error.message.matchAll(/\/[^\s,'"]+/g)].map(([path]) => path.replace(/[.:;]$/, ""));
-        this.roots = [...new Set(named)];
-        remember("roots", this.roots);
+        // One of several has to be named.
+        this.know(await rootsKnown(error.message));
         this.folders = this.roots.map((root) => ({name: root, root, prefix: ""}));
         Object.assign(this, {recordings: [], loaded: true, problem: this.roots.length ? "" : error.message});
       } else {
@@ -81,6 +76,29 @@ export class Recordings {
     }
     if (!signal.aborted && !more) this.timer = setTimeout(() => this.load(), REFRESH_MS);
     update();
+  }
+
+  // From the second letter on over all folders, where there is a catalogue; else in this folder.
+  async page(parameters, signal) {
+    const {root, ...others} = parameters;
+    if (catalogue.there && this.query.length > 1) {
+      try {
+        delete others.prefix;
+        const page = await get(`/v1/recordings?${new URLSearchParams(others)}`, {signal});
+        this.everywhere = true;
+        return {folders: [], truncated: false, ...page};
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        catalogue.there = false;
+      }
+    }
+    this.everywhere = false;
+    return (await preview("", parameters, {signal})).json();
+  }
+
+  know(roots) {
+    this.roots = roots;
+    remember("roots", roots);
   }
 
   render() {
@@ -106,18 +124,29 @@ export class Recordings {
     if (!this.loaded) return h("div", {class: "grid", "aria-label": t("Loading")}, [0, 1, 2, 3, 4, 5].map((i) => h("div", {key: i, class: "card blank"})));
     if (!this.recordings.length && !this.folders.length) {
       return h("div", {class: "empty"}, icon("folder", 24), this.query
-        ? [h("strong", null, t("No recording here has “{query}” in its name", {query: this.query})), h("button", {class: "button", onclick: () => this.search("")}, t("Clear the search"))]
+        ? [h("strong", null, this.everywhere ? t("No recording has “{query}” in its path", {query: this.query}) : t("No recording here has “{query}” in its name", {query: this.query})), h("button", {class: "button", onclick: () => this.search("")}, t("Clear the search"))]
         : [h("strong", null, t("No recordings yet")), h("p", null, t("Recordings in this folder appear here by themselves."))]);
     }
     return [
       this.folders.length > 0 && h("div", {class: "folders", key: "folders"}, this.folders.map((folder) => h("button", {
         key: folder.prefix || folder.name, class: "folder", onclick: () => this.open({root: folder.root ?? this.place.root, prefix: folder.prefix}),
       }, icon("folder"), h("span", {translate: "no"}, folder.name)))),
-      h("div", {class: "grid", key: "grid"}, this.recordings.map((recording) => card(recording))),
+      h("div", {class: "grid", key: "grid"}, this.recordings.map((recording) => card(recording, this.query && this.everywhere))),
       this.cursor && h("button", {class: "button more", key: "more", onclick: () => this.load(true)}, t("Show more")),
       this.truncated && h("p", {class: "third", key: "truncated"}, t("This folder has more than can be listed. Search for a part of the name.")),
     ];
   }
+}
+
+const catalogue = {there: true};
+
+// The catalogue lists them; without it, the sentence of the error does.
+async function rootsKnown(message) {
+  try {
+    const {roots} = await get("/v1/recordings");
+    if (roots?.length) return [...new Set(roots.map((root) => root.path))];
+  } catch { /* there is none */ }
+  return [...new Set([...message.matchAll(/\/[^\s,'"]+/g)].map(([path]) => path.replace(/[.:;]$/, "")))];
 }
 
 const strips = new Map(); // id: {url, tiles, columns, …}, kept as long as the page
@@ -126,7 +155,7 @@ let loading = 0;
 const queue = [];
 
 // The frames of a recording, loaded when its card is shown.
-function card(recording) {
+function card(recording, withPath) {
   const strip = strips.get(recording.id), codecs = (recording.codecs || []).map(codecName).join(", ");
   return h("a", {
     key: recording.id, class: "card", href: `#/editor/${recording.id}`,
@@ -138,6 +167,7 @@ function card(recording) {
     h("div", {class: "thumb-line", hidden: true}), h("span", {class: "thumb-time", hidden: true}),
     recording.duration && h("span", {class: "thumb-length"}, clock(recording.duration))),
   h("strong", {translate: "no", title: recording.name}, recording.name),
+  withPath && h("span", {class: "third where", translate: "no", title: recording.path}, recording.path.split("/").slice(0, -1).join("/")),
   h("span", {class: "third"}, [date(recording.modified), bytes(recording.size), codecs].filter(Boolean).join(" · ")),
   recording.growing && badge("live", t("Growing")));
 }

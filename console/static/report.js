@@ -1,6 +1,6 @@
 // What was cut, in plain language: first what differs from what was requested.
 
-import {asked, canRetry, isGone, linkEnds} from "./clips.js";
+import {asked, canRetry, isGone, isHere, linkEnds} from "./clips.js";
 import {codecName} from "./editor-view.js";
 import {hasEnded} from "./events.js";
 import {h} from "./h.js";
@@ -38,11 +38,11 @@ export function sentences(clip) {
 }
 
 export function renderReport(screen, clip) {
-  const {id} = asked(clip), here = clip.download_url && new URL(clip.download_url, location.href).origin === location.origin;
+  const {id} = asked(clip), here = isHere(clip.download_url);
   const fact = (name, value) => value && h("div", {key: name}, h("dt", null, t(name)), h("dd", {translate: "no"}, value));
   const {in: _in, out, recording, recording_id, mode, ...own} = clip.metadata || {};
   return [
-    here && !isGone(clip) && h("video", {key: "video", controls: true, preload: "metadata", src: clip.download_url, "aria-label": clip.hand_id}),
+    here && !isGone(clip) && h("video", {key: "video", controls: true, preload: "metadata", src: clip.download_url, "aria-label": clip.hand_id, poster: isHere(clip.poster_url) ? clip.poster_url : null}),
     h("div", {class: "said", key: "said"}, h("h3", null, t("What was cut")),
       sentences(clip).map(({strong, text, warning}, i) => h("p", {key: i, class: warning ? "warning-text" : ""}, warning && icon("warning"), strong && h("strong", null, strong), strong && text && " ", text)),
       clip.status === "completed" && [

@@ -110,6 +110,8 @@ def shown_nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = make(Recording(extension=extension, seconds=SECONDS, gop=gop))
         shutil.copy(path, root / f"table-7.{extension}")
     shutil.copy(root / "table-7.mp4", root / f"{MARKUP}.mp4")
+    (root / "below").mkdir()
+    shutil.copy(root / "table-7.mp4", root / "below" / "deep-stack.mp4")
     (root / '"><script>alert(2)<').mkdir()
     return root
 
@@ -213,6 +215,45 @@ def test_it_plays_across_windows_and_keyframes(console: Console) -> None:
     eventually(lambda: console.frame == console.painted(), "rest", logs=console.seen)
 
 
+def test_a_search_finds_recordings_in_all_folders(console: Console) -> None:
+    browser = console.browser
+    browser.press("/")
+    eventually(lambda: browser.count("#find:focus"), "the search field")
+    browser.press(*"deep")
+    found = "return [...document.querySelectorAll('.card strong')].map((each) => each.innerText)"
+    # As soon as the catalogue has it.
+    eventually(lambda: browser.script(found) == ["deep-stack.mp4"], "the recording", within=120)
+    assert "2026-11-20/below" in browser.text(".card .where").replace("\u200e", "")
+
+
+def test_clips_are_cancelled_and_requested_again(console: Console) -> None:
+    browser, path = console.browser, str(console.stack.nas_root / "none.mp4")
+    failed = console.stack.ask(hand_id="again", nas_video_path=path, start_seconds=0, end_seconds=1)
+    console.stack.wait(failed)
+    browser.script("location.hash = '#/clips'")
+    row = f'[data-id="{failed}"]'
+    eventually(lambda: browser.count(f"{row} .badge.error"), "the failed clip")
+    browser.click(f'{row} [aria-label="Retry again"]')
+    eventually(lambda: len(console.clips("again")) == 2, "the new request")
+    assert console.clips("again")[0]["retry_of"] == failed
+    # A long encode, cancelled from the list, with the pause in which that could be undone.
+    whole = {
+        "nas_video_path": str(console.stack.nas_root / "table-7.mp4"),
+        "start_seconds": 0,
+        "end_seconds": 59,
+    }
+    long = console.stack.ask(hand_id="long", **whole, mode="encode", output={"height": 2160})
+    row = f'[data-id="{long}"]'
+    # The pointer is over the table: rows do not move below it.
+    browser.click(".fresh")
+    eventually(lambda: browser.count(f'{row} [aria-label="Cancel long"]'), "the running clip")
+    browser.click(f'{row} [aria-label="Cancel long"]')
+    assert "long will be cancelled" in browser.text(".toasts")
+    assert console.stack.status(long)["status"] in ("queued", "processing")
+    assert console.stack.wait(long)["status"] == "cancelled"
+    eventually(lambda: browser.text(f"{row} .state") == "Cancelled", "the end in the list")
+
+
 def test_markup_is_text(console: Console) -> None:
     browser = console.browser
     browser.script("window.alert = () => { window.ran = true; }")
@@ -230,7 +271,15 @@ def test_markup_is_text(console: Console) -> None:
     body = {"nas_video_path": str(console.stack.nas_root / f"{MARKUP}.gone"), "metadata": {MARKUP: MARKUP}}
     console.stack.wait(console.stack.ask(hand_id="gone", start_seconds=0, end_seconds=1, **body))
     eventually(lambda: MARKUP in browser.text(".toasts"), "the failure's text")
-    assert browser.count("img, script:not([src])") == 0
+    browser.type("#range-name", "fine")
+    browser.script("location.hash = '#/clips'")
+    failed = "[...document.querySelectorAll('[data-id]')].find((each) => each.innerText.startsWith('gone'))"
+    eventually(lambda: browser.script(f"return Boolean({failed})"), "the failed clip")
+    browser.script(f"{failed}.click()")
+    eventually(
+        lambda: browser.text(".report").count(MARKUP) == 3, "the error, and the metadata's name and value"
+    )
+    assert browser.count("img:not(.poster img), script:not([src])") == 0
     assert browser.script("return window.ran") is None
 
 
