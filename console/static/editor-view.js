@@ -236,7 +236,7 @@ function plan(editor, range, use) {
   const line = planLine(range, editor.planOf(range));
   if (!line.unknown) editor.lastLine = line;
   const shown = line.unknown && editor.lastLine && editor.recording ? {...editor.lastLine, old: true} : line;
-  return h("div", {class: `plan${shown.old ? " old" : ""}`, role: "status", key: "plan"}, icon("info"),
+  return h("div", {class: `plan${shown.old ? " old" : ""}${shown.failing ? " failing" : ""}`, role: "status", key: "plan"}, icon(shown.failing ? "warning" : "info"),
     h("div", null, h("strong", null, shown.first),
       h("p", null, shown.second, shown.use && [" ", h("button", {class: "link", onclick: () => use(shown.use)}, t("Use Smart"))]),
       (shown.warnings || []).map((each, i) => h("p", {key: i}, each))));

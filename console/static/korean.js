@@ -12,6 +12,7 @@ export const KOREAN = {
   "Only a few frames at both ends are re-encoded.": "양 끝의 몇 프레임만 다시 인코딩합니다.",
   "All frames are re-encoded.": "모든 프레임을 다시 인코딩합니다.",
   "The plan is not known yet. The request works all the same.": "아직 결과를 예측할 수 없습니다. 요청은 그대로 할 수 있습니다.",
+  "This clip can't be made.": "이 클립은 만들 수 없습니다.", "Stream {index} ({codec}) is left out: {reason}.": "스트림 {index}({codec})은 빠집니다: {reason}.",
   "copy would start here, {seconds} s earlier": "복사는 {seconds}초 앞인 여기서 시작",
   "Request {name}": "{name} 요청", "Request": "요청", "Requesting…": "요청하는 중…", "Request both": "2개 모두 요청",
   "Request all {count}": "{count}개 모두 요청", "Requests are taken.": "요청을 받고 있습니다.",

@@ -35,7 +35,8 @@ export class Planner {
     } catch (error) {
       if (controller.signal.aborted) return;
       if ([404, 405].includes(error.status) && !error.field) missing = true;
-      this.known.set(name, null);
+      // What the clip would fail with, or nothing: then the keyframes have to do.
+      this.known.set(name, error.status === 422 ? {problem: error.message} : null);
     }
     if (this.known.size > 200) this.known.delete(this.known.keys().next().value);
     this.changed();
@@ -44,6 +45,7 @@ export class Planner {
 
 // What the plan line says of a range: {first, second, use}; `use` is the mode that the second sentence offers.
 export function planLine(range, {plan, lead, other}) {
+  if (plan?.problem) return {first: t("This clip can't be made."), second: plan.problem, failing: true};
   if (plan) return planned(range, plan, other);
   if (range.mode === "copy" && lead !== undefined) {
     const seconds = range.in - lead;
@@ -66,9 +68,10 @@ function planned(range, plan, other) {
       && t("about {seconds} s", {seconds: plan.estimated_seconds.toFixed(1)}),
   ].filter(Boolean).join(", ");
   const frames = plan.frames_reencoded ? t("{count} frames re-encoded", {count: number(plan.frames_reencoded)}) : t("nothing re-encoded");
-  const warnings = [...(plan.reasons || []), ...(plan.warnings || [])].filter((each) => typeof each === "string");
+  const dropped = plan.dropped_streams.map((stream) => t("Stream {index} ({codec}) is left out: {reason}.", stream));
+  const warnings = [...plan.reasons, ...dropped, ...plan.warnings];
   if (lead > 0.0005) {
-    const cost = other && [
+    const cost = other && !other.problem && [
       other.frames_reencoded !== undefined && t("{count} frames re-encoded", {count: number(other.frames_reencoded)}),
       other.estimated_bytes && bytes(other.estimated_bytes),
       other.estimated_seconds && t("about {seconds} s", {seconds: other.estimated_seconds.toFixed(1)}),
@@ -78,5 +81,7 @@ function planned(range, plan, other) {
       second: cost ? t("Smart would be exact: {cost}.", {cost}) : t("Smart would be exact."), use: "smart", warnings,
     };
   }
-  return {first: t("Exact to the frame."), second: [frames, size].filter(Boolean).join(", ") + ".", warnings};
+  const first = plan.mode === "copy" ? t("Starts exactly at the in-point: it is a keyframe.") : t("Exact to the frame.");
+  const second = [frames, size].filter(Boolean).join(", ");
+  return {first, second: `${second[0].toUpperCase()}${second.slice(1)}.`, warnings};
 }

@@ -76,6 +76,15 @@ class Console:
             )
         )
 
+    def media_is_loaded(self) -> bool:
+        return bool(
+            self.browser.script(
+                "const posters = [...document.querySelectorAll('.poster img')];"
+                "return posters.length && posters.every((each) => each.naturalWidth)"
+                " && document.querySelector('.report video').readyState"
+            )
+        )
+
     def seen(self) -> str:
         return f"; readout {self.frame}, painted {self.painted()}, log {self.browser.log()}"
 
@@ -191,6 +200,7 @@ def test_a_range_is_drawn_by_mouse_and_requested(console: Console) -> None:
     browser.drag(".timeline-main", (width / 6, 140), (width / 5, 140), (width / 4, 140))
     eventually(lambda: browser.count(".plan"), "the plan")
     assert "at a keyframe" in eventually(lambda: browser.text(".plan strong"))
+    eventually(lambda: "frames re-encoded" in browser.text(".plan p"), "what a smart cut would cost")
     browser.script("[...document.querySelectorAll('.plan .link')].at(-1).click()")
     eventually(lambda: browser.text("[aria-label=Mode] .chosen") == "Smart", "mode Smart")
     browser.type("#range-name", "by-mouse")
@@ -300,6 +310,9 @@ def test_no_screen_is_wider_than_its_window(console: Console, tmp_path: Path) ->
             browser.press("e")
             eventually(lambda: browser.count(".range .badge.good"), "the clip")
     editor = browser.script("return location.hash")
+    eventually(lambda: "frames re-encoded" in browser.text(".plan p"), "the plan")
+    browser.script("document.querySelector('.toast [aria-label=Close]')?.click()")
+    eventually(lambda: not browser.count(".toast"), "no toast")
     browser.screenshot(folder / "console-editor.png")
     for screen, ready in ((editor, ".play"), ("#/clips", "[data-id]"), ("#/recordings", ".card strong")):
         browser.script(f"location.hash = {screen!r}")
@@ -307,6 +320,7 @@ def test_no_screen_is_wider_than_its_window(console: Console, tmp_path: Path) ->
         if screen == "#/clips":
             browser.script("document.querySelector('[data-id]').click()")
             eventually(lambda: browser.count(".report .said p"), "the report")
+            eventually(console.media_is_loaded, "posters, and the clip's video")
             browser.screenshot(folder / "console-clips.png")
         for width, height, theme in ((1440, 900, "light"), (900, 800, "dark"), (390, 844, "dark")):
             browser.appear(width, height, theme=theme, phone=width < 720)
