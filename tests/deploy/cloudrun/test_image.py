@@ -124,7 +124,7 @@ def image(tmp_path: Path) -> Path:
     assert {"av", "numpy", "pytest"} <= refused
     (folder / "sitecustomize.py").write_text(
         "import sys\n"
-        f"REFUSED = frozenset({sorted(refused - {'api', 'clipping'})!r})\n"
+        f"REFUSED = frozenset({sorted(refused - {'api', 'clipping', 'console'})!r})\n"
         "class Refuse:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.partition('.')[0] in REFUSED:\n"
