@@ -9,7 +9,7 @@ import {number, t} from "./i18n.js";
 import {keyCaps} from "./keys.js";
 import {planLine} from "./plan.js";
 import {SHAPES, isDraft} from "./ranges.js";
-import {state, update} from "./state.js";
+import {remembered, state, update} from "./state.js";
 import {bytes, clock, frameAt, length, parseTime, rateOf, timecode} from "./time.js";
 
 const SHAPE_NAMES = {
@@ -30,6 +30,8 @@ export function renderEditor(editor) {
 
 function header(editor) {
   const {recording} = editor, names = recording ? recording.path.split("/").filter(Boolean) : [];
+  const root = remembered("roots", []).find((each) => recording?.path.startsWith(`${each.replace(/\/$/, "")}/`));
+  const first = Math.max(root ? root.split("/").filter(Boolean).length - 1 : 0, names.length - 4);
   const folder = (name, at) => {
     const path = `/${names.slice(0, at + 1).join("/")}`;
     return [h("span", {class: "slash"}, "/"), h("a", {href: `#/recordings?in=${encodeURIComponent(path)}`, translate: "no"}, name)];
@@ -37,7 +39,7 @@ function header(editor) {
   return h("header", {class: "top", key: "top"},
     h("nav", {class: "path", "aria-label": t("Path")},
       h("a", {href: "#/recordings", class: "to-recordings"}, icon("back"), h("span", null, t("Recordings"))),
-      names.slice(0, -1).slice(-3).map((name, i) => folder(name, names.length - 1 - Math.min(3, names.length - 1) + i)),
+      names.slice(first, -1).map((name, i) => folder(name, first + i)),
       recording && [h("span", {class: "slash"}, "/"), h("strong", {translate: "no", title: recording.path}, recording.name)]),
     recording && h("span", {class: "facts", translate: "no"}, facts(recording)),
     recording?.growing && badge("live", t("Growing")),

@@ -70,7 +70,7 @@ export function drawOverview(context, width, {parts, duration, view, marks, colo
   context.fillStyle = colours.playhead;
   context.fillRect(x(shown) - 0.5, 3, 1, height - 6);
   context.fillStyle = colours["text-3"];
-  const every = step(duration, width, 84), last = label(duration), room = width - context.measureText(last).width - 12;
+  const every = Math.max(1, step(duration, width, 84)), last = label(duration), room = width - context.measureText(last).width - 12;
   for (let t = 0; t < duration; t += every) {
     const text = every >= 3600 ? `${Math.round(t / 3600)} h` : clock(t);
     const at = Math.max(0, x(t) - context.measureText(text).width / 2);

@@ -4,7 +4,7 @@ const two = (number) => String(number).padStart(2, "0");
 
 // Seconds of the n-th frame's start, counted from the first one that is shown.
 export const frameTime = (recording, n) => (recording.start || 0) + n / rateOf(recording);
-export const frameAt = (recording, t) => Math.round((t - (recording.start || 0)) * rateOf(recording));
+export const frameAt = (recording, t) => Math.round((t - (recording.start || 0)) * rateOf(recording)) || 0; // never -0
 export const rateOf = (recording) => recording.fps || 25;
 // Of the frame that is shown at a time.
 export const frameUnder = (recording, t) => Math.floor((t - (recording.start || 0)) * rateOf(recording) + 0.01);
