@@ -14,6 +14,9 @@ from typing import Protocol
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
+_EARLIEST, _LATEST = -62_135_596_800, 253_402_300_799
+"""Seconds since 1970: the years 1 to 9999."""
+
 
 class Clock(Protocol):
     """Wall time for display, monotonic time for waiting. Never compare wall times of two machines."""
@@ -63,6 +66,11 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move forward by `seconds`."""
         self._now += timedelta(seconds=seconds)
+
+
+def moment_of(seconds: float) -> datetime:
+    """Seconds since 1970 as a time in UTC; of what no date can state, as files may claim, the nearest one."""
+    return datetime.fromtimestamp(min(max(seconds, _EARLIEST), _LATEST), UTC)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from fractions import Fraction
 
 from agent.cutting.formats.media import Identity, MediaInfo
 from agent.cutting.plan.outcome import Outcome
 from agent.cutting.plan.spec import CutSpec
 from agent.cutting.verify.verify import Facts
+from clipping.clock import moment_of
 from clipping.contract.effects import Framing
 from clipping.contract.report import AudioReport, FramingReport, Range, Report, SourceReport, VideoReport
 from clipping.timecode import format_seconds
@@ -72,7 +72,7 @@ def _framing(framing: Framing) -> FramingReport:
 
 
 def _source(identity: Identity, growing: bool) -> SourceReport:
-    modified = datetime.fromtimestamp(identity.mtime_ns // 1_000_000_000, UTC)
+    modified = moment_of(identity.mtime_ns // 1_000_000_000)
     etag = identity.etag.strip('"') if identity.etag is not None else None
     return SourceReport(size=identity.size, modified=modified, etag=etag, growing=growing)
 

@@ -9,7 +9,6 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.cutting.cache import Cache
@@ -17,6 +16,7 @@ from agent.cutting.formats.media import Identity
 from agent.resources.folders import Bounds, is_growing, names_in, open_folder, shown_name
 from agent.resources.mounts import MountMemory
 from agent.resources.sources import use_below
+from clipping.clock import moment_of
 from clipping.config import NasRoot
 from clipping.contract.preview import RecordingEntry, RecordingFolder, RecordingList
 from clipping.contract.preview_keys import PreviewKeys
@@ -102,7 +102,7 @@ class Listing:
                 name=shown_name(name),
                 path=shown_name(path),
                 size=status.st_size,
-                modified=datetime.fromtimestamp(status.st_mtime, UTC),
+                modified=moment_of(status.st_mtime),
                 growing=is_growing(status.st_mtime, now),
                 duration=None if info is None or info.duration is None else float(info.duration),
                 codecs=None if info is None else info.played_codecs,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fractions import Fraction
 
 from agent.cutting.reading.source import SourceFile
@@ -18,7 +17,7 @@ from agent.preview.slots import Slots
 from agent.resources.folders import is_growing, shown_name
 from agent.resources.sources import LOOK_SECONDS, answer_within, open_below
 from agent.settings import Settings
-from clipping.clock import Clock
+from clipping.clock import Clock, moment_of
 from clipping.config import NasRoot
 from clipping.contract.preview import RecordingDescription, RecordingList
 from clipping.contract.preview_keys import PreviewKeys, PreviewToken
@@ -91,7 +90,7 @@ class Recordings:
                 "name": shown_name(source.name.name),
                 "path": shown_name(str(source.name)),
                 "size": source.identity.size,
-                "modified": datetime.fromtimestamp(modified, UTC),
+                "modified": moment_of(modified),
                 "growing": is_growing(modified, time.time()),
             }
         )

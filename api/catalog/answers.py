@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 
 from api.catalog.page import Row, parts_of
 from api.catalog.query import CatalogQuery, Place, cursor_behind
 from api.catalog.view import LoadedRoot
+from clipping.clock import moment_of
 from clipping.contract.preview import RecordingCatalog, RecordingEntry, RecordingFolder
 from clipping.contract.preview_keys import PreviewKeys
 from clipping.errors import InvalidRequest, NotFound
@@ -78,7 +78,7 @@ def _entry(root: LoadedRoot, row: Row, keys: PreviewKeys) -> RecordingEntry:
         name=row.name,
         path=path,
         size=row.size,
-        modified=datetime.fromtimestamp(row.modified / 1000, UTC),
+        modified=moment_of(row.modified / 1000),
         growing=row.growing,
         duration=row.known.duration if row.known is not None else None,
         codecs=list(row.known.codecs) if row.known is not None else None,

@@ -77,9 +77,10 @@ class LoadedPage:
     def matches(self, terms: Sequence[str], start: int) -> Iterator[int]:
         """The positions, from `start`, of recordings whose path below the root contains all terms (see
         `terms_of`; there is at least one)."""
-        rarest = max(terms, key=len)
-        others = [term for term in terms if term is not rarest]
+        rarest, *others = terms
         text, lines = self._text, self._lines
+        if not all(term in text for term in others):
+            return  # else each path with the first one would be searched for all
         found = text.find(rarest, lines[start]) if start < len(self.names) else -1
         while found >= 0:
             at = bisect_right(lines, found) - 1
@@ -90,8 +91,13 @@ class LoadedPage:
 
 
 def terms_of(q: str) -> list[str]:
-    """What a path has to contain: the words of a query, in any case and order."""
-    return q.casefold().split()
+    """What a path has to contain: the words of a query, in any case and order. The longest is first, as it is
+    the rarest; a word that is part of another one is left out."""
+    found: list[str] = []
+    for term in sorted(q.casefold().split(), key=len, reverse=True):
+        if not any(term in longer for longer in found):
+            found.append(term)
+    return found
 
 
 def _searched(path: str) -> str:

@@ -15,8 +15,8 @@ from clipping.contract.recording import checked_prefix
 from clipping.errors import InvalidRequest
 
 USUALLY_LISTED = 100
-MOST_BYTES = 1024
-"""Of `q`."""
+MOST_BYTES, MOST_WORDS = 1024, 20
+"""Of `q`. Each word is looked for in the path of every recording."""
 _WRONG = "cursor must be a next_cursor of the same list"
 
 
@@ -53,6 +53,8 @@ def parse_catalog(given: Mapping[str, Sequence[str]]) -> CatalogQuery:
     q = " ".join(values.get("q", "").split())
     if len(q.encode()) > MOST_BYTES:
         raise InvalidRequest(f"q must be at most {MOST_BYTES} bytes long", field="q")
+    if len(q.split()) > MOST_WORDS:
+        raise InvalidRequest(f"q must have at most {MOST_WORDS} words", field="q")
     root = posixpath.normpath(values["root"]) if "root" in values else None
     prefix = checked_prefix(values.get("prefix", ""))
     query = CatalogQuery(q, root, prefix, parse_limit(values.get("limit"), USUALLY_LISTED), None)

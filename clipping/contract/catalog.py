@@ -29,7 +29,7 @@ MAX_PAGE_BYTES = 4 << 20
 _DIGEST = r"^[0-9a-f]{32}$"
 
 Digest = Annotated[str, StringConstraints(pattern=_DIGEST)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 class BrokenCatalog(ClippingError):
@@ -98,13 +98,13 @@ class Known(Model):
 class CatalogPage(Model):
     """Some recordings of one root, one value of each column for each."""
 
-    folders: tuple[tuple[str, Count], ...]
+    folders: Annotated[tuple[tuple[str, Count], ...], Field(min_length=1)]
     """Folders below the root (empty: the root itself), and how many of the recordings are in each. A folder
     without recordings has 0, and one whose recordings take more than a page is in several."""
     names: tuple[str, ...]
     sizes: tuple[Count, ...]
     """Bytes."""
-    modified: tuple[int, ...]
+    modified: tuple[Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)], ...]
     """Milliseconds since 1970."""
     growing: tuple[Count, ...]
     """Positions of recordings that were written to in the seconds before the scan."""

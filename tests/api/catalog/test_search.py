@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 import random
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +17,7 @@ from api.catalog.answers import answer
 from api.catalog.page import LoadedPage, terms_of
 from api.catalog.query import CatalogQuery, parse_catalog
 from api.catalog.view import LoadedRoot, Source, View, sources_of
-from clipping.contract.catalog import CatalogIndex, CatalogRoot
+from clipping.contract.catalog import BrokenCatalog, CatalogIndex, CatalogPage, CatalogRoot
 from clipping.contract.preview import RecordingCatalog
 from clipping.contract.preview_keys import PreviewKeys
 from clipping.errors import InvalidRequest, NotFound
@@ -82,6 +87,50 @@ def test_a_folder_has_its_folders_and_recordings() -> None:
 def test_words_of_a_path_in_any_case_and_order(q: str, expected: list[str]) -> None:
     assert names(ask(q=q)) == expected
     assert ask(q=q).folders == []
+
+
+def test_many_words_take_no_longer_than_one() -> None:
+    tree = {"x": [f"abcdefghijklmnop {number:05}.mp4" for number in range(3000)]}
+    root = loaded("/nas", tree)
+    words = [*"abcdefghijklmno" * 10, "nothing"]
+    begun = time.process_time()
+    assert sum(len(list(page.matches(terms_of(" ".join(words)), 0))) for page in root.pages) == 0
+    assert sum(len(list(page.matches(terms_of("p a b " * 100), 0))) for page in root.pages) == 3000
+    assert time.process_time() - begun < 0.5
+    assert terms_of("Cam ca amc CAMC z") == ["camc", "z"]
+    with pytest.raises(InvalidRequest, match="q must have at most 20 words"):
+        ask(root, q="a " * 21)
+
+
+def test_recordings_with_times_that_no_date_can_state() -> None:
+    times = {"early.mp4": -(10**15), "late.mp4": 10**15}
+    page = CatalogPage(
+        folders=(("", 2),), names=tuple(times), sizes=(1, 1), modified=tuple(times.values()), growing=(), known=()
+    )
+    found = ask(LoadedRoot(SMALL.source, [LoadedPage(page)]))
+    assert [each.modified.year for each in found.recordings] == [1, 9999]
+    assert '"modified":"9999-12-31T23:59:59.000Z"' in found.to_json()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"folders": (), "names": (), "sizes": (), "modified": ()},
+        {"sizes": (1 << 70,)},
+        {"sizes": (-1,)},
+        {"modified": (1 << 70,)},
+        {"modified": (-(1 << 70),)},
+        {"names": ()},
+        {"growing": (1,)},
+    ],
+)
+def test_pages_that_no_agent_writes_are_broken(wrong: dict[str, Any]) -> None:
+    """Whatever is in the store, it ends no search of a caller."""
+    one = {"folders": (("", 1),), "names": ("a.mp4",), "sizes": (1,), "modified": (1,), "growing": (), "known": ()}
+    data = json.dumps(one | wrong).encode()
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    with pytest.raises(BrokenCatalog):
+        CatalogPage.unpack(digest, gzip.compress(data))
 
 
 def test_a_search_below_a_folder() -> None:
