@@ -105,7 +105,12 @@ def test_many_words_take_no_longer_than_one() -> None:
 def test_recordings_with_times_that_no_date_can_state() -> None:
     times = {"early.mp4": -(10**15), "late.mp4": 10**15}
     page = CatalogPage(
-        folders=(("", 2),), names=tuple(times), sizes=(1, 1), modified=tuple(times.values()), growing=(), known=()
+        folders=(("", 2),),
+        names=tuple(times),
+        sizes=(1, 1),
+        modified=tuple(times.values()),
+        growing=(),
+        known=(),
     )
     found = ask(LoadedRoot(SMALL.source, [LoadedPage(page)]))
     assert [each.modified.year for each in found.recordings] == [1, 9999]
@@ -126,7 +131,14 @@ def test_recordings_with_times_that_no_date_can_state() -> None:
 )
 def test_pages_that_no_agent_writes_are_broken(wrong: dict[str, Any]) -> None:
     """Whatever is in the store, it ends no search of a caller."""
-    one = {"folders": (("", 1),), "names": ("a.mp4",), "sizes": (1,), "modified": (1,), "growing": (), "known": ()}
+    one = {
+        "folders": (("", 1),),
+        "names": ("a.mp4",),
+        "sizes": (1,),
+        "modified": (1,),
+        "growing": (),
+        "known": (),
+    }
     data = json.dumps(one | wrong).encode()
     digest = hashlib.sha256(data).hexdigest()[:32]
     with pytest.raises(BrokenCatalog):
