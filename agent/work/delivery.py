@@ -38,6 +38,8 @@ PARTS_LOST = "the report of the parts is incomplete: the agent was interrupted b
 FRAMING_LOST = (
     "the smart crop's keyframes are missing: the agent was interrupted before it could publish them"
 )
+_HASH, _BESIDE_HASH = "spec_hash", "clip_spec_hash"
+"""The hash of the request in metadata: of a clip, a reel or its table, and of a poster or contact sheet."""
 _OBJECTS = 20
 """More than a request has."""
 _SHORT = 500
@@ -198,13 +200,20 @@ class Courier:
 
         Raises `StoreUnavailable`.
         """
-        key, store = key_beside(message, file), self._stores.of(message.owner)
-        return _created(store, key, path, _TYPES[file], self._origin(message, epoch), message)[0].key
+        key, store, origin = (
+            key_beside(message, file),
+            self._stores.of(message.owner),
+            self._origin(message, epoch),
+        )
+        if file in _LINKED:
+            # Agents of a version without posters take what has `spec_hash`, and is no table, for the clip.
+            origin[_BESIDE_HASH] = origin.pop(_HASH)
+        return _created(store, key, path, _TYPES[file], origin, message)[0].key
 
     def _origin(self, message: WorkMessage, epoch: int) -> dict[str, str]:
         return {
             "request_id": message.request_id,
-            "spec_hash": message.spec_hash(),
+            _HASH: message.spec_hash(),
             "agent_id": self._agent_id,
             "epoch": str(epoch),
         }
@@ -277,5 +286,5 @@ def _stored(store: Store, info: ObjectInfo) -> Stored:
 
 
 def _is_of(info: ObjectInfo, message: WorkMessage) -> bool:
-    mine = (message.request_id, message.spec_hash())
-    return (info.metadata.get("request_id"), info.metadata.get("spec_hash")) == mine
+    found = info.metadata.get(_HASH) or info.metadata.get(_BESIDE_HASH)
+    return (info.metadata.get("request_id"), found) == (message.request_id, message.spec_hash())

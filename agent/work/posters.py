@@ -1,8 +1,9 @@
 """The poster and the contact sheet of a clip: made while it is uploaded, and put beside it.
 
-The clip's link waits for them for two seconds at most, or for a twentieth of the time that the clip took.
-What can't be made or stored by then is left out: the clip is delivered all the same. An attempt that finds
-the clip of an earlier one in the store makes no posters: it delivers those that lie beside it.
+The clip's link waits for them for two seconds at most; after a long cut for a twentieth of its time, 20
+seconds at most. What can't be made or stored by then is left out: the clip is delivered all the same. An
+attempt that finds the clip of an earlier one in the store makes no posters: it delivers those that lie
+beside it.
 """
 
 from __future__ import annotations
@@ -22,15 +23,22 @@ from agent.work.aside import Aside
 from agent.work.delivery import Courier, Stored
 from clipping.contract.choices import Beside
 from clipping.contract.reel import WorkMessage
-from clipping.errors import ClippingError
+from clipping.errors import ClippingError, SourceNotFound
 from clipping.log import get_logger
 
 log = get_logger(__name__)
 
 LEAST_SECONDS = 2.0
 """How long the link waits at least, if that is needed: it mostly is on a machine that is overloaded."""
+MOST_SECONDS = 20.0
 SHARE = 0.05
-"""Of the time that the clip took: how long the link waits, if that is more."""
+"""Of the time that the clip took: how long the link waits, if that is between the two. Meanwhile nothing can
+interrupt the attempt."""
+
+
+def waits(took: float) -> float:
+    """How many seconds the link of a clip that took so many waits for its posters."""
+    return max(LEAST_SECONDS, min(MOST_SECONDS, SHARE * took))
 
 
 class PosterWork:
@@ -41,27 +49,30 @@ class PosterWork:
         self._engine, self._courier, self._message, self._folder = engine, courier, message, folder
         self._since = time.monotonic()
         self.begun = False
-        """Whether `begin` was called."""
+        """Whether they are made of the file that `begin` was called with last, or can't be made."""
         self._run: PosterRun | None = None
 
     def begin(self, clip: Path) -> None:
         """Begin to make them of this file. Does not wait, and raises nothing."""
         self.close()
-        self.begun = True
+        self.begun = False
         # Another one each time: a process that is being killed may still write into the last one.
         folder = self._folder / secrets.token_hex(4)
         try:
             folder.mkdir(parents=True)
             self._run = self._engine.posters(clip, folder, encoded=self._message.mode == "encode")
+        except SourceNotFound:
+            return  # it has been verified, and renamed, before this thread came to it
         except (ClippingError, OSError) as error:
             self._left_out(str(error))
+        self.begun = True
 
     def deliver(self, stored: Stored, *, epoch: int) -> Stored:
         """The clip with its posters, as far as they are in the store in time. Raises nothing."""
         if self._run is None:
             return stored
         now = time.monotonic()
-        until = now + max(LEAST_SECONDS, SHARE * (now - self._since))
+        until = now + waits(now - self._since)
         try:
             made = self._run.result(until - now)
         except ClippingError as error:

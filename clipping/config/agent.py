@@ -191,7 +191,7 @@ class Cutting(Section):
     poster: bool = True
     """Whether each finished clip and reel gets a poster and a contact sheet, JPEG files beside it in the
     store. They cost little more than the decoding of 16 frames, and a clip's link waits for them for two
-    seconds at most, or for a twentieth of the time that the clip took."""
+    seconds at most, after a long cut for up to 20."""
     default_mode: Literal["copy", "smart", "encode"] | None = None
     """The mode of requests with high quality that name no mode and no other output. Unset: `copy`. Medium
     quality is always `encode`. The API decides, when it accepts a request."""

@@ -12,11 +12,14 @@ from PIL import Image
 from prometheus_client import REGISTRY
 
 from agent.cutting import Engine, EngineSettings
+from agent.specs import cut_spec
 from agent.work.job import Job
+from agent.work.posters import waits
 from clipping.contract.messages import CompletionMessage
 from clipping.contract.reel import WorkMessage
 from tests.agent.bench import Bench
 from tests.support.broker import BrokerProcess
+from tests.support.waiting import eventually
 
 TILE = (240, 150)
 
@@ -133,6 +136,41 @@ def test_a_poster_that_cannot_be_stored_is_left_out(posters: Bench, tmp_path: Pa
     assert completion.poster_url is None
     assert completion.contact_sheet_url is not None
     assert left_out() == before + 1
+
+
+def test_a_clip_that_is_renamed_before_its_posters_begin_has_them(
+    posters: Bench, engine: Engine, tmp_path: Path
+) -> None:
+    """As on a busy machine, where the agent reads that the file is complete when it is verified already."""
+    folder, message, before = tmp_path / "cut", posters.message(), left_out()
+    folder.mkdir()
+
+    def late(stage: str, _: float) -> None:
+        if stage == "cutting":
+            eventually(lambda: list(folder.glob("clip-*.mp4")), "the verified clip")
+
+    with posters.runner.posters.of(message, folder) as work:
+        clip = engine.cut(cut_spec(message), folder, progress=late, written=work.begin)
+        assert not work.begun
+        work.begin(clip.path)
+        stored = work.deliver(posters.runner.courier.upload(clip, message, epoch=7), epoch=7)
+    assert (sorted(stored.beside), left_out()) == (["contact_sheet", "poster"], before)
+
+
+@pytest.mark.parametrize(("took", "seconds"), [(0.1, 2), (40, 2), (100, 5), (400, 20), (7200, 20)])
+def test_how_long_a_link_waits(took: float, seconds: float) -> None:
+    assert waits(took) == seconds
+
+
+def test_agents_of_a_version_without_posters_find_the_clip(posters: Bench) -> None:
+    """They take the first object that is no table and has these two, whose key begins so."""
+    message = posters.message()
+    run(posters, message)
+    stem = f"clips/h/{message.request_id}"
+    mine = {"request_id": message.request_id, "spec_hash": message.spec_hash()}
+    listed = posters.store.list(f"{stem}.", limit=10).objects
+    assert [info.key for info in listed if mine.items() <= info.metadata.items()] == [f"{stem}.mp4"]
+    assert [info.key for info in listed] == [f"{stem}.jpg", f"{stem}.mp4"]
 
 
 def test_a_clip_does_not_wait_for_its_posters(posters: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
