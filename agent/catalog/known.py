@@ -25,7 +25,8 @@ class KnownRecordings:
         names = self._cache.known()
         with self._lock:
             self._names = names
-            self._facts = {name: facts for name, facts in self._facts.items() if name in names}
+            # A scan that hung goes on reading meanwhile, and adds to them.
+            self._facts = {name: facts for name, facts in self._facts.copy().items() if name in names}
 
     def of(self, identity: Identity) -> Facts | None:
         """None: nothing was found out about it, in this state."""

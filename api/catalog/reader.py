@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from api.catalog.page import LoadedPage
-from api.catalog.view import LoadedRoot, Source, View, sources_of
+from api.catalog.view import Index, LoadedRoot, Source, View, sources_of
 from clipping.contract.catalog import BrokenCatalog, CatalogIndex, CatalogPage, index_key, page_key
 from clipping.errors import StoreUnavailable
 from clipping.log import get_logger
@@ -31,7 +31,7 @@ class Reader:
 
     def __init__(self, store: Store, cluster: str) -> None:
         self._store, self._cluster = store, cluster
-        self._indexes: dict[str, tuple[str, CatalogIndex | None]] = {}
+        self._indexes: dict[str, tuple[str, Index | None]] = {}
         """By agent, with their versions in the store."""
         self._pages: dict[tuple[str, str], LoadedPage] = {}
         """By agent and digest: those of the last view."""
@@ -49,7 +49,7 @@ class Reader:
                 self._indexes.clear()
         raise StoreUnavailable("the catalogue's pages are missing in the store, or damaged")
 
-    def _index(self, agent: str) -> CatalogIndex | None:
+    def _index(self, agent: str) -> Index | None:
         try:
             found = self._store.get(index_key(agent))
         except ValueError as error:
@@ -60,11 +60,11 @@ class Reader:
         if known is not None and known[0] == found[1].version:
             return known[1]
         try:
-            index: CatalogIndex | None = CatalogIndex.from_json(found[0])
+            index: Index | None = Index(CatalogIndex.from_json(found[0]), found[1].created_at)
         except BrokenCatalog as error:
             log.warning("catalog.broken", agent_id=agent, error=error.message)
             index = None
-        if index is not None and (index.cluster, index.agent_id) != (self._cluster, agent):
+        if index is not None and (index.content.cluster, index.content.agent_id) != (self._cluster, agent):
             index = None  # an agent of another cluster has the same id
         self._indexes[agent] = found[1].version, index
         return index

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 
 from api.catalog.page import LoadedPage, Row, parts_of, terms_of
 from clipping.contract.catalog import CatalogIndex, CatalogRoot
@@ -35,23 +36,36 @@ class Source:
         )
 
 
-def sources_of(indexes: Iterable[CatalogIndex]) -> list[Source]:
+@dataclass(frozen=True)
+class Index:
+    """The catalogue of one agent."""
+
+    content: CatalogIndex
+    stored_at: datetime
+    """By the store's clock, which is the same for all agents: their own may differ by hours."""
+
+    def age(self, at: datetime | None) -> float:
+        """How many seconds before `stored_at` a time by the agent's clock was; None: never."""
+        return float("inf") if at is None else (self.content.written_at - at).total_seconds()
+
+
+def sources_of(indexes: Iterable[Index]) -> list[Source]:
     """The roots of all agents, by path. Agents that share a root have the same recordings: the entries are
     those of the newest scan, and its state is that of the newest attempt, by any of them."""
-    by_path: dict[str, list[tuple[str, CatalogRoot]]] = defaultdict(list)
+    by_path: dict[str, list[tuple[Index, CatalogRoot]]] = defaultdict(list)
     for index in indexes:
-        for root in index.roots:
-            by_path[root.path].append((index.agent_id, root))
+        for root in index.content.roots:
+            by_path[root.path].append((index, root))
     sources = []
     for path in sorted(by_path):
-        state = max((root for _, root in by_path[path]), key=lambda root: root.checked_at)
-        agent, entries = max(by_path[path], key=lambda each: _scanned_at(each[1]))
-        sources.append(Source(agent, entries, state))
+        _, state = max(by_path[path], key=lambda each: _when(each[0], each[1].checked_at))
+        index, entries = max(by_path[path], key=lambda each: _when(each[0], each[1].scanned_at))
+        sources.append(Source(index.content.agent_id, entries, state))
     return sources
 
 
-def _scanned_at(root: CatalogRoot) -> float:
-    return float("-inf") if root.scanned_at is None else root.scanned_at.timestamp()
+def _when(index: Index, at: datetime | None) -> float:
+    return index.stored_at.timestamp() - index.age(at)
 
 
 class LoadedRoot:

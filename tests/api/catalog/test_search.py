@@ -16,7 +16,7 @@ from agent.catalog.paging import Entry, Pager
 from api.catalog.answers import answer
 from api.catalog.page import LoadedPage, terms_of
 from api.catalog.query import CatalogQuery, parse_catalog
-from api.catalog.view import LoadedRoot, Source, View, sources_of
+from api.catalog.view import Index, LoadedRoot, Source, View, sources_of
 from clipping.contract.catalog import BrokenCatalog, CatalogIndex, CatalogPage, CatalogRoot
 from clipping.contract.preview import RecordingCatalog
 from clipping.contract.preview_keys import PreviewKeys
@@ -272,7 +272,7 @@ def test_the_newest_scan_and_the_newest_state_of_agents_that_share_a_root() -> N
 
     def merged(**roots: CatalogRoot) -> tuple[str, int, bool, str | None]:
         indexes = [
-            CatalogIndex(agent_id=agent, cluster="c", generation=1, written_at=NOW, roots=(one,))
+            Index(CatalogIndex(agent_id=agent, cluster="c", generation=1, written_at=NOW, roots=(one,)), NOW)
             for agent, one in roots.items()
         ]
         (source,) = sources_of(indexes)
@@ -282,3 +282,16 @@ def test_the_newest_scan_and_the_newest_state_of_agents_that_share_a_root() -> N
     assert merged(a=root(1, 1), b=root(2, 2)) == ("b", 2, True, None)
     assert merged(a=root(1, 1), b=root(None, 3, available=False)) == ("a", 1, False, "it hangs")
     assert merged(a=root(4, 4), b=root(2, 3, available=False)) == ("a", 4, True, None)
+
+
+def test_after_a_takeover_the_clock_of_the_former_leader_does_not_matter() -> None:
+    def index(agent: str, minutes: int, *, ahead: int) -> Index:
+        stored = NOW + timedelta(minutes=minutes)
+        own = stored + timedelta(minutes=ahead)
+        root = CatalogRoot(path="/nas", scanned_at=own, checked_at=own, available=agent == "new")
+        content = CatalogIndex(agent_id=agent, cluster="c", generation=1, written_at=own, roots=(root,))
+        return Index(content, stored)
+
+    for old, new in ((60, 0), (0, -60)):
+        (source,) = sources_of([index("old", 0, ahead=old), index("new", 10, ahead=new)])
+        assert (source.agent, source.state.available) == ("new", True)
