@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 PLAIN_TEXT = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
@@ -24,6 +25,12 @@ def check_one_line(text: str) -> None:
     """Raises `ValueError` unless `is_one_line`."""
     if not is_one_line(text):
         raise ValueError("must not contain control or line separator characters")
+
+
+def folded(text: str) -> str:
+    """As texts are compared in a search: in one case, and with letters composed, which names of files that
+    Macs write are not (an accent or a part of a Korean syllable is a character of its own there)."""
+    return unicodedata.normalize("NFC", text.casefold())
 
 
 def field_path(parts: Iterable[str | int]) -> str:

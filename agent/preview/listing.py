@@ -21,6 +21,7 @@ from clipping.config import NasRoot
 from clipping.contract.preview import RecordingEntry, RecordingFolder, RecordingList
 from clipping.contract.preview_keys import PreviewKeys
 from clipping.errors import ClippingError, InvalidRequest, NotFound
+from clipping.text import folded
 
 BOUNDS = Bounds(entries=20_000, folders=1000, links=200)
 MOST_LISTED, USUALLY_LISTED = 200, 100
@@ -68,7 +69,7 @@ class Listing:
                 descriptor,
                 BOUNDS,
                 lambda name: self._linked(os.path.join(folder, name)),
-                q=page.q.casefold(),
+                q=folded(page.q),
             )
             names = [name for name in sorted(found.recordings) if page.behind is None or name > page.behind]
             first = page.behind is None

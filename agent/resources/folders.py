@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from agent.resources.beneath import open_beneath
+from clipping.text import folded
 
 GROWING_SECONDS = 10
 """A file that was changed so recently is perhaps still written."""
@@ -41,7 +42,7 @@ def names_in(
     descriptor: int, bounds: Bounds, linked: Callable[[str], os.stat_result | None], *, q: str = ""
 ) -> Found:
     """The names in an open folder. `linked`: what the link of this name leads to, None where that is not
-    shown; `q`: what names contain, casefolded. Raises `OSError`."""
+    shown; `q`: what names contain, `folded`. Raises `OSError`."""
     found, links = Found(), 0
     with os.scandir(descriptor) as entries:
         for number, entry in enumerate(entries):
@@ -49,7 +50,7 @@ def names_in(
                 found.truncated = True
                 break
             name = entry.name
-            if name.startswith(".") or q not in name.casefold() or name.lower().endswith(_PROXY):
+            if name.startswith(".") or q not in folded(name) or name.lower().endswith(_PROXY):
                 continue
             is_recording = PurePath(name).suffix.lower() in SUFFIXES
             if entry.is_symlink():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from clipping.contract.catalog import CatalogPage, Known
+from clipping.text import folded
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def terms_of(q: str) -> list[str]:
     """What a path has to contain: the words of a query, in any case and order. The longest is first, as it is
     the rarest; a word that is part of another one is left out."""
     found: list[str] = []
-    for term in sorted(q.casefold().split(), key=len, reverse=True):
+    for term in sorted(folded(q).split(), key=len, reverse=True):
         if not any(term in longer for longer in found):
             found.append(term)
     return found
@@ -102,7 +103,7 @@ def terms_of(q: str) -> list[str]:
 
 def _searched(path: str) -> str:
     # No term has white space, and none is found across two paths.
-    return path.casefold().replace("\n", " ")
+    return folded(path).replace("\n", " ")
 
 
 def _groups(page: CatalogPage) -> Iterator[Group]:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import time
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -143,6 +144,15 @@ def test_pages_that_no_agent_writes_are_broken(wrong: dict[str, Any]) -> None:
     digest = hashlib.sha256(data).hexdigest()[:32]
     with pytest.raises(BrokenCatalog):
         CatalogPage.unpack(digest, gzip.compress(data))
+
+
+def test_names_that_macs_write_are_found() -> None:
+    """They spell a letter with an accent, and a Korean syllable, in several characters."""
+    composed = ["\u00c9t\u00e9.mp4", "\uacb0\uc2b9 1.mp4"]
+    root = loaded("/nas", {"": [unicodedata.normalize("NFD", name) for name in composed]})
+    for q in ("\u00e9t\u00e9", "\uacb0\uc2b9"):
+        for form in ("NFC", "NFD"):
+            assert len(ask(root, q=unicodedata.normalize(form, q)).recordings) == 1
 
 
 def test_a_search_below_a_folder() -> None:
