@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -119,14 +120,23 @@ class Links:
                 continue
             signed_at = self._clock.now()
             try:
-                beside = {file: self.sign(clip, file).url for file in beside_of(clip)}
-                signed[clip.request_id] = _New(self.sign(clip), beside, signed_at)
+                link = self.sign(clip)
+                signed[clip.request_id] = _New(link, self._beside(clip), signed_at)
             except Expired:
                 continue
             except (SigningUnavailable, StoreUnavailable) as error:
                 self._paused_until[apart] = now + PAUSE_SECONDS
                 log.warning("links.not_signed", request_id=clip.request_id, reason=error.message)
         return signed
+
+    def _beside(self, clip: Clip) -> dict[Beside, str]:
+        """New links to what lies beside the request's object; not to what is no longer there. Raises as
+        `sign`, except for `Expired`."""
+        found: dict[Beside, str] = {}
+        for file in beside_of(clip):
+            with suppress(Expired):
+                found[file] = self.sign(clip, file).url
+        return found
 
     def _place(self, clip: Clip) -> Place:
         # What lies beside the clip is wherever the clip is.

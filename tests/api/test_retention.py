@@ -67,9 +67,10 @@ class Service:
         }
         report(self.parts.database, completed(request_id=request_id, **fields), at=now)
 
-    def completed_with_posters(self) -> str:
+    def completed_with_posters(self, request_id: str | None = None, **over: Any) -> str:
         """As `completed`, with posters beside the clip and links to them."""
-        request_id, store = put(self.parts.database), self.parts.store
+        request_id = request_id or put(self.parts.database)
+        store = self.parts.store
         links: dict[str, str] = {}
         files: dict[str, Beside] = {"poster_url": "poster", "contact_sheet_url": "contact_sheet"}
         for field, file in files.items():
@@ -78,7 +79,7 @@ class Service:
             image.write_bytes(file.encode())
             store.create(key, image, content_type="image/jpeg", metadata={"request_id": request_id})
             links[field] = store.sign(key, filename="first.jpg", seconds=7 * 86_400).url
-        self.end(request_id, **links)
+        self.end(request_id, **links, **over)
         return request_id
 
     def pass_time(self, request_id: str, passed: timedelta) -> None:
@@ -333,13 +334,28 @@ def test_the_links_to_posters_live_as_long_as_the_clips(service: Service) -> Non
     assert not {*POSTERS} & service.status(without).keys()
     service.pass_time(request_id, 4 * DAY)
     renewed = service.status(request_id)
-    for name in (*POSTERS, "download_url"):
-        assert renewed[name] != first[name]
+    assert get(service.parts.database, request_id).link_url == renewed["download_url"]
+    for name in POSTERS:
+        assert renewed[name] != first[name], "the new ones have other names"
         assert service.works(renewed[name])
     assert service.status(request_id) == renewed
     service.pass_time(request_id, 31 * DAY)
     assert service.get(request_id).status_code == 410
     assert not {*POSTERS} & service.listed(request_id).keys()
+
+
+def test_a_clip_that_was_moved_without_its_poster_has_a_link(service: Service) -> None:
+    """Objects of a caller may be moved; where, is then looked for."""
+    request_id = put(service.parts.database)
+    elsewhere = f"gs://former/of-customers/clips/hand-1/{request_id}.mp4"
+    service.completed_with_posters(request_id, output_uri=elsewhere)
+    service.parts.store.delete(f"clips/hand-1/{request_id}.jpg")
+    service.pass_time(request_id, 4 * DAY)
+    renewed = service.status(request_id)
+    assert get(service.parts.database, request_id).link_url == renewed["download_url"]
+    assert service.works(renewed["download_url"])
+    assert service.works(renewed["contact_sheet_url"])
+    assert "poster_url" not in renewed
 
 
 def test_posters_are_downloaded_under_their_names(service: Service) -> None:
