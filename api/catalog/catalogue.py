@@ -20,8 +20,8 @@ FRESH_SECONDS = 3.0
 """How long a catalogue is used before it is looked for a newer one."""
 STALE_SECONDS = 60.0
 """How long one is used while the store does not answer."""
-WAIT_SECONDS = 8.0
-"""The caller is waiting."""
+WAIT_SECONDS, BRIEF_SECONDS = 8.0, 1.0
+"""How long a caller waits for the catalogue; for a newer one than the last, which can still be used."""
 AGENTS_SECONDS = 10.0
 """How old the list of agents may be."""
 
@@ -48,14 +48,16 @@ class Catalogue:
         Raises `CatalogUnavailable`.
         """
         with self._lock:
-            newest = self._newest
+            newest, wait = self._newest, WAIT_SECONDS
+            if newest is not None and self._age(newest) < STALE_SECONDS:
+                wait = BRIEF_SECONDS
             if newest is not None and self._age(newest) < FRESH_SECONDS:
                 return newest.view
             if self._reading is None or self._reading.done():
                 self._reading = self._thread.submit(self._read)
             reading = self._reading
         try:
-            return reading.result(WAIT_SECONDS).view
+            return reading.result(wait).view
         except FutureTimeout:
             reason = "the store does not answer in time"
         except (StoreUnavailable, CoordinationUnavailable) as error:

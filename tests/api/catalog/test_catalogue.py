@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api.catalog.catalogue import FRESH_SECONDS, STALE_SECONDS, Catalogue
+from api.catalog.catalogue import FRESH_SECONDS, STALE_SECONDS, WAIT_SECONDS, Catalogue
 from api.catalog.reader import Reader
 from api.cluster.coordination import Coordination
 from clipping.clock import ManualClock
@@ -21,6 +23,7 @@ from tests.agent.catalog.conftest import Scanner, write
 from tests.api.api_process import key
 from tests.api.cluster.documents import Agents
 from tests.api.owned import KEYS, Service, service
+from tests.support.waiting import eventually
 
 SECRET = "a-secret-of-the-API-and-the-agents"
 URL = "/v1/recordings"
@@ -33,8 +36,11 @@ class Counting(MemoryStore):
         super().__init__()
         self.read: list[str] = []
         self.away = False
+        self.answers = threading.Event()
+        self.answers.set()
 
     def get(self, key: str) -> tuple[bytes, ObjectInfo] | None:
+        self.answers.wait(60)
         if self.away:
             raise StoreUnavailable("the store is away")
         self.read.append(key)
@@ -104,6 +110,22 @@ def test_while_the_store_is_away_the_last_one_is_used_for_a_minute(reading: Read
         reading.count()
     reading.store.away = False
     assert reading.count() == 1500
+
+
+def test_while_the_store_hangs_callers_do_not_wait_for_it(reading: Reading) -> None:
+    reading.agent.scan()
+    reading.count()
+    reading.store.answers.clear()
+    begun = time.monotonic()
+    for _ in range(2):
+        reading.later()
+        assert reading.count() == 1500
+    assert time.monotonic() - begun < WAIT_SECONDS
+    write(reading.nas / "3" / "new.mp4")
+    reading.store.answers.set()
+    reading.agent.scan()
+    reading.later()
+    eventually(lambda: reading.count() == 1501, "the newest catalogue")
 
 
 def test_an_index_without_its_pages_is_not_half_a_catalogue(reading: Reading) -> None:
