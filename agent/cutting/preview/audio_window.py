@@ -20,6 +20,8 @@ from agent.cutting.reading.seek import tick_upto
 from clipping.errors import RangeBeyondEnd, SourceCorrupt
 
 _BACK = Fraction(1, 4)
+_LONGEST = Fraction(10)
+"""Seconds that a packet lasts at most: damaged ones state hours, which would be encoded as silence."""
 
 
 def audio_window(media: Media, info: StreamInfo, t: Fraction, d: Fraction) -> Window:
@@ -67,10 +69,8 @@ def _written(
     last: bool,
 ) -> Window:
     """Raises `NoHeader` and `NotWritable`."""
-    begin, end = (
-        pts_of(found[0]) * found[0].time_base,
-        (pts_of(found[-1]) + (found[-1].duration or 0)) * found[-1].time_base,
-    )
+    begin, end = (pts_of(found[at]) * found[at].time_base for at in (0, -1))
+    end += min(_LONGEST, (found[-1].duration or 0) * found[-1].time_base)
     file = WindowFile()
     audio = window_audio(file, stream, info, read, begin, end, over=True)
     if not audio.items:

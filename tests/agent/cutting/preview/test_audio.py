@@ -135,6 +135,22 @@ def test_audio_alone_is_encoded(previews: Previews) -> None:
     assert {4.0, 5.0, 6.0} <= {round(tick, 2) for tick in ticks([window])}
 
 
+def test_a_last_packet_that_states_an_hour(previews: Previews, tmp_path: Path) -> None:
+    path = tmp_path / "long.mkv"
+    with av.open(str(make(CODECS["AC-3"]))) as container, av.open(str(path), "w") as file:
+        target = file.add_stream_from_template(container.streams.audio[0])
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        packets[-1].duration = round(3600 / packets[-1].time_base)
+        for packet in packets:
+            packet.stream = target
+            file.mux(packet)
+        length = float((packets[-1].pts - packets[0].pts) * packets[-1].time_base)  # type: ignore[operator]
+    with open_path(path) as source:
+        window = previews.window(source, Fraction(int(length)), Fraction(4))
+    assert length < window.end < length + 11
+    assert len(window.data) < 100_000
+
+
 def test_the_default_stream_is_played_and_of_equals_one_that_needs_no_encode(
     previews: Previews, tmp_path: Path
 ) -> None:
