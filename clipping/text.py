@@ -9,6 +9,7 @@ from collections.abc import Iterable
 PLAIN_TEXT = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 """No control character (Unicode category Cc) and no line or paragraph separator (Zl, Zp)."""
 _PLAIN_TEXT = re.compile(PLAIN_TEXT)
+_NOT_PLAIN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def is_one_line(text: str) -> bool:
@@ -19,6 +20,12 @@ def is_one_line(text: str) -> bool:
 def is_plain_text(text: str) -> bool:
     """Whether `text` matches `PLAIN_TEXT` and is valid Unicode (no lone surrogates)."""
     return is_one_line(text) and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def as_one_line(text: str) -> str:
+    """The text with `?` for each character that `is_one_line` refuses: names of files may hold commands to a
+    terminal."""
+    return _NOT_PLAIN.sub("?", text)
 
 
 def check_one_line(text: str) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from clipping.exits import EXIT_USAGE
+from clipping.text import as_one_line
 
 
 def misused(*problems: str) -> NoReturn:
@@ -35,7 +36,7 @@ def say_json(result: Any) -> None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table for humans; the last column may be long."""
-    cells = [[name.upper() for name in head], *([str(cell) for cell in row] for row in rows)]
+    cells = [[name.upper() for name in head], *([as_one_line(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

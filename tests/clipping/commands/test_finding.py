@@ -23,6 +23,7 @@ def test_recordings_are_found_and_requested(make_api: MakeApi, tmp_path: Path) -
     for number in range(3):
         write(api.root / "2026" / f"table {number}.mp4", 2_500_000)
     write(api.root / "night.mp4")
+    write(api.root / "odd" / "a\x1b[2J\nb\x9b.mp4")
     store = LocalStore(Path(str(api.config.storage.path)), public_url=api.url)
     Agents(store, CLUSTER).report("nas-1", state="active")
     agent = Scanner(tmp_path, [api.root], store)
@@ -37,9 +38,11 @@ def test_recordings_are_found_and_requested(make_api: MakeApi, tmp_path: Path) -
     assert row.startswith("2.5 MB  ")
     assert row.endswith(f"  {api.root}/2026/table 1.mp4")
     listed = clipping(api, "recordings").stdout.splitlines()
-    assert [line.split()[-1] for line in listed[1:]] == ["2026/", f"{api.root}/night.mp4"]
+    assert [line.split()[-1] for line in listed[1:]] == ["2026/", "odd/", f"{api.root}/night.mp4"]
+    odd = clipping(api, "recordings", "--prefix", "odd").stdout.splitlines()
+    assert [line.split()[-1] for line in odd[1:]] == [f"{api.root}/odd/a?[2J?b?.mp4"]
     assert len(lines(clipping(api, "recordings", "--prefix", "2026", "--limit", "2", "--json"))) == 2
-    assert len(lines(clipping(api, "recordings", "--q", "mp4", "--limit", "0", "--json"))) == 4
+    assert len(lines(clipping(api, "recordings", "--q", "mp4", "--limit", "0", "--json"))) == 5
     (found,) = lines(clipping(api, "recordings", "--q", "night", "--json"))
     assert found["id"] == PreviewKeys(SECRET).recording_id(str(api.root / "night.mp4"))
     assert found["id"] in clipping(api, "recordings", "--q", "night", "--ids").stdout
