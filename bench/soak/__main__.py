@@ -30,6 +30,7 @@ from bench.soak.load import Load
 from bench.soak.recordings import prepare
 from bench.soak.stack import Stack
 from bench.soak.watch import Watch
+from clipping.store.layout import BESIDE
 from tests.support.cluster import MARK
 from tests.support.procs import descendants_of, with_variable
 
@@ -148,6 +149,8 @@ class Soak:
         """Count each request's objects in the store and its published completions."""
         objects: Counter[str] = Counter()
         for key in watch.versions:
+            if key.endswith(tuple(BESIDE.values())):
+                continue
             objects[Path(key).name.partition(".")[0]] += 1
         published = stack.cluster.witness.completions()
         for case in load.cases.values():

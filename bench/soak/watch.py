@@ -59,9 +59,6 @@ class Watch:
             if cursor is None:
                 return
 
-    def clips_of(self, request_id: str) -> int:
-        return sum(request_id in key for key in self.versions)
-
     def _thread(self, poll: Callable[[], None], seconds: float) -> threading.Thread:
         def run() -> None:
             while not self._stop.wait(seconds):

@@ -68,7 +68,9 @@ def test_a_standby_and_an_agent_without_its_nas_are_healthy(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_stuck_engine_is_the_reason(tmp_path: Path) -> None:
     with with_recording(tmp_path) as agent:
-        (server,) = children_of(agent.pid)
+        (server,) = eventually(
+            lambda: len(found := children_of(agent.pid)) == 1 and found, "the engine's process alone"
+        )
         os.kill(server, signal.SIGSTOP)
         try:
             stuck = eventually(

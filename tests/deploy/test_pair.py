@@ -17,6 +17,7 @@ import requests
 
 from tests.deploy.conftest import Cloud, Measured
 from tests.deploy.nas import UNIT, Nas
+from tests.support.hosts.services import clips_in
 from tests.support.waiting import eventually
 
 QUICK = {"preset": "quick", "drain_seconds": 60}
@@ -202,7 +203,7 @@ def only_completion(cloud: Cloud, request_id: str) -> Any:
     completion = cloud.desk.completed(request_id)
     time.sleep(1)
     assert len(cloud.desk.all(request_id)) == 1
-    assert len(cloud.store.objects("clips/")) == 1
+    assert len(clips_in(cloud.store)) == 1
     return completion
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.deploy.conftest import Cloud, Measured
 from tests.deploy.nas import UNIT, Nas
+from tests.support.hosts.services import clips_in
 from tests.support.waiting import eventually
 
 SINGLE = {"mode": "single"}
@@ -37,7 +38,7 @@ def test_clips_are_cut_in_the_sandbox(cloud: Cloud, nas: Nas, request_fields: di
     request_id = cloud.desk.ask(**request_fields)
     completion = cloud.desk.completed(request_id, logs=nas.logs)
     assert completion.output_gcs_path is not None
-    assert completion.output_gcs_path.endswith(cloud.store.objects("clips/")[0])
+    assert completion.output_gcs_path.endswith(clips_in(cloud.store)[0])
     assert completion.report is not None
     assert completion.report.mode == request_fields["mode"], "the sandbox does not change the mode"
 
@@ -79,7 +80,7 @@ def test_a_killed_agent_is_restarted_and_resumes_its_clip(cloud: Cloud, nas: Nas
     eventually(lambda: not Path(f"/proc/{ffmpeg}").exists(), "ffmpeg to be killed too")
     eventually(lambda: nas.pid not in (0, before) and nas.health(), "a new agent", logs=nas.logs)
     cloud.desk.completed(request_id, logs=nas.logs)
-    assert len(cloud.store.objects("clips/")) == 1
+    assert len(clips_in(cloud.store)) == 1
     assert int(nas.show("NRestarts")) == 1
 
 
@@ -111,7 +112,7 @@ def test_a_stop_finishes_the_clip_in_flight(cloud: Cloud, nas: Nas) -> None:
     assert nas.show("ExecMainStatus") == "0"
     cloud.desk.completed(request_id, logs=nas.logs)
     assert len(cloud.desk.all(request_id)) == 1
-    assert len(cloud.store.objects("clips/")) == 1
+    assert len(clips_in(cloud.store)) == 1
 
 
 def test_an_invalid_configuration_is_not_retried(nas: Nas) -> None:

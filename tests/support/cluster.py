@@ -17,6 +17,7 @@ from typing import Any, Self
 import requests
 
 from clipping.config import overlay, validate
+from clipping.store.layout import BESIDE
 from clipping.store.open import open_store
 from embedded.layout import Layout, free_port
 from tests.support.agent_node import AgentNode
@@ -218,7 +219,9 @@ class Cluster:
         self.witness.republish(request_id)
 
     def objects(self, request_id: str) -> list[str]:
-        return [key for key in self.observer.versions if request_id in key]
+        """The clips of a request in the store, without what lies beside them."""
+        beside = tuple(BESIDE.values())
+        return [key for key in self.observer.versions if request_id in key and not key.endswith(beside)]
 
     def logs(self) -> str:
         """The end of every process's log, for the message of a failed test."""

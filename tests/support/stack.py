@@ -15,6 +15,7 @@ from typing import Any, Self
 import requests
 import yaml
 
+from clipping.store.layout import BESIDE
 from tests.support.held import HELD_SECONDS, HeldCut, hold_cut
 from tests.support.procs import children_of
 from tests.support.waiting import eventually
@@ -171,7 +172,8 @@ class RunningStack:
     def objects(self, request_id: str) -> list[Path]:
         """A request's clips in the store's folder."""
         found = (self.data / "store").rglob(f"{request_id}.*")
-        return [path for path in found if path.is_file() and path.suffix != ".json"]
+        beside = (".json", *BESIDE.values())
+        return [path for path in found if path.is_file() and not path.name.endswith(beside)]
 
     def logs(self) -> str:
         """The end of every process's log, for the message of a failed test."""

@@ -48,7 +48,7 @@ _GOOD = {
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     """Mend what is good by the contract."""
     match case.operation.definition.raw.get("operationId"):
-        case "requestClip" if _GOOD["ClipRequest"].is_valid(case.body):
+        case "requestClip" | "planClip" if _GOOD["ClipRequest"].is_valid(case.body):
             case.body = _possible(case.body)
         case "requestReel" if _GOOD["ReelRequest"].is_valid(case.body):
             case.body = _possible_reel(case.body)
@@ -120,8 +120,8 @@ def _possible_reel(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _on_the_nas(body: dict[str, Any]) -> dict[str, Any]:
-    """With a path: exactly one of path and URI must be given, and no made-up URI is of an object."""
-    mended = {name: value for name, value in body.items() if name != "source_uri"}
+    """With a path: exactly one of path, URI and id must be given, and no made-up URI or id names anything."""
+    mended = {name: value for name, value in body.items() if name not in ("source_uri", "recording_id")}
     return mended | {"nas_video_path": body.get("nas_video_path") or "/nas/table-7.mp4"}
 
 

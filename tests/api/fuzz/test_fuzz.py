@@ -34,8 +34,8 @@ def api(broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.mark.parametrize(
     ("phases", "paths", "examples", "cases"),
     [
-        ("examples,coverage", "^/(?!v1/(reel/|events$)|preview/)", 1, 600),
-        ("examples,coverage", "^/v1/reel/request", 1, 300),
+        ("examples,coverage", "^/(?!v1/(reel/|clip/plan$|events$)|preview/)", 1, 600),
+        pytest.param("examples,coverage", "^/v1/reel/request", 1, 300, marks=pytest.mark.exhaustive),
         ("fuzzing", "^/(?!v1/events$)", 15, 200),
         ("stateful", "^/v1/(clip|reel)", 20, 50),
         ("stateful", "^/v1/(admin|stats)", 6, 15),

