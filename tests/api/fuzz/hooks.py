@@ -48,7 +48,7 @@ _GOOD = {
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     """Mend what is good by the contract."""
     match case.operation.definition.raw.get("operationId"):
-        case "requestClip" | "planClip" if _GOOD["ClipRequest"].is_valid(case.body):
+        case "requestClip" if _GOOD["ClipRequest"].is_valid(case.body):
             case.body = _possible(case.body)
         case "requestReel" if _GOOD["ReelRequest"].is_valid(case.body):
             case.body = _possible_reel(case.body)
