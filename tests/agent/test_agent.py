@@ -87,6 +87,7 @@ def test_unreadable_messages_go_to_the_dead_letter_topic_at_once(agent: AgentPro
     assert not agent.undelivered()()
 
 
+@pytest.mark.slow
 def test_an_unavailable_nas_pauses_the_intake(agent: AgentProcess) -> None:
     (agent.nas / "night.mp4").rename(agent.folder / "unplugged.mp4")  # an empty folder: nothing is mounted
     unwell = eventually(lambda: _unwell(agent), "the health page to report it")
@@ -166,6 +167,7 @@ def test_a_second_agent_on_the_same_folder_does_not_start(agent: AgentProcess) -
     assert "start.waiting" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reload_applies_live_keys_and_an_invalid_file_changes_nothing(agent: AgentProcess) -> None:
     good = agent.config.read_text()
     agent.config.write_text(good.replace("format: json", "format: json\n  level: debug"))

@@ -232,6 +232,7 @@ def test_a_kill_loses_no_event(make_api: MakeApi) -> None:
         again.wait("completed")
 
 
+@pytest.mark.slow
 def test_any_instance_may_receive_the_agents_messages(make_api: MakeApi, postgres: PostgresServer) -> None:
     url = postgres.database()
     first = make_api(api={"database_url": url})
@@ -248,6 +249,7 @@ def test_any_instance_may_receive_the_agents_messages(make_api: MakeApi, postgre
             reader.wait_for_end()
 
 
+@pytest.mark.slow
 def test_a_stream_outlives_its_database(make_api: MakeApi, postgres: PostgresServer) -> None:
     api = make_api(api={"database_url": postgres.database()})
     request_id = ask(api)

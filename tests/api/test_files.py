@@ -223,6 +223,7 @@ def test_slow_readers_keep_no_thread(api: ApiProcess, served: Served) -> None:
             reader.close()
 
 
+@pytest.mark.slow
 def test_a_large_clip_is_whole_for_several_readers(served: Served, api: ApiProcess) -> None:
     size = 64 << 20
     source = api.folder / "big.mp4"

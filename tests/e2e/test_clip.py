@@ -24,6 +24,7 @@ def download(stack: RunningStack, request_id: str) -> requests.Response:
     return requests.get(link, timeout=30)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["mp4", "mkv", "ts"])
 def test_a_clip_matches_its_status(stack: RunningStack, nas: Path, tmp_path: Path, name: str) -> None:
     path = str(nas / f"night.{name}")

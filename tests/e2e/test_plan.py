@@ -12,6 +12,7 @@ from clipping.contract.plan import ClipPlan
 from tests.support.stack import RunningStack
 
 
+@pytest.mark.slow
 def test_a_clip_of_the_service_is_what_was_planned(
     stack: RunningStack, nas: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -121,6 +121,7 @@ def test_a_missing_folder_of_recordings(tmp_path: Path, start: Start) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_failed_component_is_reported_with_its_reason_and_its_log(tmp_path: Path, start: Start) -> None:
     broker = tmp_path / "data" / "broker"
     broker.mkdir(parents=True)

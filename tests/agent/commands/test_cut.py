@@ -174,6 +174,7 @@ def test_where_there_are_no_hard_links_it_is_placed_all_the_same(
     assert sorted(path.name for path in recording.parent.iterdir()) == ["clip.mp4", "g.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
 def test_names_that_are_not_utf_8(tmp_path: Path, mode: str) -> None:
     folder = tmp_path / os.fsdecode(b"spiele \xfc")
@@ -268,6 +269,7 @@ def test_effects_need_an_encode_and_narrow_the_clip(tmp_path: Path) -> None:
     assert (report["mode"], report["requested"]) == ("encode", {"start": 1.4, "end": 2.0})
 
 
+@pytest.mark.slow
 def test_the_keyframes_of_a_smart_crop_can_be_sent_back(tmp_path: Path) -> None:
     recording, file, frames = tmp_path / "run.mp4", tmp_path / "effects.json", []
     runner = Scene(lambda time: 0.2 + 0.2 * time, width=0.1, height=0.4)

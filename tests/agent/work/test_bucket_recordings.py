@@ -91,6 +91,7 @@ def test_a_clip_with_effects_is_that_of_the_file(bucket: BucketBench) -> None:
     assert bucket.read_bytes < path.stat().st_size / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recording",
     [

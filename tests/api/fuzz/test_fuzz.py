@@ -46,8 +46,8 @@ def test_nothing_made_up_from_the_contract_breaks_the_service(
 ) -> None:
     """`cases` is what there should be at least, so that a run that found nothing to do is noticed.
 
-    `GET /v1/events` is left out, as its stream has no end; `tests/api/test_feed.py` tries its parameters. So is
-    `POST /v1/clip/plan`, which needs an agent, and reads the same body as a request for a clip.
+    `GET /v1/events` is left out, as its stream has no end; `tests/api/test_feed.py` tries its parameters.
+    `POST /v1/clip/plan` is, too: it needs an agent, and reads the same body as a request for a clip.
     """
     report = tmp_path / "report.json"
     done = subprocess.run(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from clipping.contract.preview_keys import PreviewKeys
 from clipping.store.local import LocalStore
 from tests.agent.catalog.conftest import Scanner, write
@@ -15,6 +17,7 @@ from tests.support.waiting import eventually
 SECRET = "a-secret-of-the-API-and-the-agents"
 
 
+@pytest.mark.slow
 def test_recordings_are_found_and_requested(make_api: MakeApi, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(SECRET)
     api = make_api(preview={"key": str(tmp_path / "key")})

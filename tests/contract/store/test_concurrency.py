@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from clipping.errors import ObjectExists, StoreUnavailable, VersionMismatch
 from clipping.store.gcs import GcsStore
 from clipping.store.port import Store
@@ -95,6 +97,7 @@ def test_one_of_many_concurrent_deletes_succeeds(store: Store) -> None:
         assert deleted.count(True) == 1
 
 
+@pytest.mark.sampled(3)
 def test_reads_are_atomic(store: Store, tmp_path: Path) -> None:
     """Sizes and contents differ with every write, so that a mixed read is detected."""
     done = threading.Event()

@@ -90,6 +90,7 @@ KEYFRAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("interpolation", "between"), [("linear", (50, 75, 125)), ("spline", (53.125, 71.875, 121.875))]
 )

@@ -278,6 +278,7 @@ def test_another_rate_ends_within_a_frame_of_the_out_point(
     assert clip.report.warnings == []
 
 
+@pytest.mark.sampled(2)
 @in_turn(
     ("mp4", "h264"),
     ("mp4", "hevc"),
@@ -368,6 +369,7 @@ HDR = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=err
 PQ = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
 
 
+@pytest.mark.slow
 @in_turn(
     (PQ,),
     ("transfer=smpte2084",),

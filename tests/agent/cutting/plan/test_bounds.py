@@ -96,6 +96,7 @@ def below(pid: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("extension", ["mp4", "ts"])

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from clipping.errors import NoSpace
 from tests.agent.cutting.process.cuts import (
     PATIENCE,
@@ -50,6 +52,7 @@ def daemon(source: Path, folder: Path, mode: str, end: int, *more: str) -> subpr
     )
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_daemon_leaves_no_process(long_recording: Path, spool: Path) -> None:
     process = daemon(long_recording, spool, "encode", 500)
     ffmpeg = ffmpeg_at(spool)
@@ -83,6 +86,7 @@ def test_ctrl_c_does_not_end_a_cut_in_flight(spool: Path) -> None:
     assert rest.splitlines()[-1] == "done 250"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_as_such_and_leaves_nothing(spool: Path) -> None:
     # The kernel refuses growth above the limit as a full disk does: there is no filling one without root.
     script = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n" + DAEMON

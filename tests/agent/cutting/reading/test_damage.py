@@ -141,6 +141,7 @@ def test_damage_outside_the_clip_is_not_reported(cut: Cut, tmp_path: Path) -> No
     assert cut(both, "4.3", "9.7", "copy").report.warnings == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("holed", ["mp4"], indirect=True)
 @pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
 def test_damage_is_an_error_where_it_is_to_be(holed: Path, tmp_path: Path, mode: Mode) -> None:
