@@ -16,6 +16,8 @@ from clipping.store.gcs import GcsStore
 from clipping.store.memory import MemoryStore
 from tests.api.cluster.documents import CLUSTER, NOW, Agents, lease
 from tests.support.gcs import FakeGcs
+from tests.support.procs import state_of
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -101,6 +103,7 @@ def test_a_bucket_that_hangs_or_is_gone_is_unavailable_in_time(monkeypatch: pyte
         coordination = Coordination(store, CLUSTER, has_leader=True)
         assert coordination.snapshot().leader == "nas-1"
         os.kill(gcs.pid, signal.SIGSTOP)
+        eventually(lambda: state_of(gcs.pid) == "T", "the bucket to stop")
         began = time.monotonic()
         with pytest.raises(CoordinationUnavailable):
             coordination.snapshot()

@@ -33,6 +33,7 @@ def ask(server: GunicornProcess, api: ApiProcess) -> requests.Response:
     return requests.post(f"{server.url}/v1/clip/request", json=body, headers=headers, timeout=30)
 
 
+@pytest.mark.slow
 def test_workers_share_requests_streams_and_counts(pulling: ApiProcess, tmp_path: Path) -> None:
     with GunicornProcess(pulling, tmp_path / "g", workers=3) as server:
         answers = [ask(server, pulling) for _ in range(20)]
