@@ -13,12 +13,15 @@ from tests.support.cluster import CLUSTER, Cluster
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
 
 LEAST_CLIPS, MOST_SECONDS = 8, 90.0
+BOTH = {"agent-1", "agent-2"}
 
 
 def met(cluster: Cluster) -> bool:
-    """Whether a request was delivered twice and both agents have completed some: the test's precondition."""
+    """Whether a request was delivered twice and both agents have completed some, by the API's account: the
+    test's precondition."""
     twice = any(node.events("clip.adopted") + node.events("clip.joined") for node in cluster.nodes)
-    return twice and all(node.events("clip.completed") for node in cluster.nodes)
+    statuses = [cluster.status(request_id) for request_id in cluster.asked]
+    return twice and {each["agent_id"] for each in statuses if each["status"] == "completed"} >= BOTH
 
 
 def test_each_request_completes_once_while_two_agents_lead(clusters: Callable[..., Cluster]) -> None:
@@ -33,6 +36,6 @@ def test_each_request_completes_once_while_two_agents_lead(clusters: Callable[..
         time.sleep(0.7)
     ends = [cluster.wait(request_id, within=120) for request_id in cluster.asked]
     assert {status["status"] for status in ends} == {"completed"}
-    assert {status["agent_id"] for status in ends} <= {"agent-1", "agent-2"}
+    assert {status["agent_id"] for status in ends} == BOTH
     assert cluster.store.stat(lease_key(CLUSTER)) is None
     cluster.settle()
