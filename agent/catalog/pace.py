@@ -15,7 +15,7 @@ class Stopped(Exception):
 
 
 class Pace:
-    """At most so many entries a second, of all scans together. Thread-safe."""
+    """Limits how many entries all scans together read per second. Thread-safe."""
 
     def __init__(self, per_second: int, clock: Clock) -> None:
         self._clock = clock

@@ -37,7 +37,7 @@ interrupt the attempt."""
 
 
 def waits(took: float) -> float:
-    """How many seconds the link of a clip that took so many waits for its posters."""
+    """Seconds that the link of a clip waits for its posters. `took`: seconds that the clip took."""
     return max(LEAST_SECONDS, min(MOST_SECONDS, SHARE * took))
 
 

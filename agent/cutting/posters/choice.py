@@ -44,13 +44,13 @@ def poster_of(looks: Sequence[Look]) -> int:
 
 
 def tiles_of(pixels: int) -> int:
-    """The tiles of a sheet for frames of so many pixels: those of the largest grid whose frames are decoded
+    """The number of tiles for frames of `pixels` pixels: that of the largest grid whose frames are decoded
     fast enough, or those of the smallest one."""
     return next((count for count in GRIDS if count * pixels <= TILED_PIXELS), GRIDS[-1])
 
 
 def is_walked(frames: float, pixels: int, *, encoded: bool) -> bool:
-    """Whether a clip of so many frames is small enough to decode all of them, where it has few keyframes.
+    """Whether a clip of `frames` frames is small enough to decode all of them, where it has few keyframes.
     `encoded`: whether all of them were encoded for it."""
     return frames * pixels <= (ENCODED_PIXELS if encoded else DECODED_PIXELS)
 
@@ -61,7 +61,7 @@ def middles(length: Fraction, count: int) -> list[Fraction]:
 
 
 def columns_of(count: int) -> int:
-    """The columns of a sheet with so many tiles: as near to square as its rows can be filled."""
+    """The number of columns for `count` tiles: as near to square as its rows can be filled."""
     return next((n for n in range(1, _COLUMNS + 1) if n * n >= count), _COLUMNS)
 
 

@@ -14,7 +14,7 @@ _FIRST = 250
 """Frames at the beginning of an edge that are all encoded: with GOPs of up to 10 s at 25 frames a second, an
 edge is exact. Runs are up to half larger, as the encoder recovers from each jump."""
 _PERIOD, _RUN = 32, 9
-"""Behind them, so many frames of each period are encoded, as the content may change."""
+"""Behind them, a run of 9 frames out of every 32 is encoded, as the content may change."""
 
 
 def sampled(extradata: bytes | None, info: StreamInfo, rate: Fraction | None) -> Matching | None:
