@@ -1,26 +1,16 @@
 // The page: its frame, which screen is shown, the key, and what every screen has.
 
-import {Clips} from "./clips.js";
 import {iconButton} from "./controls.js";
-import {Editor, readQuota} from "./editor.js";
+import {readQuota} from "./editor.js";
 import {follow, tryNow, watch} from "./events.js";
 import {h, render} from "./h.js";
 import {icon} from "./icons.js";
 import {chooseLanguage, language, t} from "./i18n.js";
 import {dispatch, openKeys} from "./keys.js";
-import {Recordings} from "./recordings.js";
+import {SCREENS, editor, shown} from "./screens.js";
 import {dismiss, onUpdate, remember, remembered, setKey, state, toast, update} from "./state.js";
 
-const recordings = new Recordings(), clipsScreen = new Clips();
-let editor = null, theme = remembered("theme", null), before = null, tick = 0, opened = {screen: null};
-
-const SCREENS = [
-  ["recordings", "folder", "Recordings", () => "#/recordings"],
-  ["editor", "scissors", "Editor", () => (lastRecording() ? `#/editor/${lastRecording()}` : null)],
-  ["clips", "list", "Clips", () => "#/clips"],
-];
-
-const lastRecording = () => sessionStorage.getItem("clipping.recording");
+let theme = remembered("theme", null), before = null, tick = 0, opened = null;
 
 // `#key=…` comes from the terminal: it is kept for this session and leaves the address.
 function readKey() {
@@ -35,37 +25,22 @@ function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [screen, ...rest] = path.split("/");
   const parameters = new URLSearchParams(query);
-  const known = SCREENS.some(([name]) => name === screen) && (screen !== "editor" || rest[0]);
+  const known = SCREENS.some((each) => each.name === screen && rest.filter(Boolean).length >= (each.needs ?? 0));
   state.route = known ? {screen, rest, query: parameters} : {screen: "recordings", rest: [], query: new URLSearchParams()};
   if (state.key) openScreen();
   update();
 }
 
 function openScreen() {
-  const {screen, rest, query} = state.route;
-  if (screen !== "editor" && editor) {
-    editor.close();
-    editor = null;
-  }
-  if (screen !== "recordings") recordings.close();
-  if (screen === "editor") {
-    const at = query.get("t"), start = at === null ? null : Number(at) || 0;
-    if (editor?.id !== rest[0]) {
-      editor?.close();
-      sessionStorage.setItem("clipping.recording", rest[0]);
-      editor = new Editor(rest[0], start);
-    } else if (start !== null && opened.query !== query.toString()) {
-      editor.seek(start);
-    }
-  } else if (screen === "recordings") {
-    if (query.get("in")) recordings.openPath(query.get("in"));
-    else if (opened.screen !== "recordings") recordings.open(recordings.place);
-  }
-  opened = {screen, query: query.toString()};
+  const {rest, query} = state.route, {screen} = shown(state.route);
+  if (opened !== screen) opened?.close?.();
+  screen.open?.(rest, query, opened === screen);
+  opened = screen;
 }
 
 function draw() {
-  document.title = editor?.recording && state.route.screen === "editor" ? `${editor.recording.name} · Clipping` : "Clipping";
+  const {title} = shown(state.route).screen;
+  document.title = title ? `${title} · Clipping` : "Clipping";
   document.body.classList.toggle("locked", !state.key || Boolean(state.refused));
   render(document.getElementById("app"), shell());
 }
@@ -79,21 +54,16 @@ function shell() {
         document.querySelector("#player, main")?.focus();
       }}, t("To the content")),
       rail(),
-      h("main", {key: "main", tabindex: -1}, banner(), state.key && screen()),
+      h("main", {key: "main", tabindex: -1}, banner(), state.key && shown(state.route).screen.render()),
       toasts()),
     state.dialog && dialog(), locked && keyDialog());
-}
-
-function screen() {
-  const {screen: name} = state.route;
-  return name === "editor" && editor ? editor.render() : name === "clips" ? clipsScreen.render() : recordings.render();
 }
 
 function rail() {
   const other = {ko: "EN", en: "한국어"}[language.now];
   return h("nav", {class: "rail", "aria-label": t("Screens"), key: "rail"},
     h("a", {class: "logo", href: "#/recordings", "aria-label": "Clipping"}, logo()),
-    SCREENS.map(([name, picked, label, to]) => to() && h("a", {
+    SCREENS.map(({name, icon: picked, label, to}) => to() && h("a", {
       key: name, href: to(), class: `rail-item${state.route.screen === name ? " chosen" : ""}`,
       "aria-current": state.route.screen === name ? "page" : null,
     }, icon(picked, 18), h("span", null, t(label)))),
@@ -102,7 +72,7 @@ function rail() {
       iconButton(isDark() ? "moon" : "sun", t("Light or dark"), () => chooseTheme(isDark() ? "light" : "dark")),
       h("button", {class: "button quiet square text", lang: language.now === "ko" ? "en" : "ko", onclick: () => {
         chooseLanguage(language.now === "ko" ? "en" : "ko");
-        editor?.timeline?.draw();
+        editor.now?.timeline?.draw();
       }}, other),
       iconButton("keyboard", t("Keys"), openKeys)));
 }
@@ -120,7 +90,7 @@ function chooseTheme(name) {
     remember("theme", name);
     document.documentElement.dataset.theme = name;
   }
-  editor?.timeline?.restyle();
+  editor.now?.timeline?.restyle();
   update();
 }
 
@@ -204,7 +174,7 @@ function keyDialog() {
 function start(key) {
   setKey(key);
   begin();
-  if (editor?.problem) editor.load();
+  for (const {screen} of SCREENS) screen.restart?.();
   openScreen();
 }
 
@@ -230,7 +200,7 @@ watch((clip, ended) => {
 document.addEventListener("keydown", (event) => {
   if (state.dialog || !state.key || state.refused) return;
   if (event.key === "Escape") {
-    if (editor?.timeline?.giveUp()) return;
+    if (editor.now?.timeline?.giveUp()) return;
     if (event.target.matches("input, select")) event.target.blur();
     return;
   }
@@ -239,12 +209,15 @@ document.addEventListener("keydown", (event) => {
     document.getElementById("find")?.focus();
     return;
   }
-  dispatch(event, {keys: openKeys, ...(state.route.screen === "editor" && editor ? editor.handlers : {})});
+  dispatch(event, {keys: openKeys, ...shown(state.route).screen.handlers});
 });
 
 matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => chooseTheme(theme));
 addEventListener("hashchange", route);
-addEventListener("pagehide", () => editor?.player && sessionStorage.setItem(`clipping.at.${editor.id}`, String(editor.shown)));
+addEventListener("pagehide", () => {
+  const {now} = editor;
+  if (now?.player) sessionStorage.setItem(`clipping.at.${now.id}`, String(now.shown));
+});
 // The number of seconds in the banner.
 setInterval(() => {
   tick++;

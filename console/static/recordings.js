@@ -23,7 +23,13 @@ export class Recordings {
     Object.assign(this, {folders: [], recordings: [], cursor: null, loaded: false, problem: "", truncated: false});
   }
 
-  open({root = "", prefix = ""} = {}) {
+  // A screen that is only shown again stays where it was.
+  open(rest, query, again) {
+    if (query.get("in")) this.openPath(query.get("in"));
+    else if (!again) this.show(this.place);
+  }
+
+  show({root = "", prefix = ""} = {}) {
     this.place = {root, prefix};
     this.query = "";
     this.clear();
@@ -33,7 +39,7 @@ export class Recordings {
   // An absolute path of a folder, as it is in the path of a recording.
   openPath(path) {
     const root = this.roots.filter((each) => path === each || path.startsWith(`${each.replace(/\/$/, "")}/`)).sort((a, b) => b.length - a.length)[0];
-    this.open(root ? {root, prefix: path.slice(root.length).replace(/^\//, "")} : {});
+    this.show(root ? {root, prefix: path.slice(root.length).replace(/^\//, "")} : {});
   }
 
   close() {
@@ -103,7 +109,7 @@ export class Recordings {
 
   render() {
     const {root, prefix} = this.place, names = prefix.split("/").filter(Boolean);
-    const crumb = (name, to) => [h("span", {class: "slash"}, "/"), h("button", {class: "crumb", translate: "no", onclick: () => this.open(to)}, name)];
+    const crumb = (name, to) => [h("span", {class: "slash"}, "/"), h("button", {class: "crumb", translate: "no", onclick: () => this.show(to)}, name)];
     return h("div", {class: "page", key: "recordings"},
       h("header", {class: "top", key: "top"}, h("h1", null, t("Recordings")),
         h("nav", {class: "path", "aria-label": t("Path")}, root && crumb(root.split("/").filter(Boolean).at(-1) || "/", {root}),
@@ -129,7 +135,7 @@ export class Recordings {
     }
     return [
       this.folders.length > 0 && h("div", {class: "folders", key: "folders"}, this.folders.map((folder) => h("button", {
-        key: folder.prefix || folder.name, class: "folder", onclick: () => this.open({root: folder.root ?? this.place.root, prefix: folder.prefix}),
+        key: folder.prefix || folder.name, class: "folder", onclick: () => this.show({root: folder.root ?? this.place.root, prefix: folder.prefix}),
       }, icon("folder"), h("span", {translate: "no"}, folder.name)))),
       h("div", {class: "grid", key: "grid"}, this.recordings.map((recording) => card(recording, this.query && this.everywhere))),
       this.cursor && h("button", {class: "button more", key: "more", onclick: () => this.load(true)}, t("Show more")),

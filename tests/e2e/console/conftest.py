@@ -1,0 +1,53 @@
+"""One stack and one browser for the tests of the console's screens."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import browser as browsers
+from tests.support.browser import Browser
+from tests.support.console import MARKUP, SECONDS, Console
+from tests.support.media import Recording, make
+from tests.support.stack import RunningStack
+
+
+@pytest.fixture(scope="session")
+def shown_nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("nas") / "broadcast" / "2026-11-20"
+    root.mkdir(parents=True)
+    for extension, gop in (("mp4", 250), ("ts", 50)):
+        path = make(Recording(extension=extension, seconds=SECONDS, gop=gop))
+        shutil.copy(path, root / f"table-7.{extension}")
+    shutil.copy(root / "table-7.mp4", root / f"{MARKUP}.mp4")
+    (root / "below").mkdir()
+    shutil.copy(root / "table-7.mp4", root / "below" / "deep-stack.mp4")
+    (root / '"><script>alert(2)<').mkdir()
+    return root
+
+
+@pytest.fixture(scope="session")
+def desk(shown_nas: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    if (what := browsers.missing()) is not None:
+        pytest.skip(what)
+    with RunningStack(tmp_path_factory.mktemp("desk") / "data", shown_nas, agents=1) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def browser(desk: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("browser")) as running:
+        yield running
+
+
+@pytest.fixture
+def console(desk: RunningStack, browser: Browser) -> Iterator[Console]:
+    browser.appear(1440, 900)
+    console = Console(browser, desk)
+    console.sign_in()
+    yield console
+    errors = [line for line in browser.log() if "Uncaught" in line or "Content Security Policy" in line]
+    assert errors == []
