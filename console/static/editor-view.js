@@ -9,12 +9,15 @@ import {number, t} from "./i18n.js";
 import {keyCaps} from "./keys.js";
 import {planLine} from "./plan.js";
 import {SHAPES, isDraft} from "./ranges.js";
+import {layer} from "./stage.js";
 import {remembered, state, update} from "./state.js";
 import {bytes, clock, frameAt, length, parseTime, rateOf, timecode} from "./time.js";
 
 const SHAPE_NAMES = {
   source: "As recorded", crop: "9:16, cropped", follow: "9:16, following", blur: "9:16, blurred sides", bars: "9:16, black bars",
 };
+// What is drawn over the frame, from below: each takes the editor and returns elements of `layer`, or nothing.
+const OVERLAYS = [];
 const MODE_NAMES = {copy: "Copy", smart: "Smart", encode: "Encode"};
 
 export function renderEditor(editor) {
@@ -76,6 +79,7 @@ function stage(editor) {
       key: "video", playsinline: true, preload: "auto", "aria-label": recording?.name, hidden: !playable,
       ref: (video) => editor.attachVideo(video), onclick: () => editor.handlers.play?.(),
     }),
+    recording?.width && playable && layer([recording.width, recording.height], OVERLAYS.map((draw) => draw(editor))),
     problem && message("warning", problem, t("Trying again.")),
     !playable && message("frames", recording.playable === "audio" ? t("This recording has no frames that can be shown.") : t("This recording cannot be shown."),
       [recording.reason, t("Cuts are made from the original.")].filter(Boolean).join(" ")),
