@@ -151,7 +151,7 @@ class _Routes:
             part = self._recordings.part(opened, query.seconds("from"), query.seconds("to"))
             return _media(self._recordings.calls.peaks(opened.source, part, px), "application/octet-stream")
 
-        return self._answered(token, recording_id, call)
+        return self._answered(token, recording_id, call, background=True)
 
     def still(self, recording_id: str) -> Response:
         token = self._token()
@@ -172,7 +172,7 @@ class _Routes:
             part = self._recordings.part(opened, query.seconds("from"), query.seconds("to"))
             return finish(self._recordings.calls.strip(opened.source, part, n, height))
 
-        return self._answered(token, recording_id, call)
+        return self._answered(token, recording_id, call, background=True)
 
     def _token(self) -> PreviewToken:
         query = request.args.getlist(TOKEN)
@@ -182,10 +182,15 @@ class _Routes:
         return self._recordings.admit(given)
 
     def _answered(
-        self, token: PreviewToken, recording_id: str, call: Callable[[Opened], Response]
+        self,
+        token: PreviewToken,
+        recording_id: str,
+        call: Callable[[Opened], Response],
+        *,
+        background: bool = False,
     ) -> Response:
         """What `call` returns, unless the browser has it already."""
-        with self._recordings.opened(token, recording_id) as opened:
+        with self._recordings.opened(token, recording_id, background=background) as opened:
             etag = _etag(opened)
             if not is_resource_modified(request.environ, etag=etag):
                 response = Response(status=304)

@@ -66,7 +66,7 @@ class Recordings:
             )
 
     @contextmanager
-    def opened(self, token: PreviewToken, recording_id: str) -> Iterator[Opened]:
+    def opened(self, token: PreviewToken, recording_id: str, *, background: bool = False) -> Iterator[Opened]:
         """A recording, opened as for a cut, while a slot is held.
 
         Raises `NotFound` for an id that is unknown, of another root, or of what is no longer a file below the
@@ -76,7 +76,11 @@ class Recordings:
         if not token.covers(path):
             raise NotFound(_UNKNOWN)
         roots = self._roots(token)
-        with self.slots.taken(), _hidden(), open_below(path, roots, mounts=self.calls.mounts) as source:
+        with (
+            self.slots.taken(background=background),
+            _hidden(),
+            open_below(path, roots, mounts=self.calls.mounts) as source,
+        ):
             yield Opened(recording_id, source, roots)
 
     def describe(self, opened: Opened) -> RecordingDescription:

@@ -45,6 +45,7 @@ export class Recordings {
   close() {
     clearTimeout(this.timer);
     this.controller?.abort();
+    dropStrips();
   }
 
   search(text) {
@@ -157,8 +158,15 @@ async function rootsKnown(message) {
 
 const strips = new Map(); // id: {url, tiles, columns, …}, kept as long as the page
 const MOST_STRIPS = 200;
-let loading = 0;
+let loading = 0, loads = new AbortController();
 const queue = [];
+
+// Those of cards that are no longer shown would hold up the player's windows.
+function dropStrips() {
+  queue.length = 0;
+  loads.abort(new DOMException("closed", "AbortError"));
+  loads = new AbortController();
+}
 
 // The frames of a recording, loaded when its card is shown.
 function card(recording, withPath) {
@@ -226,7 +234,7 @@ async function loadStrips() {
   loading++;
   const {id} = queue.shift();
   try {
-    const response = await preview(`/${id}/strip.jpg`, {n: 12, h: 144});
+    const response = await preview(`/${id}/strip.jpg`, {n: 12, h: 144}, {signal: loads.signal});
     const header = (name) => Number(response.headers.get(`Preview-${name}`));
     const tiles = header("Tiles"), columns = header("Columns");
     strips.set(id, {url: URL.createObjectURL(await response.blob()), tiles, columns, rows: Math.ceil(tiles / columns)});

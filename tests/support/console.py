@@ -32,12 +32,16 @@ class Console:
         eventually(lambda: self.browser.count(".card strong"), "the recordings")
 
     def find(self, name: str) -> None:
-        """Open a recording of the first folder in the editor."""
+        """Open a recording of the first folder in the editor, and wait for its first frame."""
+        self.choose(name)
+        self.shows(0)
+
+    def choose(self, name: str) -> None:
+        """Open a recording of the folder that is shown."""
         card = f"[...document.querySelectorAll('.card')].find((each) => each.innerText.includes({name!r}))"
         eventually(lambda: self.browser.script(f"return Boolean({card})"), name)
         self.browser.script(f"{card}.click()")
         eventually(lambda: self.browser.count(".play"), "the player")
-        self.shows(0)
 
     @property
     def frame(self) -> int:

@@ -56,6 +56,25 @@ def test_when_as_many_wait_as_work_others_are_refused_at_once() -> None:
     assert working.is_set()
 
 
+def test_calls_in_the_background_leave_a_slot_to_others() -> None:
+    slots = Slots(2, patience=0.05)
+    with slots.taken(background=True):
+        with pytest.raises(Overloaded), slots.taken(background=True):
+            pass
+        with slots.taken(), pytest.raises(Overloaded), slots.taken():
+            pass
+    with slots.taken(background=True):
+        pass
+
+
+def test_a_single_slot_is_for_all_calls() -> None:
+    slots = Slots(1, patience=0.05)
+    with slots.taken(background=True):
+        pass
+    with slots.taken(), pytest.raises(Overloaded), slots.taken(background=True):
+        pass
+
+
 @pytest.mark.slow
 def test_previews_that_hang_never_delay_the_health_page(viewer: Viewer) -> None:
     names = ["night.mp4", "2026/table 7.mp4"]

@@ -1,0 +1,140 @@
+"""`python -m bench.console`: does the console show the requested frame of a recording, and how soon?
+
+Generates recordings whose frames carry their number, opens each in the console of a local stack in a headless
+Chromium, types times that are far apart and steps by single frames. Times are from the key press to the last
+frame that is painted; the frame is right if its number is, in the picture and beside the timecode.
+Recordings of a variable frame rate are left out: the console's timecodes count at the average rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.measure.numbered import KINDS, RATE, Numbered, numbered
+from bench.measure.strip import read
+from bench.recording import CACHE
+from tests.support.browser import Browser, missing
+from tests.support.console import Console
+from tests.support.stack import RunningStack
+from tests.support.waiting import eventually
+
+_APART = 30 * RATE
+"""Frames between two jumps: the windows around them do not overlap."""
+_WITHIN = 60.0
+_WATCH = """
+const video = document.querySelector('video');
+const seen = window.seen = {pressed: 0, painted: 0};
+addEventListener('keydown', () => { seen.pressed = performance.now(); }, true);
+const next = () => { seen.painted = performance.now(); video.requestVideoFrameCallback(next); };
+video.requestVideoFrameCallback(next);
+"""
+_ROW = """
+const video = document.querySelector('video'), canvas = document.createElement('canvas');
+[canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+const context = canvas.getContext('2d');
+context.drawImage(video, 0, 0);
+const data = context.getImageData(0, Math.floor(canvas.height / 20), canvas.width, 1).data, row = [];
+for (let i = 1; i < data.length; i += 4) row.push(data[i]);
+return {row, height: canvas.height, ms: window.seen.painted - window.seen.pressed};
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One recording's results."""
+
+    name: str
+    jumps: list[tuple[bool, float]]
+    """Whether the frame was right, and milliseconds."""
+    steps: list[tuple[bool, float]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=int, default=60, help="of each recording (60)")
+    parser.add_argument("--count", type=int, default=20, help="jumps and steps in each recording (20)")
+    parser.add_argument("--only", default="", help="recordings whose name contains this")
+    arguments = parser.parse_args()
+    if (what := missing()) is not None:
+        raise SystemExit(what)
+    kinds = [kind for kind in KINDS if kind.unit != "variable" and arguments.only in kind.name]
+    made = [numbered(kind, arguments.minutes) for kind in kinds]
+    with tempfile.TemporaryDirectory(dir=CACHE, ignore_cleanup_errors=True) as folder:
+        results = _measured(Path(folder), made, arguments.count)
+    return _report(results)
+
+
+def _measured(folder: Path, made: list[Numbered], count: int) -> list[Seen]:
+    with (
+        RunningStack(folder / "data", made[0].path.parent, cutting={}, pubsub={}) as stack,
+        Browser(folder / "browser") as browser,
+    ):
+        console = Console(browser, stack)
+        browser.appear(1440, 900)
+        console.sign_in()
+        return [_scrubbed(console, recording, count) for recording in made]
+
+
+def _scrubbed(console: Console, recording: Numbered, count: int) -> Seen:
+    browser, name = console.browser, recording.path.name
+    browser.script("location.hash = '#/recordings'")
+    console.choose(name)
+    eventually(lambda: console.frame == 0, f"the first frame of {name}", within=_WITHIN, logs=console.seen)
+    browser.script(_WATCH)
+    dice = random.Random(name)
+    chosen: list[int] = []
+    while len(chosen) < count + 1:
+        at = dice.randrange(len(recording.times) - 2 * count)
+        if all(abs(at - other) > _APART for other in chosen):
+            chosen.append(at)
+    jumps = []
+    for at in chosen:
+        minutes, seconds = divmod(at // RATE, 60)
+        console.go_to(f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}:{at % RATE:02}")
+        jumps.append(_shown(console, recording, at))
+    steps = []
+    for at in range(chosen[-1] + 1, chosen[-1] + 1 + count):
+        browser.press(".")
+        steps.append(_shown(console, recording, at))
+    return Seen(name, jumps, steps)
+
+
+def _shown(console: Console, recording: Numbered, at: int) -> tuple[bool, float]:
+    """Wait until the readout rests at the frame; whether that is in the picture, and how long it took."""
+    try:
+        eventually(lambda: console.frame == at, f"frame {at}", within=_WITHIN)
+    except AssertionError:
+        return False, _WITHIN * 1000
+    seen: dict[str, Any] = console.browser.script(_ROW)
+    luma = np.tile(np.array(seen["row"], np.uint8), (int(seen["height"]), 1))
+    return read(luma) == recording.numbers[at], float(seen["ms"])
+
+
+def _report(results: list[Seen]) -> int:
+    print("| recording | jumps right | p50 ms | max | steps right | p50 ms | max |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    for seen in results:
+        cells = [re.sub(r"^\d+min-", "", seen.name)]
+        for found in (seen.jumps, seen.steps):
+            times = [ms for _, ms in found]
+            cells.append(f"{sum(right for right, _ in found)}/{len(found)}")
+            cells += [f"{statistics.median(times):.0f}", f"{max(times):.0f}"]
+        print(f"| {' | '.join(cells)} |")
+    good = all(right for seen in results for right, _ in (*seen.jumps, *seen.steps))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
