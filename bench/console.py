@@ -112,7 +112,7 @@ def _scrubbed(console: Console, recording: Numbered, count: int) -> Seen:
 
 
 def _shown(console: Console, recording: Numbered, at: int) -> tuple[bool, float]:
-    """Wait until the readout rests at the frame; whether that is in the picture, and how long it took."""
+    """Wait until the readout rests at the frame; whether the video shows it, and how long that took."""
     try:
         eventually(lambda: console.frame == at, f"frame {at}", within=_WITHIN)
     except AssertionError:

@@ -34,7 +34,7 @@ class Slots:
     def taken(self, *, background: bool = False) -> Iterator[None]:
         """Hold a slot. Raises `Overloaded` when none becomes free soon.
 
-        `background`: what nobody waits for before the next frame is shown, such as strips.
+        `background`: what no player waits for, such as strips.
         """
         with ExitStack() as held:
             for gate in (self._background, self._all) if background else (self._all,):
