@@ -2,7 +2,7 @@
 
 Generates recordings whose frames carry their number, opens each in the console of a local stack in a headless
 Chromium, types times that are far apart and steps by single frames. Times are from the key press to the last
-frame that is painted; the frame is right if its number is, in the picture and beside the timecode.
+frame that is painted; it is right if the frame has its number, and the readout beside the timecode, too.
 Recordings of a variable frame rate are left out: the console's timecodes count at the average rate.
 """
 
