@@ -3,7 +3,7 @@
 import {get, wait} from "./api.js";
 import {refuseKey, state, update} from "./state.js";
 
-const QUIET_MS = 40_000; // a comment comes every 15 s
+const QUIET_MS = 20_000; // a comment comes at least every 15 s
 const POLL_MS = 10_000;
 const LONGEST_WAIT_MS = 15_000;
 

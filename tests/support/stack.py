@@ -8,7 +8,8 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -113,6 +114,25 @@ class RunningStack:
         pid = self.pid(name)
         os.kill(pid, number)
         return pid
+
+    @contextmanager
+    def down(self, name: str) -> Iterator[None]:
+        """Kill one of its processes, and have it restarted only afterwards."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            self.signal(name, signal.SIGKILL)
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Let one of its processes accept connections, and answer none."""
+        pid = self.signal(name, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def post(self, **fields: Any) -> requests.Response:
         body = {"hand_id": "hand-1", **fields}
