@@ -48,7 +48,7 @@ function draw() {
 function shell() {
   const locked = !state.key || state.refused;
   return h("div", {class: "shell", key: "shell"},
-    h("div", {class: "behind", inert: locked ? true : null, key: "behind"},
+    h("div", {class: "behind", inert: locked || state.dialog ? true : null, key: "behind"},
       h("a", {class: "skip", href: "#player", onclick: (event) => {
         event.preventDefault();
         document.querySelector("#player, main")?.focus();

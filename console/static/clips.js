@@ -15,6 +15,8 @@ const GROUPS = {
   all: () => true, running: (clip) => clip.status === "processing", waiting: (clip) => clip.status === "queued",
   done: (clip) => clip.status === "completed", failed: (clip) => clip.status === "failed" || clip.status === "cancelled",
 };
+// Behind the boxes that choose rows.
+const COLUMNS = ["", "Name, recording", "Range", "Length", "Mode", "State", "Size", "Agent", "Link ends in", ""];
 const GROUP_NAMES = {all: "All", running: "Running", waiting: "Waiting", done: "Done", failed: "Failed"};
 
 // What the console wrote into a request's metadata, or what the report says.
@@ -165,15 +167,16 @@ export class Clips {
     const some = rows.some((clip) => this.chosen.has(clip.request_id)), every = rows.every((clip) => this.chosen.has(clip.request_id));
     return [h("div", {class: "table", role: "table", "aria-label": t("Clips"), key: "table", onkeydown: (event) => this.move(event)},
       h("div", {class: "clip head", role: "row", key: "head"},
-        h("span", {role: "columnheader"}, h("input", {
+        h("span", {role: "columnheader"}, h("label", {class: "hit"}, h("input", {
           type: "checkbox", "aria-label": t("All"), checked: every, indeterminate: some && !every, onchange: () => {
             if (every) this.chosen.clear();
             else rows.forEach((clip) => this.chosen.add(clip.request_id));
             update();
           },
-        })),
-        ["", "Name, recording", "Range", "Length", "Mode", "State", "Size", "Agent", "Link ends in", ""].map((name, i) => h("span", {key: i, role: "columnheader"}, name && t(name)))),
-      rows.map((clip) => [this.row(clip), this.opened === clip.request_id && h("div", {key: `${clip.request_id}-report`, class: "report", role: "row"}, renderReport(this, clip))])),
+        }))),
+        COLUMNS.map((name, i) => h("span", {key: i, role: "columnheader"}, name && t(name)))),
+      rows.map((clip) => [this.row(clip), this.opened === clip.request_id && h("div", {key: `${clip.request_id}-report`, role: "row"},
+        h("div", {class: "report", role: "cell", "aria-colspan": COLUMNS.length + 1}, renderReport(this, clip)))])),
     listing.cursor && h("button", {class: "button more", key: "more", onclick: listMore}, t("Show more"))];
   }
 
@@ -182,10 +185,12 @@ export class Clips {
     const cell = (name, ...content) => h("span", {key: name, class: name, role: "cell"}, content);
     const seconds = clip.duration_seconds ?? (to !== undefined && from !== undefined ? to - from : undefined);
     return h("div", {
-      key: id, class: `clip${opened ? " open" : ""}${this.chosen.has(id) ? " chosen" : ""}`, role: "row", tabindex: 0, "aria-expanded": String(opened), "data-id": id,
-      onclick: (event) => !event.target.closest("a, button, input") && this.open(id),
+      key: id, class: `clip${opened ? " open" : ""}${this.chosen.has(id) ? " chosen" : ""}`, role: "row", tabindex: 0, "data-id": id,
+      onclick: (event) => !event.target.closest("a, button, label") && this.open(id),
     },
-    cell("pick", h("input", {type: "checkbox", "aria-label": t("Choose {name}", {name: clip.hand_id}), checked: this.chosen.has(id), onchange: () => this.choose(id)})),
+    cell("pick", h("label", {class: "hit"}, h("input", {
+      type: "checkbox", "aria-label": t("Choose {name}", {name: clip.hand_id}), checked: this.chosen.has(id), onchange: () => this.choose(id),
+    }))),
     cell("poster", isHere(clip.poster_url) ? h("img", {key: clip.poster_url, src: clip.poster_url, alt: "", loading: "lazy"})
       : icon(clip.status === "failed" ? "warning" : hasEnded(clip) ? "frames" : "clock")),
     cell("name", h("strong", {translate: "no"}, clip.hand_id), h("span", {class: "third", translate: "no", title: recording || null},
@@ -204,7 +209,7 @@ export class Clips {
       !hasEnded(clip) && iconButton("cross", t("Cancel {name}", {name: clip.hand_id}), () => this.cancel([clip]), {disabled: this.cancelling.has(id)}),
       canRetry(clip) && iconButton("retry", t("Retry {name}", {name: clip.hand_id}), () => this.retry([clip])),
       clip.status === "completed" && !isGone(clip) && iconButton("download", t("Download {name}", {name: clip.hand_id}), () => this.save(clip)),
-      iconButton("down", opened ? t("Close the report") : t("Open the report"), () => this.open(id), {extra: opened ? "up" : ""})));
+      iconButton("down", opened ? t("Close the report") : t("Open the report"), () => this.open(id), {expanded: opened, extra: opened ? "up" : ""})));
   }
 
   choose(id) {

@@ -26,10 +26,10 @@ export function segments(name, label, choices, value, choose, {disabled = false,
     }, text)));
 }
 
-export function iconButton(name, label, onclick, {pressed, disabled, extra = ""} = {}) {
+export function iconButton(name, label, onclick, {pressed, expanded, disabled, extra = ""} = {}) {
   return h("button", {
     class: `button quiet square ${extra}`, "aria-label": label, title: label, onclick, disabled,
-    "aria-pressed": pressed === undefined ? null : String(pressed),
+    "aria-pressed": pressed === undefined ? null : String(pressed), "aria-expanded": expanded === undefined ? null : String(expanded),
   }, icon(name));
 }
 

@@ -41,7 +41,7 @@ function header(editor) {
   };
   return h("header", {class: "top", key: "top"},
     h("nav", {class: "path", "aria-label": t("Path")},
-      h("a", {href: "#/recordings", class: "to-recordings"}, icon("back"), h("span", null, t("Recordings"))),
+      h("a", {href: "#/recordings", class: "to-recordings", "aria-label": t("Recordings")}, icon("back"), h("span", null, t("Recordings"))),
       names.slice(first, -1).map((name, i) => folder(name, first + i)),
       recording && [h("span", {class: "slash"}, "/"), h("strong", {translate: "no", title: recording.path}, recording.name)]),
     recording && h("span", {class: "facts", translate: "no"}, facts(recording)),

@@ -54,7 +54,7 @@ export function renderReport(screen, clip) {
     h("div", {class: "deeds", key: "deeds"},
       clip.status === "completed" && !isGone(clip) && h("div", {class: "requests"},
         h("button", {class: "button main", onclick: () => screen.save(clip)}, icon("download"), t("Download")),
-        h("button", {class: "button", "aria-label": t("Copy the link"), title: t("Copy the link"), onclick: () => copy(screen, clip)}, icon("link"))),
+        h("button", {class: "button square", "aria-label": t("Copy the link"), title: t("Copy the link"), onclick: () => copy(screen, clip)}, icon("link"))),
       canRetry(clip) && h("button", {class: "button", onclick: () => screen.retry([clip])}, icon("retry"), t("Request it again")),
       id && h("a", {class: "button", href: `#/editor/${id}?t=${asked(clip).from ?? 0}`}, icon("scissors"), t("Open in editor")),
       h("dl", {class: "facts-list"},

@@ -131,11 +131,18 @@ class Browser:
         }
         self._call("POST", "/actions", {"actions": [source]})
 
-    def appear(self, width: int, height: int, *, theme: str = "dark", phone: bool = False) -> None:
-        """The size of the page in CSS pixels, the theme, and whether it is a phone."""
+    def appear(
+        self, width: int, height: int, *, theme: str = "dark", phone: bool = False, still: bool = False
+    ) -> None:
+        """The size of the page in CSS pixels, the theme, and whether it is a phone; `still`: with no
+        animations, as in the settings of some users."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
         self.devtools("Emulation.setDeviceMetricsOverride", metrics)
-        features = [{"name": "prefers-color-scheme", "value": theme}]
+        motion = "reduce" if still else "no-preference"
+        features = [
+            {"name": "prefers-color-scheme", "value": theme},
+            {"name": "prefers-reduced-motion", "value": motion},
+        ]
         self.devtools("Emulation.setEmulatedMedia", {"features": features})
 
     def devtools(self, command: str, parameters: dict[str, Any]) -> Any:

@@ -23,13 +23,15 @@ class Console:
     def __init__(self, browser: Browser, stack: RunningStack) -> None:
         self.browser, self.stack = browser, stack
 
-    def sign_in(self) -> None:
-        """As in a new tab."""
+    def sign_in(self, key: str | None = None, *, ready: str = ".card strong") -> None:
+        """As in a new tab, by the stack's client key unless `key` is another one; `ready` selects what is
+        waited for."""
         self.browser.open(self.stack.where["console_url"])
         self.browser.script("sessionStorage.clear(); localStorage.clear()")
         self.browser.open("about:blank")
-        self.browser.open(f"{self.stack.where['console_url']}#key={self.stack.where['api_key']}")
-        eventually(lambda: self.browser.count(".card strong"), "the recordings")
+        key = key or self.stack.where["api_key"]
+        self.browser.open(f"{self.stack.where['console_url']}#key={key}")
+        eventually(lambda: self.browser.count(ready), f"the console, {ready}")
 
     def find(self, name: str) -> None:
         """Open a recording of the first folder in the editor, and wait for its first frame."""
@@ -42,6 +44,25 @@ class Console:
         eventually(lambda: self.browser.script(f"return Boolean({card})"), name)
         self.browser.script(f"{card}.click()")
         eventually(lambda: self.browser.count(".play"), "the player")
+
+    def screens(self) -> dict[str, str]:
+        """The addresses of the screens to which the rail leads, by their names."""
+        found = self.browser.script(
+            "return import('/console/screens.js').then(({SCREENS}) =>"
+            "  SCREENS.map((each) => [each.name, each.to()]).filter(([, to]) => to))"
+        )
+        return dict(found)
+
+    def show(self, name: str, ready: str) -> None:
+        """Show a screen by its name, as it is when it was opened, and wait until it has loaded (`ready`)."""
+        address = self.screens()[name]
+        if self.browser.script("return location.hash") == address:
+            self.browser.script("location.reload()")
+        else:
+            self.browser.script(f"location.hash = {address!r}")
+        eventually(
+            lambda: self.browser.count(ready) and not self.browser.count(".blank"), f"the screen {name}"
+        )
 
     @property
     def frame(self) -> int:
@@ -97,6 +118,12 @@ class Console:
             lambda: self.browser.count(".range .badge.good, .range .badge.error"), "the end in the list"
         )
         return done
+
+    def cut(self, name: str, **fields: Any) -> dict[str, Any]:
+        """A clip of a second that was requested elsewhere, once it has ended."""
+        path = str(self.stack.nas_root / "table-7.mp4")
+        body = {"nas_video_path": path, "start_seconds": 1, "end_seconds": 2, **fields}
+        return self.stack.wait(self.stack.ask(hand_id=name, **body))
 
     def clips(self, name: str) -> list[dict[str, Any]]:
         url = f"{self.stack.where['api_url']}/v1/clips"

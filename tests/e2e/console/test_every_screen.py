@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
 import pytest
 
+from tests.support.axe import findings, small_targets
 from tests.support.console import MARKUP, RATE, SCREENSHOTS, Console
+from tests.support.screens import visit
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -104,12 +105,9 @@ def test_the_service_may_restart_while_the_editor_is_open(console: Console) -> N
     browser = console.browser
     console.find("table-7.mp4")
     eventually(lambda: browser.count(".dot.good"), "live events")
-    console.stack.signal("api", signal.SIGSTOP)
-    pid = console.stack.pid("api")
-    console.stack.signal("api", signal.SIGKILL)
-    eventually(lambda: browser.count(".banner"), "the banner", within=60)
-    assert "does not answer" in browser.text(".banner")
-    eventually(lambda: console.stack.pid("api") != pid, "a new API")
+    with console.stack.down("api"):
+        eventually(lambda: browser.count(".banner"), "the banner", within=30)
+        assert "does not answer" in browser.text(".banner")
     eventually(
         lambda: not browser.count(".banner") and browser.count(".dot.good"), "live events again", within=90
     )
@@ -121,3 +119,43 @@ def test_the_service_may_restart_while_the_editor_is_open(console: Console) -> N
     browser.type("#range-name", "after-restart")
     browser.press("Enter")
     assert console.request("after-restart")["status"] == "completed"
+
+
+def test_a_service_that_answers_nothing_is_noticed(console: Console) -> None:
+    browser = console.browser
+    eventually(lambda: browser.script("return Boolean(document.querySelector('.card'))"), "recordings")
+    with console.stack.frozen("api"):
+        # Two comments of the stream of events did not come.
+        eventually(lambda: browser.count(".banner"), "the banner", within=40)
+    eventually(lambda: not browser.count(".banner"), "the end of the banner", within=60)
+
+
+def test_axe_finds_nothing_serious_and_targets_are_large_enough(console: Console) -> None:
+    browser = console.browser
+    console.find("table-7.mp4")
+    browser.press("i", ".")
+    console.shows(1)
+    browser.press("o")
+    console.cut("seen-by-axe")
+    found = {}
+
+    def look(what: str) -> None:
+        # The sizes for fingers and for a mouse.
+        seen = findings(browser) + small_targets(browser, 44 if phone else 24)
+        if seen:
+            found[f"{what}, {width} wide, {theme}"] = seen
+
+    for width, height, phone in ((1440, 900, False), (390, 844, True)):
+        for theme in ("dark", "light"):
+            browser.appear(width, height, theme=theme, phone=phone, still=True)
+            for screen in visit(console, opened=True):
+                look(screen)
+            browser.press("Escape", "?")
+            eventually(lambda: browser.count(".key-groups"), "the list of keys")
+            look("keys")
+            browser.press("Escape")
+    console.sign_in("no-longer-known", ready=".key-form .error-text")
+    for theme in ("dark", "light"):
+        browser.appear(width, height, theme=theme, phone=phone, still=True)
+        look("the key")
+    assert found == {}

@@ -1,0 +1,51 @@
+"""The console's screens in the states that tests inspect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from tests.support.console import Console
+from tests.support.waiting import eventually
+
+Step = Callable[[Console], None]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What tests need to know of a screen beyond its row in the console's own `SCREENS`.
+
+    `ready` selects what is there once it is loaded. `opened` opens what is closed at first, such as a row or
+    dialog, by the name of that state; a visit of another screen leaves it."""
+
+    ready: str = "main h1"
+    opened: dict[str, Step] = field(default_factory=dict)
+
+
+def _report(console: Console) -> None:
+    console.browser.script("document.querySelector('.report') || document.querySelector('[data-id]').click()")
+    eventually(lambda: console.browser.count(".report .said p"), "the report")
+
+
+def _no_hit(console: Console) -> None:
+    console.browser.type("#find", "no such name")
+    eventually(lambda: console.browser.count(".empty strong"), "what no recording has")
+
+
+ROWS = {
+    "recordings": Screen(".card strong", {"nothing found": _no_hit}),
+    "editor": Screen(".play"),
+    "clips": Screen("[data-id]", {"report": _report}),
+}
+"""Screens without a row are ready with their heading, and have no other states."""
+
+
+def visit(console: Console, *, opened: bool = False) -> Iterator[str]:
+    """Show each screen of the rail, and yield its name; with `opened` also in each of its states."""
+    for name in console.screens():
+        row = ROWS.get(name, Screen())
+        console.show(name, row.ready)
+        yield name
+        for state, step in row.opened.items() if opened else ():
+            step(console)
+            yield f"{name}, {state}"
