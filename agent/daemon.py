@@ -329,7 +329,13 @@ class _Agent:
                 self.coordinator.request_stop(fast=True)
 
     def _facts(self) -> Facts:
-        return Facts(len(self._in_flight.jobs()), self._completed.total(), tuple(self._engine.encoders))
+        probe = self._engine.encoder_probe
+        return Facts(
+            len(self._in_flight.jobs()),
+            self._completed.total(),
+            tuple(each.name for each in probe if each.usable),
+            probe,
+        )
 
     def _changed(self, config: Config) -> None:
         self._spool.min_free_bytes = config.agent.min_free_bytes

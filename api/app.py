@@ -21,6 +21,7 @@ from api.clips.uploads import Uploads
 from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
+from api.cluster.takeovers import History
 from api.db.engine import Database
 from api.db.outbox import REQUESTS
 from api.docs.recordings import recordings_of
@@ -125,6 +126,7 @@ def build_services(config: Config) -> Services:
         has_leader=config.ha.mode == "primary-standby",
     )
     failovers = Failovers(database, coordination, clock, cluster=config.agent.cluster, ha=config.ha)
+    takeovers = History(database, coordination, clock, cluster=config.agent.cluster)
     agents = AgentsWatch(coordination, clock)
     sweeper = Sweeper(
         config,
@@ -143,11 +145,13 @@ def build_services(config: Config) -> Services:
         uploads=uploads,
         coordination=coordination,
         failovers=failovers,
+        takeovers=takeovers,
         publisher=publisher,
         outbox=outbox,
         committer=committer,
         chores=Chores(
-            _chores(config, sweeper, failovers, janitor, UploadJanitor(config, stores, clock)), clock
+            _chores(config, sweeper, failovers, takeovers, janitor, UploadJanitor(config, stores, clock)),
+            clock,
         ),
         ingest=ingest,
         acceptor=Acceptor(
@@ -183,12 +187,18 @@ def build_services(config: Config) -> Services:
 
 
 def _chores(
-    config: Config, sweeper: Sweeper, failovers: Failovers, janitor: Janitor, uploads: UploadJanitor
+    config: Config,
+    sweeper: Sweeper,
+    failovers: Failovers,
+    takeovers: History,
+    janitor: Janitor,
+    uploads: UploadJanitor,
 ) -> list[Chore]:
     often = min(15.0, config.limits.lost_after_seconds / 4)
     return [
         Chore("silent requests", often, sweeper.sweep),
         Chore("failovers", 10.0, failovers.tidy),
+        Chore("takeovers", 30.0, takeovers.tidy),
         Chore("expired objects", 60.0, janitor.sweep),
         Chore("old uploads", 600.0, uploads.sweep),
         Chore("old rows", 600.0, sweeper.clean),

@@ -17,6 +17,7 @@ from api.clips.uploads import Uploads
 from api.cluster.agents import AgentsWatch
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers
+from api.cluster.takeovers import History
 from api.db.engine import Database
 from api.events.hub import Hub
 from api.http.metrics import Metrics
@@ -47,6 +48,7 @@ class Services:
     coordination: Coordination
     """The agents' documents in the store."""
     failovers: Failovers
+    takeovers: History
     publisher: Publisher
     outbox: OutboxPublisher
     committer: Committer

@@ -32,6 +32,7 @@ from agent.cutting.reel.progress import ReelProgress
 from agent.cutting.supervised import Supervised, reads
 from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Stage
+from clipping.contract.cluster import EncoderProbe
 from clipping.contract.messages import PartProgress
 from clipping.contract.plan import ClipPlan
 from clipping.errors import ClippingError, EngineUnavailable
@@ -85,6 +86,11 @@ class Engine:
     def encoders(self) -> list[str]:
         """The encoders that work on this machine; empty until they have been tried, soon after the start."""
         return self._encoders.working()
+
+    @property
+    def encoder_probe(self) -> tuple[EncoderProbe, ...]:
+        """Every encoder, and why it can't be used; empty until they have been tried."""
+        return self._encoders.report()
 
     def previews(self, settings: PreviewSettings) -> Previews:
         """Previews by this engine's server, with its cache. The caller closes them."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from api.cluster.work import clips_of, failover_seconds
+from api.db.in_flight import Busy
 from api.domain.cluster.outcome import Operation
 from api.domain.cluster.snapshot import AgentSeen, Snapshot, agent_status, reasons
-from clipping.contract.results import Agent, Cluster, Failover, Pause, PauseState
+from clipping.config import Ha
+from clipping.contract.results import Agent, Cluster, Encoder, Failover, LeaseAge, Pause, PauseState
 
 
-def agent_of(agent: AgentSeen, snapshot: Snapshot) -> Agent:
-    """One agent, from its document in the store."""
+def agent_of(agent: AgentSeen, snapshot: Snapshot, busy: Busy | None, now: datetime) -> Agent:
+    """One agent, from its document in the store, and what it works on."""
     record, status = agent.record, agent_status(agent, snapshot)
     # Without an election, every active agent is a primary.
     leads = snapshot.lease_holder == agent.agent_id if snapshot.has_leader else status == "active"
@@ -26,19 +31,49 @@ def agent_of(agent: AgentSeen, snapshot: Snapshot) -> Agent:
         host=record.host if record else None,
         encoders=list(record.encoders) if record else [],
         started_at=record.started_at if record else None,
+        encoder_probe=[
+            Encoder(name=each.name, usable=each.usable, reason=each.reason or None)
+            for each in (record.encoder_probe if record else ())
+        ],
+        takeover_seconds=record.takeover_seconds if record else None,
+        failed_clips_24h=busy.failed.get(agent.agent_id, 0) if busy else None,
+        in_flight=clips_of(agent.agent_id, busy.begun, now) if busy else None,
     )
 
 
-def cluster_of(snapshot: Snapshot) -> Cluster:
-    """All agents, and the leader."""
+def cluster_of(snapshot: Snapshot, ha: Ha, busy: Busy | None, now: datetime) -> Cluster:
+    """All agents, and the leader. `busy` None: unknown."""
     pause = _pause_of(snapshot)
+    agents = [agent_of(agent, snapshot, busy, now) for agent in snapshot.agents]
+    leader = snapshot.agent(snapshot.leader) if snapshot.leader is not None else None
+    drain = leader.record.drain_seconds if leader and leader.record else None
+    in_flight = [clip for each in agents if each.agent_id == snapshot.leader for clip in each.in_flight or ()]
     return Cluster(
         cluster=snapshot.cluster,
         epoch=snapshot.epoch,
         leader=snapshot.leader,
         paused=pause is not None,
         pause=pause,
-        agents=[agent_of(agent, snapshot) for agent in snapshot.agents],
+        agents=agents,
+        lease=_lease_of(snapshot, ha),
+        waiting=busy.waiting if busy else None,
+        failover_seconds=failover_seconds(in_flight, drain) if snapshot.leader is not None else None,
+    )
+
+
+def _lease_of(snapshot: Snapshot, ha: Ha) -> LeaseAge | None:
+    seen = snapshot.lease
+    if seen is None or seen.lease.epoch == 0:
+        return None
+    agent = snapshot.agent(seen.lease.holder)
+    deadline = agent.record.deadline_seconds if agent and agent.record else None
+    return LeaseAge(
+        agent_id=seen.lease.holder,
+        state=seen.lease.state,
+        age_seconds=round(max(0.0, seen.age_seconds), 3),
+        stops_after_seconds=ha.deadline_seconds if deadline is None else deadline,
+        free_after_seconds=seen.lease.ttl_seconds,
+        acquired_at=seen.lease.acquisition.at if seen.lease.acquisition else None,
     )
 
 

@@ -54,5 +54,13 @@ def open_or_since(session: Session, cluster: str, moment: datetime) -> Sequence[
     return [_operation(row) for row in session.scalars(query.order_by(Failover.created_at).limit(100))]
 
 
+def that_led_to(session: Session, cluster: str, epochs: Sequence[int]) -> dict[int, Operation]:
+    """The failovers that ended with one of these epochs, by epoch."""
+    query = select(Failover).where(
+        Failover.cluster == cluster, Failover.epoch.in_(epochs), Failover.switched_at.is_not(None)
+    )
+    return {row.epoch: _operation(row) for row in session.scalars(query) if row.epoch is not None}
+
+
 def _operation(row: Failover) -> Operation:
     return Operation(**{name: getattr(row, name) for name in _FIELDS})

@@ -262,3 +262,22 @@ class Failover(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcTime)
 
     __table_args__ = (Index("ix_failovers_cluster", "cluster", "created_at"),)
+
+
+class Takeover(Base):
+    """An agent became the leader."""
+
+    __tablename__ = "takeovers"
+
+    cluster: Mapped[str] = mapped_column(String(64), primary_key=True)
+    epoch: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    agent_id: Mapped[str] = mapped_column(String(64))
+    taken_at: Mapped[datetime] = mapped_column(UtcTime)
+    kind: Mapped[str] = mapped_column(String(16))
+    """As the agents name it."""
+    reason: Mapped[str] = mapped_column(Text)
+    from_agent: Mapped[str | None] = mapped_column(String(64), default=None)
+    unled_seconds: Mapped[float | None] = mapped_column(Double, default=None)
+    """How long no agent led."""
+    clips_resumed: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Requests that were in flight and went on afterwards."""

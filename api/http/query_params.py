@@ -26,6 +26,8 @@ PERIODS: dict[Period, timedelta] = {
 }
 
 MAX_LIMIT, DEFAULT_LIMIT = 200, 50
+MAX_DAYS, DEFAULT_DAYS = 90, 10
+"""Of takeovers, which are kept for longer."""
 _LIMIT = re.compile(r"\d{1,3}", re.ASCII)
 _HAND_ID = re.compile(HAND_ID)
 _REQUEST_ID = re.compile(REQUEST_ID)
@@ -100,6 +102,16 @@ def parse_period(query: Mapping[str, Sequence[str]]) -> Period:
     if period not in get_args(Period):
         raise InvalidPeriod(f"period must be one of {', '.join(get_args(Period))}", field="period")
     return cast(Period, period)
+
+
+def parse_days(query: Mapping[str, Sequence[str]]) -> int:
+    """`GET /v1/admin/takeovers`: for how many days. Raises `InvalidRequest`."""
+    days = single_values(query, ("days",)).get("days")
+    if days is None:
+        return DEFAULT_DAYS
+    if not _LIMIT.fullmatch(days) or not 1 <= int(days) <= MAX_DAYS:
+        raise InvalidRequest(f"days must be a number from 1 to {MAX_DAYS}", field="days")
+    return int(days)
 
 
 def parse_limit(value: str | None, default: int = DEFAULT_LIMIT) -> int:

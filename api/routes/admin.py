@@ -21,16 +21,19 @@ from api.auth.access import caller, requires
 from api.clips.idempotency import HEADER, repeat_of
 from api.cluster.failovers import Wanted
 from api.cluster.views import cluster_of, failover_of, pause_state_of
+from api.db.in_flight import Busy, busy
 from api.domain.cluster.decisions import Direction
 from api.domain.cluster.outcome import Operation
 from api.http.body import read_optional_json
+from api.http.query_params import parse_days
 from api.services import Services, services
 from clipping.clock import parse_rfc3339
 from clipping.config import Name
 from clipping.contract.choices import FailoverMode
 from clipping.contract.problems import first_problem
 from clipping.contract.results import Result
-from clipping.errors import InvalidRequest, NotFound
+from clipping.errors import InvalidRequest, NotFound, QueueUnavailable
+from clipping.log import get_logger
 from clipping.text import is_plain_text
 
 blueprint = Blueprint("admin", __name__, url_prefix="/v1/admin")
@@ -40,6 +43,8 @@ DEFAULT_WAIT_SECONDS, MAX_WAIT_SECONDS = 20.0, 55.0
 LONGEST_PAUSE = timedelta(days=366)
 """The maximum duration of a pause with `until`, as a forgotten one should end. Without `until` it lasts until
 it is resumed."""
+log = get_logger(__name__)
+
 _AGENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _OPERATION_ID = re.compile(r"failover-\d{8}-[0-9a-hjkmnp-tv-z]{16}", re.ASCII)
 
@@ -104,7 +109,18 @@ Body = TypeVar("Body", bound=_Body)
 @requires("admin")
 def agents() -> Response:
     """All agents of the cluster, and the leader."""
-    return _json(cluster_of(services().coordination.snapshot()))
+    parts = services()
+    snapshot = parts.coordination.snapshot()
+    return _json(cluster_of(snapshot, parts.config.ha, _busy(parts), parts.clock.now()))
+
+
+@blueprint.get("/takeovers")
+@requires("admin")
+def takeovers() -> Response:
+    """Who led, newest first."""
+    days = parse_days(request.args.to_dict(flat=False))
+    parts = services()
+    return _json(parts.takeovers.since(parts.clock.now() - timedelta(days=days)))
 
 
 @blueprint.post("/agents/<agent_id>/failover")
@@ -151,6 +167,16 @@ def resume() -> Response:
     parts = services()
     asked = _body(ResumeRequest, parts)
     return _json(pause_state_of(parts.failovers.resume(reason=asked.reason, resumed_by=caller().name)))
+
+
+def _busy(parts: Services) -> Busy | None:
+    """None while the database does not answer: the agents are shown all the same."""
+    try:
+        with parts.database.read() as session:
+            return busy(session, failed_since=parts.clock.now() - timedelta(hours=24))
+    except QueueUnavailable as error:
+        log.warning("agents.work_unknown", reason=error.message)
+        return None
 
 
 def _find(operation_id: str, parts: Services) -> Operation:

@@ -25,6 +25,8 @@ CaptionFormat = Literal["srt", "vtt"]
 CaptionsMode = Literal["burn", "track"]
 HighlightEffect = Literal["original", "brightness_boost", "dark_overlay", "blur", "spotlight"]
 FailoverMode = Literal["graceful", "fast"]
+TakeoverCause = Literal["planned", "automatic", "first"]
+"""`planned`: someone ordered it. `first`: the cluster had no leader before."""
 Period = Literal["24h", "7d", "30d"]
 Beside = Literal["tsv", "poster", "contact_sheet"]
 """What may lie beside a clip or reel: the table of a reel's parts, and two JPEG files."""

@@ -57,6 +57,26 @@ class _Document(BaseModel):
             raise BrokenDocument(f"{cls.__name__}: {where}: {first['msg']}") from None
 
 
+class Acquisition(_Document):
+    """How the lease was acquired. For people: no agent decides by it."""
+
+    kind: str
+    """`first`, `expired`, `released`, `handoff` or `predecessor`; a newer agent may have others."""
+    at: Moment
+    """By the new lease holder's clock."""
+    unchanged_seconds: float = 0.0
+    """How long the new lease holder had seen the former lease unchanged."""
+    former_agent: str | None = None
+    """Absent when there was no lease, like the following."""
+    former_epoch: int | None = None
+    former_renewed_at: Moment | None = None
+    """When the former lease was written last: for a handoff or a release, when the agent gave it up."""
+    former_target: str | None = None
+    """The agent that it was handed to."""
+    former_reason: str = ""
+    """Why it was given up, if it was."""
+
+
 class Lease(_Document):
     """The lease of the leader, renewed by the agent and its process instance. `epoch` grows with each new
     leader."""
@@ -79,6 +99,8 @@ class Lease(_Document):
     """For a handoff: the agent that takes over."""
     reason: str = ""
     """Why it was acquired or released, one sentence."""
+    acquisition: Acquisition | None = None
+    """Kept until another agent acquires it. Absent when an earlier version wrote it."""
     ttl_seconds: float
     renewed_at: Moment
     """For people."""
@@ -134,6 +156,15 @@ class IntentAnswer(_Document):
     reason: str = ""
 
 
+class EncoderProbe(_Document):
+    """Whether an encoder can be used on an agent's machine."""
+
+    name: str
+    usable: bool
+    reason: str = ""
+    """Why it can't be used, or which GPUs it can't be used on."""
+
+
 class AgentRecord(_Document):
     """An agent's own report of its state. Readers detect that it is down by the object's age."""
 
@@ -154,6 +185,14 @@ class AgentRecord(_Document):
     """The number of clips in flight."""
     completed_clips_24h: int = 0
     encoders: tuple[str, ...] = ()
+    encoder_probe: tuple[EncoderProbe, ...] = ()
+    """Every encoder; those that can be used are in `encoders` too."""
+    deadline_seconds: float | None = None
+    """After how long without a renewal it stops by itself (`ha.deadline_seconds`)."""
+    drain_seconds: float | None = None
+    """How long it may take to finish its clips before it hands over (`ha.drain_seconds`)."""
+    takeover_seconds: float | None = None
+    """How long after a leader's last renewal this agent would lead, about."""
     health_url: str | None = None
     started_at: Moment
     heartbeat_at: Moment

@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clipping.contract.checkpoint import Checkpoint
-from clipping.contract.choices import Kind, Mode, Period, Stage, Status
-from clipping.contract.cluster import AgentStatus
+from clipping.contract.choices import Kind, Mode, Period, Stage, Status, TakeoverCause
+from clipping.contract.cluster import AgentStatus, LeaseState
 from clipping.contract.messages import TERMINAL, ErrorInfo, LastError, PartProgress
 from clipping.contract.report import Report
 from clipping.contract.wire import Moment
@@ -227,6 +227,53 @@ class Quota(Result):
     shorts: ShortsLeft
 
 
+class Encoder(Result):
+    """One encoder of an agent's machine."""
+
+    name: str
+    usable: bool
+    reason: str | None = None
+    """Why it can't be used; of a usable one, which GPUs it can't be used on."""
+
+
+class InFlightClip(Result):
+    """A request that an agent works on."""
+
+    request_id: str
+    kind: Kind = "clip"
+    hand_id: str
+    stage: Stage | None = None
+    progress_percent: float
+    started_at: Moment | None = None
+    seconds_left: float | None = None
+    """An estimate; absent without a basis."""
+
+
+class LeaseAge(Result):
+    """The leader's lease."""
+
+    agent_id: str
+    """The lease holder."""
+    state: LeaseState
+    age_seconds: float
+    """Since it was renewed, by the store's clock."""
+    stops_after_seconds: float
+    """The age at which the lease holder stops by itself."""
+    free_after_seconds: float
+    """The age at which another agent may take it."""
+    acquired_at: Moment | None = None
+    """When the lease holder became the leader."""
+
+
+class FailoverSeconds(Result):
+    """About how long a planned failover would take now."""
+
+    graceful: float
+    """With the clips in flight finished first."""
+    fast: float
+    """With them given back."""
+
+
 class Agent(Result):
     """One agent of the cluster. What its document in the store does not say is absent."""
 
@@ -244,6 +291,14 @@ class Agent(Result):
     host: str | None = None
     encoders: list[str]
     started_at: Moment | None = None
+    encoder_probe: list[Encoder] = Field(default_factory=list)
+    """Every encoder, and why it is not used; empty until they have been tried."""
+    takeover_seconds: float | None = None
+    """About how long after the leader's last renewal this agent would lead, if the leader died."""
+    failed_clips_24h: int | None = None
+    """Absent, like the following, while the database does not answer."""
+    in_flight: list[InFlightClip] | None = None
+    """As reported within the last seconds, oldest first; at most 50."""
 
 
 class Pause(Result):
@@ -272,6 +327,43 @@ class Cluster(Result):
     paused: bool
     pause: Pause | None = None
     agents: list[Agent]
+    lease: LeaseAge | None = None
+    """Absent when agents elect no leader, or none has led yet."""
+    waiting: int | None = None
+    """Requests that wait for an agent."""
+    failover_seconds: FailoverSeconds | None = None
+    """Absent when no agent leads."""
+
+
+class Takeover(Result):
+    """An agent became the leader."""
+
+    epoch: int
+    agent_id: str
+    at: Moment
+    until: Moment | None = None
+    """When it stopped leading; absent while it leads."""
+    cause: TakeoverCause
+    from_agent: str | None = None
+    """The leader before, which may be the same agent, restarted."""
+    reason: str | None = None
+    """The administrator's, else the agents'."""
+    requested_by: str | None = None
+    """Of a failover that an administrator requested, like the following."""
+    operation_id: str | None = None
+    took_seconds: float | None = None
+    """A requested failover: since the request; else: for how long no agent led."""
+    clips_resumed: int
+    """Requests that an earlier leader had begun, and agents went on with after this takeover."""
+
+
+class Takeovers(Result):
+    """Who led, newest first."""
+
+    cluster: str
+    since: Moment
+    takeovers: list[Takeover]
+    """The last one may be from before `since`: the one that led then."""
 
 
 class Failover(Result):

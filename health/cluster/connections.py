@@ -13,7 +13,7 @@ from health.cluster.orders import Orders
 from health.cluster.poller import LeaderPoller
 from health.cluster.ports import LocalAgent, Membership, Ports
 from health.cluster.progress import Progress
-from health.election.observation import LeaseView, Observation
+from health.election.observation import LeaseView, Observation, TakeoverKind
 from health.election.roles import State
 from health.election.self_checks import FAILED_CHECKS, SelfChecks
 from health.lease.client import ConfirmedWrite, LeaseClient
@@ -146,9 +146,9 @@ class Connections:
         self._saver.save_epoch(self.epoch)
         return due
 
-    def acquire(self, reason: str, now: float) -> None:
+    def acquire(self, reason: str, kind: TakeoverKind, now: float) -> None:
         """Try to acquire the lease."""
-        self._schedule.acquire(reason, now)
+        self._schedule.acquire(reason, kind, now)
 
     def renewed(self, sent_at: float) -> None:
         """A write that was sent then extends the lease."""

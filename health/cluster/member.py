@@ -30,6 +30,7 @@ from health.election.observation import (
     Release,
 )
 from health.election.roles import RoleView, State
+from health.election.timings import CANDIDATE_JITTER_SECONDS, CANDIDATE_RANK_SECONDS
 from health.lease.client import ConfirmedWrite
 from health.lease.schedule import LeaseTask
 from health.page.metrics import RENEWALS, TAKEOVERS
@@ -38,8 +39,6 @@ log = get_logger(__name__)
 
 LEAST_SECONDS = 0.02
 """Between two steps, unless a call ends."""
-CANDIDATE_RANK_SECONDS = 2.0
-CANDIDATE_JITTER_SECONDS = 1.0
 ROUNDS = 5
 """How many states one step may pass through, at most."""
 
@@ -199,8 +198,8 @@ class Member:
                 work.drain(fast=fast)
             case Abort():
                 work.abort()
-            case Acquire(reason):
-                self._connections.acquire(reason, now)
+            case Acquire(reason, kind):
+                self._connections.acquire(reason, kind, now)
             case Release() if guard is not None:
                 guard.drop()
             case Answer(operation_id, accepted, reason):

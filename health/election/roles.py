@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from clipping.contract.cluster import AgentState, IntentAnswer
+from clipping.contract.cluster import AgentState, EncoderProbe, IntentAnswer
 
 
 class State(StrEnum):
@@ -68,6 +68,7 @@ class Facts:
     queue_depth: int = 0
     completed_clips_24h: int = 0
     encoders: tuple[str, ...] = ()
+    encoder_probe: tuple[EncoderProbe, ...] = ()
 
 
 class Work(Protocol):

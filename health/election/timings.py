@@ -16,6 +16,9 @@ INTENT_SECONDS = 2.5
 """How often the intent is read."""
 FREQUENT_READ_SECONDS = 0.5
 """How often the lease is read by an agent that a planned failover names."""
+CANDIDATE_RANK_SECONDS = 2.0
+CANDIDATE_JITTER_SECONDS = 1.0
+"""How long a candidate waits: for each rank, and at random."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,13 @@ class Timings:
     def overdue(self) -> float:
         """A lease unchanged for longer should have been renewed: the leader is polled at once."""
         return self.renew * 1.5
+
+    def takeover(self, rank: int) -> float:
+        """How long after a leader's last renewal an agent of this rank leads, about: the lease has to run
+        out, and as many polls to fail as are required."""
+        polls = self.overdue + self.poll_failures * self.poll_timeout
+        polls += (self.poll_failures - 1) * self.poll_retry
+        return max(self.ttl + CANDIDATE_RANK_SECONDS * rank + CANDIDATE_JITTER_SECONDS, polls)
 
     @classmethod
     def of(cls, config: Config) -> Timings:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clipping.clock import Clock
-from clipping.contract.cluster import BrokenDocument, Lease, LeaseState, lease_key
+from clipping.contract.cluster import Acquisition, BrokenDocument, Lease, LeaseState, lease_key
 from clipping.errors import StoreUnavailable, VersionMismatch
 from clipping.log import get_logger
 from clipping.store.port import Store
-from health.election.observation import WriteOutcome
+from health.election.observation import TakeoverKind, WriteOutcome
 from health.election.roles import Identity
 from health.lease.calls import Calls, Slot
 from health.lease.observations import NO_LEASE, LeaseObservations, Reading
@@ -136,11 +136,19 @@ class LeaseClient:
         """Ignore the outcome of earlier writes, as a new state begins. The writes stay remembered."""
         self.outcome = "none"
 
-    def acquire(self, reason: str) -> None:
+    def acquire(self, reason: str, kind: TakeoverKind) -> None:
         """Replace the lease that was last read. The epoch grows even if the object was deleted."""
         self._slot.discard()  # a read at most; a late write stays remembered
         reading = self._newest_reading()
-        self._write("acquire", "held", reading, self.observations.highest_epoch + 1, reason)
+        acquisition = self._acquisition(reading.lease, kind)
+        self._write(
+            "acquire",
+            "held",
+            reading,
+            self.observations.highest_epoch + 1,
+            reason,
+            acquisition=acquisition,
+        )
 
     def renew(self) -> None:
         """Extend the lease; the reason for which it was acquired stays in it."""
@@ -183,6 +191,21 @@ class LeaseClient:
         assert reading.broken is None, "an invalid lease is never overwritten"
         return reading
 
+    def _acquisition(self, former: Lease | None, kind: TakeoverKind) -> Acquisition:
+        now = self._clock.now()
+        if former is None:
+            return Acquisition(kind=kind, at=now)
+        return Acquisition(
+            kind=kind,
+            at=now,
+            unchanged_seconds=self.observations.view(self._clock.monotonic()).unchanged_for,
+            former_agent=former.holder,
+            former_epoch=former.epoch,
+            former_renewed_at=former.renewed_at,
+            former_target=former.target,
+            former_reason=former.reason if former.state != "held" else "",
+        )
+
     def _write(
         self,
         goal: Goal,
@@ -191,8 +214,12 @@ class LeaseClient:
         epoch: int,
         reason: str,
         target: str | None = None,
+        acquisition: Acquisition | None = None,
     ) -> None:
+        """`acquisition`: of a new lease holder; without one, that of the lease so far is kept."""
         self._seq += 1
+        if acquisition is None and base.lease is not None:
+            acquisition = base.lease.acquisition
         me = self._me
         lease = Lease(
             schema=1,
@@ -206,6 +233,7 @@ class LeaseClient:
             health_url=me.health_url,
             target=target,
             reason=reason[:300],
+            acquisition=acquisition,
             ttl_seconds=self._ttl,
             renewed_at=self._clock.now(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from health.election.observation import Resign
+from health.election.observation import Resign, TakeoverKind
 from health.election.roles import State
 from health.election.timings import FREQUENT_READ_SECONDS, Timings
 from health.lease.client import LeaseClient
@@ -46,10 +46,10 @@ class LeaseSchedule:
         self._read_at = self._written_at = self._renewed_at = NEVER
         self._read_now = False
 
-    def acquire(self, reason: str, now: float) -> None:
+    def acquire(self, reason: str, kind: TakeoverKind, now: float) -> None:
         """Take the lease: the one write that an election orders itself."""
         self._written_at = now
-        self._client.acquire(reason)
+        self._client.acquire(reason, kind)
 
     def renewed(self, sent_at: float) -> None:
         """The store has a write that was sent then and extends the lease."""

@@ -12,6 +12,8 @@ import requests
 
 from tests.api.api_process import ApiProcess
 from tests.api.clips.test_batch import BAD_BATCHES
+from tests.api.cluster.test_admin_routes import call
+from tests.api.cluster.test_takeovers import BAD_DAYS
 from tests.api.test_bad_requests import BODIES, FIELDS
 from tests.api.test_feed import BAD_FEEDS
 from tests.api.test_lists import BAD_QUERIES
@@ -79,6 +81,9 @@ def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:
         yield f"list, `?{query}`", api.get(f"/v1/clips?{query}")
     for period in ("1h", "", "24H", "all"):
         yield f"stats, `?period={period}`", api.get(f"/v1/stats?period={period}")
+    for query in BAD_DAYS:
+        answer = call(api, "GET", f"/v1/admin/takeovers?{query}")
+        yield f"takeovers, `?{query}`", answer
     for query in BAD_FEEDS:
         yield f"events of all, `?{query}`", api.get(f"/v1/events?{query}")
     yield "events of all, `?owner=other`", api.get("/v1/events?owner=other")

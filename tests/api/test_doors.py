@@ -59,6 +59,7 @@ CLIENT_ROUTES = {
 """Each with the answer of a caller who may, and sends no body. There is no agent for previews."""
 ADMIN_ROUTES = {
     "GET /v1/admin/agents": 200,
+    "GET /v1/admin/takeovers": 200,
     "POST /v1/admin/agents/nas-1/failover": 404,
     "GET /v1/admin/failovers/none": 404,
     "POST /v1/admin/pause": 200,

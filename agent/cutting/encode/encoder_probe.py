@@ -12,10 +12,11 @@ from pathlib import Path
 from agent.cutting.encode.encoder_trial import try_all
 from agent.cutting.encode.ffmpeg import find_ffmpeg
 from agent.cutting.encode.rate_control import is_capped
-from agent.cutting.plan.encoder_choice import Trial, Unusable, choose, same
+from agent.cutting.plan.encoder_choice import Trial, Unusable, choose, report, same
 from agent.cutting.plan.encoder_refusals import Refused
 from agent.cutting.plan.encoders import CANDIDATES, CPU, Card, Choice, EncoderName, card
 from agent.cutting.plan.spec import CutSpec, EngineSettings
+from clipping.contract.cluster import EncoderProbe
 from clipping.errors import EncoderFailed, UnsupportedCodec
 from clipping.log import get_logger
 
@@ -68,6 +69,12 @@ class Encoders:
         with self._lock:
             working = {trial.encoder for trial in self._trials if trial.works}
         return [name for name in CANDIDATES if name in working]
+
+    def report(self) -> tuple[EncoderProbe, ...]:
+        """Every encoder, and why it can't be used; none before the trials are over."""
+        with self._lock:
+            trials = self._trials
+        return report(trials, self._settings.encoder)
 
     @contextmanager
     def chosen(self, spec: CutSpec) -> Iterator[Choice]:

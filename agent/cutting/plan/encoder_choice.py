@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.cutting.plan.encoder_refusals import Refused
 from agent.cutting.plan.encoders import (
+    CANDIDATES,
     CODECS,
     CPU,
     Card,
@@ -19,6 +20,7 @@ from agent.cutting.plan.encoders import (
     families,
     family,
 )
+from clipping.contract.cluster import EncoderProbe
 
 MODES: tuple[RateMode, ...] = ("icq", "vbr", "cqp")
 """In the order in which they are tried."""
@@ -92,6 +94,27 @@ def choose(
         if found:
             reason = f"{found[0].encoder} is not used, because {_why_not(found, usable, capped=capped)}"
     return _on_cpu(trials, codec, reason if wanted != "auto" else None)
+
+
+def report(trials: Sequence[Trial], wanted: Wanted) -> tuple[EncoderProbe, ...]:
+    """Every encoder, and why it can't be used; nothing before the trials."""
+    return tuple(_probed(name, trials, wanted) for name in CANDIDATES) if trials else ()
+
+
+def _probed(name: EncoderName, trials: Sequence[Trial], wanted: Wanted) -> EncoderProbe:
+    if family(name) not in families(wanted):
+        return EncoderProbe(name=name, usable=False, reason=f"not tried: cutting.encoder is {wanted}")
+    own = [trial for trial in trials if trial.encoder == name]
+    usable = any(trial.works for trial in own)
+    refused = [trial for trial in own if trial.refused]
+    reasons = [
+        trial.refused.reason
+        if trial.gpu is None or len(own) < 2
+        else f"GPU {trial.gpu}: {trial.refused.reason}"
+        for trial in refused
+        if trial.refused
+    ]
+    return EncoderProbe(name=name, usable=usable, reason="; ".join(dict.fromkeys(reasons)))
 
 
 def same(trials: Sequence[Trial], encoder: EncoderName, gpu: int | None, *, capped: bool) -> Choice:

@@ -106,6 +106,9 @@ def test_the_agents_are_listed(api: ApiProcess, agents: Agents) -> None:
         "host",
         "encoders",
         "started_at",
+        "encoder_probe",
+        "failed_clips_24h",
+        "in_flight",
     }
 
 

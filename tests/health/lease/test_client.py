@@ -53,7 +53,7 @@ class Agent:
 
     def acquire(self) -> ConfirmedWrite | None:
         self.read()
-        self.client.acquire("test")
+        self.client.acquire("test", "released")
         return self.settle()
 
     def renew(self) -> ConfirmedWrite | None:
@@ -98,7 +98,7 @@ def test_of_two_agents_at_once_one_acquires_it(store: MemoryStore, clock: Manual
     first, second = Agent("a", store, clock), Agent("b", store, clock)
     second.read()
     assert first.acquire() is not None
-    second.client.acquire("too late")
+    second.client.acquire("too late", "expired")
     assert second.settle() is None
     assert second.client.outcome == "lost"
     assert current(store).holder == "a"
@@ -234,7 +234,7 @@ def test_invalid_content_is_reported_and_never_overwritten(
     agent = Agent("a", store, clock)
     agent.read()
     with pytest.raises(AssertionError):
-        agent.client.acquire("would overwrite it")
+        agent.client.acquire("would overwrite it", "expired")
 
 
 def test_an_object_that_no_lease_can_be_is_broken(
@@ -264,3 +264,23 @@ def test_a_store_that_does_not_answer_is_unreachable_and_then_reachable(
     assert agent.observations.reading is None
     agent.read()
     assert agent.client.reachable
+
+
+def test_the_lease_keeps_how_it_was_acquired(store: MemoryStore, clock: ManualClock) -> None:
+    first, second = Agent("nas-1", store, clock), Agent("nas-2", store, clock)
+    first.acquire()
+    since = current(store).renewed_at
+    first.client.release("nas-2", "failover")
+    first.settle()
+    kept = current(store).acquisition
+    assert kept is not None
+    assert (kept.kind, kept.at, kept.former_epoch) == ("released", since, 0)
+    second.read()
+    clock.advance(3)
+    second.client.acquire("handed over", "handoff")
+    second.settle()
+    second.renew()
+    how = current(store).acquisition
+    assert how is not None
+    assert (how.kind, how.former_agent, how.former_epoch) == ("handoff", "nas-1", 1)
+    assert (how.unchanged_seconds, how.former_reason, how.former_target) == (3, "failover", "nas-2")

@@ -70,7 +70,7 @@ class Scheduled:
 
     def lead(self) -> None:
         self.run(STANDBY, 1)
-        self.schedule.acquire("test", self.clock.monotonic())
+        self.schedule.acquire("test", "released", self.clock.monotonic())
         self.run(LeaseTask(State.ACQUIRING), 1)
         assert self.client.outcome == "won"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.cutting.plan.encoder_choice import MODES, Trial, Unusable, choose, same
+from agent.cutting.plan.encoder_choice import MODES, Trial, Unusable, choose, report, same
 from agent.cutting.plan.encoder_refusals import Refused
 from agent.cutting.plan.encoders import (
     CANDIDATES,
@@ -178,3 +178,13 @@ def test_equal_gpus_work_on_equally_many_clips(cards: int, sessions: int) -> Non
         assert counts[-1] - counts[0] <= 1
     assert all(one == other for one, other in pairwise(busy.values()))
     assert choice_of(*trials, busy=busy, sessions=sessions) == Choice("libx264")
+
+
+def test_every_encoder_is_reported_with_the_reason_why_it_is_not_used() -> None:
+    trials = [Trial("h264_nvenc", 0, (), OLD), Trial("h264_nvenc", 1), *CPU_WORKS]
+    found = {each.name: (each.usable, each.reason) for each in report(trials, "nvenc")}
+    assert found["h264_nvenc"] == (True, f"GPU 0: {OLD.reason}")
+    assert found["libx264"] == (True, "")
+    assert found["hevc_vaapi"] == (False, "not tried: cutting.encoder is nvenc")
+    assert report([Trial("libx264", refused=GONE)], "cpu")[-2].reason == GONE.reason
+    assert report((), "auto") == ()
