@@ -28,6 +28,9 @@ PERIODS: dict[Period, timedelta] = {
 MAX_LIMIT, DEFAULT_LIMIT = 200, 50
 MAX_DAYS, DEFAULT_DAYS = 90, 10
 """Of takeovers, which are kept for longer."""
+EAST = (-720, 840)
+"""The clocks of the world: minutes before UTC."""
+_OFFSET = re.compile(r"-?\d{1,3}", re.ASCII)
 _LIMIT = re.compile(r"\d{1,3}", re.ASCII)
 _HAND_ID = re.compile(HAND_ID)
 _REQUEST_ID = re.compile(REQUEST_ID)
@@ -112,6 +115,26 @@ def parse_days(query: Mapping[str, Sequence[str]]) -> int:
     if not _LIMIT.fullmatch(days) or not 1 <= int(days) <= MAX_DAYS:
         raise InvalidRequest(f"days must be a number from 1 to {MAX_DAYS}", field="days")
     return int(days)
+
+
+@dataclass(frozen=True)
+class TimeseriesQuery:
+    """A period, and minutes of the caller's clock before UTC."""
+
+    period: Period
+    utc_offset_minutes: int
+
+
+def parse_timeseries(query: Mapping[str, Sequence[str]]) -> TimeseriesQuery:
+    """`GET /v1/stats/timeseries`. Raises `InvalidRequest`, or `InvalidPeriod`."""
+    given = single_values(query, ("period", "utc_offset_minutes"))
+    offset = given.pop("utc_offset_minutes", "0")
+    if not _OFFSET.fullmatch(offset) or not EAST[0] <= int(offset) <= EAST[1]:
+        raise InvalidRequest(
+            f"utc_offset_minutes must be a whole number from {EAST[0]} to {EAST[1]}",
+            field="utc_offset_minutes",
+        )
+    return TimeseriesQuery(parse_period({name: [value] for name, value in given.items()}), int(offset))
 
 
 def parse_limit(value: str | None, default: int = DEFAULT_LIMIT) -> int:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
 from flask import Blueprint, Response, request
 
 from api.auth.access import caller, requires
 from api.clips.quotas import shorts_left
 from api.db import listing, stats
 from api.db.listing import Position
-from api.http.query_params import PERIODS, cursor_behind, parse_list, parse_period, single_values
+from api.http.query_params import (
+    PERIODS,
+    cursor_behind,
+    parse_list,
+    parse_period,
+    parse_timeseries,
+    single_values,
+)
 from api.services import services
-from clipping.contract.choices import Period
-from clipping.contract.results import ClipPage, Quota, Stats
+from clipping.contract.choices import Interval, Mode, Period
+from clipping.contract.results import ClipPage, Quota, Stats, StatsBucket, StatsTimeseries
 
 blueprint = Blueprint("lists", __name__, url_prefix="/v1")
+
+_WIDTHS: dict[Interval, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @blueprint.get("/clips")
@@ -46,6 +59,31 @@ def statistics() -> Response:
     return Response(_stats(period, totals).to_json(), mimetype="application/json")
 
 
+@blueprint.get("/stats/timeseries")
+@requires("client")
+def timeseries() -> Response:
+    """The same, by hour or by day."""
+    query = parse_timeseries(request.args.to_dict(flat=False))
+    parts = services()
+    now = parts.clock.now()
+    since = now - PERIODS[query.period]
+    interval: Interval = "hour" if query.period == "24h" else "day"
+    width, offset = _WIDTHS[interval], timedelta(minutes=query.utc_offset_minutes)
+    # Where the hour or day of that clock begins.
+    origin = since - (since + offset - _EPOCH) % width
+    with parts.database.read() as session:
+        found = stats.over_time(session, owner=caller().sees, since=since, origin=origin, width=width)
+    # A request may be newer than `now`.
+    last = max([(now - origin) // width, *found])
+    buckets = [
+        _bucket(origin + number * width, found.get(number, stats.Bucket())) for number in range(last + 1)
+    ]
+    answer = StatsTimeseries(
+        period=query.period, interval=interval, utc_offset_minutes=query.utc_offset_minutes, buckets=buckets
+    )
+    return Response(answer.to_json(), mimetype="application/json")
+
+
 @blueprint.get("/quota")
 @requires("client")
 def quota() -> Response:
@@ -72,3 +110,20 @@ def _stats(period: Period, totals: stats.Totals) -> Stats:
         p95_processing_time_sec=round(totals.p95_seconds or 0.0, 3),
         total_output_bytes=totals.output_bytes,
     )
+
+
+def _bucket(start: datetime, bucket: stats.Bucket) -> StatsBucket:
+    return StatsBucket(
+        start=start,
+        total_requests=bucket.total,
+        completed=bucket.completed,
+        failed=bucket.failed,
+        completed_by_mode={mode: bucket.by_mode[mode] for mode in get_args(Mode)},
+        p50_processing_time_sec=_seconds(bucket.p50_seconds),
+        p95_processing_time_sec=_seconds(bucket.p95_seconds),
+        total_output_bytes=bucket.output_bytes,
+    )
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

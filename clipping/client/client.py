@@ -305,6 +305,13 @@ class Client:
         """Statistics over a period."""
         return self._get("/v1/stats", results.Stats, {"period": period})
 
+    def stats_timeseries(
+        self, period: Period = "24h", *, utc_offset_minutes: int = 0
+    ) -> results.StatsTimeseries:
+        """Statistics over a period, by hour or by day."""
+        query = {"period": period, "utc_offset_minutes": str(utc_offset_minutes)}
+        return self._get("/v1/stats/timeseries", results.StatsTimeseries, query)
+
     def quota(self) -> results.Quota:
         """How many upright clips you may still request."""
         return self._get("/v1/quota", results.Quota)

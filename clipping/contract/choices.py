@@ -28,6 +28,7 @@ FailoverMode = Literal["graceful", "fast"]
 TakeoverCause = Literal["planned", "automatic", "first"]
 """`planned`: someone ordered it. `first`: the cluster had no leader before."""
 Period = Literal["24h", "7d", "30d"]
+Interval = Literal["hour", "day"]
 Beside = Literal["tsv", "poster", "contact_sheet"]
 """What may lie beside a clip or reel: the table of a reel's parts, and two JPEG files."""
 DownloadFile = Literal["video", "tsv", "poster", "contact_sheet"]

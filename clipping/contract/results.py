@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clipping.contract.checkpoint import Checkpoint
-from clipping.contract.choices import Kind, Mode, Period, Stage, Status, TakeoverCause
+from clipping.contract.choices import Interval, Kind, Mode, Period, Stage, Status, TakeoverCause
 from clipping.contract.cluster import AgentStatus, LeaseState
 from clipping.contract.messages import TERMINAL, ErrorInfo, LastError, PartProgress
 from clipping.contract.report import Report
@@ -202,6 +202,31 @@ class Stats(Result):
     avg_processing_time_sec: float
     p95_processing_time_sec: float
     total_output_bytes: int
+
+
+class StatsBucket(Result):
+    """The requests that were created in an hour or a day."""
+
+    start: Moment
+    total_requests: int
+    completed: int
+    failed: int
+    completed_by_mode: dict[Mode, int]
+    """With each of the modes."""
+    p50_processing_time_sec: float | None = None
+    """Absent where nothing was completed."""
+    p95_processing_time_sec: float | None = None
+    total_output_bytes: int
+
+
+class StatsTimeseries(Result):
+    """The requests of a period, by hour or by day."""
+
+    period: Period
+    interval: Interval
+    utc_offset_minutes: int
+    buckets: list[StatsBucket]
+    """From the oldest to the one that goes on now, also those without requests."""
 
 
 class ShortsLeft(Result):

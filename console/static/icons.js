@@ -3,6 +3,7 @@ import {h} from "./h.js";
 // Drawn on 16 by 16; lines, not fills, but for those in FILLED.
 const PATHS = {
   scissors: ["M6 6.2 13 12.5M6 9.8 13 3.5", "M4.2 3a2 2 0 1 0 .01 0M4.2 9a2 2 0 1 0 .01 0"],
+  chart: ["M2.5 13.5h11M4.5 10.5v-3M8 10.5v-7M11.5 10.5V6"],
   folder: ["M2 4.5a1 1 0 0 1 1-1h3.2l1.5 1.8H13a1 1 0 0 1 1 1v6a1 1 0 0 1-1 1H3a1 1 0 0 1-1-1z"],
   list: ["M6 4h8M6 8h8M6 12h8M2.6 4h.01M2.6 8h.01M2.6 12h.01"],
   moon: ["M13 9.6A5.6 5.6 0 0 1 6.4 3 5.6 5.6 0 1 0 13 9.6z"],

@@ -7,6 +7,7 @@
 import {Clips} from "./clips.js";
 import {Editor} from "./editor.js";
 import {Recordings} from "./recordings.js";
+import {Statistics} from "./statistics.js";
 
 // One editor for each recording: it is kept while its recording is shown.
 class EditorScreen {
@@ -58,6 +59,7 @@ export const SCREENS = [
   {name: "recordings", icon: "folder", label: "Recordings", to: () => "#/recordings", screen: new Recordings()},
   {name: "editor", icon: "scissors", label: "Editor", to: () => (lastRecording() ? `#/editor/${lastRecording()}` : null), screen: editor, needs: 1},
   {name: "clips", icon: "list", label: "Clips", to: () => "#/clips", screen: new Clips()},
+  {name: "statistics", icon: "chart", label: "Statistics", to: () => "#/statistics", screen: new Statistics()},
 ];
 
 export const shown = (route) => SCREENS.find((each) => each.name === route.screen);

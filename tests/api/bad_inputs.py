@@ -18,6 +18,7 @@ from tests.api.test_bad_requests import BODIES, FIELDS
 from tests.api.test_feed import BAD_FEEDS
 from tests.api.test_lists import BAD_QUERIES
 from tests.api.test_reels import WRONG, body_of
+from tests.api.test_timeseries import BAD_TIMESERIES
 from tests.api.test_uploads import BAD as BAD_UPLOADS
 from tests.api.test_uploads import begin
 from tests.support.broker import BrokerProcess
@@ -84,6 +85,8 @@ def _rows(api: ApiProcess) -> Iterator[tuple[str, requests.Response]]:
     for query in BAD_DAYS:
         answer = call(api, "GET", f"/v1/admin/takeovers?{query}")
         yield f"takeovers, `?{query}`", answer
+    for query in BAD_TIMESERIES:
+        yield f"stats over time, `?{query}`", api.get(f"/v1/stats/timeseries?{query}")
     for query in BAD_FEEDS:
         yield f"events of all, `?{query}`", api.get(f"/v1/events?{query}")
     yield "events of all, `?owner=other`", api.get("/v1/events?owner=other")

@@ -43,6 +43,7 @@ CLIENT_ROUTES = {
     "POST /v1/uploads": 415,
     "GET /v1/clips": 200,
     "GET /v1/stats": 200,
+    "GET /v1/stats/timeseries": 200,
     "GET /v1/quota": 200,
     "GET /v1/events": 200,
     "POST /v1/previews/token": 200,

@@ -254,6 +254,7 @@ def test_the_table_has_every_route_of_clients(tmp_path: Path) -> None:
     named = {name.split("`")[1] for name in TABLE}
     naming_nothing = {
         "GET /v1/stats",
+        "GET /v1/stats/timeseries",
         "GET /v1/quota",
         "GET /v1/events",  # `since` is compared with the positions of changes, and never looked up
         "GET /v1/recordings",  # `root` is looked for among those of the caller

@@ -28,6 +28,8 @@ _KEYS = {
     "ArrowRight": "\ue014",
     "ArrowDown": "\ue015",
     "Delete": "\ue017",
+    "Home": "\ue011",
+    "End": "\ue010",
 }
 """Keys without a character, by WebDriver's code for them."""
 _FLAGS = (
