@@ -71,6 +71,7 @@ def status_of(clip: Clip, retention: Retention, now: datetime) -> ClipStatus:
         kind=cast(Kind, clip.kind),
         hand_id=clip.hand_id,
         reel_id=clip.hand_id if clip.kind == "reel" else None,
+        short=clip.short or None,
         status=state.status,
         stage=state.stage,
         progress_percent=state.progress_percent or 0.0,

@@ -122,6 +122,8 @@ class ClipStatus(Result):
     hand_id: str
     """Of a reel: the same as its `reel_id`."""
     reel_id: str | None = None
+    short: bool | None = None
+    """True of an upright clip, which counts against the quota of shorts; None of others."""
     status: Status
     stage: Stage | None = None
     progress_percent: float = 0.0

@@ -88,7 +88,7 @@ async function retried(attempt, tries, signal) {
     try {
       return await attempt();
     } catch (error) {
-      const transient = error instanceof ApiError && [0, 429, 502, 503, 504].includes(error.status);
+      const transient = error instanceof ApiError && [0, 429, 502, 503, 504].includes(error.status) && error.code !== "QUOTA_EXCEEDED";
       if (!transient || count >= tries) throw error;
       await wait(Math.min(LONGEST_WAIT_MS, Math.max(error.retryAfter * 1000 || 0, 250 * 2 ** count)), signal);
     }

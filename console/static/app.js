@@ -1,12 +1,12 @@
 // The page: its frame, which screen is shown, the key, and what every screen has.
 
 import {iconButton} from "./controls.js";
-import {readQuota} from "./editor.js";
 import {follow, tryNow, watch} from "./events.js";
 import {h, render} from "./h.js";
 import {icon} from "./icons.js";
 import {chooseLanguage, language, t} from "./i18n.js";
 import {dispatch, openKeys} from "./keys.js";
+import {readQuota} from "./quota.js";
 import {SCREENS, editor, shown} from "./screens.js";
 import {dismiss, onUpdate, remember, remembered, setKey, state, toast, update} from "./state.js";
 

@@ -3,7 +3,7 @@
 import {get, post} from "./api.js";
 import {badge, iconButton, segments, stateOfClip} from "./controls.js";
 import {renderReport} from "./report.js";
-import {clips, follow, hasEnded, listMore, listing, take} from "./events.js";
+import {clips, follow, hasEnded, listMore, listing, readStatus, take} from "./events.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {number, t} from "./i18n.js";
@@ -27,6 +27,46 @@ export function asked(clip) {
     recording: metadata.recording, id: metadata.recording_id, mode: report?.mode ?? metadata.mode,
     from: report?.requested?.start ?? time("in"), to: report?.requested?.end ?? time("out"), fps: report?.video?.fps || 25,
   };
+}
+
+// A link of this moment: earlier ones may have ended. Null if there is none.
+export async function freshLink(clip) {
+  try {
+    const {download_url: url, expires_at: until} = await get(`/v1/${clip.kind}/${clip.request_id}/download`);
+    take({...clips.get(clip.request_id), download_url: url, download_url_expires_at: until});
+    return url;
+  } catch (error) {
+    toast({kind: "error", title: t("{name} can't be downloaded", {name: clip.hand_id}), text: error.message});
+    return null;
+  }
+}
+
+export async function saveClip(clip) {
+  const url = await freshLink(clip);
+  if (url) Object.assign(document.createElement("a"), {href: url, download: ""}).click();
+}
+
+export async function copyLink(clip) {
+  const url = await freshLink(clip);
+  if (!url) return;
+  try {
+    await navigator.clipboard.writeText(url);
+    toast({title: t("The link was copied")});
+  } catch {
+    // Only pages on https:// or localhost may.
+    toast({kind: "error", title: t("This page may not copy"), text: url});
+  }
+}
+
+// `verb`: cancel or retry.
+export async function order(clip, verb, failure) {
+  try {
+    const key = verb === "retry" ? `console-retry-${clip.request_id}-${clip.retried_as || ""}`.slice(0, 120) : undefined;
+    await post(`/v1/${clip.kind}/${clip.request_id}/${verb}`, undefined, {key, repeatable: verb === "cancel"});
+    readStatus(clip);
+  } catch (error) {
+    toast({kind: "error", title: failure, text: error.message});
+  }
 }
 
 export const nameOf = (path) => path?.split("/").at(-1) ?? "";
@@ -63,29 +103,9 @@ export class Clips {
     update();
   }
 
-  // The list signs few links at a time.
-  async refresh(id) {
+  refresh(id) {
     const clip = clips.get(id);
-    if (!clip) return;
-    try {
-      take(await get(`/v1/${clip.kind}/${id}/status`));
-    } catch { /* what is known stays */ }
-  }
-
-  async download(clip) {
-    try {
-      const {download_url: url, expires_at: until} = await get(`/v1/${clip.kind}/${clip.request_id}/download`);
-      take({...clips.get(clip.request_id), download_url: url, download_url_expires_at: until});
-      return url;
-    } catch (error) {
-      toast({kind: "error", title: t("{name} can't be downloaded", {name: clip.hand_id}), text: error.message});
-      return null;
-    }
-  }
-
-  async save(clip) {
-    const url = await this.download(clip);
-    if (url) Object.assign(document.createElement("a"), {href: url, download: ""}).click();
+    return clip && readStatus(clip);
   }
 
   // Sent after a while: until then it can be undone.
@@ -114,16 +134,9 @@ export class Clips {
   }
 
   async send(clip, verb, failure) {
-    try {
-      const key = verb === "retry" ? `console-retry-${clip.request_id}-${clip.retried_as || ""}`.slice(0, 120) : undefined;
-      await post(`/v1/${clip.kind}/${clip.request_id}/${verb}`, undefined, {key, repeatable: verb === "cancel"});
-      this.refresh(clip.request_id);
-    } catch (error) {
-      toast({kind: "error", title: failure, text: error.message});
-    } finally {
-      this.cancelling.delete(clip.request_id);
-      update();
-    }
+    await order(clip, verb, failure);
+    this.cancelling.delete(clip.request_id);
+    update();
   }
 
   render() {
@@ -208,7 +221,7 @@ export class Clips {
     cell("actions",
       !hasEnded(clip) && iconButton("cross", t("Cancel {name}", {name: clip.hand_id}), () => this.cancel([clip]), {disabled: this.cancelling.has(id)}),
       canRetry(clip) && iconButton("retry", t("Retry {name}", {name: clip.hand_id}), () => this.retry([clip])),
-      clip.status === "completed" && !isGone(clip) && iconButton("download", t("Download {name}", {name: clip.hand_id}), () => this.save(clip)),
+      clip.status === "completed" && !isGone(clip) && iconButton("download", t("Download {name}", {name: clip.hand_id}), () => saveClip(clip)),
       iconButton("down", opened ? t("Close the report") : t("Open the report"), () => this.open(id), {expanded: opened, extra: opened ? "up" : ""})));
   }
 

@@ -1,23 +1,22 @@
 // How the editor looks.
 
 import {badge, iconButton, progress, segments, stageOf} from "./controls.js";
-import {quota} from "./editor.js";
 import {hasEnded} from "./events.js";
+import {cropLayer, framingLine, shortPanel} from "./framing-view.js";
+import {isShort} from "./framing.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {number, t} from "./i18n.js";
 import {keyCaps} from "./keys.js";
 import {planLine} from "./plan.js";
-import {SHAPES, isDraft} from "./ranges.js";
+import {quota} from "./quota.js";
+import {isDraft} from "./ranges.js";
 import {layer} from "./stage.js";
 import {remembered, state, update} from "./state.js";
 import {bytes, clock, frameAt, length, parseTime, rateOf, timecode} from "./time.js";
 
-const SHAPE_NAMES = {
-  source: "As recorded", crop: "9:16, cropped", follow: "9:16, following", blur: "9:16, blurred sides", bars: "9:16, black bars",
-};
 // What is drawn over the frame, from below: each takes the editor and returns elements of `layer`, or nothing.
-const OVERLAYS = [];
+const OVERLAYS = [cropLayer];
 const MODE_NAMES = {copy: "Copy", smart: "Smart", encode: "Encode"};
 
 export function renderEditor(editor) {
@@ -27,7 +26,8 @@ export function renderEditor(editor) {
     h("div", {class: "work", key: "work"},
       stage(editor),
       recording && editor.player && transport(editor),
-      recording && editor.timeline.render()),
+      recording && editor.timeline.render(),
+      recording && framingLine(editor)),
     recording ? panel(editor) : h("aside", {class: "side", key: "side"}));
 }
 
@@ -142,6 +142,7 @@ function goTo(editor) {
 
 function panel(editor) {
   const {list, drafts, chosen} = editor;
+  if (chosen && isShort(chosen) && !editor.inRanges) return shortPanel(editor, chosen);
   return h("aside", {class: "side", key: "side", "aria-label": t("Ranges")},
     h("header", {key: "head"}, h("h2", null, t("Ranges"), list.all.length > 0 && h("span", {class: "count"}, list.all.length)),
       h("button", {class: "button", onclick: () => editor.newRange()}, icon("plus"), t("New range"))),
@@ -178,7 +179,7 @@ function hints(count) {
 
 function closedRange(editor, range) {
   const known = range.in !== null && range.out !== null;
-  const parts = [known ? length(range.out - range.in) : t("not complete"), t(SHAPE_NAMES[range.shape] && range.shape !== "source" ? SHAPE_NAMES[range.shape] : MODE_NAMES[range.mode]),
+  const parts = [known ? length(range.out - range.in) : t("not complete"), isShort(range) ? t("9:16 short") : t(MODE_NAMES[range.mode]),
     range.priority !== "normal" && t(range.priority === "high" ? "High" : "Low")];
   const clip = editor.clipOf(range);
   return h("div", {key: range.id, class: `range${range === editor.chosen ? " chosen" : ""}`},
@@ -210,7 +211,7 @@ function openRange(editor, range) {
     range[name] = value;
     editor.edited(range, name);
   };
-  const shaped = Boolean(SHAPES[range.shape]), reason = shaped ? t("Another shape needs Encode") : null;
+  const shaped = isShort(range), reason = shaped ? t("Another shape needs Encode") : null;
   return h("div", {key: range.id, class: "range open chosen"},
     h("div", {class: "row"},
       h("input", {
@@ -233,8 +234,11 @@ function openRange(editor, range) {
         segments("priority", t("Priority"), [["high", t("High")], ["normal", t("Normal")], ["low", t("Low")]], range.priority,
           (priority) => change("priority", priority))),
       h("label", {class: "labelled shape"}, h("span", null, t("Shape")),
-        h("select", {class: "field", value: range.shape, onchange: (event) => change("shape", event.target.value)},
-          Object.entries(SHAPE_NAMES).map(([shape, label]) => h("option", {value: shape, key: shape}, t(label)))))),
+        h("select", {class: "field", value: shaped ? "short" : "source", onchange: (event) => {
+          editor.inRanges = false;
+          change("shape", event.target.value === "short" ? "crop" : "source");
+        }}, h("option", {value: "source", key: "source"}, t("As recorded")), h("option", {value: "short", key: "short"}, t("9:16 short"))))),
+    shaped && h("button", {class: "button", key: "framing", onclick: () => editor.showRanges(false)}, icon("phone"), t("Framing")),
     complete && plan(editor, {...range, mode: shaped ? "encode" : range.mode}, (mode) => change("mode", mode)));
 }
 

@@ -3,10 +3,12 @@
 import {get, post, preview} from "./api.js";
 import {renderEditor} from "./editor-view.js";
 import {clips, hasEnded, take} from "./events.js";
+import {framingOfClip, isShort, notesOf, shaped, sizeOf} from "./framing.js";
 import {t} from "./i18n.js";
 import {Planner} from "./plan.js";
 import {Player} from "./player.js";
-import {Ranges, SHAPES, isDraft, mistakes} from "./ranges.js";
+import {isUsedUp, readQuota} from "./quota.js";
+import {Ranges, isDraft, mistakes} from "./ranges.js";
 import {state, toast, update} from "./state.js";
 import {frameAt, frameTime, rateOf, requested, timecode} from "./time.js";
 import {Timeline} from "./timeline.js";
@@ -47,6 +49,7 @@ export class Editor {
       this.list = new Ranges(this.recording);
       this.timeline = new Timeline(this.recording, this);
       this.openVideo();
+      if (this.of) this.reopen(this.of);
       if (recording.growing) this.timer = setTimeout(() => this.grow(), GROWING_MS);
     } catch (error) {
       if (this.closed) return;
@@ -127,8 +130,42 @@ export class Editor {
 
   // Ranges.
   choose(range) {
+    this.inRanges = false;
     this.list.chosen = range;
     this.list.save();
+    this.changed();
+  }
+
+  // The list of ranges in place of the panel of a short, or the other way around.
+  showRanges(inRanges) {
+    this.inRanges = inRanges;
+    update();
+  }
+
+  // A draft like a range that was requested, with the framing that was found or given.
+  reframe(range, {shape, points, motion}) {
+    const {name, mode, priority, quality} = range;
+    this.list.add({name, in: range.in, out: range.out, mode, priority, quality, shape, motion, points: points.map((point) => ({...point}))});
+    this.showRanges(false);
+    this.changed();
+  }
+
+  // Shows a short that was requested, once recording and clip are known.
+  async reopen(id) {
+    this.of = id;
+    if (!this.list) return;
+    this.of = null;
+    const known = this.list.all.find((range) => range.request_id === id || range.of === id);
+    if (known) return this.choose(known);
+    try {
+      if (!clips.get(id)?.report) take(await get(`/v1/clip/${id}/status`));
+    } catch (error) {
+      return toast({kind: "error", title: t("The short could not be opened"), text: error.message});
+    }
+    const clip = clips.get(id), {metadata = {}, report} = clip, from = Number(metadata.in ?? report?.requested.start), to = Number(metadata.out ?? report?.requested.end);
+    if (!Number.isFinite(from) || !Number.isFinite(to)) return;
+    this.list.add({name: clip.hand_id, in: from, out: to, of: id, ...(framingOfClip(clip, from) ?? {shape: "crop"})});
+    this.showRanges(false);
     this.changed();
   }
 
@@ -221,17 +258,18 @@ export class Editor {
   }
 
   bodyOf(range, mode = range.mode) {
-    const output = SHAPES[range.shape];
+    const shape = shaped(range, this.recording), used = shape.output ? "encode" : mode;
     return {
       hand_id: range.name, nas_video_path: this.recording.path, start_seconds: requested(range.in), end_seconds: requested(range.out),
-      mode: output ? "encode" : mode, priority: range.priority, ...(output ? {output} : {}),
-      metadata: this.noted(range, output ? "encode" : mode),
+      mode: used, priority: range.priority, ...shape, metadata: this.noted(range, used),
     };
   }
 
   // The list of clips shows it: a status does not say what was requested.
   noted(range, mode) {
-    const found = {recording: this.recording.path, recording_id: this.id, in: String(range.in), out: String(range.out), mode};
+    const found = {
+      recording: this.recording.path, recording_id: this.id, in: String(range.in), out: String(range.out), mode, ...notesOf(range, sizeOf(this.recording)),
+    };
     return Object.fromEntries(Object.entries(found).filter(([, value]) => value.length <= 1024));
   }
 
@@ -253,6 +291,7 @@ export class Editor {
   async request(range = this.list.chosen) {
     if (!range || !isDraft(range) || range.busy) return;
     range.errors = mistakes(range);
+    if (isShort(range) && isUsedUp()) range.errors.request = "No shorts left today";
     if (Object.keys(range.errors).length) {
       this.choose(range);
       return;
@@ -265,13 +304,14 @@ export class Editor {
       const accepted = await post("/v1/clip/request", body, {key});
       range.request_id = accepted.request_id;
       if (!clips.has(accepted.request_id)) {
-        take({progress_percent: 0, resumed_count: 0, metadata: {}, kind: "clip", ...accepted});
+        take({progress_percent: 0, resumed_count: 0, metadata: {}, kind: "clip", ...(isShort(range) ? {short: true} : {}), ...accepted});
       }
     } catch (error) {
       const field = FIELDS[error.field];
       range.errors = field ? {[field]: sentence(error.message)} : {request: sentence(error.message)};
     } finally {
       range.busy = false;
+      if (isShort(range)) readQuota();
       this.list.save();
       this.changed();
     }
@@ -362,15 +402,6 @@ function digest(text) {
   let hash = 5381;
   for (const char of text) hash = (hash * 33 + char.codePointAt(0)) % 0xffffffff;
   return hash.toString(16);
-}
-
-export const quota = {shorts: null};
-
-export async function readQuota() {
-  try {
-    Object.assign(quota, await get("/v1/quota"));
-    update();
-  } catch { /* shown when it is known */ }
 }
 
 export function languageChanged() {

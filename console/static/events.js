@@ -45,6 +45,13 @@ export function take(clip, name = "status") {
   update();
 }
 
+// The list signs few links at a time; a status has them.
+export async function readStatus(clip) {
+  try {
+    take(await get(`/v1/${clip.kind}/${clip.request_id}/status`));
+  } catch { /* what is known stays */ }
+}
+
 const ENDED = new Set(["completed", "failed", "cancelled"]);
 export const hasEnded = (clip) => ENDED.has(clip.status);
 

@@ -37,6 +37,7 @@ const PATHS = {
   retry: ["M12.8 6.5A5 5 0 1 0 13 9M13 3v3.6H9.4"],
   clock: ["M8 2a6 6 0 1 0 .01 0M8 4.8V8l2.2 1.6"],
   live: ["M3 3.5v9M6 3.5 12.5 8 6 12.5z"],
+  phone: ["M4.5 1.8h7v12.4h-7zM7 12h2"],
   frames: ["M2.5 3.5h11v9h-11zM5.2 3.5v9M10.8 3.5v9M2.5 6.5h2.7M2.5 9.5h2.7M10.8 6.5h2.7M10.8 9.5h2.7"],
 };
 const FILLED = new Set(["play", "pause"]);

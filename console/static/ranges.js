@@ -4,15 +4,7 @@ import {randomId} from "./state.js";
 
 const MOST_UNDO = 50;
 export const HAND_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
-export const SHAPES = {
-  source: null,
-  crop: {aspect: "9:16", fit: "center_crop"},
-  follow: {aspect: "9:16", fit: "smart_crop"},
-  blur: {aspect: "9:16", fit: "blur"},
-  bars: {aspect: "9:16", fit: "letterbox"},
-};
-
-// A range: {id, name, in, out, mode, priority, shape, request_id, errors}; `out` is where the first frame begins that
+// A range: {id, name, in, out, mode, priority, shape, request_id, errors}, and what framing.js adds to a short; `out` is where the first frame begins that
 // is left out, null as long as it is not set.
 export class Ranges {
   constructor(recording) {

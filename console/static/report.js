@@ -1,12 +1,11 @@
 // What was cut, in plain language: first what differs from what was requested.
 
-import {asked, canRetry, isGone, isHere, linkEnds} from "./clips.js";
+import {asked, canRetry, copyLink, isGone, isHere, linkEnds, saveClip} from "./clips.js";
 import {codecName} from "./editor-view.js";
 import {hasEnded} from "./events.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {date, number, t} from "./i18n.js";
-import {toast} from "./state.js";
 import {bytes, timecode} from "./time.js";
 
 // Sentences: {strong, text} and plain ones.
@@ -53,8 +52,8 @@ export function renderReport(screen, clip) {
         h("dl", {class: "facts-list", key: "own"}, Object.entries(own).map(([name, value]) => h("div", {key: name}, h("dt", {translate: "no"}, name), h("dd", {translate: "no"}, value))))]),
     h("div", {class: "deeds", key: "deeds"},
       clip.status === "completed" && !isGone(clip) && h("div", {class: "requests"},
-        h("button", {class: "button main", onclick: () => screen.save(clip)}, icon("download"), t("Download")),
-        h("button", {class: "button square", "aria-label": t("Copy the link"), title: t("Copy the link"), onclick: () => copy(screen, clip)}, icon("link"))),
+        h("button", {class: "button main", onclick: () => saveClip(clip)}, icon("download"), t("Download")),
+        h("button", {class: "button square", "aria-label": t("Copy the link"), title: t("Copy the link"), onclick: () => copyLink(clip)}, icon("link"))),
       canRetry(clip) && h("button", {class: "button", onclick: () => screen.retry([clip])}, icon("retry"), t("Request it again")),
       id && h("a", {class: "button", href: `#/editor/${id}?t=${asked(clip).from ?? 0}`}, icon("scissors"), t("Open in editor")),
       h("dl", {class: "facts-list"},
@@ -65,16 +64,4 @@ export function renderReport(screen, clip) {
         fact("Recording", recording), fact("SHA-256", clip.sha256), fact("Request", clip.request_id),
         hasEnded(clip) && fact("Retried as", clip.retried_as))),
   ];
-}
-
-async function copy(screen, clip) {
-  const url = await screen.download(clip);
-  if (!url) return;
-  try {
-    await navigator.clipboard.writeText(url);
-    toast({title: t("The link was copied")});
-  } catch {
-    // Only pages on https:// or localhost may.
-    toast({kind: "error", title: t("This page may not copy"), text: url});
-  }
 }

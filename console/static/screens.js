@@ -7,6 +7,7 @@
 import {Clips} from "./clips.js";
 import {Editor} from "./editor.js";
 import {Recordings} from "./recordings.js";
+import {Shorts} from "./shorts.js";
 import {Statistics} from "./statistics.js";
 
 // One editor for each recording: it is kept while its recording is shown.
@@ -15,7 +16,7 @@ class EditorScreen {
     this.now = null;
   }
 
-  open([id], query) {
+  open([id], query, again) {
     const at = query.get("t"), start = at === null ? null : Number(at) || 0;
     if (this.now?.id !== id) {
       this.close();
@@ -24,6 +25,7 @@ class EditorScreen {
     } else if (start !== null && this.query !== query.toString()) {
       this.now.seek(start);
     }
+    if (query.get("of") && (this.query !== query.toString() || !again)) this.now.reopen(query.get("of"));
     this.query = query.toString();
   }
 
@@ -59,6 +61,7 @@ export const SCREENS = [
   {name: "recordings", icon: "folder", label: "Recordings", to: () => "#/recordings", screen: new Recordings()},
   {name: "editor", icon: "scissors", label: "Editor", to: () => (lastRecording() ? `#/editor/${lastRecording()}` : null), screen: editor, needs: 1},
   {name: "clips", icon: "list", label: "Clips", to: () => "#/clips", screen: new Clips()},
+  {name: "shorts", icon: "phone", label: "Shorts", to: () => "#/shorts", screen: new Shorts()},
   {name: "statistics", icon: "chart", label: "Statistics", to: () => "#/statistics", screen: new Statistics()},
 ];
 

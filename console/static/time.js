@@ -68,3 +68,15 @@ export function span(seconds) {
   if (s >= 3600) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
   return s >= 60 ? `${Math.floor(s / 60)} min` : `${s} s`;
 }
+
+// How long something is kept: `21:14:08` below a day, else `6 d 21 h`.
+export function countdown(seconds) {
+  const s = Math.max(0, Math.floor(seconds));
+  return s >= 86400 ? span(s) : `${two(Math.floor(s / 3600))}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+}
+
+// Rounded up, for what one waits for: `5 h`, `12 min`, `40 s`.
+export function hours(seconds) {
+  const s = Math.max(0, Math.ceil(seconds));
+  return s > 5400 ? `${Math.ceil(s / 3600)} h` : s > 90 ? `${Math.ceil(s / 60)} min` : `${s} s`;
+}

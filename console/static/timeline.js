@@ -53,7 +53,7 @@ export class Timeline {
     const hasVideo = ["copy", "proxy"].includes(recording.playable);
     const ranges = this.editor.ranges.map((range) => ({
       range, chosen: range === this.editor.chosen, focus: range === this.editor.chosen ? this.focus : null,
-      lead: range === this.editor.chosen && range.mode === "copy" ? this.editor.leadOf(range) : undefined,
+      lead: range === this.editor.chosen && range.mode === "copy" && range.shape === "source" ? this.editor.leadOf(range) : undefined,
     }));
     parts.begin();
     const chosen = this.editor.chosen;
