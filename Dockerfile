@@ -30,6 +30,7 @@ RUN /app/bin/pip install --no-cache-dir --require-hashes --no-build-isolation \
         --requirement requirements/agent.txt --requirement requirements/ffmpeg.txt
 COPY health/ health/
 COPY agent/ agent/
+COPY console/ console/
 RUN /app/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
     && rm /app/bin/clipping /app/bin/clipping-api \
     && /app/bin/pip uninstall --yes setuptools pip

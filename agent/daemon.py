@@ -202,7 +202,7 @@ class _Agent:
             self._watch.snapshot,
             clock,
             token=self._token,
-            mount=self._previews.mount,
+            mounts=self._previews.mounts,
         )
         self.url = advertised(config.health, self._server.port)
         self.coordinator = Coordinator(

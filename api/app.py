@@ -41,7 +41,6 @@ from api.routes import (
     accept,
     admin,
     clips,
-    console,
     docs,
     events,
     feed,
@@ -64,6 +63,7 @@ from clipping.contract.choices import Kind
 from clipping.contract.preview_keys import read_preview_keys
 from clipping.store.open import open_coordination_store, open_store
 from clipping.store.owners import OwnerStores
+from console import files as console
 
 _OWN_THREADS = 6
 """Threads that use the database in addition to requests and messages: commits, the outbox, periodic tasks,
@@ -90,9 +90,10 @@ def create_app(config: Config) -> Flask:
     audit.install(app)
     cors.install(app, config.api.cors_origins)
     problems.install(app)
-    pages = (index, console, docs, health, metrics, internal)
+    pages = (index, docs, health, metrics, internal)
     for routes in (*pages, accept, feed, lists, files, uploads, admin, preview, recordings):
         app.register_blueprint(routes.blueprint)
+    app.register_blueprint(console.blueprint())
     for kind in get_args(Kind):
         for own in (clips.blueprint, events.blueprint, retry.blueprint):
             at: dict[str, Any] = {"url_prefix": f"/v1/{kind}", "url_defaults": {"kind": kind}}

@@ -1,4 +1,4 @@
-"""The web console: static files that the API serves, without a build step."""
+"""The web console: static files without a build step, which the API and agents serve."""
 
 from pathlib import Path
 

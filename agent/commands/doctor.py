@@ -12,6 +12,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from agent.checks.api import check_api
 from agent.checks.encoders import encoder_findings, tried
 from agent.checks.findings import Finding
 from agent.checks.gpu_access import render_node_findings
@@ -70,6 +71,8 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
         own = partial(check_key_file, "storage.credentials", config.storage.credentials)
         checks.insert(0, ("store credentials", own))
     checks += _sources(config)
+    if config.preview.api_url is not None:
+        checks.append(("console", partial(check_api, config.preview.api_url, _page(config))))
     checks += [(f"owner {name}", partial(_owner, config, name)) for name in config.owners]
     findings = [_finding("state_dir", lambda: _state_dir(config), stop)]
     findings.append(_finding("ffmpeg", lambda: _version(find_ffmpeg(ffmpeg)), stop))
@@ -82,6 +85,14 @@ def examine(config: Config, stop: threading.Event) -> list[Finding]:
             )
         )
     return findings + [_finding(name, look, stop) for name, look in roots + checks]
+
+
+def _page(config: Config) -> str:
+    """The origin at which browsers find this agent."""
+    from agent.daemon import advertised
+
+    own = config.preview.agents.get(config.agent.id)
+    return (own or advertised(config.health, config.health.port)).lower()
 
 
 def _sources(config: Config) -> list[tuple[str, Callable[[], str]]]:

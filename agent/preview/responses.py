@@ -42,9 +42,7 @@ _HEADERS = {
 
 def install(app: Flask, origins: Callable[[], Sequence[str]], agent_id: str) -> None:
     """Return every exception in the error schema, and add the headers. `origins`: whose pages may call."""
-    app.register_error_handler(ClippingError, _clipping_error)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+    install_errors(app)
 
     @app.before_request
     def preflight() -> Response | None:
@@ -68,6 +66,13 @@ def install(app: Flask, origins: Callable[[], Sequence[str]], agent_id: str) -> 
                 response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
                 response.headers["Access-Control-Max-Age"] = _PREFLIGHT_SECONDS
         return response
+
+
+def install_errors(app: Flask) -> None:
+    """Return every exception in the error schema."""
+    app.register_error_handler(ClippingError, _clipping_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
 
 
 def facts_as_headers(facts: Mapping[str, Any]) -> dict[str, str]:

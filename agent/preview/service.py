@@ -15,6 +15,7 @@ from agent.cutting.preview import Previews, PreviewSettings
 from agent.preview.app import PREFIX, preview_app, token_of
 from agent.preview.cache import DiskCache
 from agent.preview.calls import Calls
+from agent.preview.console import console_mount
 from agent.preview.listing import Listing
 from agent.preview.plans import Plans
 from agent.preview.query import TOKEN
@@ -37,8 +38,8 @@ class PreviewService:
     ) -> None:
         """Raises `ConfigurationError` when `preview.key` can't be read."""
         self._previews: Previews | None = None
-        self.mount: Mount | None = None
-        """None: without a key there are no previews."""
+        self.mounts: list[Mount] = []
+        """What is served on the port of the health page: nothing without `preview.key`."""
         keys = read_preview_keys(settings.current.preview.key)
         if keys is not None:
             self._build(settings, keys, engine, mounts, stores, clock)
@@ -70,13 +71,17 @@ class PreviewService:
         )
         plans = Plans(settings, engine, cache, slots, mounts, stores)
         app = preview_app(recordings, plans, lambda: settings.current.api.cors_origins, config.agent.id)
-        self.mount = Mount(
-            PREFIX,
-            app,
-            threads=slots.threads,
-            admits=partial(_admits, recordings),
-            max_body_bytes=config.api.max_body_bytes,
+        self.mounts.append(
+            Mount(
+                PREFIX,
+                app,
+                threads=slots.threads,
+                admits=partial(_admits, recordings),
+                max_body_bytes=config.api.max_body_bytes,
+            )
         )
+        if config.preview.api_url is not None:
+            self.mounts.append(console_mount(config.preview.api_url, config.agent.id))
 
 
 def _admits(recordings: Recordings, environ: dict[str, Any]) -> bool:

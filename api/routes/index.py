@@ -7,6 +7,7 @@ from flask import Blueprint, Response, redirect, request
 from api.services import services
 from clipping import __version__
 from clipping.contract.results import Index
+from console.files import PATH as CONSOLE
 
 blueprint = Blueprint("index", __name__)
 
@@ -17,7 +18,7 @@ def index() -> Response:
     # Of equal weights the first one wins: `*/*`, as curl sends it, gets JSON.
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
         # Relative: the browser may use another host name than the configured one.
-        response = redirect("/console/")
+        response = redirect(CONSOLE)
         assert isinstance(response, Response)
     else:
         base = services().config.api.public_url.rstrip("/")

@@ -8,7 +8,6 @@ from typing import Any
 from waitress.task import ErrorTask, WSGITask
 
 from api.http.connection_handover import ENVIRON_KEY, Handed, Taker
-from api.http.headers import SECURITY
 from api.http.problems import error_json
 from clipping.errors import (
     ClippingError,
@@ -20,6 +19,7 @@ from clipping.errors import (
 )
 from clipping.http import channel
 from clipping.http.parser import Refused
+from clipping.http.security import SECURITY
 from clipping.log import get_logger
 
 _CODES = {error.status: error.code for error in (PayloadTooLarge, HeadersTooLarge, UnknownTransfer)}

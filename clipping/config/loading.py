@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from clipping.config.agent import PRESETS, Agent, Checkpoints, Cutting, Ha, Health
 from clipping.config.callers import caller_problems
 from clipping.config.fields import Section
-from clipping.config.preview import Catalog, Preview
+from clipping.config.preview import Catalog, Preview, preview_problems
 from clipping.config.service import Api, Limits, Log, PubSub, Storage, upload_problems
 from clipping.config.sources import Owners, Source, problems_of
 from clipping.config_file import overlay, tree
@@ -55,6 +55,7 @@ def validate(values: Mapping[str, Any]) -> Config:
     problems = [
         *problems_of(config.storage, config.sources, config.owners),
         *upload_problems(config.storage, config.limits),
+        *preview_problems(config.preview),
         *caller_problems(config.api, config.agent.nas_roots),
     ]
     if problems:

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from clipping.config.fields import AbsolutePath, Name, Origin, Section
+
+_ORIGIN = TypeAdapter(Origin)
+
+
+def _api_url(url: str) -> str:
+    try:
+        return _ORIGIN.validate_python(url.removesuffix("/").lower())
+    except ValidationError:
+        raise ValueError(
+            "must be http:// or https:// with a host and perhaps a port, such as https://clips.example.com, "
+            "without a path"
+        ) from None
 
 
 class Preview(Section):
@@ -24,6 +36,17 @@ class Preview(Section):
     agents: dict[Name, Origin] = Field(default_factory=dict)
     """How the API reaches the agents for previews, by their ids, such as `nas-1: http://nas-1.lan:8005`. The
     leader is asked first. Empty: the API passes no previews on."""
+    api_url: Annotated[str, AfterValidator(_api_url)] | None = None
+    """The API's origin, such as `https://clips.example.com`, as browsers on the LAN reach it. Set: the agent
+    serves the console at `/console/` on the port of its health page. Browsers load previews from there, and
+    the rest from the API, whose `api.cors_origins` has to list the agent's origin. Unset: it does not."""
+
+
+def preview_problems(preview: Preview) -> list[str]:
+    """What is wrong with the section as a whole."""
+    if preview.api_url is not None and preview.key is None:
+        return ["preview.api_url: needs preview.key, without which the agent has no previews to show"]
+    return []
 
 
 class Catalog(Section):

@@ -1,6 +1,8 @@
-// Calls of the API: with the key or a preview token, retried while the service does not answer.
+// Calls of the API with the key, and of previews with a token, from where the page comes from; retried while there is
+// no answer.
 
 import {refuseKey, state} from "./state.js";
+import {AGENT, API} from "./where.js";
 
 const TRIES = 5, TIMEOUT_MS = 30_000, LONGEST_WAIT_MS = 8_000;
 const TOKEN_MARGIN_MS = 60_000;
@@ -27,7 +29,7 @@ async function call(method, path, {body, headers = {}, signal, repeatable = meth
   const send = {...headers, Authorization: `Bearer ${state.key}`};
   if (body !== undefined) send["Content-Type"] = "application/json";
   const sent = body === undefined ? undefined : JSON.stringify(body);
-  return retried(() => request(path, {method, headers: send, body: sent, signal}), repeatable ? TRIES : 1, signal);
+  return retried(() => request(API + path, {method, headers: send, body: sent, signal}), repeatable ? TRIES : 1, signal);
 }
 
 let token = null;
@@ -35,15 +37,27 @@ let token = null;
 // A call below /preview/v1/recordings: a response.
 export async function preview(path, parameters = {}, {signal} = {}) {
   const query = new URLSearchParams(parameters).toString();
-  const url = `/preview/v1/recordings${path}${query && "?"}${query}`;
+  return withToken(`/preview/v1/recordings${path}${query && "?"}${query}`, {signal});
+}
+
+// What a request would result in.
+export async function plan(body, {signal} = {}) {
+  // From the agent's index where the agent is at hand: an API elsewhere may not reach it.
+  if (!API) return post("/v1/clip/plan", body, {signal, repeatable: true});
+  const sent = {method: "POST", body: JSON.stringify(body), headers: {"Content-Type": "application/json"}, signal};
+  return (await withToken("/preview/v1/plan", sent)).json();
+}
+
+function withToken(url, {headers = {}, ...options}) {
+  const {signal} = options;
+  const attempt = async () => request(url, {...options, headers: {...headers, Authorization: `Bearer ${await previewToken(signal)}`}});
   return retried(async () => {
-    const bearer = await previewToken(signal);
     try {
-      return await request(url, {headers: {Authorization: `Bearer ${bearer}`}, signal});
+      return await attempt();
     } catch (error) {
       if (error.status !== 401) throw error;
       token = null; // ended or of another key: once more with a new one
-      return request(url, {headers: {Authorization: `Bearer ${await previewToken(signal)}`}, signal});
+      return attempt();
     }
   }, TRIES, signal);
 }
@@ -65,7 +79,7 @@ async function request(url, options) {
     response = await fetch(url, {...options, signal, credentials: "omit", cache: "no-store"});
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    throw new ApiError(0, {code: "NO_ANSWER", message: "the service does not answer"});
+    throw new ApiError(0, {code: "NO_ANSWER", message: url.startsWith("/") && AGENT ? `the agent ${AGENT} does not answer` : "the service does not answer"});
   }
   if (response.ok) return response;
   const error = await problem(response);

@@ -6,6 +6,7 @@ import {h, render} from "./h.js";
 import {icon} from "./icons.js";
 import {chooseLanguage, language, t} from "./i18n.js";
 import {dispatch, openKeys} from "./keys.js";
+import {trouble} from "./path.js";
 import {readQuota} from "./quota.js";
 import {SCREENS, editor, shown} from "./screens.js";
 import {dismiss, onUpdate, remember, remembered, setKey, state, toast, update} from "./state.js";
@@ -108,9 +109,9 @@ function banner() {
   if (Date.now() - lostAt < QUIET_MS) return null;
   before = true;
   const seconds = Math.max(0, Math.ceil((state.retryAt - Date.now()) / 1000));
+  const {title, text} = trouble(seconds);
   return h("div", {class: "banner", role: "alert", key: "banner"}, icon("warning"),
-    h("strong", null, t("The service does not answer.")),
-    h("span", null, seconds ? t("Your ranges are kept. Next try in {seconds} s.", {seconds}) : t("Your ranges are kept. Trying now.")),
+    h("strong", null, title), h("span", null, text),
     h("span", {class: "spring"}), h("button", {class: "button", onclick: tryNow}, t("Try now")));
 }
 

@@ -9,6 +9,7 @@ import {icon} from "./icons.js";
 import {number, t} from "./i18n.js";
 import {dismiss, state, toast, update} from "./state.js";
 import {bytes, length, span, timecode} from "./time.js";
+import {API} from "./where.js";
 
 const UNDO_MS = 6000, DAY = 86_400;
 const GROUPS = {
@@ -247,7 +248,8 @@ export class Clips {
 }
 
 // The page may load images and videos from the service only, not from a bucket.
-export const isHere = (url) => Boolean(url) && new URL(url, location.href).origin === location.origin;
+const HERE = new URL(API || "/", location.href).origin;
+export const isHere = (url) => Boolean(url) && new URL(url, location.href).origin === HERE;
 export const canRetry = (clip) => clip.status === "failed" || clip.status === "cancelled" || isGone(clip);
 export const isGone = (clip) => clip.status === "completed" && clip.expires_at !== undefined && Date.parse(clip.expires_at) < Date.now();
 

@@ -33,8 +33,8 @@ export function iconButton(name, label, onclick, {pressed, expanded, disabled, e
   }, icon(name));
 }
 
-export function badge(kind, text, key) {
-  return h("span", {class: `badge ${kind}`, key}, ["neutral"].includes(kind) ? null : h("i"), text);
+export function badge(kind, text, key, title) {
+  return h("span", {class: `badge ${kind}`, key, title}, ["neutral"].includes(kind) ? null : h("i"), text);
 }
 
 export function progress(label, percent, extra) {

@@ -8,6 +8,7 @@ import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {number, t} from "./i18n.js";
 import {keyCaps} from "./keys.js";
+import {pathInUse} from "./path.js";
 import {planLine} from "./plan.js";
 import {quota} from "./quota.js";
 import {isDraft} from "./ranges.js";
@@ -47,7 +48,7 @@ function header(editor) {
     recording && h("span", {class: "facts", translate: "no"}, facts(recording)),
     recording?.growing && badge("live", t("Growing")),
     h("span", {class: "spring"}),
-    recording && badge("good", way(editor)),
+    recording && way(editor),
     quota.shorts?.limit > 0 && h("span", {class: "quota"}, t("Shorts"), " ",
       h("b", null, t("{left} of {limit} left", {left: quota.shorts.remaining, limit: quota.shorts.limit}))),
     recording && iconButton("undo", t("Undo"), () => editor.undo(), {disabled: !editor.list.undone.length}));
@@ -65,11 +66,9 @@ function facts(recording) {
 const CODECS = {h264: "H.264", hevc: "HEVC", mpeg2video: "MPEG-2", aac: "AAC", opus: "Opus", mp2: "MP2", ac3: "AC-3", av1: "AV1", vp9: "VP9"};
 export const codecName = (codec) => CODECS[codec] || codec.toUpperCase();
 
-function way({recording, player}) {
-  if (recording.playable === "none") return t("Not playable");
-  if (recording.playable === "audio") return t("Audio only");
-  const proxy = recording.playable === "proxy" || player?.kind === "proxy";
-  return proxy ? t("Playing small copies, through the API") : t("Playing the original, through the API");
+function way(editor) {
+  const {text, why} = pathInUse(editor);
+  return badge("good", text, "way", why);
 }
 
 function stage(editor) {

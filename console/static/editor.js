@@ -12,6 +12,7 @@ import {Ranges, isDraft, mistakes} from "./ranges.js";
 import {state, toast, update} from "./state.js";
 import {frameAt, frameTime, rateOf, requested, timecode} from "./time.js";
 import {Timeline} from "./timeline.js";
+import {AGENT, API} from "./where.js";
 
 const RETRY_MS = 5000, GROWING_MS = 5000;
 const FIELDS = {hand_id: "name", start_seconds: "in", end_seconds: "out"};
@@ -53,7 +54,7 @@ export class Editor {
       if (recording.growing) this.timer = setTimeout(() => this.grow(), GROWING_MS);
     } catch (error) {
       if (this.closed) return;
-      this.problem = error.status === 404 ? t("This recording is not there any more.") : error.message;
+      this.problem = error.status === 404 ? missing() : error.message;
       if (error.status !== 404) this.timer = setTimeout(() => this.load(), RETRY_MS);
     }
     update();
@@ -394,6 +395,9 @@ export class Editor {
     return renderEditor(this);
   }
 }
+
+// Agents show what they find themselves.
+const missing = () => (API ? t("The agent {agent} has no such recording.", {agent: AGENT}) : t("This recording is not there any more."));
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 

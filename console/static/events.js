@@ -1,7 +1,9 @@
 // The caller's requests, kept current by the stream of events (by fetch: EventSource can't send a key).
 
 import {get, wait} from "./api.js";
+import {whyNot} from "./path.js";
 import {refuseKey, state, update} from "./state.js";
+import {API} from "./where.js";
 
 const QUIET_MS = 20_000; // a comment comes at least every 15 s
 const POLL_MS = 10_000;
@@ -70,6 +72,9 @@ async function keepOpen(mine) {
     } catch (error) {
       if (signal.aborted) return;
       if (error.status === 401) return refuseKey(error.message);
+      state.live = false;
+      update();
+      state.why = await whyNot(error);
     }
     failures = Date.now() - opened > QUIET_MS ? 0 : failures + 1;
     const ms = Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures);
@@ -87,12 +92,13 @@ async function read(mine) {
   const headers = {Authorization: `Bearer ${mine.key}`};
   if (mine.last) headers["Last-Event-ID"] = mine.last;
   try {
-    const response = await fetch("/v1/events", {headers, signal, credentials: "omit", cache: "no-store"});
+    const response = await fetch(`${API}/v1/events`, {headers, signal, credentials: "omit", cache: "no-store"})
+      .catch((error) => { throw Object.assign(error, {unanswered: true}); });
     if (!response.ok) {
       const body = await response.json().catch(() => ({}));
       throw Object.assign(new Error(body.error?.message || ""), {status: response.status});
     }
-    state.live = true;
+    Object.assign(state, {live: true, wasLive: true, why: ""});
     update();
     if (!listing.loaded) list();
     let text = "";

@@ -1,7 +1,9 @@
+import {KOREAN_OF_PATHS} from "./path-korean.js";
 import {SHORTS} from "./shorts-korean.js";
 import {STATISTICS} from "./statistics-korean.js";
 
 export const KOREAN = {
+  ...KOREAN_OF_PATHS,
   ...SHORTS,
   ...STATISTICS,
   "Recordings": "녹화", "Editor": "편집", "Clips": "클립", "Ranges": "구간", "New range": "새 구간", "Draft": "초안",

@@ -1,6 +1,6 @@
 // What a cut will be, before it is made: from the service's plan, or from the keyframes where it has none.
 
-import {post} from "./api.js";
+import {plan} from "./api.js";
 import {number, t} from "./i18n.js";
 import {bytes} from "./time.js";
 
@@ -31,7 +31,7 @@ export class Planner {
   async load(name, body) {
     const controller = this.controller = new AbortController();
     try {
-      this.known.set(name, await post("/v1/clip/plan", body, {signal: controller.signal, repeatable: true}));
+      this.known.set(name, await plan(body, {signal: controller.signal}));
     } catch (error) {
       if (controller.signal.aborted) return;
       if ([404, 405].includes(error.status) && !error.field) missing = true;

@@ -5,6 +5,8 @@ export const state = {
   key: sessionStorage.getItem("clipping.key") || "",
   refused: "", // why the key was refused
   live: false, // whether events arrive
+  wasLive: false, // whether they ever did
+  why: "", // why they do not, where the page comes from an agent: address or origin
   retryAt: 0, // when the stream of events is opened again
   toasts: [],
   dialog: null,

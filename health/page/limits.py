@@ -10,9 +10,18 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-CALLER_RATE, CALLER_BURST = 10.0, 40.0
-"""Calls per second from one address. A standby polls every 2 to 30 s, Prometheus every 15 s."""
-TOTAL_RATE, TOTAL_BURST = 100.0, 200.0
+
+@dataclass(frozen=True)
+class Rate:
+    """How many calls are answered: `per_second` in the long run, `burst` at once."""
+
+    per_second: float
+    burst: float
+
+
+CALLER = Rate(10.0, 40.0)
+"""Calls from one address. A standby polls every 2 to 30 s, Prometheus every 15 s."""
+TOTAL = Rate(100.0, 200.0)
 CALLERS = 256
 """Addresses that are remembered; the one that called least recently is dropped first."""
 
@@ -26,20 +35,21 @@ class _Bucket:
 class CallLimits:
     """Token buckets. Thread-safe; `now` is on any one monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, caller: Rate = CALLER, total: Rate = TOTAL) -> None:
+        self._rate, self._total_rate = caller, total
         self._lock = threading.Lock()
         self._callers: OrderedDict[str, _Bucket] = OrderedDict()
-        self._total = _Bucket(TOTAL_BURST, 0.0)
+        self._total = _Bucket(total.burst, 0.0)
 
     def allows(self, caller: str, now: float) -> bool:
         """Whether this call may be answered; counts it if so."""
         with self._lock:
-            bucket = self._callers.pop(caller, None) or _Bucket(CALLER_BURST, now)
+            bucket = self._callers.pop(caller, None) or _Bucket(self._rate.burst, now)
             self._callers[caller] = bucket
             if len(self._callers) > CALLERS:
                 self._callers.popitem(last=False)
-            _refill(bucket, now, CALLER_RATE, CALLER_BURST)
-            _refill(self._total, now, TOTAL_RATE, TOTAL_BURST)
+            _refill(bucket, now, self._rate)
+            _refill(self._total, now, self._total_rate)
             if bucket.tokens < 1 or self._total.tokens < 1:
                 return False
             bucket.tokens -= 1
@@ -47,6 +57,6 @@ class CallLimits:
             return True
 
 
-def _refill(bucket: _Bucket, now: float, rate: float, burst: float) -> None:
-    bucket.tokens = min(burst, bucket.tokens + max(0.0, now - bucket.at) * rate)
+def _refill(bucket: _Bucket, now: float, rate: Rate) -> None:
+    bucket.tokens = min(rate.burst, bucket.tokens + max(0.0, now - bucket.at) * rate.per_second)
     bucket.at = now

@@ -1,6 +1,6 @@
-"""The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/health/active`, `/metrics`, and a mount.
+"""The agent's HTTP: `/health`, `/health/live`, `/health/ready`, `/health/active`, `/metrics`, and mounts.
 
-Serves the newest snapshot, and an application with threads of its own. The cost of callers is bounded:
+Serves the newest snapshot, and applications with threads of their own. The cost of callers is bounded:
 threads, connections and timeouts (`clipping.http`), and responses per second (`health.page.limits`). Only the
 bearer of a token sees paths.
 """
@@ -12,7 +12,7 @@ import hmac
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,10 @@ class AddressMissing(ClippingError):
     code = "ADDRESS_MISSING"
 
 
+def _is_unknown(_: dict[str, Any]) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Mount:
     """Another WSGI application on the page's port. It never delays the page."""
@@ -55,8 +59,10 @@ class Mount:
     app: Callable[[dict[str, Any], Any], Iterable[bytes]]
     threads: int
     """Its own."""
-    admits: Callable[[dict[str, Any]], bool]
-    """Whether a call (its WSGI environment) is of a known caller. For others the page's rate limits hold."""
+    admits: Callable[[dict[str, Any]], bool] = _is_unknown
+    """Whether a call (its WSGI environment) is of a known caller. For others the rate limits hold."""
+    limits: CallLimits | None = None
+    """Of its own. None: those of the page."""
     max_body_bytes: int = MAX_BODY_BYTES
 
 
@@ -73,21 +79,21 @@ class HealthServer:
         *,
         token: str | None = None,
         limits: Limits = LIMITS,
-        mount: Mount | None = None,
+        mounts: Sequence[Mount] = (),
     ) -> None:
         """`token` lets its bearer see paths; None: paths are always hidden."""
         self._stop = threading.Event()
         self._clock, self._beat = clock, clock.monotonic()
-        self._gate = _Gate(_app(latest, clock, token), clock, mount)
+        self._gate = _Gate(_app(latest, clock, token), clock, mounts)
         self._server = Server(
             self._gate,
             _listen(host, port),
             threads=THREADS,
             limits=limits,
             health_paths=HEALTH_PATHS,
-            pools={} if mount is None else {mount.prefix: mount.threads},
+            pools={mount.prefix: mount.threads for mount in mounts},
             max_request_header_size=MAX_HEADER_BYTES,
-            max_request_body_size=MAX_BODY_BYTES if mount is None else mount.max_body_bytes,
+            max_request_body_size=max([MAX_BODY_BYTES, *(mount.max_body_bytes for mount in mounts)]),
         )
         self.port: int = self._server.effective_port
         self._thread = threading.Thread(target=self._run, name="health-http", daemon=True)
@@ -129,17 +135,17 @@ def _listen(host: str, port: int) -> socket.socket:
 class _Gate:
     """In front of the application: refuses calls beyond the limits at minimal cost."""
 
-    def __init__(self, app: Flask, clock: Clock, mount: Mount | None) -> None:
-        self._app, self._clock, self._mount = app, clock, mount
+    def __init__(self, app: Flask, clock: Clock, mounts: Sequence[Mount]) -> None:
+        self._app, self._clock, self._mounts = app, clock, mounts
         self._limits = CallLimits()
         self.refused = 0
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        mount = self._mount
-        if mount is not None and not str(environ.get("PATH_INFO")).startswith(mount.prefix):
-            mount = None
+        path = str(environ.get("PATH_INFO"))
+        mount = next((each for each in self._mounts if path.startswith(each.prefix)), None)
         known = mount is not None and mount.admits(environ)
-        if known or self._limits.allows(str(environ.get("REMOTE_ADDR")), self._clock.monotonic()):
+        limits = self._limits if mount is None or mount.limits is None else mount.limits
+        if known or limits.allows(str(environ.get("REMOTE_ADDR")), self._clock.monotonic()):
             return (self._app if mount is None else mount.app)(environ, start_response)
         self.refused += 1
         REFUSED.inc()

@@ -95,6 +95,12 @@ def _s3(**keys: str) -> dict[str, Any]:
         (_s3(credentials="keys"), "storage.credentials: must be an absolute path"),
         ({"storage": {"backend": "gcs", "bucket": "b", "region": "auto"}}, "storage: region is for the s3"),
         ({"storage": {"path": "/x", "credentials": "/x"}}, "storage: credentials is for the s3"),
+        ({"preview": {"api_url": "https://clips.example.com"}}, "preview.api_url: needs preview.key"),
+        (
+            {"preview": {"key": "/k", "api_url": "https://clips.example.com/api"}},
+            "preview.api_url: must be http:// or https:// with a host",
+        ),
+        ({"preview": {"key": "/k", "api_url": "clips.example.com"}}, "preview.api_url: must be http:// or"),
         ({"cutting": {"gpus": [0, 0]}}, "cutting: gpus: name each GPU once"),
         ({"cutting": {"gpus": [64]}}, "cutting: gpus: use numbers from 0 to 63"),
         ({"cutting": {"gpus": []}}, "cutting.gpus"),

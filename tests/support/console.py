@@ -23,14 +23,14 @@ class Console:
     def __init__(self, browser: Browser, stack: RunningStack) -> None:
         self.browser, self.stack = browser, stack
 
-    def sign_in(self, key: str | None = None, *, ready: str = ".card strong") -> None:
+    def sign_in(self, key: str | None = None, *, ready: str = ".card strong", page: str | None = None) -> None:
         """As in a new tab, by the stack's client key unless `key` is another one; `ready` selects what is
-        waited for."""
-        self.browser.open(self.stack.where["console_url"])
+        waited for, and `page` is the console's address if it is not the API's."""
+        page, key = page or self.stack.where["console_url"], key or self.stack.where["api_key"]
+        self.browser.open(page)
         self.browser.script("sessionStorage.clear(); localStorage.clear()")
         self.browser.open("about:blank")
-        key = key or self.stack.where["api_key"]
-        self.browser.open(f"{self.stack.where['console_url']}#key={key}")
+        self.browser.open(f"{page}#key={key}")
         eventually(lambda: self.browser.count(ready), f"the console, {ready}")
 
     def find(self, name: str) -> None:

@@ -6,17 +6,30 @@ import tempfile
 import threading
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from flask import Flask
 
+from agent.checks.api import check_api
 from agent.checks.findings import Finding
-from agent.commands.doctor import _clock, _finding, _owner, _pubsub, _signing, _sources, _state_dir, _store
+from agent.commands.doctor import (
+    _clock,
+    _finding,
+    _owner,
+    _page,
+    _pubsub,
+    _signing,
+    _sources,
+    _state_dir,
+    _store,
+)
 from agent.resources.signing import try_once
 from api.app import create_app
 from clipping.clock import SystemClock
 from clipping.config import Config, validate
 from clipping.contract.cluster import doctor_key
-from clipping.errors import SigningUnavailable, StoreUnavailable
+from clipping.errors import ConfigurationError, SigningUnavailable, StoreUnavailable
 from clipping.store.local import LocalStore
 from tests.support.seaweed import Seaweed
 from tests.support.served import served
@@ -153,3 +166,25 @@ def test_each_bucket_of_recordings_has_a_line() -> None:
     assert [finding.name for finding in findings] == ["source s3://night/", "source s3://day/"]
     assert all("/no/such/file can't be read" in finding.detail for finding in findings)
     assert not any(finding.ok for finding in findings)
+
+
+def test_the_console_is_checked_with_the_origin_that_browsers_use(tmp_path: Path) -> None:
+    page, other = "http://nas-1.lan:8005", "http://nas-2.lan:8005"
+    keys = [{"name": "web", "role": "client", "sha256": "0" * 64}]
+    own = {"database_url": f"sqlite:///{tmp_path}/api.db", "cors_origins": [page], "keys": keys}
+    app = create_app(validate({"api": own, "storage": {"path": str(tmp_path / "store")}}))
+    with served(app) as url:
+        tree: dict[str, dict[str, Any]] = {"agent": {"id": "nas-1"}, "preview": {"key": "/k", "api_url": url}}
+        assert _page(validate({**tree, "health": {"advertise_url": "http://NAS-1.lan:8005"}})) == page
+        tree["preview"]["agents"] = {"nas-1": page, "nas-2": other}
+        assert _page(validate(tree)) == page
+        assert check_api(url, page) == f"{url} answers, and pages of {page} may call it"
+        with pytest.raises(
+            ConfigurationError, match=rf"refuses pages of {other}.*add that to api\.cors_origins"
+        ):
+            check_api(url, other)
+    with pytest.raises(ConfigurationError, match=f"preview.api_url: {url} does not answer"):
+        check_api(url, page)
+
+    with served(Flask("another")) as url, pytest.raises(ConfigurationError, match=r"is not the API \(404\)"):
+        check_api(url, page)

@@ -18,6 +18,8 @@ from tests.support.media import Recording, make
 
 SECRET = "a-secret-of-the-API-and-the-agents"
 ORIGIN = "http://console.example.com"
+API_URL = "https://clips.example.com"
+"""Where the agent's console finds the API."""
 
 
 class Viewer:
@@ -64,7 +66,7 @@ def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
     (folder / "secret").write_text(SECRET)
     with AgentProcess(
         folder,
-        preview={"key": str(folder / "secret"), "slots": 2},
+        preview={"key": str(folder / "secret"), "slots": 2, "api_url": API_URL},
         api={"public_url": "http://127.0.0.1:9", "cors_origins": [ORIGIN]},
     ) as agent:
         yield Viewer(agent)

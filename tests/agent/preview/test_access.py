@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from bench.confinement import INSIDE, INSIDE_LOOK, OUTSIDE, Exchange, Swap, record
 from bench.measure.preview_race import ROUTES as ROUTES_SEEN
@@ -41,6 +42,29 @@ def test_tokens_that_are_refused(viewer: Viewer, why: str) -> None:
         answer = viewer.get(path, token=token.encode("utf-8").decode("latin-1"))
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, code), answer.text
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("path", "without", "with_token"),
+    [
+        ("/health", 200, 200),
+        ("/console/", 200, 200),
+        ("/console/app.js", 200, 200),
+        ("/preview/v1/recordings", 401, 200),
+        ("/preview/v1/plan", 401, 415),
+        ("/preview/v1/recordings/x", 401, 404),
+        ("/preview/v1/recordings/x/window.mp4", 401, 404),
+    ],
+)
+def test_the_doors_of_the_port(viewer: Viewer, path: str, without: int, with_token: int) -> None:
+    """The table in docs/reference/access.md; whatever `Host` names, as after DNS rebinding."""
+    method, given = "POST" if path.endswith("plan") else "GET", {"Host": "page.example"}
+    for headers, expected in (
+        (given, without),
+        (given | {"Authorization": f"Bearer {viewer.token()}"}, with_token),
+    ):
+        answer = requests.request(method, f"{viewer.url}{path}", headers=headers, timeout=30)
+        assert (answer.status_code, "Set-Cookie" in answer.headers) == (expected, False), answer.text
 
 
 def test_a_token_of_another_root_sees_nothing(viewer: Viewer, tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def test_the_build_context_is_what_the_dockerfile_copies() -> None:
     ("target", "packages"),
     [
         ("api", {"clipping", "api", "console"}),
-        ("agent", {"clipping", "health", "agent"}),
-        ("nvidia", {"clipping", "health", "agent"}),
+        ("agent", {"clipping", "health", "agent", "console"}),
+        ("nvidia", {"clipping", "health", "agent", "console"}),
         ("all", {"clipping", "health", "agent", "api", "embedded", "console"}),
     ],
 )

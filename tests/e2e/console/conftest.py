@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from embedded.layout import free_port
 from tests.support import browser as browsers
 from tests.support.browser import Browser
 from tests.support.console import MARKUP, SECONDS, Console
@@ -33,7 +34,17 @@ def shown_nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def desk(shown_nas: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     if (what := browsers.missing()) is not None:
         pytest.skip(what)
-    with RunningStack(tmp_path_factory.mktemp("desk") / "data", shown_nas, agents=1) as stack:
+    # The agent serves the console, too, for the tests of the LAN.
+    port, page = free_port(), free_port()
+    with RunningStack(
+        tmp_path_factory.mktemp("desk") / "data",
+        shown_nas,
+        agents=1,
+        options=["--port", str(port)],
+        health={"port": page},
+        preview={"api_url": f"http://127.0.0.1:{port}"},
+        api={"cors_origins": [f"http://127.0.0.1:{page}"]},
+    ) as stack:
         yield stack
 
 

@@ -8,15 +8,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 import requests
 
 from clipping.clock import ManualClock, SystemClock
 from clipping.errors import ConfigurationError
-from health.page.limits import CALLER_BURST
+from health.page.limits import CALLER, CallLimits, Rate
 from health.page.metrics import show
-from health.page.server import LIMITS, AddressMissing, HealthServer
+from health.page.server import LIMITS, AddressMissing, HealthServer, Mount
 from health.page.snapshot import MAX_AGE_SECONDS, Check, ClipInFlight, LeaseSeen, Snapshot
 from tests.support.waiting import eventually
 
@@ -240,14 +241,44 @@ def test_errors_are_json(page: Page, method: str, path: str, status: int, code: 
 
 
 def test_a_caller_beyond_its_limit_is_refused_and_others_are_not(page: Page) -> None:
-    codes = Counter(page.get().status_code for _ in range(int(CALLER_BURST) + 10))  # the clock does not move
-    assert codes == {200: int(CALLER_BURST), 429: 10}
+    codes = Counter(page.get().status_code for _ in range(int(CALLER.burst) + 10))  # the clock does not move
+    assert codes == {200: int(CALLER.burst), 429: 10}
     assert page.get().json()["error"]["code"] == "RATE_LIMITED"
     with closing(
         socket.create_connection(("127.0.0.1", page.server.port), source_address=("127.0.0.2", 0))
     ) as other:
         other.sendall(b"GET /health HTTP/1.0\r\n\r\n")
         assert other.recv(100).split()[1] == b"200"
+
+
+def test_what_is_mounted_may_have_limits_of_its_own() -> None:
+    def hello(_: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"hello"]
+
+    clock = ManualClock()
+    mounts = [
+        Mount("/own", hello, threads=1, limits=CallLimits(Rate(1.0, 60.0), Rate(1.0, 60.0))),
+        Mount("/known", hello, threads=1, admits=lambda environ: environ["QUERY_STRING"] == "known"),
+        Mount("/others", hello, threads=1),
+    ]
+    snapshot = Snapshot(agent_id="nas-1", cluster="c", role="active", epoch=0, at=0.0, version="1")
+    server = HealthServer("127.0.0.1", 0, lambda: snapshot, clock, mounts=mounts)
+    server.start()
+
+    def codes(path: str, count: int) -> Counter[int]:
+        url = f"http://127.0.0.1:{server.port}{path}"
+        return Counter(session.get(url, timeout=10).status_code for _ in range(count))
+
+    try:
+        with requests.Session() as session:
+            assert codes("/own", 70) == {200: 60, 429: 10}
+            assert codes("/known?known", 60) == {200: 60}
+            assert codes("/others", int(CALLER.burst) + 10) == {200: int(CALLER.burst), 429: 10}
+            assert codes("/health", 1) == {429: 1}
+            assert codes("/known?known", 1) == {200: 1}
+    finally:
+        server.close()
 
 
 @pytest.mark.slow

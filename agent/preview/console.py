@@ -1,0 +1,38 @@
+"""The console on the port of the health page, for editors on the LAN.
+
+Its page loads previews from where it comes from, and calls the API by itself: no key goes through the agent.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, Response
+
+from agent.preview import responses
+from clipping.http.security import SECURITY
+from console.files import PREFIX, blueprint
+from health.page.limits import CallLimits, Rate
+from health.page.server import Mount
+
+THREADS = 2
+CALLER, TOTAL = Rate(20.0, 400.0), Rate(100.0, 1000.0)
+"""A page loads all of its files at once."""
+
+
+def console_mount(api_url: str, agent_id: str) -> Mount:
+    """The console, whose page calls the API at the origin `api_url`."""
+    return Mount(PREFIX, console_app(api_url, agent_id), threads=THREADS, limits=CallLimits(CALLER, TOTAL))
+
+
+def console_app(api_url: str, agent_id: str) -> Flask:
+    """The app, to be mounted at `PREFIX`."""
+    app = Flask("console", static_folder=None)
+    responses.install_errors(app)
+    app.register_blueprint(blueprint(api_url, agent_id))
+
+    @app.after_request
+    def headers(response: Response) -> Response:
+        for name, value in (*SECURITY.items(), ("Cache-Control", "no-store")):
+            response.headers.setdefault(name, value)
+        return response
+
+    return app
