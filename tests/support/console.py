@@ -23,7 +23,9 @@ class Console:
     def __init__(self, browser: Browser, stack: RunningStack) -> None:
         self.browser, self.stack = browser, stack
 
-    def sign_in(self, key: str | None = None, *, ready: str = ".card strong", page: str | None = None) -> None:
+    def sign_in(
+        self, key: str | None = None, *, ready: str = ".card strong", page: str | None = None
+    ) -> None:
         """As in a new tab, by the stack's client key unless `key` is another one; `ready` selects what is
         waited for, and `page` is the console's address if it is not the API's."""
         page, key = page or self.stack.where["console_url"], key or self.stack.where["api_key"]
