@@ -79,7 +79,7 @@ function stage(editor) {
       ref: (video) => editor.attachVideo(video), onclick: () => editor.handlers.play?.(),
     }),
     recording?.width && playable && layer([recording.width, recording.height], OVERLAYS.map((draw) => draw(editor))),
-    problem && message("warning", problem, t("Trying again.")),
+    problem && message("warning", problem, editor.gone ? null : t("Trying again.")),
     !playable && message("frames", recording.playable === "audio" ? t("This recording has no frames that can be shown.") : t("This recording cannot be shown."),
       [recording.reason, t("Cuts are made from the original.")].filter(Boolean).join(" ")),
     playable && player?.problem && message("warning", t("This part cannot be played."), player.problem,
@@ -87,7 +87,7 @@ function stage(editor) {
 }
 
 function message(name, title, text, action) {
-  return h("div", {class: "stage-message", role: "status", key: "message"}, icon(name, 24), h("strong", null, title), h("p", null, text), action);
+  return h("div", {class: "stage-message", role: "status", key: "message"}, icon(name, 24), h("strong", null, title), text && h("p", null, text), action);
 }
 
 function transport(editor) {

@@ -54,8 +54,9 @@ export class Editor {
       if (recording.growing) this.timer = setTimeout(() => this.grow(), GROWING_MS);
     } catch (error) {
       if (this.closed) return;
-      this.problem = error.status === 404 ? missing() : error.message;
-      if (error.status !== 404) this.timer = setTimeout(() => this.load(), RETRY_MS);
+      this.gone = error.status === 404;
+      this.problem = this.gone ? missing() : error.message;
+      if (!this.gone) this.timer = setTimeout(() => this.load(), RETRY_MS);
     }
     update();
   }

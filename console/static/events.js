@@ -8,6 +8,7 @@ import {API} from "./where.js";
 const QUIET_MS = 20_000; // a comment comes at least every 15 s
 const POLL_MS = 10_000;
 const LONGEST_WAIT_MS = 15_000;
+const HIDDEN_MS = 5_000;
 
 export const clips = new Map();
 export const listing = {cursor: null, loaded: false, error: ""};
@@ -27,7 +28,20 @@ export function follow() {
   clips.clear();
   Object.assign(listing, {cursor: null, loaded: false, error: ""});
   keepOpen(mine);
+  hide();
 }
+
+// Browsers have six connections to a host, for all tabs together: a tab that is not seen gives its own back. What ends
+// meanwhile comes once it is seen again.
+let hiding = 0;
+
+function hide() {
+  clearTimeout(hiding);
+  if (document.hidden) hiding = setTimeout(() => run?.silence?.abort(), HIDDEN_MS);
+  else run?.shown?.();
+}
+
+document.addEventListener("visibilitychange", hide);
 
 export function tryNow() {
   run?.now?.();
@@ -76,6 +90,11 @@ async function keepOpen(mine) {
       update();
       state.why = await whyNot(error);
     }
+    if (document.hidden) {
+      await new Promise((resolve) => { mine.shown = resolve; });
+      failures = 0;
+      continue;
+    }
     failures = Date.now() - opened > QUIET_MS ? 0 : failures + 1;
     const ms = Math.min(LONGEST_WAIT_MS, 500 * 2 ** failures);
     Object.assign(state, {live: false, retryAt: Date.now() + ms});
@@ -86,7 +105,7 @@ async function keepOpen(mine) {
 }
 
 async function read(mine) {
-  const silence = new AbortController();
+  const silence = mine.silence = new AbortController();
   const signal = AbortSignal.any([mine.controller.signal, silence.signal]);
   let timer = setTimeout(() => silence.abort(), QUIET_MS);
   const headers = {Authorization: `Bearer ${mine.key}`};

@@ -82,6 +82,23 @@ class Browser:
     def open(self, url: str) -> None:
         self._call("POST", "/url", {"url": url})
 
+    def tab(self) -> str:
+        """The handle of the tab that is in front."""
+        return str(self._call("GET", "/window"))
+
+    def add_tab(self) -> str:
+        """Open a tab behind the others; its handle."""
+        return str(self._call("POST", "/window/new", {"type": "tab"})["handle"])
+
+    def switch(self, tab: str) -> None:
+        """Bring a tab to the front: all calls are for it."""
+        self._call("POST", "/window", {"handle": tab})
+        self.devtools("Page.bringToFront", {})
+
+    def close_tab(self) -> None:
+        """Close the tab that is in front; `switch` has to follow."""
+        self._call("DELETE", "/window")
+
     def count(self, selector: str) -> int:
         return len(self._elements(selector))
 

@@ -66,6 +66,15 @@ class Console:
             lambda: self.browser.count(ready) and not self.browser.count(".blank"), f"the screen {name}"
         )
 
+    def shows_something(self) -> bool:
+        """Whether the screen has more than its heading."""
+        return bool(
+            self.browser.script(
+                "return [...document.querySelectorAll('main *')].some("
+                "  (each) => each.offsetHeight && each.innerText && !each.closest('header'))"
+            )
+        )
+
     @property
     def frame(self) -> int:
         """The number of the frame that the player says it shows, once it rests."""

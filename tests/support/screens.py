@@ -40,12 +40,17 @@ ROWS = {
 """Screens without a row are ready with their heading, and have no other states."""
 
 
+def ready(name: str) -> str:
+    """A selector of what a screen has once it is loaded."""
+    return ROWS.get(name, Screen()).ready
+
+
 def visit(console: Console, *, opened: bool = False) -> Iterator[str]:
     """Show each screen of the rail, and yield its name; with `opened` also in each of its states."""
     for name in console.screens():
-        row = ROWS.get(name, Screen())
-        console.show(name, row.ready)
+        console.show(name, ready(name))
         yield name
-        for state, step in row.opened.items() if opened else ():
+        steps = ROWS[name].opened if opened and name in ROWS else {}
+        for state, step in steps.items():
             step(console)
             yield f"{name}, {state}"

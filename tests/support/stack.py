@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import select
@@ -133,6 +134,38 @@ class RunningStack:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def further_keys(self, *keys: dict[str, Any]) -> Iterator[None]:
+        """Let the API know further keys, until they are revoked: it restarts twice.
+
+        Each is a row of `api.keys` with `key` in place of its hash.
+        """
+        path = self.data / "run" / "api.yaml"
+        before = path.read_text()
+        tree = yaml.safe_load(before)
+        for row in keys:
+            hashed = hashlib.sha256(row["key"].encode()).hexdigest()
+            named = {name: value for name, value in row.items() if name != "key"}
+            tree["api"]["keys"].append({**named, "sha256": hashed})
+        try:
+            path.write_text(yaml.safe_dump(tree))
+            self.restart_api()
+            yield
+        finally:
+            path.write_text(before)
+            self.restart_api()
+
+    def restart_api(self) -> None:
+        pid = self.signal("api", signal.SIGKILL)
+        eventually(lambda: _pid_of(f"{self.data}/run/api.yaml", self.process.pid) not in (None, pid))
+        eventually(self._answers, "the API", within=START_SECONDS, logs=self.logs)
+
+    def _answers(self) -> bool:
+        try:
+            return self.session.get(f"{self.where['api_url']}/health", timeout=HTTP_SECONDS).ok
+        except requests.ConnectionError:
+            return False
 
     def post(self, **fields: Any) -> requests.Response:
         body = {"hand_id": "hand-1", **fields}
