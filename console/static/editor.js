@@ -5,12 +5,12 @@ import {renderEditor} from "./editor-view.js";
 import {clips, hasEnded, take} from "./events.js";
 import {framingOfClip, isShort, notesOf, shaped, sizeOf} from "./framing.js";
 import {t} from "./i18n.js";
-import {Planner} from "./plan.js";
+import {EXACT, Planner} from "./plan.js";
 import {Player} from "./player.js";
 import {isUsedUp, readQuota} from "./quota.js";
 import {Ranges, isDraft, mistakes} from "./ranges.js";
 import {state, toast, update} from "./state.js";
-import {frameAt, frameTime, rateOf, requested, timecode} from "./time.js";
+import {rateOf, requested, timecode} from "./time.js";
 import {Timeline} from "./timeline.js";
 import {AGENT, API} from "./where.js";
 
@@ -179,7 +179,7 @@ export class Editor {
 
   setIn() {
     const range = this.editable();
-    range.in = this.frameShown();
+    range.in = this.shown;
     if (range.out !== null && range.out <= range.in) range.out = null;
     this.edited(range);
   }
@@ -187,19 +187,9 @@ export class Editor {
   // The frame that is shown is the last one of the clip.
   setOut() {
     const range = this.editable();
-    range.out = this.frameAfter(this.frameShown());
+    range.out = this.player.frameAfter(this.shown);
     if (range.in !== null && range.in >= range.out) range.in = null;
     this.edited(range);
-  }
-
-  frameShown() {
-    // Where frames come at regular times: without what the browser's clock rounds.
-    const {recording} = this, grid = frameTime(recording, frameAt(recording, this.shown));
-    return Math.abs(grid - this.shown) < 0.0015 ? grid : this.shown;
-  }
-
-  frameAfter(t) {
-    return Math.min(t + 1 / rateOf(this.recording), this.recording.duration ?? Infinity);
   }
 
   edited(range, field = null) {
@@ -214,12 +204,18 @@ export class Editor {
       this.list.note();
       this.moving = true;
     }
-    const frame = 1 / rateOf(this.recording);
+    const frame = 1 / rateOf(this.recording), {player} = this;
     if (edge === "in") range.in = range.out === null ? t : Math.min(t, range.out - frame);
     else range.out = range.in === null ? t : Math.max(t, range.in + frame);
-    this.player.pause();
-    // The first frame that is kept, or the last one.
-    this.player.seek(edge === "in" ? range.in : range.out - frame);
+    player.pause();
+    // The first frame that is kept, or the last one: once it is loaded, its own time.
+    const set = range[edge], last = set - 2 * player.slack;
+    player.seek(edge === "in" ? set : last).then(() => {
+      const found = player.frameUnder(edge === "in" ? set : last);
+      if (!found || range[edge] !== set || !isDraft(range)) return;
+      range[edge] = edge === "in" ? found.start : found.end;
+      this.edited(range);
+    });
     this.edited(range);
   }
 
@@ -235,12 +231,12 @@ export class Editor {
   }
 
   newRange() {
-    this.list.add({in: this.frameShown()});
+    this.list.add({in: this.shown});
     this.changed();
   }
 
   split() {
-    const {chosen} = this.list, at = this.frameShown();
+    const {chosen} = this.list, at = this.shown;
     if (!chosen || !isDraft(chosen) || chosen.in === null || chosen.out === null || at <= chosen.in || at >= chosen.out) return;
     const {out} = chosen;
     this.list.add({in: at, out});
@@ -278,7 +274,7 @@ export class Editor {
   planOf(range) {
     if (Object.keys(mistakes(range)).length) return {};
     const plan = this.planner.of(this.bodyOf(range));
-    const differs = plan && plan.keyframe_lead_seconds > 0.0005;
+    const differs = plan && (plan.keyframe_lead_seconds > EXACT || plan.out - range.out > EXACT);
     return {plan, lead: this.leadOf(range), other: differs ? this.planner.of(this.bodyOf(range, "smart")) : null};
   }
 
@@ -373,14 +369,14 @@ export class Editor {
   // What the keys do here.
   get handlers() {
     if (!this.recording || !this.player) return {};
-    const {player, list, timeline} = this, {chosen} = list, frame = 1 / rateOf(this.recording);
+    const {player, list, timeline} = this, {chosen} = list;
     const second = (by) => () => this.seek((player.target ?? this.shown) + by);
     return {
       play: () => player.reverse ? player.pause() : player.playing ? player.pause() : player.play(this.rate),
       backwards: () => this.faster(true), stop: () => player.pause(), forwards: () => this.faster(false),
       mute: () => this.toggleAudio(), full: () => this.fullScreen(), goto: () => this.goTo(),
       toIn: () => chosen?.in !== null && chosen && this.seek(chosen.in),
-      toOut: () => chosen?.out !== null && chosen && this.seek(chosen.out - frame),
+      toOut: () => chosen?.out !== null && chosen && this.seek(chosen.out - 2 * player.slack),
       zoomRange: () => chosen && timeline.zoomTo(chosen),
       zoomIn: () => { timeline.zoom(0.5); update(); }, zoomOut: () => { timeline.zoom(2); update(); },
       frameBack: () => player.step(-1).then(() => timeline.follow(this.shown)),

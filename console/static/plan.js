@@ -5,6 +5,8 @@ import {number, t} from "./i18n.js";
 import {bytes} from "./time.js";
 
 const QUIET_MS = 250;
+// Seconds that don't matter: plans and reports are rounded to milliseconds.
+export const EXACT = 0.0015;
 let missing = false;
 
 export class Planner {
@@ -49,7 +51,7 @@ export function planLine(range, {plan, lead, other}) {
   if (plan) return planned(range, plan, other);
   if (range.mode === "copy" && lead !== undefined) {
     const seconds = range.in - lead;
-    if (seconds < 0.0005) return {first: t("Starts exactly at the in-point: it is a keyframe."), second: t("Nothing will be re-encoded.")};
+    if (seconds < EXACT) return {first: t("Starts exactly at the in-point: it is a keyframe."), second: t("Nothing will be re-encoded.")};
     return {
       first: t("Starts {seconds} s earlier, at a keyframe.", {seconds: seconds.toFixed(2)}),
       second: t("Smart would be exact."), use: "smart",
@@ -58,6 +60,14 @@ export function planLine(range, {plan, lead, other}) {
   if (range.mode === "smart") return {first: t("Exact to the frame."), second: t("Only a few frames at both ends are re-encoded.")};
   if (range.mode === "encode") return {first: t("Exact to the frame."), second: t("All frames are re-encoded.")};
   return {first: t("The plan is not known yet. The request works all the same."), unknown: true};
+}
+
+// A copied clip contains what its frames need.
+function differing(lead, late) {
+  const earlier = lead.toFixed(2), later = late.toFixed(2);
+  if (late <= EXACT) return t("Starts {seconds} s earlier, at a keyframe.", {seconds: earlier});
+  if (lead <= EXACT) return t("Ends {later} s later: its last frames need what follows them.", {later});
+  return t("Starts {earlier} s earlier, at a keyframe, and ends {later} s later.", {earlier, later});
 }
 
 function planned(range, plan, other) {
@@ -70,14 +80,15 @@ function planned(range, plan, other) {
   const frames = plan.frames_reencoded ? t("{count} frames re-encoded", {count: number(plan.frames_reencoded)}) : t("nothing re-encoded");
   const dropped = plan.dropped_streams.map((stream) => t("Stream {index} ({codec}) is left out: {reason}.", stream));
   const warnings = [...plan.reasons, ...dropped, ...plan.warnings];
-  if (lead > 0.0005) {
+  const late = Math.max(0, plan.out - range.out);
+  if (lead > EXACT || late > EXACT) {
     const cost = other && !other.problem && [
       other.frames_reencoded !== undefined && t("{count} frames re-encoded", {count: number(other.frames_reencoded)}),
       other.estimated_bytes && bytes(other.estimated_bytes),
       other.estimated_seconds && t("about {seconds} s", {seconds: other.estimated_seconds.toFixed(1)}),
     ].filter(Boolean).join(", ");
     return {
-      first: t("Starts {seconds} s earlier, at a keyframe.", {seconds: lead.toFixed(2)}),
+      first: differing(lead, late),
       second: cost ? t("Smart would be exact: {cost}.", {cost}) : t("Smart would be exact."), use: "smart", warnings,
     };
   }

@@ -3,9 +3,11 @@
 // Windows begin with a keyframe. One that repeats frames which the browser is decoding would stop the video until the
 // next keyframe, so further windows end where a keyframe follows, and after the first one it seeks again.
 //
-// To show a frame it seeks to the frame's middle; what is shown is what the browser reports afterwards.
+// To show a frame it seeks to the frame's middle; what is shown is what the browser reports afterwards. When frames
+// begin is read from the windows: for what is not loaded it is taken from the frame rate.
 
 import {preview} from "./api.js";
+import {framesOf} from "./frames.js";
 import {frameTime, frameUnder, rateOf} from "./time.js";
 
 const FIRST_SECONDS = 2, NEXT_SECONDS = 4, AHEAD = 8, LONGEST = 60, NEEDED = 0.5, KEPT = 60, KEPT_WHEN_FULL = 15;
@@ -25,7 +27,7 @@ export class Player {
 
   reset() {
     Object.assign(this, {shown: 0, busy: false, playing: false, problem: "", kind: "", ended: Infinity, target: null});
-    Object.assign(this, {silent: false, encoded: false, repeated: false, more: null, source: null, buffer: null, locked: Promise.resolve()});
+    Object.assign(this, {frames: [], silent: false, encoded: false, repeated: false, more: null, source: null, buffer: null, locked: Promise.resolve()});
   }
 
   // `parts.around(t)` finds the keyframes before and behind a time.
@@ -54,10 +56,32 @@ export class Player {
     return Math.max(start, (duration ?? Infinity) - 1 / rateOf(this.recording));
   }
 
+  // How far the times of a container may be from those that were meant: Matroska's are whole milliseconds.
+  get slack() {
+    return Math.min(0.0015, 0.25 / rateOf(this.recording));
+  }
+
+  // The frame that is shown at `t`: undefined where it is not loaded.
+  frameUnder(t) {
+    const at = t + this.slack;
+    return this.frames.findLast(({start, end}) => start <= at && at < end + this.slack);
+  }
+
+  // Where the frame behind the one at `t` begins, or the recording ends.
+  frameAfter(t) {
+    const frame = this.frameUnder(t);
+    return frame ? frame.end : Math.min(t + 1 / rateOf(this.recording), this.recording.duration ?? Infinity);
+  }
+
+  note(frames) {
+    const all = [...this.frames, ...frames].sort((a, b) => a.start - b.start);
+    this.frames = all.filter(({start}, i) => !i || start - all[i - 1].start > 1e-5);
+  }
+
   // Shows the frame at `t`; of several calls only the newest is carried out.
   async seek(t) {
     if (!this.recording) return;
-    this.target = Math.max(this.recording.start, Math.min(t, this.last));
+    this.target = Math.max(this.recording.start, Math.min(t, this.recording.duration ?? Infinity));
     if (this.busy) return this.running;
     this.busy = true;
     this.running = this.seekAll();
@@ -88,14 +112,16 @@ export class Player {
   }
 
   async show(t) {
-    const {video, recording} = this;
-    await this.load(t, FIRST_SECONDS);
-    if (t + NEEDED < this.last) await this.load(t + NEEDED, FIRST_SECONDS);
-    const middle = frameTime(recording, frameUnder(recording, t) + 0.5) + recording.shift;
+    const {video, recording} = this, near = this.within(t);
+    await this.load(near, FIRST_SECONDS);
+    if (near + NEEDED < this.last) await this.load(near + NEEDED, FIRST_SECONDS);
+    // Where the recording ends may be known only now.
+    const frame = this.frameUnder(this.within(t)) ?? this.onGrid(near);
+    const middle = frame.start + Math.min(frame.end - frame.start, 1 / rateOf(recording)) / 2;
     this.repeated = false;
-    const painted = this.painted(middle);
+    const painted = this.painted(frame);
     const sought = this.event(video, "seeked");
-    video.currentTime = middle;
+    video.currentTime = middle + recording.shift;
     try {
       await sought;
     } catch (error) {
@@ -103,14 +129,22 @@ export class Player {
       await this.encode(); // packets that the browser can't decode
       return this.show(t);
     }
-    const at = await painted;
-    this.shown = at ?? frameTime(recording, frameUnder(recording, t));
+    this.shown = await painted ?? frame.start;
   }
 
-  // The time of the frame that is painted for `middle`; the last one that was painted if that takes too long, and null
-  // if none was, as where it is shown already.
-  painted(middle) {
-    const {video} = this, {shift} = this.recording, duration = 1 / rateOf(this.recording);
+  within(t) {
+    return Math.min(t, this.ended < Infinity ? this.ended - 2 * this.slack : this.last);
+  }
+
+  onGrid(t) {
+    const start = frameTime(this.recording, frameUnder(this.recording, t));
+    return {start, end: start + 1 / rateOf(this.recording)};
+  }
+
+  // When the frame that is painted begins; of the last one that was painted if it takes too long, and null if none was,
+  // as where it is shown already.
+  painted(frame) {
+    const {video} = this;
     let last = null, ended = false;
     return new Promise((settle) => {
       const resolve = (time) => {
@@ -119,12 +153,11 @@ export class Player {
       };
       const late = () => setTimeout(() => resolve(last), PAINT_MS);
       video.addEventListener("seeked", late, {once: true});
-      const next = (_, frame) => {
+      const next = (_, {mediaTime}) => {
         if (ended) return;
-        last = frame.mediaTime - shift;
-        const after = middle - frame.mediaTime;
+        last = this.begins(mediaTime);
         // Others are from before the seek.
-        if (after > -0.1 * duration && after < 1.1 * duration) resolve(last);
+        if (Math.abs(last - frame.start) < this.slack) resolve(frame.start);
         else video.requestVideoFrameCallback(next);
       };
       video.requestVideoFrameCallback(next);
@@ -132,10 +165,17 @@ export class Player {
     });
   }
 
+  // When the frame begins whose time the browser gives, in whole microseconds.
+  begins(mediaTime) {
+    const t = mediaTime - this.recording.shift;
+    return this.frameUnder(t)?.start ?? t;
+  }
+
   async step(frames) {
     this.pause();
-    const from = this.target ?? this.shown;
-    await this.seek(from + frames / rateOf(this.recording));
+    const from = this.target ?? this.shown, frame = this.frameUnder(from);
+    if (!frame) return this.seek(from + frames / rateOf(this.recording));
+    await this.seek(frames > 0 ? frame.end : frame.start - 2 * this.slack);
   }
 
   async toggle() {
@@ -175,7 +215,7 @@ export class Player {
     const {controller} = this;
     const next = (_, frame) => {
       if (controller.signal.aborted || this.busy) return;
-      this.shown = frame.mediaTime - this.recording.shift;
+      this.shown = this.begins(frame.mediaTime);
       this.changed();
       // Once more after a pause: the last frame that is painted is the one that is shown.
       if (this.playing || !this.video.paused) this.video.requestVideoFrameCallback(next);
@@ -285,6 +325,7 @@ export class Player {
       await this.encode();
       return this.loadNow(t, seconds);
     }
+    this.note(framesOf(data, Number(headers.get("Preview-Offset")), Number(headers.get("Preview-End"))));
     const token = headers.get("Preview-More");
     this.more = token ? {token, end: this.bufferedEnd(t)} : null;
     if (headers.get("Preview-Last") === "true") {
@@ -314,6 +355,7 @@ export class Player {
   }
 
   async forget(t, seconds) {
+    this.frames = this.frames.filter(({start, end}) => end >= t - seconds && start <= t + seconds);
     const ranges = this.video.buffered, at = t + this.recording.shift;
     const all = [...Array(ranges.length).keys()].map((i) => [ranges.start(i), ranges.end(i)]);
     for (const [begin, end] of all) {

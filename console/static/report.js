@@ -6,6 +6,7 @@ import {hasEnded} from "./events.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {date, number, t} from "./i18n.js";
+import {EXACT} from "./plan.js";
 import {bytes, timecode} from "./time.js";
 
 // Sentences: {strong, text} and plain ones.
@@ -14,14 +15,16 @@ export function sentences(clip) {
   if (error) return [{strong: clip.status === "cancelled" ? t("Cancelled.") : t("No clip was made."), text: error.message}];
   if (clip.status === "cancelled") return [{strong: t("Cancelled."), text: ""}];
   if (!report) return [{strong: t("Not cut yet."), text: clip.last_error ? t("It is tried again: {reason}", {reason: clip.last_error.message}) : ""}];
-  const fps = report.video.fps || 25, lead = report.keyframe_lead_seconds;
+  const fps = report.video.fps || 25, lead = report.keyframe_lead_seconds, late = report.actual.end - report.requested.end;
+  const endsLate = report.mode === "copy" && late > 1 / fps - EXACT;
   if (clip.kind === "reel") said.push({strong: t("A reel of {count} parts.", {count: report.parts?.length ?? 0}), text: ""});
-  else if (lead > 0.0005) {
-    said.push({
+  else if (lead > EXACT || endsLate) {
+    if (lead > EXACT) said.push({
       strong: t("It starts {seconds} s earlier than requested.", {seconds: lead.toFixed(2)}),
       text: t("A copied clip has to start at a keyframe, and the one before the in-point is at {time}.", {time: timecode(report.actual.start, fps)}),
     });
-  } else if (Math.abs(report.actual.start - report.requested.start) > 1.5 / fps || Math.abs(report.actual.end - report.requested.end) > 3.5 / fps) {
+    if (endsLate) said.push({strong: t("It ends {seconds} s later than requested.", {seconds: late.toFixed(2)}), text: t("The last frames of a copied clip may need frames that follow them.")});
+  } else if (Math.max(Math.abs(report.actual.start - report.requested.start), Math.abs(late)) > 1.5 / fps) {
     said.push({strong: t("It is not exactly what was requested."), text: t("It is from {from} to {to}.", {from: timecode(report.actual.start, fps), to: timecode(report.actual.end, fps)})});
   } else said.push({strong: t("Cut exactly where you requested."), text: ""});
   const audio = [...new Set(report.audio.map((each) => codecName(each.codec)))].join(", ");

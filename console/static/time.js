@@ -48,11 +48,8 @@ export function parseTime(text, fps) {
   return numbers.reduce((sum, number) => sum * 60 + number, 0) + frames;
 }
 
-// As a request takes it: never behind the frame's start, or the frame would be left out.
-export function requested(t) {
-  const nearest = Math.round(t * 1000);
-  return (Math.abs(t * 1000 - nearest) < 0.0025 ? nearest : Math.floor(t * 1000)) / 1000;
-}
+// As a request takes it: services compare it with the frames' times, but for half a tick of the recording's.
+export const requested = (t) => Math.round(t * 1e6) / 1e6;
 
 export function bytes(count) {
   const units = ["B", "kB", "MB", "GB", "TB"];

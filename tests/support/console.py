@@ -88,6 +88,14 @@ class Console:
             lambda: self.frame == number and self.painted() == number, f"frame {number}", logs=self.seen
         )
 
+    def rests_at(self, number: int) -> None:
+        """Wait for this frame where frames come at uneven times, so that the readout counts others."""
+        eventually(
+            lambda: self.painted() == number and not self.browser.count(".frame.busy"),
+            f"frame {number}",
+            logs=self.seen,
+        )
+
     def painted(self) -> int:
         """The number in the frame that the video shows."""
         return int(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ from tests.support.console import MARKUP, SECONDS, Console
 from tests.support.media import Recording, make
 from tests.support.stack import RunningStack
 
+_FRAGMENTED = ("-movflags", "frag_keyframe+empty_moov+default_base_moof")
+_GROUPS = ("-g", "50", "-keyint_min", "50", "-sc_threshold", "0")
+_X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", *_GROUPS)
+_TIMES = ("-fps_mode", "passthrough", "-enc_time_base", "1/1000")
+_UNEVEN = "format=yuv420p,select='lt(mod(n,11),9)',settb=1/1000,setpts=PTS+16*mod(N\\,3)"
+"""Drops two of eleven frames, and moves the others by up to four fifths of a frame."""
+
 
 @pytest.fixture(scope="session")
 def shown_nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -23,6 +31,13 @@ def shown_nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for extension, gop in (("mp4", 250), ("ts", 50)):
         path = make(Recording(extension=extension, seconds=SECONDS, gop=gop))
         shutil.copy(path, root / f"table-7.{extension}")
+    for name, recording in {
+        "ntsc.mkv": Recording("mkv", rate=Fraction(30000, 1001), gop=60),
+        "fragmented.mp4": Recording(video=(*_X264, *_FRAGMENTED)),
+        "uneven.mp4": Recording(filters=_UNEVEN, video=(*_X264, *_TIMES)),
+        "uneven.mkv": Recording("mkv", filters=_UNEVEN, video=(*_X264, *_TIMES)),
+    }.items():
+        shutil.copy(make(recording), root / name)
     shutil.copy(root / "table-7.mp4", root / f"{MARKUP}.mp4")
     (root / "below").mkdir()
     shutil.copy(root / "table-7.mp4", root / "below" / "deep-stack.mp4")

@@ -2,61 +2,150 @@
 
 from __future__ import annotations
 
+import bisect
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Self
 
+import av
 import pytest
 import requests
 
 from tests.support.console import RATE, Console
-from tests.support.media import shown_frames
+from tests.support.media import number_of, numbers
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def frames_of(done: dict[str, Any], tmp_path: Path) -> list[int]:
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(requests.get(done["download_url"], timeout=60).content)
-    return [number for _, number in shown_frames(path)]
+SLACK = 0.0015
+"""Seconds by which a container's times may be off."""
 
 
-@pytest.mark.parametrize(
-    ("extension", "mode", "first", "last"), [("mp4", "Smart", 313, 366), ("ts", "Encode", 89, 116)]
-)
+@dataclass(frozen=True)
+class Frames:
+    """Of a recording, as a decoder shows them: when, their numbers, and which are keyframes."""
+
+    times: list[float]
+    numbers: list[int]
+    keys: list[int]
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        with av.open(str(path)) as container:
+            shown = [
+                (float(frame.pts * frame.time_base), number_of(frame), frame.key_frame)
+                for frame in container.decode(video=0)
+                if frame.pts is not None and frame.time_base is not None
+            ]
+        times, numbers, keys = zip(*shown, strict=True)
+        return cls([at - times[0] for at in times], list(numbers), [i for i, key in enumerate(keys) if key])
+
+    def after(self, key: str, at: int, rate: Fraction) -> int:
+        """The index of the frame that a key, or a timecode that is typed, leads to from another."""
+        match key:
+            case "." | ",":
+                return at + (1 if key == "." else -1)
+            case "ArrowRight" | "ArrowLeft":
+                return self.under(self.times[at] + (1 if key == "ArrowRight" else -1))
+            case "Alt+ArrowRight":
+                return next(i for i in self.keys if i > at)
+            case "Alt+ArrowLeft":
+                return max(i for i in self.keys if i < at)
+        hours, minutes, seconds, frames = map(int, key.split(":"))
+        return self.under(3600 * hours + 60 * minutes + seconds + float(frames / rate))
+
+    def under(self, second: float) -> int:
+        return bisect.bisect_right(self.times, max(0.0, second) + SLACK) - 1
+
+
+CASES = [
+    ("table-7.mp4", "Smart", "00:00:12:13", "ArrowRight ArrowRight . . ."),
+    ("table-7.mp4", "Encode", "00:00:05:00 ,", "ArrowRight , ,"),
+    ("table-7.mp4", "Copy", "Alt+ArrowRight", "ArrowRight ArrowRight ."),
+    ("table-7.ts", "Encode", "00:00:03:14", "ArrowRight . ."),
+    ("table-7.ts", "Smart", "00:00:00:00", ". . . . . ."),
+    ("table-7.ts", "Copy", "00:00:09:00 Alt+ArrowLeft", "ArrowRight . ."),
+    ("ntsc.mkv", "Copy", "Alt+ArrowRight Alt+ArrowRight", "ArrowRight . . ."),
+    ("ntsc.mkv", "Smart", "00:00:04:11", "ArrowRight ArrowLeft . . . ."),
+    ("ntsc.mkv", "Encode", "00:00:09:00", "00:00:11:29"),
+    ("fragmented.mp4", "Copy", "Alt+ArrowRight Alt+ArrowRight Alt+ArrowLeft", "ArrowRight . ."),
+    ("fragmented.mp4", "Smart", "00:00:03:07", "Alt+ArrowRight , ,"),
+    ("fragmented.mp4", "Encode", "00:00:11:00 ,", "00:00:11:24"),
+    ("uneven.mp4", "Smart", "00:00:02:00 . .", ". . . . . . . . . ."),
+    ("uneven.mp4", "Encode", "00:00:10:00 . ,", "00:00:12:00"),
+    ("uneven.mp4", "Copy", "Alt+ArrowRight", ". . . . . ."),
+    ("uneven.mkv", "Smart", "00:00:04:00 , ,", "ArrowRight . . ."),
+    ("uneven.mkv", "Encode", "00:00:00:00", ". . . . ."),
+    ("uneven.mkv", "Copy", "Alt+ArrowRight Alt+ArrowRight", ". . . . , . . ."),
+    ("table-7.mp4", "Smart", "00:00:58:20", "00:00:59:24"),
+    ("table-7.ts", "Encode", "00:00:59:24 , .", ""),
+]
+"""Recording, mode, and the keys that lead to the first frame and from there to the last one."""
+
+
+@pytest.mark.sampled(slow=3)
+@pytest.mark.parametrize(("name", "mode", "first_keys", "last_keys"), CASES)
 def test_the_clip_has_the_frames_where_in_and_out_were_set_by_keys(
-    console: Console, tmp_path: Path, extension: str, mode: str, first: int, last: int
+    console: Console, tmp_path: Path, name: str, mode: str, first_keys: str, last_keys: str
 ) -> None:
-    browser, name = console.browser, f"{mode.lower()}-{first}"
-    console.find(f"table-7.{extension}")
-    start, rest = divmod(first, RATE)
-    console.go_to(f"00:00:{start:02}:{rest:02}")
-    console.shows(first)
-    browser.press("i")
-    # The last frame by seconds and single frames.
-    seconds, frames = divmod(last - first, RATE)
-    for step in range(seconds):
-        browser.press("ArrowRight")
-        console.shows(first + (step + 1) * RATE)
-    for step in range(frames):
-        browser.press(".")
-        console.shows(first + seconds * RATE + step + 1)
-    browser.press("o")
+    browser, frames = console.browser, Frames.of(console.stack.nas_root / name)
+    rate = Fraction(30000, 1001) if name.startswith("ntsc") else Fraction(RATE)
+    hand = f"{mode}-{CASES.index((name, mode, first_keys, last_keys))}"
+    console.find(name)
+    at, ends = 0, []
+    for keys, mark in ((first_keys, "i"), (last_keys, "o")):
+        for key in keys.split():
+            at = frames.after(key, at, rate)
+            if ":" in key:
+                console.go_to(key)
+            else:
+                browser.press(key)
+            console.rests_at(frames.numbers[at])
+        browser.press(mark)
+        ends.append(at)
+    first, last = ends
     browser.press("Enter")
     eventually(lambda: browser.count("#range-name:focus"), "the name's field")
-    browser.type("#range-name", name)
+    browser.type("#range-name", hand)
     browser.press("Enter")
     browser.script(
         f"[...document.querySelectorAll('[role=radio]')].find((each) => each.innerText === {mode!r}).click()"
     )
     browser.press("Shift+ArrowLeft")
-    console.shows(first)
+    console.rests_at(frames.numbers[first])
     browser.press("Shift+ArrowRight")
-    console.shows(last)
-    done = console.request(name)
+    console.rests_at(frames.numbers[last])
+    expected = frames.numbers[first : last + 1]
+    done = console.request(hand)
     assert done["status"] == "completed", done
-    frames_cut = frames_of(done, tmp_path)
-    assert (frames_cut[0], frames_cut[-1], len(frames_cut)) == (first, last, last - first + 1)
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(requests.get(done["download_url"], timeout=60).content)
+    assert numbers(path) == expected
+    assert done["report"]["mode"] == mode.lower()
+
+
+def test_the_plan_says_that_a_copy_ends_later_and_the_clip_does(console: Console, tmp_path: Path) -> None:
+    browser = console.browser
+    console.find("table-7.mp4")
+    for number, mark in ((250, "i"), (303, "o")):
+        console.go_to(f"00:00:{number // RATE}:{number % RATE:02}")
+        console.shows(number)
+        browser.press(mark)
+    later = "Ends 0.04 s later: its last frames need what follows them."
+    eventually(lambda: browser.text(".plan strong") == later, "the plan", logs=lambda: browser.text(".plan"))
+    browser.type("#range-name", "late")
+    browser.press("Enter")
+    done = console.request("late")
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(requests.get(done["download_url"], timeout=60).content)
+    assert numbers(path) == list(range(250, 305))
+    browser.script("location.hash = '#/clips'")
+    row = f'[data-id="{done["request_id"]}"]'
+    eventually(lambda: browser.count(row), "the clip")
+    browser.click(row)
+    assert "It ends 0.04 s later than requested." in eventually(lambda: browser.text(".report .said"))
 
 
 def test_a_range_is_drawn_by_mouse_and_requested(console: Console) -> None:
