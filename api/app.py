@@ -118,9 +118,9 @@ def build_services(config: Config) -> Services:
     store = open_store(config)
     stores = OwnerStores(config, store)
     uploads = Uploads(config, clock, stores)
-    links = Links(retention, database=database, stores=stores, clock=clock)
-    janitor = Janitor(retention, database=database, stores=stores, clock=clock, count=measures.swept)
     push, preview_keys = config.api.push, read_preview_keys(config.preview.key)
+    links = Links(retention, database=database, stores=stores, clock=clock, ids=preview_keys)
+    janitor = Janitor(retention, database=database, stores=stores, clock=clock, count=measures.swept)
     coordination = Coordination(
         open_coordination_store(config),
         config.agent.cluster,

@@ -22,6 +22,7 @@ from api.db.watching import Version
 from api.domain.retention import Retention, Signed, is_due
 from clipping.clock import Clock
 from clipping.contract.choices import Beside, DownloadFile
+from clipping.contract.preview_keys import PreviewKeys
 from clipping.contract.results import ClipStatus
 from clipping.errors import Expired, QueueUnavailable, SigningUnavailable, StoreUnavailable
 from clipping.log import get_logger
@@ -55,9 +56,16 @@ class Links:
     """Signs links. Thread-safe."""
 
     def __init__(
-        self, retention: Retention, *, database: Database, stores: OwnerStores, clock: Clock
+        self,
+        retention: Retention,
+        *,
+        database: Database,
+        stores: OwnerStores,
+        clock: Clock,
+        ids: PreviewKeys | None,
     ) -> None:
         self._retention = retention
+        self._ids = ids
         self._database = database
         self._stores = stores
         self._clock = clock
@@ -71,7 +79,7 @@ class Links:
 
     def status(self, clip: Clip) -> ClipStatus:
         """The status of the request as it is now."""
-        return status_of(clip, self._retention, self._clock.now())
+        return status_of(clip, self._retention, self._clock.now(), self._ids)
 
     def is_due(self, row: Clip | Version) -> bool:
         """Whether the status needs a new link."""

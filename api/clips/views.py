@@ -13,9 +13,11 @@ from api.db.watching import Version
 from api.domain.request_state import State
 from api.domain.retention import Retention
 from clipping import __version__
-from clipping.contract.choices import Beside, Kind
-from clipping.contract.messages import TERMINAL, CompletionMessage, PartProgress
-from clipping.contract.results import ClipStatus, Problem
+from clipping.contract.choices import Beside, Kind, Mode
+from clipping.contract.messages import TERMINAL, CompletionMessage, PartProgress, subtract
+from clipping.contract.preview_keys import PreviewKeys
+from clipping.contract.report import Range
+from clipping.contract.results import ClipSource, ClipStatus, Problem
 from clipping.errors import RequestError
 
 LINKED: tuple[Beside, ...] = ("poster", "contact_sheet")
@@ -53,8 +55,9 @@ def expires_at_of(row: Clip | Version, retention: Retention) -> datetime | None:
     return retention.expires_at(where, row.stored_at)
 
 
-def status_of(clip: Clip, retention: Retention, now: datetime) -> ClipStatus:
-    """The status of a stored request. A link that no longer works is left out."""
+def status_of(clip: Clip, retention: Retention, now: datetime, ids: PreviewKeys | None) -> ClipStatus:
+    """The status of a stored request. A link that no longer works is left out. `ids`: None where recordings
+    have none."""
     state = clips.state_of(clip)
     end, failure = state.completion, state.last_failure
     expires_at = expires_at_of(clip, retention)
@@ -72,6 +75,9 @@ def status_of(clip: Clip, retention: Retention, now: datetime) -> ClipStatus:
         hand_id=clip.hand_id,
         reel_id=clip.hand_id if clip.kind == "reel" else None,
         short=clip.short or None,
+        source=None if clip.kind == "reel" else _source(clip, ids),
+        requested=None if clip.kind == "reel" else _requested(clip),
+        mode=cast(Mode, clip.mode),
         status=state.status,
         stage=state.stage,
         progress_percent=state.progress_percent or 0.0,
@@ -89,6 +95,18 @@ def status_of(clip: Clip, retention: Retention, now: datetime) -> ClipStatus:
         started_at=_started_at(clip),
         completed_at=clip.completed_at,
     )
+
+
+def _source(clip: Clip, ids: PreviewKeys | None) -> ClipSource:
+    path = clip.spec.get("nas_video_path")
+    known = ids.recording_id(path) if ids is not None and path is not None else None
+    return ClipSource(path=path, uri=clip.spec.get("source_uri"), recording_id=known)
+
+
+def _requested(clip: Clip) -> Range:
+    spec = clip.spec
+    start = max(0.0, subtract(spec["start_seconds"], spec.get("pre_roll_seconds") or 0.0))
+    return Range(start=start, end=subtract(spec["end_seconds"], -(spec.get("post_roll_seconds") or 0.0)))
 
 
 def completion_of(clip: Clip) -> CompletionMessage | None:

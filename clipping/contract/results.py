@@ -14,7 +14,7 @@ from clipping.contract.checkpoint import Checkpoint
 from clipping.contract.choices import Interval, Kind, Mode, Period, Stage, Status, TakeoverCause
 from clipping.contract.cluster import AgentStatus, LeaseState
 from clipping.contract.messages import TERMINAL, ErrorInfo, LastError, PartProgress
-from clipping.contract.report import Report
+from clipping.contract.report import Range, Report
 from clipping.contract.wire import Moment
 
 AgentHealth = Literal["healthy", "degraded", "down", "none", "unknown"]
@@ -114,6 +114,16 @@ class Batch(Result):
     items: list[BatchItem]
 
 
+class ClipSource(Result):
+    """The recording of a request: one of a NAS has a `path`, one in a bucket and an upload a `uri`."""
+
+    path: str | None = None
+    uri: str | None = None
+    """As the request's `source_uri`."""
+    recording_id: str | None = None
+    """Of a `path`, as listings of recordings have it; absent where previews are disabled."""
+
+
 class ClipStatus(Result):
     """The status of a request."""
 
@@ -124,6 +134,12 @@ class ClipStatus(Result):
     reel_id: str | None = None
     short: bool | None = None
     """True of an upright clip, which counts against the quota of shorts; None of others."""
+    source: ClipSource | None = None
+    """Absent of a reel, whose parts are in its report."""
+    requested: Range | None = None
+    """Of the recording, pre-roll and post-roll included, as in the report; absent of a reel."""
+    mode: Mode | None = None
+    """As requested: the report says how it was cut."""
     status: Status
     stage: Stage | None = None
     progress_percent: float = 0.0

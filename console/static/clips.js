@@ -20,13 +20,11 @@ const GROUPS = {
 const COLUMNS = ["", "Name, recording", "Range", "Length", "Mode", "State", "Size", "Agent", "Link ends in", ""];
 const GROUP_NAMES = {all: "All", running: "Running", waiting: "Waiting", done: "Done", failed: "Failed"};
 
-// What the console wrote into a request's metadata, or what the report says.
-export function asked(clip) {
-  const {metadata = {}, report} = clip;
-  const time = (name) => (metadata[name] === undefined || Number.isNaN(Number(metadata[name])) ? undefined : Number(metadata[name]));
+// What was requested.
+export function asked({source, requested, mode, report}) {
   return {
-    recording: metadata.recording, id: metadata.recording_id, mode: report?.mode ?? metadata.mode,
-    from: report?.requested?.start ?? time("in"), to: report?.requested?.end ?? time("out"), fps: report?.video?.fps || 25,
+    recording: source?.path ?? source?.uri, id: source?.recording_id, mode: report?.mode ?? mode,
+    from: requested?.start, to: requested?.end, fps: report?.video?.fps || 25,
   };
 }
 

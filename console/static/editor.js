@@ -1,6 +1,7 @@
 // The editor: one recording, its player, its timeline and its ranges.
 
 import {get, post, preview} from "./api.js";
+import {asked} from "./clips.js";
 import {renderEditor} from "./editor-view.js";
 import {clips, hasEnded, take} from "./events.js";
 import {framingOfClip, isShort, notesOf, shaped, sizeOf} from "./framing.js";
@@ -164,7 +165,7 @@ export class Editor {
     } catch (error) {
       return toast({kind: "error", title: t("The short could not be opened"), text: error.message});
     }
-    const clip = clips.get(id), {metadata = {}, report} = clip, from = Number(metadata.in ?? report?.requested.start), to = Number(metadata.out ?? report?.requested.end);
+    const clip = clips.get(id), {from, to} = asked(clip);
     if (!Number.isFinite(from) || !Number.isFinite(to)) return;
     this.list.add({name: clip.hand_id, in: from, out: to, of: id, ...(framingOfClip(clip, from) ?? {shape: "crop"})});
     this.showRanges(false);
@@ -259,16 +260,8 @@ export class Editor {
     const shape = shaped(range, this.recording), used = shape.output ? "encode" : mode;
     return {
       hand_id: range.name, nas_video_path: this.recording.path, start_seconds: requested(range.in), end_seconds: requested(range.out),
-      mode: used, priority: range.priority, ...shape, metadata: this.noted(range, used),
+      mode: used, priority: range.priority, ...shape, metadata: noted(range, this.recording),
     };
-  }
-
-  // The list of clips shows it: a status does not say what was requested.
-  noted(range, mode) {
-    const found = {
-      recording: this.recording.path, recording_id: this.id, in: String(range.in), out: String(range.out), mode, ...notesOf(range, sizeOf(this.recording)),
-    };
-    return Object.fromEntries(Object.entries(found).filter(([, value]) => value.length <= 1024));
   }
 
   planOf(range) {
@@ -302,7 +295,8 @@ export class Editor {
       const accepted = await post("/v1/clip/request", body, {key});
       range.request_id = accepted.request_id;
       if (!clips.has(accepted.request_id)) {
-        take({progress_percent: 0, resumed_count: 0, metadata: {}, kind: "clip", ...(isShort(range) ? {short: true} : {}), ...accepted});
+        const requested = {start: body.start_seconds, end: body.end_seconds}, source = {path: this.recording.path, recording_id: this.id};
+        take({progress_percent: 0, resumed_count: 0, metadata: {}, kind: "clip", source, requested, ...(isShort(range) ? {short: true} : {}), ...accepted});
       }
     } catch (error) {
       const field = FIELDS[error.field];
@@ -395,6 +389,11 @@ export class Editor {
 
 // Agents show what they find themselves.
 const missing = () => (API ? t("The agent {agent} has no such recording.", {agent: AGENT}) : t("This recording is not there any more."));
+
+// How a short is framed, for the list of shorts.
+function noted(range, recording) {
+  return Object.fromEntries(Object.entries(notesOf(range, sizeOf(recording))).filter(([, value]) => value.length <= 1024));
+}
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 

@@ -40,9 +40,9 @@ export function sentences(clip) {
 }
 
 export function renderReport(screen, clip) {
-  const {id} = asked(clip), here = isHere(clip.download_url);
+  const {id, recording} = asked(clip), here = isHere(clip.download_url);
   const fact = (name, value) => value && h("div", {key: name}, h("dt", null, t(name)), h("dd", {translate: "no"}, value));
-  const {in: _in, out, recording, recording_id, mode, ...own} = clip.metadata || {};
+  const own = clip.metadata || {};
   return [
     here && !isGone(clip) && h("video", {key: "video", controls: true, preload: "metadata", src: clip.download_url, "aria-label": clip.hand_id, poster: isHere(clip.poster_url) ? clip.poster_url : null}),
     h("div", {class: "said", key: "said"}, h("h3", null, t("What was cut")),

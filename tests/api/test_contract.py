@@ -76,6 +76,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "Upload": results.Upload,
     "BatchAccepted": results.Batch,
     "BatchItem": results.BatchItem,
+    "ClipSource": results.ClipSource,
     "ClipStatus": results.ClipStatus,
     "ClipList": results.ClipPage,
     "Download": results.Download,

@@ -145,7 +145,8 @@ def test_the_plan_says_that_a_copy_ends_later_and_the_clip_does(console: Console
     row = f'[data-id="{done["request_id"]}"]'
     eventually(lambda: browser.count(row), "the clip")
     browser.click(row)
-    assert "It ends 0.04 s later than requested." in eventually(lambda: browser.text(".report .said"))
+    eventually(lambda: browser.count(".report .said p"), "the report")
+    assert "It ends 0.04 s later than requested." in browser.text(".report .said")
 
 
 def test_a_range_is_drawn_by_mouse_and_requested(console: Console) -> None:
