@@ -35,7 +35,7 @@ function within(editor, range) {
 // A window at the playhead makes a point there.
 function setWindow(editor, range, window) {
   range.shape = "crop";
-  range.points = withPoint(range.points ?? [], editor.frameShown(), window, 1 / rateOf(editor.recording));
+  range.points = withPoint(range.points ?? [], editor.shown, window, 1 / rateOf(editor.recording));
   editor.edited(range);
 }
 
@@ -50,7 +50,7 @@ export function removePoint(editor, range, at) {
 export function cropLayer(editor) {
   const {chosen} = editor;
   if (!chosen || !isShort(chosen) || !isCropped(chosen)) return null;
-  const range = framed(editor, chosen), size = sizeOf(editor.recording), at = editor.frameShown(), window = windowAt(range, size, at);
+  const range = framed(editor, chosen), size = sizeOf(editor.recording), at = editor.shown, window = windowAt(range, size, at);
   const unknown = range.shape === "follow", able = isOpen(chosen) && within(editor, chosen);
   const moved = [["x", window.x], ["y", window.y]].filter(([axis], i) => axis === "x" || window.height < size[1] - 0.5 || (i && window.y > 0.5));
   const label = t("{width} × {height} at {place}", {width: round(window.width), height: round(window.height), place: moved.map(([axis, value]) => `${axis} ${round(value)}`).join(", ")});
@@ -160,7 +160,7 @@ function drawShort(editor, range) {
   if (!canvas || !video?.videoWidth) return;
   const context = canvas.getContext("2d"), {width, height} = canvas, size = sizeOf(editor.recording), scale = [video.videoWidth / size[0], video.videoHeight / size[1]];
   const draw = (window, x, y, w, high) => context.drawImage(video, window.x * scale[0], window.y * scale[1], window.width * scale[0], window.height * scale[1], x, y, w, high);
-  if (isCropped(range)) return draw(windowAt(range, size, editor.frameShown()), 0, 0, width, height);
+  if (isCropped(range)) return draw(windowAt(range, size, editor.shown), 0, 0, width, height);
   context.fillStyle = "#000";
   context.fillRect(0, 0, width, height);
   if (range.shape === "blur") {
