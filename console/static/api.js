@@ -25,11 +25,14 @@ export async function post(path, body, {key, ...options} = {}) {
   return response.json();
 }
 
-async function call(method, path, {body, headers = {}, signal, repeatable = method === "GET"} = {}) {
-  const send = {...headers, Authorization: `Bearer ${state.key}`};
+// Whose key is sent: the session's, unless `who` is given.
+const session = {get key() { return state.key; }, refused: refuseKey};
+
+async function call(method, path, {body, headers = {}, signal, repeatable = method === "GET", who = session} = {}) {
+  const send = {...headers, Authorization: `Bearer ${who.key}`};
   if (body !== undefined) send["Content-Type"] = "application/json";
   const sent = body === undefined ? undefined : JSON.stringify(body);
-  return retried(() => request(API + path, {method, headers: send, body: sent, signal}), repeatable ? TRIES : 1, signal);
+  return retried(() => request(API + path, {method, headers: send, body: sent, signal}, who), repeatable ? TRIES : 1, signal);
 }
 
 let token = null;
@@ -70,10 +73,10 @@ async function previewToken(signal) {
   return token.value;
 }
 
-async function request(url, options) {
+async function request(url, options, who = session) {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
-  const key = state.key;
+  const {key} = who;
   let response;
   try {
     response = await fetch(url, {...options, signal, credentials: "omit", cache: "no-store"});
@@ -83,7 +86,7 @@ async function request(url, options) {
   }
   if (response.ok) return response;
   const error = await problem(response);
-  if (response.status === 401 && !url.startsWith("/preview") && key === state.key) refuseKey(error.message);
+  if (response.status === 401 && !url.startsWith("/preview") && key === who.key) who.refused(error.message);
   error.retryAfter = Number(response.headers.get("Retry-After")) || 0;
   throw error;
 }

@@ -38,6 +38,10 @@ const PATHS = {
   clock: ["M8 2a6 6 0 1 0 .01 0M8 4.8V8l2.2 1.6"],
   live: ["M3 3.5v9M6 3.5 12.5 8 6 12.5z"],
   phone: ["M4.5 1.8h7v12.4h-7zM7 12h2"],
+  server: ["M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.01M5 11h.01M8 5h3M8 11h3"],
+  swap: ["M10.5 2.5 13 5l-2.5 2.5M13 5H4M5.5 8.5 3 11l2.5 2.5M3 11h9"],
+  lock: ["M4 7.5h8v6H4zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5"],
+  frozen: ["M8 2v12M2.8 5l10.4 6M13.2 5 2.8 11"],
   frames: ["M2.5 3.5h11v9h-11zM5.2 3.5v9M10.8 3.5v9M2.5 6.5h2.7M2.5 9.5h2.7M10.8 6.5h2.7M10.8 9.5h2.7"],
 };
 const FILLED = new Set(["play", "pause"]);

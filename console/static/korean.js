@@ -1,8 +1,10 @@
+import {AGENTS} from "./agents-korean.js";
 import {KOREAN_OF_PATHS} from "./path-korean.js";
 import {SHORTS} from "./shorts-korean.js";
 import {STATISTICS} from "./statistics-korean.js";
 
 export const KOREAN = {
+  ...AGENTS,
   ...KOREAN_OF_PATHS,
   ...SHORTS,
   ...STATISTICS,

@@ -4,6 +4,7 @@
 // shown (`again`: it was shown before the change, too), `close()`, called once another is shown, `restart()`, called
 // when a key was entered, `handlers` of keys, and `title`.
 
+import {Agents} from "./agents.js";
 import {Clips} from "./clips.js";
 import {Editor} from "./editor.js";
 import {Recordings} from "./recordings.js";
@@ -62,6 +63,7 @@ export const SCREENS = [
   {name: "editor", icon: "scissors", label: "Editor", to: () => (lastRecording() ? `#/editor/${lastRecording()}` : null), screen: editor, needs: 1},
   {name: "clips", icon: "list", label: "Clips", to: () => "#/clips", screen: new Clips()},
   {name: "shorts", icon: "phone", label: "Shorts", to: () => "#/shorts", screen: new Shorts()},
+  {name: "agents", icon: "server", label: "Agents", to: () => "#/agents", screen: new Agents()},
   {name: "statistics", icon: "chart", label: "Statistics", to: () => "#/statistics", screen: new Statistics()},
 ];
 
