@@ -21,7 +21,7 @@ from api.http.query_params import (
 )
 from api.services import services
 from clipping.contract.choices import Interval, Mode, Period
-from clipping.contract.results import ClipPage, Quota, Stats, StatsBucket, StatsTimeseries
+from clipping.contract.results import ClipPage, Longest, Quota, Stats, StatsBucket, StatsTimeseries
 
 blueprint = Blueprint("lists", __name__, url_prefix="/v1")
 
@@ -91,9 +91,14 @@ def quota() -> Response:
     single_values(request.args.to_dict(flat=False), ())
     parts = services()
     with parts.database.read() as session:
-        limit = parts.config.limits.shorts_per_day
-        shorts = shorts_left(session, caller().name, limit=limit, now=parts.clock.now())
-    return Response(Quota(shorts=shorts).to_json(), mimetype="application/json")
+        limits = parts.config.limits
+        shorts = shorts_left(session, caller().name, limit=limits.shorts_per_day, now=parts.clock.now())
+    longest = Longest(
+        clip_seconds=limits.max_clip_seconds,
+        short_seconds=limits.max_short_seconds,
+        reel_seconds=limits.max_reel_seconds,
+    )
+    return Response(Quota(shorts=shorts, longest=longest).to_json(), mimetype="application/json")
 
 
 def _stats(period: Period, totals: stats.Totals) -> Stats:

@@ -264,10 +264,20 @@ class ShortsLeft(Result):
     """When the next of those that are used no longer counts; absent when none is used."""
 
 
+class Longest(Result):
+    """The longest that may be requested, in seconds."""
+
+    clip_seconds: float
+    """Also of a part of a reel."""
+    short_seconds: float
+    reel_seconds: float
+
+
 class Quota(Result):
     """What the caller may still request."""
 
     shorts: ShortsLeft
+    longest: Longest | None = None
 
 
 class Encoder(Result):

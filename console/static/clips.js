@@ -2,6 +2,7 @@
 
 import {get, post} from "./api.js";
 import {badge, iconButton, segments, stateOfClip} from "./controls.js";
+import {reelButton} from "./reel-draft.js";
 import {renderReport} from "./report.js";
 import {clips, follow, hasEnded, listMore, listing, readStatus, take} from "./events.js";
 import {h} from "./h.js";
@@ -67,6 +68,12 @@ export async function order(clip, verb, failure) {
     toast({kind: "error", title: failure, text: error.message});
   }
 }
+
+// As a part of a reel.
+const reelPart = (clip) => {
+  const {recording: path, id, from, to, fps} = asked(clip);
+  return {path: clip.kind === "reel" ? undefined : path, recording_id: id, in: from, out: to, fps, hand: clip.hand_id};
+};
 
 export const nameOf = (path) => path?.split("/").at(-1) ?? "";
 
@@ -158,7 +165,8 @@ export class Clips {
         h("span", {class: "spring"}),
         picked.length > 0 && h("span", {class: "third"}, t("{count} chosen", {count: picked.length})),
         ends.length > 0 && h("button", {class: "button ends", onclick: () => this.cancel(ends)}, icon("cross"), t("Cancel {count}", {count: ends.length})),
-        again.length > 0 && h("button", {class: "button", onclick: () => this.retry(again)}, icon("retry"), t("Retry {count}", {count: again.length}))),
+        again.length > 0 && h("button", {class: "button", onclick: () => this.retry(again)}, icon("retry"), t("Retry {count}", {count: again.length})),
+        reelButton(picked.map(reelPart), () => this.chosen.clear())),
       this.fresh > 0 && h("button", {class: "fresh", key: "fresh", onclick: () => { this.over = false; update(); }}, t("{count} new", {count: this.fresh})),
       h("div", {class: "scroll bare", key: "scroll", onpointerenter: (event) => { this.over = event.pointerType === "mouse"; },
         onpointerleave: () => { this.over = false; update(); }}, this.table(rows)));
@@ -198,7 +206,8 @@ export class Clips {
     const seconds = clip.duration_seconds ?? (to !== undefined && from !== undefined ? to - from : undefined);
     return h("div", {
       key: id, class: `clip${opened ? " open" : ""}${this.chosen.has(id) ? " chosen" : ""}`, role: "row", tabindex: 0, "data-id": id,
-      onclick: (event) => !event.target.closest("a, button, label") && this.open(id),
+      // Not the value of an expression: false would keep boxes from being ticked.
+      onclick: (event) => { if (!event.target.closest("a, button, label")) this.open(id); },
     },
     cell("pick", h("label", {class: "hit"}, h("input", {
       type: "checkbox", "aria-label": t("Choose {name}", {name: clip.hand_id}), checked: this.chosen.has(id), onchange: () => this.choose(id),

@@ -12,6 +12,7 @@ import {pathInUse} from "./path.js";
 import {planLine} from "./plan.js";
 import {quota} from "./quota.js";
 import {isDraft} from "./ranges.js";
+import {reelButton} from "./reel-draft.js";
 import {layer} from "./stage.js";
 import {remembered, state, update} from "./state.js";
 import {bytes, clock, frameAt, length, parseTime, rateOf, timecode} from "./time.js";
@@ -159,8 +160,12 @@ function panel(editor) {
           : chosen && isDraft(chosen) ? [h("span", {translate: "no"}, t("Request {name}", {name: chosen.name})), keyCaps("request")]
           : t("Request")),
         drafts.length > 1 && h("button", {class: "button", onclick: () => editor.requestAll()},
-          drafts.length === 2 ? t("Request both") : t("Request all {count}", {count: drafts.length})))));
+          drafts.length === 2 ? t("Request both") : t("Request all {count}", {count: drafts.length}))),
+      list.all.length > 1 && reelButton(reelParts(editor))));
 }
+
+const reelParts = ({id, recording, list}) => list.all.filter((range) => range.in !== null && range.out !== null)
+  .map((range) => ({path: recording.path, recording_id: id, in: range.in, out: range.out, fps: rateOf(recording), hand: range.name}));
 
 function waiting() {
   return state.live ? t("Requests are taken.") : t("Not live: the service does not answer.");

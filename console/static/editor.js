@@ -398,7 +398,7 @@ function noted(range, recording) {
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 // Not crypto.subtle, which is missing on http:// pages: it only distinguishes one body from another.
-function digest(text) {
+export function digest(text) {
   let hash = 5381;
   for (const char of text) hash = (hash * 33 + char.codePointAt(0)) % 0xffffffff;
   return hash.toString(16);

@@ -3,6 +3,9 @@ import {h} from "./h.js";
 // Drawn on 16 by 16; lines, not fills, but for those in FILLED.
 const PATHS = {
   scissors: ["M6 6.2 13 12.5M6 9.8 13 3.5", "M4.2 3a2 2 0 1 0 .01 0M4.2 9a2 2 0 1 0 .01 0"],
+  grip: ["M6 4h.01M10 4h.01M6 8h.01M10 8h.01M6 12h.01M10 12h.01"],
+  pencil: ["M3 13l.7-3L10.8 2.9l2.3 2.3L6 12.3zM9.3 4.4l2.3 2.3"],
+  reel: ["M2.5 6.2h11v6.6h-11zM2.5 6.2 2.9 3.4 13.1 3.4 13.5 6.2M5.2 3.4 6.4 6.2M9 3.4l1.2 2.8"],
   chart: ["M2.5 13.5h11M4.5 10.5v-3M8 10.5v-7M11.5 10.5V6"],
   folder: ["M2 4.5a1 1 0 0 1 1-1h3.2l1.5 1.8H13a1 1 0 0 1 1 1v6a1 1 0 0 1-1 1H3a1 1 0 0 1-1-1z"],
   list: ["M6 4h8M6 8h8M6 12h8M2.6 4h.01M2.6 8h.01M2.6 12h.01"],

@@ -8,6 +8,7 @@ import {Agents} from "./agents.js";
 import {Clips} from "./clips.js";
 import {Editor} from "./editor.js";
 import {Recordings} from "./recordings.js";
+import {Reels} from "./reels.js";
 import {Shorts} from "./shorts.js";
 import {Statistics} from "./statistics.js";
 
@@ -63,6 +64,7 @@ export const SCREENS = [
   {name: "editor", icon: "scissors", label: "Editor", to: () => (lastRecording() ? `#/editor/${lastRecording()}` : null), screen: editor, needs: 1},
   {name: "clips", icon: "list", label: "Clips", to: () => "#/clips", screen: new Clips()},
   {name: "shorts", icon: "phone", label: "Shorts", to: () => "#/shorts", screen: new Shorts()},
+  {name: "reels", icon: "reel", label: "Reels", to: () => "#/reels", screen: new Reels()},
   {name: "agents", icon: "server", label: "Agents", to: () => "#/agents", screen: new Agents()},
   {name: "statistics", icon: "chart", label: "Statistics", to: () => "#/statistics", screen: new Statistics()},
 ];

@@ -84,6 +84,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "StatsTimeseries": results.StatsTimeseries,
     "StatsBucket": results.StatsBucket,
     "Quota": results.Quota,
+    "Longest": results.Longest,
     "ShortsLeft": results.ShortsLeft,
     "Cluster": results.Cluster,
     "LeaseAge": results.LeaseAge,

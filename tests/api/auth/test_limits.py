@@ -90,7 +90,8 @@ def test_a_caller_has_so_many_upright_clips_in_a_day(make_api: MakeApi) -> None:
     assert api.request().status_code == 202
     api.session.headers["Authorization"] = "Bearer stranger-key"
     assert api.get("/v1/quota").json() == {
-        "shorts": {"limit": 2, "used": 0, "remaining": 2, "retry_after_seconds": 0}
+        "shorts": {"limit": 2, "used": 0, "remaining": 2, "retry_after_seconds": 0},
+        "longest": {"clip_seconds": 600.0, "short_seconds": 180.0, "reel_seconds": 1800.0},
     }
     assert api.request(**SHORT).status_code == 202
     api.session.headers["Authorization"] = "Bearer admin-key"
