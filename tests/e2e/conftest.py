@@ -25,5 +25,6 @@ def nas(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(nas: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with RunningStack(tmp_path_factory.mktemp("shared") / "data", nas, agents=2) as stack:
+    data, preview = tmp_path_factory.mktemp("shared") / "data", {"api_url": "https://clips.example.com"}
+    with RunningStack(data, nas, agents=2, preview=preview) as stack:
         yield stack

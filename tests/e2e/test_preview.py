@@ -52,3 +52,23 @@ def test_a_recording_is_previewed_through_the_api_and_from_each_agent(stack: Run
         assert (refused.status_code, refused.json()["error"]["code"]) == (401, "UNAUTHORIZED")
     unknown = stack.session.get(f"{api}/{path}x", timeout=30)
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+def test_leader_and_standby_serve_the_console_and_ids_that_requests_take(
+    stack: RunningStack, nas: Path
+) -> None:
+    token = stack.session.post(f"{stack.where['api_url']}/v1/previews/token", timeout=10).json()["token"]
+    roles, ids = set(), set()
+    for agent in stack.where["agents"]:
+        place = agent["health_url"].removesuffix("/health")
+        roles.add(requests.get(f"{place}/health", timeout=10).json()["role"])
+        assert requests.get(f"{place}/console/", timeout=10).headers["Content-Type"].startswith("text/html")
+        assert f'"{agent["agent_id"]}"' in requests.get(f"{place}/console/where.js", timeout=10).text
+        query = {"q": "night.mp4", "token": token}
+        listed = requests.get(f"{place}/preview/v1/recordings", params=query, timeout=30).json()
+        ids |= {each["id"] for each in listed["recordings"]}
+    assert roles == {"active", "standby"}
+    # One for both: it is the path, signed. So it does not matter whose page a clip is requested from.
+    (night,) = ids
+    done = stack.wait(stack.ask(hand_id="by-id", recording_id=night, start_seconds=3, end_seconds=4))
+    assert done["status"] == "completed", done
