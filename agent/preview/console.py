@@ -9,7 +9,7 @@ from flask import Flask, Response
 
 from agent.preview import responses
 from clipping.http.security import SECURITY
-from console.files import PREFIX, blueprint
+from console.files import PATH, PREFIX, blueprint
 from health.page.limits import CallLimits, Rate
 from health.page.server import Mount
 
@@ -20,7 +20,8 @@ CALLER, TOTAL = Rate(20.0, 400.0), Rate(100.0, 1000.0)
 
 def console_mount(api_url: str, agent_id: str) -> Mount:
     """The console, whose page calls the API at the origin `api_url`."""
-    return Mount(PREFIX, console_app(api_url, agent_id), threads=THREADS, limits=CallLimits(CALLER, TOTAL))
+    app, limits = console_app(api_url, agent_id), CallLimits(CALLER, TOTAL)
+    return Mount(PREFIX, app, threads=THREADS, limits=limits, page=PATH)
 
 
 def console_app(api_url: str, agent_id: str) -> Flask:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, redirect, request
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 
@@ -64,6 +64,8 @@ class Mount:
     limits: CallLimits | None = None
     """Of its own. None: those of the page."""
     max_body_bytes: int = MAX_BODY_BYTES
+    page: str | None = None
+    """The path to which browsers that open the root are redirected."""
 
 
 class HealthServer:
@@ -84,7 +86,8 @@ class HealthServer:
         """`token` lets its bearer see paths; None: paths are always hidden."""
         self._stop = threading.Event()
         self._clock, self._beat = clock, clock.monotonic()
-        self._gate = _Gate(_app(latest, clock, token), clock, mounts)
+        app = _app(latest, clock, token, page=next((each.page for each in mounts if each.page), None))
+        self._gate = _Gate(app, clock, mounts)
         self._server = Server(
             self._gate,
             _listen(host, port),
@@ -160,7 +163,7 @@ def _error(code: str, message: str, clock: Clock) -> bytes:
     return json.dumps(error).encode() + b"\n"
 
 
-def _app(latest: Callable[[], Snapshot], clock: Clock, token: str | None) -> Flask:
+def _app(latest: Callable[[], Snapshot], clock: Clock, token: str | None, *, page: str | None) -> Flask:
     app = Flask("health")
 
     def show_paths() -> bool:
@@ -191,6 +194,9 @@ def _app(latest: Callable[[], Snapshot], clock: Clock, token: str | None) -> Fla
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(text(show_paths=show_paths()), content_type=CONTENT_TYPE_LATEST)
+
+    if page is not None:
+        app.add_url_rule("/", "root", lambda: redirect(page))
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:

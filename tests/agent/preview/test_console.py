@@ -94,11 +94,13 @@ def test_nothing_else_is_served(viewer: Viewer, name: str) -> None:
     assert (answer.headers["Cache-Control"], "Set-Cookie" in answer.headers) == ("no-store", False)
 
 
-def test_other_methods_and_the_path_without_a_slash(viewer: Viewer) -> None:
+def test_other_methods_and_the_ways_to_the_page(viewer: Viewer) -> None:
     status, headers, _ = of_agent(viewer, "/console/", "POST")
     assert (status, headers["allow"]) == (405, "GET, HEAD, OPTIONS")
     status, headers, _ = of_agent(viewer, "/console")
     assert (status, headers["location"]) == (308, f"{viewer.url}/console/")
+    status, headers, _ = of_agent(viewer, "/")
+    assert (status, headers["location"]) == (302, "/console/")
 
 
 def test_a_paused_agent_serves_it_and_its_previews(viewer: Viewer) -> None:

@@ -88,6 +88,24 @@ def test_through_the_api_it_says_so(console: Console) -> None:
     assert "passes on" in why
 
 
+def test_what_is_said_of_each_way(console: Console) -> None:
+    cases = "[{playable: 'copy'}, {playable: 'proxy'}, {playable: 'audio'}, {playable: 'none'}]"
+    script = (
+        "return import('/console/path.js').then(({pathInUse}) => "
+        f"{cases}.map((recording) => pathInUse({{recording}}).text))"
+    )
+    said = {}
+    for way, page in (("LAN", page_of_agent(console)), ("API", console.stack.where["console_url"])):
+        console.browser.open(page)
+        said[way] = console.browser.script(script)
+    assert said["LAN"][:2] == ["Playing the original, over the LAN", "Playing small copies, over the LAN"]
+    assert said["API"][:2] == [
+        "Playing the original, through the API",
+        "Playing small copies, through the API",
+    ]
+    assert said["LAN"][2:] == said["API"][2:] == ["Audio only", "Not playable"]
+
+
 def test_the_key_stays_in_the_tab_and_a_wrong_one_is_refused(console: Console) -> None:
     browser, page = console.browser, page_of_agent(console)
     console.sign_in(page=page)
@@ -116,5 +134,8 @@ def test_a_wrong_api_url_is_named(console: Console, case: str) -> None:
         else:
             assert "does not let this page call it" in banner
             assert f"add {origin(page)} to its api.cors_origins" in banner
+        browser.appear(390, 844, phone=True)
+        wide = "return document.documentElement.scrollWidth"
+        eventually(lambda: browser.script(wide) == 390, "no more than the window")
         browser.open("about:blank")
         browser.log()
