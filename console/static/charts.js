@@ -57,7 +57,7 @@ export class Chart {
             h("path", {class: "grid-lines", d: `M0 0.5H${count}M0 ${HEIGHT / 2}H${count}M0 ${HEIGHT - 0.5}H${count}`}),
             stacked(bars, count, top), lines.map((each) => line(each, top))),
           at !== null && h("i", {class: "chart-cursor", style: {left: `${(at + 0.5) / count * 100}%`}}))),
-        h("div", {class: "times", key: "times", "aria-hidden": "true"}, ticks(count).map((i) => h("span", {key: i, style: {left: `${(i + 0.5) / count * 100}%`}}, label(i)))),
+        h("div", {class: "chart-times", key: "times", "aria-hidden": "true"}, ticks(count).map((i) => h("span", {key: i, style: {left: `${(i + 0.5) / count * 100}%`}}, label(i)))),
         this.numbers(series, starts, label),
       ]);
   }

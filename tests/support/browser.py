@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import requests
+from PIL import Image
 
 from tests.support.waiting import eventually
 
@@ -176,6 +177,12 @@ class Browser:
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
+
+    def save_image(self, path: Path) -> None:
+        """A screenshot for a page of the documentation, as small as it can be without a loss."""
+        self.screenshot(path)
+        with Image.open(path) as image:
+            image.convert("RGB").save(path, optimize=True)
 
     def close(self) -> None:
         try:
