@@ -71,8 +71,8 @@ function rail() {
     h("span", {class: "spring"}),
     h("div", {class: "rail-foot"},
       iconButton(isDark() ? "moon" : "sun", t("Light or dark"), () => chooseTheme(isDark() ? "light" : "dark")),
-      h("button", {class: "button quiet square text", lang: language.now === "ko" ? "en" : "ko", onclick: () => {
-        chooseLanguage(language.now === "ko" ? "en" : "ko");
+      h("button", {class: "button quiet square text", lang: language.now === "ko" ? "en" : "ko", onclick: async () => {
+        await chooseLanguage(language.now === "ko" ? "en" : "ko");
         editor.now?.timeline?.draw();
       }}, other),
       iconButton("keyboard", t("Keys"), openKeys)));

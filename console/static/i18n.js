@@ -1,11 +1,19 @@
-// What the screens say, in English; Korean from a table.
+// What the screens say, in English; Korean from a table, which is loaded when it is used first.
 
-import {KOREAN} from "./korean.js";
 import {remember, remembered, update} from "./state.js";
 
 export const language = {now: remembered("language", navigator.language.startsWith("ko") ? "ko" : "en")};
 
-export function chooseLanguage(name) {
+let korean = {};
+
+async function load(name) {
+  if (name === "ko") korean = (await import("./korean.js")).KOREAN;
+}
+
+await load(language.now);
+
+export async function chooseLanguage(name) {
+  await load(name);
   language.now = name;
   remember("language", name);
   document.documentElement.lang = name;
@@ -14,7 +22,7 @@ export function chooseLanguage(name) {
 
 // `t("Request {name}", {name})`
 export function t(text, values = {}) {
-  const said = (language.now === "ko" && KOREAN[text]) || text;
+  const said = (language.now === "ko" && korean[text]) || text;
   return said.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
