@@ -148,7 +148,7 @@ export class Editor {
   // A draft like a range that was requested, with the framing that was found or given.
   reframe(range, {shape, points, motion}) {
     const {name, mode, priority, quality} = range;
-    this.list.add({name, in: range.in, out: range.out, mode, priority, quality, shape, motion, points: points.map((point) => ({...point}))});
+    this.list.add({name, in: range.in, out: range.out, mode, priority, quality, shape, motion, points: (points ?? []).map((point) => ({...point}))});
     this.showRanges(false);
     this.changed();
   }
@@ -239,8 +239,8 @@ export class Editor {
   split() {
     const {chosen} = this.list, at = this.shown;
     if (!chosen || !isDraft(chosen) || chosen.in === null || chosen.out === null || at <= chosen.in || at >= chosen.out) return;
-    const {out} = chosen;
-    this.list.add({in: at, out});
+    const {out, shape, quality, motion, points} = chosen;
+    this.list.add({in: at, out, shape, quality, motion, points: points?.map((point) => ({...point}))});
     chosen.out = at;
     this.edited(chosen);
   }
@@ -282,7 +282,7 @@ export class Editor {
   async request(range = this.list.chosen) {
     if (!range || !isDraft(range) || range.busy) return;
     range.errors = mistakes(range);
-    if (isShort(range) && isUsedUp()) range.errors.request = "No shorts left today";
+    if (isShort(range) && isUsedUp()) range.errors.request = t("No shorts left today");
     if (Object.keys(range.errors).length) {
       this.choose(range);
       return;
@@ -356,8 +356,10 @@ export class Editor {
     update();
   }
 
+  // The field is in the list of ranges.
   focusName() {
-    document.getElementById("range-name")?.focus();
+    if (!document.getElementById("range-name")) this.showRanges(true);
+    setTimeout(() => document.getElementById("range-name")?.focus());
   }
 
   // What the keys do here.
@@ -371,7 +373,7 @@ export class Editor {
       mute: () => this.toggleAudio(), full: () => this.fullScreen(), goto: () => this.goTo(),
       toIn: () => chosen?.in !== null && chosen && this.seek(chosen.in),
       toOut: () => chosen?.out !== null && chosen && this.seek(chosen.out - 2 * player.slack),
-      zoomRange: () => chosen && timeline.zoomTo(chosen),
+      zoomRange: () => { if (chosen) timeline.zoomTo(chosen); update(); },
       zoomIn: () => { timeline.zoom(0.5); update(); }, zoomOut: () => { timeline.zoom(2); update(); },
       frameBack: () => player.step(-1).then(() => timeline.follow(this.shown)),
       frameOn: () => player.step(1).then(() => timeline.follow(this.shown)),

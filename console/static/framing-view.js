@@ -1,5 +1,6 @@
 // The framing of a short in the editor: the crop over the frame, its points below the strip, and the panel beside.
 
+import {saveClip} from "./clips.js";
 import {badge, segments, stateOfClip} from "./controls.js";
 import {hasEnded} from "./events.js";
 import {CropPath, MOTIONS, centred, enlargement, framingOf, isEnlarged, isShort, pointsOf, sizeOf, windowAt, withPoint, TARGET} from "./framing.js";
@@ -15,7 +16,7 @@ import {bytes, length, rateOf} from "./time.js";
 
 const FILLS = {crop: "Cropping", follow: "Following", blur: "Blurred sides", bars: "Black bars"};
 const MOTION_NAMES = {linear: "Straight", spline: "Smooth"};
-const MOST_POINTS = 80, LINE = {height: 24, top: 5, bottom: 19}, SMOOTH = 8;
+const MOST_POINTS = 80, LINE = {height: 24, top: 5, bottom: 19}, SMOOTH = 8, ROOM = 15;
 let pointDrag = null; // {index, moved}
 
 // As it is shown: a window that was found by following has points once the clip is there.
@@ -109,11 +110,14 @@ export function framingLine(editor) {
     for (let part = 0; part < parts; part++) times.push(point.at + (next ? (next.at - point.at) * part / parts : 0));
   });
   times.push(range.out ?? points.at(-1).at);
+  // Beside the line, where there is room.
+  const begin = x(Math.min(times[0], points[0].at)), end = x(Math.max(times.at(-1), points.at(-1).at));
+  const beside = begin > ROOM && begin <= 100 ? "left" : end < 100 - ROOM && end >= 0 ? "right" : null;
   const drawn = times.sort((a, b) => a - b).map((at) => `${x(at)},${y(path.at(at, size))}`).join(" ");
   const seen = points.map((point, index) => ({point, index})).filter(({point}) => point.at >= from && point.at <= to);
   return line(
     h("svg", {key: "line", viewBox: `0 0 100 ${LINE.height}`, preserveAspectRatio: "none", "aria-hidden": "true"}, h("polyline", {points: drawn})),
-    h("span", {class: "framing-count", key: "count", style: {left: `${Math.max(12, Math.min(70, x(range.in ?? points[0].at)))}%`}}, label),
+    beside && h("span", {class: `framing-count ${beside}`, key: "count", style: {left: `${beside === "left" ? begin : end}%`}}, label),
     seen.length <= MOST_POINTS && seen.map(({point, index}) => pointButton(editor, chosen, range, index, {left: `${x(point.at)}%`, top: `${y(point)}px`})));
 }
 
@@ -226,9 +230,9 @@ function warning(editor, range) {
 }
 
 function footer(editor, range, shown) {
-  const open = isOpen(range), used = isUsedUp(), points = shown.shape === "crop" && shown.points?.length;
+  const open = isOpen(range), used = isUsedUp(), clip = editor.clipOf(range);
   return h("footer", {key: "foot"},
-    ["name", "in", "out", "request"].map((name) => range.errors?.[name] && h("p", {class: "error-text", role: "alert", key: name}, icon("warning"), t(range.errors[name]))),
+    ["name", "in", "out", !used && "request"].map((name) => range.errors?.[name] && h("p", {class: "error-text", role: "alert", key: name}, icon("warning"), t(range.errors[name]))),
     open && used && h("p", {class: "short-none", id: "short-none", key: "none"}, h("strong", null, t("No shorts left today")), " ",
       t("The next one is free in {time}. Failed requests count too.", {time: freeIn()}), " ",
       h("button", {class: "link", onclick: () => { editor.list.note(); range.shape = "source"; editor.request(range); }}, t("Request as recorded"))),
@@ -237,7 +241,8 @@ function footer(editor, range, shown) {
         class: `button main${range.busy ? " busy" : ""}`, key: "request", "aria-disabled": String(Boolean(used || range.busy)), "aria-describedby": used ? "short-none" : null,
         title: used ? t("The next one is free in {time}. Failed requests count too.", {time: freeIn()}) : null, onclick: () => editor.request(),
       }, range.busy ? [h("i", {class: "spinner"}), t("Requesting…")] : [t("Request short"), keyCaps("request")])
-        : points > 0 && h("button", {class: "button main", key: "again", onclick: () => editor.reframe(range, shown)}, t("Change the framing")),
+        : [clip?.status === "completed" && h("button", {class: "button main", key: "save", onclick: () => saveClip(clip)}, icon("download"), t("Download")),
+          h("button", {class: "button grow", key: "again", onclick: () => editor.reframe(range, shown)}, t("Change the framing"))],
       open && h("button", {
         class: "button", key: "reset", "aria-disabled": String(!range.points?.length), onclick: () => {
           if (!range.points?.length) return;

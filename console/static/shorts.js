@@ -138,7 +138,7 @@ export class Shorts {
           canRetry(clip) && h("button", {
             class: "button", "aria-disabled": String(used || busy), title: used ? t("No shorts left today") : null, onclick: () => !used && this.retry(clip),
           }, icon("retry"), t("Request it again")),
-          id && scene && h("a", {class: "button quiet", href: `#/editor/${id}?t=${from}&of=${clip.request_id}`}, icon("scissors"), t("Open in editor")))));
+          id && scene && h("a", {class: "button quiet", href: `#/editor/${encodeURIComponent(id)}?t=${from}&of=${clip.request_id}`}, icon("scissors"), t("Open in editor")))));
   }
 }
 
