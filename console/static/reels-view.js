@@ -25,7 +25,7 @@ export function renderReels(screen) {
         h("header", null, h("h2", null, t("New reel")), h("span", {class: "third"}, t("Drag the parts into their order, or use Alt with the arrow keys."))),
         h("ol", {class: "parts"}, parts.map((part, index) => partRow(screen, part, index))),
         h("p", {class: "unseen", role: "status"}, screen.said),
-        h("p", {class: "add"}, h("a", {class: "button", href: "#/clips"}, icon("plus"), t("Add clips")), h("a", {class: "button", href: "#/recordings"}, icon("plus"), t("Add ranges of a recording")))),
+        h("p", {class: "reel-add"}, h("a", {class: "button", href: "#/clips"}, icon("plus"), t("Add clips")), h("a", {class: "button", href: "#/recordings"}, icon("plus"), t("Add ranges of a recording")))),
       h("section", {class: "made", key: "made", "aria-label": t("Reels")}, list(screen))),
     parts.length > 0 && panel(screen));
 }
@@ -35,7 +35,7 @@ function partRow(screen, part, index) {
   const lead = draft.mode === "copy" && !draft.encodes && plan?.keyframe_lead_seconds > 0.0005 ? plan.keyframe_lead_seconds : 0;
   const problem = part.errors.part ?? Object.values(part.errors)[0];
   return h("li", {
-    key: part.id, class: `part${opened ? " open" : ""}${screen.dragged === part ? " dragged" : ""}${problem ? " wrong" : ""}`, "data-part": part.id, tabindex: 0,
+    key: part.id, class: `reel-part${opened ? " open" : ""}${screen.dragged === part ? " dragged" : ""}${problem ? " wrong" : ""}`, "data-part": part.id, tabindex: 0,
     "aria-label": t("Part {number}: {name}", {number: index + 1, name}),
     onkeydown: (event) => {
       const by = {ArrowUp: -1, ArrowDown: 1}[event.key];
@@ -184,7 +184,7 @@ function list(screen) {
     if (screen.problem) return blank("warning", t("Reels cannot be listed now"), screen.problem, h("button", {class: "button", onclick: () => screen.load()}, t("Try again")));
     if (!screen.ready) return h("div", {class: "table", "aria-label": t("Loading")}, [0, 1, 2].map((i) => h("div", {key: i, class: "clip blank"})));
     return !draft.parts.length && blank("reel", t("No reels yet"), t("Choose clips and make a reel of them, or add ranges in the editor."),
-      h("p", {class: "add"}, h("a", {class: "button", href: "#/clips"}, t("Choose clips")), h("a", {class: "button", href: "#/recordings"}, t("Find a recording"))));
+      h("p", {class: "reel-add"}, h("a", {class: "button", href: "#/clips"}, t("Choose clips")), h("a", {class: "button", href: "#/recordings"}, t("Find a recording"))));
   }
   return [h("div", {class: "table", role: "table", "aria-label": t("Reels"), key: "table", onkeydown: (event) => screen.list.move(event)}, rows.map((clip) => [
     screen.list.row(clip), screen.list.opened === clip.request_id && h("div", {key: `${clip.request_id}-report`, class: "reel-report", role: "row"}, h("div", {role: "cell"}, screen.report(clip), partsOf(screen, clip)))])),

@@ -50,12 +50,12 @@ def choose(console: Console, *names: str) -> None:
         browser.click(box)
     eventually(lambda: f"of {len(names)}" in browser.text(".to-reel"), "the button")
     browser.click(".to-reel")
-    eventually(lambda: browser.count(".part") == len(names), "the parts")
+    eventually(lambda: browser.count(".reel-part") == len(names), "the parts")
 
 
 def order(console: Console) -> list[str]:
     found: list[str] = console.browser.script(
-        "return [...document.querySelectorAll('.part .part-name strong')].map((each) => each.innerText)"
+        "return [...document.querySelectorAll('.reel-part .part-name strong')].map((each) => each.innerText)"
     )
     return found
 
@@ -83,13 +83,13 @@ def test_a_reel_has_the_parts_in_the_order_of_mouse_and_keyboard(console: Consol
     assert order(console) == ["ace", "king", "queen"]
     # By mouse: the last one to the first place. By keyboard: the one that is second now, down.
     top, bottom = browser.script(
-        "const rows = [...document.querySelectorAll('.part')].map((each) => each.getBoundingClientRect());"
+        "const rows = [...document.querySelectorAll('.reel-part')].map((each) => each.getBoundingClientRect());"
         "const [first, , last] = rows;"
         "return [first.top - last.top, last.height / 2]"
     )
-    browser.drag(".part:nth-child(3) .part-grip", (10, 20), (10, 10), (10, top + bottom), (10, top + 4))
+    browser.drag(".reel-part:nth-child(3) .part-grip", (10, 20), (10, 10), (10, top + bottom), (10, top + 4))
     eventually(lambda: order(console) == ["queen", "ace", "king"], "the order by mouse")
-    browser.script("document.querySelector('.part:nth-child(2)').focus()")
+    browser.script("document.querySelector('.reel-part:nth-child(2)').focus()")
     browser.press("Alt+ArrowDown")
     eventually(lambda: order(console) == ["queen", "king", "ace"], "the order by keyboard")
     eventually(
@@ -103,7 +103,7 @@ def test_a_reel_has_the_parts_in_the_order_of_mouse_and_keyboard(console: Consol
     browser.type(".part-fields input", "The flush")
     browser.type(".part-fields label:nth-child(3) input", "00:00:42:00")
     browser.press("Enter")
-    eventually(lambda: browser.text(".part:nth-child(1) .part-long") == "1.0 s", "the new length")
+    eventually(lambda: browser.text(".reel-part:nth-child(1) .part-long") == "1.0 s", "the new length")
     eventually(lambda: "3 parts, 3.2 s long." in browser.text(".plan"), "what it will be")
     done = request(console, "best-of")
     expected = [*range(41 * RATE, 42 * RATE), *frames("king"), *frames("ace")]
@@ -134,16 +134,16 @@ def test_a_refused_part_says_so_in_its_row(console: Console, tmp_path: Path) -> 
     # The frames of the first part: the service refuses an overlap, unless it is meant.
     browser.type(".part-fields label:nth-child(2) input", "00:00:04:00")
     browser.press("Enter")
-    eventually(lambda: browser.text(".part:nth-child(2) .part-long") == "17.0 s", "the new length")
+    eventually(lambda: browser.text(".reel-part:nth-child(2) .part-long") == "17.0 s", "the new length")
     browser.type("#reel-name", "overlaps")
     browser.click("#request-reel")
-    eventually(lambda: browser.count(".part.wrong"), "the refusal")
-    assert browser.count(".part:nth-child(2).wrong .error-text") == 1
-    assert "Part 2 overlaps part 1" in browser.text(".part:nth-child(2) .error-text")
+    eventually(lambda: browser.count(".reel-part.wrong"), "the refusal")
+    assert browser.count(".reel-part:nth-child(2).wrong .error-text") == 1
+    assert "Part 2 overlaps part 1" in browser.text(".reel-part:nth-child(2) .error-text")
     browser.script("document.querySelectorAll('.reel-options .check input')[2].click()")
     browser.type(".part-fields label:nth-child(3) input", "00:00:05:00")
     browser.press("Enter")
-    eventually(lambda: browser.text(".part:nth-child(2) .part-long") == "1.0 s", "the new length")
+    eventually(lambda: browser.text(".reel-part:nth-child(2) .part-long") == "1.0 s", "the new length")
     assert shown(request(console, "replay"), tmp_path) == [*frames("ace"), *range(4 * RATE, 5 * RATE)]
 
 
@@ -160,7 +160,7 @@ def test_names_are_text_and_it_fits_a_phone_in_korean(console: Console) -> None:
     request(console, "marked")
     eventually(lambda: MARKUP in browser.text(".reel-parts"), "the title in the list")
     browser.click(".reel-parts .button")
-    eventually(lambda: browser.count(".part") == 2, "the parts")
+    eventually(lambda: browser.count(".reel-part") == 2, "the parts")
     for width, height in ((1440, 900), (900, 800), (390, 844)):
         browser.appear(width, height, phone=width < 720)
         for title in ("릴", "Reels"):
