@@ -1,5 +1,6 @@
 // The page: its frame, which screen is shown, the key, and what every screen has.
 
+import {awayPanel} from "./away.js";
 import {iconButton} from "./controls.js";
 import {follow, tryNow, watch} from "./events.js";
 import {h, render} from "./h.js";
@@ -55,7 +56,7 @@ function shell() {
         document.querySelector("#player, main")?.focus();
       }}, t("To the content")),
       rail(),
-      h("main", {key: "main", tabindex: -1}, banner(), state.key && shown(state.route).screen.render()),
+      h("main", {key: "main", tabindex: -1}, banner(), awayPanel(), state.key && shown(state.route).screen.render()),
       toasts()),
     state.dialog && dialog(), locked && keyDialog());
 }

@@ -103,7 +103,17 @@ export class Clips {
       && (!this.query || words.some((word) => word?.toLowerCase().includes(this.query.toLowerCase())));
   }
 
-  open(id) {
+  // `#/clips/ID` opens its report.
+  open([id] = []) {
+    if (!id) return;
+    const clip = clips.get(id);
+    if (clip && !this.fits(clip)) Object.assign(this, {group: "all", query: "", mode: ""});
+    if (this.opened !== id) this.toggle(id);
+    if (!clip) readStatus({request_id: id, kind: id.split("-")[0]});
+    queueMicrotask(() => queueMicrotask(() => document.querySelector(`[data-id="${CSS.escape(id)}"]`)?.scrollIntoView({block: "nearest"})));
+  }
+
+  toggle(id) {
     this.opened = this.opened === id ? null : id;
     if (this.opened) this.refresh(id);
     update();
@@ -207,7 +217,7 @@ export class Clips {
     return h("div", {
       key: id, class: `clip${opened ? " open" : ""}${this.chosen.has(id) ? " chosen" : ""}`, role: "row", tabindex: 0, "data-id": id,
       // Not the value of an expression: false would keep boxes from being ticked.
-      onclick: (event) => { if (!event.target.closest("a, button, label")) this.open(id); },
+      onclick: (event) => { if (!event.target.closest("a, button, label")) this.toggle(id); },
     },
     cell("pick", h("label", {class: "hit"}, h("input", {
       type: "checkbox", "aria-label": t("Choose {name}", {name: clip.hand_id}), checked: this.chosen.has(id), onchange: () => this.choose(id),
@@ -230,7 +240,7 @@ export class Clips {
       !hasEnded(clip) && iconButton("cross", t("Cancel {name}", {name: clip.hand_id}), () => this.cancel([clip]), {disabled: this.cancelling.has(id)}),
       canRetry(clip) && iconButton("retry", t("Retry {name}", {name: clip.hand_id}), () => this.retry([clip])),
       clip.status === "completed" && !isGone(clip) && iconButton("download", t("Download {name}", {name: clip.hand_id}), () => saveClip(clip)),
-      iconButton("down", opened ? t("Close the report") : t("Open the report"), () => this.open(id), {expanded: opened, extra: opened ? "up" : ""})));
+      iconButton("down", opened ? t("Close the report") : t("Open the report"), () => this.toggle(id), {expanded: opened, extra: opened ? "up" : ""})));
   }
 
   choose(id) {
@@ -247,7 +257,7 @@ export class Clips {
     if (event.key === "ArrowDown") rows[at + 1]?.focus();
     else if (event.key === "ArrowUp") rows[at - 1]?.focus();
     else if (event.key === " ") this.choose(row.dataset.id);
-    else if (event.key === "Enter") this.open(row.dataset.id);
+    else if (event.key === "Enter") this.toggle(row.dataset.id);
     else return;
     event.preventDefault();
     event.stopPropagation();

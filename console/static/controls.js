@@ -3,6 +3,7 @@
 import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {t} from "./i18n.js";
+import {resumedNote} from "./resumed.js";
 
 // `choices`: [value, label, reason why it can't be chosen].
 export function segments(name, label, choices, value, choose, {disabled = false, small = false} = {}) {
@@ -64,5 +65,5 @@ export function stateOfClip(clip) {
   if (clip.stage === "retrying") return badge("warning", t("Retrying"));
   if (clip.status === "queued" && !clip.agent_id) return badge("neutral", t("Waiting"));
   const percent = Math.round(clip.progress_percent || 0);
-  return progress(`${stageOf(clip)} ${percent} %`, percent);
+  return progress(`${stageOf(clip)} ${percent} %`, percent, resumedNote(clip));
 }

@@ -13,6 +13,7 @@ import {planLine} from "./plan.js";
 import {quota} from "./quota.js";
 import {isDraft} from "./ranges.js";
 import {reelButton} from "./reel-draft.js";
+import {resumedNote} from "./resumed.js";
 import {layer} from "./stage.js";
 import {remembered, state, update} from "./state.js";
 import {bytes, clock, frameAt, length, parseTime, rateOf, timecode} from "./time.js";
@@ -205,7 +206,7 @@ function clipState(clip) {
   if (clip.stage === "retrying") return badge("warning", t("Retrying"));
   if (clip.status === "queued" && !hasEnded(clip) && !clip.agent_id) return badge("neutral", t("Waiting"));
   const percent = Math.round(clip.progress_percent || 0);
-  return progress(`${stageOf(clip)} ${percent} %`, percent);
+  return progress(`${stageOf(clip)} ${percent} %`, percent, resumedNote(clip));
 }
 
 function openRange(editor, range) {

@@ -1,13 +1,14 @@
 import {AGENTS} from "./agents-korean.js";
 import {KOREAN_OF_PATHS} from "./path-korean.js";
 import {SHORTS} from "./shorts-korean.js";
-import {REELS} from "./reels-korean.js";
+import {AWAY, REELS} from "./reels-korean.js";
 import {STATISTICS} from "./statistics-korean.js";
 
 export const KOREAN = {
   ...AGENTS,
   ...KOREAN_OF_PATHS,
   ...SHORTS,
+  ...AWAY,
   ...REELS,
   ...STATISTICS,
   "Recordings": "녹화", "Editor": "편집", "Clips": "클립", "Ranges": "구간", "New range": "새 구간", "Draft": "초안",

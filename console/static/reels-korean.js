@@ -1,3 +1,9 @@
+export const AWAY = {
+  "Completed while you were away: {counted}": "자리를 비운 동안 완료: {counted}", "While you were away: {counted}": "자리를 비운 동안: {counted}", "While you were away": "자리를 비운 동안",
+  "1 clip": "클립 1개", "{count} clips": "클립 {count}개", "{count} failed": "{count}개 실패", "and {count} more": "외 {count}개",
+  "resumed from {percent} %": "{percent} %에서 이어서 진행", "resumed, {percent} % kept": "이어서 진행, {percent} % 유지", "resumed": "이어서 진행",
+};
+
 export const REELS = {
   "Reels": "릴", "New reel": "새 릴", "The reel": "릴 설정", "Drag the parts into their order, or use Alt with the arrow keys.": "부분을 끌어 순서를 정하거나 Alt와 방향키를 쓰세요.",
   "Add clips": "클립 추가", "Add ranges of a recording": "녹화의 구간 추가", "Part": "부분", "Part {number}: {name}": "부분 {number}: {name}", "Parts": "부분",

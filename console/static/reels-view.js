@@ -115,11 +115,15 @@ function drag(event, screen, part) {
 function fields(screen, part) {
   const change = (name) => (event) => screen.changePart(part, name, event.target.value);
   const time = (edge, label) => labelled(label, h("input", {
-    class: "field time", value: timecode(part[edge], part.fps), "aria-invalid": part.errors[edge] ? "true" : null, onchange: (event) => {
+    class: "field time", value: screen.typed[`${part.id}-${edge}`] ?? timecode(part[edge], part.fps), "aria-invalid": part.errors[edge] ? "true" : null,
+    oninput: typing(screen, `${part.id}-${edge}`), onchange: (event) => {
       const at = parseTime(event.target.value, part.fps), [from, to] = edge === "in" ? [at, part.out] : [part.in, at];
       if (Number.isNaN(at)) part.errors = {[edge]: t("Write a time like {example}.", {example: "00:01:23:05"})};
       else if (to <= from) part.errors = {[edge]: t("The end is before the start.")};
-      else return screen.changePart(part, edge, at);
+      else {
+        screen.typed = {};
+        return screen.changePart(part, edge, at);
+      }
       update();
     },
   }));
@@ -133,6 +137,9 @@ function fields(screen, part) {
     text("tags", t("Tags, with commas between"), 400), text("notes", t("Notes"), 1000),
     part.recording_id && h("a", {class: "button", href: `#/editor/${part.recording_id}?t=${part.in}`}, icon("scissors"), t("Open in editor")));
 }
+
+// What is being typed stays while the page is drawn again.
+const typing = (screen, name) => (event) => { screen.typed = {[name]: event.target.value}; };
 
 const labelled = (label, control) => h("label", {class: "labelled", key: label}, h("span", null, label), control);
 
@@ -153,7 +160,8 @@ function panel(screen) {
       error("name"),
       h("div", {class: "labelled"}, h("span", null, t("Between two parts")),
         segments("transition", t("Between two parts"), [["cut", t("Cut")], ["fade", t("Fade")], ["dissolve", t("Dissolve")]], draft.transition, chooseTransition)),
-      mixed && labelled(t("Seconds of each"), h("input", {class: "field", type: "number", min: 0.1, max: 5, step: 0.1, value: String(draft.seconds), "aria-invalid": errors.transition ? "true" : null, onchange: (event) => screen.change("seconds", Number(event.target.value))})),
+      mixed && labelled(t("Seconds of each"), h("input", {class: "field", type: "number", min: 0.1, max: 5, step: 0.1, value: screen.typed.seconds ?? String(draft.seconds), "aria-invalid": errors.transition ? "true" : null, oninput: typing(screen, "seconds"),
+        onchange: (event) => { screen.typed = {}; screen.change("seconds", Number(event.target.value)); }})),
       error("transition"),
       h("div", {class: "labelled"}, h("span", null, t("Mode")),
         segments("mode", t("Mode"), [["copy", t("Copy"), reason ?? (mixed ? t("Transitions can't be copied") : null)], ["smart", t("Smart"), reason], ["encode", t("Encode")]], draft.encodes ? "encode" : draft.mode, (value) => screen.change("mode", value))),

@@ -23,11 +23,13 @@ class ReelList extends Clips {
 
 export class Reels {
   constructor() {
-    Object.assign(this, {list: new ReelList(), cursor: null, loaded: false, problem: "", opened: null, said: ""});
+    Object.assign(this, {list: new ReelList(), cursor: null, loaded: false, problem: "", opened: null, said: "", typed: {}});
     Object.assign(this, {recordings: new Map(), plans: new Map(), stills: new Map(), wanted: []});
   }
 
-  open() {
+  // `#/reels/ID` opens its report.
+  open([id] = []) {
+    if (id) this.list.open([id]);
     if (!quota.longest) readQuota();
     this.shown = true;
     this.load();

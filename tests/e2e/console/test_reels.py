@@ -83,7 +83,7 @@ def test_a_reel_has_the_parts_in_the_order_of_mouse_and_keyboard(console: Consol
     assert order(console) == ["ace", "king", "queen"]
     # By mouse: the last one to the first place. By keyboard: the one that is second now, down.
     top, bottom = browser.script(
-        "const rows = [...document.querySelectorAll('.reel-part')].map((each) => each.getBoundingClientRect());"
+        "const rows = [...document.querySelectorAll('.reel-part')].map((row) => row.getBoundingClientRect());"
         "const [first, , last] = rows;"
         "return [first.top - last.top, last.height / 2]"
     )
