@@ -1,7 +1,10 @@
 // How the editor looks.
 
 import {badge, iconButton, progress, segments, stageOf} from "./controls.js";
+import {modeOf, whyEncoded} from "./effects.js";
+import {effectsLayer, effectsPanel} from "./effects-view.js";
 import {hasEnded} from "./events.js";
+import {fieldError, leaveField, timeInput, wrongTime} from "./fields.js";
 import {cropLayer, framingLine, shortPanel} from "./framing-view.js";
 import {isShort} from "./framing.js";
 import {h} from "./h.js";
@@ -19,7 +22,7 @@ import {remembered, state, update} from "./state.js";
 import {bytes, clock, frameAt, length, parseTime, rateOf, timecode} from "./time.js";
 
 // What is drawn over the frame, from below: each takes the editor and returns elements of `layer`, or nothing.
-const OVERLAYS = [cropLayer];
+const OVERLAYS = [cropLayer, effectsLayer];
 const MODE_NAMES = {copy: "Copy", smart: "Smart", encode: "Encode"};
 
 export function renderEditor(editor) {
@@ -184,7 +187,7 @@ function hints(count) {
 
 function closedRange(editor, range) {
   const known = range.in !== null && range.out !== null;
-  const parts = [known ? length(range.out - range.in) : t("not complete"), isShort(range) ? t("9:16 short") : t(MODE_NAMES[range.mode]),
+  const parts = [known ? length(range.out - range.in) : t("not complete"), isShort(range) ? t("9:16 short") : t(MODE_NAMES[modeOf(range)]),
     range.priority !== "normal" && t(range.priority === "high" ? "High" : "Low")];
   const clip = editor.clipOf(range);
   return h("div", {key: range.id, class: `range${range === editor.chosen ? " chosen" : ""}`},
@@ -210,13 +213,13 @@ function clipState(clip) {
 }
 
 function openRange(editor, range) {
-  const rate = rateOf(editor.recording), complete = range.in !== null && range.out !== null;
+  const complete = range.in !== null && range.out !== null;
   const change = (name, value) => {
     editor.list.note();
     range[name] = value;
     editor.edited(range, name);
   };
-  const shaped = isShort(range), reason = shaped ? t("Another shape needs Encode") : null;
+  const shaped = isShort(range), why = whyEncoded(range), reason = why && t(why);
   return h("div", {key: range.id, class: "range open chosen"},
     h("div", {class: "row"},
       h("input", {
@@ -228,12 +231,12 @@ function openRange(editor, range) {
       iconButton("bin", t("Delete the draft"), () => editor.remove())),
     fieldError(range, "name"),
     h("div", {class: "row times"},
-      timeField(editor, range, "in", t("In"), rate), timeField(editor, range, "out", t("Out"), rate),
+      timeField(editor, range, "in", t("In")), timeField(editor, range, "out", t("Out")),
       h("div", {class: "labelled"}, h("span", null, t("Length")), h("b", {class: "length"}, complete ? length(range.out - range.in) : "–"))),
     fieldError(range, "in"), fieldError(range, "out"),
     h("div", {class: "labelled"}, h("span", null, t("Mode")),
       segments("mode", t("Mode"), Object.entries(MODE_NAMES).map(([mode, label]) => [mode, t(label), mode !== "encode" && reason]),
-        shaped ? "encode" : range.mode, (mode) => change("mode", mode))),
+        modeOf(range), (mode) => change("mode", mode))),
     h("div", {class: "row"},
       h("div", {class: "labelled grow"}, h("span", null, t("Priority")),
         segments("priority", t("Priority"), [["high", t("High")], ["normal", t("Normal")], ["low", t("Low")]], range.priority,
@@ -244,7 +247,9 @@ function openRange(editor, range) {
           change("shape", event.target.value === "short" ? "crop" : "source");
         }}, h("option", {value: "source", key: "source"}, t("As recorded")), h("option", {value: "short", key: "short"}, t("9:16 short"))))),
     shaped && h("button", {class: "button", key: "framing", onclick: () => editor.showRanges(false)}, icon("phone"), t("Framing")),
-    complete && plan(editor, {...range, mode: shaped ? "encode" : range.mode}, (mode) => change("mode", mode)));
+    reason && !shaped && h("p", {class: "third", key: "reason"}, reason),
+    effectsPanel(editor, range),
+    complete && plan(editor, {...range, mode: modeOf(range)}, (mode) => change("mode", mode)));
 }
 
 function plan(editor, range, use) {
@@ -257,40 +262,18 @@ function plan(editor, range, use) {
       (shown.warnings || []).map((each, i) => h("p", {key: i}, each))));
 }
 
-function timeField(editor, range, edge, label, rate) {
-  const start = editor.recording.start || 0, name = `${range.id}-${edge}`;
-  const typed = editor.typed?.name === name ? editor.typed.text : null;
-  const shown = range[edge] === null ? "" : timecode(range[edge] - start, rate);
-  const take = (event) => {
-    editor.typed = null;
-    const text = event.target.value, t_ = parseTime(text, rate);
-    if (text.trim() === shown) return update();
+function timeField(editor, range, edge, label) {
+  return timeInput(editor, {name: `${range.id}-${edge}`, label, value: range[edge], invalid: range.errors[edge]}, (found) => {
     editor.list.note();
-    if (text.trim() === "") range[edge] = null;
-    else if (Number.isNaN(t_)) range.errors[edge] = t("Write a time like {example}.", {example: "00:01:23:05"});
+    if (Number.isNaN(found)) range.errors[edge] = wrongTime();
     else {
-      range[edge] = editor.timeline.grid(t_ + start);
+      range[edge] = found;
       delete range.errors[edge];
-      if (range.in !== null && range.out !== null && range.out <= range.in) {
-        range.errors.out = t("The end is before the start. Set it after {time}.", {time: timecode(range.in - start, rate)});
+      if (found !== null && range.in !== null && range.out !== null && range.out <= range.in) {
+        range.errors.out = t("The end is before the start. Set it after {time}.", {time: editor.timeline.label(range.in)});
       }
     }
     editor.list.save();
     editor.changed();
-  };
-  return h("label", {class: "labelled", key: edge}, h("span", null, label), h("input", {
-    class: "field time", value: typed ?? shown, "aria-invalid": range.errors[edge] ? "true" : null, inputmode: "decimal",
-    oninput: (event) => { editor.typed = {name, text: event.target.value}; }, onchange: take, onkeydown: leaveField,
-  }));
-}
-
-function fieldError(range, name) {
-  return range.errors[name] && h("p", {class: "error-text", role: "alert", key: `${name}-error`}, icon("warning"), t(range.errors[name]));
-}
-
-function leaveField(event) {
-  if (event.key !== "Enter" && event.key !== "Escape") return;
-  event.preventDefault();
-  event.target.blur();
-  document.getElementById("player")?.focus();
+  });
 }

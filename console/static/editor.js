@@ -2,6 +2,8 @@
 
 import {get, post, preview} from "./api.js";
 import {asked} from "./clips.js";
+import {effectField, effectsOf, modeOf} from "./effects.js";
+import {startPlacing} from "./effects-view.js";
 import {renderEditor} from "./editor-view.js";
 import {clips, hasEnded, take} from "./events.js";
 import {framingOfClip, isShort, notesOf, shaped, sizeOf} from "./framing.js";
@@ -239,8 +241,8 @@ export class Editor {
   split() {
     const {chosen} = this.list, at = this.shown;
     if (!chosen || !isDraft(chosen) || chosen.in === null || chosen.out === null || at <= chosen.in || at >= chosen.out) return;
-    const {out, shape, quality, motion, points} = chosen;
-    this.list.add({in: at, out, shape, quality, motion, points: points?.map((point) => ({...point}))});
+    const {out, shape, quality, motion, points, highlighting, highlights, title} = chosen;
+    this.list.add({in: at, out, ...structuredClone({shape, quality, motion, points, highlighting, highlights, title})});
     chosen.out = at;
     this.edited(chosen);
   }
@@ -256,11 +258,11 @@ export class Editor {
     if (this.list.undo()) this.changed();
   }
 
-  bodyOf(range, mode = range.mode) {
-    const shape = shaped(range, this.recording), used = shape.output ? "encode" : mode;
+  bodyOf(range, mode = modeOf(range)) {
+    const {effects: framing, ...shape} = shaped(range, this.recording), effects = {...framing, ...effectsOf(range)};
     return {
       hand_id: range.name, nas_video_path: this.recording.path, start_seconds: requested(range.in), end_seconds: requested(range.out),
-      mode: used, priority: range.priority, ...shape, metadata: noted(range, this.recording),
+      mode, priority: range.priority, ...shape, ...(Object.keys(effects).length ? {effects} : {}), metadata: noted(range, this.recording),
     };
   }
 
@@ -299,8 +301,9 @@ export class Editor {
         take({progress_percent: 0, resumed_count: 0, metadata: {}, kind: "clip", source, requested, ...(isShort(range) ? {short: true} : {}), ...accepted});
       }
     } catch (error) {
-      const field = FIELDS[error.field];
-      range.errors = field ? {[field]: sentence(error.message)} : {request: sentence(error.message)};
+      const field = FIELDS[error.field] ?? effectField(range, error.field);
+      // At its field, what is wrong need not name it.
+      range.errors = field ? {[field]: sentence(error.message.replace(`${error.field} `, ""))} : {request: sentence(error.message)};
     } finally {
       range.busy = false;
       if (isShort(range)) readQuota();
@@ -378,7 +381,7 @@ export class Editor {
       frameBack: () => player.step(-1).then(() => timeline.follow(this.shown)),
       frameOn: () => player.step(1).then(() => timeline.follow(this.shown)),
       secondBack: second(-1), secondOn: second(1), keyframeBack: () => this.keyframe(-1), keyframeOn: () => this.keyframe(1),
-      setIn: () => this.setIn(), setOut: () => this.setOut(), newRange: () => this.newRange(), split: () => this.split(),
+      setIn: () => this.setIn(), setOut: () => this.setOut(), newRange: () => this.newRange(), split: () => this.split(), highlight: () => startPlacing(this),
       remove: () => this.remove(), undo: () => this.undo(), name: () => this.focusName(), request: () => this.request(),
       still: () => this.saveStill(),
     };

@@ -29,6 +29,7 @@ export const ACTIONS = {
   setOut: ["Mark", "Set the out-point", ["O"]],
   newRange: ["Mark", "New range", ["+"]],
   split: ["Mark", "Split at the playhead", ["B"]],
+  highlight: ["Mark", "Place a highlight", ["H"]],
   remove: ["Mark", "Delete the draft", ["Delete"]],
   undo: ["Mark", "Undo", ["Ctrl+Z"]],
   name: ["Request", "Name the range", ["Enter"]],

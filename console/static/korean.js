@@ -1,5 +1,6 @@
 import {AGENTS} from "./agents-korean.js";
 import {KOREAN_OF_PATHS} from "./path-korean.js";
+import {EFFECTS} from "./effects-korean.js";
 import {SHORTS} from "./shorts-korean.js";
 import {AWAY, REELS} from "./reels-korean.js";
 import {STATISTICS} from "./statistics-korean.js";
@@ -10,6 +11,7 @@ export const KOREAN = {
   ...SHORTS,
   ...AWAY,
   ...REELS,
+  ...EFFECTS,
   ...STATISTICS,
   "Recordings": "녹화", "Editor": "편집", "Clips": "클립", "Ranges": "구간", "New range": "새 구간", "Draft": "초안",
   "In": "시작점", "Out": "끝점", "Length": "길이", "Mode": "방식", "Copy": "복사", "Smart": "스마트", "Encode": "인코딩",

@@ -1,5 +1,6 @@
 // The ranges of one recording: drafts and what was requested, kept for this session, with undo.
 
+import {effectMistakes} from "./effects.js";
 import {randomId} from "./state.js";
 
 const MOST_UNDO = 50;
@@ -85,5 +86,5 @@ export function mistakes(range) {
   if (range.in === null) found.in = "Set the in-point.";
   if (range.out === null) found.out = "Set the out-point.";
   if (range.in !== null && range.out !== null && range.out <= range.in) found.out = "The end is before the start.";
-  return found;
+  return {...found, ...effectMistakes(range)};
 }

@@ -1,5 +1,6 @@
 // The timeline: the whole recording above, the part in view below, and what the pointer and the keys do with them.
 
+import {modeOf} from "./effects.js";
 import {h} from "./h.js";
 import {t as say} from "./i18n.js";
 import {BOTTOM, LAYOUT, OVERVIEW, STRIP_TOP, drawOverview, drawWindow, overviewWindow, prepare, readColours} from "./paint.js";
@@ -53,7 +54,7 @@ export class Timeline {
     const hasVideo = ["copy", "proxy"].includes(recording.playable);
     const ranges = this.editor.ranges.map((range) => ({
       range, chosen: range === this.editor.chosen, focus: range === this.editor.chosen ? this.focus : null,
-      lead: range === this.editor.chosen && range.mode === "copy" && range.shape === "source" ? this.editor.leadOf(range) : undefined,
+      lead: range === this.editor.chosen && modeOf(range) === "copy" ? this.editor.leadOf(range) : undefined,
     }));
     parts.begin();
     const chosen = this.editor.chosen;
