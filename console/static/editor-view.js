@@ -18,7 +18,8 @@ import {isDraft} from "./ranges.js";
 import {reelButton} from "./reel-draft.js";
 import {resumedNote} from "./resumed.js";
 import {layer} from "./stage.js";
-import {remembered, state, update} from "./state.js";
+import {remembered, update} from "./state.js";
+import {taking} from "./taking.js";
 import {bytes, clock, frameAt, length, parseTime, rateOf, timecode} from "./time.js";
 
 // What is drawn over the frame, from below: each takes the editor and returns elements of `layer`, or nothing.
@@ -155,7 +156,7 @@ function panel(editor) {
       hints(list.all.length)),
     h("footer", {key: "foot"},
       chosen?.errors?.request && h("p", {class: "error-text", role: "alert"}, icon("warning"), chosen.errors.request),
-      h("p", {class: "before"}, h("i", {class: state.live ? "dot good" : "dot"}), waiting()),
+      takingLine(),
       h("div", {class: "requests"},
         h("button", {
           class: `button main${chosen?.busy ? " busy" : ""}`, "aria-disabled": String(!chosen || !isDraft(chosen)),
@@ -171,8 +172,9 @@ function panel(editor) {
 const reelParts = ({id, recording, list}) => list.all.filter((range) => range.in !== null && range.out !== null)
   .map((range) => ({path: recording.path, recording_id: id, in: range.in, out: range.out, fps: rateOf(recording), hand: range.name}));
 
-function waiting() {
-  return state.live ? t("Requests are taken.") : t("Not live: the service does not answer.");
+function takingLine() {
+  const found = taking();
+  return found && h("p", {class: "before", title: found.more || null}, h("i", {class: found.good ? "dot good" : "dot"}), found.text);
 }
 
 function hints(count) {

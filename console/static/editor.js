@@ -14,6 +14,7 @@ import {isUsedUp, readQuota} from "./quota.js";
 import {Ranges, isDraft, mistakes} from "./ranges.js";
 import {state, toast, update} from "./state.js";
 import {rateOf, requested, timecode} from "./time.js";
+import {startReading, stopReading} from "./taking.js";
 import {Timeline} from "./timeline.js";
 import {AGENT, API} from "./where.js";
 
@@ -28,11 +29,13 @@ export class Editor {
     this.problem = "";
     this.rate = 1;
     this.planner = new Planner(() => this.changed());
+    startReading();
     this.load();
   }
 
   close() {
     this.closed = true;
+    stopReading();
     clearTimeout(this.timer);
     this.player?.close();
     this.timeline?.close();
