@@ -261,6 +261,10 @@ export class Editor {
     if (this.list.undo()) this.changed();
   }
 
+  redo() {
+    if (this.list.redo()) this.changed();
+  }
+
   bodyOf(range, mode = modeOf(range)) {
     const {effects: framing, ...shape} = shaped(range, this.recording), effects = {...framing, ...effectsOf(range)};
     return {
@@ -385,7 +389,7 @@ export class Editor {
       frameOn: () => player.step(1).then(() => timeline.follow(this.shown)),
       secondBack: second(-1), secondOn: second(1), keyframeBack: () => this.keyframe(-1), keyframeOn: () => this.keyframe(1),
       setIn: () => this.setIn(), setOut: () => this.setOut(), newRange: () => this.newRange(), split: () => this.split(), highlight: () => startPlacing(this),
-      remove: () => this.remove(), undo: () => this.undo(), name: () => this.focusName(), request: () => this.request(),
+      remove: () => this.remove(), undo: () => this.undo(), redo: () => this.redo(), name: () => this.focusName(), request: () => this.request(),
       still: () => this.saveStill(),
     };
   }

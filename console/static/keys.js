@@ -32,6 +32,7 @@ export const ACTIONS = {
   highlight: ["Mark", "Place a highlight", ["H"]],
   remove: ["Mark", "Delete the draft", ["Delete"]],
   undo: ["Mark", "Undo", ["Ctrl+Z"]],
+  redo: ["Mark", "Redo", ["Ctrl+Shift+Z"]],
   name: ["Request", "Name the range", ["Enter"]],
   request: ["Request", "Request the clip", ["E"]],
   still: ["Request", "Save this frame as an image", ["C"]],

@@ -1,40 +1,58 @@
-// The ranges of one recording: drafts and what was requested, kept for this session, with undo.
+// The ranges of one recording: drafts and what was requested, kept for this session, with undo and redo. Drafts
+// outlast the tab: without one of the session, those of the browser are shown.
 
 import {effectMistakes} from "./effects.js";
 import {randomId} from "./state.js";
 
-const MOST_UNDO = 50;
+const MOST_UNDO = 50, MOST_RECORDINGS = 50;
 export const HAND_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 // A range: {id, name, in, out, mode, priority, shape, request_id, errors}, and what framing.js adds to a short; `out` is where the first frame begins that
 // is left out, null as long as it is not set.
 export class Ranges {
   constructor(recording) {
     this.where = `clipping.ranges.${recording.id}`;
-    this.undone = [];
+    [this.undone, this.redone] = [[], []];
     let kept = {};
     try {
-      kept = JSON.parse(sessionStorage.getItem(this.where)) || {};
+      kept = JSON.parse(sessionStorage.getItem(this.where) ?? localStorage.getItem(this.where)) || {};
+      forgetOld();
     } catch { /* of another version */ }
     this.all = (kept.all || []).map((range) => ({...range, errors: {}}));
     this.chosen = this.all.find((range) => range.id === kept.chosen) || null;
   }
 
   save() {
-    const all = this.all.map(({errors, busy, plan, ...range}) => range);
+    const all = this.all.map(({errors, busy, plan, ...range}) => range), drafts = all.filter(isDraft);
     try {
       sessionStorage.setItem(this.where, JSON.stringify({all, chosen: this.chosen?.id}));
+      if (drafts.length) localStorage.setItem(this.where, JSON.stringify({all: drafts, chosen: this.chosen?.id, at: Date.now()}));
+      else localStorage.removeItem(this.where);
     } catch { /* full: they last as long as the page */ }
   }
 
   // Before a change.
   note() {
-    this.undone.push(JSON.stringify({all: this.all.filter(isDraft).map(({errors, busy, plan, ...range}) => range), chosen: this.chosen?.id}));
+    this.undone.push(this.drafts());
     if (this.undone.length > MOST_UNDO) this.undone.shift();
+    this.redone = [];
+  }
+
+  drafts() {
+    return JSON.stringify({all: this.all.filter(isDraft).map(({errors, busy, plan, ...range}) => range), chosen: this.chosen?.id});
   }
 
   undo() {
-    const before = this.undone.pop();
+    return this.swap(this.undone, this.redone);
+  }
+
+  redo() {
+    return this.swap(this.redone, this.undone);
+  }
+
+  swap(from, to) {
+    const before = from.pop();
     if (!before) return false;
+    to.push(this.drafts());
     const {all, chosen} = JSON.parse(before);
     // What was requested meanwhile stays.
     const requested = this.all.filter((range) => !isDraft(range));
@@ -87,4 +105,11 @@ export function mistakes(range) {
   if (range.out === null) found.out = "Set the out-point.";
   if (range.in !== null && range.out !== null && range.out <= range.in) found.out = "The end is before the start.";
   return {...found, ...effectMistakes(range)};
+}
+
+// The browser keeps the drafts of the recordings that were edited last.
+function forgetOld() {
+  const kept = Object.keys(localStorage).filter((name) => name.startsWith("clipping.ranges."))
+    .map((name) => [JSON.parse(localStorage.getItem(name)).at, name]).sort(([a], [b]) => b - a);
+  for (const [, name] of kept.slice(MOST_RECORDINGS)) localStorage.removeItem(name);
 }

@@ -74,6 +74,8 @@ def test_no_screen_is_wider_than_its_window(console: Console, tmp_path: Path) ->
             for _ in ("Korean", "English"):
                 browser.script("document.querySelector('.rail-foot .text').click()")
                 eventually(lambda width=width: max(browser.script(wide)) <= width, f"{screen}, {width} wide")
+            # A page that is higher than its window loses its heading.
+            assert browser.script("return document.querySelector('.top').getBoundingClientRect().top") == 0
         browser.appear(1440, 900)
 
 

@@ -1,0 +1,69 @@
+"""Drafts outlast the tab, what was undone can be done again, and a finger shows what is in a recording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.console import Console
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+RANGES = "return [...document.querySelectorAll('.range')].map((each) => each.innerText || each.id).length"
+
+
+def test_drafts_are_there_in_another_tab_and_are_done_again(console: Console) -> None:
+    browser, front = console.browser, console.browser.tab()
+    console.find("table-7.mp4")
+    browser.press("i", ".")
+    console.shows(1)
+    browser.press("o")
+    browser.type("#range-name", "kept-draft")
+    browser.press("Enter")
+    at = browser.script("return location.hash")
+    other = browser.add_tab()
+    try:
+        browser.switch(other)
+        browser.open(f"{console.stack.where['console_url']}#key={console.stack.where['api_key']}")
+        eventually(lambda: browser.count(".card strong"), "the recordings")
+        browser.script(f"location.hash = {at!r}")
+        eventually(
+            lambda: browser.script("return document.getElementById('range-name')?.value") == "kept-draft"
+        )
+        browser.press("Delete")
+        eventually(lambda: browser.script(RANGES) == 0, "no range")
+        browser.press("Ctrl+z")
+        eventually(lambda: browser.script(RANGES) == 1, "the range again")
+        browser.press("Ctrl+Shift+Z")
+        eventually(lambda: browser.script(RANGES) == 0, "that it is deleted again")
+    finally:
+        browser.switch(other)
+        browser.close_tab()
+        browser.switch(front)
+
+
+def test_a_finger_on_a_card_shows_what_is_in_the_recording(console: Console) -> None:
+    browser = console.browser
+    browser.appear(390, 844, phone=True)
+    browser.devtools("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        eventually(lambda: browser.count(".thumb .tile"), "frames")
+        browser.script("document.querySelector('.thumb').scrollIntoView({block: 'center'})")
+        box = "const box = document.querySelector('.thumb').getBoundingClientRect();"
+        left, top, width = browser.script(f"{box} return [box.left, box.top, box.width]")
+
+        def touch(kind: str, *at: float) -> None:
+            points: list[dict[str, Any]] = [{"x": left + width * part, "y": top + 20} for part in at]
+            browser.devtools("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        touch("touchStart", 0.25)
+        for part in (0.3, 0.4, 0.5):
+            touch("touchMove", part)
+        time = "return document.querySelector('.thumb-time:not([hidden])')?.innerText"
+        eventually(lambda: browser.script(time) in ("0:29", "0:30"), "the time in the middle")
+        touch("touchEnd")
+        assert browser.count(".card")  # it is not opened
+    finally:
+        browser.devtools("Emulation.setTouchEmulationEnabled", {"enabled": False})
