@@ -220,13 +220,15 @@ function facts(editor, range) {
 }
 
 function warning(editor, range) {
-  const found = enlargement(range, editor.recording), {height} = editor.recording;
+  const found = enlargement(range, editor.recording);
   if (!isEnlarged(found)) return null;
   const size = sizeOf(editor.recording), whole = centred(size), zoomed = found.window && found.window.width < whole.width - 0.5;
+  const narrow = found.window ? whole.width === size[0] : found.times * size[0] >= TARGET.width;
   return h("div", {class: "short-warning", key: "warning", role: "note"}, icon("warning"), h("div", null,
     h("strong", null, t("The frame is enlarged {times} times.", {times: found.times.toFixed(1)})),
     h("p", null, zoomed ? t("The smallest window is {width} × {height}, a short is {to}.", {width: round(found.window.width), height: round(found.window.height), to: `${TARGET.width} × ${TARGET.height}`})
-      : t("The recording is {lines} lines high, a short has {to}.", {lines: number(height), to: number(TARGET.height)}))));
+      : narrow ? t("The recording is {width} pixels wide, a short has {to}.", {width: number(size[0]), to: number(TARGET.width)})
+        : t("The recording is {lines} lines high, a short has {to}.", {lines: number(size[1]), to: number(TARGET.height)}))));
 }
 
 function footer(editor, range, shown) {

@@ -12,6 +12,7 @@ export const SHORTS = {
   "framing, 1 point": "구도, 점 1개", "framing, {count} points": "구도, 점 {count}개", "Move the crop: it makes a point at the playhead.": "자르기 창을 옮기면 재생 위치에 점이 생깁니다.",
   "movable point": "옮길 수 있는 점", "Framing at {time}: x {x}, y {y}": "{time}의 구도: x {x}, y {y}",
   "The frame is enlarged {times} times.": "화면이 {times}배 확대됩니다.", "The recording is {lines} lines high, a short has {to}.": "녹화는 세로 {lines}줄, 쇼츠는 {to}줄입니다.",
+  "The recording is {width} pixels wide, a short has {to}.": "녹화는 가로 {width}픽셀, 쇼츠는 {to}픽셀입니다.",
   "The smallest window is {width} × {height}, a short is {to}.": "가장 작은 창은 {width} × {height}, 쇼츠는 {to}입니다.",
   "No limit": "제한 없음", "{used} in the last 24 hours": "지난 24시간에 {used}개", "Shorts left": "남은 쇼츠", "No shorts left today": "오늘 쓸 수 있는 쇼츠가 없습니다",
   "resets in {time}": "{time} 뒤 초기화", "next in {time}": "다음은 {time} 뒤", "The next one is free in {time}. Failed requests count too.": "다음 쇼츠는 {time} 뒤에 쓸 수 있습니다. 실패한 요청도 셉니다.",

@@ -223,6 +223,16 @@ def test_points_are_moved_and_deleted(console: Console) -> None:
     )
     assert after[0] < width * 0.6
     assert after[0] / after[1] == pytest.approx(9 / 16, abs=0.01)
+    # The whole frame: 320 pixels become 1080. Moved while it follows, it is a crop with a point.
+    pick(console, "Blurred sides")
+    says(console, ".short-warning", "3.4 times")
+    says(console, ".short-warning", "320 pixels wide")
+    browser.click(".requests .button:not(.main)")
+    pick(console, "Following")
+    browser.script(f"document.querySelector('{CROP} .grip').focus()")
+    browser.press("ArrowLeft")
+    says(console, ".framing-line", "1 point")
+    assert browser.text("[aria-label='Fill the frame by'] .chosen") == "Cropping"
 
 
 def test_the_crop_between_two_points_is_what_the_agent_computes(console: Console) -> None:
@@ -365,7 +375,7 @@ def test_a_short_is_framed_on_a_phone_and_in_korean(console: Console, tmp_path: 
         browser.script(f"location.hash = {hash!r}")
         eventually(lambda hash=hash: browser.count(".short" if hash == editor else ".shorts"), hash)
         for width, height, theme in ((1440, 900, "light"), (900, 800, "dark"), (390, 844, "dark")):
-            browser.appear(width, height, theme=theme, phone=width < 720)
+            browser.appear(width, height, theme=theme, phone=width < 720, still=True)
             wide = "return ['html', 'main'].map((each) => document.querySelector(each).scrollWidth)"
             for language in ("Korean", "English"):
                 browser.script("document.querySelector('.rail-foot .text').click()")
