@@ -23,7 +23,7 @@ export const AGENTS = {
   "{from} hands over to {to}.": "{from}에서 {to}(으)로 전환 중입니다.", "{from} hands over to {to}": "{from}에서 {to}(으)로 전환 중",
   "It has not renewed its lease for {age} s.": "{age}초 동안 리스(lease)를 갱신하지 않았습니다.", "{name} gave up its lease {age} s ago.": "{name}이(가) {age}초 전에 리스(lease)를 내놓았습니다.",
   "No agent could take over. New requests are taken and wait.": "이어받을 에이전트가 없습니다. 새 요청은 접수되어 대기합니다.",
-  "{next} takes over in about {seconds} s.": "약 {seconds}초 뒤 {next}이(가) 이어받습니다.", "{next} takes over any moment.": "곧 {next}이(가) 이어받습니다.",
+  "{next} takes over in about {seconds} s.": "약 {seconds}초 뒤 {next}이(가) 이어받습니다.", "{next} takes over any moment; after recent takeovers it waits for some minutes.": "곧 {next}이(가) 이어받습니다. 최근에 전환이 있었으면 몇 분 기다립니다.",
   "Automatic takeover is paused: {next} does not take over by itself.": "자동 전환이 중지되어 있어 {next}이(가) 스스로 이어받지 않습니다.",
   "No need to act. To be faster:": "그대로 두어도 됩니다. 더 빨리 하려면:", "Fail over now": "지금 전환",
   "Until {time}.": "{time}까지.", "Until it is resumed.": "다시 시작할 때까지.", "Until it is resumed": "다시 시작할 때까지", "Automatic takeover is paused.": "자동 전환이 중지되었습니다.", "Resume": "다시 시작", "by {name}": "{name}",

@@ -10,6 +10,7 @@ import {badge, stageOf} from "./controls.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {date, number, t} from "./i18n.js";
+import {state} from "./state.js";
 import {span} from "./time.js";
 
 export function renderAgents(screen) {
@@ -55,7 +56,8 @@ const clockOf = (at) => new Date(at).toLocaleTimeString([], {hour12: false});
 
 function stale(screen) {
   const {problem, problemAt} = screen;
-  if (!problem) return null;
+  // That the whole service is gone is said above every screen.
+  if (!problem || (problem.status === 0 && !state.live)) return null;
   const again = h("button", {class: "button", onclick: () => screen.now()}, t("Try now"));
   const known = t("Last known state, {time}.", {time: clockOf(problemAt)});
   if (problem.code === "COORDINATION_UNAVAILABLE") {
@@ -68,9 +70,9 @@ function stale(screen) {
 function running(screen) {
   const {run, panel} = screen;
   if (!run || run.ended || panel === "failover") return null;
-  const {old_primary: from, target: to, state} = run.operation;
+  const {old_primary: from, target: to, state: step} = run.operation;
   const left = screen.cluster.agents.find((agent) => agent.agent_id === from)?.in_flight?.length ?? 0;
-  const text = state === "released" ? t("{to} takes the lease.", {to}) : left ? some(left, "One clip is left.", "{count} clips are left.") : t("It gives up its lease.");
+  const text = step === "released" ? t("{to} takes the lease.", {to}) : left ? some(left, "One clip is left.", "{count} clips are left.") : t("It gives up its lease.");
   return banner("run", "accent", "swap", t("{from} hands over to {to}.", {from: from ?? "", to: to ?? ""}), text,
     h("button", {class: "button", onclick: () => screen.openPanel("failover")}, t("Show")));
 }
@@ -83,7 +85,7 @@ function trouble(screen) {
   const what = cluster.lease.state === "held" ? t("It has not renewed its lease for {age} s.", {age}) : t("{name} gave up its lease {age} s ago.", {name, age});
   let then = t("No agent could take over. New requests are taken and wait.");
   if (seconds > 0) then = t("{next} takes over in about {seconds} s.", {next: next.agent_id, seconds});
-  else if (seconds === 0) then = t("{next} takes over any moment.", {next: next.agent_id});
+  else if (seconds === 0) then = t("{next} takes over any moment; after recent takeovers it waits for some minutes.", {next: next.agent_id});
   else if (next) then = t("Automatic takeover is paused: {next} does not take over by itself.", {next: next.agent_id});
   const act = next && [seconds !== null && h("span", {class: "third", key: "no-need"}, t("No need to act. To be faster:")),
     h("button", {class: "button", key: "now", onclick: () => screen.openPanel("failover")}, t("Fail over now"))];

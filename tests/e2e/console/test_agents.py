@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,8 +22,8 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-LONG: dict[str, Any] = {"name": "table-7.mp4", "start_seconds": 0, "end_seconds": 55, "mode": "encode"}
-SIZES = ((1440, 900, "light"), (1440, 900, "dark"), (900, 800, "dark"), (390, 844, "dark"))
+LONG: dict[str, Any] = {"name": "table-7.mp4", "start_seconds": 0, "end_seconds": 8, "mode": "encode"}
+SIZES = ((1440, 900, "light"), (900, 800, "dark"), (390, 844, "dark"))
 
 
 class Screen:
@@ -69,9 +70,6 @@ class Screen:
             self.browser.press(key)
         raise AssertionError(f"the focus did not come to {wanted}, but to {self.focus}")
 
-    def screenshot(self, name: str, otherwise: Path) -> None:
-        self.browser.screenshot(Path(os.environ.get(SCREENSHOTS, otherwise)) / name)
-
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
@@ -93,7 +91,7 @@ def own_browser(pair: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def screen(pair: Cluster, own_browser: Browser) -> Iterator[Screen]:
-    own_browser.appear(1440, 900)
+    own_browser.appear(1440, 900, theme="light")
     screen = Screen(own_browser, pair)
     screen.open()
     yield screen
@@ -120,8 +118,9 @@ def test_a_failover_by_keyboard_from_the_screen_to_the_history(screen: Screen, t
     browser.press("ArrowLeft")
     screen.says(".steps", "It finishes the clip in flight")
     screen.tab_to("panel-reason")
-    browser.press(*f"new disks {MARKUP}")
-    screen.screenshot("console-agents.png", tmp_path)
+    browser.press(*"new disks in agent-1")
+    browser.screenshot(Path(os.environ.get(SCREENSHOTS, tmp_path)) / "console-agents.png")
+    browser.press(*f" {MARKUP}")
     screen.tab_to("Fail over to agent-2")
     browser.press("Enter")
     screen.says(".steps .now", "One clip is left")
@@ -138,7 +137,7 @@ def test_a_failover_by_keyboard_from_the_screen_to_the_history(screen: Screen, t
     browser.press("Enter")
     eventually(lambda: not browser.count(".side-panel"), "the panel to close")
     screen.says(f"{screen.card('agent-2')} .badge", "Leads")
-    planned = f"“new disks {MARKUP}”, by"
+    planned = f"“new disks in agent-1 {MARKUP}”, by"
     screen.says('[data-epoch="2"]', "Planned", "agent-1 to agent-2, epoch 2.", planned, "nothing to resume")
     assert cluster.wait(request_id)["status"] == "completed"
 
@@ -223,7 +222,7 @@ def test_takeovers_are_paused_with_a_reason_and_an_end(screen: Screen) -> None:
     eventually(lambda: not browser.count(".banner.warning"), "the end of the warning")
 
 
-def test_texts_of_agents_are_text_in_every_size_and_language(screen: Screen, tmp_path: Path) -> None:
+def test_texts_of_agents_are_text_in_every_size_and_language(screen: Screen) -> None:
     browser, cluster = screen.browser, screen.cluster
     probe = [EncoderProbe(name=MARKUP, usable=False, reason=f"no driver {MARKUP}")]
     Agents(cluster.store, CLUSTER).report(
@@ -253,7 +252,50 @@ def test_texts_of_agents_are_text_in_every_size_and_language(screen: Screen, tmp
             browser.script("document.querySelector('.rail-foot .text').click()")
             screen.says(".side-panel .main", language)
             eventually(lambda: browser.script(too_wide), f"{width}, {language}", logs=screen.seen)
-            screen.screenshot(f"agents-{width}-{theme}-{'ko' if language == '전환' else 'en'}.png", tmp_path)
     browser.press("Escape")
     cluster.store.delete(agent_key(CLUSTER, "nas-3"))
     eventually(lambda: not browser.count(card), "the agent to go")
+
+
+def agent(agent_id: str, status: str = "standby", **over: Any) -> dict[str, Any]:
+    lists: dict[str, list[str]] = {"reasons": [], "encoders": [], "encoder_probe": [], "in_flight": []}
+    role = "primary" if status == "active" else "standby"
+    return {"agent_id": agent_id, "status": status, "role": role, "eligible": True, **lists, **over}
+
+
+LEADER, STANDBY = agent("nas-1", "active"), agent("nas-2", takeover_seconds=34)
+ILL = agent("nas-2", eligible=False, reasons=["the NAS is not mounted"])
+BOTH = [LEADER, STANDBY]
+VERDICTS: list[tuple[list[dict[str, Any]], float | None, dict[str, Any], str, str]] = [
+    (BOTH, 3, {}, "good", "Everything works. nas-2 would take over in about 34 s if nas-1 died."),
+    (BOTH, 14.9, {}, "good", "Everything works."),
+    (BOTH, 15.1, {}, "error", "nas-1 leads but does not work."),
+    (BOTH, 31, {}, "error", "No agent leads. nas-2 takes over."),
+    (BOTH, 31, {"paused": True}, "error", "Resume it, or fail over to nas-2."),
+    (BOTH, 3, {"paused": True}, "warning", "nas-1 works. Automatic takeover is paused:"),
+    (BOTH, 3, {"lease": {"state": "released"}}, "error", "No agent leads. nas-2 takes over."),
+    ([LEADER], 3, {}, "warning", "There is no other agent that could take over."),
+    ([LEADER, ILL], 3, {}, "warning", "no agent could take over. nas-2: the NAS is not mounted."),
+    ([LEADER, ILL], 31, {}, "error", "No agent leads, and none could. nas-2: the NAS is not mounted."),
+    ([agent("nas-1", "draining"), STANDBY], 3, {}, "warning", "nas-1 finishes its clips, then hands over."),
+    ([{**LEADER, "reasons": ["no room"]}, STANDBY], 3, {}, "warning", "nas-1 leads, but: no room."),
+    ([STANDBY], None, {}, "warning", "No agent has led yet."),
+    ([], None, {}, "warning", "No agent has reported yet."),
+    ([LEADER, agent("nas-2", "active")], None, {}, "good", "2 agents cut clips; none leads."),
+    ([agent("nas-1", "active", reasons=["no room"])], None, {}, "warning", "nas-1 works, but: no room."),
+]
+"""The agents, the lease's age in seconds, more of the answer, and what is said above the cards."""
+
+
+def test_one_sentence_says_whether_anything_has_to_be_done(screen: Screen) -> None:
+    views = []
+    limits = {"stops_after_seconds": 20, "free_after_seconds": 30, "state": "held", "agent_id": "nas-1"}
+    for agents, age, over, _, _ in VERDICTS:
+        lease = {} if age is None else {"lease": {**limits, "age_seconds": age, **over.get("lease", {})}}
+        cluster = {"agents": agents, "epoch": 5, "paused": False, **over, **lease}
+        views.append({"cluster": cluster, "since": 0})
+    code = "return import('/console/agents-state.js').then((all) => VIEWS.map(all.verdict))"
+    found = screen.browser.script(code.replace("VIEWS", json.dumps(views)))
+    for (agents, age, over, kind, words), said in zip(VERDICTS, found, strict=True):
+        assert said["kind"] == kind, (agents, age, over, said)
+        assert words in said["text"], (agents, age, over, said)
