@@ -17,7 +17,8 @@ export function renderAgents(screen) {
   const known = screen.cluster && !admin.need;
   return h("div", {class: "page agents", key: "agents"},
     h("header", {class: "top", key: "top"}, h("h1", null, t("Agents")), known ? said(screen) : h("span", {class: "spring"}), known && actions(screen)),
-    known && banners(screen),
+    // In a place of their own: what stands below keeps the focus when one goes.
+    h("div", {class: "banners", key: "banners"}, known && banners(screen)),
     h("div", {class: "agents-body", key: "body"},
       h("div", {class: "scroll", key: "scroll"}, admin.need ? askForKey(screen) : known ? [cards(screen), renderHistory(screen)] : nothingYet(screen)),
       known && screen.panel && renderPanel(screen)));
