@@ -32,10 +32,26 @@ def _no_hit(console: Console) -> None:
     eventually(lambda: console.browser.count(".empty strong"), "what no recording has")
 
 
+def _pause(console: Console) -> None:
+    """For administrators: others read that the screen is not theirs."""
+    if console.browser.count("#open-pause"):
+        console.browser.script("document.getElementById('open-pause').click()")
+        eventually(lambda: console.browser.count(".side-panel"), "the panel")
+
+
+def _numbers(console: Console) -> None:
+    console.browser.script(
+        "document.querySelectorAll('.chart details:not([open]) summary').forEach((each) => each.click())"
+    )
+    eventually(lambda: console.browser.count(".numbers"), "the numbers")
+
+
 ROWS = {
     "recordings": Screen(".card strong", {"nothing found": _no_hit}),
     "editor": Screen(".play"),
     "clips": Screen("[data-id]", {"report": _report}),
+    "agents": Screen(opened={"pause": _pause}),
+    "statistics": Screen(".drawing", {"numbers": _numbers}),
 }
 """Screens without a row are ready with their heading, and have no other states."""
 
