@@ -12,7 +12,9 @@ import {dismiss, state, toast, update} from "./state.js";
 import {bytes, length, span, timecode} from "./time.js";
 import {API} from "./where.js";
 
-const UNDO_MS = 6000, DAY = 86_400;
+const UNDO_MS = 6000, DAY = 86_400, MOST_RECORDINGS = 200;
+const NO_FILTERS = {group: "all", query: "", mode: "", since: "", recording: ""};
+const SINCE = {"": "Any day", 0: "Today", 6: "7 days", 29: "30 days"};
 const GROUPS = {
   all: () => true, running: (clip) => clip.status === "processing", waiting: (clip) => clip.status === "queued",
   done: (clip) => clip.status === "completed", failed: (clip) => clip.status === "failed" || clip.status === "cancelled",
@@ -75,11 +77,20 @@ const reelPart = (clip) => {
   return {path: clip.kind === "reel" ? undefined : path, recording_id: id, in: from, out: to, fps, hand: clip.hand_id};
 };
 
+// Days before today.
+const midnight = (days) => {
+  const now = new Date();
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() - days).getTime();
+};
+
+const choice = (label, value, choices, choose) => h("select", {class: "field any", value, "aria-label": label, onchange: (event) => choose(event.target.value)},
+  choices.map(([each, text]) => h("option", {key: each, value: each, translate: "no"}, text)));
+
 export const nameOf = (path) => path?.split("/").at(-1) ?? "";
 
 export class Clips {
   constructor() {
-    Object.assign(this, {group: "all", query: "", mode: "", opened: null, chosen: new Set(), over: false, order: [], cancelling: new Set()});
+    Object.assign(this, {...NO_FILTERS, opened: null, chosen: new Set(), over: false, order: [], cancelling: new Set()});
   }
 
   // Those in progress first, then those that wait, then the newest. Rows stay where they are under the pointer.
@@ -99,15 +110,23 @@ export class Clips {
 
   fits(clip) {
     const {recording, mode} = asked(clip), words = [clip.hand_id, clip.request_id, recording, ...Object.values(clip.metadata || {})];
-    return GROUPS[this.group](clip) && (!this.mode || mode === this.mode)
+    return GROUPS[this.group](clip) && (!this.mode || mode === this.mode) && (!this.recording || recording === this.recording)
+      && (this.since === "" || Date.parse(clip.created_at) >= midnight(Number(this.since)))
       && (!this.query || words.some((word) => word?.toLowerCase().includes(this.query.toLowerCase())));
+  }
+
+  // Those of the clips: [path, name].
+  recordings() {
+    const paths = new Set([...clips.values()].map((clip) => asked(clip).recording).filter(Boolean));
+    if (this.recording) paths.add(this.recording);
+    return [...paths].slice(0, MOST_RECORDINGS).map((path) => [path, nameOf(path)]).sort(([, a], [, b]) => a.localeCompare(b));
   }
 
   // `#/clips/ID` opens its report.
   open([id] = []) {
     if (!id) return;
     const clip = clips.get(id);
-    if (clip && !this.fits(clip)) Object.assign(this, {group: "all", query: "", mode: ""});
+    if (clip && !this.fits(clip)) Object.assign(this, NO_FILTERS);
     if (this.opened !== id) this.toggle(id);
     if (!clip) readStatus({request_id: id, kind: id.split("-")[0]});
     queueMicrotask(() => queueMicrotask(() => document.querySelector(`[data-id="${CSS.escape(id)}"]`)?.scrollIntoView({block: "nearest"})));
@@ -172,6 +191,8 @@ export class Clips {
           this.group, (name) => { this.group = name; update(); }),
         h("select", {class: "field any", value: this.mode, "aria-label": t("Mode"), onchange: (event) => { this.mode = event.target.value; update(); }},
           [["", "Any mode"], ["copy", "Copy"], ["smart", "Smart"], ["encode", "Encode"]].map(([mode, label]) => h("option", {key: mode, value: mode}, t(label)))),
+        choice(t("Requested"), this.since, Object.entries(SINCE).sort(([a], [b]) => a - b || a.length - b.length).map(([days, label]) => [days, t(label)]), (days) => { this.since = days; update(); }),
+        choice(t("Recording"), this.recording, [["", t("Any recording")], ...this.recordings()], (path) => { this.recording = path; update(); }),
         h("span", {class: "spring"}),
         picked.length > 0 && h("span", {class: "third"}, t("{count} chosen", {count: picked.length})),
         ends.length > 0 && h("button", {class: "button ends", onclick: () => this.cancel(ends)}, icon("cross"), t("Cancel {count}", {count: ends.length})),
@@ -190,7 +211,7 @@ export class Clips {
     if (!clips.size) return empty("list", t("No clips yet"), t("Mark a range in the editor and request it: it appears here."));
     if (!rows.length) {
       return empty("search", t("No clip fits"), "", t("Clear the filters"), () => {
-        Object.assign(this, {group: "all", query: "", mode: ""});
+        Object.assign(this, NO_FILTERS);
         update();
       });
     }

@@ -7,6 +7,7 @@ import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {date, number, t} from "./i18n.js";
 import {EXACT} from "./plan.js";
+import {contactSheet} from "./sheet.js";
 import {bytes, timecode} from "./time.js";
 
 // Sentences: {strong, text} and plain ones.
@@ -44,7 +45,8 @@ export function renderReport(screen, clip) {
   const fact = (name, value) => value && h("div", {key: name}, h("dt", null, t(name)), h("dd", {translate: "no"}, value));
   const own = clip.metadata || {};
   return [
-    here && !isGone(clip) && h("video", {key: "video", controls: true, preload: "metadata", src: clip.download_url, "aria-label": clip.hand_id, poster: isHere(clip.poster_url) ? clip.poster_url : null}),
+    here && !isGone(clip) && h("div", {class: "watch", key: "watch"}, h("video", {key: "video", controls: true, preload: "metadata", src: clip.download_url, "aria-label": clip.hand_id, poster: isHere(clip.poster_url) ? clip.poster_url : null}),
+      isHere(clip.contact_sheet_url) && clip.report && contactSheet(clip)),
     h("div", {class: "said", key: "said"}, h("h3", null, t("What was cut")),
       sentences(clip).map(({strong, text, warning}, i) => h("p", {key: i, class: warning ? "warning-text" : ""}, warning && icon("warning"), strong && h("strong", null, strong), strong && text && " ", text)),
       clip.status === "completed" && [
