@@ -13,7 +13,8 @@ import {Player} from "./player.js";
 import {isUsedUp, readQuota} from "./quota.js";
 import {Ranges, isDraft, mistakes} from "./ranges.js";
 import {state, toast, update} from "./state.js";
-import {rateOf, requested, timecode} from "./time.js";
+import {rateOf, requested} from "./time.js";
+import {saveStill} from "./still.js";
 import {startReading, stopReading} from "./taking.js";
 import {Timeline} from "./timeline.js";
 import {AGENT, API} from "./where.js";
@@ -269,7 +270,7 @@ export class Editor {
     const {effects: framing, ...shape} = shaped(range, this.recording), effects = {...framing, ...effectsOf(range)};
     return {
       hand_id: range.name, nas_video_path: this.recording.path, start_seconds: requested(range.in), end_seconds: requested(range.out),
-      mode, priority: range.priority, ...shape, ...(Object.keys(effects).length ? {effects} : {}), metadata: noted(range, this.recording),
+      mode, priority: range.priority, ...shape, ...(Object.keys(effects).length ? {effects} : {}), metadata: notesOf(range, sizeOf(this.recording)),
     };
   }
 
@@ -316,19 +317,6 @@ export class Editor {
       if (isShort(range)) readQuota();
       this.list.save();
       this.changed();
-    }
-  }
-
-  async saveStill() {
-    try {
-      const response = await preview(`/${this.id}/still.jpg`, {t: (this.shown + 0.5 / rateOf(this.recording)).toFixed(6), h: 2160});
-      const url = URL.createObjectURL(await response.blob());
-      const link = Object.assign(document.createElement("a"), {href: url});
-      link.download = `${this.recording.name.replace(/\.\w+$/, "")} ${timecode(this.shown, rateOf(this.recording)).replaceAll(":", "-")}.jpg`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(url), 10_000);
-    } catch (error) {
-      toast({kind: "error", title: t("The frame could not be saved"), text: error.message});
     }
   }
 
@@ -390,7 +378,7 @@ export class Editor {
       secondBack: second(-1), secondOn: second(1), keyframeBack: () => this.keyframe(-1), keyframeOn: () => this.keyframe(1),
       setIn: () => this.setIn(), setOut: () => this.setOut(), newRange: () => this.newRange(), split: () => this.split(), highlight: () => startPlacing(this),
       remove: () => this.remove(), undo: () => this.undo(), redo: () => this.redo(), name: () => this.focusName(), request: () => this.request(),
-      still: () => this.saveStill(),
+      still: () => saveStill(this.recording, this.shown),
     };
   }
 
@@ -401,11 +389,6 @@ export class Editor {
 
 // Agents show what they find themselves.
 const missing = () => (API ? t("The agent {agent} has no such recording.", {agent: AGENT}) : t("This recording is not there any more."));
-
-// How a short is framed, for the list of shorts.
-function noted(range, recording) {
-  return Object.fromEntries(Object.entries(notesOf(range, sizeOf(recording))).filter(([, value]) => value.length <= 1024));
-}
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 

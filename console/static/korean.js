@@ -36,7 +36,7 @@ export const KOREAN = {
   "Not live: the service does not answer.": "실시간 아님: 서비스가 응답하지 않습니다.",
   "frame {number}": "프레임 {number}", "keyframes": "키프레임", "{part} of {whole} in view": "{whole} 중 {part} 표시",
   "Playing the original, through the API": "원본 재생 중, API를 거쳐", "Playing small copies, through the API": "작은 사본 재생 중, API를 거쳐",
-  "Not playable": "재생할 수 없음", "Audio only": "오디오만", "Growing": "녹화 중", "Undo": "실행 취소", "Redo": "다시 실행", "Shorts": "쇼츠",
+  "Not playable": "재생할 수 없음", "Audio only": "오디오만", "Growing": "녹화 중", "Being written now": "지금 녹화 중", "View": "보기", "Grid": "격자", "List": "목록", "Undo": "실행 취소", "Redo": "다시 실행", "Shorts": "쇼츠",
   "{left} of {limit} left": "{limit}개 중 {left}개 남음", "Path": "경로", "Screens": "화면", "To the content": "본문으로",
   "new range at the playhead": "재생 위치에 새 구간", "split the range at the playhead": "재생 위치에서 나누기", "name it": "이름 붙이기",
   "all keys": "모든 단축키", "in-point at the playhead": "재생 위치를 시작점으로", "out-point at the playhead": "재생 위치를 끝점으로",

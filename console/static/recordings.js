@@ -1,7 +1,7 @@
 // Finds a recording: folders and the recordings in them as they are now, and a search over all of them.
 
 import {ApiError, get, preview} from "./api.js";
-import {badge} from "./controls.js";
+import {badge, segments} from "./controls.js";
 import {codecName} from "./editor-view.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
@@ -16,6 +16,7 @@ export class Recordings {
     this.place = {root: "", prefix: ""};
     this.query = "";
     this.roots = remembered("roots", []);
+    this.view = remembered("recordings", "grid");
     this.clear();
   }
 
@@ -116,6 +117,11 @@ export class Recordings {
         h("nav", {class: "path", "aria-label": t("Path")}, root && crumb(root.split("/").filter(Boolean).at(-1) || "/", {root}),
           names.map((name, i) => crumb(name, {root, prefix: names.slice(0, i + 1).join("/")}))),
         h("span", {class: "spring"}),
+        segments("view", t("View"), [["grid", t("Grid")], ["list", t("List")]], this.view, (view) => {
+          this.view = view;
+          remember("recordings", view);
+          update();
+        }, {small: true}),
         h("label", {class: "find"}, icon("search"), h("input", {
           class: "field", type: "search", placeholder: t("Find a recording"), "aria-label": t("Find a recording"), value: this.query,
           id: "find", oninput: (event) => this.search(event.target.value),
@@ -134,11 +140,15 @@ export class Recordings {
         ? [h("strong", null, this.everywhere ? t("No recording has “{query}” in its path", {query: this.query}) : t("No recording here has “{query}” in its name", {query: this.query})), h("button", {class: "button", onclick: () => this.search("")}, t("Clear the search"))]
         : [h("strong", null, t("No recordings yet")), h("p", null, t("Recordings in this folder appear here by themselves."))]);
     }
+    const growing = this.recordings.filter((each) => each.growing), others = this.recordings.filter((each) => !each.growing);
+    const options = {withPath: this.query && this.everywhere, query: this.query};
     return [
+      growing.length > 0 && h("section", {class: "growing", key: "growing"}, h("h2", null, t("Being written now")), growing.map((each) => row(each, options))),
       this.folders.length > 0 && h("div", {class: "folders", key: "folders"}, this.folders.map((folder) => h("button", {
         key: folder.prefix || folder.name, class: "folder", onclick: () => this.show({root: folder.root ?? this.place.root, prefix: folder.prefix}),
       }, icon("folder"), h("span", {translate: "no"}, folder.name)))),
-      h("div", {class: "grid", key: "grid"}, this.recordings.map((recording) => card(recording, this.query && this.everywhere))),
+      this.view === "list" ? h("div", {class: "rows", key: "rows"}, others.map((each) => row(each, options)))
+        : h("div", {class: "grid", key: "grid"}, others.map((each) => card(each, options))),
       this.cursor && h("button", {class: "button more", key: "more", onclick: () => this.load(true)}, t("Show more")),
       this.truncated && h("p", {class: "third", key: "truncated"}, t("This folder has more than can be listed. Search for a part of the name.")),
     ];
@@ -169,8 +179,8 @@ function dropStrips() {
 }
 
 // The frames of a recording, loaded when its card is shown.
-function card(recording, withPath) {
-  const strip = strips.get(recording.id), codecs = (recording.codecs || []).map(codecName).join(", ");
+function card(recording, {withPath, query}) {
+  const strip = strips.get(recording.id);
   return h("a", {
     key: recording.id, class: "card", href: `#/editor/${recording.id}`,
     onpointermove: (event) => hover(event, recording), onpointerleave: (event) => rest(event),
@@ -180,10 +190,44 @@ function card(recording, withPath) {
     strip?.none && h("span", {class: "third"}, t("No frames: audio only")),
     h("div", {class: "thumb-line", hidden: true}), h("span", {class: "thumb-time", hidden: true}),
     recording.duration && h("span", {class: "thumb-length"}, clock(recording.duration))),
-  h("strong", {translate: "no", title: recording.name}, recording.name),
-  withPath && h("span", {class: "third where", translate: "no", title: recording.path}, recording.path.split("/").slice(0, -1).join("/")),
-  h("span", {class: "third"}, [date(recording.modified), bytes(recording.size), codecs].filter(Boolean).join(" · ")),
-  recording.growing && badge("live", t("Growing")));
+  about(recording, {withPath, query}));
+}
+
+function about(recording, {withPath, query}) {
+  const codecs = (recording.codecs || []).map(codecName).join(", ");
+  return [
+    h("strong", {translate: "no", title: recording.name}, marked(recording.name, query)),
+    withPath && h("span", {class: "third where", translate: "no", title: recording.path}, recording.path.split("/").slice(0, -1).join("/")),
+    h("span", {class: "third"}, [date(recording.modified), bytes(recording.size), codecs].filter(Boolean).join(" · ")),
+  ];
+}
+
+// The words that were searched for, in bold.
+export function marked(text, query) {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean), found = [];
+  for (let at = 0; at < text.length;) {
+    const word = words.filter((each) => text.toLowerCase().startsWith(each, at)).sort((a, b) => b.length - a.length)[0];
+    if (word) found.push(h("mark", null, text.slice(at, at + word.length)));
+    else if (typeof found.at(-1) === "string") found[found.length - 1] += text[at];
+    else found.push(text[at]);
+    at += word?.length ?? 1;
+  }
+  return found;
+}
+
+// In one line, its frames beside each other.
+function row(recording, options) {
+  const strip = strips.get(recording.id);
+  return h("a", {
+    key: recording.id, class: "card recording-row", href: `#/editor/${recording.id}`,
+    onpointermove: (event) => hover(event, recording), onpointerleave: (event) => rest(event),
+  },
+  h("div", {class: "about", key: "about"}, about(recording, options), recording.growing && badge("live", t("Growing"))),
+  h("div", {class: `thumb${recording.growing ? " goes-on" : ""}`, key: "thumb", ref: (element) => element && wantStrip(element, recording)},
+    strip?.url && Array.from({length: strip.tiles}, (_, at) => h("div", {class: "cell", key: at}, tile(strip, at))),
+    strip?.none && h("span", {class: "third"}, t("No frames: audio only")),
+    h("div", {class: "thumb-line", hidden: true}), h("span", {class: "thumb-time", hidden: true}),
+    recording.duration && h("span", {class: "thumb-length"}, clock(recording.duration))));
 }
 
 function tile({url, columns, rows}, at) {
