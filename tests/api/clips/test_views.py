@@ -100,3 +100,16 @@ def test_the_status_names_the_recording_and_the_range(
 def test_a_reel_has_no_recording_of_its_own() -> None:
     status = status_of(accepted(), KEPT, NOW, KEYS)
     assert (status.source, status.requested, status.mode) == (None, None, "smart")
+
+
+@pytest.mark.parametrize(
+    ("output", "short"),
+    [({"aspect": "9:16"}, True), ({"width": 90, "height": 160}, True), ({"aspect": "1:1"}, None), ({}, None)],
+)
+def test_the_status_says_of_an_upright_clip_that_it_is_a_short(
+    output: dict[str, Any], short: bool | None
+) -> None:
+    fields = {"hand_id": "hand-1", "nas_video_path": NIGHT, "start_seconds": 5, "end_seconds": 9}
+    request = ClipRequest.model_validate({**fields, "output": output})
+    message = RequestMessage.of(request, request_id=REQUEST_ID, owner="web", requested_at=NOW)
+    assert status_of(Clip(**clips.row_of(message)), KEPT, NOW, KEYS).short is short
