@@ -38,7 +38,7 @@ def test_markup_is_text(console: Console) -> None:
     eventually(lambda: browser.script(f"return Boolean({failed})"), "the failed clip")
     browser.script(f"{failed}.click()")
     eventually(
-        lambda: browser.text(".report").count(MARKUP) == 3, "the error, and the metadata's name and value"
+        lambda: browser.text(".report").count(MARKUP) == 4, "error, recording, metadata (name and value)"
     )
     assert browser.count("img:not(.poster img), script:not([src])") == 0
     assert browser.script("return window.ran") is None
