@@ -35,23 +35,28 @@ function patchAll(parent, nodes, svg) {
     if (old.key === undefined) rest.push(element);
     else keyed.set(old.key, element);
   }
-  let next = parent.firstChild, unkeyed = 0;
-  const kept = new Set();
-  for (const node of nodes) {
+  let unkeyed = 0;
+  const kept = new Set(), elements = nodes.map((node) => {
     let element = node.key === undefined ? null : keyed.get(node.key);
     if (node.key === undefined) {
       while (unkeyed < rest.length && !fits(rest[unkeyed], node)) unkeyed++;
       element = rest[unkeyed++];
     }
-    if (!element || kept.has(element) || !fits(element, node)) element = create(node, svg);
-    else patch(element, node, svg);
+    if (!element || kept.has(element) || !fits(element, node)) return null;
     kept.add(element);
-    if (element === next) next = next.nextSibling;
-    else parent.insertBefore(element, next);
-  }
+    return element;
+  });
+  // Before the others are placed: an element that is moved loses the focus.
   for (const element of [...parent.childNodes]) {
     if (!kept.has(element) && described.has(element)) drop(element);
   }
+  let next = parent.firstChild;
+  nodes.forEach((node, i) => {
+    const element = elements[i] ?? create(node, svg);
+    if (elements[i]) patch(element, node, svg);
+    if (element === next) next = next.nextSibling;
+    else parent.insertBefore(element, next);
+  });
 }
 
 function fits(element, node) {

@@ -299,3 +299,16 @@ def test_one_sentence_says_whether_anything_has_to_be_done(screen: Screen) -> No
     for (agents, age, over, kind, words), said in zip(VERDICTS, found, strict=True):
         assert said["kind"] == kind, (agents, age, over, said)
         assert words in said["text"], (agents, age, over, said)
+
+
+def test_a_field_keeps_the_focus_when_a_banner_above_it_goes(screen: Screen) -> None:
+    code = (
+        "return import('/console/h.js').then(({h, render}) => {"
+        "  const root = document.body.appendChild(document.createElement('div'));"
+        "  const draw = (banner) => render(root, h('div', {key: 'page'}, banner && h('p', {key: 'banner'}),"
+        "    h('div', {key: 'body'}, h('input', {key: 'field', id: 'kept'}))));"
+        "  draw(true); document.getElementById('kept').focus();"
+        "  const found = [false, true].map((banner) => { draw(banner); return document.activeElement.id; });"
+        "  root.remove(); return found; });"
+    )
+    assert screen.browser.script(code) == ["kept", "kept"]
