@@ -31,6 +31,8 @@ function route() {
   state.route = known ? {screen, rest, query: parameters} : {screen: "recordings", rest: [], query: new URLSearchParams()};
   if (state.key) openScreen();
   update();
+  // On a phone, the rail is wider than the window.
+  setTimeout(() => document.querySelector(".rail-item.chosen")?.scrollIntoView({block: "nearest", inline: "center"}));
 }
 
 function openScreen() {
