@@ -96,7 +96,9 @@ def test_nothing_is_parsed_as_html_or_code_and_nothing_comes_from_elsewhere() ->
 
 
 def test_the_first_view_is_small() -> None:
-    sizes = {name: len(gzip.compress((STATIC / name).read_bytes(), mtime=0)) for name in FILES}
+    # The Korean table is loaded once it is used.
+    first = [name for name in FILES if not name.endswith("korean.js")]
+    sizes = {name: len(gzip.compress((STATIC / name).read_bytes(), mtime=0)) for name in first}
     assert sum(sizes.values()) < MOST_BYTES, sizes
 
 
