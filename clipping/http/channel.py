@@ -11,6 +11,8 @@ from waitress.channel import HTTPChannel
 from clipping.http.limits import Connection, Phase, network_of
 from clipping.http.parser import RequestParser
 
+ARRIVAL_SECONDS = 1.0
+"""How long a server that stops waits for a request of which a part, or only the connection, has arrived."""
 MAX_DISCARDED_BYTES = 16 << 20
 """How much a refused client may go on sending. Discarding it costs no memory and hardly any time."""
 
@@ -36,7 +38,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._parser: RequestParser | None = None
         self._ahead = b""
         self._moved_at = self._began_at = time.monotonic()
-        self._refused = False
+        self._asked = self._refused = False
         self._lingers_since: float | None = None
         self._discarded = 0
 
@@ -55,6 +57,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Whether the app reads a request's body from this connection."""
         return any(request.body is not None for request in self.requests)
 
+    def expects(self, now: float) -> bool:
+        """Whether a request is arriving, or the first one may be: its client would see no answer."""
+        arriving = self.request is not None or not self._asked
+        return arriving and now - self._began_at < ARRIVAL_SECONDS
+
     def abort(self) -> None:
         """Close it now, whatever it is doing."""
         self.handle_close()
@@ -71,6 +78,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def received(self, data: bytes) -> bool:
         self._moved_at = time.monotonic()
+        self._asked = True
         if self._lingers_since is not None:
             self._discarded += len(data)
             if self._discarded > MAX_DISCARDED_BYTES:

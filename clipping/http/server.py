@@ -147,8 +147,12 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     @property
     def busy(self) -> bool:
-        """Whether answers are under way."""
-        return any(channel.requests or channel.total_outbufs_len for channel in self.active_channels.values())
+        """Whether answers are under way, or requests that have just begun."""
+        now = time.monotonic()
+        return any(
+            channel.requests or channel.total_outbufs_len or channel.expects(now)
+            for channel in self.active_channels.values()
+        )
 
     @property
     def _streaming(self) -> int:

@@ -30,7 +30,10 @@ def ask(server: GunicornProcess, api: ApiProcess) -> requests.Response:
     body = {"hand_id": "h", "nas_video_path": f"{api.root}/a.mp4", "start_seconds": 0, "end_seconds": 1}
     # A new connection each time, so that the workers share them out.
     headers = {"Authorization": f"Bearer {CLIENT}"}
-    return requests.post(f"{server.url}/v1/clip/request", json=body, headers=headers, timeout=30)
+    try:
+        return requests.post(f"{server.url}/v1/clip/request", json=body, headers=headers, timeout=30)
+    except requests.ConnectionError as error:
+        raise AssertionError(f"{error!r}{server.tail()}") from error  # whether a worker has ended
 
 
 @pytest.mark.slow

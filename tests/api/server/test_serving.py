@@ -18,7 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import yaml
+from flask import Flask, request
 
+from api.server import serving
+from clipping.http import channel
 from clipping.store.local import LocalStore
 from tests.api.api_process import ApiProcess
 from tests.api.conftest import MakeApi
@@ -260,3 +263,33 @@ def test_an_idle_connection_does_not_hold_up_the_stop(make_api: MakeApi) -> None
         began = time.monotonic()
         assert api.stop() == 0
         assert time.monotonic() - began < 15
+
+
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize("early", [b"", HEAD])
+def test_what_has_just_begun_is_answered_during_a_stop(early: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients connect first, and then send the header and the body one after another."""
+    monkeypatch.setattr(channel, "ARRIVAL_SECONDS", 30.0)  # on a busy machine the client may be late
+    monkeypatch.setattr(serving, "DRAIN_SECONDS", 30.0)
+    app = Flask("app")
+    app.add_url_rule("/", "root", lambda: request.get_data(), methods=["POST"])
+    bound = serving.bind("127.0.0.1", 0)
+    server = serving.Server(app, bound, threads=1)
+    own, where = server._server, bound.getsockname()
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    with socket.create_connection(where, timeout=30) as connection:
+        connection.sendall(early)
+        begun = [early != b""]
+        eventually(
+            lambda: [each.request is not None for each in [*own.active_channels.values()]] == begun,
+            "the connection, and what was sent",
+        )
+        server.stop()
+        eventually(lambda: not own.accepting, "the stop")
+        connection.sendall((HEAD + b"hi").removeprefix(early))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+    thread.join(30)
+    assert not thread.is_alive()
