@@ -1,10 +1,9 @@
 // Who led: a lane for each agent, and the same in words.
 
-import {some} from "./agents-state.js";
 import {badge, segments} from "./controls.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
-import {language, t} from "./i18n.js";
+import {language, some, t} from "./i18n.js";
 import {update} from "./state.js";
 import {span} from "./time.js";
 

@@ -12,6 +12,7 @@ export const AGENTS = {
   "{name} works, but no agent could take over. {other}: {reasons}.": "{name}은(는) 정상이지만 이어받을 에이전트가 없습니다. {other}: {reasons}.",
   "Everything works. {next} would take over in about {seconds} s if {name} died.": "모두 정상입니다. {name}이(가) 죽으면 약 {seconds}초 뒤 {next}이(가) 이어받습니다.",
   "No agent works. New requests are taken and wait.": "일하는 에이전트가 없습니다. 새 요청은 접수되어 대기합니다.", "{name} works, but: {reasons}.": "{name}이(가) 일하지만 문제가 있습니다: {reasons}.",
+  "Everything works. One agent cuts clips; none leads.": "모두 정상입니다. 에이전트 1개가 클립을 자릅니다. 주 에이전트는 없습니다.",
   "Everything works. {count} agents cut clips; none leads.": "모두 정상입니다. 에이전트 {count}개가 클립을 자릅니다. 주 에이전트는 없습니다.",
   "No agent has led yet.": "아직 주 에이전트가 없었습니다.", "No agent leads": "주 에이전트가 없습니다", "No agent leads. {next} takes over.": "주 에이전트가 없습니다. {next}이(가) 이어받습니다.",
   "No agent leads, and automatic takeover is paused. Resume it, or fail over to {next}.": "주 에이전트가 없고 자동 전환이 중지되어 있습니다. 다시 시작하거나 {next}(으)로 전환하세요.",

@@ -1,10 +1,10 @@
 // The panels beside the cards: failing over, and pausing automatic takeovers.
 
-import {couldLead, leasedTo, leaderOf, missingGpu, othersOf, some, stepsOf, STEPS_DONE, whyNot} from "./agents-state.js";
+import {couldLead, leasedTo, leaderOf, missingGpu, othersOf, stepsOf, STEPS_DONE, whyNot} from "./agents-state.js";
 import {iconButton, segments} from "./controls.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
-import {t} from "./i18n.js";
+import {some, t} from "./i18n.js";
 import {update} from "./state.js";
 
 const REASON = 500; // characters that the service takes

@@ -1,12 +1,11 @@
 // What the state of the cluster means, in words. Nothing here draws or calls.
 
-import {t} from "./i18n.js";
+import {some, t} from "./i18n.js";
 
 // Of the age at which a leader stops by itself: as long as a renewal may take, and when the lease is overdue.
 const FRESH = 0.6, OVERDUE = 0.75;
 
 // A sentence about one, or several.
-export const some = (count, one, several, values = {}) => t(count === 1 ? one : several, {count, ...values});
 
 // Everything below takes a view: {cluster, since}; `since`: seconds since the answer arrived, on this page's clock.
 export const ageOf = ({cluster, since}) => (cluster.lease ? cluster.lease.age_seconds + since : 0);
@@ -66,7 +65,7 @@ function ofPool(cluster) {
   const works = cluster.agents.filter((agent) => agent.status === "active"), bad = works.find((agent) => agent.reasons.length);
   if (!works.length) return {kind: "error", text: t("No agent works. New requests are taken and wait.")};
   if (bad) return {kind: "warning", text: t("{name} works, but: {reasons}.", {name: bad.agent_id, reasons: bad.reasons.join("; ")})};
-  return {kind: "good", text: t("Everything works. {count} agents cut clips; none leads.", {count: works.length})};
+  return {kind: "good", text: some(works.length, "Everything works. One agent cuts clips; none leads.", "Everything works. {count} agents cut clips; none leads.")};
 }
 
 function ofNoLeader(view, next, others) {

@@ -4,12 +4,12 @@ import {admin, enterAdminKey} from "./admin.js";
 import {renderHistory} from "./agents-history.js";
 import {renderPanel} from "./agents-panel.js";
 import {
-  ageOf, couldLead, elects, leasedTo, isFrozen, isHeld, leaderOf, leaseKind, othersOf, roleOf, some, successorOf, takeoverIn, verdict, whyNot,
+  ageOf, couldLead, elects, leasedTo, isFrozen, isHeld, leaderOf, leaseKind, othersOf, roleOf, successorOf, takeoverIn, verdict, whyNot,
 } from "./agents-state.js";
 import {badge, stageOf} from "./controls.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
-import {date, number, t} from "./i18n.js";
+import {date, number, some, t} from "./i18n.js";
 import {state} from "./state.js";
 import {span} from "./time.js";
 

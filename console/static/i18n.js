@@ -26,6 +26,9 @@ export function t(text, values = {}) {
   return said.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
+// `some(frames, "1 frame", "{count} frames")`
+export const some = (count, one, several, values = {}) => t(count === 1 ? one : several, {count: number(count), ...values});
+
 export const number = (value) => new Intl.NumberFormat(language.now === "ko" ? "ko" : "en").format(value);
 
 export function date(text) {

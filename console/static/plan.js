@@ -1,12 +1,14 @@
 // What a cut will be, before it is made: from the service's plan, or from the keyframes where it has none.
 
 import {plan} from "./api.js";
-import {number, t} from "./i18n.js";
+import {some, t} from "./i18n.js";
 import {bytes} from "./time.js";
 
 const QUIET_MS = 250;
 // Seconds that don't matter: plans and reports are rounded to milliseconds.
 export const EXACT = 0.0015;
+
+export const framesReencoded = (count) => some(count, "1 frame re-encoded", "{count} frames re-encoded");
 let missing = false;
 
 export class Planner {
@@ -77,13 +79,13 @@ function planned(range, plan, other) {
     plan.estimated_seconds !== undefined && plan.estimated_seconds !== null
       && t("about {seconds} s", {seconds: plan.estimated_seconds.toFixed(1)}),
   ].filter(Boolean).join(", ");
-  const frames = plan.frames_reencoded ? t("{count} frames re-encoded", {count: number(plan.frames_reencoded)}) : t("nothing re-encoded");
+  const frames = plan.frames_reencoded ? framesReencoded(plan.frames_reencoded) : t("nothing re-encoded");
   const dropped = plan.dropped_streams.map((stream) => t("Stream {index} ({codec}) is left out: {reason}.", stream));
   const warnings = [...plan.reasons, ...dropped, ...plan.warnings];
   const late = Math.max(0, plan.out - range.out);
   if (lead > EXACT || late > EXACT) {
     const cost = other && !other.problem && [
-      other.frames_reencoded !== undefined && t("{count} frames re-encoded", {count: number(other.frames_reencoded)}),
+      other.frames_reencoded !== undefined && framesReencoded(other.frames_reencoded),
       other.estimated_bytes && bytes(other.estimated_bytes),
       other.estimated_seconds && t("about {seconds} s", {seconds: other.estimated_seconds.toFixed(1)}),
     ].filter(Boolean).join(", ");

@@ -1,7 +1,8 @@
 // What a reel will be, before it is requested.
 
 import {codecName} from "./editor-view.js";
-import {number, t} from "./i18n.js";
+import {some, t} from "./i18n.js";
+import {framesReencoded} from "./plan.js";
 import {draft} from "./reel-draft.js";
 import {length} from "./time.js";
 
@@ -13,7 +14,7 @@ export function reelPlan(known, longest) {
   if (longest && whole > longest) {
     return {failing: true, first: t("It would be {length} long; the longest allowed is {longest}.", {length: length(whole), longest: length(longest)}), second: t("Leave out parts, or make them shorter.")};
   }
-  const first = t("{count} parts, {length} long.", {count: parts.length, length: length(Math.max(0, whole))});
+  const first = some(parts.length, "1 part, {length} long.", "{count} parts, {length} long.", {length: length(Math.max(0, whole))});
   if (draft.encodes) return {first, second: [t("Another shape needs Encode"), t("All frames are re-encoded.")].join(". ").replace("..", ".")};
   if (draft.mode === "encode") return {first, second: t("All frames are re-encoded.")};
   const odd = differing(known);
@@ -32,7 +33,7 @@ function smart(known) {
   const where = draft.transition === "cut" ? t("Only a few frames at both ends of the parts are re-encoded.") : t("Only frames at the ends of parts and in transitions are re-encoded.");
   if (known.some(({plan}) => !plan)) return where;
   const frames = known.reduce((sum, {plan}) => sum + plan.frames_reencoded, 0);
-  return `${t("Exact to the frame.")} ${where}${draft.transition === "cut" ? ` (${frames ? t("{count} frames re-encoded", {count: number(frames)}) : t("nothing re-encoded")})` : ""}`;
+  return `${t("Exact to the frame.")} ${where}${draft.transition === "cut" ? ` (${frames ? framesReencoded(frames) : t("nothing re-encoded")})` : ""}`;
 }
 
 // The first part that is not like the first one: {number, what, other}.

@@ -1,7 +1,7 @@
 // Whether the service takes requests now, and who works on them.
 
 import {get} from "./api.js";
-import {number, t} from "./i18n.js";
+import {some, t} from "./i18n.js";
 import {state, update} from "./state.js";
 
 const EVERY_MS = 10_000;
@@ -35,6 +35,6 @@ export function taking() {
   const more = (health.reasons ?? []).join(". "), waiting = health.queue_depth ?? 0;
   if (health.api_status === "unavailable") return {good: false, text: t("Requests are not taken now."), more};
   if (["down", "none"].includes(health.agents?.primary)) return {good: false, text: t("Requests are taken and wait: no agent leads."), more};
-  const text = waiting === 0 ? t("Requests are taken. None waits.") : waiting === 1 ? t("Requests are taken. 1 waits.") : t("Requests are taken. {count} wait.", {count: number(waiting)});
+  const text = waiting ? some(waiting, "Requests are taken. 1 is waiting.", "Requests are taken. {count} are waiting.") : t("Requests are taken. None is waiting.");
   return {good: health.status === "healthy", text, more};
 }

@@ -152,7 +152,7 @@ def test_the_plan_says_that_a_copy_ends_later_and_the_clip_does(console: Console
 def test_a_range_is_drawn_by_mouse_and_requested(console: Console) -> None:
     browser = console.browser
     console.find("table-7.mp4")
-    taken = "Requests are taken. None waits."
+    taken = "Requests are taken. None is waiting."
     eventually(lambda: browser.count(".before") and browser.text(".before") == taken, "the queue")
     width = browser.script("return document.querySelector('.timeline-main').clientWidth")
     browser.drag(".timeline-main", (width / 6, 140), (width / 5, 140), (width / 4, 140))
