@@ -23,7 +23,8 @@ class Slots:
     @property
     def threads(self) -> int:
         """Enough for those that work and wait, and for refusing others at once."""
-        return 2 * self.count + 2
+        # Calls in the background wait in two places.
+        return 3 * self.count + 2
 
     @property
     def waits(self) -> int:

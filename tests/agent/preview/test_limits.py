@@ -67,6 +67,26 @@ def test_calls_in_the_background_leave_a_slot_to_others() -> None:
         pass
 
 
+def test_there_are_threads_for_all_calls_that_wait_and_for_refusing_others() -> None:
+    slots, done = Slots(4, patience=60), threading.Event()
+
+    def call(background: bool) -> None:
+        with suppress(Overloaded), slots.taken(background=background):
+            done.wait(60)
+
+    calls = [threading.Thread(target=call, args=(background,)) for background in (True,) * 6 + (False,) * 5]
+    try:
+        for each in calls:
+            each.start()
+        # Three in the background and one other work; the rest wait.
+        eventually(lambda: slots.waits == len(calls) - slots.count, "that the others wait")
+        assert len(calls) < slots.threads
+    finally:
+        done.set()
+        for each in calls:
+            each.join(10)
+
+
 def test_a_single_slot_is_for_all_calls() -> None:
     slots = Slots(1, patience=0.05)
     with slots.taken(background=True):
