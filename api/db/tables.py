@@ -274,7 +274,7 @@ class Takeover(Base):
     agent_id: Mapped[str] = mapped_column(String(64))
     taken_at: Mapped[datetime] = mapped_column(UtcTime)
     kind: Mapped[str] = mapped_column(String(16))
-    """As the agents name it."""
+    """As the agents name it (at most `LONGEST_KIND`)."""
     reason: Mapped[str] = mapped_column(Text)
     from_agent: Mapped[str | None] = mapped_column(String(64), default=None)
     unled_seconds: Mapped[float | None] = mapped_column(Double, default=None)

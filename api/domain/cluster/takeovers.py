@@ -11,6 +11,8 @@ from api.domain.cluster.snapshot import Snapshot
 from clipping.contract.choices import TakeoverCause
 from clipping.contract.results import Takeover
 
+LONGEST_KIND = 16
+"""Characters of `kind` that are kept: a newer agent may have other kinds."""
 _BY_ORDER = frozenset({"released"})
 """A leader releases the lease without naming another agent when it was stopped, or ordered to resign. One
 that hands it over to another without being asked has found that it can't work."""
@@ -54,7 +56,7 @@ def taken(snapshot: Snapshot) -> Taken | None:
         epoch=lease.epoch,
         agent_id=lease.holder,
         taken_at=how.at,
-        kind=how.kind,
+        kind=how.kind[:LONGEST_KIND],
         reason=given_up or held,
         from_agent=known,
         unled_seconds=unled,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from api.cluster.coordination import Coordination
 from api.cluster.failovers import Failovers, Wanted
@@ -15,6 +16,8 @@ from api.cluster.work import seconds_left
 from api.db import schema
 from api.db.engine import Database
 from api.db.in_flight import Begun
+from api.db.tables import Takeover as Row
+from api.domain.cluster.takeovers import LONGEST_KIND
 from clipping.clock import ManualClock
 from clipping.config import Ha
 from clipping.contract.cluster import Acquisition, lease_key
@@ -87,6 +90,13 @@ def test_the_lease_says_how_it_was_taken(
     assert found.from_agent == ("nas-1" if cause != "first" else None)
     expected = how.former_reason or "it was free" if how is not None else None
     assert found.reason == expected
+
+
+def test_a_kind_that_a_newer_agent_names_fits_in_its_column(cluster: Cluster) -> None:
+    cluster.lead("nas-2", 8, kind="asked-by-most-of-its-peers")
+    assert cluster.led()[0].cause == "automatic"
+    with cluster.database.read() as session:
+        assert len(session.scalars(select(Row.kind)).one()) <= LONGEST_KIND
 
 
 def test_every_takeover_is_listed_once(cluster: Cluster) -> None:
