@@ -7,14 +7,14 @@ import {language, some, t} from "./i18n.js";
 import {update} from "./state.js";
 import {span} from "./time.js";
 
-const DAY = 86_400_000, HOUR = 3_600_000;
+const DAY = 86_400_000;
 const PERIODS = [[1, "24 h"], [10, "10 days"], [90, "90 days"]];
-const STEP = {1: 4 * HOUR, 10: DAY, 90: 10 * DAY};
+const STEP = {1: [0, 4], 10: [1, 0], 90: [10, 0]}; // days and hours, of the local clock
 const NARROW = 9; // per cent of the lane that a name needs
 const CAUSES = {planned: ["neutral", "Planned"], automatic: ["error", "Automatic"], first: ["neutral", "First"]};
 
 const format = (at, options) => new Intl.DateTimeFormat(language.now === "ko" ? "ko" : "en-GB", options).format(new Date(at));
-const exact = (at) => format(at, {day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false}).replace(",", "");
+const exact = (at) => format(at, {day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23"}).replace(",", "");
 
 export function renderHistory(screen) {
   const {history, days} = screen, rows = history?.takeovers ?? [];
@@ -50,10 +50,12 @@ function lanes(screen, rows, days) {
   const now = Date.now(), start = now - days * DAY, at = (time) => Math.max(0, Math.min(100, ((time - start) / (now - start)) * 100));
   const names = [...new Set([...screen.cluster.agents.map((agent) => agent.agent_id), ...rows.map((row) => row.agent_id)])];
   const marks = [];
-  const step = STEP[days], first = new Date(start);
-  first.setHours(0, 0, 0, 0);
-  for (let time = first.getTime(); time < now; time += step) if (at(time) > 0 && at(time) < 96) marks.push(time);
-  const label = (time) => (days === 1 ? format(time, {hour: "2-digit", minute: "2-digit", hour12: false}) : format(time, {day: "numeric", month: "short"}));
+  const [apart, hours] = STEP[days], first = new Date(start);
+  for (let i = 0, time = 0; time < now; i++) {
+    time = new Date(first.getFullYear(), first.getMonth(), first.getDate() + i * apart, i * hours).getTime();
+    if (at(time) > 0 && at(time) < 96) marks.push(time);
+  }
+  const label = (time) => (days === 1 ? format(time, {hour: "2-digit", minute: "2-digit", hourCycle: "h23"}) : format(time, {day: "numeric", month: "short"}));
   // The list below has it in words.
   return h("div", {class: "lanes", key: "lanes", "aria-hidden": "true"},
     marks.map((time) => h("i", {class: "mark", key: `m${time}`, style: {left: `${at(time)}%`}})),

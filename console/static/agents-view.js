@@ -53,7 +53,7 @@ function banner(key, kind, name, title, text, action) {
     h("div", null, h("strong", null, title), " ", h("span", null, text)), h("span", {class: "spring"}), action);
 }
 
-const clockOf = (at) => new Date(at).toLocaleTimeString([], {hour12: false});
+const clockOf = (at) => new Date(at).toLocaleTimeString([], {hourCycle: "h23"});
 
 function stale(screen) {
   const {problem, problemAt} = screen;
@@ -146,7 +146,7 @@ function lease(screen, agent) {
 
 export function shortTime(at) {
   const time = new Date(at), sameDay = Date.now() - time < 20 * 3_600_000;
-  return sameDay ? time.toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", hour12: false}) : date(at);
+  return sameDay ? time.toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", hourCycle: "h23"}) : date(at);
 }
 
 function readiness(screen, agent) {
@@ -180,7 +180,7 @@ function flying(clip, view, next) {
 }
 
 function encoders(agent) {
-  const probe = agent.encoder_probe.length ? agent.encoder_probe : agent.encoders.map((name) => ({name, usable: true}));
+  const probe = agent.encoder_probe?.length ? agent.encoder_probe : agent.encoders.map((name) => ({name, usable: true}));
   const first = new Set(["h264", "x264", "hevc", "x265"].map((codec) => probe.find(({name, usable}) => usable && name.includes(codec))?.name));
   const best = probe.find(({usable}) => usable)?.name;
   const groups = new Map();

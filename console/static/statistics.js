@@ -109,9 +109,9 @@ export class Statistics {
     return [figures(totals), h("div", {class: `charts${shown.period === this.period ? "" : " old"}`, "aria-busy": String(shown.period !== this.period), key: "charts"}, this.drawn(shown))];
   }
 
-  drawn({buckets, interval, totals}) {
+  drawn({buckets, interval, totals, utc_offset_minutes: offset}) {
     const starts = buckets.map((bucket) => bucket.start), last = starts.length - 1;
-    const label = (i, whole) => `${when(starts[i], interval, whole)}${whole && i === last ? ` ${t("(so far)")}` : ""}`;
+    const label = (i, whole) => `${when(starts[i], interval, offset, whole)}${whole && i === last ? ` ${t("(so far)")}` : ""}`;
     const of = (name, from, line) => ({name, label: NAMES[name], line, values: buckets.map(from)});
     const shared = {starts, label}, {clips, success, times, bytes: output} = this.charts;
     const nothing = totals.completed ? "" : t("Nothing is completed yet.");
@@ -145,8 +145,9 @@ function figures(totals) {
 const format = (options, value) => new Intl.DateTimeFormat(language.now === "ko" ? "ko" : "en", options).format(value);
 const clock = (ms) => format({timeStyle: "medium"}, ms);
 
-function when(start, interval, whole) {
-  const at = new Date(start);
-  if (interval === "day") return format(whole ? {weekday: "short", month: "short", day: "numeric"} : {month: "short", day: "numeric"}, at);
-  return format(whole ? {month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false} : {hour: "2-digit", minute: "2-digit", hour12: false}, at);
+// `offset`: minutes before UTC, by which the service divided the days: that of now, also for days before a clock change.
+export function when(start, interval, offset, whole = false) {
+  const at = Date.parse(start), day = {month: "short", day: "numeric"}, hour = {hour: "2-digit", minute: "2-digit", hourCycle: "h23"};
+  if (interval === "day") return format({...day, ...(whole ? {weekday: "short"} : {}), timeZone: "UTC"}, at + offset * 60_000);
+  return format(whole ? {...day, ...hour} : hour, at);
 }

@@ -138,3 +138,17 @@ def test_old_numbers_stay_and_say_so_while_the_service_is_away(console: Console)
     eventually(lambda: browser.text(f"{CLIPS} h2") == "Clips per day", "thirty days")
     eventually(lambda: "Not current" not in browser.text(".as-of"), "live events again", within=60)
     assert time.monotonic() - began < 60
+
+
+def test_days_and_hours_are_those_of_the_clock_on_the_wall(console: Console) -> None:
+    browser = console.browser
+    browser.devtools("Emulation.setTimezoneOverride", {"timezoneId": "Europe/Berlin"})
+    try:
+        # In summer, for days before the clocks were changed on 29 March: each began at 22:00 in UTC.
+        when = "const {when} = await import('/console/statistics.js');"
+        days = [f"2026-03-{day}T22:00:00Z" for day in (26, 27, 28, 29)]
+        found = browser.script(f"{when} return {days}.map((start) => when(start, 'day', 120))")
+        assert found == ["Mar 27", "Mar 28", "Mar 29", "Mar 30"]
+        assert browser.script(f"{when} return when('2026-07-01T22:00:00Z', 'hour', 120)") == "00:00"
+    finally:
+        browser.devtools("Emulation.setTimezoneOverride", {"timezoneId": ""})
