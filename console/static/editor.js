@@ -2,7 +2,7 @@
 
 import {get, post, preview} from "./api.js";
 import {asked} from "./clips.js";
-import {effectField, effectsOf, modeOf} from "./effects.js";
+import {effectField, effectsOf, highlightsIn, modeOf} from "./effects.js";
 import {startPlacing} from "./effects-view.js";
 import {renderEditor} from "./editor-view.js";
 import {clips, hasEnded, take} from "./events.js";
@@ -12,7 +12,7 @@ import {EXACT, Planner} from "./plan.js";
 import {Player} from "./player.js";
 import {isUsedUp, readQuota} from "./quota.js";
 import {Ranges, isDraft, mistakes} from "./ranges.js";
-import {state, toast, update} from "./state.js";
+import {toast, update} from "./state.js";
 import {rateOf, requested} from "./time.js";
 import {saveStill} from "./still.js";
 import {startReading, stopReading} from "./taking.js";
@@ -245,9 +245,10 @@ export class Editor {
   split() {
     const {chosen} = this.list, at = this.shown;
     if (!chosen || !isDraft(chosen) || chosen.in === null || chosen.out === null || at <= chosen.in || at >= chosen.out) return;
-    const {out, shape, quality, motion, points, highlighting, highlights, title} = chosen;
+    const {out, shape, quality, motion, points, highlighting, title} = chosen, highlights = highlightsIn({...chosen, in: at});
     this.list.add({in: at, out, ...structuredClone({shape, quality, motion, points, highlighting, highlights, title})});
     chosen.out = at;
+    chosen.highlights = highlightsIn(chosen);
     this.edited(chosen);
   }
 
@@ -397,8 +398,4 @@ export function digest(text) {
   let hash = 5381;
   for (const char of text) hash = (hash * 33 + char.codePointAt(0)) % 0xffffffff;
   return hash.toString(16);
-}
-
-export function languageChanged() {
-  if (state.editor?.timeline) state.editor.timeline.draw();
 }

@@ -33,11 +33,16 @@ export function withEllipse(points, at, {x, y, rx, ry}, frame) {
 
 export const lasts = ({from, to}, t, frame) => t > from - frame / 2 && t < to + frame / 2;
 
-// Those of a range that its clip has, cut to its ends.
+// Those of a range that its clip has.
+export function highlightsIn(range) {
+  const end = range.out ?? Infinity, begin = range.in ?? 0;
+  return (range.highlights ?? []).filter(({from, to}) => to >= begin && from < end);
+}
+
+// Cut to its ends.
 function within(range) {
   const end = range.out ?? Infinity, begin = range.in ?? 0;
-  return (range.highlights ?? []).filter(({from, to}) => to >= begin && from < end)
-    .map((each) => ({...each, from: Math.max(each.from, begin), to: Math.min(each.to, end)}));
+  return highlightsIn(range).map((each) => ({...each, from: Math.max(each.from, begin), to: Math.min(each.to, end)}));
 }
 
 const exact = (seconds) => Math.round(seconds * 1e6) / 1e6;
@@ -52,7 +57,7 @@ export function effectsOf(range) {
 }
 
 // Its ends are between frames: a frame's time, as it is written, may be a little more or less.
-function regionOf({id, from, to, points, color, opacity, ...highlight}, zero) {
+function regionOf({id, from, to, points, color, opacity}, zero) {
   const start_time = Math.floor((from - zero) * 1000) / 1000, end_time = Math.ceil((to - zero) * 1000) / 1000;
   const key = (time, {x, y, rx, ry}) => ({time: exact(time), x: exact(x), y: exact(y), radiusX: exact(rx), radiusY: exact(ry), color, opacity});
   const between = points.filter(({at}) => at > from && at < to).map(({at, ...ellipse}) => key(at - zero, ellipse));

@@ -175,3 +175,23 @@ def test_highlights_are_placed_by_keys_and_what_the_service_refuses_is_at_its_fi
     field = "effects.overlay.regions[0].end_time"
     found = f"(await import('/console/effects.js')).effectField({{{highlights}, in: 4, out: 9}}, {field!r})"
     assert browser.script(f"return {found}") == "highlight-b"
+
+
+def test_each_part_of_a_split_range_has_the_highlights_that_it_shows(console: Console) -> None:
+    browser = console.browser
+    console.find("table-7.mp4")
+    mark(console, 250, 275)
+    browser.press("h")
+    eventually(lambda: browser.count(".catcher:focus"), "the frame that takes the highlight")
+    browser.press("Enter")
+    eventually(lambda: browser.count(".highlight-box .grip:focus"), "the highlight")
+    browser.type(".effect label:nth-of-type(2) .time", "00:00:10:05")
+    browser.press("Enter")
+    console.go_to("00:00:10:10")
+    console.shows(260)
+    browser.press("b")
+    eventually(lambda: browser.count(".range") == 2, "two ranges")
+    assert not browser.count(".effect")
+    browser.script("document.querySelector('.range-line').click()")
+    eventually(lambda: browser.count(".effect"), "the highlight of the first one")
+    assert not browser.count(".effects .error-text")
