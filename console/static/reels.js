@@ -1,6 +1,6 @@
 // Reels: one is made from parts, and those that were requested are listed.
 
-import {get, post, preview} from "./api.js";
+import {get, plan, post, preview} from "./api.js";
 import {Clips} from "./clips.js";
 import {digest} from "./editor.js";
 import {clips, listing, take} from "./events.js";
@@ -65,7 +65,7 @@ export class Reels {
     if (id && found.recording === undefined) this.want(id, async () => (await preview(`/${id}`)).json(), this.recordings, id);
     if (found.plan === undefined && mode !== "encode") {
       const body = {hand_id: "plan", nas_video_path: path, start_seconds: part.in, end_seconds: part.out, mode};
-      this.want(planKey(part, mode), () => post("/v1/clip/plan", body, {repeatable: true}), this.plans, planKey(part, mode));
+      this.want(planKey(part, mode), () => plan(body), this.plans, planKey(part, mode));
     }
     if (id && found.still === undefined) this.want(stillKey(part), () => still(part), this.stills, stillKey(part));
     return found;
