@@ -26,9 +26,10 @@ export function enterAdminKey(key) {
   update();
 }
 
-// After another key for the session was entered.
-export function forgetNeed() {
-  admin.need = "";
+// After another key for the session was entered: perhaps by someone else.
+export function forgetAdmin() {
+  Object.assign(admin, {own: "", need: ""});
+  sessionStorage.removeItem(KEPT);
 }
 
 async function asked(call) {

@@ -1,6 +1,6 @@
 // The agents: who leads, who could, what is in flight, and failing over.
 
-import {admin, adminGet, adminPost, forgetNeed} from "./admin.js";
+import {admin, adminGet, adminPost, forgetAdmin} from "./admin.js";
 import {leasedTo, successorOf} from "./agents-state.js";
 import {renderAgents} from "./agents-view.js";
 import {t} from "./i18n.js";
@@ -36,7 +36,9 @@ export class Agents {
   }
 
   restart() {
-    forgetNeed();
+    forgetAdmin();
+    sessionStorage.removeItem(KEPT);
+    Object.assign(this, {cluster: null, problem: null, problemAt: 0, history: null, historyProblem: "", panel: null, run: null, refusal: "", led: null});
     this.now();
   }
 
@@ -71,7 +73,7 @@ export class Agents {
       if (led !== this.led || performance.now() - this.historyAt > this.historyEvery || this.historyProblem) await this.readHistory(signal);
       this.led = led;
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted || error.code === "KEY_CHANGED") return;
       this.problem = error;
       this.problemAt ||= Date.now();
     }
@@ -157,6 +159,8 @@ export class Agents {
   }
 
   take(operation) {
+    // Two readings may have been on their way, and the first one has brought the end.
+    if (!this.run) return;
     this.run.operation = operation;
     const ended = ["done", "failed", "expired"].includes(operation.state);
     if (!ended || this.run.ended) return;

@@ -1,6 +1,7 @@
 // Calls of the API with the key, and of previews with a token, from where the page comes from; retried while there is
 // no answer.
 
+import {t} from "./i18n.js";
 import {refuseKey, state} from "./state.js";
 import {AGENT, API} from "./where.js";
 
@@ -29,10 +30,10 @@ export async function post(path, body, {key, ...options} = {}) {
 const session = {get key() { return state.key; }, refused: refuseKey};
 
 async function call(method, path, {body, headers = {}, signal, repeatable = method === "GET", who = session} = {}) {
-  const send = {...headers, Authorization: `Bearer ${who.key}`};
+  const {key} = who, send = {...headers, Authorization: `Bearer ${key}`};
   if (body !== undefined) send["Content-Type"] = "application/json";
   const sent = body === undefined ? undefined : JSON.stringify(body);
-  return retried(() => request(API + path, {method, headers: send, body: sent, signal}, who), repeatable ? TRIES : 1, signal);
+  return retried(() => request(API + path, {method, headers: send, body: sent, signal}, {who, key}), repeatable ? TRIES : 1, signal);
 }
 
 let token = null;
@@ -73,10 +74,12 @@ async function previewToken(signal) {
   return token.value;
 }
 
-async function request(url, options, who = session) {
+// `who`: whose `key` is sent; none with the token of a preview.
+async function request(url, options, {who, key} = {}) {
+  const changed = () => who && key !== who.key;
+  if (changed()) throw otherKey();
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
-  const {key} = who;
   let response;
   try {
     response = await fetch(url, {...options, signal, credentials: "omit", cache: "no-store"});
@@ -84,12 +87,16 @@ async function request(url, options, who = session) {
     if (options.signal?.aborted) throw error;
     throw new ApiError(0, {code: "NO_ANSWER", message: url.startsWith("/") && AGENT ? `the agent ${AGENT} does not answer` : "the service does not answer"});
   }
+  // An answer is not for those who entered another key meanwhile.
+  if (changed()) throw otherKey();
   if (response.ok) return response;
   const error = await problem(response);
-  if (response.status === 401 && !url.startsWith("/preview") && key === who.key) who.refused(error.message);
+  if (response.status === 401 && who && !changed()) who.refused(error.message);
   error.retryAfter = Number(response.headers.get("Retry-After")) || 0;
   throw error;
 }
+
+const otherKey = () => new ApiError(409, {code: "KEY_CHANGED", message: t("The key was changed meanwhile.")});
 
 async function problem(response) {
   try {

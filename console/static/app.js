@@ -14,16 +14,19 @@ import {dismiss, onUpdate, remember, remembered, setKey, state, toast, update} f
 
 let theme = remembered("theme", null), before = null, tick = 0, opened = null;
 
-// `#key=…` comes from the terminal: it is kept for this session and leaves the address.
+// `#key=…` comes from the terminal: it is kept for this session and leaves the address. Returns whether it is another
+// one than before.
 function readKey() {
   const found = /^#key=([^&]+)/.exec(location.hash);
-  if (!found) return;
+  if (!found) return false;
+  const before = state.key;
   history.replaceState(null, "", `${location.pathname}#/`);
   setKey(decodeURIComponent(found[1]));
+  return Boolean(before) && before !== state.key;
 }
 
 function route() {
-  readKey();
+  if (readKey()) restart();
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [screen, ...rest] = path.split("/");
   const parameters = new URLSearchParams(query);
@@ -177,9 +180,14 @@ function keyDialog() {
 
 function start(key) {
   setKey(key);
+  restart();
+  openScreen();
+}
+
+// What was read with another key is not for this one.
+function restart() {
   begin();
   for (const {screen} of SCREENS) screen.restart?.();
-  openScreen();
 }
 
 function begin() {

@@ -35,7 +35,7 @@ export function asked({source, requested, mode, report}) {
 export async function freshLink(clip) {
   try {
     const {download_url: url, expires_at: until} = await get(`/v1/${clip.kind}/${clip.request_id}/download`);
-    take({...clips.get(clip.request_id), download_url: url, download_url_expires_at: until});
+    take({...clip, ...clips.get(clip.request_id), download_url: url, download_url_expires_at: until});
     return url;
   } catch (error) {
     toast({kind: "error", title: t("{name} can't be downloaded", {name: clip.hand_id}), text: error.message});

@@ -176,7 +176,7 @@ async function list(cursor = null) {
   update();
 }
 
-// While no events arrive, the list is read.
+// While no events arrive, the list is read; not by tabs that are not seen, which may be many.
 setInterval(() => {
-  if (state.key && !state.live && !state.refused && listing.loaded) list();
+  if (!document.hidden && state.key && !state.live && !state.refused && listing.loaded) list();
 }, POLL_MS);

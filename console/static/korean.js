@@ -73,7 +73,7 @@ export const KOREAN = {
   "Light or dark": "밝게 또는 어둡게", "The service does not answer.": "서비스가 응답하지 않습니다.", "The service is back": "서비스가 돌아왔습니다",
   "Your ranges are kept. Next try in {seconds} s.": "구간은 그대로 있습니다. {seconds}초 뒤 다시 시도합니다.",
   "Your ranges are kept. Trying now.": "구간은 그대로 있습니다. 지금 시도합니다.", "Try now": "지금 시도",
-  "Enter your key": "키를 입력하세요", "Enter your key again": "키를 다시 입력하세요", "The key was changed or has ended.": "키가 바뀌었거나 만료되었습니다.",
+  "Enter your key": "키를 입력하세요", "Enter your key again": "키를 다시 입력하세요", "The key was changed or has ended.": "키가 바뀌었거나 만료되었습니다.", "The key was changed meanwhile.": "그사이에 키가 바뀌었습니다.",
   "Your ranges are kept.": "구간은 그대로 있습니다.", "Key": "키", "Continue": "계속",
   "clipping up prints it. It is kept until this tab is closed.": "clipping up이 출력합니다. 이 탭을 닫을 때까지 유지됩니다.",
   "Live": "실시간", "Not live": "실시간 아님", "All": "전체", "State": "상태", "Size": "크기", "Agent": "에이전트", "Range": "구간",

@@ -27,7 +27,15 @@ export class Recordings {
   // A screen that is only shown again stays where it was.
   open(rest, query, again) {
     if (query.get("in")) this.openPath(query.get("in"));
-    else if (!again) this.show(this.place);
+    else if (!again || !this.loaded) this.show(this.place);
+  }
+
+  // Another key may see other folders.
+  restart() {
+    clearTimeout(this.timer);
+    this.controller?.abort();
+    this.clear();
+    Object.assign(this, {place: {root: "", prefix: ""}, query: ""});
   }
 
   show({root = "", prefix = ""} = {}) {

@@ -71,6 +71,10 @@ export class Shorts {
     readQuota();
   }
 
+  restart() {
+    looked.clear();
+  }
+
   // Each with a link of this moment.
   save(clip) {
     return this.once(clip, () => saveClip(clip));

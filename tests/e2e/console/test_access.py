@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.console import Console
@@ -45,6 +47,27 @@ def test_every_role_sees_every_screen(console: Console) -> None:
                 assert not browser.count(".key-form"), (screen, key)
                 if key == "limited" and screen in LIMITED:
                     assert LIMITED[screen] in browser.text("main")
+        console.sign_in()
+        another_key_starts_over(console)
+
+
+def another_key_starts_over(console: Console) -> None:
+    """In the address of a page that is open: nothing of the key before is left."""
+    browser, script = console.browser, console.browser.script
+    clip = {"request_id": "clip-x", "kind": "clip", "hand_id": "mine", "status": "queued", "metadata": {}}
+    clip |= {"created_at": "2026-11-30T08:00:00Z", "progress_percent": 0}
+    script(f"(await import('/console/events.js')).take({json.dumps(clip)})")
+    script("(await import('/console/admin.js')).enterAdminKey('of an admin')")
+    script("location.hash = '#key=limited'")
+    eventually(lambda: browser.count(".empty strong") and not browser.count(".card"), "no recordings")
+    assert script("return (await import('/console/events.js')).clips.size") == 0
+    assert script("return sessionStorage.getItem('clipping.admin-key')") is None
+    # What was asked with the key before, and is answered now.
+    late = script(
+        "const {get} = await import('/console/api.js'), {setKey} = await import('/console/state.js');"
+        "const asked = get('/v1/quota').catch((error) => error.code); setKey('another'); return asked;"
+    )
+    assert late == "KEY_CHANGED"
 
 
 def test_a_revoked_key_is_asked_for_again_in_every_screen(console: Console) -> None:
