@@ -24,6 +24,7 @@ import {bytes, clock, frameAt, length, parseTime, rateOf, timecode} from "./time
 
 // What is drawn over the frame, from below: each takes the editor and returns elements of `layer`, or nothing.
 const OVERLAYS = [cropLayer, effectsLayer];
+const ABOVE = 57; // one range that is closed
 const MODE_NAMES = {copy: "Copy", smart: "Smart", encode: "Encode"};
 
 export function renderEditor(editor) {
@@ -196,7 +197,9 @@ function closedRange(editor, range) {
     h("button", {class: "range-line", onclick: () => {
       editor.choose(range);
       if (range.in !== null) editor.seek(range.in);
-    }}, h("span", {class: "range-name", translate: "no"}, range.name), h("span", {class: "third"}, parts.filter(Boolean).join(" · "))),
+    }}, h("span", {class: "range-frame"}, range.in !== null && editor.timeline.hasVideo ? editor.timeline.stills.render(range.in) : icon("frames")),
+    h("span", {class: "range-about"}, h("span", {class: "range-name", translate: "no"}, range.name),
+      h("span", {class: "third"}, parts.filter(Boolean).join(" · ")))),
     h("div", {class: "range-state"}, clip ? clipState(clip) : range.busy ? badge("accent", t("Requesting…")) : badge("neutral", t("Draft"))));
 }
 
@@ -223,7 +226,7 @@ function openRange(editor, range) {
   };
   const shaped = isShort(range), why = whyEncoded(range), reason = why && t(why);
   return h("div", {key: range.id, class: "range open chosen"},
-    h("div", {class: "row"},
+    h("div", {class: "row", key: "first", ref: toView},
       h("input", {
         id: "range-name", class: "field grow", "aria-label": t("Name"), value: range.name, translate: "no", maxlength: 128,
         "aria-invalid": range.errors.name ? "true" : null, onfocus: (event) => event.target.select(), onkeydown: leaveField,
@@ -252,6 +255,14 @@ function openRange(editor, range) {
     reason && !shaped && h("p", {class: "third", key: "reason"}, reason),
     effectsPanel(editor, range),
     complete && plan(editor, {...range, mode: modeOf(range)}, (mode) => change("mode", mode)));
+}
+
+// Where the list scrolls, a range that was opened is in view.
+function toView(element) {
+  const range = element?.parentElement, list = range?.closest(".ranges");
+  if (!list) return;
+  const top = range.offsetTop - list.offsetTop, {scrollTop, clientHeight} = list;
+  if (top < scrollTop || top + range.offsetHeight > scrollTop + clientHeight) list.scrollTop = top - ABOVE;
 }
 
 function plan(editor, range, use) {

@@ -8,7 +8,7 @@ export const LAYOUT = {flag: 20, ruler: 20, keys: 14, strip: 70, wave: 46, label
 export const STRIP_TOP = LAYOUT.flag + LAYOUT.ruler + LAYOUT.keys;
 export const WAVE_TOP = STRIP_TOP + LAYOUT.strip;
 export const BOTTOM = WAVE_TOP + LAYOUT.wave;
-const TILE_WIDTH = 124, HANDLE = 10;
+const TILE_WIDTH = 124, HANDLE = 10, EDGE = 2, INSET = 5, MOST_LANES = 4;
 const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400];
 const FONT = '11px Inter, system-ui, "Noto Sans KR", sans-serif';
 
@@ -56,7 +56,7 @@ export function drawOverview(context, width, {parts, duration, view, marks, colo
   }
   for (const mark of marks) {
     context.fillStyle = {done: colours.good, running: colours.accent}[mark.state] || colours.accent;
-    context.fillRect(x(mark.from), height - 8, Math.max(4, x(mark.to) - x(mark.from)), 4);
+    context.fillRect(x(mark.from), height - 8, Math.max(4, x(mark.to) - x(mark.from) - 1), 4);
   }
   context.restore();
   stroke(context, colours.line, () => round(context, 0.5, 2.5, width - 1, height - 5, 4));
@@ -87,12 +87,14 @@ export function overviewWindow(view, duration, width) {
   return [Math.min(moved, width - 14), Math.max(14, Math.min(width, right + more + moved - (left - more)))];
 }
 
+// Returns the images of the strip, as `parts.tiles` does.
 export function drawWindow(context, width, scene) {
   const {view, colours} = scene, seconds = view.to - view.from;
   const x = (t) => (t - view.from) / seconds * width;
   drawRuler(context, width, x, scene);
-  drawStripAndWave(context, width, x, scene);
-  for (const range of scene.ranges) drawRange(context, width, x, range, scene);
+  const images = drawStripAndWave(context, width, x, scene);
+  const lanes = lanesOf(scene.ranges);
+  for (const range of scene.ranges) drawRange(context, width, x, {...range, inset: INSET * lanes.get(range.range)}, scene);
   if (scene.hover !== null) {
     context.fillStyle = colours["text-3"];
     context.fillRect(Math.round(x(scene.hover)), LAYOUT.flag, 1, BOTTOM - LAYOUT.flag);
@@ -107,6 +109,7 @@ export function drawWindow(context, width, scene) {
   const hovered = scene.hover !== null && scene.dragging;
   if (hovered) flag(context, width, x(scene.hover), scene.label(scene.hover), colours.control, colours.text);
   playhead(context, width, x(scene.shown), scene);
+  return images;
 }
 
 function drawRuler(context, width, x, {view, colours, parts, ranges, duration}) {
@@ -122,7 +125,7 @@ function drawRuler(context, width, x, {view, colours, parts, ranges, duration}) 
   }
   context.fillStyle = colours.raised;
   context.fillRect(0, top + LAYOUT.ruler, width, LAYOUT.keys);
-  if (seconds > 1500) return;
+  if (!parts.areRead(view)) return;
   const leads = new Set(ranges.map((range) => range.lead).filter((lead) => lead !== undefined));
   const {times} = parts.keyframes(view.from - 1, view.to + 1);
   let last = -Infinity;
@@ -139,10 +142,8 @@ function drawStripAndWave(context, width, x, {view, colours, parts, hasVideo, ha
   const seconds = view.to - view.from;
   context.fillStyle = colours.control;
   context.fillRect(x(0), STRIP_TOP, Math.min(width, x(parts.recording.duration)) - x(0), LAYOUT.strip);
-  if (hasVideo) {
-    const images = parts.tiles(view.from, view.to, seconds / width * TILE_WIDTH);
-    drawStrip(context, images, x, {top: STRIP_TOP, height: LAYOUT.strip});
-  }
+  const images = hasVideo ? parts.tiles(view.from, view.to, seconds / width * TILE_WIDTH) : [];
+  drawStrip(context, images, x, {top: STRIP_TOP, height: LAYOUT.strip});
   context.fillStyle = colours.raised;
   context.fillRect(0, WAVE_TOP, width, LAYOUT.wave);
   if (hasAudio && seconds <= WAVE_SECONDS) {
@@ -159,6 +160,7 @@ function drawStripAndWave(context, width, x, {view, colours, parts, hasVideo, ha
     context.fillRect(to, STRIP_TOP, width - to, BOTTOM - STRIP_TOP);
     context.globalAlpha = 1;
   }
+  return images;
 }
 
 function drawStrip(context, images, x, {top, height}) {
@@ -203,30 +205,49 @@ function tAt(x, at) {
   return (at - zero) / (one - zero);
 }
 
-function drawRange(context, width, x, {range, chosen, lead, focus}, {colours, words}) {
+// Ranges that overlap are drawn one within the other: which edges belong together can be seen. Those that touch need not
+// be. The chosen one has the whole height.
+export function lanesOf(ranges) {
+  const lanes = new Map(), ends = [], whole = ranges.find(({chosen}) => chosen)?.range;
+  const complete = ({in: from, out: to}) => from !== null && to !== null;
+  const besides = whole && complete(whole) ? whole : {in: Infinity, out: -Infinity};
+  for (const {range} of [...ranges].sort((a, b) => a.range.in - b.range.in)) {
+    const {in: from, out: to} = range, first = from < besides.out && to > besides.in ? 1 : 0;
+    if (range === whole || !complete(range)) {
+      lanes.set(range, 0);
+      continue;
+    }
+    let lane = first;
+    while (lane < MOST_LANES - 1 && ends[lane] > from + 1e-6) lane++;
+    ends[lane] = Math.max(to, ends[lane] ?? 0);
+    lanes.set(range, lane);
+  }
+  return lanes;
+}
+
+function drawRange(context, width, x, {range, chosen, lead, focus, inset}, {colours, words, free}) {
   const from = range.in === null ? null : x(range.in), to = range.out === null ? null : x(range.out);
   if ((to !== null && to < -20) || (from !== null && from > width + 20)) return;
   context.globalAlpha = chosen ? 1 : 0.5;
   if (lead !== undefined && from !== null && range.in - lead > 0.0005) hatch(context, x(lead), from, colours.accent);
   if (from !== null && to !== null) {
     context.fillStyle = colours.accent;
-    context.fillRect(from, STRIP_TOP, to - from, 2);
-    context.fillRect(from, BOTTOM - 2, to - from, 2);
+    context.fillRect(from, STRIP_TOP + inset, to - from, 2);
+    context.fillRect(from, BOTTOM - inset - 2, to - from, 2);
     context.globalAlpha *= 0.08;
     context.fillRect(from, WAVE_TOP, to - from, LAYOUT.wave);
     context.globalAlpha = chosen ? 1 : 0.5;
   }
-  if (from !== null) handle(context, from - (chosen ? HANDLE : 3), chosen, focus === "in", colours);
-  if (to !== null) handle(context, to, chosen, focus === "out", colours);
+  if (from !== null) handle(context, chosen ? from - HANDLE : from + 0.5, chosen, focus === "in", colours, inset);
+  if (to !== null) handle(context, chosen ? to : to - EDGE - 0.5, chosen, focus === "out", colours, inset);
   if (chosen) {
-    const at = Math.max(2, Math.min(width - 160, from ?? to - 40)), baseline = BOTTOM + 15;
+    const long = from !== null && to !== null ? words.length(range.out - range.in) : "", name = context.measureText(range.name).width;
+    const all = name + 8 + context.measureText(long).width;
+    const at = Math.max(2, Math.min(free - all - 16, from ?? to - 40)), baseline = BOTTOM + 15;
     context.fillStyle = colours.accent;
     context.fillText(range.name, at, baseline);
-    if (from !== null && to !== null) {
-      const after = at + context.measureText(range.name).width + 8;
-      context.fillStyle = colours["text-2"];
-      context.fillText(words.length(range.out - range.in), after, baseline);
-    }
+    context.fillStyle = colours["text-2"];
+    context.fillText(long, at + name + 8, baseline);
     if (lead !== undefined && range.in - lead > 0.0005) {
       const text = words.lead(range.in - lead), wide = context.measureText(text).width;
       context.fillStyle = colours["text-3"];
@@ -236,10 +257,11 @@ function drawRange(context, width, x, {range, chosen, lead, focus}, {colours, wo
   context.globalAlpha = 1;
 }
 
-function handle(context, left, chosen, focus, colours) {
-  const wide = chosen ? HANDLE : 3;
+// Of a range that is not chosen a line within it: those that touch have one beside the other.
+function handle(context, left, chosen, focus, colours, inset) {
+  const wide = chosen ? HANDLE : EDGE, top = STRIP_TOP + inset - (chosen ? 2 : 0);
   context.fillStyle = colours.accent;
-  round(context, left, STRIP_TOP - 2, wide, BOTTOM - STRIP_TOP + 4, 3);
+  round(context, left, top, wide, BOTTOM + STRIP_TOP - 2 * top, chosen ? 3 : 0);
   context.fill();
   if (chosen) {
     context.fillStyle = colours.panel;

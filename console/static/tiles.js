@@ -8,6 +8,7 @@ const MOST_KEPT = 120;
 const MOST_AT_ONCE = 3;
 export const WAVE_SECONDS = 600; // the longest range of one call
 const KEYFRAME_SECONDS = 600;
+const MOST_KEYFRAME_SECONDS = 1500; // in view: of more they would be a line
 const RETRY_MS = 5000;
 
 export class Parts {
@@ -80,6 +81,11 @@ export class Parts {
       if (!value || value.end < end) complete = false;
     }
     return {times, complete};
+  }
+
+  // Whether keyframes are read for what is in view.
+  areRead({from, to}) {
+    return to - from <= MOST_KEYFRAME_SECONDS;
   }
 
   async list(from, to) {

@@ -2,8 +2,10 @@
 
 import {modeOf} from "./effects.js";
 import {h} from "./h.js";
+import {Hover} from "./hover.js";
 import {t as say} from "./i18n.js";
-import {BOTTOM, LAYOUT, OVERVIEW, STRIP_TOP, drawOverview, drawWindow, overviewWindow, prepare, readColours} from "./paint.js";
+import {BOTTOM, LAYOUT, OVERVIEW, STRIP_TOP, WAVE_TOP, drawOverview, drawWindow, overviewWindow, prepare, readColours} from "./paint.js";
+import {Stills} from "./stills.js";
 import {Parts} from "./tiles.js";
 import {frameAt, frameTime, frameUnder, length, rateOf, timecode} from "./time.js";
 
@@ -17,8 +19,10 @@ export class Timeline {
     this.duration = Math.max(recording.duration ?? 0, 0.1);
     this.view = {from: 0, to: Math.min(this.duration, 90)};
     this.parts = new Parts(recording, () => this.draw());
+    this.stills = new Stills(recording);
     this.canvases = {};
     this.hover = null;
+    this.preview = new Hover(this);
     this.drag = null;
     this.focus = null;
     this.colours = readColours();
@@ -26,7 +30,9 @@ export class Timeline {
   }
 
   close() {
+    this.preview.leave();
     this.parts.close();
+    this.stills.close();
     this.observer.disconnect();
     this.closed = true;
   }
@@ -51,7 +57,7 @@ export class Timeline {
     const width = main.clientWidth, shown = this.editor.shown;
     if (!width) return;
     const hasAudio = recording.audio !== undefined && recording.audio !== null;
-    const hasVideo = ["copy", "proxy"].includes(recording.playable);
+    const {hasVideo} = this;
     const ranges = this.editor.ranges.map((range) => ({
       range, chosen: range === this.editor.chosen, focus: range === this.editor.chosen ? this.focus : null,
       lead: range === this.editor.chosen && modeOf(range) === "copy" ? this.editor.leadOf(range) : undefined,
@@ -62,17 +68,22 @@ export class Timeline {
     const label = (t) => this.label(t), words = {
       length, lead: (seconds) => say("copy would start here, {seconds} s earlier", {seconds: seconds.toFixed(2)}),
     };
-    drawWindow(prepare(main, width, BOTTOM + LAYOUT.labels), width, {
+    const images = drawWindow(prepare(main, width, BOTTOM + LAYOUT.labels), width, {
       view, colours, parts, ranges: ranges.sort((a, b) => a.chosen - b.chosen), shown, hasAudio, hasVideo, shade, duration, label, words,
-      hover: this.hover, dragging: Boolean(this.drag), drawn: this.drag?.drawn ?? null,
+      free: width - (this.note?.offsetWidth ?? 0), hover: this.hover, dragging: Boolean(this.drag), drawn: this.drag?.drawn ?? null,
       note: {zoom: say("zoom in to see the audio"), silent: say("no audio")},
     });
+    this.preview.draw(images, (this.hover - view.from) / (view.to - view.from) * width, width);
     const marks = this.editor.ranges.filter((range) => range.in !== null && range.out !== null)
       .map((range) => ({from: range.in, to: range.out, state: range.state}));
     drawOverview(prepare(overview, width, OVERVIEW.height + OVERVIEW.labels), width, {
       parts, duration, view, marks, colours, shown, hasAudio, label: (t) => timecode(t, rateOf(recording)).slice(0, 8).replace(/^00:/, ""),
     });
     parts.end();
+  }
+
+  get hasVideo() {
+    return ["copy", "proxy"].includes(this.recording.playable);
   }
 
   label(t) {
@@ -116,8 +127,9 @@ export class Timeline {
     return h("div", {class: "timeline", role: "group", "aria-label": say("Timeline"), key: "timeline"},
       canvas("overview", OVERVIEW.height + OVERVIEW.labels, "overview"),
       canvas("main", BOTTOM + LAYOUT.labels, "main"),
+      this.preview.render(),
       h("div", {class: "sliders", key: "sliders"}, this.sliders()),
-      h("div", {class: "timeline-note", key: "note"}, h("span", {class: "diamond"}, "◆"), say("keyframes"), " · ",
+      h("div", {class: "timeline-note", key: "note", ref: (element) => { this.note = element; }}, h("span", {class: "diamond"}, "◆"), say("keyframes"), " · ",
         say("{part} of {whole} in view", {part: length(this.view.to - this.view.from), whole: this.label(this.duration).slice(0, 8)})));
   }
 
@@ -192,6 +204,7 @@ export class Timeline {
   mainPointerdown(event) {
     if (event.button !== 0) return;
     const {main} = this.canvases, y = event.offsetY, t = this.clamp(this.timeAt(event));
+    this.preview.leave();
     main.setPointerCapture(event.pointerId);
     const edge = y > STRIP_TOP - 6 ? this.edgeAt(event) : null;
     if (edge) {
@@ -226,6 +239,9 @@ export class Timeline {
     } else if (drag.drawn || Math.abs(event.clientX - drag.at) > MOVED) {
       drag.drawn = [drag.from, t];
     }
+    // While something is dragged, the player shows what is under the pointer.
+    if (drag || !this.hasVideo || event.pointerType === "touch" || event.offsetY > WAVE_TOP) this.preview.leave();
+    else this.preview.move(t);
     this.draw();
   }
 
@@ -266,6 +282,7 @@ export class Timeline {
 
   mainPointerleave() {
     this.hover = null;
+    this.preview.leave();
     this.draw();
   }
 

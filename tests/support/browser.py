@@ -129,20 +129,24 @@ class Browser:
 
         The points are in pixels from the element's top left corner.
         """
+        first, *others = self._moves(selector, *points)
+        self._mouse(first, {"type": "pointerDown", "button": 0}, *others, {"type": "pointerUp", "button": 0})
+
+    def hover(self, selector: str, *points: tuple[float, float]) -> None:
+        """Move the mouse over points of an element, as `drag` does, with no button pressed."""
+        self._mouse(*self._moves(selector, *points))
+
+    def _moves(self, selector: str, *points: tuple[float, float]) -> list[dict[str, Any]]:
         left, top = self.script(
             f"const box = document.querySelector({selector!r}).getBoundingClientRect();"
             "return [box.left, box.top]"
         )
-        moves: list[dict[str, Any]] = [
+        return [
             {"type": "pointerMove", "duration": 0, "x": round(left + x), "y": round(top + y)}
             for x, y in points
         ]
-        actions = [
-            moves[0],
-            {"type": "pointerDown", "button": 0},
-            *moves[1:],
-            {"type": "pointerUp", "button": 0},
-        ]
+
+    def _mouse(self, *actions: dict[str, Any]) -> None:
         source = {
             "type": "pointer",
             "id": "mouse",

@@ -155,12 +155,18 @@ def test_a_range_is_drawn_by_mouse_and_requested(console: Console) -> None:
     taken = "Requests are taken. None is waiting."
     eventually(lambda: browser.count(".before") and browser.text(".before") == taken, "the queue")
     width = browser.script("return document.querySelector('.timeline-main').clientWidth")
+    # Keyframes are ten seconds apart; the playhead stays where it is.
+    browser.hover(".timeline-main", (width * 0.35, 80))
+    eventually(lambda: browser.text(".hover-frame") == "00:00:20:00", "the nearest keyframe")
+    seen = "document.querySelector('.hover-frame canvas').getContext('2d').getImageData(9, 9, 1, 1).data[3]"
+    assert (browser.script(f"return {seen}"), console.frame, console.painted()) == (255, 0, 0)
     browser.drag(".timeline-main", (width / 6, 140), (width / 5, 140), (width / 4, 140))
     eventually(lambda: browser.count(".plan"), "the plan")
     assert "at a keyframe" in eventually(lambda: browser.text(".plan strong"))
     eventually(lambda: "frames re-encoded" in browser.text(".plan p"), "what a smart cut would cost")
     browser.script("[...document.querySelectorAll('.plan .link')].at(-1).click()")
     eventually(lambda: browser.text("[aria-label=Mode] .chosen") == "Smart", "mode Smart")
+    assert browser.script("return document.querySelector('.hover-frame').hidden")
     browser.type("#range-name", "by-mouse")
     browser.click(".requests .main")
     clip = eventually(lambda: next(iter(console.clips("by-mouse")), None), "the request")
@@ -170,7 +176,35 @@ def test_a_range_is_drawn_by_mouse_and_requested(console: Console) -> None:
     assert report["actual"]["start"] == pytest.approx(10, abs=0.1)
     assert report["actual"]["end"] == pytest.approx(15, abs=0.1)
     eventually(lambda: browser.count(".range .badge.good"), "the end in the list")
+    eventually(lambda: browser.count(".range .still[data-shown]"), "its first frame in the list")
     eventually(lambda: "by-mouse is done" in browser.text(".toasts"), "the toast")
+
+
+def test_a_range_that_is_opened_is_in_view_and_those_that_overlap_have_lines_of_their_own(
+    console: Console,
+) -> None:
+    browser = console.browser
+    console.find("table-7.mp4")
+    browser.press(*["+"] * 30)
+    eventually(lambda: browser.count(".range") == 30, "30 ranges")
+    place = "const range = document.querySelector('.range.open').getBoundingClientRect();"
+    place += "const list = document.querySelector('.ranges').getBoundingClientRect();"
+    eventually(
+        lambda: browser.script(f"{place} return range.top >= list.top && range.bottom <= list.bottom"),
+        "the last one in view",
+    )
+    assert browser.count(".still") == 29
+    # A touches B, C is within B, D is the chosen one, and overlaps with B and C.
+    ends = {"A": (0, 5), "B": (5, 20), "C": (8, 15), "D": (14, 30)}
+    ranges = ", ".join(
+        f"{{range: {{id: '{name}', in: {start}, out: {end}}}, chosen: {str(name == 'D').lower()}}}"
+        for name, (start, end) in ends.items()
+    )
+    lanes = browser.script(
+        "return import('/console/paint.js').then(({lanesOf}) =>"
+        f"  [...lanesOf([{ranges}])].map(([range, lane]) => [range.id, lane]))"
+    )
+    assert dict(lanes) == {"A": 0, "B": 1, "C": 2, "D": 0}
 
 
 def test_it_plays_across_windows_and_keyframes(console: Console) -> None:
