@@ -13,7 +13,7 @@ export const KOREAN = {
   ...REELS,
   ...EFFECTS,
   ...STATISTICS,
-  "Recordings": "녹화", "Editor": "편집", "Clips": "클립", "Ranges": "구간", "New range": "새 구간", "Draft": "초안",
+  "Recordings": "녹화", "Folders": "폴더", "Editor": "편집", "Clips": "클립", "Ranges": "구간", "New range": "새 구간", "Draft": "초안",
   "In": "시작점", "Out": "끝점", "Length": "길이", "Mode": "방식", "Copy": "복사", "Smart": "스마트", "Encode": "인코딩",
   "Priority": "우선순위", "High": "높음", "Normal": "보통", "Low": "낮음", "Shape": "화면비", "As recorded": "원본대로",
   "Another shape needs Encode": "다른 화면비는 인코딩이 필요합니다",

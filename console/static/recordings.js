@@ -8,6 +8,7 @@ import {icon} from "./icons.js";
 import {date, t} from "./i18n.js";
 import {remembered, remember, update} from "./state.js";
 import {bytes, clock} from "./time.js";
+import {Tree, WIDE} from "./tree.js";
 
 const SEARCH_MS = 150, REFRESH_MS = 15_000;
 
@@ -17,6 +18,8 @@ export class Recordings {
     this.query = "";
     this.roots = remembered("roots", []);
     this.view = remembered("recordings", "grid");
+    this.tree = new Tree((place) => this.show(place));
+    WIDE.addEventListener("change", () => this.loaded && this.tree.reveal(this.place));
     this.clear();
   }
 
@@ -35,6 +38,7 @@ export class Recordings {
     clearTimeout(this.timer);
     this.controller?.abort();
     this.clear();
+    this.tree = new Tree((place) => this.show(place));
     Object.assign(this, {place: {root: "", prefix: ""}, query: ""});
   }
 
@@ -77,7 +81,9 @@ export class Recordings {
       this.recordings = more ? [...this.recordings, ...page.recordings] : page.recordings;
       if (!more) this.folders = page.folders;
       Object.assign(this, {cursor: page.next_cursor || null, loaded: true, problem: "", truncated: page.truncated});
+      this.found = this.query;
       if (!this.query) this.place = {root: page.root, prefix: page.prefix};
+      if (!this.query && !more) this.tree.know(this.place, page.folders);
       if (page.root) this.know([...new Set([...this.roots, page.root])]);
     } catch (error) {
       if (signal.aborted) return;
@@ -90,6 +96,7 @@ export class Recordings {
         this.problem = error.message;
       }
     }
+    this.tree.reveal(this.place);
     if (!signal.aborted && !more) this.timer = setTimeout(() => this.load(), REFRESH_MS);
     update();
   }
@@ -120,7 +127,10 @@ export class Recordings {
   render() {
     const {root, prefix} = this.place, names = prefix.split("/").filter(Boolean);
     const crumb = (name, to) => [h("span", {class: "slash"}, "/"), h("button", {class: "crumb", translate: "no", onclick: () => this.show(to)}, name)];
-    return h("div", {class: "page", key: "recordings"},
+    // Only where all that was found is known.
+    const hits = this.query && this.everywhere && this.found === this.query && !this.cursor ? this.recordings.map(({path}) => path) : null;
+    const tree = this.tree.render(hits);
+    return h("div", {class: `page${tree ? " with-tree" : ""}`, key: "recordings"}, tree,
       h("header", {class: "top", key: "top"}, h("h1", null, t("Recordings")),
         h("nav", {class: "path", "aria-label": t("Path")}, root && crumb(root.split("/").filter(Boolean).at(-1) || "/", {root}),
           names.map((name, i) => crumb(name, {root, prefix: names.slice(0, i + 1).join("/")}))),

@@ -22,6 +22,43 @@ def test_a_search_finds_recordings_in_all_folders(console: Console) -> None:
     eventually(lambda: browser.script(found) == ["deep-stack.mp4"], "the recording", within=120)
     assert "2026-11-20/below" in browser.text(".card .where").replace("\u200e", "")
     assert browser.text(".card strong mark") == "deep"
+    # Of the folders, those without a hit are dimmed.
+    dimmed = "return [...document.querySelectorAll('.branch.dim')].map((each) => each.innerText.trim())"
+    eventually(lambda: browser.script(dimmed) == ['"><script>alert(2)<'], "the other folder")
+
+
+def test_the_tree_of_folders_is_walked_by_keys(console: Console) -> None:
+    browser = console.browser
+    items = "[...document.querySelectorAll('[role=treeitem]')]"
+    names = f"return {items}.map((each) => each.querySelector('.branch-name').innerText)"
+    root = str(console.stack.nas_root)
+    eventually(lambda: set(browser.script(names)) >= {root, "below"}, "the tree")
+    assert browser.script("return document.querySelector('.tree').offsetWidth") == 248
+    browser.script("document.querySelector('[role=treeitem][tabindex=\"0\"]').focus()")
+    focused = "return document.activeElement.querySelector('.branch-name')?.innerText"
+    assert browser.script(focused) == root
+    browser.press("ArrowLeft")
+    eventually(lambda: browser.script(names) == [root], "the root alone")
+    browser.press("ArrowRight")
+    eventually(lambda: "below" in browser.script(names), "its folders again")
+    browser.press("ArrowRight")
+    while browser.script(focused) != "below":
+        before = browser.script(focused)
+        browser.press("ArrowDown")
+        assert browser.script(focused) != before
+    browser.press("Enter")
+    # None is there while the folder is read.
+    cards = "return [...document.querySelectorAll('.card strong')].map((each) => each.innerText)"
+    eventually(lambda: browser.script(cards) == ["deep-stack.mp4"], "the folder's recording")
+    chosen = "return document.querySelector('[aria-selected=true] .branch-name')?.innerText"
+    eventually(lambda: browser.script(chosen) == "below", "the current folder")
+    assert browser.script(focused) == "below"
+    # There is nothing in it to open.
+    eventually(lambda: not browser.count("[aria-selected=true][aria-expanded]"), "a folder without folders")
+    browser.press("ArrowLeft")
+    assert browser.script(focused) == root
+    browser.appear(1000, 900)
+    eventually(lambda: not browser.count(".tree"), "no tree in a narrow window")
 
 
 def test_a_list_shows_the_frames_of_each_recording_beside_each_other(console: Console) -> None:
