@@ -12,7 +12,7 @@ import {EXACT, Planner} from "./plan.js";
 import {Player} from "./player.js";
 import {isUsedUp, readQuota} from "./quota.js";
 import {Ranges, isDraft, mistakes} from "./ranges.js";
-import {toast, update} from "./state.js";
+import {digest, toast, update} from "./state.js";
 import {rateOf, requested} from "./time.js";
 import {saveStill} from "./still.js";
 import {startReading, stopReading} from "./taking.js";
@@ -392,10 +392,3 @@ export class Editor {
 const missing = () => (API ? t("The agent {agent} has no such recording.", {agent: AGENT}) : t("This recording is not there any more."));
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
-
-// Not crypto.subtle, which is missing on http:// pages: it only distinguishes one body from another.
-export function digest(text) {
-  let hash = 5381;
-  for (const char of text) hash = (hash * 33 + char.codePointAt(0)) % 0xffffffff;
-  return hash.toString(16);
-}

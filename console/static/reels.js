@@ -2,7 +2,6 @@
 
 import {get, plan, post, preview} from "./api.js";
 import {Clips} from "./clips.js";
-import {digest} from "./editor.js";
 import {clips, listing, take} from "./events.js";
 import {h} from "./h.js";
 import {t} from "./i18n.js";
@@ -10,7 +9,7 @@ import {quota, readQuota} from "./quota.js";
 import {draft, titleOf} from "./reel-draft.js";
 import {renderReels} from "./reels-view.js";
 import {renderReport} from "./report.js";
-import {state, toast, update} from "./state.js";
+import {digest, state, toast, update} from "./state.js";
 
 const MOST_PLANS = 200, MOST_STILLS = 100;
 

@@ -86,3 +86,10 @@ export function randomId() {
   // crypto.randomUUID is missing on http:// pages.
   return [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
+
+// Not crypto.subtle, which is missing on http:// pages: it only distinguishes one body from another.
+export function digest(text) {
+  let hash = 5381;
+  for (const char of text) hash = (hash * 33 + char.codePointAt(0)) % 0xffffffff;
+  return hash.toString(16);
+}
