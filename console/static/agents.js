@@ -128,10 +128,15 @@ export class Agents {
     Object.assign(this, {busy: true, refusal: ""});
     update();
     const body = {direction: "to", mode: fast ? "fast" : "graceful", reason: reason.trim(), wait_seconds: 0};
+    // The same order once more, after an answer that was lost, is no second failover.
+    const order = JSON.stringify([target, body]);
+    if (this.order?.text !== order) this.order = {text: order, key: `console-${randomId()}`};
     try {
-      const operation = await adminPost(`/v1/admin/agents/${encodeURIComponent(target)}/failover`, body, {key: `console-${randomId()}`});
+      const operation = await adminPost(`/v1/admin/agents/${encodeURIComponent(target)}/failover`, body, {key: this.order.key});
+      this.order = null;
       this.follow(operation);
     } catch (error) {
+      if (error.status) this.order = null;
       this.refusal = error.message;
     }
     this.busy = false;

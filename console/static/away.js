@@ -5,17 +5,10 @@ import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {iconButton} from "./controls.js";
 import {t} from "./i18n.js";
-import {remember, remembered, state, update} from "./state.js";
+import {fingerprint, remember, remembered, state, update} from "./state.js";
 
 const MOST_KEYS = 8, NAMED = 5, AWAY_MS = 60_000;
 let looked = null, found = [], hiddenAt = 0, since = null, until = 0;
-
-// Enough for the few keys of one browser, and too little to find out a key.
-function fingerprint(key) {
-  let hash = 0x811c9dc5;
-  for (const char of key) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);
-  return ((hash >>> 16) ^ (hash & 0xffff)).toString(16).padStart(4, "0");
-}
 
 const endOf = (clip) => (hasEnded(clip) && clip.completed_at ? Date.parse(clip.completed_at) : 0);
 

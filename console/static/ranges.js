@@ -1,8 +1,8 @@
 // The ranges of one recording: drafts and what was requested, kept for this session, with undo and redo. Drafts
-// outlast the tab: without one of the session, those of the browser are shown.
+// outlast the tab: without one of the session, those that the browser keeps for this key are shown.
 
 import {effectMistakes} from "./effects.js";
-import {randomId} from "./state.js";
+import {fingerprint, randomId, state} from "./state.js";
 
 const MOST_UNDO = 50, MOST_RECORDINGS = 50;
 export const HAND_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -11,10 +11,11 @@ export const HAND_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export class Ranges {
   constructor(recording) {
     this.where = `clipping.ranges.${recording.id}`;
+    this.longer = `clipping.ranges.${fingerprint(state.key)}.${recording.id}`;
     [this.undone, this.redone] = [[], []];
     let kept = {};
     try {
-      kept = JSON.parse(sessionStorage.getItem(this.where) ?? localStorage.getItem(this.where)) || {};
+      kept = JSON.parse(sessionStorage.getItem(this.where) ?? localStorage.getItem(this.longer)) || {};
       forgetOld();
     } catch { /* of another version */ }
     this.all = (kept.all || []).map((range) => ({...range, errors: {}}));
@@ -25,8 +26,8 @@ export class Ranges {
     const all = this.all.map(({errors, busy, plan, ...range}) => range), drafts = all.filter(isDraft);
     try {
       sessionStorage.setItem(this.where, JSON.stringify({all, chosen: this.chosen?.id}));
-      if (drafts.length) localStorage.setItem(this.where, JSON.stringify({all: drafts, chosen: this.chosen?.id, at: Date.now()}));
-      else localStorage.removeItem(this.where);
+      if (drafts.length) localStorage.setItem(this.longer, JSON.stringify({all: drafts, chosen: this.chosen?.id, at: Date.now()}));
+      else localStorage.removeItem(this.longer);
     } catch { /* full: they last as long as the page */ }
   }
 

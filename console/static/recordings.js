@@ -10,13 +10,13 @@ import {remembered, remember, update} from "./state.js";
 import {bytes, clock} from "./time.js";
 import {Tree, WIDE} from "./tree.js";
 
-const SEARCH_MS = 150, REFRESH_MS = 15_000;
+const SEARCH_MS = 150, REFRESH_MS = 15_000, ROOTS = "clipping.roots";
 
 export class Recordings {
   constructor() {
     this.place = {root: "", prefix: ""};
     this.query = "";
-    this.roots = remembered("roots", []);
+    this.roots = JSON.parse(sessionStorage.getItem(ROOTS)) || [];
     this.view = remembered("recordings", "grid");
     this.tree = new Tree((place) => this.show(place));
     WIDE.addEventListener("change", () => this.loaded && this.tree.reveal(this.place));
@@ -121,7 +121,7 @@ export class Recordings {
 
   know(roots) {
     this.roots = roots;
-    remember("roots", roots);
+    sessionStorage.setItem(ROOTS, JSON.stringify(roots));
   }
 
   render() {

@@ -171,7 +171,9 @@ export function reelButton(found, then = () => {}) {
       toast({kind: "error", title: t("{count} can't be part of a reel", {count: found.length - usable.length}), text: t("Their recording or range is not known: {names}", {names})});
     }
     if (!usable.length) return;
-    draft.add(usable.slice(0, MOST_PARTS - draft.parts.length));
+    const room = Math.max(0, MOST_PARTS - draft.parts.length);
+    if (usable.length > room) toast({kind: "error", title: t("A reel has at most {count} parts", {count: MOST_PARTS}), text: t("{count} were left out.", {count: usable.length - room})});
+    draft.add(usable.slice(0, room));
     then();
     location.hash = "#/reels";
   }}, icon("reel"), draft.parts.length ? t("Add {count} to the reel", {count: found.length}) : t("Make a reel of {count}", {count: found.length}));

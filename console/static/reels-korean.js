@@ -15,6 +15,7 @@ export const REELS = {
   "16:9, blurred sides": "16:9, 흐린 배경", "1:1, cropped": "1:1, 자르기", "A chapter for each part": "부분마다 챕터 넣기", "A table of the parts beside it": "부분 목록 표(TSV)도 만들기",
   "Parts may overlap, as in a replay": "리플레이처럼 부분이 겹쳐도 됨", "Clear": "비우기", "A reel has up to {count} parts.": "릴은 최대 {count}개 부분입니다.",
   "It would be {length} long; the longest allowed is {longest}.": "길이가 {length}입니다. 최대 {longest}까지 됩니다.", "Leave out parts, or make them shorter.": "부분을 빼거나 줄이세요.",
+  "A reel has at most {count} parts": "릴은 최대 {count}개 부분까지 가능합니다", "{count} were left out.": "{count}개를 뺐습니다.",
   "1 part, {length} long.": "1개 부분, 길이 {length}.", "{count} parts, {length} long.": "{count}개 부분, 길이 {length}.", "All frames are re-encoded: part {number} has {what}, part 1 {other}.": "모든 프레임을 다시 인코딩합니다: 부분 {number}은 {what}, 부분 1은 {other}입니다.",
   "No frame is re-encoded. Each part starts at the keyframe before its in-point.": "다시 인코딩하지 않습니다. 각 부분은 시작점 앞의 키프레임에서 시작합니다.",
   "No frame is re-encoded, and each part starts at a keyframe.": "다시 인코딩하지 않으며, 각 부분은 키프레임에서 시작합니다.",

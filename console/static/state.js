@@ -42,6 +42,13 @@ export function refuseKey(why) {
   update();
 }
 
+// Enough for the few keys of one browser, and too little to find out a key.
+export function fingerprint(key) {
+  let hash = 0x811c9dc5;
+  for (const char of key) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);
+  return ((hash >>> 16) ^ (hash & 0xffff)).toString(16).padStart(4, "0");
+}
+
 let toastIds = 0;
 const TOAST_MS = 6000;
 
