@@ -10,6 +10,7 @@ import pytest
 
 from api.cluster.views import agent_of, cluster_of
 from api.domain.cluster.snapshot import AgentSeen, agent_status, ineligible, reasons
+from clipping.config.agent import Ha
 from clipping.contract.cluster import Intent, Pause
 from tests.api.cluster.documents import NOW, lease, seen, snapshot
 
@@ -53,7 +54,7 @@ def test_an_agent_is_what_the_store_says(agent: AgentSeen, cluster: dict[str, An
 
 def test_a_document_that_cannot_be_read_is_an_agent_that_is_down() -> None:
     broken = AgentSeen("nas-2", NOW, 1.0, None, "its document can't be parsed: epoch: Field required")
-    status = agent_of(broken, snapshot(seen("nas-1"), broken))
+    status = agent_of(broken, snapshot(seen("nas-1"), broken), None, NOW)
     assert (status.status, status.eligible) == ("down", False)
     assert status.reasons == ["its document can't be parsed: epoch: Field required"]
     assert status.version is None
@@ -104,7 +105,7 @@ def test_a_lease_leads_until_its_time_is_over() -> None:
 
 def test_the_lease_holder_is_the_primary_even_when_it_is_down() -> None:
     dead = snapshot(seen("nas-1", age=200, state="active"), seen("nas-2"), lease_age=200)
-    view = cluster_of(dead)
+    view = cluster_of(dead, Ha(), None, NOW)
     assert view.leader is None
     assert [(agent.agent_id, agent.role, agent.status) for agent in view.agents] == [
         ("nas-1", "primary", "down"),
@@ -114,15 +115,15 @@ def test_the_lease_holder_is_the_primary_even_when_it_is_down() -> None:
 
 def test_every_active_agent_is_a_primary_without_an_election() -> None:
     pool = snapshot(seen("a", state="active"), seen("b", state="active"), has_leader=False, no_lease=True)
-    assert {agent.role for agent in cluster_of(pool).agents} == {"primary"}
-    assert cluster_of(pool).leader is None
+    assert {agent.role for agent in cluster_of(pool, Ha(), None, NOW).agents} == {"primary"}
+    assert cluster_of(pool, Ha(), None, NOW).leader is None
 
 
 def test_a_pause_ends_when_it_said() -> None:
     pause = Pause(reason="upgrade", paused_by="ops", paused_at=NOW, until=NOW + timedelta(minutes=5))
     paused = snapshot(intent=Intent(pause=pause))
     assert paused.paused
-    assert cluster_of(paused).pause is not None
+    assert cluster_of(paused, Ha(), None, NOW).pause is not None
     over = replace(paused, now=NOW + timedelta(minutes=5))
     assert not over.paused
-    assert cluster_of(over).pause is None
+    assert cluster_of(over, Ha(), None, NOW).pause is None
