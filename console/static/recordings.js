@@ -10,7 +10,7 @@ import {remembered, remember, update} from "./state.js";
 import {bytes, clock} from "./time.js";
 import {Tree, WIDE} from "./tree.js";
 
-const SEARCH_MS = 150, REFRESH_MS = 15_000, ROOTS = "clipping.roots";
+const SEARCH_MS = 150, REFRESH_MS = 15_000, STRIP_RETRY_MS = 5000, ROOTS = "clipping.roots";
 
 export class Recordings {
   constructor() {
@@ -279,7 +279,7 @@ const seen = new IntersectionObserver((entries) => {
   for (const {target, isIntersecting} of entries) {
     if (!isIntersecting) continue;
     seen.unobserve(target);
-    queue.push(wanted.get(target));
+    queue.push(target);
     loadStrips();
   }
 }, {rootMargin: "200px"});
@@ -294,7 +294,7 @@ function wantStrip(element, recording) {
 async function loadStrips() {
   if (loading >= 2 || !queue.length) return;
   loading++;
-  const {id} = queue.shift();
+  const element = queue.shift(), recording = wanted.get(element), {id} = recording;
   try {
     const response = await preview(`/${id}/strip.jpg`, {n: 12, h: 144}, {signal: loads.signal});
     const header = (name) => Number(response.headers.get(`Preview-${name}`));
@@ -302,6 +302,7 @@ async function loadStrips() {
     strips.set(id, {url: URL.createObjectURL(await response.blob()), tiles, columns, rows: Math.ceil(tiles / columns)});
   } catch (error) {
     if (error.status === 422) strips.set(id, {none: true});
+    else setTimeout(() => element.isConnected && wantStrip(element, recording), STRIP_RETRY_MS);
   }
   for (const [old, {url}] of strips) {
     if (strips.size <= MOST_STRIPS) break;
