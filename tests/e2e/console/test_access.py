@@ -31,6 +31,7 @@ def calls_in_some_seconds(console: Console) -> int:
     return int(browser.script(CALLS) - before)
 
 
+@pytest.mark.exhaustive
 def test_every_role_sees_every_screen(console: Console) -> None:
     stack, browser = console.stack, console.browser
     limited = {"key": "limited", "name": "limited", "role": "client", "roots": []}

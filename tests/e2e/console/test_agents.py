@@ -222,6 +222,7 @@ def test_takeovers_are_paused_with_a_reason_and_an_end(screen: Screen) -> None:
     eventually(lambda: not browser.count(".banner.warning"), "the end of the warning")
 
 
+@pytest.mark.exhaustive
 def test_texts_of_agents_are_text_in_every_size_and_language(screen: Screen) -> None:
     browser, cluster = screen.browser, screen.cluster
     probe = [EncoderProbe(name=MARKUP, usable=False, reason=f"no driver {MARKUP}")]

@@ -116,6 +116,7 @@ def test_the_service_may_restart_while_the_editor_is_open(console: Console) -> N
     assert console.request("after-restart")["status"] == "completed"
 
 
+@pytest.mark.exhaustive
 def test_a_service_that_answers_nothing_is_noticed(console: Console) -> None:
     browser = console.browser
     eventually(lambda: browser.script("return Boolean(document.querySelector('.card'))"), "recordings")

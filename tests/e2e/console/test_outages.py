@@ -36,6 +36,7 @@ def test_each_screen_says_that_the_service_is_away_and_recovers(console: Console
         browser.open("about:blank")
 
 
+@pytest.mark.exhaustive
 def test_each_screen_outlives_the_agent(console: Console) -> None:
     console.find("table-7.mp4")
     with console.stack.down("agent-1"):

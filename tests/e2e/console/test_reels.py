@@ -147,6 +147,7 @@ def test_a_refused_part_says_so_in_its_row(console: Console, tmp_path: Path) -> 
     assert shown(request(console, "replay"), tmp_path) == [*frames("ace"), *range(4 * RATE, 5 * RATE)]
 
 
+@pytest.mark.exhaustive
 def test_names_are_text_and_it_fits_a_phone_in_korean(console: Console) -> None:
     browser = console.browser
     make_clips(console)

@@ -286,6 +286,7 @@ def sign_in_as_admin(console: Console) -> None:
     eventually(lambda: browser.count(".card strong"), "the recordings")
 
 
+@pytest.mark.exhaustive
 def test_without_shorts_left_the_button_says_when_and_markup_is_text(console: Console) -> None:
     browser, where = console.browser, console.stack.where
     notes = ("recording", "recording_id", "shape", "framing")
@@ -358,6 +359,7 @@ def test_a_short_is_kept_for_a_day_and_its_links_are_fresh(console: Console) -> 
     assert browser.text(f"{card} .short-deeds .button").strip() == "Request it again"
 
 
+@pytest.mark.exhaustive
 def test_a_short_is_framed_on_a_phone_and_in_korean(console: Console, tmp_path: Path) -> None:
     browser, folder = console.browser, Path(os.environ.get(SCREENSHOTS, tmp_path))
     draft(console, "phone", 10 * RATE, 30 * RATE)

@@ -93,6 +93,7 @@ def test_charts_have_the_numbers_of_the_service(console: Console) -> None:
     eventually(lambda: browser.text(f"{CLIPS} .readout") != read, "the first day")
 
 
+@pytest.mark.exhaustive
 def test_it_fits_a_phone_in_both_languages_and_themes(console: Console) -> None:
     browser = console.browser
     request_some(console, "copy")
