@@ -86,6 +86,7 @@ def test_an_accepted_reel_is_described(api: ApiProcess) -> None:
         "kind": "reel",
         "hand_id": "reel-1",
         "reel_id": "reel-1",
+        "mode": "smart",
         "status": "queued",
         "stage": "waiting",
         "progress_percent": 0.0,

@@ -109,13 +109,13 @@ def test_a_retry_is_stored_shown_and_counted_once(database: Database) -> None:
         ingest.take("progress", "1", json.dumps(body).encode(), {})
     row = get(database, request_id)
     assert (row.revision, codes) == (2, ["SIGNING_UNAVAILABLE"])
-    shown = json.loads(status_of(row, Retention.of(validate({})), NOW).to_json())
+    shown = json.loads(status_of(row, Retention.of(validate({})), NOW, None).to_json())
     assert (shown["status"], shown["stage"], shown["attempt"]) == ("processing", "retrying", 1)
     assert shown["next_attempt_at"] == "2026-11-20T08:15:32.123Z"
     assert shown["last_error"] == {**error, "at": "2026-11-20T08:15:32.123Z"}
 
     report(database, progress(request_id=request_id, attempt=2, stage="probing"))
-    shown = json.loads(status_of(get(database, request_id), Retention.of(validate({})), NOW).to_json())
+    shown = json.loads(status_of(get(database, request_id), Retention.of(validate({})), NOW, None).to_json())
     assert (shown["stage"], shown["last_error"]["code"]) == ("probing", "SIGNING_UNAVAILABLE")
     assert "next_attempt_at" not in shown
     report(database, completed(request_id=request_id))
