@@ -9,8 +9,11 @@ import {chooseLanguage, language, t} from "./i18n.js";
 import {dispatch, openKeys} from "./keys.js";
 import {trouble} from "./path.js";
 import {readQuota} from "./quota.js";
-import {SCREENS, editor, shown} from "./screens.js";
+import {SCREENS, editor, loadAll, shown} from "./screens.js";
 import {dismiss, onUpdate, remember, remembered, setKey, state, toast, update} from "./state.js";
+
+// After what the first view needs.
+const REST_MS = 10_000;
 
 let theme = remembered("theme", null), before = null, tick = 0, opened = null;
 
@@ -106,7 +109,8 @@ const QUIET_MS = 1500;
 let lostAt = 0;
 
 function banner() {
-  if (state.live || !state.key || state.refused) {
+  // A page that is not seen gives its stream back, and opens it again once it is.
+  if (state.live || !state.key || state.refused || document.hidden) {
     if (lostAt && state.live && before) toast({title: t("The service is back")});
     [lostAt, before] = [0, null];
     return null;
@@ -235,6 +239,8 @@ setInterval(() => {
   tick++;
   if (!state.live || tick % 20 === 0) update();
 }, 1000);
+
+setTimeout(loadAll, REST_MS);
 
 onUpdate(draw);
 document.documentElement.lang = language.now;

@@ -33,7 +33,8 @@ export function follow() {
 
 // Browsers have six connections to a host, for all tabs together: a tab that is not seen gives its own back. What ends
 // meanwhile comes once it is seen again.
-let hiding = 0;
+let hiding = 0, left = false;
+const isSeen = () => !document.hidden && !left;
 
 function hide() {
   clearTimeout(hiding);
@@ -42,6 +43,15 @@ function hide() {
 }
 
 document.addEventListener("visibilitychange", hide);
+// A page that was left is kept for the browser's "back", with all that it has open.
+addEventListener("pagehide", () => {
+  left = true;
+  run?.silence?.abort();
+});
+addEventListener("pageshow", () => {
+  left = false;
+  hide();
+});
 
 export function tryNow() {
   run?.now?.();
@@ -88,9 +98,9 @@ async function keepOpen(mine) {
       if (error.status === 401) return refuseKey(error.message);
       state.live = false;
       update();
-      state.why = await whyNot(error);
+      if (isSeen()) state.why = await whyNot(error);
     }
-    if (document.hidden) {
+    if (!isSeen()) {
       await new Promise((resolve) => { mine.shown = resolve; });
       failures = 0;
       continue;
@@ -178,5 +188,5 @@ async function list(cursor = null) {
 
 // While no events arrive, the list is read; not by tabs that are not seen, which may be many.
 setInterval(() => {
-  if (!document.hidden && state.key && !state.live && !state.refused && listing.loaded) list();
+  if (isSeen() && state.key && !state.live && !state.refused && listing.loaded) list();
 }, POLL_MS);

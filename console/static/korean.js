@@ -68,7 +68,7 @@ export const KOREAN = {
   "Cuts are made from the original.": "자르기는 원본에서 합니다.", "The frame could not be saved": "프레임을 저장하지 못했습니다",
   "Find a recording": "녹화 찾기", "No recordings yet": "아직 녹화가 없습니다", "Recordings in this folder appear here by themselves.": "이 폴더의 녹화가 여기에 저절로 나타납니다.",
   "No recording here has “{query}” in its name": "여기에는 이름에 “{query}”가 들어간 녹화가 없습니다", "No recording has “{query}” in its path": "경로에 “{query}”가 들어간 녹화가 없습니다", "Clear the search": "검색 지우기",
-  "Recordings cannot be listed now": "지금은 녹화 목록을 볼 수 없습니다", "Show more": "더 보기", "Loading": "불러오는 중", "No frames: audio only": "프레임 없음: 오디오만",
+  "Recordings cannot be listed now": "지금은 녹화 목록을 볼 수 없습니다", "Show more": "더 보기", "Loading": "불러오는 중", "This screen cannot be loaded now": "지금은 이 화면을 불러올 수 없습니다", "No frames: audio only": "프레임 없음: 오디오만",
   "This folder has more than can be listed. Search for a part of the name.": "이 폴더에는 목록에 담을 수 있는 것보다 많습니다. 이름의 일부로 검색하세요.",
   "Light or dark": "밝게 또는 어둡게", "The service does not answer.": "서비스가 응답하지 않습니다.", "The service is back": "서비스가 돌아왔습니다",
   "Your ranges are kept. Next try in {seconds} s.": "구간은 그대로 있습니다. {seconds}초 뒤 다시 시도합니다.",

@@ -4,13 +4,11 @@
 // shown (`again`: it was shown before the change, too), `close()`, called once another is shown, `restart()`, called
 // when a key was entered, `handlers` of keys, and `title`.
 
-import {Agents} from "./agents.js";
 import {Clips} from "./clips.js";
 import {Editor} from "./editor.js";
+import {Later} from "./later.js";
 import {Recordings} from "./recordings.js";
-import {Reels} from "./reels.js";
 import {Shorts} from "./shorts.js";
-import {Statistics} from "./statistics.js";
 
 // One editor for each recording: it is kept while its recording is shown.
 class EditorScreen {
@@ -64,9 +62,14 @@ export const SCREENS = [
   {name: "editor", icon: "scissors", label: "Editor", to: () => (lastRecording() ? `#/editor/${lastRecording()}` : null), screen: editor, needs: 1},
   {name: "clips", icon: "list", label: "Clips", to: () => "#/clips", screen: new Clips()},
   {name: "shorts", icon: "phone", label: "Shorts", to: () => "#/shorts", screen: new Shorts()},
-  {name: "reels", icon: "reel", label: "Reels", to: () => "#/reels", screen: new Reels()},
-  {name: "agents", icon: "server", label: "Agents", to: () => "#/agents", screen: new Agents()},
-  {name: "statistics", icon: "chart", label: "Statistics", to: () => "#/statistics", screen: new Statistics()},
+  {name: "reels", icon: "reel", label: "Reels", to: () => "#/reels", screen: new Later(async () => (await import("./reels.js")).Reels)},
+  {name: "agents", icon: "server", label: "Agents", to: () => "#/agents", screen: new Later(async () => (await import("./agents.js")).Agents)},
+  {name: "statistics", icon: "chart", label: "Statistics", to: () => "#/statistics", screen: new Later(async () => (await import("./statistics.js")).Statistics)},
 ];
+
+// All files, so that screens open at once, and while the service is away.
+export async function loadAll() {
+  for (const {screen} of SCREENS) await screen.prepare?.();
+}
 
 export const shown = (route) => SCREENS.find((each) => each.name === route.screen);

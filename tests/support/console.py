@@ -17,23 +17,18 @@ SCREENSHOTS = "CLIPPING_SCREENSHOTS"
 """The environment variable with a folder for the pages' images: `docs/images`."""
 
 
-class Console:
-    """One browser, and the stack whose console it shows."""
+class Page:
+    """The console as one browser shows it."""
 
-    def __init__(self, browser: Browser, stack: RunningStack) -> None:
-        self.browser, self.stack = browser, stack
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
 
-    def sign_in(
-        self, key: str | None = None, *, ready: str = ".card strong", page: str | None = None
-    ) -> None:
-        """As in a new tab, by the stack's client key unless `key` is another one; `ready` selects what is
-        waited for, and `page` is the console's address if it is not the API's."""
-        page, key = page or self.stack.where["console_url"], key or self.stack.where["api_key"]
+    def enter(self, page: str, key: str) -> None:
+        """Open the console's address with a key, as in a new tab."""
         self.browser.open(page)
         self.browser.script("sessionStorage.clear(); localStorage.clear()")
         self.browser.open("about:blank")
         self.browser.open(f"{page}#key={key}")
-        eventually(lambda: self.browser.count(ready), f"the console, {ready}")
 
     def find(self, name: str) -> None:
         """Open a recording of the first folder in the editor, and wait for its first frame."""
@@ -111,6 +106,30 @@ class Console:
             )
         )
 
+    def seen(self) -> str:
+        return f"; readout {self.frame}, painted {self.painted()}, log {self.browser.log()}"
+
+    def go_to(self, timecode: str) -> None:
+        self.browser.press("g")
+        eventually(lambda: self.browser.count("input.timecode:focus"), "the field for a time")
+        self.browser.press(*timecode, "Enter")
+
+
+class Console(Page):
+    """One browser, and the stack whose console it shows."""
+
+    def __init__(self, browser: Browser, stack: RunningStack) -> None:
+        super().__init__(browser)
+        self.stack = stack
+
+    def sign_in(
+        self, key: str | None = None, *, ready: str = ".card strong", page: str | None = None
+    ) -> None:
+        """As in a new tab, by the stack's client key unless `key` is another one; `ready` selects what is
+        waited for, and `page` is the console's address if it is not the API's."""
+        self.enter(page or self.stack.where["console_url"], key or self.stack.where["api_key"])
+        eventually(lambda: self.browser.count(ready), f"the console, {ready}")
+
     def media_is_loaded(self) -> bool:
         return bool(
             self.browser.script(
@@ -119,14 +138,6 @@ class Console:
                 " && document.querySelector('.report video').readyState"
             )
         )
-
-    def seen(self) -> str:
-        return f"; readout {self.frame}, painted {self.painted()}, log {self.browser.log()}"
-
-    def go_to(self, timecode: str) -> None:
-        self.browser.press("g")
-        eventually(lambda: self.browser.count("input.timecode:focus"), "the field for a time")
-        self.browser.press(*timecode, "Enter")
 
     def request(self, name: str) -> dict[str, Any]:
         """Press E and wait for the clip."""

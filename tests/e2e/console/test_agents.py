@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from clipping.contract.cluster import EncoderProbe, agent_key, intent_key
+from embedded.layout import free_port
 from tests.api.cluster.documents import Agents
 from tests.support import browser as browsers
 from tests.support.browser import Browser
 from tests.support.cluster import CLUSTER, Cluster
-from tests.support.console import MARKUP, SCREENSHOTS
+from tests.support.console import MARKUP, RATE, SCREENSHOTS, Page
 from tests.support.media import Recording, make
+from tests.support.screens import ready
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -26,19 +28,16 @@ LONG: dict[str, Any] = {"name": "table-7.mp4", "start_seconds": 0, "end_seconds"
 SIZES = ((1440, 900, "light"), (900, 800, "dark"), (390, 844, "dark"))
 
 
-class Screen:
+class Screen(Page):
     """The screen of the agents of a cluster, whose processes nothing restarts."""
 
     def __init__(self, browser: Browser, cluster: Cluster) -> None:
-        self.browser, self.cluster = browser, cluster
+        super().__init__(browser)
+        self.cluster = cluster
 
     def open(self, *, admin: bool = True) -> None:
         """As in a new tab, with an admin's key or a client's."""
-        page = f"{self.cluster.url}/console/"
-        self.browser.open(page)
-        self.browser.script("sessionStorage.clear(); localStorage.clear()")
-        self.browser.open("about:blank")
-        self.browser.open(f"{page}#key={self.cluster.client_key(admin=admin)}")
+        self.enter(f"{self.cluster.url}/console/", self.cluster.client_key(admin=admin))
         self.browser.script("window.alert = () => { window.ran = true; }; location.hash = '#/agents'")
 
     def says(self, selector: str, *words: str, within: float = 60.0) -> str:
@@ -50,10 +49,10 @@ class Screen:
             text = self.browser.text(selector)
             return text if all(word in text for word in words) else None
 
-        shown: str = eventually(found, f"{selector}: {words}", within=within, logs=self.seen)
+        shown: str = eventually(found, f"{selector}: {words}", within=within, logs=self.page)
         return shown
 
-    def seen(self) -> str:
+    def page(self) -> str:
         return f"; page: {self.browser.script('return document.body.innerText')}, {self.browser.log()}"
 
     def card(self, agent_id: str) -> str:
@@ -79,7 +78,14 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     nas = folder / "nas"
     nas.mkdir()
     shutil.copy(make(Recording(seconds=60, gop=250)), nas / "table-7.mp4")
-    with Cluster(folder / "cluster", nas, over={"ha": {"preset": "quick"}}) as cluster:
+    ports = [free_port(), free_port()]
+    previews = {f"agent-{n}": f"http://127.0.0.1:{port}" for n, port in enumerate(ports, start=1)}
+    with Cluster(
+        folder / "cluster",
+        nas,
+        over={"ha": {"preset": "quick"}, "preview": {"agents": previews}},
+        each={n: {"health": {"port": port}} for n, port in enumerate(ports)},
+    ) as cluster:
         yield cluster
 
 
@@ -96,8 +102,10 @@ def screen(pair: Cluster, own_browser: Browser) -> Iterator[Screen]:
     screen.open()
     yield screen
     errors = [line for line in own_browser.log() if "Uncaught" in line or "Content Security Policy" in line]
+    ran = own_browser.script("return window.ran")
+    own_browser.open("about:blank")
     assert errors == []
-    assert own_browser.script("return window.ran") is None
+    assert ran is None
 
 
 def test_a_failover_by_keyboard_from_the_screen_to_the_history(screen: Screen, tmp_path: Path) -> None:
@@ -164,12 +172,56 @@ def test_a_leader_is_killed_while_the_screen_is_open(screen: Screen) -> None:
     del held
     row = f'[data-epoch="{epoch + 1}"]'
     screen.says(row, "Automatic", f"{leader.name} to {standby.name}, epoch {epoch + 1}")
-    eventually(lambda: not browser.count(".banner.error"), "the end of the alarm", logs=screen.seen)
+    eventually(lambda: not browser.count(".banner.error"), "the end of the alarm", logs=screen.page)
     screen.says(f"{screen.card(standby.name)} .badge", "Leads")
     screen.says(f"{screen.card(leader.name)} .badge", "Gone")
     assert cluster.wait(request_id, within=120)["status"] == "completed"
     screen.says(row, "one clip resumed", within=90)
     leader.start()
+    screen.says(".verdict", "Everything works.")
+
+
+def test_every_screen_outlives_a_leader_that_dies(screen: Screen) -> None:
+    cluster, browser = screen.cluster, screen.browser
+    leader, front, tabs = cluster.leader(), browser.tab(), {}
+    (standby,) = [node for node in cluster.nodes if node is not leader]
+    for name, address in screen.screens().items():
+        tabs[name] = browser.add_tab()
+        browser.switch(tabs[name])
+        screen.enter(f"{cluster.url}/console/", cluster.client_key(admin=True))
+        screen.choose("table-7.mp4")
+        screen.shows(0)
+        browser.script(f"window.loaded = 1; location.hash = {address!r}")
+        eventually(lambda name=name: browser.count(ready(name)) and screen.shows_something(), name)
+    request_id = cluster.ask(hand_id="in-every-screen", **LONG)
+    held = cluster.hold_cut(leader, request_id)
+    try:
+        leader.kill()
+        for name, tab in tabs.items():
+            browser.switch(tab)
+            assert screen.shows_something(), name
+            eventually(lambda: not browser.count(".key-form, main > .banner"), f"{name}, live")
+        del held
+        assert cluster.wait(request_id, within=120)["agent_id"] == standby.name
+        for name, tab in tabs.items():
+            browser.switch(tab)
+            if name == "editor":
+                # Frames come from the other agent.
+                screen.go_to("00:00:50:07")
+                screen.shows(50 * RATE + 7)
+            elif name == "agents":
+                screen.says(f"{screen.card(standby.name)} .badge", "Leads")
+            elif name == "clips":
+                screen.says(f'[data-id="{request_id}"] .badge', "Done")
+            eventually(lambda name=name: browser.count(ready(name)), f"{name} afterwards", logs=screen.page)
+            assert screen.shows_something(), name
+            assert browser.script("return window.loaded") == 1
+    finally:
+        for tab in tabs.values():
+            browser.switch(tab)
+            browser.close_tab()
+        browser.switch(front)
+        leader.start()
     screen.says(".verdict", "Everything works.")
 
 
@@ -252,7 +304,7 @@ def test_texts_of_agents_are_text_in_every_size_and_language(screen: Screen) -> 
         for language in ("전환", "Fail over"):
             browser.script("document.querySelector('.rail-foot .text').click()")
             screen.says(".side-panel .main", language)
-            eventually(lambda: browser.script(too_wide), f"{width}, {language}", logs=screen.seen)
+            eventually(lambda: browser.script(too_wide), f"{width}, {language}", logs=screen.page)
     browser.press("Escape")
     cluster.store.delete(agent_key(CLUSTER, "nas-3"))
     eventually(lambda: not browser.count(card), "the agent to go")
