@@ -6,7 +6,7 @@ import {renderPanel} from "./agents-panel.js";
 import {
   ageOf, couldLead, elects, leasedTo, isFrozen, isHeld, leaderOf, leaseKind, othersOf, roleOf, successorOf, takeoverIn, verdict, whyNot,
 } from "./agents-state.js";
-import {badge, stageOf} from "./controls.js";
+import {badge, empty, stageOf, tryAgain} from "./controls.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {date, number, some, t} from "./i18n.js";
@@ -107,9 +107,7 @@ function cards(screen) {
   const first = agents.find((agent) => agent.agent_id === leasedTo(view));
   // The leader's card comes first, and they stay where they are while none leads.
   const order = first ? [first, ...othersOf(view).sort((a, b) => a.agent_id.localeCompare(b.agent_id))] : agents;
-  if (!order.length) {
-    return h("div", {class: "empty", key: "none"}, icon("server", 24), h("strong", null, t("No agents yet")), h("p", null, t("An agent appears here as soon as it has started.")));
-  }
+  if (!order.length) return empty("server", t("No agents yet"), t("An agent appears here as soon as it has started."));
   return h("div", {class: "agent-cards", key: "cards"}, order.map((agent) => card(screen, agent)));
 }
 
@@ -198,10 +196,7 @@ function encoders(agent) {
 }
 
 function nothingYet(screen) {
-  if (screen.problem) {
-    return h("div", {class: "empty", role: "status", key: "problem"}, icon("warning", 24), h("strong", null, t("The agents cannot be shown now")), h("p", null, screen.problem.message),
-      h("button", {class: "button", onclick: () => screen.now()}, t("Try again")));
-  }
+  if (screen.problem) return empty("warning", t("The agents cannot be shown now"), screen.problem.message, tryAgain(() => screen.now()));
   return h("div", {class: "agent-cards", "aria-label": t("Loading"), key: "loading"}, [0, 1].map((i) => h("div", {key: i, class: "agent blank"})));
 }
 

@@ -1,7 +1,7 @@
 // The clips: what is in progress, what is done, and what was cut.
 
 import {get, post} from "./api.js";
-import {badge, iconButton, segments, stateOfClip} from "./controls.js";
+import {badge, empty, iconButton, segments, stateOfClip, tryAgain} from "./controls.js";
 import {reelButton} from "./reel-draft.js";
 import {renderReport} from "./report.js";
 import {clips, follow, hasEnded, listMore, listing, readStatus, take} from "./events.js";
@@ -205,15 +205,16 @@ export class Clips {
 
   table(rows) {
     if (!listing.loaded && !clips.size) {
-      return listing.error ? empty("warning", t("Clips cannot be listed now"), listing.error, t("Try again"), follow)
+      return listing.error ? empty("warning", t("Clips cannot be listed now"), listing.error, tryAgain(follow))
         : h("div", {class: "table", "aria-label": t("Loading")}, [0, 1, 2, 3].map((i) => h("div", {key: i, class: "clip blank"})));
     }
     if (!clips.size) return empty("list", t("No clips yet"), t("Mark a range in the editor and request it: it appears here."));
     if (!rows.length) {
-      return empty("search", t("No clip fits"), "", t("Clear the filters"), () => {
+      const clear = () => {
         Object.assign(this, NO_FILTERS);
         update();
-      });
+      };
+      return empty("search", t("No clip fits"), "", h("button", {class: "button", onclick: clear}, t("Clear the filters")));
     }
     const some = rows.some((clip) => this.chosen.has(clip.request_id)), every = rows.every((clip) => this.chosen.has(clip.request_id));
     return [h("div", {class: "table", role: "table", "aria-label": t("Clips"), key: "table", onkeydown: (event) => this.move(event)},
@@ -297,9 +298,4 @@ export function linkEnds(clip) {
   if (!clip.download_url) return h("span", {class: "third"}, t("Link ended"));
   const left = (Date.parse(clip.download_url_expires_at) - Date.now()) / 1000;
   return h("span", {class: left < DAY ? "soon" : ""}, span(left));
-}
-
-function empty(name, title, text, label, run) {
-  return h("div", {class: "empty", role: "status"}, icon(name, 24), h("strong", null, title), text && h("p", null, text),
-    label && h("button", {class: "button", onclick: run}, label));
 }

@@ -34,6 +34,15 @@ export function iconButton(name, label, onclick, {pressed, expanded, disabled, e
   }, icon(name));
 }
 
+// Instead of a list that has no rows, or cannot be shown.
+export function empty(name, title, text, action) {
+  return h("div", {class: "empty", role: "status", key: "empty"}, icon(name, 24), h("strong", null, title), text && h("p", null, text), action);
+}
+
+export function tryAgain(run) {
+  return h("button", {class: "button", onclick: () => run()}, t("Try again"));
+}
+
 export function badge(kind, text, key, title) {
   return h("span", {class: `badge ${kind}`, key, title}, ["neutral"].includes(kind) ? null : h("i"), text);
 }

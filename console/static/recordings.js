@@ -1,7 +1,7 @@
 // Finds a recording: folders and the recordings in them as they are now, and a search over all of them.
 
 import {ApiError, get, preview} from "./api.js";
-import {badge, segments} from "./controls.js";
+import {badge, empty, segments, tryAgain} from "./controls.js";
 import {codecName} from "./editor-view.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
@@ -149,14 +149,14 @@ export class Recordings {
 
   body() {
     if (this.problem && !this.recordings.length && !this.folders.length) {
-      return h("div", {class: "empty", role: "status"}, icon("warning", 24), h("strong", null, t("Recordings cannot be listed now")), h("p", null, this.problem),
-        h("button", {class: "button", onclick: () => this.load()}, t("Try again")));
+      return empty("warning", t("Recordings cannot be listed now"), this.problem, tryAgain(() => this.load()));
     }
     if (!this.loaded) return h("div", {class: "grid", "aria-label": t("Loading")}, [0, 1, 2, 3, 4, 5].map((i) => h("div", {key: i, class: "card blank"})));
     if (!this.recordings.length && !this.folders.length) {
-      return h("div", {class: "empty"}, icon("folder", 24), this.query
-        ? [h("strong", null, this.everywhere ? t("No recording has “{query}” in its path", {query: this.query}) : t("No recording here has “{query}” in its name", {query: this.query})), h("button", {class: "button", onclick: () => this.search("")}, t("Clear the search"))]
-        : [h("strong", null, t("No recordings yet")), h("p", null, t("Recordings in this folder appear here by themselves."))]);
+      const {query} = this;
+      if (!query) return empty("folder", t("No recordings yet"), t("Recordings in this folder appear here by themselves."));
+      return empty("folder", this.everywhere ? t("No recording has “{query}” in its path", {query}) : t("No recording here has “{query}” in its name", {query}), "",
+        h("button", {class: "button", onclick: () => this.search("")}, t("Clear the search")));
     }
     const growing = this.recordings.filter((each) => each.growing), others = this.recordings.filter((each) => !each.growing);
     const options = {withPath: this.query && this.everywhere, query: this.query};

@@ -1,6 +1,6 @@
 // How the reels look.
 
-import {badge, iconButton, progress, segments, stageOf} from "./controls.js";
+import {badge, empty, iconButton, progress, segments, stageOf, tryAgain} from "./controls.js";
 import {hasEnded} from "./events.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
@@ -154,7 +154,7 @@ function panel(screen) {
   };
   const error = (name) => errors[name] && h("p", {class: "error-text", role: "alert", key: `${name}-error`}, icon("warning"), t(errors[name]));
   return h("aside", {class: "side", key: "side", "aria-label": t("The reel")},
-    h("header", {key: "head"}, h("h2", null, t("The reel")), h("button", {class: "button", onclick: () => empty(screen)}, t("Clear"))),
+    h("header", {key: "head"}, h("h2", null, t("The reel")), h("button", {class: "button", onclick: () => clear(screen)}, t("Clear"))),
     h("div", {class: "ranges reel-options", key: "options"},
       labelled(t("Name"), h("input", {class: "field", id: "reel-name", value: draft.name, maxlength: 128, translate: "no", "aria-invalid": errors.name ? "true" : null, oninput: (event) => screen.change("name", event.target.value)})),
       error("name"),
@@ -179,7 +179,7 @@ function panel(screen) {
         busy ? [h("i", {class: "spinner"}), t("Requesting…")] : h("span", {translate: "no"}, t("Request {name}", {name: draft.name}))))));
 }
 
-function empty(screen) {
+function clear(screen) {
   const before = draft.values;
   draft.take({...before, parts: []});
   draft.save();
@@ -189,18 +189,14 @@ function empty(screen) {
 function list(screen) {
   const rows = screen.rows;
   if (!rows.length) {
-    if (screen.problem) return blank("warning", t("Reels cannot be listed now"), screen.problem, h("button", {class: "button", onclick: () => screen.load()}, t("Try again")));
+    if (screen.problem) return empty("warning", t("Reels cannot be listed now"), screen.problem, tryAgain(() => screen.load()));
     if (!screen.ready) return h("div", {class: "table", "aria-label": t("Loading")}, [0, 1, 2].map((i) => h("div", {key: i, class: "clip blank"})));
-    return !draft.parts.length && blank("reel", t("No reels yet"), t("Choose clips and make a reel of them, or add ranges in the editor."),
+    return !draft.parts.length && empty("reel", t("No reels yet"), t("Choose clips and make a reel of them, or add ranges in the editor."),
       h("p", {class: "reel-add"}, h("a", {class: "button", href: "#/clips"}, t("Choose clips")), h("a", {class: "button", href: "#/recordings"}, t("Find a recording"))));
   }
   return [h("div", {class: "table", role: "table", "aria-label": t("Reels"), key: "table", onkeydown: (event) => screen.list.move(event)}, rows.map((clip) => [
     screen.list.row(clip), screen.list.opened === clip.request_id && h("div", {key: `${clip.request_id}-report`, class: "reel-report", role: "row"}, h("div", {role: "cell"}, screen.report(clip), partsOf(screen, clip)))])),
   screen.cursor && h("button", {class: "button more", key: "more", onclick: () => screen.load(true)}, t("Show more"))];
-}
-
-function blank(name, title, text, action) {
-  return h("div", {class: "empty", role: "status"}, icon(name, 24), h("strong", null, title), h("p", null, text), action);
 }
 
 // What is known of each part: its title from the request, its progress, and where it is in the reel.

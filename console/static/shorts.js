@@ -1,7 +1,7 @@
 // The shorts: how many are left, what became of each, and how long it is kept.
 
 import {asked, canRetry, copyLink, isGone, isHere, nameOf, order, saveClip} from "./clips.js";
-import {badge, iconButton, stateOfClip} from "./controls.js";
+import {badge, empty, iconButton, stateOfClip, tryAgain} from "./controls.js";
 import {clips, follow, hasEnded, listMore, listing, readStatus} from "./events.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
@@ -113,7 +113,7 @@ export class Shorts {
 
   list(all) {
     if (!listing.loaded && !clips.size) {
-      return listing.error ? empty("warning", t("Shorts cannot be listed now"), listing.error, h("button", {class: "button", onclick: follow}, t("Try again")))
+      return listing.error ? empty("warning", t("Shorts cannot be listed now"), listing.error, tryAgain(follow))
         : h("div", {class: "short-cards", key: "cards", "aria-label": t("Loading")}, [0, 1, 2].map((at) => h("div", {key: at, class: "short-card blank"})));
     }
     if (!all.length) {
@@ -144,8 +144,4 @@ export class Shorts {
           }, icon("retry"), t("Request it again")),
           id && scene && h("a", {class: "button quiet", href: `#/editor/${encodeURIComponent(id)}?t=${from}&of=${clip.request_id}`}, icon("scissors"), t("Open in editor")))));
   }
-}
-
-function empty(name, title, text, action) {
-  return h("div", {class: "empty", role: "status", key: "empty"}, icon(name, 24), h("strong", null, title), h("p", null, text), action);
 }

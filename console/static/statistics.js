@@ -2,7 +2,7 @@
 
 import {get} from "./api.js";
 import {Chart} from "./charts.js";
-import {badge, segments} from "./controls.js";
+import {badge, empty, segments, tryAgain} from "./controls.js";
 import {watch} from "./events.js";
 import {h} from "./h.js";
 import {icon} from "./icons.js";
@@ -94,16 +94,15 @@ export class Statistics {
   body() {
     const {shown, problem} = this;
     if (problem && !shown) {
-      return h("div", {class: "empty", role: "status"}, icon("warning", 24), h("strong", null, problem.status === 403 ? t("This key may not see statistics") : t("Statistics cannot be read now")),
-        h("p", null, problem.message), problem.status !== 403 && h("button", {class: "button", onclick: () => this.load()}, t("Try again")));
+      return problem.status === 403 ? empty("warning", t("This key may not see statistics"), problem.message)
+        : empty("warning", t("Statistics cannot be read now"), problem.message, tryAgain(() => this.load()));
     }
     if (!shown) {
       return h("div", {class: "charts", "aria-label": t("Loading"), role: "status"}, [0, 1, 2, 3].map((i) => h("div", {key: i, class: "chart blank"})));
     }
     const {totals} = shown;
     if (!totals.total_requests) {
-      return h("div", {class: "empty"}, icon("chart", 24), h("strong", null, t("No requests in the last {period}", {period: t(PERIODS[shown.period])})),
-        h("p", null, t("Clips that are requested here or by other programs with this key are counted.")),
+      return empty("chart", t("No requests in the last {period}", {period: t(PERIODS[shown.period])}), t("Clips that are requested here or by other programs with this key are counted."),
         shown.period !== "30d" && h("button", {class: "button", onclick: () => this.choose("30d")}, t("Show 30 days")));
     }
     return [figures(totals), h("div", {class: `charts${shown.period === this.period ? "" : " old"}`, "aria-busy": String(shown.period !== this.period), key: "charts"}, this.drawn(shown))];

@@ -8,21 +8,26 @@ from typing import TypeVar
 
 Seen = TypeVar("Seen")
 
+FIRST, SLOWER, LAST = 0.02, 1.2, 0.2
+"""The interval between two looks, in seconds, how it grows, and its end: what looks often, such as at a page
+in a browser, slows down what it waits for."""
+
 
 def eventually(
     condition: Callable[[], Seen | None],
     what: str = "it",
     *,
     within: float = 60.0,
-    every: float = 0.02,
+    every: float | None = None,
     logs: Callable[[], str] | None = None,
 ) -> Seen:
     """Poll until `condition` returns a true value, and return it. Fails after `within` seconds with the last
-    value."""
-    give_up = time.monotonic() + within
+    value. Looks less and less often, or `every` so many seconds: for what is there for a moment only."""
+    give_up, pause = time.monotonic() + within, every or FIRST
     while not (seen := condition()):
         if time.monotonic() >= give_up:
             tail = logs() if logs else ""
             raise AssertionError(f"waited {within:g} s for {what}; last: {seen!r}{tail}")
-        time.sleep(every)
+        time.sleep(pause)
+        pause = every or min(pause * SLOWER, LAST)
     return seen
