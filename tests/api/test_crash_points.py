@@ -52,7 +52,7 @@ def rows(api: ApiProcess) -> dict[str, str]:
     return dict(found)
 
 
-@pytest.mark.sampled(slow=2)
+@pytest.mark.sampled(slow=3)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", [*UNANSWERED, dying.BEFORE_PUBLISH, *PUBLISHED])
 def test_a_kill_loses_nothing_that_was_answered(api: ApiProcess, tmp_path: Path, point: str) -> None:

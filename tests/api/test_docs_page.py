@@ -125,6 +125,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_second_clip_can_be_requested_from_the_page(api: ApiProcess, browser: Browser) -> None:
     (api.root / "table.mp4").touch()
     browser.open(f"{api.url}/docs")

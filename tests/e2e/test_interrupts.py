@@ -113,6 +113,7 @@ def test_the_api(tmp_path: Path, agent: tuple[Path, dict[str, str]]) -> None:
         check_service(number, point, ended)
 
 
+@pytest.mark.exhaustive
 def test_the_doctor(tmp_path: Path, agent: tuple[Path, dict[str, str]]) -> None:
     config, environ = agent
     command = ["agent.cli", "doctor", "--json", "--config", str(config)]

@@ -67,7 +67,7 @@ def planned_and_cut(engine: Engine, spec: CutSpec, folder: Path) -> tuple[ClipPl
     return plan, clip.size
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.sampled(10, slow=4)
 @pytest.mark.parametrize(("name", "start", "end", "mode"), CASES)
 def test_a_clip_is_what_its_plan_says(
     engine: Engine, tmp_path: Path, name: str, start: str, end: str, mode: Mode

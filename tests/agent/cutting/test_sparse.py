@@ -88,7 +88,7 @@ def delay(source: Path, engine: Engine) -> Fraction:
     return player_times(source, engine)[0]
 
 
-@pytest.mark.sampled(13, slow=4)
+@pytest.mark.sampled(13, slow=6)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_clip_is_as_long_as_requested(
         assert any("copy" in warning for warning in clip.report.warnings)
 
 
-@pytest.mark.sampled(5, slow=3)
+@pytest.mark.sampled(5, slow=4)
 @pytest.mark.parametrize("mode", ["smart", "encode"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_audio_stays_in_sync_with_a_long_frame(cut: Cut, engine: Engine, shape: str, mode: Mode) -> None:
@@ -137,7 +137,7 @@ def test_audio_stays_in_sync_with_a_long_frame(cut: Cut, engine: Engine, shape: 
     assert tick_times(clip.path) == pytest.approx([0.75, 1.75, 2.75], abs=0.003)
 
 
-@pytest.mark.sampled(5, slow=3)
+@pytest.mark.sampled(5, slow=4)
 @pytest.mark.parametrize("mode", ["smart", "encode"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_frames_after_a_pause_keep_their_times(cut: Cut, engine: Engine, shape: str, mode: Mode) -> None:

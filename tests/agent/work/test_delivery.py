@@ -49,7 +49,7 @@ def facts(*, dropped: int = 0, warnings: int = 0, length: int = 20, tracks: int 
     )
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(5, slow=2)
 @pytest.mark.parametrize("dropped", [0, 16, 1_000])
 @pytest.mark.parametrize("warnings", [0, 1, 1_000])
 @pytest.mark.parametrize("length", [20, 20_000])

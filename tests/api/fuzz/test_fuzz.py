@@ -34,9 +34,11 @@ def api(broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.mark.parametrize(
     ("phases", "paths", "examples", "cases"),
     [
-        ("examples,coverage", "^/(?!v1/(reel/|(events|clip/plan)$)|preview/)", 1, 600),
-        pytest.param("examples,coverage", "^/v1/reel/request", 1, 300, marks=pytest.mark.exhaustive),
-        ("fuzzing", "^/(?!v1/(events|clip/plan)$)", 15, 200),
+        ("examples,coverage", "^/(?!v1/(reel/|(events|clip/plan|clip/batch)$)|preview/)", 1, 600),
+        pytest.param(
+            "examples,coverage", "^/v1/(reel/request|clip/batch)", 1, 300, marks=pytest.mark.exhaustive
+        ),
+        ("fuzzing", "^/(?!v1/(events|clip/plan)$)", 8, 150),
         ("stateful", "^/v1/(clip|reel)", 20, 50),
         ("stateful", "^/v1/(admin|stats)", 6, 15),
     ],

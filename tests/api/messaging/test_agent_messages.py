@@ -55,7 +55,7 @@ def bury(database: Database, request_id: str, attempts: str = "20") -> None:
     Ingest(database, ManualClock(NOW)).take("dead-letter", "1", data, attributes)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4, slow=3)
 @pytest.mark.parametrize("kind", range(len(KINDS)))
 @settings(
     max_examples=15,
@@ -160,7 +160,7 @@ def test_a_message_of_an_unknown_request_is_ignored(database: Database) -> None:
 HUGE = 10**30
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4, slow=3)
 @pytest.mark.parametrize(
     ("kind", "over"),
     [

@@ -97,7 +97,7 @@ def test_one_of_many_concurrent_deletes_succeeds(store: Store) -> None:
         assert deleted.count(True) == 1
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(3, slow=2)
 def test_reads_are_atomic(store: Store, tmp_path: Path) -> None:
     """Sizes and contents differ with every write, so that a mixed read is detected."""
     done = threading.Event()

@@ -71,6 +71,7 @@ def another_key_starts_over(console: Console) -> None:
     assert late == "KEY_CHANGED"
 
 
+@pytest.mark.exhaustive
 def test_a_revoked_key_is_asked_for_again_in_every_screen(console: Console) -> None:
     stack, browser = console.stack, console.browser
     front, tabs = browser.tab(), {}

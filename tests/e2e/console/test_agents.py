@@ -181,6 +181,7 @@ def test_a_leader_is_killed_while_the_screen_is_open(screen: Screen) -> None:
     screen.says(".verdict", "Everything works.")
 
 
+@pytest.mark.exhaustive
 def test_every_screen_outlives_a_leader_that_dies(screen: Screen) -> None:
     cluster, browser = screen.cluster, screen.browser
     leader, front, tabs = cluster.leader(), browser.tab(), {}

@@ -85,7 +85,7 @@ CASES = [
 """Recording, mode, and the keys that lead to the first frame and from there to the last one."""
 
 
-@pytest.mark.sampled(slow=3)
+@pytest.mark.sampled(slow=5)
 @pytest.mark.parametrize(("name", "mode", "first_keys", "last_keys"), CASES)
 def test_the_clip_has_the_frames_where_in_and_out_were_set_by_keys(
     console: Console, tmp_path: Path, name: str, mode: str, first_keys: str, last_keys: str

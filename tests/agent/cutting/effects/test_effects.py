@@ -221,7 +221,7 @@ def test_an_overlay_is_drawn_before_the_shape_and_in_its_own_space(made: Make, m
     assert planes(framed.path)[3][1][43:47, 78:82].mean() < 60  # videoWidth is the target's: `framed`
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(4, slow=2)
 @pytest.mark.parametrize(
     ("rating", "color"),
     [(1, "C62828"), (2, "F9A825"), (3, "1565C0"), (4, "2E7D32"), (5, "66BB6A")],

@@ -116,7 +116,7 @@ def check(clip: Clip, times: Sequence[tuple[float, float]] = TIMES) -> list[tupl
     return found
 
 
-@pytest.mark.sampled(4, slow=2)
+@pytest.mark.sampled(4, slow=3)
 @pytest.mark.parametrize(
     ("extension", "output"),
     [
@@ -190,7 +190,7 @@ def test_overlapping_captions_are_above_each_other(made: Make, grey: Callable[..
     assert bottom[0] == pytest.approx(bottom[1], abs=2)
 
 
-@pytest.mark.sampled(4, slow=2)
+@pytest.mark.sampled(4, slow=3)
 @pytest.mark.parametrize("output", [{}, {"fps": 30.0}, {"container": "mkv"}])
 def test_in_segments_they_are_as_in_a_single_pass(
     either: Engine, made: Make, grey: Callable[..., Path], tmp_path: Path, output: dict[str, Any]

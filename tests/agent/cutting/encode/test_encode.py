@@ -29,7 +29,7 @@ RECORDINGS = {
 }
 
 
-@pytest.mark.sampled(9, slow=3)
+@pytest.mark.sampled(9, slow=5)
 @pytest.mark.parametrize("kind", RECORDINGS)
 @pytest.mark.parametrize(("start", "end"), [("3.3", "5.1"), ("4.01", "4.02"), ("0", "1"), ("10.5", "12")])
 def test_it_holds_exactly_the_frames_asked_for(

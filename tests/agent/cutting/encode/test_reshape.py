@@ -110,7 +110,7 @@ def columns_shown(luma: np.ndarray, rows: slice, width: int) -> tuple[float, flo
     return (first - slope / 2 - 16) * scale, (first + slope * (len(row) - 0.5) - 16) * scale
 
 
-@pytest.mark.sampled(5, slow=2)
+@pytest.mark.sampled(5, slow=3)
 @in_turn(
     ((640, 360), {"aspect": "9:16", "width": 360}, (360, 640)),
     ((640, 360), {"aspect": "9:16", "height": 320}, (180, 320)),
@@ -148,7 +148,7 @@ def test_the_height_of_a_narrower_frame_is_cut(engine: Engine, tmp_path: Path) -
             assert np.median(luma[y]) == pytest.approx(16 + 219 * at / 480, abs=2), y
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(3, slow=2)
 @in_turn(
     ((640, 360), "1", {"aspect": "9:16", "width": 180}, (0, 109, 180, 102)),
     ((640, 360), "1", {"aspect": "1:1", "width": 320}, (0, 70, 320, 180)),

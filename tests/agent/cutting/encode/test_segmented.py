@@ -146,7 +146,7 @@ def described(path: Path) -> list[Any]:
         return found
 
 
-@pytest.mark.sampled(16, slow=3)
+@pytest.mark.sampled(16, slow=6)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_has_the_frames_and_the_times_of_a_single_pass(encoder: Encoder, kind: str) -> None:
     recording, output = KINDS[kind]
@@ -225,7 +225,7 @@ def test_it_counts_every_attempt_that_resumes(encoder: Encoder) -> None:
     assert encoder.in_segments(source).checkpoints[-1].resumed_count == 2
 
 
-@pytest.mark.sampled(2, slow=2)
+@pytest.mark.sampled(2, slow=3)
 @pytest.mark.parametrize("change", ["request", "recording", "file", "segment", "length", "quality"])
 def test_what_does_not_belong_to_this_clip_is_not_used(encoder: Encoder, tmp_path: Path, change: str) -> None:
     source = tmp_path / "source.mp4"

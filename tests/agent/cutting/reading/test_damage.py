@@ -152,7 +152,7 @@ def test_damage_is_an_error_where_it_is_to_be(holed: Path, tmp_path: Path, mode:
     assert [path.name for path in tmp_path.iterdir()] == [holed.name]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(3, slow=3)
 @pytest.mark.parametrize("holed", CONTAINERS, indirect=True)
 @pytest.mark.parametrize("mode", ["copy", "encode"])
 def test_damage_is_encoded_over_where_it_is_to_be(holed: Path, tmp_path: Path, mode: Mode) -> None:

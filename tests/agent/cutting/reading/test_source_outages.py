@@ -80,7 +80,7 @@ def case(number: int, when: str, name: str, mode: Mode) -> object:
     )
 
 
-@pytest.mark.sampled(7, slow=3)
+@pytest.mark.sampled(7, slow=5)
 @pytest.mark.parametrize(("number", "when", "name", "mode"), list(cases()))
 def test_reads_that_fail(
     nas: FaultyMount, fresh: Engine, tmp_path: Path, number: int, when: str, name: str, mode: Mode

@@ -49,7 +49,7 @@ def test_parts_of_one_recording(
     check_sync(clip, placed(spec, pieces))
 
 
-@pytest.mark.sampled(4, slow=2)
+@pytest.mark.sampled(4, slow=4)
 @pytest.mark.parametrize("kind", DIFFERENT)
 @pytest.mark.parametrize("transition", ["cut", "dissolve"])
 def test_parts_that_differ_are_made_like_the_first(
@@ -89,7 +89,7 @@ def test_a_reel_without_audio(engine: Engine, tmp_path: Path, audio: bool) -> No
         assert not container.streams.audio
 
 
-@pytest.mark.sampled(3, slow=2)
+@pytest.mark.sampled(3, slow=4)
 @pytest.mark.parametrize("extension", ["mkv", "ts"])
 @pytest.mark.parametrize("transition", TRANSITIONS)
 def test_containers_without_an_index_of_frames(

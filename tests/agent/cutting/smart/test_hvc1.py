@@ -59,7 +59,7 @@ def parts(path: Path) -> Iterator[tuple[str, list[tuple[str, int]]]]:
     yield where, fields
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(3, slow=2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_parameter_sets_are_in_the_header(cut: Cut, engine: Engine, kind: str) -> None:
     source = make(KINDS[kind])

@@ -86,7 +86,7 @@ def check(clip: Clip, times: dict[int, Fraction], wanted: list[int]) -> None:
     assert clip.report.actual.start == pytest.approx(float(times[wanted[0]]), abs=1e-5)
 
 
-@pytest.mark.sampled(23, slow=3)
+@pytest.mark.sampled(31, slow=5)
 @pytest.mark.parametrize("kind", RECORDINGS)
 @pytest.mark.parametrize(("start", "end"), RANGES)
 def test_it_holds_exactly_the_frames_asked_for(
@@ -99,7 +99,7 @@ def test_it_holds_exactly_the_frames_asked_for(
     check(clip, times, in_range(times, start, end))
 
 
-@pytest.mark.sampled(5, slow=2)
+@pytest.mark.sampled(5, slow=4)
 @pytest.mark.parametrize("kind", ["h264", "h264 in mkv", "h264 in ts", "29.97 in ts", "hevc", "mpeg2"])
 @pytest.mark.parametrize("start", ["2", "2.3"])
 def test_audio_stays_in_sync(cut: Cut, kind: str, start: str) -> None:

@@ -36,7 +36,7 @@ def player_times(source: Path, engine: Engine) -> dict[int, Fraction]:
     return {number: at - zero for at, number in shown_frames(source)}
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(5, slow=3)
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize(("start", "end"), RANGES)
 def test_it_shows_every_frame_from_the_keyframe_before_to_the_out_point(

@@ -89,7 +89,7 @@ def expected(container: str, lead: float, end: float) -> Shown:
     return [*moved, (round(2.0 + lead, 3), end, "last")]
 
 
-@pytest.mark.sampled(3, slow=2)
+@pytest.mark.sampled(3, slow=4)
 @pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
 @pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
 @pytest.mark.parametrize("recording", [MP4, MKV], ids=["mp4", "mkv"])

@@ -34,7 +34,7 @@ def without_index(shape: str, folder: Path) -> Path:
     return target
 
 
-@pytest.mark.sampled(5, slow=3)
+@pytest.mark.sampled(5, slow=5)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("mode", ["copy", "smart", "encode"])
 @pytest.mark.parametrize(("start", "end"), [("0", "1"), ("8.3", "10.1"), ("18.5", "20")])
