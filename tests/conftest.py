@@ -17,9 +17,10 @@ from tests.support.seaweed import Seaweed
 _OWN_FOLDER = pytest.StashKey[str]()
 
 
-# On a busy machine any example may take long.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
+# On a busy machine any example may take long. `scripts/test --exhaustive` tries more of them.
+settings.register_profile("quick", deadline=None, max_examples=50)
+settings.register_profile("exhaustive", deadline=None, max_examples=200)
+settings.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:

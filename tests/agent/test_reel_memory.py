@@ -62,6 +62,7 @@ def most_of(agent: AgentProcess, count: int, **fields: Any) -> int:
     return most[0]
 
 
+@pytest.mark.sampled(slow=2)
 @pytest.mark.parametrize("mode", ["smart", "encode"])
 def test_many_parts_take_no_more_memory_than_few(tmp_path: Path, mode: str) -> None:
     with AgentProcess(tmp_path) as agent:

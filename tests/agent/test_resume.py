@@ -74,6 +74,7 @@ def check_resumed(agent: AgentProcess, message: RequestMessage, segment: int) ->
     return completion
 
 
+@pytest.mark.sampled(slow=3)
 @pytest.mark.parametrize("percent", [25, 50, 75])
 def test_an_agent_that_was_killed_resumes_after_its_start(agent: AgentProcess, percent: int) -> None:
     message = requested(agent, percent=percent)
@@ -83,6 +84,7 @@ def test_an_agent_that_was_killed_resumes_after_its_start(agent: AgentProcess, p
     check_resumed(agent, message, segment)
 
 
+@pytest.mark.sampled(slow=3)
 @pytest.mark.parametrize("percent", [25, 50, 75])
 def test_a_cut_that_was_killed_is_resumed_by_the_next_attempt(agent: AgentProcess, percent: int) -> None:
     message = requested(agent, percent=percent)

@@ -79,6 +79,7 @@ def check_resumed(
     return completion
 
 
+@pytest.mark.sampled(slow=3)
 @pytest.mark.parametrize("percent", [25, 50, 75])
 def test_another_agent_resumes_what_a_killed_one_has_finished(agent: AgentProcess, percent: int) -> None:
     message = agent.send(start_seconds=START, end_seconds=END, mode="encode")

@@ -29,6 +29,7 @@ def test_a_few_of_each_kind(originals: dict[str, bytes], tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_many_of_each_kind(originals: dict[str, bytes]) -> None:
     results = run(originals, 12, 2 * len(KINDS), MODES, None)
     assert [result for result in results if result.bad] == []

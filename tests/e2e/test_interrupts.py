@@ -98,6 +98,7 @@ def agent(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
         yield config, environ
 
 
+@pytest.mark.exhaustive
 def test_the_agent(tmp_path: Path, agent: tuple[Path, dict[str, str]]) -> None:
     config, environ = agent
     command = ["agent.cli", "run", "--json", "--config", str(config)]

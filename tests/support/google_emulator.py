@@ -17,7 +17,7 @@ from embedded.layout import free_port
 VARIABLE = "CLIPPING_GOOGLE_PUBSUB_EMULATOR"
 """The environment variable with the emulator's path, if it is not on PATH."""
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 
 _PROGRAM = "cloud-pubsub-emulator"

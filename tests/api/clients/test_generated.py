@@ -81,6 +81,7 @@ def test_openapi_python_client_makes_every_route(api: ApiProcess, tmp_path: Path
     check_answers(run(*command, cwd=tmp_path, PYTHONPATH=str(tmp_path)))
 
 
+@pytest.mark.exhaustive
 def test_openapi_typescript_makes_types_that_check(api: ApiProcess, tmp_path: Path) -> None:
     programs = TOOLS / "node_modules" / ".bin"
     (tmp_path / "node_modules").symlink_to(TOOLS / "node_modules")

@@ -68,6 +68,7 @@ def logged(api: ApiProcess, event: str) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.sampled(slow=2)
 @pytest.mark.parametrize("kind", ["progress", "complete"])
 def test_a_kill_between_the_commit_and_the_acknowledgement_changes_nothing(
     proxy: HoldingProxy, tmp_path: Path, kind: str

@@ -51,6 +51,7 @@ def requirements(folder: Path, *, source: bool) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.sampled(slow=2)
 @pytest.mark.parametrize("python", ["3.11", "3.12"])
 def test_the_packages_have_wheels_for_arm64(python: str, tmp_path: Path) -> None:
     path = requirements(tmp_path, source=False)

@@ -80,6 +80,7 @@ def test_pages_that_were_left_keep_no_connection_and_go_on_where_they_were(conso
     assert not browser.count(".banner")
 
 
+@pytest.mark.exhaustive
 def test_more_tabs_than_a_browser_has_connections_all_work(console: Console) -> None:
     """Chromium opens six to one host over HTTP/1.1, and each tab that is seen keeps one for its events."""
     browser, front, tabs = console.browser, console.browser.tab(), []

@@ -116,6 +116,7 @@ def test_the_key_stays_in_the_tab_and_a_wrong_one_is_refused(console: Console) -
     eventually(lambda: browser.count(".key-form .error-text"), "the refusal")
 
 
+@pytest.mark.sampled(slow=2)
 @pytest.mark.parametrize("case", ["nothing answers", "not in cors_origins"])
 def test_a_wrong_api_url_is_named(console: Console, case: str) -> None:
     api = (

@@ -158,6 +158,7 @@ def test_the_crop_is_where_the_screen_drew_it(console: Console, tmp_path: Path) 
     assert drawn(console) == pytest.approx(expected[FIRST + 7], abs=0.1)
 
 
+@pytest.mark.exhaustive
 def test_a_window_that_followed_is_changed_afterwards(console: Console, tmp_path: Path) -> None:
     browser = console.browser
     draft(console, "followed", FIRST, FIRST + 7)

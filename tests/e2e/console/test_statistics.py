@@ -115,6 +115,7 @@ def test_it_fits_a_phone_in_both_languages_and_themes(console: Console) -> None:
             assert browser.script(fill) == {"light": "rgb(63, 77, 208)", "dark": "rgb(147, 160, 255)"}[theme]
 
 
+@pytest.mark.exhaustive
 def test_old_numbers_stay_and_say_so_while_the_service_is_away(console: Console) -> None:
     browser = console.browser
     request_some(console, "copy")

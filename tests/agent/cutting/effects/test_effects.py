@@ -132,6 +132,7 @@ def test_frames_are_times_at_the_recording_s_rate(made: Make, map_video: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_slow_pan_does_not_jitter(made: Make, map_video: Path) -> None:
     ends = [
         {"time": at, "x": x, "y": 30.0, "width": 162.0, "height": 288.0} for at, x in ((0, 100.0), (4, 110.0))

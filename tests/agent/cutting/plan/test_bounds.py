@@ -207,6 +207,7 @@ def test_a_usual_number_of_chapters_is_kept_without_a_word(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_million_chapters_cost_little_memory(engine: Engine, tmp_path: Path) -> None:
     source = with_chapters(tmp_path / "chapters.mkv", 1_000_000)
     with most_memory() as peak:
