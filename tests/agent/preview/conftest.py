@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,8 @@ class Viewer:
         return int(float(found[1])) if found is not None else 0
 
 
-@pytest.fixture(scope="session")
-def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
-    """One for all tests of a session: each removes what it adds to the folder."""
-    folder = tmp_path_factory.mktemp("previews")
+@contextmanager
+def viewing(folder: Path, *, slots: int = 2) -> Iterator[Viewer]:
     nas = folder / "nas"
     (nas / "2026").mkdir(parents=True)
     shutil.copy(make(Recording(seconds=12)), nas / "night.mp4")
@@ -66,7 +65,14 @@ def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
     (folder / "secret").write_text(SECRET)
     with AgentProcess(
         folder,
-        preview={"key": str(folder / "secret"), "slots": 2, "api_url": API_URL},
+        preview={"key": str(folder / "secret"), "slots": slots, "api_url": API_URL},
         api={"public_url": "http://127.0.0.1:9", "cors_origins": [ORIGIN]},
     ) as agent:
         yield Viewer(agent)
+
+
+@pytest.fixture(scope="session")
+def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
+    """One for all tests of a session: each removes what it adds to the folder."""
+    with viewing(tmp_path_factory.mktemp("previews")) as made:
+        yield made

@@ -8,17 +8,19 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import requests
 
 from agent.preview.slots import Slots
 from clipping.errors import Overloaded
-from tests.agent.preview.conftest import Viewer
+from tests.agent.preview.conftest import Viewer, viewing
 from tests.support.procs import descendants_of, has_open, state_of
 from tests.support.waiting import eventually
 
 CALLERS, LOOKS = 16, 20
+NAME = "night.mp4"
 
 
 def test_a_call_waits_for_a_slot_and_is_then_refused() -> None:
@@ -96,34 +98,26 @@ def test_a_single_slot_is_for_all_calls() -> None:
 
 
 @pytest.mark.slow
-def test_previews_that_hang_never_delay_the_health_page(viewer: Viewer) -> None:
-    names = ["night.mp4", "2026/table 7.mp4"]
-    for name in names:
-        assert viewer.of(name, "/still.jpg").status_code == 200
-    workers = [pid for pid in descendants_of(viewer.agent.pid) if has_open(pid, viewer.agent.nas)]
-    assert len(workers) == 2
-    for pid in workers:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        with ThreadPoolExecutor(CALLERS) as threads:
-            calls = [threads.submit(timed, viewer, names[n % 2], 1 + n / 4) for n in range(CALLERS)]
-            refused = eventually(lambda: [call.result() for call in calls if call.done()], "a refusal")
-            looks = [health(viewer) for _ in range(LOOKS)]
-            assert [state_of(pid) for pid in workers] == ["T", "T"]
-            resume(workers)
-            results = [call.result() for call in calls]
-    finally:
-        resume(workers)
+def test_previews_that_hang_never_delay_the_health_page(tmp_path: Path) -> None:
+    # With a single slot, there is no idle worker that would be replaced by another one, which answers.
+    with viewing(tmp_path, slots=1) as viewer:
+        assert viewer.of(NAME, "/still.jpg").status_code == 200
+        (worker,) = [pid for pid in descendants_of(viewer.agent.pid) if has_open(pid, viewer.agent.nas)]
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            with ThreadPoolExecutor(CALLERS) as threads:
+                calls = [threads.submit(timed, viewer, NAME, 1 + n / 4) for n in range(CALLERS)]
+                refused = eventually(lambda: [call.result() for call in calls if call.done()], "a refusal")
+                looks = [health(viewer) for _ in range(LOOKS)]
+                assert state_of(worker) == "T"
+                os.kill(worker, signal.SIGCONT)
+                results = [call.result() for call in calls]
+        finally:
+            os.kill(worker, signal.SIGCONT)
     assert {(status, after) for status, after, _ in refused} == {(503, "1")}
     served = [seconds for status, _, seconds in results if status == 200]
-    assert len(served) >= 2
+    assert served
     assert max(looks) < min(served), "the page answered while all slots were taken"
-
-
-def resume(workers: list[int]) -> None:
-    for pid in workers:
-        with suppress(ProcessLookupError):  # one that no call had taken is ended once another is needed
-            os.kill(pid, signal.SIGCONT)
 
 
 def timed(viewer: Viewer, name: str, t: float) -> tuple[int, str | None, float]:
