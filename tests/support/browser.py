@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -99,6 +101,18 @@ class Browser:
     def close_tab(self) -> None:
         """Close the tab that is in front; `switch` has to follow."""
         self._call("DELETE", "/window")
+
+    @contextmanager
+    def further_tabs(self) -> Iterator[None]:
+        """Close the tabs that are added meanwhile, and bring the one of now to the front again."""
+        front, before = self.tab(), set(self._call("GET", "/window/handles"))
+        try:
+            yield
+        finally:
+            for tab in set(self._call("GET", "/window/handles")) - before:
+                self.switch(tab)
+                self.close_tab()
+            self.switch(front)
 
     def count(self, selector: str) -> int:
         return len(self._elements(selector))

@@ -22,7 +22,8 @@ def eventually(
     logs: Callable[[], str] | None = None,
 ) -> Seen:
     """Poll until `condition` returns a true value, and return it. Fails after `within` seconds with the last
-    value. Looks less and less often, or `every` so many seconds: for what is there for a moment only."""
+    value. The interval between two looks grows, unless `every` sets one in seconds, for a state that lasts
+    only a moment."""
     give_up, pause = time.monotonic() + within, every or FIRST
     while not (seen := condition()):
         if time.monotonic() >= give_up:

@@ -74,18 +74,18 @@ def another_key_starts_over(console: Console) -> None:
 @pytest.mark.exhaustive
 def test_a_revoked_key_is_asked_for_again_in_every_screen(console: Console) -> None:
     stack, browser = console.stack, console.browser
-    front, tabs = browser.tab(), {}
-    with stack.further_keys({"key": "revocable", "name": "client", "role": "client"}):
-        console.find("table-7.mp4")
-        at = browser.script("return location.hash").split("/")[-1]
-        for screen in console.screens():
-            tabs[screen] = browser.add_tab()
-            browser.switch(tabs[screen])
-            console.sign_in("revocable")
-            browser.script(f"sessionStorage.setItem('clipping.recording', {at!r}); window.loaded = 1")
-            browser.script(f"location.hash = {console.screens()[screen]!r}")
-            eventually(console.shows_something, screen)
-    try:
+    tabs = {}
+    with browser.further_tabs():
+        with stack.further_keys({"key": "revocable", "name": "client", "role": "client"}):
+            console.find("table-7.mp4")
+            at = browser.script("return location.hash").split("/")[-1]
+            for screen in console.screens():
+                tabs[screen] = browser.add_tab()
+                browser.switch(tabs[screen])
+                console.sign_in("revocable")
+                browser.script(f"sessionStorage.setItem('clipping.recording', {at!r}); window.loaded = 1")
+                browser.script(f"location.hash = {console.screens()[screen]!r}")
+                eventually(console.shows_something, screen)
         for screen, tab in tabs.items():
             browser.switch(tab)
             eventually(lambda: browser.count(".key-form .error-text"), f"the form in {screen}")
@@ -95,8 +95,3 @@ def test_a_revoked_key_is_asked_for_again_in_every_screen(console: Console) -> N
             eventually(lambda: not browser.count(".key-form"), f"{screen} again")
             eventually(lambda: not browser.count(".banner") and console.shows_something(), screen)
             assert browser.script("return window.loaded") == 1
-    finally:
-        for tab in tabs.values():
-            browser.switch(tab)
-            browser.close_tab()
-        browser.switch(front)

@@ -184,45 +184,45 @@ def test_a_leader_is_killed_while_the_screen_is_open(screen: Screen) -> None:
 @pytest.mark.exhaustive
 def test_every_screen_outlives_a_leader_that_dies(screen: Screen) -> None:
     cluster, browser = screen.cluster, screen.browser
-    leader, front, tabs = cluster.leader(), browser.tab(), {}
+    leader, tabs = cluster.leader(), {}
     (standby,) = [node for node in cluster.nodes if node is not leader]
-    for name, address in screen.screens().items():
-        tabs[name] = browser.add_tab()
-        browser.switch(tabs[name])
-        screen.enter(f"{cluster.url}/console/", cluster.client_key(admin=True))
-        screen.choose("table-7.mp4")
-        screen.shows(0)
-        browser.script(f"window.loaded = 1; location.hash = {address!r}")
-        eventually(lambda name=name: browser.count(ready(name)) and screen.shows_something(), name)
-    request_id = cluster.ask(hand_id="in-every-screen", **LONG)
-    held = cluster.hold_cut(leader, request_id)
-    try:
-        leader.kill()
-        for name, tab in tabs.items():
-            browser.switch(tab)
-            assert screen.shows_something(), name
-            eventually(lambda: not browser.count(".key-form, main > .banner"), f"{name}, live")
-        del held
-        assert cluster.wait(request_id, within=120)["agent_id"] == standby.name
-        for name, tab in tabs.items():
-            browser.switch(tab)
-            if name == "editor":
-                # Frames come from the other agent.
-                screen.go_to("00:00:50:07")
-                screen.shows(50 * RATE + 7)
-            elif name == "agents":
-                screen.says(f"{screen.card(standby.name)} .badge", "Leads")
-            elif name == "clips":
-                screen.says(f'[data-id="{request_id}"] .badge', "Done")
-            eventually(lambda name=name: browser.count(ready(name)), f"{name} afterwards", logs=screen.page)
-            assert screen.shows_something(), name
-            assert browser.script("return window.loaded") == 1
-    finally:
-        for tab in tabs.values():
-            browser.switch(tab)
-            browser.close_tab()
-        browser.switch(front)
-        leader.start()
+    cluster.wait(cluster.ask("table-7.mp4", hand_id="before"))  # so that no screen is empty
+    with browser.further_tabs():
+        for name, address in screen.screens().items():
+            tabs[name] = browser.add_tab()
+            browser.switch(tabs[name])
+            screen.enter(f"{cluster.url}/console/", cluster.client_key(admin=True))
+            screen.choose("table-7.mp4")
+            screen.shows(0)
+            browser.script(f"window.loaded = 1; location.hash = {address!r}")
+            eventually(lambda name=name: browser.count(ready(name)) and screen.shows_something(), name)
+        request_id = cluster.ask(hand_id="in-every-screen", **LONG)
+        held = cluster.hold_cut(leader, request_id)
+        try:
+            leader.kill()
+            for name, tab in tabs.items():
+                browser.switch(tab)
+                assert screen.shows_something(), name
+                eventually(lambda: not browser.count(".key-form, main > .banner"), f"{name}, live")
+            del held
+            assert cluster.wait(request_id, within=120)["agent_id"] == standby.name
+            for name, tab in tabs.items():
+                browser.switch(tab)
+                if name == "editor":
+                    # Frames come from the other agent.
+                    screen.go_to("00:00:50:07")
+                    screen.shows(50 * RATE + 7)
+                elif name == "agents":
+                    screen.says(f"{screen.card(standby.name)} .badge", "Leads")
+                elif name == "clips":
+                    screen.says(f'[data-id="{request_id}"] .badge', "Done")
+                eventually(
+                    lambda name=name: browser.count(ready(name)), f"{name} afterwards", logs=screen.page
+                )
+                assert screen.shows_something(), name
+                assert browser.script("return window.loaded") == 1
+        finally:
+            leader.start()
     screen.says(".verdict", "Everything works.")
 
 

@@ -83,8 +83,8 @@ def test_pages_that_were_left_keep_no_connection_and_go_on_where_they_were(conso
 @pytest.mark.exhaustive
 def test_more_tabs_than_a_browser_has_connections_all_work(console: Console) -> None:
     """Chromium opens six to one host over HTTP/1.1, and each tab that is seen keeps one for its events."""
-    browser, front, tabs = console.browser, console.browser.tab(), []
-    try:
+    browser, tabs = console.browser, []
+    with browser.further_tabs():
         for number in range(8):
             tabs.append(browser.add_tab())
             browser.switch(tabs[-1])
@@ -96,8 +96,3 @@ def test_more_tabs_than_a_browser_has_connections_all_work(console: Console) -> 
         browser.script("location.hash = '#/clips'")
         eventually(lambda: "unseen" in browser.text("main"), "the clip in the first tab")
         assert "Live" in browser.text(".top")
-    finally:
-        for tab in tabs:
-            browser.switch(tab)
-            browser.close_tab()
-        browser.switch(front)
