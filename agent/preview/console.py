@@ -14,8 +14,8 @@ from health.page.limits import CallLimits, Rate
 from health.page.server import Mount
 
 THREADS = 2
-CALLER, TOTAL = Rate(20.0, 400.0), Rate(100.0, 1000.0)
-"""A page loads all of its files at once."""
+CALLER, TOTAL = Rate(50.0, 1000.0), Rate(100.0, 2000.0)
+"""A page loads all of its files at once, and editors behind a proxy have one address."""
 
 
 def console_mount(api_url: str, agent_id: str) -> Mount:

@@ -35,9 +35,15 @@ export class Player {
     this.close();
     this.recording = recording;
     this.parts = parts;
-    this.controller = new AbortController();
+    const {signal} = this.controller = new AbortController();
     if (!["copy", "proxy"].includes(recording.playable)) return;
-    await this.attach();
+    try {
+      await this.attach();
+    } catch (error) {
+      if (signal.aborted) return;
+      this.problem = error.message;
+      return this.changed();
+    }
     await this.seek(t);
   }
 

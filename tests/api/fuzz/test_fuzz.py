@@ -18,7 +18,7 @@ from tests.support.broker import BrokerProcess
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
-SECONDS = 280
+SECONDS = 560
 
 
 @pytest.fixture(scope="module")

@@ -215,3 +215,25 @@ def test_it_plays_across_windows_and_keyframes(console: Console) -> None:
     eventually(lambda: console.painted() > 11 * RATE, "two seconds of video", logs=console.seen)
     console.browser.press("k")
     eventually(lambda: console.frame == console.painted(), "rest", logs=console.seen)
+
+
+def test_a_recording_that_is_left_while_its_video_opens_leaves_no_error(console: Console) -> None:
+    console.find("table-7.mp4")
+    editor = console.screens()["editor"]
+    console.show("recordings", ".card")
+    console.browser.script(
+        f"""
+        window.lost = [];
+        addEventListener("unhandledrejection", ({{reason}}) => lost.push(String(reason)));
+        new MutationObserver((_, observer) => {{
+          if (!document.querySelector("video[src]")) return;
+          observer.disconnect();
+          location.hash = "#/recordings";
+          dispatchEvent(new HashChangeEvent("hashchange")); // the browser's own one comes later
+          setTimeout(() => window.left = true);
+        }}).observe(document, {{subtree: true, childList: true, attributeFilter: ["src"]}});
+        location.hash = {editor!r};
+        """
+    )
+    eventually(lambda: console.browser.script("return Boolean(window.left)"), "the recording to be left")
+    assert console.browser.script("return lost") == []
