@@ -19,7 +19,11 @@ export function timeInput(editor, {name, label, value, invalid = false}, take) {
   };
   return h("label", {class: "labelled", key: name}, h("span", null, label), h("input", {
     class: "field time", value: editor.typed?.name === name ? editor.typed.text : shown, "aria-invalid": invalid ? "true" : null, inputmode: "decimal",
-    oninput: (event) => { editor.typed = {name, text: event.target.value}; }, onchange: changed, onkeydown: leaveField,
+    oninput: (event) => { editor.typed = {name, text: event.target.value}; }, onchange: changed,
+    onkeydown: (event) => {
+      if (event.key === "Escape") event.target.value = shown; // what was typed is dropped
+      leaveField(event);
+    },
   }));
 }
 

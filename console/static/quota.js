@@ -13,7 +13,9 @@ export async function readQuota() {
   try {
     Object.assign(quota, await get("/v1/quota"));
     update();
-  } catch { /* shown when it is known */ }
+  } catch {
+    until = 0; // read once more when it is drawn
+  }
 }
 
 // Read again once the next one is free.

@@ -11,7 +11,7 @@ import {renderReels} from "./reels-view.js";
 import {renderReport} from "./report.js";
 import {digest, state, toast, update} from "./state.js";
 
-const MOST_PLANS = 200, MOST_STILLS = 100;
+const MOST_PLANS = 200, MOST_STILLS = 100, AGAIN_MS = 5000;
 
 // The reels among the clips, and the older ones that were listed.
 class ReelList extends Clips {
@@ -41,6 +41,7 @@ export class Reels {
 
   restart() {
     Object.assign(this, {loaded: false, problem: "", plans: new Map(), recordings: new Map()});
+    for (const [key, url] of this.stills) url === null && this.stills.delete(key);
   }
 
   async load(more = false) {
@@ -82,14 +83,21 @@ export class Reels {
       const {read, where, key} = this.wanted[0];
       try {
         where.set(key, await read());
-      } catch {
+      } catch (error) {
         where.set(key, null);
+        if (!isFinal(error)) setTimeout(() => this.forget(where, key), AGAIN_MS);
       }
       forgetOldest(this.plans, MOST_PLANS);
       forgetOldest(this.stills, MOST_STILLS).forEach((url) => url && URL.revokeObjectURL(url));
       this.wanted.shift();
       update();
     }
+  }
+
+  // It is read again once it is drawn.
+  forget(where, key) {
+    if (where.get(key) === null) where.delete(key);
+    update();
   }
 
   moveBy(part, by) {
@@ -192,6 +200,9 @@ export class Reels {
     return renderReels(this);
   }
 }
+
+// Whether another try would end the same way.
+const isFinal = ({status}) => status >= 400 && status < 500 && status !== 429;
 
 const planKey = (part, mode) => JSON.stringify([part.path, part.in, part.out, mode]);
 const stillKey = (part) => `${part.recording_id} ${part.in}`;

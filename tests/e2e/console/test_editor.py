@@ -167,6 +167,10 @@ def test_a_range_is_drawn_by_mouse_and_requested(console: Console) -> None:
     browser.script("[...document.querySelectorAll('.plan .link')].at(-1).click()")
     eventually(lambda: browser.text("[aria-label=Mode] .chosen") == "Smart", "mode Smart")
     assert browser.script("return document.querySelector('.hover-frame').hidden")
+    shown = browser.script("return document.querySelector('.range.open .time').value")
+    browser.type(".range.open .time", "00:00:12:00")
+    browser.press("Escape")
+    assert browser.script("return document.querySelector('.range.open .time').value") == shown
     browser.type("#range-name", "by-mouse")
     browser.click(".requests .main")
     clip = eventually(lambda: next(iter(console.clips("by-mouse")), None), "the request")

@@ -148,6 +148,18 @@ def test_a_refused_part_says_so_in_its_row(console: Console, tmp_path: Path) -> 
 
 
 @pytest.mark.exhaustive
+def test_what_a_reel_will_be_is_read_again_once_the_agent_is_back(console: Console) -> None:
+    browser = console.browser
+    make_clips(console)
+    with console.stack.down("agent-1"):
+        choose(console, "ace", "king")
+        calls = "performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/clip/plan'))"
+        eventually(lambda: browser.script(f"return {calls}.length") > 5, "a plan to be given up", within=120)
+        assert "Exact to the frame." not in browser.text(".plan")
+    eventually(lambda: "Exact to the frame." in browser.text(".plan"), "the plan", within=120)
+
+
+@pytest.mark.exhaustive
 def test_names_are_text_and_it_fits_a_phone_in_korean(console: Console) -> None:
     browser = console.browser
     make_clips(console)
