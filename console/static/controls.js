@@ -3,6 +3,7 @@
 import {h} from "./h.js";
 import {icon} from "./icons.js";
 import {t} from "./i18n.js";
+import {timeLeft} from "./pace.js";
 import {resumedNote} from "./resumed.js";
 
 // `choices`: [value, label, reason why it can't be chosen].
@@ -73,6 +74,10 @@ export function stateOfClip(clip) {
   if (clip.status === "cancelled") return badge("neutral", t("Cancelled"));
   if (clip.stage === "retrying") return badge("warning", t("Retrying"));
   if (clip.status === "queued" && !clip.agent_id) return badge("neutral", t("Waiting"));
-  const percent = Math.round(clip.progress_percent || 0);
-  return progress(`${stageOf(clip)} ${percent} %`, percent, resumedNote(clip));
+  return progressOf(clip);
+}
+
+export function progressOf(clip) {
+  const percent = Math.round(clip.progress_percent || 0), more = [timeLeft(clip), resumedNote(clip)];
+  return progress(`${stageOf(clip)} ${percent} %`, percent, more.filter(Boolean).join(", "));
 }

@@ -1,6 +1,6 @@
 // How the editor looks.
 
-import {badge, iconButton, progress, segments, stageOf} from "./controls.js";
+import {badge, iconButton, progressOf, segments} from "./controls.js";
 import {modeOf, whyEncoded} from "./effects.js";
 import {effectsLayer, effectsPanel} from "./effects-view.js";
 import {hasEnded} from "./events.js";
@@ -16,7 +16,6 @@ import {planLine} from "./plan.js";
 import {quota} from "./quota.js";
 import {isDraft} from "./ranges.js";
 import {reelButton} from "./reel-draft.js";
-import {resumedNote} from "./resumed.js";
 import {layer} from "./stage.js";
 import {remembered, update} from "./state.js";
 import {taking} from "./taking.js";
@@ -213,8 +212,7 @@ function clipState(clip) {
   if (clip.status === "cancelled") return badge("neutral", t("Cancelled"));
   if (clip.stage === "retrying") return badge("warning", t("Retrying"));
   if (clip.status === "queued" && !hasEnded(clip) && !clip.agent_id) return badge("neutral", t("Waiting"));
-  const percent = Math.round(clip.progress_percent || 0);
-  return progress(`${stageOf(clip)} ${percent} %`, percent, resumedNote(clip));
+  return progressOf(clip);
 }
 
 function openRange(editor, range) {

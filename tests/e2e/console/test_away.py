@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -98,3 +99,34 @@ def test_an_encode_that_went_on_elsewhere_says_from_where(console: Console) -> N
     take(752, 1, "checkpoint")
     eventually(lambda: "Cutting 75 %" in browser.text(row), "its progress")
     assert "resumed from 50 %" in browser.text(row)
+
+
+def test_an_encode_says_how_long_it_still_takes(console: Console) -> None:
+    """As above; a second of the encode is a percent."""
+    browser = console.browser
+    browser.script("location.hash = '#/clips'")
+    eventually(lambda: browser.count(".dot.good"), "live events")
+    status = {
+        "request_id": "clip-20261130-111111111111",
+        "kind": "clip",
+        "hand_id": "longer-one",
+        "status": "processing",
+        "stage": "cutting",
+        "agent_id": "nas-1",
+        "metadata": {},
+        "created_at": "2026-11-30T08:00:00Z",
+    }
+    browser.script(
+        "import('/console/events.js').then(({take}) => {"
+        "  const begun = Date.now();"
+        f"  const go = () => take({{...{json.dumps(status)}, progress_percent: 70 + (Date.now() - begun) / 1000}});"
+        "  window.going = setInterval(go, 100);"
+        "  go();"
+        "})"
+    )
+    row = '[data-id="clip-20261130-111111111111"] .state'
+    eventually(lambda: "Cutting 70 %" in browser.text(row), "the row")
+    assert "left" not in browser.text(row)
+    left = eventually(lambda: re.search(r"about (\d+) s left", browser.text(row)), "how long it takes")
+    assert 20 < int(left[1]) <= 30
+    browser.script("clearInterval(window.going)")
