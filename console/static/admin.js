@@ -1,9 +1,9 @@
 // Calls of the admin routes: with the session's key if that is an admin's, else with one that is entered for them.
 
 import {get, post} from "./api.js";
-import {refuseKey, state, update} from "./state.js";
+import {OF_ADMIN, refuseKey, state, update} from "./state.js";
 
-const KEPT = "clipping.admin-key";
+const KEPT = OF_ADMIN.key;
 
 // `need`: why a key has to be entered: "" (none), "admin" (the session's is a client's), "ended" or "client" (the one
 // that was entered).

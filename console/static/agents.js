@@ -4,10 +4,10 @@ import {admin, adminGet, adminPost, forgetAdmin} from "./admin.js";
 import {leasedTo, successorOf} from "./agents-state.js";
 import {renderAgents} from "./agents-view.js";
 import {t} from "./i18n.js";
-import {randomId, state, toast, update} from "./state.js";
+import {OF_ADMIN, randomId, state, toast, update} from "./state.js";
 
 const EVERY_MS = 2000, FOLLOW_MS = 700, HIDDEN_MS = 15_000, TICK_MS = 1000, HISTORY_MS = 60_000, RETRY_MS = 4000;
-const KEPT = "clipping.failover";
+const KEPT = OF_ADMIN.failover;
 
 export class Agents {
   constructor() {
@@ -178,6 +178,7 @@ export class Agents {
   }
 
   async pause({reason, hours}) {
+    if (this.busy) return;
     const until = hours ? {until: new Date(Date.now() + Number(hours) * 3_600_000).toISOString()} : {};
     await this.change("/v1/admin/pause", {reason: reason.trim(), ...until});
     if (!this.refusal) this.closePanel();

@@ -8,7 +8,7 @@ import {icon} from "./icons.js";
 import {chooseLanguage, language, t} from "./i18n.js";
 import {dispatch, openKeys} from "./keys.js";
 import {trouble} from "./path.js";
-import {readQuota} from "./quota.js";
+import {readQuota, restartQuota} from "./quota.js";
 import {SCREENS, editor, loadAll, shown} from "./screens.js";
 import {dismiss, onUpdate, remember, remembered, setKey, state, toast, update} from "./state.js";
 
@@ -81,7 +81,11 @@ function rail() {
     h("div", {class: "rail-foot"},
       iconButton(isDark() ? "moon" : "sun", t("Light or dark"), () => chooseTheme(isDark() ? "light" : "dark")),
       h("button", {class: "button quiet square text", lang: language.now === "ko" ? "en" : "ko", onclick: async () => {
-        await chooseLanguage(language.now === "ko" ? "en" : "ko");
+        try {
+          await chooseLanguage(language.now === "ko" ? "en" : "ko");
+        } catch (error) {
+          return toast({kind: "error", title: t("The language cannot be loaded now"), text: error.message});
+        }
         editor.now?.timeline?.draw();
       }}, other),
       iconButton("keyboard", t("Keys"), openKeys)));
@@ -197,7 +201,7 @@ function restart() {
 function begin() {
   if (!state.key) return;
   follow();
-  readQuota();
+  restartQuota();
 }
 
 watch((clip, ended) => {

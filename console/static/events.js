@@ -186,7 +186,7 @@ async function list(cursor = null) {
   update();
 }
 
-// While no events arrive, the list is read; not by tabs that are not seen, which may be many.
+// While no events arrive, or after the list could not be read, it is; not by tabs that are not seen, which may be many.
 setInterval(() => {
-  if (isSeen() && state.key && !state.live && !state.refused && listing.loaded) list();
+  if (isSeen() && state.key && !state.refused && (state.live ? listing.error : listing.loaded)) list();
 }, POLL_MS);

@@ -21,7 +21,10 @@ export function timeInput(editor, {name, label, value, invalid = false}, take) {
     class: "field time", value: editor.typed?.name === name ? editor.typed.text : shown, "aria-invalid": invalid ? "true" : null, inputmode: "decimal",
     oninput: (event) => { editor.typed = {name, text: event.target.value}; }, onchange: changed,
     onkeydown: (event) => {
-      if (event.key === "Escape") event.target.value = shown; // what was typed is dropped
+      if (event.key === "Escape") { // what was typed is dropped
+        editor.typed = null;
+        event.target.value = shown;
+      }
       leaveField(event);
     },
   }));

@@ -10,7 +10,8 @@ async function load(name) {
   if (name === "ko") korean = (await import("./korean.js")).KOREAN;
 }
 
-await load(language.now);
+// Where the table can't be loaded, English is better than an empty page.
+await load(language.now).catch(() => { language.now = "en"; });
 
 export async function chooseLanguage(name) {
   await load(name);

@@ -95,6 +95,11 @@ export function openKeys() {
 
 function change(event) {
   if (!changing) return false;
+  if (event.key === "Tab") { // it moves the focus
+    changing = null;
+    update();
+    return false;
+  }
   const name = named(event);
   if (!name) return true;
   event.preventDefault();

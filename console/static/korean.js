@@ -21,7 +21,7 @@ export const KOREAN = {
   "Starts {earlier} s earlier, at a keyframe, and ends {later} s later.": "{earlier}초 앞선 키프레임에서 시작해 {later}초 늦게 끝납니다.",
   "Ends {later} s later: its last frames need what follows them.": "{later}초 늦게 끝납니다. 마지막 프레임에 뒤따르는 프레임이 필요합니다.",
   "Smart would be exact: {cost}.": "스마트는 정확합니다: {cost}.", "Smart would be exact.": "스마트는 정확합니다.",
-  "1 frame re-encoded": "1프레임 재인코딩", "{count} frames re-encoded": "{count}프레임 재인코딩", "nothing re-encoded": "재인코딩 없음", "about {seconds} s": "약 {seconds}초", "about {time} left": "약 {time} 남음",
+  "1 frame re-encoded": "1프레임 재인코딩", "{count} frames re-encoded": "{count}프레임 재인코딩", "nothing re-encoded": "재인코딩 없음", "about {seconds} s": "약 {seconds}초", "about {time} left": "약 {time} 남음", "The language cannot be loaded now": "지금 언어를 불러올 수 없습니다",
   "Starts exactly at the in-point: it is a keyframe.": "시작점이 키프레임이어서 그대로 시작합니다.",
   "Nothing will be re-encoded.": "다시 인코딩하는 부분이 없습니다.", "Exact to the frame.": "프레임 단위로 정확합니다.",
   "Only a few frames at both ends are re-encoded.": "양 끝의 몇 프레임만 다시 인코딩합니다.",

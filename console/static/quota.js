@@ -3,28 +3,38 @@
 import {get} from "./api.js";
 import {h} from "./h.js";
 import {t} from "./i18n.js";
-import {update} from "./state.js";
+import {state, update} from "./state.js";
 import {hours} from "./time.js";
 
-const MOST_BARS = 20;
+const MOST_BARS = 20, RETRY_MS = 10_000;
 export const quota = {shorts: null};
+let until = 0, timer;
 
 export async function readQuota() {
   try {
     Object.assign(quota, await get("/v1/quota"));
     update();
-  } catch {
-    until = 0; // read once more when it is drawn
-  }
+  } catch { /* shown when it is known */ }
 }
 
-// Read again once the next one is free.
-let until = 0, timer;
+// What was read with another key is not for this one.
+export function restartQuota() {
+  clearTimeout(timer);
+  until = 0;
+  quota.shorts = null;
+  readQuota();
+}
+
+// Read again once the next one is free, until it is by the service's clock.
 function readThen(resets) {
   if (resets === until) return;
   until = resets;
   clearTimeout(timer);
-  timer = setTimeout(readQuota, Math.max(1000, resets - Date.now() + 1000));
+  const read = async () => {
+    if (!state.refused) await readQuota();
+    if (until === resets && Date.parse(quota.shorts?.resets_at) === resets) timer = setTimeout(read, RETRY_MS);
+  };
+  timer = setTimeout(read, Math.max(1000, resets - Date.now() + 1000));
 }
 
 // Whether a limit is reached.

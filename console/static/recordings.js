@@ -89,7 +89,9 @@ export class Recordings {
       if (signal.aborted) return;
       if (error instanceof ApiError && error.field === "root") {
         // One of several has to be named.
-        this.know(await rootsKnown(error.message));
+        const roots = await rootsKnown(error.message);
+        if (signal.aborted) return;
+        this.know(roots);
         this.folders = this.roots.map((root) => ({name: root, root, prefix: ""}));
         Object.assign(this, {recordings: [], loaded: true, problem: this.roots.length ? "" : error.message});
       } else {

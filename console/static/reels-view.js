@@ -1,5 +1,6 @@
 // How the reels look.
 
+import {isGone, isHere} from "./clips.js";
 import {badge, empty, iconButton, progress, segments, stageOf, tryAgain} from "./controls.js";
 import {hasEnded} from "./events.js";
 import {h} from "./h.js";
@@ -116,7 +117,16 @@ function fields(screen, part) {
   const change = (name) => (event) => screen.changePart(part, name, event.target.value);
   const time = (edge, label) => labelled(label, h("input", {
     class: "field time", value: screen.typed[`${part.id}-${edge}`] ?? timecode(part[edge], part.fps), "aria-invalid": part.errors[edge] ? "true" : null,
-    oninput: typing(screen, `${part.id}-${edge}`), onchange: (event) => {
+    oninput: typing(screen, `${part.id}-${edge}`), onkeydown: (event) => {
+      if (event.key !== "Escape") return;
+      event.target.value = timecode(part[edge], part.fps); // what was typed is dropped
+      [screen.typed, part.errors] = [{}, {}];
+      update();
+    }, onchange: (event) => {
+      if (event.target.value.trim() === timecode(part[edge], part.fps)) {
+        [screen.typed, part.errors] = [{}, {}];
+        return update();
+      }
       const at = parseTime(event.target.value, part.fps), [from, to] = edge === "in" ? [at, part.out] : [part.in, at];
       if (Number.isNaN(at)) part.errors = {[edge]: t("Write a time like {example}.", {example: "00:01:23:05"})};
       else if (to <= from) part.errors = {[edge]: t("The end is before the start.")};
@@ -212,7 +222,7 @@ function partsOf(screen, clip) {
     h("ol", null, Array.from({length: count}, (_, index) => {
       const {start_seconds: at, end_seconds: end, requested} = cut[index] ?? {}, name = titles[index] || `${t("Part")} ${index + 1}`;
       return h("li", {key: index}, h("b", {class: "part-number"}, index + 1),
-        at === undefined || !clip.download_url ? h("span", {class: "part-name", translate: "no"}, name)
+        at === undefined || !isHere(clip.download_url) || isGone(clip) ? h("span", {class: "part-name", translate: "no"}, name)
           : h("button", {class: "link", "aria-label": t("Play from {name}", {name}), onclick: (event) => play(event, at)}, h("span", {translate: "no"}, name)),
         at !== undefined && h("span", {class: "third"}, `${clock(at)} – ${clock(end)}`),
         requested && h("span", {class: "third"}, `${timecode(requested.start, clip.report.video.fps || 25)} – ${timecode(requested.end, clip.report.video.fps || 25)}`),

@@ -29,7 +29,12 @@ export function update() {
   });
 }
 
+// What a tab keeps of an administrator, whose key need not be the session's.
+export const OF_ADMIN = {key: "clipping.admin-key", failover: "clipping.failover"};
+
 export function setKey(key) {
+  // Another one may be someone else's.
+  if (key !== state.key) Object.values(OF_ADMIN).forEach((name) => sessionStorage.removeItem(name));
   state.key = key;
   state.refused = "";
   sessionStorage.setItem("clipping.key", key);

@@ -16,6 +16,7 @@ export class Tree {
     this.show = show;
     this.place = {root: "", prefix: ""};
     this.roots = null; // [{path, recordings}], once they are known
+    this.areRead = false; // whether from the catalogue
     this.folders = new Map(); // of a folder, by its key: [{name, prefix}]
     this.opened = new Set();
     this.loading = new Set();
@@ -32,7 +33,8 @@ export class Tree {
     const moved = keyOf(place) !== keyOf(this.place);
     this.place = place;
     if (!WIDE.matches) return;
-    if (!this.roots) await this.readRoots(place.root);
+    const known = Boolean(this.roots), reading = this.areRead || this.readRoots(place.root);
+    if (!known) await reading;
     if (!moved && this.revealed === keyOf(place)) return update();
     this.revealed = keyOf(place);
     const above = [];
@@ -42,12 +44,15 @@ export class Tree {
 
   // From the catalogue; without one the folder that is shown is all that is known.
   async readRoots(root) {
-    const found = new Map();
-    if (root) found.set(root, null);
-    this.roots = [...found.keys()].map((path) => ({path}));
+    this.areRead = true;
+    const found = new Map((this.roots ?? []).map(({path, recordings}) => [path, recordings]));
+    if (root && !found.has(root)) found.set(root, null);
+    this.roots = [...found].map(([path, recordings]) => ({path, recordings}));
     try {
       for (const {path, recordings, truncated} of (await get("/v1/recordings?limit=1")).roots) found.set(path, truncated ? null : recordings);
-    } catch { /* there is none, or it can't be read now */ }
+    } catch ({status}) {
+      this.areRead = status === 404; // there is none; else it is read again
+    }
     this.roots = [...found].map(([path, recordings]) => ({path, recordings}));
     update();
   }

@@ -63,12 +63,15 @@ def another_key_starts_over(console: Console) -> None:
     eventually(lambda: browser.count(".empty strong") and not browser.count(".card"), "no recordings")
     assert script("return (await import('/console/events.js')).clips.size") == 0
     assert script("return sessionStorage.getItem('clipping.admin-key')") is None
+    # Also what a screen that was not opened since the page was loaded would find.
+    script("sessionStorage.setItem('clipping.admin-key', 'of an admin')")
     # What was asked with the key before, and is answered now.
     late = script(
         "const {get} = await import('/console/api.js'), {setKey} = await import('/console/state.js');"
         "const asked = get('/v1/quota').catch((error) => error.code); setKey('another'); return asked;"
     )
     assert late == "KEY_CHANGED"
+    assert script("return sessionStorage.getItem('clipping.admin-key')") is None
 
 
 @pytest.mark.exhaustive

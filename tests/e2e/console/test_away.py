@@ -118,8 +118,8 @@ def test_an_encode_says_how_long_it_still_takes(console: Console) -> None:
     }
     browser.script(
         "import('/console/events.js').then(({take}) => {"
-        "  const begun = Date.now();"
-        f"  const go = () => take({{...{json.dumps(status)}, progress_percent: 70 + (Date.now() - begun) / 1000}});"
+        "  const begun = Date.now(), percent = () => 70 + (Date.now() - begun) / 1000;"
+        f"  const go = () => take({{...{json.dumps(status)}, progress_percent: percent()}});"
         "  window.going = setInterval(go, 100);"
         "  go();"
         "})"

@@ -170,6 +170,7 @@ def test_a_range_is_drawn_by_mouse_and_requested(console: Console) -> None:
     shown = browser.script("return document.querySelector('.range.open .time').value")
     browser.type(".range.open .time", "00:00:12:00")
     browser.press("Escape")
+    browser.script("(await import('/console/state.js')).update()")
     assert browser.script("return document.querySelector('.range.open .time').value") == shown
     browser.type("#range-name", "by-mouse")
     browser.click(".requests .main")

@@ -1,4 +1,4 @@
-"""Drafts outlast the tab, what was undone can be done again, and a finger shows what is in a recording."""
+"""Drafts and keys outlast the tab, what was undone is done again, and a finger shows a recording's frames."""
 
 from __future__ import annotations
 
@@ -42,6 +42,32 @@ def test_drafts_are_there_in_another_tab_and_are_done_again(console: Console) ->
         browser.switch(other)
         browser.close_tab()
         browser.switch(front)
+
+
+def test_a_key_that_is_changed_is_kept_and_tab_moves_the_focus(console: Console) -> None:
+    browser = console.browser
+    row = "return document.querySelector('.key-row')"
+
+    def open_keys() -> None:
+        eventually(lambda: browser.count(".card strong"), "the recordings")
+        browser.press("?")
+        eventually(lambda: browser.count(".key-groups"), "the list of keys")
+
+    try:
+        open_keys()
+        browser.click(".key-row")
+        eventually(lambda: browser.count(".key-row.changing"), "the question for a key")
+        browser.press("Tab")
+        eventually(lambda: not browser.count(".key-row.changing"), "the end of the question")
+        assert browser.script(f"{row}.nextElementSibling === document.activeElement")
+        browser.click(".key-row")
+        browser.press("w")
+        eventually(lambda: browser.script(f"{row}.innerText").endswith("W"), "the new key")
+        browser.script("location.reload()")
+        open_keys()
+        assert browser.script(f"{row}.innerText").endswith("W")
+    finally:
+        browser.script("localStorage.removeItem('clipping.keys')")
 
 
 def test_a_finger_on_a_card_shows_what_is_in_the_recording(console: Console) -> None:

@@ -101,7 +101,13 @@ def test_a_reel_has_the_parts_in_the_order_of_mouse_and_keyboard(console: Consol
     # A title and another out-point for the first part.
     browser.click('[aria-label="Change queen"]')
     browser.type(".part-fields input", "The flush")
-    browser.type(".part-fields label:nth-child(3) input", "00:00:42:00")
+    out = ".part-fields label:nth-child(3) input"
+    value = f"return document.querySelector({out!r}).value"
+    before = browser.script(value)
+    browser.type(out, "00:00:59:00")
+    browser.press("Escape")
+    eventually(lambda: browser.script(value) == before, "what was there before")
+    browser.type(out, "00:00:42:00")
     browser.press("Enter")
     eventually(lambda: browser.text(".reel-part:nth-child(1) .part-long") == "1.0 s", "the new length")
     eventually(lambda: "3 parts, 3.2 s long." in browser.text(".plan"), "what it will be")
