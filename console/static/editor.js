@@ -38,9 +38,9 @@ export class Editor {
     this.closed = true;
     stopReading();
     clearTimeout(this.timer);
+    if (this.player?.recording) sessionStorage.setItem(`clipping.at.${this.id}`, String(this.shown));
     this.player?.close();
     this.timeline?.close();
-    if (this.recording) sessionStorage.setItem(`clipping.at.${this.id}`, String(this.shown));
   }
 
   changed() {

@@ -220,6 +220,12 @@ def test_it_plays_across_windows_and_keyframes(console: Console) -> None:
     eventually(lambda: console.painted() > 11 * RATE, "two seconds of video", logs=console.seen)
     console.browser.press("k")
     eventually(lambda: console.frame == console.painted(), "rest", logs=console.seen)
+    console.browser.press(",")
+    eventually(lambda: console.frame == console.painted(), "the frame before", logs=console.seen)
+    at, editor = console.frame, console.screens()["editor"]
+    console.show("recordings", ".card")
+    console.browser.script(f"location.hash = {editor!r}")
+    console.shows(at)
 
 
 def test_a_recording_that_is_left_while_its_video_opens_leaves_no_error(console: Console) -> None:
