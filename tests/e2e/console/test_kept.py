@@ -75,7 +75,8 @@ def test_a_finger_on_a_card_shows_what_is_in_the_recording(console: Console) -> 
     browser.appear(390, 844, phone=True)
     browser.devtools("Emulation.setTouchEmulationEnabled", {"enabled": True})
     try:
-        eventually(lambda: browser.count(".thumb .tile"), "frames")
+        found = "return document.querySelector('.thumb')?.querySelectorAll('.tile, .thumb-length').length"
+        eventually(lambda: browser.script(found) == 2, "the frames and the length of the first recording")
         browser.script("document.querySelector('.thumb').scrollIntoView({block: 'center'})")
         box = "const box = document.querySelector('.thumb').getBoundingClientRect();"
         left, top, width = browser.script(f"{box} return [box.left, box.top, box.width]")
