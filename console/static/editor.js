@@ -99,7 +99,7 @@ export class Editor {
   }
 
   moved() {
-    if (this.player?.playing) this.timeline?.follow(this.shown);
+    if (this.player?.playing && !this.player.busy) this.timeline?.follow(this.shown);
     this.changed();
   }
 
@@ -367,7 +367,7 @@ export class Editor {
     const {player, list, timeline} = this, {chosen} = list;
     const second = (by) => () => this.seek((player.target ?? this.shown) + by);
     return {
-      play: () => player.reverse ? player.pause() : player.playing ? player.pause() : player.play(this.rate),
+      play: () => player.toggle(this.rate),
       backwards: () => this.faster(true), stop: () => player.pause(), forwards: () => this.faster(false),
       mute: () => this.toggleAudio(), full: () => this.fullScreen(), goto: () => this.goTo(),
       toIn: () => chosen?.in !== null && chosen && this.seek(chosen.in),

@@ -26,7 +26,7 @@ export class Player {
   }
 
   reset() {
-    Object.assign(this, {shown: 0, busy: false, playing: false, problem: "", kind: "", ended: Infinity, target: null});
+    Object.assign(this, {shown: 0, busy: false, playing: null, problem: "", kind: "", ended: Infinity, target: null});
     Object.assign(this, {frames: [], silent: false, encoded: false, repeated: false, more: null, source: null, buffer: null, locked: Promise.resolve()});
   }
 
@@ -35,16 +35,12 @@ export class Player {
     this.close();
     this.recording = recording;
     this.parts = parts;
-    const {signal} = this.controller = new AbortController();
-    if (!["copy", "proxy"].includes(recording.playable)) return;
-    try {
-      await this.attach();
-    } catch (error) {
-      if (signal.aborted) return;
-      this.problem = error.message;
-      return this.changed();
-    }
-    await this.seek(t);
+    this.controller = new AbortController();
+    if (this.playable) await this.seek(t);
+  }
+
+  get playable() {
+    return ["copy", "proxy"].includes(this.recording.playable);
   }
 
   close() {
@@ -94,9 +90,15 @@ export class Player {
     return this.running;
   }
 
+  // Until what is sought is shown.
+  async sought() {
+    while (this.busy) await this.running;
+  }
+
   async seekAll() {
     const {controller} = this;
     try {
+      if (this.playable && !this.source) await this.attach();
       while (this.target !== null && !controller.signal.aborted) {
         const t = this.target;
         this.changed();
@@ -118,7 +120,7 @@ export class Player {
   }
 
   async show(t) {
-    const {video, recording} = this, near = this.within(t);
+    const {video, recording} = this, {signal} = this.controller, near = this.within(t);
     await this.load(near, FIRST_SECONDS);
     if (near + NEEDED < this.last) await this.load(near + NEEDED, FIRST_SECONDS);
     // Where the recording ends may be known only now.
@@ -135,7 +137,9 @@ export class Player {
       await this.encode(); // packets that the browser can't decode
       return this.show(t);
     }
-    this.shown = await painted ?? frame.start;
+    const shown = await painted ?? frame.start;
+    signal.throwIfAborted();
+    this.shown = shown;
   }
 
   within(t) {
@@ -150,7 +154,7 @@ export class Player {
   // When the frame that is painted begins; of the last one that was painted if it takes too long, and null if none was,
   // as where it is shown already.
   painted(frame) {
-    const {video} = this;
+    const {video} = this, {signal} = this.controller;
     let last = null, ended = false;
     return new Promise((settle) => {
       const resolve = (time) => {
@@ -160,7 +164,7 @@ export class Player {
       const late = () => setTimeout(() => resolve(last), PAINT_MS);
       video.addEventListener("seeked", late, {once: true});
       const next = (_, {mediaTime}) => {
-        if (ended) return;
+        if (ended || signal.aborted) return;
         last = this.begins(mediaTime);
         // Others are from before the seek.
         if (Math.abs(last - frame.start) < this.slack) resolve(frame.start);
@@ -184,56 +188,72 @@ export class Player {
     await this.seek(frames > 0 ? frame.end : frame.start - 2 * this.slack);
   }
 
-  async toggle() {
+  async toggle(rate) {
     if (this.playing || this.reverse) this.pause();
-    else await this.play();
+    else await this.play(rate);
   }
 
+  // `playing` is what was asked for: the video starts once it can, unless something else was asked for meanwhile.
   async play(rate = 1) {
     if (!this.source) return;
     this.stopReverse();
     this.video.playbackRate = rate;
     if (this.playing) return this.changed();
-    if (this.shown >= this.last - 1 / rateOf(this.recording)) await this.seek(this.recording.start);
-    this.playing = true;
+    const mine = this.playing = {};
+    this.problem = "";
     this.changed();
     try {
-      await this.readOn(this.shown);
-      if (this.repeated) await this.show(this.shown);
+      if (!await this.ready(mine)) return;
       await this.video.play();
     } catch (error) {
-      this.playing = false;
+      if (this.playing !== mine) return;
+      this.playing = null;
       if (error.name !== "AbortError") this.problem = error.message;
+      return this.changed();
     }
-    this.followFrames();
-    this.changed();
+    if (this.playing === mine) this.followFrames(mine);
+  }
+
+  // Returns whether it is still to play.
+  async ready(mine) {
+    const wanted = () => this.playing === mine;
+    await this.sought();
+    if (wanted() && this.shown >= this.last - 1 / rateOf(this.recording)) await this.seek(this.recording.start);
+    if (wanted()) await this.readOn(this.shown);
+    if (wanted() && this.repeated) await this.seek(this.shown);
+    if (wanted() && this.problem) this.pause();
+    return wanted();
   }
 
   pause() {
+    if (!this.playing && !this.reverse) return;
     this.stopReverse();
-    if (!this.playing) return;
-    this.playing = false;
+    this.playing = null;
     this.video.pause();
     this.changed();
   }
 
-  followFrames() {
+  followFrames(mine) {
     const {controller} = this;
     const next = (_, frame) => {
-      if (controller.signal.aborted || this.busy) return;
-      this.shown = this.begins(frame.mediaTime);
-      this.changed();
+      if (controller.signal.aborted) return;
+      if (!this.busy) {
+        this.shown = this.begins(frame.mediaTime);
+        this.changed();
+      }
       // Once more after a pause: the last frame that is painted is the one that is shown.
-      if (this.playing || !this.video.paused) this.video.requestVideoFrameCallback(next);
+      if (this.playing === mine) this.video.requestVideoFrameCallback(next);
     };
     this.video.requestVideoFrameCallback(next);
   }
 
   // Browsers play forwards only: backwards it is a seek after another.
   async playBackwards(rate = 1) {
+    if (!this.source) return;
     this.pause();
     const mine = this.reverse = {rate};
     this.changed();
+    await this.sought();
     let before = performance.now();
     while (this.reverse === mine && this.shown > this.recording.start) {
       await new Promise((resolve) => setTimeout(resolve, 40));
@@ -241,7 +261,9 @@ export class Player {
       const now = performance.now();
       await this.seek(this.shown - Math.max(1 / rateOf(this.recording), (now - before) / 1000 * rate));
       before = now;
+      if (this.problem) break;
     }
+    if (this.reverse !== mine) return;
     this.stopReverse();
     this.changed();
   }
