@@ -218,7 +218,7 @@ export class Editor {
     // The first frame that is kept, or the last one: once it is loaded, its own time.
     const set = range[edge], last = set - 2 * player.slack;
     player.seek(edge === "in" ? set : last).then(() => {
-      const found = player.frameUnder(edge === "in" ? set : last);
+      const found = this.closed ? null : player.frameUnder(edge === "in" ? set : last);
       if (!found || range[edge] !== set || !isDraft(range)) return;
       range[edge] = edge === "in" ? found.start : found.end;
       this.edited(range);

@@ -314,23 +314,41 @@ def test_what_is_pressed_last_counts_while_the_video_loads(console: Console) -> 
     assert is_paused()
 
 
-def test_a_recording_that_is_left_while_its_video_opens_leaves_no_error(console: Console) -> None:
+LEAVE = """
+    window.lost = [];
+    addEventListener("unhandledrejection", ({reason}) => lost.push(String(reason)));
+    window.leave = () => {
+      location.hash = "#/recordings";
+      dispatchEvent(new HashChangeEvent("hashchange")); // the browser's own one comes later
+      setTimeout(() => { window.left = true; });
+    };
+"""
+PLAY_FROM_A_MOVED_EDGE = """
+    const press = (element, key) => element.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+    press(document.querySelector(".slider[aria-label$=in-point]"), "ArrowRight");
+    press(document.body, " ");
+"""
+
+
+def test_a_recording_that_is_left_while_its_video_opens_or_moves_leaves_no_error(console: Console) -> None:
+    browser, script = console.browser, console.browser.script
     console.find("table-7.mp4")
     editor = console.screens()["editor"]
-    console.show("recordings", ".card")
-    console.browser.script(
+    script(LEAVE)
+    browser.press("i")
+    eventually(lambda: browser.count(".slider[aria-label$=in-point]"), "the handle")
+    script(f"{PLAY_FROM_A_MOVED_EDGE} leave()")
+    eventually(lambda: script("return Boolean(window.left)"), "the recording to be left")
+    script(
         f"""
-        window.lost = [];
-        addEventListener("unhandledrejection", ({{reason}}) => lost.push(String(reason)));
+        window.left = false;
         new MutationObserver((_, observer) => {{
           if (!document.querySelector("video[src]")) return;
           observer.disconnect();
-          location.hash = "#/recordings";
-          dispatchEvent(new HashChangeEvent("hashchange")); // the browser's own one comes later
-          setTimeout(() => window.left = true);
+          leave();
         }}).observe(document, {{subtree: true, childList: true, attributeFilter: ["src"]}});
         location.hash = {editor!r};
         """
     )
-    eventually(lambda: console.browser.script("return Boolean(window.left)"), "the recording to be left")
-    assert console.browser.script("return lost") == []
+    eventually(lambda: script("return Boolean(window.left)"), "the recording to be left again")
+    assert script("return lost") == []
