@@ -48,10 +48,13 @@ export class Editor {
     update();
   }
 
+  // Of several calls only the newest counts.
   async load() {
+    clearTimeout(this.timer);
+    const mine = this.loading = {}, isOld = () => this.closed || this.loading !== mine;
     try {
       const recording = await (await preview(`/${this.id}`)).json();
-      if (this.closed) return;
+      if (isOld()) return;
       this.problem = "";
       this.recording = {shift: 0, start: 0, ...recording};
       this.list = new Ranges(this.recording);
@@ -60,7 +63,7 @@ export class Editor {
       if (this.of) this.reopen(this.of);
       if (recording.growing) this.timer = setTimeout(() => this.grow(), GROWING_MS);
     } catch (error) {
-      if (this.closed) return;
+      if (isOld()) return;
       this.gone = error.status === 404;
       this.problem = this.gone ? missing() : error.message;
       if (!this.gone) this.timer = setTimeout(() => this.load(), RETRY_MS);

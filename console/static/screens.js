@@ -35,7 +35,7 @@ class EditorScreen {
   }
 
   restart() {
-    if (this.now?.problem) this.now.load();
+    if (this.now && !this.now.recording) this.now.load();
   }
 
   render() {

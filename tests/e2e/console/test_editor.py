@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -352,3 +353,55 @@ def test_a_recording_that_is_left_while_its_video_opens_or_moves_leaves_no_error
     )
     eventually(lambda: script("return Boolean(window.left)"), "the recording to be left again")
     assert script("return lost") == []
+
+
+ENDED_KEY = """
+    (await import("/console/state.js")).setKey("ended");
+    window.said = [];
+    new MutationObserver(() => {
+      const message = document.querySelector(".stage-message strong")?.innerText;
+      if (message && said.at(-1) !== message) said.push(message);
+    }).observe(document, {subtree: true, childList: true, characterData: true});
+"""
+HOLD_THE_FIRST_TOKEN = """
+    const {fetch} = window, held = new Promise((resolve) => { window.arrive = resolve; });
+    window.asked = 0;
+    window.fetch = async (url, ...rest) => {
+      if (String(url).endsWith("/v1/previews/token") && !asked++) await held;
+      return fetch(url, ...rest);
+    };
+"""
+RETRIED = 5.5
+"""Seconds after which an editor that could not load its recording has tried again."""
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("answered", ["before", "after"])
+def test_a_recording_is_loaded_once_with_another_key(console: Console, answered: str) -> None:
+    """The call with the key before is answered before or after the other key is entered."""
+    browser, script = console.browser, console.browser.script
+    console.find("table-7.mp4")
+    editor = console.screens()["editor"]
+    console.show("recordings", ".card")
+    script(ENDED_KEY)
+    if answered == "after":
+        script(HOLD_THE_FIRST_TOKEN)
+    script(f"location.hash = {editor!r}")
+    if answered == "after":
+        eventually(lambda: script("return asked"), "the call")
+        script("(await import('/console/state.js')).refuseKey('ended')")
+    else:
+        eventually(lambda: script("return said.length"), "the problem")
+    eventually(lambda: browser.count(".key-form .error-text"), "the form")
+    browser.type(".key-form input", console.stack.where["api_key"])
+    browser.press("Enter")
+    console.shows(0)
+    if answered == "after":
+        script("arrive()")
+    loaded = time.monotonic()
+    eventually(lambda: time.monotonic() > loaded + RETRIED, "the time of another try")
+    assert len(script("return said")) == (answered == "before")
+    assert script(
+        "const {canvases} = (await import('/console/screens.js')).editor.now.timeline;"
+        "return canvases.main === document.querySelector('.timeline-main')"
+    )
