@@ -18,6 +18,9 @@ export class ApiError extends Error {
   }
 }
 
+// Whether another try would end the same way.
+export const isFinal = ({status}) => status >= 400 && status < 500 && status !== 429;
+
 export const get = async (path, options) => (await call("GET", path, options)).json();
 
 export async function post(path, body, {key, ...options} = {}) {

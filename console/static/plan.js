@@ -1,10 +1,10 @@
 // What a cut will be, before it is made: from the service's plan, or from the keyframes where it has none.
 
-import {plan} from "./api.js";
+import {isFinal, plan} from "./api.js";
 import {some, t} from "./i18n.js";
 import {bytes} from "./time.js";
 
-const QUIET_MS = 250;
+const QUIET_MS = 250, AGAIN_MS = 10_000;
 // Seconds that don't matter: plans and reports are rounded to milliseconds.
 export const EXACT = 0.0015;
 
@@ -41,8 +41,17 @@ export class Planner {
       if ([404, 405].includes(error.status) && !error.field) missing = true;
       // What the clip would fail with, or nothing: then the keyframes have to do.
       this.known.set(name, error.status === 422 ? {problem: error.message} : null);
+      if (!isFinal(error)) setTimeout(() => this.forget(name), AGAIN_MS);
     }
     if (this.known.size > 200) this.known.delete(this.known.keys().next().value);
+    this.changed();
+  }
+
+  // It is read again once it is drawn.
+  forget(name) {
+    if (this.known.get(name) !== null) return;
+    this.known.delete(name);
+    if (this.wanted === name) this.wanted = null;
     this.changed();
   }
 }

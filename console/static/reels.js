@@ -1,6 +1,6 @@
 // Reels: one is made from parts, and those that were requested are listed.
 
-import {get, plan, post, preview} from "./api.js";
+import {get, isFinal, plan, post, preview} from "./api.js";
 import {Clips} from "./clips.js";
 import {clips, listing, take} from "./events.js";
 import {h} from "./h.js";
@@ -200,9 +200,6 @@ export class Reels {
     return renderReels(this);
   }
 }
-
-// Whether another try would end the same way.
-const isFinal = ({status}) => status >= 400 && status < 500 && status !== 429;
 
 const planKey = (part, mode) => JSON.stringify([part.path, part.in, part.out, mode]);
 const stillKey = (part) => `${part.recording_id} ${part.in}`;
