@@ -1,33 +1,35 @@
 // Small images of single frames, for the list of ranges and for what is under the pointer: one is loaded after another,
 // and only those that are still wanted.
 
-import {preview} from "./api.js";
+import {isFinal, preview} from "./api.js";
 import {h} from "./h.js";
 import {rateOf} from "./time.js";
 
-const HEIGHT = 90, MOST_KEPT = 60, MOST_WAITING = 60, RETRY_MS = 5000;
+const HEIGHT = 90, MOST_KEPT = 60, RETRY_MS = 5000;
 
 export class Stills {
   constructor(recording) {
     this.recording = recording;
     this.kept = new Map(); // time: image, the one that was used last at the end
     this.failed = new Map(); // time: when
-    this.waiting = new Map(); // time: called with the image
+    this.pointed = null; // {t, then}: under the pointer
+    this.empty = new Map(); // canvas that came into view: the time of the frame that it will show
     this.controller = new AbortController();
     this.canvases = new WeakMap(); // canvas: time
     this.seen = new IntersectionObserver((entries) => {
       for (const {target, isIntersecting} of entries) {
         if (!isIntersecting) continue;
         this.seen.unobserve(target);
-        this.want(this.canvases.get(target), (image) => draw(target, image));
+        this.empty.set(target, this.canvases.get(target));
       }
+      this.load();
     });
   }
 
   close() {
     this.controller.abort(new DOMException("closed", "AbortError"));
     this.seen.disconnect();
-    this.waiting.clear();
+    clearTimeout(this.timer);
     for (const image of this.kept.values()) image.close();
     this.kept.clear();
   }
@@ -41,37 +43,58 @@ export class Stills {
     return image;
   }
 
+  // The frame under the pointer: `then` is called once it is there. Of several calls only the newest counts.
   want(t, then) {
-    const image = this.at(t);
-    if (image) return then(image);
-    if (Date.now() - (this.failed.get(t) ?? -Infinity) < RETRY_MS) return;
-    if (this.waiting.size < MOST_WAITING) this.waiting.set(t, then);
+    if (this.kept.has(t)) return then();
+    this.pointed = {t, then};
     this.load();
   }
 
   forgo(t) {
-    this.waiting.delete(t);
+    if (this.pointed?.t === t) this.pointed = null;
   }
 
   async load() {
     if (this.loading) return;
     this.loading = true;
-    while (this.waiting.size) {
-      const [t, then] = [...this.waiting].at(-1);
-      this.waiting.delete(t);
+    clearTimeout(this.timer);
+    for (let t; (t = this.next()) !== undefined;) {
       try {
-        const image = await this.still(t);
+        const image = this.at(t) ?? await this.still(t);
         if (this.controller.signal.aborted) return image.close();
         this.kept.set(t, image);
         this.failed.delete(t);
-        then(image);
-      } catch {
+        this.settle(t, image);
+      } catch (error) {
         if (this.controller.signal.aborted) return;
         this.failed.set(t, Date.now());
+        if (isFinal(error)) this.settle(t);
+        this.forgo(t);
       }
       this.dropOld();
     }
     this.loading = false;
+    if (this.empty.size) this.timer = setTimeout(() => this.load(), RETRY_MS + 100);
+  }
+
+  // The time that is loaded next: undefined where none is wanted, or all failed just now.
+  next() {
+    for (const canvas of this.empty.keys()) if (!canvas.isConnected) this.empty.delete(canvas);
+    const times = [...this.empty.values(), ...(this.pointed ? [this.pointed.t] : [])];
+    return times.findLast((t) => !(Date.now() - this.failed.get(t) < RETRY_MS));
+  }
+
+  // Those that wait for a time have its image, or will never have one.
+  settle(t, image) {
+    for (const [canvas, at] of this.empty) {
+      if (at !== t) continue;
+      this.empty.delete(canvas);
+      if (image) draw(canvas, image);
+    }
+    if (this.pointed?.t !== t) return;
+    const {then} = this.pointed;
+    this.pointed = null;
+    if (image) then();
   }
 
   async still(t) {

@@ -202,6 +202,13 @@ def test_a_range_that_is_opened_is_in_view_and_those_that_overlap_have_lines_of_
         "the last one in view",
     )
     assert browser.count(".still") == 29
+    # All begin with the same frame.
+    shown = f"{place} const top = (each) => each.getBoundingClientRect().top;"
+    shown += "const seen = [...document.querySelectorAll('.still')].filter((each) => top(each) > list.top);"
+    shown += "return [seen.length, seen.filter((each) => each.dataset.shown).length]"
+    seen = browser.script(shown)[0]
+    assert seen > 2
+    eventually(lambda: browser.script(shown) == [seen, seen], "the first frame of each that is in view")
     # A touches B, C is within B, D is the chosen one, and overlaps with B and C.
     ends = {"A": (0, 5), "B": (5, 20), "C": (8, 15), "D": (14, 30)}
     ranges = ", ".join(

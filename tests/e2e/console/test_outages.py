@@ -84,3 +84,23 @@ def assert_all_is_back(console: Console, row: str) -> None:
     browser.script("location.hash = '#/clips'")
     eventually(lambda: browser.count(f"{row} .badge.good"), "the clip afterwards", within=90)
     assert browser.script("return window.loaded") == 1
+
+
+@pytest.mark.exhaustive
+def test_the_editor_reads_plan_and_frames_again_once_the_agent_is_back(console: Console) -> None:
+    browser = console.browser
+    console.find("table-7.mp4")
+    with console.stack.down("agent-1"):
+        browser.press("+", "+", ".")
+        console.shows(1)
+        browser.press("o")
+        for call in ("/clip/plan", "/still.jpg"):
+            calls = f"performance.getEntriesByType('resource').filter(({{name}}) => name.includes({call!r}))"
+            eventually(lambda calls=calls: browser.script(f"return {calls}.length") > 4, call, within=120)
+        assert browser.count(".still") == 1
+        assert not browser.count(".still[data-shown]")
+        assert "kB" not in browser.text(".plan")
+    eventually(lambda: browser.count(".still[data-shown]"), "the frame in the list", within=120)
+    eventually(
+        lambda: "kB" in browser.text(".plan"), "the plan", within=120, logs=lambda: browser.text(".plan")
+    )
