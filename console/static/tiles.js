@@ -9,13 +9,16 @@ const MOST_AT_ONCE = 3;
 export const WAVE_SECONDS = 600; // the longest range of one call
 const KEYFRAME_SECONDS = 600;
 const MOST_KEYFRAME_SECONDS = 1500; // in view: of more they would be a line
+const INCOMPLETE_SECONDS = 2; // at the end of what is being written
 const RETRY_MS = 5000;
+const PAUSE_MS = 100; // for each second of a part: a tenth of it is written meanwhile
+const keyframesAt = (begin) => `k${begin}`;
 
 export class Parts {
   constructor(recording, changed) {
     this.recording = recording;
     this.changed = changed;
-    this.kept = new Map(); // name: {value | failedAt}
+    this.kept = new Map(); // name: {value, its end, readAt, failedAt, loading}
     this.waiting = new Map(); // what is in view, newest first when loaded
     this.running = 0;
     this.controller = new AbortController();
@@ -38,14 +41,8 @@ export class Parts {
 
   // The images over a range, each with the times that it covers; `width`: seconds that a tile should be wide.
   tiles(from, to, width) {
-    const span = SPANS.find((each) => each >= width) ?? SPANS.at(-1), long = span * TILES;
-    const found = [];
-    for (let at = Math.floor(Math.max(0, from) / long); at * long < Math.min(to, this.end_); at++) {
-      const begin = at * long, end = Math.min(begin + long, this.end_);
-      const count = Math.max(1, Math.round((end - begin) / span));
-      found.push({begin, end, count, ...this.want(`s${span}-${at}`, () => this.strip(begin, end, count))});
-    }
-    return found;
+    const span = SPANS.find((each) => each >= width) ?? SPANS.at(-1);
+    return this.parts(`s${span}`, span * TILES, from, to, ({begin, end}) => this.strip(begin, end, Math.max(1, Math.round((end - begin) / span))));
   }
 
   async strip(from, to, n) {
@@ -58,12 +55,7 @@ export class Parts {
   // Lowest and highest samples over a range.
   peaks(from, to, seconds) {
     const long = [15, 60, 300, WAVE_SECONDS].find((each) => each >= seconds) ?? WAVE_SECONDS;
-    const found = [];
-    for (let at = Math.floor(Math.max(0, from) / long); at * long < Math.min(to, this.end_); at++) {
-      const begin = at * long, end = Math.min(begin + long, this.end_);
-      found.push({begin, end, ...this.want(`w${long}-${at}`, () => this.wave(begin, end))});
-    }
-    return found;
+    return this.parts(`w${long}`, long, from, to, ({begin, end}) => this.wave(begin, end));
   }
 
   async wave(from, to) {
@@ -71,14 +63,14 @@ export class Parts {
     return new Int8Array(await response.arrayBuffer());
   }
 
+  // `complete`: all of the range is read.
   keyframes(from, to) {
     const times = [];
     let complete = true;
-    for (let at = Math.floor(Math.max(0, from) / KEYFRAME_SECONDS); at * KEYFRAME_SECONDS < Math.min(to, this.end_); at++) {
-      const begin = at * KEYFRAME_SECONDS, end = Math.min(begin + KEYFRAME_SECONDS, this.end_);
-      const {value} = this.want(`k${at}`, () => this.list(begin, end));
-      if (value) times.push(...value.times.filter((time) => time >= begin && (time < end || end === this.end_)));
-      if (!value || value.end < end) complete = false;
+    for (const {begin, end, needed} of this.divided(from, to, KEYFRAME_SECONDS)) {
+      const {value} = this.want(keyframesAt(begin), {end, needed}, (known) => this.list(begin, end, known));
+      if (value) times.push(...value.times);
+      if (!(value?.end >= needed)) complete = false;
     }
     return {times, complete};
   }
@@ -88,34 +80,37 @@ export class Parts {
     return to - from <= MOST_KEYFRAME_SECONDS;
   }
 
-  async list(from, to) {
-    return (await this.call("keyframes", {from, to})).json();
+  // Reads on where `known` ends.
+  async list(begin, to, known = {times: [], end: begin}) {
+    const from = Math.max(begin, Math.floor(known.end) - INCOMPLETE_SECONDS);
+    const {times, end} = await (await this.call("keyframes", {from, to})).json();
+    return {times: [...known.times.filter((time) => time < from), ...times], end};
   }
 
   // The keyframes before and behind a time: undefined where there is none, or where they can't be had.
   async around(t) {
-    for (const each of [t, t + KEYFRAME_SECONDS / 10]) {
-      const at = Math.floor(each / KEYFRAME_SECONDS), begin = at * KEYFRAME_SECONDS;
-      if (begin >= this.end_ || this.kept.get(`k${at}`)?.value) continue;
-      this.kept.set(`k${at}`, {value: await this.list(begin, Math.min(begin + KEYFRAME_SECONDS, this.end_))});
+    const last = t + KEYFRAME_SECONDS / 10;
+    for (const {begin, end} of [...this.divided(t, t + 0.001, KEYFRAME_SECONDS), ...this.divided(last, last + 0.001, KEYFRAME_SECONDS)]) {
+      const name = keyframesAt(begin), known = this.kept.get(name);
+      if (known?.value && known.end >= end) continue;
+      this.kept.set(name, {value: await this.list(begin, end, known?.value), end, readAt: Date.now()});
     }
     return {before: this.keyframeBefore(t), after: this.keyframeAfter(t)};
   }
 
   // The keyframe at or before a time, or the next one: undefined while it is not known.
   keyframeBefore(t) {
-    return this.near(t, (times) => times.filter((time) => time <= t + 0.001).at(-1), -1);
+    return this.near(t, -KEYFRAME_SECONDS, (times) => times.findLast((time) => time <= t + 0.001));
   }
 
   keyframeAfter(t) {
-    return this.near(t, (times) => times.find((time) => time > t + 0.001), 1);
+    return this.near(t, KEYFRAME_SECONDS, (times) => times.find((time) => time > t + 0.001));
   }
 
-  near(t, choose, direction) {
-    for (let away = 0; away <= 1; away++) {
-      const middle = t + direction * away * KEYFRAME_SECONDS;
-      if (middle < -KEYFRAME_SECONDS) break;
-      const found = choose(this.keyframes(middle, middle + 0.001).times);
+  near(t, further, choose) {
+    for (const other of [t, t + further]) {
+      const {times, complete} = this.keyframes(Math.min(t, other), Math.max(t, other) + 0.001);
+      const found = complete ? choose(times) : undefined;
       if (found !== undefined) return found;
     }
     return undefined;
@@ -130,28 +125,53 @@ export class Parts {
     return preview(`/${this.recording.id}/${name}`, parameters, {signal});
   }
 
-  want(name, load) {
+  // The parts of a range, of `long` seconds each; the last one ends with the recording. `needed`: where the range ends in it.
+  *divided(from, to, long) {
+    const last = Math.min(to, this.end_);
+    for (let at = Math.floor(Math.max(0, from) / long); at * long < last; at++) {
+      const begin = at * long, end = Math.min(begin + long, this.end_);
+      yield {begin, end, needed: Math.min(to, end)};
+    }
+  }
+
+  // What there is of each part: {begin, end, value}. Of a recording that is being written it may end before the part does.
+  parts(name, long, from, to, load) {
+    return [...this.divided(from, to, long)].map((part) => {
+      const {value, end} = this.want(`${name}-${part.begin}`, part, () => load(part), (part.end - part.begin) * PAUSE_MS);
+      return {begin: part.begin, end, value};
+    });
+  }
+
+  // A part that was read when the recording was shorter is read again if more of it is needed, while the recording
+  // grows no sooner than after `pause`.
+  want(name, {end, needed}, load, pause = 0) {
     const known = this.kept.get(name);
     if (known) {
       this.kept.delete(name);
       this.kept.set(name, known);
-      if (known.value || known.loading || Date.now() - known.failedAt < RETRY_MS) return {value: known.value};
+      const {value, readAt, failedAt, loading} = known, now = Date.now();
+      const lacks = !value || (known.end < needed && !(this.recording.growing && now - readAt < pause));
+      if (loading || !lacks || now - failedAt < RETRY_MS) return known;
     }
-    this.waiting.set(name, load);
+    this.waiting.set(name, {load, end});
     this.loadNext();
-    return {value: undefined};
+    return known ?? {};
   }
 
   loadNext() {
     if (this.running >= MOST_AT_ONCE || !this.waiting.size) return;
-    const [name, load] = this.waiting.entries().next().value;
+    const [name, {load, end}] = this.waiting.entries().next().value;
     this.waiting.delete(name);
     this.running++;
-    this.kept.set(name, {loading: true});
-    load().then(
-      (value) => this.kept.set(name, {value}),
+    const known = this.kept.get(name);
+    this.kept.set(name, {...known, loading: true});
+    load(known?.value).then(
+      (value) => {
+        this.kept.get(name)?.value?.image?.close();
+        this.kept.set(name, {value, end, readAt: Date.now()});
+      },
       () => {
-        this.kept.set(name, {failedAt: Date.now()});
+        this.kept.set(name, {...this.kept.get(name), loading: false, failedAt: Date.now()});
         if (!this.controller.signal.aborted) setTimeout(this.changed, RETRY_MS + 100);
       },
     ).finally(() => {
