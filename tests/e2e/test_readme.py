@@ -39,7 +39,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_every_command_works_as_written(session: Session) -> None:
     if shutil.which("curl") is None:
         pytest.skip("the pages use curl, which is not installed here")
