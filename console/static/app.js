@@ -236,7 +236,7 @@ matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => cho
 addEventListener("hashchange", route);
 addEventListener("pagehide", () => {
   const {now} = editor;
-  if (now?.player) sessionStorage.setItem(`clipping.at.${now.id}`, String(now.shown));
+  if (now?.player?.recording) sessionStorage.setItem(`clipping.at.${now.id}`, String(now.shown));
 });
 // The number of seconds in the banner.
 setInterval(() => {

@@ -133,11 +133,15 @@ export class Editor {
     return range.in === null ? undefined : this.timeline.parts.keyframeBefore(range.in);
   }
 
-  seek(t) {
+  async seek(t) {
+    if (!this.player?.recording) {
+      this.startAt = t; // once it is opened
+      return;
+    }
     this.player.pause();
     const sought = this.player.seek(t);
     this.timeline.follow(t);
-    return sought;
+    await sought;
   }
 
   // Ranges.

@@ -359,6 +359,9 @@ def test_a_recording_that_is_left_while_its_video_opens_or_moves_leaves_no_error
         """
     )
     eventually(lambda: script("return Boolean(window.left)"), "the recording to be left again")
+    # Another time, while the recording is read.
+    script(f"location.hash = '{editor}?t=5'; setTimeout(() => {{ location.hash = '{editor}?t=10'; }})")
+    console.shows(250)
     assert script("return lost") == []
 
 
