@@ -18,7 +18,7 @@ from tests.support.media import Recording, make, numbers
 from tests.support.procs import descendants_of, has_open
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 START, END = 1, 25
 FRAMES = (END - START) * 25

@@ -15,7 +15,7 @@ from tests.agent.agent_process import AgentProcess
 from tests.support.media import Recording, make, numbers
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 RATE = 25
 PARTS = [(1, 7), (10, 16), (20, 26), (30, 36)]

@@ -53,7 +53,6 @@ def rows(api: ApiProcess) -> dict[str, str]:
 
 
 @pytest.mark.sampled(slow=3)
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", [*UNANSWERED, dying.BEFORE_PUBLISH, *PUBLISHED])
 def test_a_kill_loses_nothing_that_was_answered(api: ApiProcess, tmp_path: Path, point: str) -> None:
     if point == dying.BEFORE_FLUSH and not api.config.api.database_url.startswith("sqlite:"):

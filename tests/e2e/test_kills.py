@@ -19,7 +19,7 @@ from tests.support.procs import alive, descendants_of
 from tests.support.stack import RunningStack
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture

@@ -150,7 +150,6 @@ def own(nas: Path, tmp_path: Path) -> Iterator[RunningStack]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_reel_whose_agent_is_killed_is_resumed_and_complete(own: RunningStack, tmp_path: Path) -> None:
     request_id = own.ask_reel(*LONG, mode="encode", transition=DISSOLVE)
 

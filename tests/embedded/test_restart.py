@@ -17,7 +17,6 @@ from tests.support.up import Up, locked
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_killed_stack_restarts_immediately_and_finishes_its_clip(tmp_path: Path) -> None:
     nas, port = tmp_path / "nas", free_port()
     nas.mkdir()

@@ -170,7 +170,6 @@ def stack(tmp_path: Path, nas: Path, seaweed: Seaweed) -> Iterator[RunningStack]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_clips_a_takeover_and_a_restart(
     stack: RunningStack, nas: Path, seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

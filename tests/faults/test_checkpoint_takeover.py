@@ -14,7 +14,7 @@ from clipping.contract.checkpoint import StoredCheckpoint, checkpoint_folder
 from tests.support.cluster import Cluster
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 LONG = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
 

@@ -15,7 +15,7 @@ from tests.support.agent_node import AgentNode
 from tests.support.cluster import CLUSTER, Cluster
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def leaders(cluster: Cluster) -> list[str]:

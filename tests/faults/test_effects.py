@@ -16,7 +16,7 @@ from tests.support.cluster import Cluster
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_killed_after_the_upload_and_around_the_completion(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ from tests.faults.test_takeover import LONG
 from tests.support.cluster import CLUSTER, Cluster
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_planned_failovers_in_a_row(cluster: Cluster) -> None:

@@ -13,7 +13,7 @@ from tests.support.cluster import Cluster
 from tests.support.hung_mount import HungMount
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 @pytest.fixture

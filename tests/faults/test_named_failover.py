@@ -11,7 +11,7 @@ from clipping.client import Client
 from tests.support.cluster import Cluster
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 PATIENT = {"health": {"interval_seconds": 60, "retry_seconds": 60, "failures": 3}}
 """Standbys that would poll for minutes before they take over by themselves."""

@@ -15,7 +15,7 @@ from tests.support.seaweed import Seaweed
 from tests.support.stack import RunningStack
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 CALLERS = ("ada", "bob", "eve")
 
 

@@ -18,7 +18,7 @@ from tests.support.gcs import FakeGcs, ServiceAccount
 from tests.support.proxy import TcpProxy
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 class Partitioned:

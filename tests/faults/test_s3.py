@@ -12,7 +12,7 @@ from tests.support.cluster import Cluster
 from tests.support.http_proxy import EveryTenth, HttpProxy
 from tests.support.seaweed import Seaweed
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_a_store_fails_every_tenth_request(clusters: Callable[..., Cluster], seaweed: Seaweed) -> None:

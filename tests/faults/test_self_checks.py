@@ -19,7 +19,7 @@ from tests.support.iam_server import IamServer
 from tests.support.procs import children_of
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_a_primary_that_loses_its_nas_hands_over_to_a_standby_that_has_it(

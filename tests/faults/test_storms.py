@@ -19,7 +19,7 @@ from tests.support.cluster import Cluster
 from tests.support.gcs import FakeGcs, ServiceAccount
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 STORM_SECONDS = 15.0
 LATE_SECONDS = 1.2

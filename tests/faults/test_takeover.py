@@ -11,7 +11,7 @@ from tests.support.cluster import Cluster
 from tests.support.procs import alive, descendants_of
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 LONG = {"start_seconds": 0, "end_seconds": 55, "mode": "encode"}
 """A clip that takes a few seconds to cut."""

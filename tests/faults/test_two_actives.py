@@ -10,7 +10,7 @@ import pytest
 from clipping.contract.cluster import lease_key
 from tests.support.cluster import CLUSTER, Cluster
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 LEAST_CLIPS, MOST_SECONDS = 8, 90.0
 BOTH = {"agent-1", "agent-2"}

@@ -65,7 +65,6 @@ def health(agent: AgentProcess) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_without_the_right_to_sign_it_says_why_and_takes_no_clips(
     agent: AgentProcess, iam: IamServer
 ) -> None:

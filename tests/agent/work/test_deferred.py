@@ -82,7 +82,6 @@ def deferred(agent: AgentProcess, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_while_one_of_two_roots_is_away_its_requests_wait_and_the_others_are_served(
     agent: AgentProcess,
 ) -> None:
@@ -102,7 +101,6 @@ def test_while_one_of_two_roots_is_away_its_requests_wait_and_the_others_are_ser
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_a_deferred_clip_can_be_cancelled(agent: AgentProcess) -> None:
     take_away(agent)
     message = agent.send(nas_video_path=str(agent.folder / "other" / "night.mp4"))
@@ -112,7 +110,6 @@ def test_a_deferred_clip_can_be_cancelled(agent: AgentProcess) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_an_agent_that_stops_gives_its_deferred_clips_back(agent: AgentProcess) -> None:
     away = take_away(agent)
     message = agent.send(nas_video_path=str(agent.folder / "other" / "night.mp4"))

@@ -40,7 +40,6 @@ def coming_and_going(root: Path) -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_root_that_disappears_and_returns_ends_no_request(tmp_path: Path) -> None:
     (tmp_path / "nas").mkdir()
     shutil.copy(make(Recording(seconds=12)), tmp_path / "nas" / "night.mp4")

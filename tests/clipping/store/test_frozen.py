@@ -22,7 +22,7 @@ from clipping.store.local import LocalStore
 from tests.clipping.store.former import write_former_clip, write_former_small
 from tests.clipping.store.stepped import Forks, Stopped
 
-pytestmark = [pytest.mark.sampled(slow=5), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sampled(slow=5)]
 
 CLIP = "clips/h/r.mp4"
 LEASE = "ha/main/lease.json"

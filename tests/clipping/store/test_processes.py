@@ -16,7 +16,7 @@ import pytest
 
 from clipping.store.local import LocalStore
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 KEY = "ha/main/lease.json"
 SECONDS = 15.0

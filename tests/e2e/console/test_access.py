@@ -9,7 +9,7 @@ import pytest
 from tests.support.console import Console
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 MOST_CALLS, SECONDS = 12, 4
 """Calls of one screen in some seconds. Those that failed are tried again, at increasing intervals."""

@@ -22,7 +22,7 @@ from tests.support.media import Recording, make
 from tests.support.screens import ready
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 LONG: dict[str, Any] = {"name": "table-7.mp4", "start_seconds": 0, "end_seconds": 8, "mode": "encode"}
 SIZES = ((1440, 900, "light"), (900, 800, "dark"), (390, 844, "dark"))

@@ -19,7 +19,7 @@ from tests.support.console import RATE, Console
 from tests.support.media import number_of, numbers
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 
 SLACK = 0.0015

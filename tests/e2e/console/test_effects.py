@@ -14,7 +14,7 @@ from tests.support.console import RATE, Console
 from tests.support.media import HEIGHT, WIDTH
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 TEXT = "<img src=x onerror=alert(1)> 50% 'q'"
 FIRST, FRAMES = 105, 51
 

@@ -12,7 +12,7 @@ from tests.support.console import MARKUP, RATE, SCREENSHOTS, Console
 from tests.support.screens import visit
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 
 def test_markup_is_text(console: Console) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.support.console import RATE, SECONDS, Console
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 PACKET = 188
 KEYFRAMES = 50

@@ -14,7 +14,7 @@ from tests.support.media import shown_frames
 from tests.support.served import served
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 
 def page_of_agent(console: Console) -> str:

@@ -12,7 +12,7 @@ from tests.support.console import MARKUP, Console
 from tests.support.screens import visit
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 NAMES = {
     "markup": MARKUP,

@@ -9,7 +9,7 @@ from tests.support.proxy import TcpProxy
 from tests.support.screens import ready
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 
 def test_each_screen_says_that_the_service_is_away_and_recovers(console: Console) -> None:

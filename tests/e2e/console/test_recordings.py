@@ -9,7 +9,7 @@ import pytest
 from tests.support.console import Console
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 
 def test_a_search_finds_recordings_in_all_folders(console: Console) -> None:

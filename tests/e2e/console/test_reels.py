@@ -13,7 +13,7 @@ from tests.support.console import MARKUP, RATE, Console
 from tests.support.media import numbers
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 RANGES = {"ace": (3, 4.2), "king": (20, 21), "queen": (41, 42.48)}
 """Of clips of `table-7.mp4`, in seconds."""

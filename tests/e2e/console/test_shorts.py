@@ -24,7 +24,7 @@ from tests.support.media import HEIGHT, WIDTH, Recording, make
 from tests.support.stack import HTTP_SECONDS
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 FIRST, LAST = 30, 45
 WINDOW = HEIGHT * 9 / 16

@@ -10,7 +10,7 @@ import pytest
 from tests.support.console import Console
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 CLIPS = ".of-clips"
 

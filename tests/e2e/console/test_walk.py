@@ -12,7 +12,7 @@ from tests.support.console import RATE, SCREENSHOTS, Console
 from tests.support.media import shown_frames
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 FIRST, LAST = 5 * RATE, 12 * RATE
 FOLDERS = "return [...document.querySelectorAll('.folder')].map((each) => each.innerText.trim())"
