@@ -71,10 +71,17 @@ def test_pages_that_were_left_keep_no_connection_and_go_on_where_they_were(conso
         eventually(lambda: "Live" in browser.text(".top"), f"live events after {number} others")
         unsent = "return performance.getEntriesByType('resource').filter((each) => !each.requestStart).length"
         assert browser.script(unsent) == 0
-    browser.script("window.kept = 1")
-    browser.open("about:blank")
-    browser.script("history.back()")
-    eventually(lambda: browser.script("return window.kept") == 1, "the page that was left")
+
+    def is_kept() -> bool:
+        browser.script("window.kept = 1")
+        browser.open("about:blank")
+        browser.script("history.back()")
+        eventually(lambda: "Live" in browser.text(".top"), "the page that was left")
+        return bool(browser.script("return window.kept === 1"))
+
+    # Browsers may give up a page, such as for its memory, and load it again then.
+    why = "return JSON.stringify(performance.getEntriesByType('navigation')[0].notRestoredReasons)"
+    assert any(is_kept() for _ in range(3)), browser.script(why)
     console.cut("after-going-back")
     eventually(lambda: "after-going-back" in browser.text("main"), "live events again")
     assert not browser.count(".banner")
