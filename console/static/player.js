@@ -300,14 +300,14 @@ export class Player {
   async readOn(now) {
     const end = this.bufferedEnd(now), frame = 1 / rateOf(this.recording);
     if (this.atEnd(end)) return;
-    if (this.kind === "proxy") return this.load(end + 0.01, NEXT_SECONDS);
-    if (this.more?.end === end) return this.load(end + 0.01, NEXT_SECONDS, this.more.token);
+    if (this.kind === "proxy") return this.load(end + 0.01, NEXT_SECONDS, {ahead: true});
+    if (this.more?.end === end) return this.load(end + 0.01, NEXT_SECONDS, {more: this.more.token, ahead: true});
     const {before} = await this.parts.around(end + 1.5 * frame);
     const begin = before ?? end;
     const {after} = await this.parts.around(begin + NEXT_SECONDS);
     const seconds = Math.min(LONGEST, (after ?? begin + NEXT_SECONDS) - begin - 1.5 * frame);
     if (begin < end - frame && begin <= now + 1) this.repeated = true;
-    await this.load(begin + 0.01, Math.max(frame, seconds), null, end + 0.01);
+    await this.load(begin + 0.01, Math.max(frame, seconds), {wanted: end + 0.01, ahead: true});
   }
 
   has(t) {
@@ -322,9 +322,10 @@ export class Player {
     return t;
   }
 
-  // One window after another: they share the buffer.
-  load(t, seconds, more = null, wanted = t) {
-    const loaded = this.locked.then(() => (this.has(wanted) ? null : this.loadNow(t, seconds, more)));
+  // One window after another: they share the buffer. `ahead`: of where the player was, which no longer counts once it
+  // seeks: it would drop from the buffer what was loaded for that.
+  load(t, seconds, {more = null, wanted = t, ahead = false} = {}) {
+    const loaded = this.locked.then(() => (this.has(wanted) || (ahead && this.busy) ? null : this.loadNow(t, seconds, more)));
     this.locked = loaded.catch(() => {});
     return loaded;
   }

@@ -271,6 +271,37 @@ def video_held(console: Console) -> Iterator[None]:
     script("arrive()")
 
 
+def test_reading_ahead_gives_way_to_a_jump(console: Console) -> None:
+    """What it reads for the place before would drop from the buffer what was loaded for the jump."""
+    console.find("table-7.mp4")
+    player = "const {player} = (await import('/console/screens.js')).editor.now, {parts} = player;"
+    console.browser.script(
+        f"""
+        {player}
+        const around = parts.around.bind(parts);
+        parts.around = async (t) => {{
+          const found = await around(t);
+          await new Promise((go) => {{ window.go = go; }});
+          return found;
+        }};
+        """
+    )
+    console.go_to("00:00:25:00")
+    console.shows(25 * RATE)
+    eventually(lambda: console.browser.script("return Boolean(window.go)"), "reading ahead")
+    read = (
+        "performance.getEntriesByType('resource').filter(({name}) => name.includes('window.mp4'))"
+        ".map(({name}) => Number(new URL(name).searchParams.get('t')))"
+    )
+    console.browser.script(
+        f"{player} delete parts.around; window.before = {read}.length; player.seek(45); go()"
+    )
+    console.shows(45 * RATE)
+    after = console.browser.script(f"return {read}.slice(window.before)")
+    assert after
+    assert min(after) > 40
+
+
 def test_what_is_pressed_last_counts_while_the_video_loads(console: Console) -> None:
     browser, script = console.browser, console.browser.script
     console.find("table-7.mp4")
