@@ -121,7 +121,7 @@ def _shown(console: Console, recording: Numbered, at: int) -> tuple[bool, float]
     def is_there() -> bool:
         seen.update(console.browser.script(_ROW))
         luma = np.tile(np.array(seen["row"], np.uint8), (int(seen["height"]), 1))
-        return read(luma) == recording.numbers[at]
+        return read(luma) == recording.numbers[at] and seen["ms"] > 0
 
     try:
         eventually(is_there, f"frame {at}", within=_WITHIN)
